@@ -1,0 +1,42 @@
+//! Base62 text (`0-9A-Za-z`), the alphabet of credentials: safe in URLs, headers and shells.
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Bytes at or above this bound are rejected when sampling, so that every character is equally
+/// likely: 248 is the largest multiple of 62 that fits a byte.
+const UNBIASED_MAX: u8 = 248;
+
+/// Whether every byte is a base62 character. Empty text is.
+pub fn is_base62(bytes: &[u8]) -> bool {
+    bytes.iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// Maps one random byte to a character, or `None` where taking it would favour some characters.
+fn sample(byte: u8) -> Option<u8> {
+    (byte < UNBIASED_MAX).then(|| digit(u32::from(byte)))
+}
+
+fn digit(value: u32) -> u8 {
+    ALPHABET.iter().copied().nth((value % 62) as usize).unwrap_or(b'0')
+}
+
+/// Fills `out` with uniformly distributed characters, drawing bytes from `random` as needed.
+pub fn fill_random(out: &mut [u8], random: &mut impl FnMut() -> u8) {
+    for slot in out {
+        *slot = loop {
+            if let Some(character) = sample(random()) {
+                break character;
+            }
+        };
+    }
+}
+
+/// Writes a 32-bit value as exactly six characters, most significant first (62^6 > 2^32).
+pub fn encode_u32(mut value: u32) -> [u8; 6] {
+    let mut out = [b'0'; 6];
+    for slot in out.iter_mut().rev() {
+        *slot = digit(value);
+        value /= 62;
+    }
+    out
+}

@@ -1,0 +1,196 @@
+//! What can be called: providers, their keys, models and the deployments that serve them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use crate::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
+use crate::name::Masked;
+use crate::price::{Listing, Price, PriceTable};
+
+/// Which API an upstream speaks and how it takes its credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// Built in: answers with the last user message, costs nothing.
+    Echo,
+    /// api.openai.com.
+    OpenAi,
+    /// Anything with the same API: vLLM, llama.cpp, Ollama, Groq, …
+    OpenAiCompatible,
+    /// api.anthropic.com, by its OpenAI-compatible routes.
+    Anthropic,
+    /// generativelanguage.googleapis.com, by its OpenAI-compatible routes.
+    Google,
+}
+
+/// A text that names no kind of provider.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no provider kind `{0}`; the kinds are echo, openai, openai-compatible, anthropic, google"
+)]
+pub struct UnknownKind(pub String);
+
+impl ProviderKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::Echo, Self::OpenAi, Self::OpenAiCompatible, Self::Anthropic, Self::Google];
+
+    /// The text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::OpenAi => "openai",
+            Self::OpenAiCompatible => "openai-compatible",
+            Self::Anthropic => "anthropic",
+            Self::Google => "google",
+        }
+    }
+
+    /// The base URL where the operator names none. `None`: one must be named, or none is used.
+    pub const fn default_base_url(self) -> Option<&'static str> {
+        match self {
+            Self::Echo | Self::OpenAiCompatible => None,
+            Self::OpenAi => Some("https://api.openai.com/v1"),
+            Self::Anthropic => Some("https://api.anthropic.com/v1"),
+            Self::Google => Some("https://generativelanguage.googleapis.com/v1beta/openai"),
+        }
+    }
+
+    /// The provider's name in the price table, where it has one.
+    pub const fn price_list(self) -> Option<&'static str> {
+        match self {
+            Self::Echo | Self::OpenAiCompatible => None,
+            Self::OpenAi => Some("openai"),
+            Self::Anthropic => Some("anthropic"),
+            Self::Google => Some("google"),
+        }
+    }
+}
+
+impl fmt::Display for ProviderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ProviderKind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| UnknownKind(text.chars().take(64).collect()))
+    }
+}
+
+/// An upstream API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Its id.
+    pub id: ProviderId,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// Unique within the organization.
+    pub name: String,
+    /// Which API it speaks.
+    pub kind: ProviderKind,
+    /// Where it is, without a trailing slash; paths such as `/chat/completions` are appended.
+    /// `None` only for [`ProviderKind::Echo`].
+    pub base_url: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last edited.
+    pub updated_at: Timestamp,
+}
+
+/// A credential for a provider, "General key" on screens. Its value is in the vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderKey {
+    /// Its id.
+    pub id: ProviderKeyId,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// Unique within the organization.
+    pub name: String,
+    /// First three and last three characters.
+    pub masked: Masked,
+    /// What it is for.
+    pub note: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it, or its value, was last edited.
+    pub updated_at: Timestamp,
+}
+
+/// Where the price of a model comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pricing {
+    /// It costs nothing: the operator runs it.
+    Free,
+    /// The built-in table, by the provider and the upstream's name of the model.
+    Listed,
+    /// The operator says.
+    Set(Price),
+}
+
+impl Pricing {
+    /// The price of calls that `kind` serves under the name `upstream_model`. `None`: unpriced, so
+    /// the call must be refused.
+    pub fn resolve(
+        &self,
+        table: &PriceTable,
+        kind: ProviderKind,
+        upstream_model: &str,
+    ) -> Option<Price> {
+        match self {
+            Self::Free => Some(Price::FREE),
+            Self::Set(price) => Some(price.clone()),
+            Self::Listed => listing(table, kind, upstream_model).map(|l| l.price.clone()),
+        }
+    }
+}
+
+/// What the built-in table knows about a provider's model.
+pub fn listing<'a>(
+    table: &'a PriceTable,
+    kind: ProviderKind,
+    upstream_model: &str,
+) -> Option<&'a Listing> {
+    table.find(kind.price_list()?, upstream_model)
+}
+
+/// A public model name and the deployments that serve it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// What clients send; unique within the organization.
+    pub name: String,
+    /// What it costs.
+    pub pricing: Pricing,
+    /// The most output tokens of one call, where known; the worst case of calls that name none.
+    pub output_tokens_max: Option<u64>,
+    /// Who serves it.
+    pub deployments: Vec<Deployment>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last edited.
+    pub updated_at: Timestamp,
+}
+
+/// One provider, one upstream model name and one provider key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// Its id.
+    pub id: DeploymentId,
+    /// Who serves it.
+    pub provider: ProviderId,
+    /// The name that the provider knows.
+    pub upstream_model: String,
+    /// With which credential. `None`: the provider wants none.
+    pub provider_key: Option<ProviderKeyId>,
+    /// Its share among deployments of equal priority, at least 1.
+    pub weight: u32,
+    /// Lower is tried first.
+    pub priority: u32,
+}

@@ -1,0 +1,26 @@
+//! The rules of Doorward.
+//!
+//! Everything here is pure: no I/O, no async, no HTTP, no SQL, and time is always an argument. The
+//! other crates ask this one what is allowed, what it costs and how it is written down.
+
+pub mod address;
+pub mod audit;
+pub mod base62;
+pub mod budget;
+pub mod call;
+pub mod catalog;
+pub mod credential;
+pub mod denial;
+pub mod id;
+pub mod key;
+pub mod lifetime;
+pub mod limit;
+pub mod model_pattern;
+pub mod money;
+pub mod name;
+pub mod presented;
+pub mod price;
+pub mod rights;
+pub mod role;
+pub mod scope;
+pub mod usage;

@@ -1,0 +1,90 @@
+//! Names that people give to keys, models, providers: what may stand in them.
+
+use std::fmt;
+
+/// Longest name of a key, project, provider or provider key, in characters.
+pub const NAME_CHARS_MAX: usize = 80;
+/// Longest description, in characters.
+pub const DESCRIPTION_CHARS_MAX: usize = 500;
+
+/// A name that is refused, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// Nothing there.
+    #[error("must not be empty")]
+    Empty,
+    /// Too long.
+    #[error("must have at most {0} characters")]
+    TooLong(usize),
+    /// White space at an end cannot be seen.
+    #[error("must not begin or end with white space")]
+    Padded,
+    /// Control, direction and zero-width characters make one name look like another.
+    #[error("must not contain control, direction or zero-width characters")]
+    Invisible,
+}
+
+/// Checks a name as it is shown in lists, logs and audit entries.
+pub fn check_name(text: &str) -> Result<(), BadName> {
+    if text.is_empty() {
+        return Err(BadName::Empty);
+    }
+    if text.trim() != text {
+        return Err(BadName::Padded);
+    }
+    check_text(text, NAME_CHARS_MAX)
+}
+
+/// Checks a description: may be empty, may have line ends and tabs.
+pub fn check_description(text: &str) -> Result<(), BadName> {
+    if text.chars().count() > DESCRIPTION_CHARS_MAX {
+        return Err(BadName::TooLong(DESCRIPTION_CHARS_MAX));
+    }
+    let is_bad = |c: char| is_invisible(c) && !matches!(c, '\n' | '\t');
+    if text.chars().any(is_bad) { Err(BadName::Invisible) } else { Ok(()) }
+}
+
+fn check_text(text: &str, chars_max: usize) -> Result<(), BadName> {
+    if text.chars().count() > chars_max {
+        return Err(BadName::TooLong(chars_max));
+    }
+    if text.chars().any(is_invisible) { Err(BadName::Invisible) } else { Ok(()) }
+}
+
+/// Controls, bidirectional overrides and isolates, zero-width characters, line separators and the
+/// byte-order mark: none of them shows, all of them mislead.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A provider's secret for display: first and last three characters, all hidden when under twelve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Masked(String);
+
+impl Masked {
+    /// Masks a secret.
+    pub fn of(secret: &str) -> Self {
+        let chars: Vec<char> = secret.chars().collect();
+        let (Some(first), Some(last)) = (chars.first_chunk::<3>(), chars.last_chunk::<3>()) else {
+            return Self("…".to_owned());
+        };
+        if chars.len() < 12 {
+            return Self("…".to_owned());
+        }
+        Self(first.iter().chain(&['…']).chain(last).collect())
+    }
+
+    /// Reads a mask that was stored.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Display for Masked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
