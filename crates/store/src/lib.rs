@@ -1,1 +1,30 @@
-//! x
+//! Doorward's memory.
+//!
+//! All SQL (SQLite and PostgreSQL behind one [`Store`]), the keyring and the vault, the journal of
+//! calls, and the counters of limits and budgets. Rows are parsed, never trusted; secrets leave this
+//! crate only as the types that hide them.
+
+mod audit;
+mod calls;
+mod catalog;
+mod clock;
+mod db;
+mod error;
+mod keyring;
+mod keys;
+mod organizations;
+mod settings;
+mod store;
+mod usage;
+
+pub use audit::{Act, AuditVerdict};
+pub use calls::{Admitted, CallKey, CallRequest, KeyState, OpenCall, Quota};
+pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
+pub use clock::Clock;
+pub use error::{OpenError, StoreError};
+pub use keyring::MasterKey;
+pub use keys::{KeyEdit, KeyFilter, KeyRecord, NewKey, Page};
+pub use organizations::{Bootstrap, Identity, User};
+pub use settings::Settings;
+pub use store::{JournalSync, Options, Store, StoreStats};
+pub use usage::{GroupBy, UsageFilter, UsageRow};

@@ -1,0 +1,87 @@
+//! What can go wrong with the store.
+
+use std::path::PathBuf;
+
+/// Why an operation on the store failed. `Display` is for the log; no text of it goes to a client.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed, is locked for too long, or is gone.
+    #[error("the database failed")]
+    Database(#[from] sqlx::Error),
+    /// A row does not parse: somebody else wrote it, or the disk did.
+    #[error("a stored record is corrupt: {0}")]
+    Corrupt(String),
+    /// A name is taken.
+    #[error("there is already one with this {field}")]
+    Taken {
+        /// The field that must be unique.
+        field: &'static str,
+    },
+    /// The thing that an edit names is not there, or not in this organization.
+    #[error("no such {0}")]
+    Missing(&'static str),
+    /// Somebody else edited it in between.
+    #[error("it was edited in between")]
+    Stale,
+    /// Something still uses it; the names of what does.
+    #[error("it is in use by {}", .0.join(", "))]
+    InUse(Vec<String>),
+    /// The journal cannot be written: no call may leave.
+    #[error("the journal cannot be written")]
+    Journal(#[source] std::io::Error),
+    /// A ciphertext of the vault does not belong to its row.
+    #[error("a secret in the vault fails its integrity check")]
+    Integrity,
+    /// More finished calls wait for the database than may.
+    #[error("the database is too far behind")]
+    Behind,
+}
+
+/// Why the store did not open. Nothing was changed. `Display` tells the operator what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has this data directory or database.
+    #[error("another doorward is already running on {0}")]
+    AlreadyRunning(String),
+    /// There is data, but not the key that wraps its secrets.
+    #[error(
+        "the data was written under a master key, and {path} does not exist; restore that file, or set DOORWARD_MASTER_KEY or DOORWARD_MASTER_KEY_FILE. Nothing was changed"
+    )]
+    MasterKeyMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// There is data, and the key is not the one that wraps its secrets.
+    #[error("the master key is not the one that this data was written under. Nothing was changed")]
+    MasterKeyWrong,
+    /// The master key is not 32 bytes in base64.
+    #[error("the master key in {0} is not 32 bytes in base64")]
+    MasterKeyMalformed(String),
+    /// A newer program wrote the schema.
+    #[error(
+        "this data was written by a newer doorward; use that version or a later one. Nothing was changed"
+    )]
+    SchemaNewer,
+    /// The journal holds something that is not ours.
+    #[error("the journal {path} is damaged at byte {offset}; move it away to start without it")]
+    JournalDamaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+    },
+    /// A file or folder cannot be used.
+    #[error("cannot use {path}: {source}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database cannot be used.
+    #[error("the database cannot be opened: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The database holds something that is not ours.
+    #[error("the database holds data that cannot be read: {0}")]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,143 @@
+//! API keys: making, listing, editing and ending them.
+
+use std::net::IpAddr;
+
+use doorward_domain::budget::{Budget, Spend};
+use doorward_domain::credential::{KeyId, PlainKey};
+use doorward_domain::id::{OrganizationId, ProjectId, UserId};
+use doorward_domain::key::{ApiKey, KeyStatus, Owner};
+use doorward_domain::rights::Rights;
+use jiff::Timestamp;
+
+use crate::{Act, Store, StoreError};
+
+/// A key to be made; its credential is minted inside.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// Unique within the owner.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// As whom it acts.
+    pub owner: Owner,
+    /// Where it belongs.
+    pub project: ProjectId,
+    /// The user who makes it.
+    pub created_by: UserId,
+    /// What it may do.
+    pub rights: Rights,
+    /// Free data.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// At most this many active and disabled keys of the same owner, this one included. `None`: any.
+    pub quota: Option<u32>,
+}
+
+/// What an edit changes; `None` leaves a field alone.
+#[derive(Debug, Clone, Default)]
+pub struct KeyEdit {
+    /// What it is for.
+    pub description: Option<String>,
+    /// What it may do, as a whole.
+    pub rights: Option<Rights>,
+    /// Free data, as a whole.
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Only if it was last edited at this instant; else [`StoreError::Stale`].
+    pub if_updated_at: Option<Timestamp>,
+}
+
+/// A key with what lists show beside it.
+#[derive(Debug, Clone)]
+pub struct KeyRecord {
+    /// The key.
+    pub key: ApiKey,
+    /// What it spent in the present period of each of its budgets, in their order.
+    pub spent: Vec<(Budget, Spend)>,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
+    /// From where.
+    pub last_used_address: Option<IpAddr>,
+}
+
+/// Which keys to list. All given conditions hold.
+#[derive(Debug, Clone, Default)]
+pub struct KeyFilter {
+    /// Only keys of this owner: a member's own.
+    pub owner: Option<Owner>,
+    /// Only keys with this status now. `None`: all but revoked.
+    pub status: Option<KeyStatus>,
+    /// Only keys of this project.
+    pub project: Option<ProjectId>,
+    /// Only this kind, `user` or `service`.
+    pub kind: Option<String>,
+    /// Only keys that end before this instant.
+    pub expires_before: Option<Timestamp>,
+    /// Only keys whose name, description or id contains this text.
+    pub search: Option<String>,
+}
+
+/// A page of a list, newest first.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Whether more follow.
+    pub has_more: bool,
+}
+
+impl Store {
+    /// Makes a key and audits it, in one transaction. Returns it and, this once, its clear text.
+    /// [`StoreError::Taken`] with `name`; [`StoreError::InUse`] when the quota is reached.
+    pub async fn create_key(
+        &self,
+        act: &Act,
+        new: NewKey,
+    ) -> Result<(ApiKey, PlainKey), StoreError> {
+        todo!()
+    }
+
+    /// A key of this organization.
+    pub async fn find_key(
+        &self,
+        organization: OrganizationId,
+        id: &KeyId,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        todo!()
+    }
+
+    /// Keys of this organization, newest first; `after` is the last id of the page before.
+    pub async fn list_keys(
+        &self,
+        organization: OrganizationId,
+        filter: &KeyFilter,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Page<KeyRecord>, StoreError> {
+        todo!()
+    }
+
+    /// Edits a key and audits it. The data plane sees the change with its next call.
+    pub async fn edit_key(
+        &self,
+        act: &Act,
+        id: &KeyId,
+        edit: KeyEdit,
+    ) -> Result<ApiKey, StoreError> {
+        todo!()
+    }
+
+    /// Switches a key off (`true`) or on again, and audits it. Doing it twice keeps the first instant.
+    pub async fn set_key_disabled(
+        &self,
+        act: &Act,
+        id: &KeyId,
+        is_disabled: bool,
+    ) -> Result<ApiKey, StoreError> {
+        todo!()
+    }
+
+    /// Ends a key for good and audits it. Doing it twice keeps the first instant. When this returns,
+    /// the data plane of this process refuses the key and its open streams are ending.
+    pub async fn revoke_key(&self, act: &Act, id: &KeyId) -> Result<ApiKey, StoreError> {
+        todo!()
+    }
+}

@@ -1,0 +1,63 @@
+//! Usage: what finished calls consumed, and reports over it.
+
+use doorward_domain::budget::Spend;
+use doorward_domain::id::{OrganizationId, UserId};
+use doorward_domain::usage::Usage;
+use jiff::Timestamp;
+
+use crate::{Store, StoreError};
+
+/// A column to group a report by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupBy {
+    /// The key's id.
+    Key,
+    /// The model's public name.
+    Model,
+    /// The day, UTC, as `2026-11-21`.
+    Day,
+}
+
+/// Which calls a report sums up.
+#[derive(Debug, Clone)]
+pub struct UsageFilter {
+    /// Whose calls.
+    pub organization: OrganizationId,
+    /// Only calls with keys of this user. `None`: everyone's.
+    pub user: Option<UserId>,
+    /// Calls begun at or after this instant.
+    pub from: Timestamp,
+    /// Calls begun before this instant.
+    pub to: Timestamp,
+}
+
+/// One row of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRow {
+    /// The key, where grouped by it.
+    pub key: Option<String>,
+    /// The model, where grouped by it.
+    pub model: Option<String>,
+    /// The day, where grouped by it.
+    pub day: Option<String>,
+    /// Calls.
+    pub requests: u64,
+    /// Calls that failed or were interrupted.
+    pub errors: u64,
+    /// Tokens.
+    pub usage: Usage,
+    /// Cost and tokens.
+    pub spend: Spend,
+}
+
+impl Store {
+    /// Sums usage up. Finished calls that still wait for the database are written first, so that a
+    /// report is never behind. At most 10 000 rows, newest day first, then by cost.
+    pub async fn usage_report(
+        &self,
+        filter: &UsageFilter,
+        group_by: &[GroupBy],
+    ) -> Result<Vec<UsageRow>, StoreError> {
+        todo!()
+    }
+}
