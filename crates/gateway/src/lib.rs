@@ -1,1 +1,27 @@
-//! x
+//! Doorward's data plane.
+//!
+//! [`Gateway::handle`] takes one request through verify → admit → route → upstream → relay → settle.
+//! `gateway.rs` holds that order; every other module is one step, or a part of one.
+
+mod answer;
+mod ask;
+mod catalog;
+mod echo;
+mod error;
+mod gateway;
+pub mod listen;
+mod meter;
+mod metrics;
+mod models;
+mod relay;
+mod rewrite;
+mod route;
+mod source;
+mod upstream;
+mod verify;
+
+pub use gateway::{Gateway, GatewayOptions, StartError};
+pub use relay::RelayBody as GatewayBody;
+pub use route::{Call, Route, WrongMethod};
+pub use source::client_address;
+pub use upstream::Timeouts;

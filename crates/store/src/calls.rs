@@ -39,6 +39,11 @@ impl CallKey {
         todo!()
     }
 
+    /// Whether any budget bounds the key.
+    pub fn has_budget(&self) -> bool {
+        !self.key.rights.budgets.is_empty()
+    }
+
     /// Whether the key was changed since it was loaded: an open stream must ask again.
     pub fn is_stale(&self) -> bool {
         todo!()

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 /// Longest wait for a connection or a lock; then the caller answers 503.
 const WAIT: Duration = Duration::from_secs(2);
@@ -41,7 +43,10 @@ pub(crate) use on;
 
 impl Db {
     /// Opens SQLite in `data_dir`, or PostgreSQL at `url`. Makes no change yet.
-    pub(crate) async fn connect(data_dir: &Path, url: Option<&SecretString>) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn connect(
+        data_dir: &Path,
+        url: Option<&SecretString>,
+    ) -> Result<Self, sqlx::Error> {
         match url {
             None => Self::connect_sqlite(&data_dir.join("doorward.db")).await,
             Some(url) => Self::connect_postgres(url).await,
@@ -64,7 +69,11 @@ impl Db {
 
     async fn connect_postgres(url: &SecretString) -> Result<Self, sqlx::Error> {
         let options: PgConnectOptions = url.expose_secret().parse()?;
-        let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(WAIT).connect_with(options).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(16)
+            .acquire_timeout(WAIT)
+            .connect_with(options)
+            .await?;
         Ok(Self { read: Pool::Postgres(pool.clone()), write: Pool::Postgres(pool) })
     }
 

@@ -71,6 +71,11 @@ impl Store {
         todo!()
     }
 
+    /// A random number of the operating system.
+    pub fn random_u64(&self) -> u64 {
+        todo!()
+    }
+
     /// Whether the database answers, for `/readyz`.
     pub async fn is_ready(&self) -> bool {
         todo!()

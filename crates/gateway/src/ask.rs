@@ -1,0 +1,257 @@
+//! What a call asks for: the few fields of its body that the gateway must know.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error::ProxyError;
+use crate::route::Call;
+
+/// The largest `max_tokens` that makes sense; what is larger is refused, not computed with.
+const OUTPUT_TOKENS_MAX: u64 = 1 << 22;
+/// The most answers (`n`) of one call.
+const CHOICES_MAX: u64 = 128;
+
+/// Reads once, borrows everything; a field that stands twice is an error, for which of the two the
+/// upstream would take is anybody's guess.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stream: Option<&'a RawValue>,
+    #[serde(borrow)]
+    stream_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    max_output_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    n: Option<&'a RawValue>,
+}
+
+/// A value and where it stands in the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed<T> {
+    pub(crate) value: T,
+    pub(crate) range: Range<usize>,
+}
+
+/// Which field bounds the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutputField {
+    /// `max_tokens`.
+    Any,
+    /// `max_completion_tokens`.
+    Completion,
+    /// `max_output_tokens`.
+    Output,
+}
+
+impl OutputField {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "max_tokens",
+            Self::Completion => "max_completion_tokens",
+            Self::Output => "max_output_tokens",
+        }
+    }
+}
+
+/// What a call asks for.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) call: Call,
+    pub(crate) model: Placed<Cow<'a, str>>,
+    pub(crate) is_stream: bool,
+    /// `stream_options` as it stands, and whether it asks for usage.
+    pub(crate) stream_options: Option<Placed<bool>>,
+    /// Every field that bounds the output; the smallest one counts.
+    pub(crate) output_bounds: Vec<(OutputField, Placed<u64>)>,
+    /// How many answers are asked for.
+    pub(crate) choices: u64,
+    /// Bytes of the body: what the input is estimated from.
+    pub(crate) body_bytes: usize,
+}
+
+impl<'a> Ask<'a> {
+    /// Reads a body. Errors name the field.
+    pub(crate) fn parse(call: Call, body: &'a [u8]) -> Result<Self, ProxyError> {
+        let fields: Fields<'a> = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+        let model = fields.model.ok_or_else(|| bad("model", "is required"))?;
+        let text: Cow<'a, str> =
+            string(model.get()).ok_or_else(|| bad("model", "must be a string"))?;
+        if text.is_empty() || text.len() > MODEL_NAME_BYTES_MAX {
+            return Err(bad("model", "must have 1 to 200 bytes"));
+        }
+        Ok(Self {
+            call,
+            model: Placed { value: text, range: range_in(body, model) },
+            is_stream: flag("stream", fields.stream)? && call.has_output(),
+            stream_options: stream_options(body, fields.stream_options)?,
+            output_bounds: output_bounds(body, &fields)?,
+            choices: number("n", fields.n, CHOICES_MAX)?.unwrap_or(1),
+            body_bytes: body.len(),
+        })
+    }
+
+    /// The most output tokens of one answer that the client asks for; `None`: it names no bound.
+    pub(crate) fn output_bound(&self) -> Option<u64> {
+        self.output_bounds.iter().map(|(_, bound)| bound.value).min()
+    }
+
+    /// Whether the client wants the usage chunk at the end of its stream.
+    pub(crate) fn wants_usage(&self) -> bool {
+        self.stream_options.as_ref().is_some_and(|options| options.value)
+    }
+
+    /// A generous guess: English has about four bytes to a token, code and other scripts fewer.
+    pub(crate) fn input_tokens(&self) -> u64 {
+        (self.body_bytes as u64).div_ceil(3)
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> ProxyError {
+    // serde's text names fields and positions, never values of the body.
+    let what = match error.classify() {
+        serde_json::error::Category::Data => error.to_string(),
+        serde_json::error::Category::Io
+        | serde_json::error::Category::Syntax
+        | serde_json::error::Category::Eof => {
+            format!("at line {} column {}", error.line(), error.column())
+        }
+    };
+    ProxyError::BadRequest(format!(
+        "The request body is not a JSON object that this route takes: {what}."
+    ))
+}
+
+fn bad(field: &str, why: &str) -> ProxyError {
+    ProxyError::BadRequest(format!("The field `{field}` {why}."))
+}
+
+/// Where a borrowed value stands in the body that it was read from.
+fn range_in(body: &[u8], value: &RawValue) -> Range<usize> {
+    let start = (value.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
+    start..start + value.get().len()
+}
+
+fn string(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        return serde_json::from_str::<String>(raw).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inner))
+}
+
+fn flag(field: &str, raw: Option<&RawValue>) -> Result<bool, ProxyError> {
+    match raw.map(RawValue::get) {
+        None | Some("null" | "false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(bad(field, "must be true or false")),
+    }
+}
+
+fn number(field: &str, raw: Option<&RawValue>, max: u64) -> Result<Option<u64>, ProxyError> {
+    let text = match raw.map(RawValue::get) {
+        None | Some("null") => return Ok(None),
+        Some(text) => text,
+    };
+    let value = text.parse::<u64>().ok().filter(|value| (1..=max).contains(value));
+    value.map(Some).ok_or_else(|| bad(field, &format!("must be a whole number from 1 to {max}")))
+}
+
+fn stream_options(body: &[u8], raw: Option<&RawValue>) -> Result<Option<Placed<bool>>, ProxyError> {
+    #[derive(Deserialize)]
+    struct Options {
+        include_usage: Option<bool>,
+    }
+    let Some(raw) = raw else { return Ok(None) };
+    let options: Option<Options> = serde_json::from_str(raw.get())
+        .map_err(|_| bad("stream_options", "must be an object with a boolean `include_usage`"))?;
+    let value = options.and_then(|options| options.include_usage).unwrap_or(false);
+    Ok(Some(Placed { value, range: range_in(body, raw) }))
+}
+
+fn output_bounds(
+    body: &[u8],
+    fields: &Fields<'_>,
+) -> Result<Vec<(OutputField, Placed<u64>)>, ProxyError> {
+    let all = [
+        (OutputField::Any, fields.max_tokens),
+        (OutputField::Completion, fields.max_completion_tokens),
+        (OutputField::Output, fields.max_output_tokens),
+    ];
+    let mut bounds = Vec::new();
+    for (field, raw) in all {
+        if let (Some(raw), Some(value)) = (raw, number(field.name(), raw, OUTPUT_TOKENS_MAX)?) {
+            bounds.push((field, Placed { value, range: range_in(body, raw) }));
+        }
+    }
+    Ok(bounds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<Ask<'_>, ProxyError> {
+        Ask::parse(Call::ChatCompletions, body.as_bytes())
+    }
+
+    #[test]
+    fn a_value_is_found_where_it_stands() {
+        let body = r#"{"messages":[{"model":"inner"}], "model" : "a\"b", "max_tokens":7}"#;
+        let ask = parse(body).unwrap();
+        assert_eq!(ask.model.value, "a\"b");
+        assert_eq!(&body[ask.model.range.clone()], r#""a\"b""#);
+        let (field, bound) = &ask.output_bounds[0];
+        assert_eq!((*field, &body[bound.range.clone()]), (OutputField::Any, "7"));
+    }
+
+    #[test]
+    fn a_body_that_the_gateway_cannot_bill_is_refused_by_field() {
+        #[rustfmt::skip]
+        let cases = [
+            ("",                                        "not a JSON object"),
+            ("not json",                                "not a JSON object"),
+            ("[]",                                      "not a JSON object"),
+            ("{}",                                      "`model` is required"),
+            (r#"{"model":null}"#,                       "`model` is required"),
+            (r#"{"model":5}"#,                          "`model` must be a string"),
+            (r#"{"model":""}"#,                         "`model` must have"),
+            (r#"{"model":"a","model":"b"}"#,            "duplicate field `model`"),
+            (r#"{"model":"a","stream":"yes"}"#,         "`stream` must be"),
+            (r#"{"model":"a","max_tokens":-1}"#,        "`max_tokens` must be"),
+            (r#"{"model":"a","max_tokens":0}"#,         "`max_tokens` must be"),
+            (r#"{"model":"a","max_tokens":1e30}"#,      "`max_tokens` must be"),
+            (r#"{"model":"a","max_tokens":"5"}"#,       "`max_tokens` must be"),
+            (r#"{"model":"a","max_tokens":9223372036854775807}"#, "`max_tokens` must be"),
+            (r#"{"model":"a","n":129}"#,                "`n` must be"),
+            (r#"{"model":"a","stream_options":"x"}"#,   "`stream_options` must be"),
+        ];
+        for (body, expected) in cases {
+            let error = parse(body).unwrap_err().to_string();
+            assert!(error.contains(expected), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn ten_megabytes_of_open_brackets_are_an_error_not_a_crash() {
+        let body = "[".repeat(10 << 20);
+        assert!(parse(&body).is_err());
+        let nested = format!(r#"{{"model":"a","messages":{body}"#);
+        assert!(parse(&nested).is_err());
+    }
+
+    #[test]
+    fn the_smallest_bound_counts() {
+        let ask = parse(r#"{"model":"a","max_tokens":9,"max_completion_tokens":4}"#).unwrap();
+        assert_eq!(ask.output_bound(), Some(4));
+    }
+}

@@ -1,0 +1,356 @@
+//! What can be called, as the data plane holds it: one immutable snapshot, replaced when the store
+//! says that something changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use doorward_domain::catalog::{Deployment, Model, Provider, ProviderKind, listing};
+use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId};
+use doorward_domain::price::{Price, PriceTable};
+use doorward_store::{CatalogRow, Store, StoreError};
+use http::{HeaderValue, Uri};
+use parking_lot::Mutex;
+use rustls_pki_types::ServerName;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+use crate::ask::OutputField;
+use crate::route::Call;
+use crate::upstream::{Connector, Origin};
+
+/// Output of a call to a model of which nothing is known: large enough for any answer, and small
+/// enough that a budget can hold it.
+const OUTPUT_TOKENS_DEFAULT: u64 = 16_384;
+
+/// A model and who serves it.
+#[derive(Debug)]
+pub(crate) struct RoutedModel {
+    pub(crate) name: String,
+    pub(crate) header: HeaderValue,
+    pub(crate) created_at_s: i64,
+    /// The most output tokens of one answer, and whether that is known or assumed.
+    pub(crate) output_tokens_max: u64,
+    pub(crate) is_output_known: bool,
+    /// In the order of their priority; only those that have a price and can be reached.
+    pub(crate) targets: Vec<Arc<Target>>,
+    /// Deployments were left out because they have no price.
+    pub(crate) is_unpriced: bool,
+}
+
+/// One deployment, ready to be called.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) provider: ProviderId,
+    pub(crate) deployment: DeploymentId,
+    pub(crate) header: HeaderValue,
+    pub(crate) price: Price,
+    pub(crate) weight: u32,
+    pub(crate) priority: u32,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// How a deployment answers.
+#[derive(Debug)]
+pub(crate) enum Endpoint {
+    /// By itself.
+    Echo,
+    /// Over HTTP.
+    Http(Box<HttpTarget>),
+}
+
+/// Where and how to send.
+#[derive(Debug)]
+pub(crate) struct HttpTarget {
+    pub(crate) origin: Arc<Origin>,
+    uris: [Uri; Call::ALL.len()],
+    /// `Bearer …`, marked sensitive.
+    pub(crate) auth: Option<HeaderValue>,
+    /// What must be cut out of errors that echo it.
+    pub(crate) secret: Option<SecretString>,
+    /// The upstream's name of the model as JSON; `None`: it is the public one.
+    pub(crate) model_json: Option<String>,
+    /// What bounds the output of a chat completion there.
+    output_field: OutputField,
+}
+
+impl Target {
+    /// The provider's credential, to be cut out of what the provider says.
+    pub(crate) fn secret(&self) -> Option<&[u8]> {
+        match &self.endpoint {
+            Endpoint::Echo => None,
+            Endpoint::Http(http) => {
+                http.secret.as_ref().map(|secret| secret.expose_secret().as_bytes())
+            }
+        }
+    }
+}
+
+impl HttpTarget {
+    pub(crate) fn uri(&self, call: Call) -> Uri {
+        self.uris.get(call as usize).cloned().unwrap_or_default()
+    }
+
+    /// The field that bounds the output of a call.
+    pub(crate) fn output_field(&self, call: Call) -> OutputField {
+        match call {
+            Call::Responses => OutputField::Output,
+            Call::Completions => OutputField::Any,
+            Call::ChatCompletions | Call::Embeddings => self.output_field,
+        }
+    }
+}
+
+/// Everything that can be called.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    epoch: u64,
+    models: HashMap<OrganizationId, HashMap<String, Arc<RoutedModel>>>,
+}
+
+impl Snapshot {
+    pub(crate) fn find(
+        &self,
+        organization: OrganizationId,
+        model: &str,
+    ) -> Option<Arc<RoutedModel>> {
+        self.models.get(&organization)?.get(model).cloned()
+    }
+
+    pub(crate) fn list(&self, organization: OrganizationId) -> Vec<Arc<RoutedModel>> {
+        let models = self.models.get(&organization);
+        let mut list: Vec<_> = models.into_iter().flat_map(HashMap::values).cloned().collect();
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        list
+    }
+}
+
+/// Holds the snapshot and replaces it.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    store: Arc<Store>,
+    prices: PriceTable,
+    connector: Connector,
+    tasks: TaskTracker,
+    current: ArcSwapOption<Snapshot>,
+    /// One reload at a time; the others wait for it.
+    reloading: tokio::sync::Mutex<()>,
+    /// Connections outlive snapshots: servers by scheme and authority.
+    origins: Mutex<HashMap<String, Arc<Origin>>>,
+}
+
+impl Catalog {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        prices: PriceTable,
+        connector: Connector,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self {
+            store,
+            prices,
+            connector,
+            tasks,
+            current: ArcSwapOption::empty(),
+            reloading: tokio::sync::Mutex::new(()),
+            origins: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The snapshot as of now: a change that was acknowledged before this call is in it.
+    pub(crate) async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
+        if let Some(snapshot) = self.fresh() {
+            return Ok(snapshot);
+        }
+        let _one_at_a_time = self.reloading.lock().await;
+        if let Some(snapshot) = self.fresh() {
+            return Ok(snapshot);
+        }
+        let snapshot = Arc::new(self.load().await?);
+        self.current.store(Some(Arc::clone(&snapshot)));
+        Ok(snapshot)
+    }
+
+    /// The snapshot, if nothing changed since: no wait on the hit path.
+    pub(crate) fn fresh(&self) -> Option<Arc<Snapshot>> {
+        let current = self.current.load_full()?;
+        (current.epoch == self.store.catalog_epoch()).then_some(current)
+    }
+
+    async fn load(&self) -> Result<Snapshot, StoreError> {
+        // Read before the rows: a change in between makes the snapshot stale, never wrongly fresh.
+        let epoch = self.store.catalog_epoch();
+        let mut models: HashMap<OrganizationId, HashMap<String, Arc<RoutedModel>>> = HashMap::new();
+        let mut used = HashMap::new();
+        for row in self.store.catalog().await? {
+            let organization = row.model.organization;
+            let model = self.route(row, &mut used).await?;
+            models.entry(organization).or_default().insert(model.name.clone(), Arc::new(model));
+        }
+        *self.origins.lock() = used;
+        Ok(Snapshot { epoch, models })
+    }
+
+    async fn route(
+        &self,
+        row: CatalogRow,
+        used: &mut HashMap<String, Arc<Origin>>,
+    ) -> Result<RoutedModel, StoreError> {
+        let mut targets = Vec::new();
+        let mut is_unpriced = false;
+        for (deployment, provider) in row.model.deployments.iter().zip(&row.providers) {
+            let price =
+                row.model.pricing.resolve(&self.prices, provider.kind, &deployment.upstream_model);
+            let Some(price) = price else {
+                is_unpriced = true;
+                continue;
+            };
+            match self.endpoint(&row.model, deployment, provider, used).await {
+                Ok(endpoint) => {
+                    targets.push(Arc::new(target(deployment, provider, price, endpoint)))
+                }
+                Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
+                Err(fault) => {
+                    tracing::error!(model = row.model.name, provider = provider.name, %fault, "a deployment cannot be used");
+                }
+            }
+        }
+        targets.sort_by_key(|target| target.priority);
+        let known = self.known_output(&row);
+        Ok(RoutedModel {
+            header: header_value(&row.model.name),
+            created_at_s: row.model.created_at.as_second(),
+            output_tokens_max: known.unwrap_or(OUTPUT_TOKENS_DEFAULT),
+            is_output_known: known.is_some(),
+            targets,
+            is_unpriced,
+            name: row.model.name,
+        })
+    }
+
+    /// What the operator says, else the largest window of the deployments: no answer is longer.
+    fn known_output(&self, row: &CatalogRow) -> Option<u64> {
+        let window = |(deployment, provider): (&Deployment, &Provider)| {
+            listing(&self.prices, provider.kind, &deployment.upstream_model)?.context_window
+        };
+        let windows = row.model.deployments.iter().zip(&row.providers).filter_map(window);
+        row.model.output_tokens_max.or_else(|| windows.max())
+    }
+
+    async fn endpoint(
+        &self,
+        model: &Model,
+        deployment: &Deployment,
+        provider: &Provider,
+        used: &mut HashMap<String, Arc<Origin>>,
+    ) -> Result<Endpoint, Unusable> {
+        if provider.kind == ProviderKind::Echo {
+            return Ok(Endpoint::Echo);
+        }
+        let base = provider.base_url.as_deref().ok_or(Unusable::Address)?;
+        let url = Url::parse(base).map_err(|_| Unusable::Address)?;
+        let secret = match deployment.provider_key {
+            Some(id) => Some(self.store.reveal_provider_key(provider.organization, id).await?),
+            None => None,
+        };
+        Ok(Endpoint::Http(Box::new(HttpTarget {
+            origin: self.origin(&url, used)?,
+            uris: uris(&url)?,
+            auth: secret.as_ref().map(bearer).transpose()?,
+            secret,
+            model_json: (deployment.upstream_model != model.name)
+                .then(|| serde_json::Value::from(deployment.upstream_model.as_str()).to_string()),
+            output_field: output_field(provider.kind),
+        })))
+    }
+
+    fn origin(
+        &self,
+        url: &Url,
+        used: &mut HashMap<String, Arc<Origin>>,
+    ) -> Result<Arc<Origin>, Unusable> {
+        let name = format!("{}://{}", url.scheme(), url.authority());
+        if let Some(origin) =
+            used.get(&name).cloned().or_else(|| self.origins.lock().get(&name).cloned())
+        {
+            used.insert(name, Arc::clone(&origin));
+            return Ok(origin);
+        }
+        // `host_str` keeps the brackets of an IPv6 address; connecting wants it without.
+        let host = url.host_str().ok_or(Unusable::Address)?.trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().ok_or(Unusable::Address)?;
+        let authority = HeaderValue::from_str(url.authority()).map_err(|_| Unusable::Address)?;
+        let tls_name = match url.scheme() {
+            "https" => Some(ServerName::try_from(host.clone()).map_err(|_| Unusable::Address)?),
+            _ => None,
+        };
+        let (connector, tasks) = (self.connector.clone(), self.tasks.clone());
+        let origin = Arc::new(Origin::new((host, port), authority, tls_name, connector, tasks));
+        used.insert(name, Arc::clone(&origin));
+        Ok(origin)
+    }
+}
+
+/// Why a deployment cannot be called. Never holds a secret.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("its provider's base URL cannot be used")]
+    Address,
+    #[error("its provider key has characters that a header cannot carry")]
+    Credential,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn target(
+    deployment: &Deployment,
+    provider: &Provider,
+    price: Price,
+    endpoint: Endpoint,
+) -> Target {
+    Target {
+        provider: provider.id,
+        deployment: deployment.id,
+        header: header_value(&provider.name),
+        price,
+        weight: deployment.weight.max(1),
+        priority: deployment.priority,
+        endpoint,
+    }
+}
+
+fn bearer(secret: &SecretString) -> Result<HeaderValue, Unusable> {
+    let text = SecretString::from(format!("Bearer {}", secret.expose_secret()));
+    let mut value =
+        HeaderValue::from_str(text.expose_secret()).map_err(|_| Unusable::Credential)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn uris(base: &Url) -> Result<[Uri; Call::ALL.len()], Unusable> {
+    let base = base.as_str().trim_end_matches('/');
+    let mut uris = <[Uri; Call::ALL.len()]>::default();
+    for (slot, call) in uris.iter_mut().zip(Call::ALL) {
+        *slot = format!("{base}{}", call.path()).parse().map_err(|_| Unusable::Address)?;
+    }
+    Ok(uris)
+}
+
+/// OpenAI's newer models refuse `max_tokens`; other servers may not know the newer name.
+const fn output_field(kind: ProviderKind) -> OutputField {
+    match kind {
+        ProviderKind::OpenAi => OutputField::Completion,
+        ProviderKind::Echo
+        | ProviderKind::OpenAiCompatible
+        | ProviderKind::Anthropic
+        | ProviderKind::Google => OutputField::Any,
+    }
+}
+
+/// Names are checked when they are given, but a header can carry only some of their characters.
+fn header_value(name: &str) -> HeaderValue {
+    let safe: String =
+        name.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
+    HeaderValue::from_str(&safe).unwrap_or_else(|_| HeaderValue::from_static("?"))
+}

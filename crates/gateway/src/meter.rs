@@ -1,0 +1,8 @@
+//! Reading what a call used out of an answer whose bytes go to the client untouched.
+
+mod json;
+mod sse;
+mod usage;
+
+pub(crate) use json::JsonMeter;
+pub(crate) use sse::SseMeter;

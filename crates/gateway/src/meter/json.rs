@@ -1,0 +1,220 @@
+//! Finds the top-level `usage` member of a JSON answer while it passes, however it is cut.
+
+use doorward_domain::usage::Usage;
+
+use super::usage;
+
+/// The largest `usage` object that is read.
+const USAGE_BYTES_MAX: usize = 16 * 1024;
+const KEY: &[u8] = b"usage";
+
+/// What the scanner is inside of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Between tokens of the structure.
+    Structure,
+    /// In a string whose text does not matter.
+    String,
+    /// In a key of the top-level object, of which this many bytes are those of [`KEY`].
+    Key(usize),
+    /// In a key that is another one.
+    OtherKey,
+    /// After a backslash; then back to being inside of a string.
+    Escape,
+}
+
+/// Which part of a member of the top-level object comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Member {
+    /// A key.
+    Key,
+    /// The colon and the value of `usage`.
+    Usage,
+    /// The value of `usage` is being kept.
+    Captured,
+    /// Anything else.
+    Other,
+}
+
+/// Reads a JSON answer as it passes. Memory is bounded by one `usage` object.
+#[derive(Debug)]
+pub(crate) struct JsonMeter {
+    place: Place,
+    depth: u32,
+    member: Member,
+    captured: Vec<u8>,
+    bytes: u64,
+}
+
+impl JsonMeter {
+    pub(crate) fn new() -> Self {
+        Self {
+            place: Place::Structure,
+            depth: 0,
+            member: Member::Other,
+            captured: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Feed every chunk as it passes; cuts may fall anywhere.
+    pub(crate) fn push(&mut self, chunk: &[u8]) {
+        self.bytes += chunk.len() as u64;
+        let mut rest = chunk;
+        while let Some((&byte, tail)) = rest.split_first() {
+            if self.place == Place::String {
+                let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+                self.keep(rest.get(..plain).unwrap_or_default());
+                rest = rest.get(plain..).unwrap_or_default();
+                let Some((&byte, tail)) = rest.split_first() else { break };
+                self.step(byte);
+                rest = tail;
+            } else {
+                self.step(byte);
+                rest = tail;
+            }
+        }
+    }
+
+    /// What the answer says it used; `None`: nothing, or nothing that can be read.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        if self.captured.is_empty() || self.member == Member::Captured {
+            None
+        } else {
+            usage::parse(&self.captured)
+        }
+    }
+
+    /// Bytes that passed.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.member == Member::Captured && self.captured.len() + bytes.len() <= USAGE_BYTES_MAX {
+            self.captured.extend_from_slice(bytes);
+        }
+    }
+
+    fn step(&mut self, byte: u8) {
+        match self.place {
+            Place::Structure => self.step_structure(byte),
+            Place::Escape => {
+                self.keep(&[byte]);
+                self.place = Place::String;
+            }
+            Place::String => {
+                self.keep(&[byte]);
+                self.place = match byte {
+                    b'"' => Place::Structure,
+                    b'\\' => Place::Escape,
+                    _ => Place::String,
+                };
+            }
+            Place::Key(matched) => self.step_key(byte, matched),
+            Place::OtherKey => match byte {
+                b'"' => self.place = Place::Structure,
+                // A key with an escape is not ours; its rest is skipped as any string.
+                b'\\' => self.place = Place::Escape,
+                _ => {}
+            },
+        }
+    }
+
+    fn step_key(&mut self, byte: u8, matched: usize) {
+        self.place = match byte {
+            b'"' => {
+                if matched == KEY.len() {
+                    self.member = Member::Usage;
+                }
+                Place::Structure
+            }
+            b'\\' => Place::Escape,
+            _ if KEY.get(matched) == Some(&byte) => Place::Key(matched + 1),
+            _ => Place::OtherKey,
+        };
+    }
+
+    fn step_structure(&mut self, byte: u8) {
+        let is_end = self.depth == 1 && matches!(byte, b',' | b'}' | b']');
+        if is_end {
+            self.member = Member::Other;
+        }
+        self.keep(&[byte]);
+        match byte {
+            b'"' if self.depth == 1 && self.member == Member::Key => {
+                self.member = Member::Other;
+                self.place = Place::Key(0);
+            }
+            b'"' => self.place = Place::String,
+            b'{' | b'[' => {
+                self.depth = self.depth.saturating_add(1);
+                if self.depth == 1 && byte == b'{' {
+                    self.member = Member::Key;
+                }
+            }
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            b',' if self.depth == 1 => self.member = Member::Key,
+            b':' if self.depth == 1 && self.member == Member::Usage => {
+                self.member = Member::Captured;
+                self.captured.clear();
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ANSWER: &str = r#"{"id":"a\"b","usage2":{"usage":{"prompt_tokens":9}},"choices":[{"message":{"content":"say \"usage\":{} \\"}}],"\u0075sage":1,"usage" : {"prompt_tokens":25,"completion_tokens":30,"total_tokens":55,"x":["}",{}]},"z":1}"#;
+
+    fn read(parts: &[&[u8]]) -> Option<(u64, u64)> {
+        let mut meter = JsonMeter::new();
+        for part in parts {
+            meter.push(part);
+        }
+        meter.usage().map(|usage| (usage.input_tokens, usage.output_tokens))
+    }
+
+    #[test]
+    fn the_usage_is_found_for_every_cut_of_the_answer() {
+        let bytes = ANSWER.as_bytes();
+        for cut in 0..=bytes.len() {
+            let (head, tail) = bytes.split_at(cut);
+            assert_eq!(read(&[head, tail]), Some((25, 30)), "cut at {cut}");
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(read(&single), Some((25, 30)));
+    }
+
+    #[test]
+    fn a_usage_elsewhere_is_not_the_calls() {
+        for json in [
+            r#"{"choices":[{"usage":{"prompt_tokens":1}}]}"#,
+            r#"[{"usage":{"prompt_tokens":1}}]"#,
+            r#"{"a":"\"usage\":{\"prompt_tokens\":1}"}"#,
+            r#"{"usage":null}"#,
+            r#"{"usage":{"prompt_tokens":1"#,
+            "",
+        ] {
+            assert_eq!(read(&[json.as_bytes()]), None, "{json}");
+        }
+    }
+
+    proptest! {
+        /// Whatever an upstream sends, metering neither panics nor keeps more than its bound.
+        #[test]
+        fn any_bytes_are_survived(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..32)) {
+            let mut meter = JsonMeter::new();
+            for chunk in &chunks {
+                meter.push(chunk);
+            }
+            meter.usage();
+            prop_assert!(meter.captured.len() <= USAGE_BYTES_MAX);
+        }
+    }
+}

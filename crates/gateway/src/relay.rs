@@ -1,0 +1,246 @@
+//! Passing an answer on: untouched, as soon as it is ready, with the meter reading along.
+
+mod end;
+mod watch;
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use doorward_domain::call::Outcome;
+use http_body::{Body, Frame, SizeHint};
+
+pub(crate) use end::CallEnd;
+pub(crate) use watch::{Cut, Watch};
+
+use crate::error::{denial_event, error_event};
+use crate::meter::{JsonMeter, SseMeter};
+use crate::upstream::Exchange;
+
+/// The body of an answer of the gateway.
+#[derive(Debug)]
+pub enum RelayBody {
+    /// All of it is here.
+    Whole(Option<Bytes>),
+    /// It is still arriving.
+    Live(Box<Live>),
+}
+
+/// An answer that is still arriving, and everything that must happen when it ends.
+#[derive(Debug)]
+pub struct Live {
+    source: Source,
+    meter: Meter,
+    end: CallEnd,
+    watch: Watch,
+    /// Waits to go out before anything else: the first piece, or an error event.
+    ready: VecDeque<Bytes>,
+    is_over: bool,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Http(Exchange),
+    Events(VecDeque<Bytes>),
+}
+
+/// Who reads along.
+#[derive(Debug)]
+pub(crate) enum Meter {
+    Json(JsonMeter),
+    Sse(SseMeter),
+}
+
+/// An answer broke off where only closing the connection can tell the client.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the answer broke off")]
+pub struct BrokenOff;
+
+impl Meter {
+    pub(crate) fn push(&mut self, piece: Bytes) -> Result<Bytes, ()> {
+        match self {
+            Self::Json(meter) => {
+                meter.push(&piece);
+                Ok(piece)
+            }
+            Self::Sse(meter) => meter.push(piece).map_err(|_overlong| ()),
+        }
+    }
+}
+
+impl RelayBody {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self::Whole(Some(bytes))
+    }
+
+    /// Relays what is still arriving. `first` was read already.
+    pub(crate) fn live(
+        first: Bytes,
+        source: Source,
+        meter: Meter,
+        end: CallEnd,
+        watch: Watch,
+    ) -> Self {
+        let ready = if first.is_empty() { VecDeque::new() } else { VecDeque::from([first]) };
+        Self::Live(Box::new(Live { source, meter, end, watch, ready, is_over: false }))
+    }
+}
+
+impl Body for RelayBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Live(live) => {
+                live.poll(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Live(live) => live.is_over && live.ready.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Live(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Live {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        if let Some(bytes) = self.ready.pop_front() {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        match self.poll_source(cx) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                self.watch.saw_data();
+                if self.is_source_ended() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(bytes)))
+            }
+            Poll::Ready(Some(Err(()))) => self.break_off(Cut::Upstream),
+            Poll::Ready(None) => {
+                self.finish();
+                Poll::Ready(self.ready.pop_front().map(Ok))
+            }
+            Poll::Pending => match self.watch.poll(cx) {
+                Poll::Ready(cut) => self.break_off(cut),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ()>>> {
+        let meter = &mut self.meter;
+        match &mut self.source {
+            Source::Http(exchange) => {
+                let polled = exchange.poll_ready_bytes(cx, |piece| meter.push(piece));
+                polled.map(|bytes| {
+                    bytes.map(|bytes| {
+                        bytes.map_err(|broken| {
+                            tracing::warn!(?broken, "an upstream's answer broke off");
+                        })
+                    })
+                })
+            }
+            Source::Events(events) => {
+                let Some(event) = events.pop_front() else { return Poll::Ready(None) };
+                match meter.push(event) {
+                    // The next event is ready: ask again, without giving the empty one out.
+                    Ok(bytes) if bytes.is_empty() => {
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
+                    }
+                    passed => Poll::Ready(Some(passed)),
+                }
+            }
+        }
+    }
+
+    fn is_source_ended(&self) -> bool {
+        match &self.source {
+            Source::Http(exchange) => exchange.is_ended(),
+            Source::Events(events) => events.is_empty(),
+        }
+    }
+
+    /// The upstream is through. A stream that just stops must not look like one that ended well.
+    fn finish(&mut self) {
+        self.is_over = true;
+        let is_complete = match &mut self.meter {
+            Meter::Json(_) => true,
+            Meter::Sse(meter) => {
+                let rest = meter.finish();
+                if !rest.is_empty() {
+                    self.ready.push_back(rest);
+                }
+                meter.is_complete()
+            }
+        };
+        if is_complete {
+            self.settle(Outcome::Done);
+        } else {
+            self.ready.push_back(cut_event(Cut::Upstream));
+            self.settle(Outcome::Interrupted);
+        }
+    }
+
+    /// Ends the answer early: a stream by an event that says why, anything else by its connection.
+    fn break_off(&mut self, cut: Cut) -> Poll<Option<Result<Bytes, BrokenOff>>> {
+        self.is_over = true;
+        self.settle(Outcome::Interrupted);
+        self.source = Source::Events(VecDeque::new());
+        Poll::Ready(Some(match &self.meter {
+            Meter::Sse(_) => Ok(cut_event(cut)),
+            Meter::Json(_) => Err(BrokenOff),
+        }))
+    }
+
+    fn settle(&mut self, outcome: Outcome) {
+        match &self.meter {
+            Meter::Json(meter) => {
+                self.end.settle(outcome, meter.usage(), meter.bytes().div_ceil(4));
+            }
+            Meter::Sse(meter) => self.end.settle(outcome, meter.usage(), meter.output_tokens()),
+        }
+    }
+}
+
+impl Drop for Live {
+    /// The client went away: the upstream's connection closes with `source`, and what was produced
+    /// until now is billed. Settling twice is nothing.
+    fn drop(&mut self) {
+        self.settle(Outcome::Disconnected);
+    }
+}
+
+fn cut_event(cut: Cut) -> Bytes {
+    match cut {
+        Cut::Denied(denial) => denial_event(&denial),
+        Cut::Upstream => {
+            let text = "The upstream broke off the answer.";
+            error_event(text, "server_error", Some("upstream_unavailable"))
+        }
+        Cut::Timeout => {
+            let text = "The upstream did not answer in time.";
+            error_event(text, "server_error", Some("upstream_timeout"))
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The end of a call: exactly one settlement, however it comes.
+
+use std::sync::Arc;
+
+use doorward_domain::budget::Spend;
+use doorward_domain::call::{Outcome, Settlement};
+use doorward_domain::usage::Usage;
+use doorward_store::{Clock, OpenCall};
+use http::StatusCode;
+
+use crate::catalog::Target;
+use crate::metrics::Metrics;
+
+/// Settles a call once. Dropped before that, as when the client goes away while the upstream still
+/// thinks, it settles what the provider has seen: the input.
+#[derive(Debug)]
+pub(crate) struct CallEnd {
+    open: Option<OpenCall>,
+    target: Arc<Target>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    started_us: u64,
+    first_byte_us: u64,
+    status: u16,
+    input_tokens: u64,
+    /// The request has gone out: what happens from now on costs.
+    is_sent: bool,
+}
+
+impl CallEnd {
+    pub(crate) fn new(
+        open: OpenCall,
+        target: Arc<Target>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        input_tokens: u64,
+    ) -> Self {
+        metrics.begin();
+        let started_us = clock.monotonic_us();
+        Self {
+            open: Some(open),
+            target,
+            metrics,
+            clock,
+            started_us,
+            first_byte_us: 0,
+            status: 0,
+            input_tokens,
+            is_sent: false,
+        }
+    }
+
+    /// The request is about to go to this deployment.
+    pub(crate) fn sending_to(&mut self, target: &Arc<Target>) {
+        self.is_sent = true;
+        if !Arc::ptr_eq(&self.target, target) {
+            self.target = Arc::clone(target);
+            if let Some(open) = &mut self.open {
+                open.reroute(target.provider, target.deployment);
+            }
+        }
+    }
+
+    /// Which deployment serves the call.
+    pub(crate) fn target(&self) -> Arc<Target> {
+        Arc::clone(&self.target)
+    }
+
+    /// The answer's head is there.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+        self.first_byte_us = self.elapsed_us();
+    }
+
+    /// Nothing was produced, so nothing is owed.
+    pub(crate) fn fail(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+        self.settle(Outcome::Failed, Some(Usage::default()), 0);
+    }
+
+    /// Settles with what the provider reported, else with what was counted here. Only the first
+    /// settlement counts.
+    pub(crate) fn settle(
+        &mut self,
+        outcome: Outcome,
+        reported: Option<Usage>,
+        counted_output: u64,
+    ) {
+        let Some(open) = self.open.take() else { return };
+        let input_tokens = if self.is_sent { self.input_tokens } else { 0 };
+        let counted = Usage { input_tokens, output_tokens: counted_output, ..Usage::default() };
+        let usage = reported.unwrap_or(counted);
+        let settlement = Settlement {
+            call: open.id(),
+            outcome,
+            status: self.status,
+            usage,
+            spend: Spend::of(&self.target.price, usage),
+            is_estimated: reported.is_none(),
+            duration_us: self.elapsed_us(),
+            first_byte_us: self.first_byte_us,
+        };
+        self.metrics.end(&settlement);
+        log(&self.target, &settlement);
+        open.settle(settlement);
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        self.clock.monotonic_us().saturating_sub(self.started_us)
+    }
+}
+
+impl Drop for CallEnd {
+    fn drop(&mut self) {
+        self.settle(Outcome::Disconnected, None, 0);
+    }
+}
+
+/// The one line that each call leaves in the log.
+fn log(target: &Target, settlement: &Settlement) {
+    tracing::info!(
+        call = %settlement.call,
+        deployment = %target.deployment,
+        outcome = settlement.outcome.as_str(),
+        status = settlement.status,
+        input_tokens = settlement.usage.input_tokens,
+        output_tokens = settlement.usage.output_tokens,
+        cost_nanousd = settlement.spend.cost.nanos(),
+        estimated = settlement.is_estimated,
+        duration_us = settlement.duration_us,
+        first_byte_us = settlement.first_byte_us,
+        "call"
+    );
+}

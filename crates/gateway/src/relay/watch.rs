@@ -1,0 +1,161 @@
+//! What can end an answer from outside: silence, age, and the end of its key.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use doorward_domain::denial::Denial;
+use doorward_store::{CallKey, Store};
+use jiff::Timestamp;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use crate::upstream::Timeouts;
+use crate::verify;
+
+/// Why an answer is cut.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cut {
+    /// The key ended.
+    Denied(Denial),
+    /// The upstream closed or sent garbage.
+    Upstream,
+    /// The upstream fell silent, or the call is too old.
+    Timeout,
+}
+
+type Recheck = Pin<Box<dyn Future<Output = Result<Arc<CallKey>, Denial>> + Send>>;
+
+/// Watches over one answer. Costs nothing until the answer makes us wait.
+pub(crate) struct Watch {
+    store: Arc<Store>,
+    key: Arc<CallKey>,
+    address: IpAddr,
+    idle: Duration,
+    deadline: Instant,
+    last_data_at: Instant,
+    alarm: Option<Pin<Box<Sleep>>>,
+    changed: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    recheck: Option<Recheck>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+impl Watch {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        key: Arc<CallKey>,
+        address: IpAddr,
+        timeouts: &Timeouts,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            store,
+            key,
+            address,
+            idle: timeouts.idle,
+            deadline: now + timeouts.total,
+            last_data_at: now,
+            alarm: None,
+            changed: None,
+            recheck: None,
+        }
+    }
+
+    /// The upstream is alive.
+    pub(crate) fn saw_data(&mut self) {
+        self.last_data_at = Instant::now();
+    }
+
+    /// Resolves when the answer must be cut. Called whenever there is nothing to relay, which a
+    /// paced stream comes to after each event.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
+        if let Poll::Ready(denial) = self.poll_key(cx) {
+            return Poll::Ready(Cut::Denied(denial));
+        }
+        self.poll_alarm(cx)
+    }
+
+    /// A changed key is loaded again: it may have been revoked, or merely edited.
+    fn poll_key(&mut self, cx: &mut Context<'_>) -> Poll<Denial> {
+        loop {
+            if let Some(recheck) = &mut self.recheck {
+                let Poll::Ready(checked) = recheck.as_mut().poll(cx) else { return Poll::Pending };
+                self.recheck = None;
+                match checked {
+                    Ok(key) => self.key = key,
+                    Err(denial) => return Poll::Ready(denial),
+                }
+            }
+            let key = &self.key;
+            let changed = self.changed.get_or_insert_with(|| Box::pin(key.changed()));
+            if changed.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.changed = None;
+            self.recheck = Some(Box::pin(reload(
+                Arc::clone(&self.store),
+                Arc::clone(&self.key),
+                self.address,
+            )));
+        }
+    }
+
+    /// One alarm for silence, age and expiry: it is set once, and set anew only when it rings.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
+        loop {
+            let Some(alarm) = &mut self.alarm else {
+                let at = self.next_alarm();
+                self.alarm = Some(Box::pin(tokio::time::sleep_until(at)));
+                continue;
+            };
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if now >= self.deadline || now >= self.last_data_at + self.idle {
+                return Poll::Ready(Cut::Timeout);
+            }
+            if let Err(denial) = verify::check(&self.store, &self.key, self.address) {
+                return Poll::Ready(Cut::Denied(denial));
+            }
+            self.alarm = None;
+        }
+    }
+
+    fn next_alarm(&self) -> Instant {
+        let silent = (self.last_data_at + self.idle).min(self.deadline);
+        match self.key.key.rights.expires_at {
+            Some(at) => silent.min(Instant::now() + until(at, self.store.clock().now())),
+            None => silent,
+        }
+    }
+}
+
+/// How long until `at`, a little more than that, so that the alarm finds the key expired.
+fn until(at: Timestamp, now: Timestamp) -> Duration {
+    let left = Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO);
+    left + Duration::from_millis(10)
+}
+
+/// A key that changed and cannot be loaded is not trusted any longer.
+async fn reload(
+    store: Arc<Store>,
+    key: Arc<CallKey>,
+    address: IpAddr,
+) -> Result<Arc<CallKey>, Denial> {
+    let loaded = store.call_key(&key.key.id).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, key = %key.key.id, "a changed key cannot be loaded");
+        None
+    });
+    let loaded = loaded.ok_or(Denial::InvalidKey)?;
+    verify::check(&store, &loaded, address)?;
+    Ok(loaded)
+}

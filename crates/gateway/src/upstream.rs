@@ -1,0 +1,123 @@
+//! Sending a call to a provider: the only place that connects, waits for the first byte, retries.
+
+mod connect;
+mod exchange;
+mod origin;
+mod stream;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+
+pub(crate) use connect::Connector;
+pub(crate) use exchange::Exchange;
+pub(crate) use origin::Origin;
+
+use crate::catalog::HttpTarget;
+use crate::error::{ProxyError, UpstreamFault};
+use crate::route::Call;
+
+/// How long each phase of a call may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// To resolve, connect and shake hands.
+    pub connect: Duration,
+    /// From the request's end to the answer's first byte.
+    pub first_byte: Duration,
+    /// Between two pieces of an answer.
+    pub idle: Duration,
+    /// The whole call.
+    pub total: Duration,
+}
+
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("doorward/", env!("CARGO_PKG_VERSION")));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Why an attempt gave no answer that can be relayed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: ProxyError,
+    /// The provider cannot have begun: another deployment may be tried.
+    pub(crate) is_retryable: bool,
+}
+
+/// Whether the provider said that it did nothing, so that another one may be asked.
+pub(crate) fn is_refusal(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 503 | 529)
+}
+
+/// Sends one attempt and waits for the answer's head.
+pub(crate) async fn send(
+    http: &HttpTarget,
+    call: Call,
+    client_headers: &HeaderMap,
+    body: Bytes,
+    timeouts: &Timeouts,
+) -> Result<Response<Exchange>, Failure> {
+    let request = build(http, call, client_headers, body);
+    let sending = http.origin.send(request, timeouts.connect);
+    let answer = match tokio::time::timeout(timeouts.connect + timeouts.first_byte, sending).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(fault)) => return Err(unreachable(fault)),
+        Err(_) => return Err(Failure { error: ProxyError::UpstreamTimeout, is_retryable: false }),
+    };
+    check_status(answer.status()).map_err(|fault| Failure {
+        error: ProxyError::UpstreamUnavailable(fault),
+        is_retryable: true,
+    })?;
+    Ok(answer)
+}
+
+fn unreachable(fault: origin::SendFault) -> Failure {
+    match fault {
+        origin::SendFault::Timeout => {
+            Failure { error: ProxyError::UpstreamTimeout, is_retryable: true }
+        }
+        origin::SendFault::Connect(error) => Failure {
+            error: ProxyError::UpstreamUnavailable(UpstreamFault::Connect(error)),
+            is_retryable: true,
+        },
+        // The request may have arrived: sending it again may run it, and bill it, twice.
+        origin::SendFault::Exchange(error) => Failure {
+            error: ProxyError::UpstreamUnavailable(UpstreamFault::Exchange(error)),
+            is_retryable: false,
+        },
+    }
+}
+
+/// Our credential is ours to mend, and redirects are never followed: they would carry it away.
+fn check_status(status: StatusCode) -> Result<(), UpstreamFault> {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(UpstreamFault::Refused(status)),
+        status if status.is_redirection() => Err(UpstreamFault::Redirect(status)),
+        status if status.is_informational() => Err(UpstreamFault::Garbage("an interim status")),
+        _ => Ok(()),
+    }
+}
+
+/// Builds the request from an allow-list: nothing of the client's headers goes on but `accept`.
+fn build(
+    http: &HttpTarget,
+    call: Call,
+    client_headers: &HeaderMap,
+    body: Bytes,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = http.uri(call);
+    let headers = request.headers_mut();
+    headers.reserve(8);
+    headers.insert(header::HOST, http.origin.authority());
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(header::USER_AGENT, USER_AGENT);
+    if let Some(accept) = client_headers.get(header::ACCEPT) {
+        headers.insert(header::ACCEPT, accept.clone());
+    }
+    if let Some(auth) = &http.auth {
+        headers.insert(header::AUTHORIZATION, auth.clone());
+    }
+    request
+}

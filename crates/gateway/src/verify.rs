@@ -1,0 +1,54 @@
+//! Who calls: from the headers to a key that may be used now and from here.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use doorward_domain::credential::PlainKey;
+use doorward_domain::denial::Denial;
+use doorward_domain::presented::{self, NoCredential, Place};
+use doorward_store::{CallKey, Store};
+use http::{HeaderMap, header};
+
+use crate::error::ProxyError;
+
+/// Where SDKs put an API key: Anthropic's, Azure's and Google's.
+const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+
+/// Checks, in this order: shape and checksum, whether the key exists and this is its secret (in
+/// constant time), its status, its owner, the address. Only a caller with the right secret learns
+/// that a key is expired, disabled or revoked.
+pub(crate) async fn verify(
+    store: &Store,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<Arc<CallKey>, ProxyError> {
+    let presented = presented(headers)?;
+    let id = presented.id();
+    let key = match store.cached_call_key(&id) {
+        Some(key) => key,
+        None => store.call_key(&id).await?.ok_or(Denial::InvalidKey)?,
+    };
+    if !key.matches(&presented) {
+        return Err(Denial::InvalidKey.into());
+    }
+    check(store, &key, address)?;
+    Ok(key)
+}
+
+/// Whether a key that was verified may still be used.
+pub(crate) fn check(store: &Store, key: &CallKey, address: IpAddr) -> Result<(), Denial> {
+    key.key.check(store.clock().now(), address)?;
+    if key.owner_is_active { Ok(()) } else { Err(Denial::OwnerInactive) }
+}
+
+fn presented(headers: &HeaderMap) -> Result<PlainKey, ProxyError> {
+    let authorization = headers.get_all(header::AUTHORIZATION).iter();
+    let others = KEY_HEADERS.into_iter().flat_map(|name| headers.get_all(name));
+    let values = authorization
+        .map(|value| (Place::Authorization, value.as_bytes()))
+        .chain(others.map(|value| (Place::Header, value.as_bytes())));
+    presented::credential(values).map_err(|error| match error {
+        NoCredential::Missing | NoCredential::Malformed => Denial::InvalidKey.into(),
+        NoCredential::Ambiguous => ProxyError::ManyCredentials,
+    })
+}
