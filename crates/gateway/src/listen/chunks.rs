@@ -132,3 +132,58 @@ impl Chunks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that belong to the body, if it is well-formed and complete.
+    fn length(body: &str) -> Option<usize> {
+        let mut chunks = Chunks::new();
+        let (used, taken) = chunks.advance(body.as_bytes());
+        (taken.is_ok() && chunks.is_over()).then_some(used)
+    }
+
+    #[test]
+    fn only_the_strict_grammar_is_a_body() {
+        let extension = |bytes| format!("1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(bytes));
+        let trailer = |bytes| format!("0\r\nt:{}\r\n\r\n", "v".repeat(bytes));
+        #[rustfmt::skip]
+        let cases = [
+            // body                                      is one
+            ("0\r\n\r\n",                                true),
+            ("000\r\n\r\n",                              true),
+            ("3\r\nabc\r\n0\r\n\r\n",                    true),
+            ("a\r\n0123456789\r\n0\r\n\r\n",             true),
+            ("1;a=b\r\nx\r\n0\r\n\r\n",                  true),
+            ("0\r\nx-sum: 1\r\ny: 2\r\n\r\n",            true),
+            (&extension(256),                            true),
+            (&extension(257),                            false),
+            (&trailer(4000),                             true),
+            (&trailer(4096),                             false),
+            ("",                                         false),
+            ("\r\n",                                     false),
+            (" 1\r\nx\r\n0\r\n\r\n",                     false),
+            ("1 \r\nx\r\n0\r\n\r\n",                     false), // hyper takes the blank
+            ("-1\r\nx\r\n0\r\n\r\n",                     false),
+            ("0x1\r\nx\r\n0\r\n\r\n",                    false),
+            ("g\r\n",                                    false),
+            ("1\nx\r\n0\r\n\r\n",                        false),
+            ("1;a\nb\r\nx\r\n0\r\n\r\n",                 false),
+            ("1\r\nx\n0\r\n\r\n",                        false),
+            ("1\r\nxy\r\n0\r\n\r\n",                     false),
+            ("1\r\nx0\r\n\r\n",                          false),
+            ("1000000000000000\r\n",                     false), // 16 digits
+            ("0\r\n folded: x\r\n\r\n",                  false),
+            ("0\r\n: x\r\n\r\n",                         false),
+            ("0\r\nx: y\n\r\n",                          false),
+            ("0\r\n\n",                                  false),
+        ];
+        for (body, is_body) in cases {
+            let expected = is_body.then_some(body.len());
+            assert_eq!(length(body), expected, "{body:?}");
+            let followed = format!("{body}GET / HTTP/1.1\r\n");
+            assert_eq!(length(&followed).filter(|_| is_body), expected, "{followed:?}");
+        }
+    }
+}

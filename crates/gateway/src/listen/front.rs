@@ -95,3 +95,87 @@ fn is_harmless_escape(after: &[u8]) -> bool {
     let byte = high * 16 + low;
     byte >= 0x20 && byte != 0x7f && ![0x2e, 0x2f, 0x3b, 0x5c].contains(&byte)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_two_readers_may_resolve_differently_is_refused() {
+        #[rustfmt::skip]
+        let cases = [
+            // path                       is plain
+            ("/",                         true),
+            ("/v1/models/meta/llama-3.1", true),
+            ("/v1/models/a:b@c,d~e",      true),
+            ("/v1/.well-known",           true),
+            ("/v1/...",                   true),
+            ("/v1/a..b/..c/d..",          true),
+            ("/v1/%20a%c3%a9",            true),
+            ("*",                         true),
+            ("",                          false),
+            ("v1",                        false),
+            ("/v1/../admin",              false),
+            ("/..",                       false),
+            ("/.",                        false),
+            ("/v1/./models",              false),
+            ("//v1",                      false),
+            ("/v1//models",               false),
+            ("/v1/%2e%2e%2fadmin",        false),
+            ("/v1/%2E/models",            false),
+            ("/v1/..%2fadmin",            false),
+            ("/v1%5cadmin",               false),
+            ("/v1\\admin",                false),
+            ("/v1%00",                    false),
+            ("/v1%0d%0a",                 false),
+            ("/v1%7f",                    false),
+            ("/v1;x=1",                   false),
+            ("/v1%3Bx=1",                 false),
+            ("/v1%",                      false),
+            ("/v1%2",                     false),
+            ("/v1%zz",                    false),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(is_plain_path(path), expected, "{path:?}");
+        }
+    }
+
+    fn http2(uri: &str, headers: &[(&str, &[u8])]) -> Request<()> {
+        let mut request = Request::get(uri).version(Version::HTTP_2);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    #[test]
+    fn http2_requests_meet_the_rules_of_http1_heads() {
+        let uri = "https://a.example/v1/models";
+        #[rustfmt::skip]
+        let cases: [(_, &[(&str, &[u8])], _); 12] = [
+            (uri,             &[],                                                 Ok(())),
+            (uri,             &[("host", b"A.example")],                           Ok(())),
+            ("/v1/models",    &[("host", b"a.example:443")],                       Ok(())),
+            (uri,             &[("x-title", "\u{e9}".as_bytes())],                 Ok(())),
+            (uri,             &[("host", b"b.example")],                           Err(Refusal::Host)),
+            (uri,             &[("host", b"a.example"), ("host", b"a.example")],   Err(Refusal::Host)),
+            ("/v1/models",    &[],                                                 Err(Refusal::Host)),
+            ("/v1/models",    &[("host", b"x/?")],                                 Err(Refusal::Host)),
+            ("https://u@a/",  &[],                                                 Err(Refusal::Host)),
+            (uri,             &[("authorization", b"x"), ("authorization", b"x")], Err(Refusal::Authorization)),
+            (uri,             &[("x-org", b"\xff")],                               Err(Refusal::Encoding)),
+            ("https://a/../b", &[],                                                Err(Refusal::Path)),
+        ];
+        for (uri, headers, expected) in cases {
+            assert_eq!(check(&http2(uri, headers)), expected, "{uri} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn every_stand_in_is_recognized() {
+        let text = String::from_utf8(Refusal::HeadTooLarge.stand_in()).unwrap();
+        let uri: http::Uri = text.split(' ').nth(1).unwrap().parse().unwrap();
+        let request = Request::get(uri).body(()).unwrap();
+        assert_eq!(check(&request), Err(Refusal::HeadTooLarge));
+    }
+}

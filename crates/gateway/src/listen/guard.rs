@@ -256,7 +256,8 @@ impl AsyncRead for Guard {
                 Input::Refused => {
                     // Never the end of input: hyper would take it for a client that left, and drop
                     // the answer.
-                    let _over = this.poll_discard(cx, &mut DISCARDED_BYTES_MAX.clone());
+                    let mut bytes = DISCARDED_BYTES_MAX;
+                    let _over = this.poll_discard(cx, &mut bytes);
                     return Poll::Pending;
                 }
                 Input::Lingering { .. } | Input::Ended => return Poll::Ready(Ok(())),

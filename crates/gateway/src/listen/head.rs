@@ -239,3 +239,86 @@ fn is_port_suffix(suffix: &[u8]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(head: &str) -> Result<Option<Complete>, Refusal> {
+        Head::default().advance(head.as_bytes(), 16 * 1024)
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_maybe_a_port() {
+        #[rustfmt::skip]
+        let cases = [
+            // text              is a host
+            ("localhost",        true),
+            ("api.example.com",  true),
+            ("my_service:8440",  true),
+            ("127.0.0.1:65535",  true),
+            ("[::1]",            true),
+            ("[2001:db8::1]:80", true),
+            ("[::ffff:1.2.3.4]", true),
+            ("",                 false),
+            (":80",              false),
+            ("a:",               false),
+            ("a:123456",         false),
+            ("a:b",              false),
+            ("a:80:80",          false),
+            ("a b",              false),
+            ("a,b",              false),
+            ("a/",               false),
+            ("x/?",              false),
+            ("x/#",              false),
+            ("user@a",           false),
+            ("a%2e",             false),
+            ("http://a",         false),
+            ("[::1",             false),
+            ("[]",               false),
+            ("[::1]80",          false),
+            ("[fe80::1%25eth0]", false),
+            ("\u{e9}.example",   false),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(is_host(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn framing_is_read_from_the_one_header_that_gives_it() {
+        let post = |headers: &str| judge(&format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n"));
+        #[rustfmt::skip]
+        let cases = [
+            ("",                                                   Ok(Framing::Length(0))),
+            ("Content-Length: 12\r\n",                             Ok(Framing::Length(12))),
+            ("content-length:\t007 \r\n",                          Ok(Framing::Length(7))),
+            ("Content-Length: 999999999999999999\r\n",             Ok(Framing::Length(999_999_999_999_999_999))),
+            ("Transfer-Encoding: chunked\r\n",                     Ok(Framing::Chunked)),
+            ("TE: trailers\r\n",                                   Ok(Framing::Length(0))),
+            ("Content-Length: 9999999999999999999\r\n",            Err(Refusal::Framing)),
+            ("Content-Length:\r\n",                                Err(Refusal::Framing)),
+            ("Content-Length: +1\r\n",                             Err(Refusal::Framing)),
+            ("Content-Length: 1, 1\r\n",                           Err(Refusal::Framing)),
+            ("Content-Length: 0x1\r\n",                            Err(Refusal::Framing)),
+            ("Content-Length: 1\r\nContent-Length: 1\r\n",         Err(Refusal::Framing)),
+            ("Transfer-Encoding:\r\n",                             Err(Refusal::Framing)),
+            ("Transfer-Encoding: chunked, chunked\r\n",            Err(Refusal::Framing)),
+            ("Transfer-Encoding: \x0bchunked\r\n",                 Err(Refusal::Framing)),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", Err(Refusal::Framing)),
+        ];
+        for (headers, expected) in cases {
+            let framing = post(headers).map(|complete| complete.unwrap().framing);
+            assert_eq!(framing, expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn the_hundredth_header_passes_and_the_next_does_not() {
+        let head = |count: usize| {
+            format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "x: y\r\n".repeat(count - 1))
+        };
+        assert!(judge(&head(100)).unwrap().is_some());
+        assert_eq!(judge(&head(101)), Err(Refusal::HeaderCount));
+    }
+}

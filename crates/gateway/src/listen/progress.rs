@@ -202,14 +202,15 @@ impl Watch {
     /// What to tell the connection, one tick after the last look.
     pub(super) fn look(&mut self, progress: &Progress, now: Instant, limits: &Limits) -> Order {
         let notes = progress.notes();
-        if !notes.is_same_wait(&self.last) {
+        if notes.is_same_wait(&self.last) {
+            self.spend_patience(&notes, now, limits);
+        } else {
             self.waiting_since = now;
             self.body_patience = limits.body_grace;
         }
         if !notes.is_writing || notes.written_bytes != self.last.written_bytes {
             self.stalled_since = now;
         }
-        self.spend_patience(&notes, now, limits);
         self.last = notes;
         self.looked_at = now;
         if now - self.stalled_since >= limits.write_stall {
@@ -245,5 +246,122 @@ impl Watch {
             (Phase::Handshake | Phase::Body, _)
             | (Phase::Head | Phase::Between | Phase::Http2, true) => Order::Run,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_secs(5);
+
+    /// Ticks until the order, while `act` goes on before each of them.
+    fn ticks_until(order: Order, progress: &Progress, mut act: impl FnMut()) -> Option<u32> {
+        let mut now = Instant::now();
+        let limits = &Limits::STANDARD;
+        let mut watch = Watch::new(progress, now, limits);
+        (1..=100).find(|_| {
+            now += TICK;
+            act();
+            watch.look(progress, now, limits) == order
+        })
+    }
+
+    fn in_phase(phase: Phase) -> Progress {
+        let progress = Progress::new();
+        progress.enter(phase);
+        progress
+    }
+
+    #[test]
+    fn standing_still_is_cut_within_a_tick_after_the_limit() {
+        #[rustfmt::skip]
+        let cases = [
+            // phase            order         ticks, of which the first notices the phase
+            (Phase::Handshake,  Order::Cut,   None), // it has its own timer
+            (Phase::FirstByte,  Order::Cut,   Some(3)),
+            (Phase::Head,       Order::Cut,   Some(3)),
+            (Phase::Between,    Order::Cut,   Some(16)),
+            (Phase::Http2,      Order::Drain, Some(16)),
+            (Phase::Http2,      Order::Cut,   Some(31)),
+            (Phase::Closing,    Order::Cut,   Some(2)),
+        ];
+        for (phase, order, expected) in cases {
+            let progress = Progress::new();
+            let ticks = ticks_until(order, &progress, || progress.enter(phase));
+            assert_eq!(ticks, expected, "{phase:?} {order:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_at_work_is_never_idle() {
+        for phase in [Phase::Between, Phase::Http2, Phase::Head] {
+            let progress = in_phase(phase);
+            progress.begin_call();
+            assert_eq!(ticks_until(Order::Cut, &progress, || ()), None, "{phase:?}");
+            progress.end_call();
+            assert!(ticks_until(Order::Cut, &progress, || ()).is_some(), "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_head_starts_the_clock_anew() {
+        let progress = in_phase(Phase::Head);
+        let mut heads = 0;
+        let next_head = || {
+            heads += 1;
+            progress.note_heads(heads);
+        };
+        assert_eq!(ticks_until(Order::Cut, &progress, next_head), None);
+    }
+
+    #[test]
+    fn a_body_must_keep_its_pace_while_we_wait_for_it() {
+        #[rustfmt::skip]
+        let cases = [
+            // bytes per tick, at first, we wait  ticks
+            (0,                0,        true,    Some(2)),
+            (5 * 1024,         0,        true,    None),
+            (4 * 1024,         0,        true,    Some(6)),
+            (1,                1 << 30,  true,    Some(2)), // no credit for a fast start
+            (0,                0,        false,   None),    // we are the slow ones
+        ];
+        for (pace, at_first, is_waiting, expected) in cases {
+            let progress = in_phase(Phase::Body);
+            let mut read = at_first;
+            progress.note_read(read);
+            let ticks = ticks_until(Order::Cut, &progress, || {
+                read += pace;
+                progress.note_read(read);
+                if is_waiting {
+                    progress.note_reading();
+                }
+            });
+            assert_eq!(ticks, expected, "{pace} {at_first} {is_waiting}");
+        }
+    }
+
+    #[test]
+    fn a_reader_that_takes_nothing_is_cut_and_a_slow_one_is_not() {
+        for (pace, expected) in [(0, Some(6)), (1, None)] {
+            let progress = in_phase(Phase::Between);
+            progress.begin_call();
+            let mut written = 0;
+            progress.note_writing();
+            let ticks = ticks_until(Order::Cut, &progress, || {
+                written += pace;
+                progress.note_written(written);
+                progress.note_writing();
+            });
+            assert_eq!(ticks, expected, "{pace}");
+        }
+    }
+
+    #[test]
+    fn orders_only_get_stricter() {
+        let progress = Progress::new();
+        progress.give(Order::Cut);
+        progress.give(Order::Drain);
+        assert_eq!(progress.order(), Order::Cut);
     }
 }

@@ -161,3 +161,50 @@ fn counted_address(address: IpAddr) -> Option<IpAddr> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(connections_max: usize, connections_per_address_max: usize) -> Arc<Registry> {
+        let limits = Limits { connections_max, connections_per_address_max, ..Limits::STANDARD };
+        Arc::new(Registry::new(limits, Arc::default()))
+    }
+
+    fn admit(registry: &Arc<Registry>, address: &str) -> Option<Seat> {
+        registry.admit(SocketAddr::new(address.parse().unwrap(), 1), Instant::now())
+    }
+
+    #[test]
+    fn a_seat_given_up_can_be_taken_again() {
+        let registry = registry(1, 1);
+        let seat = admit(&registry, "192.0.2.1").unwrap();
+        assert!(admit(&registry, "192.0.2.2").is_none());
+        drop(seat);
+        assert!(admit(&registry, "192.0.2.2").is_some());
+        assert!(registry.table.lock().by_address.is_empty());
+        let stats = &registry.stats;
+        assert_eq!((stats.open(), stats.accepted(), stats.refused()), (0, 2, 1));
+    }
+
+    #[test]
+    fn one_address_in_any_spelling_takes_its_share_only() {
+        #[rustfmt::skip]
+        let cases = [
+            // first             second              both fit
+            ("192.0.2.1",        "192.0.2.2",        true),
+            ("192.0.2.1",        "192.0.2.1",        false),
+            ("192.0.2.1",        "::ffff:192.0.2.1", false),
+            ("2001:db8::1",      "2001:db8:0:1::1",  true),
+            ("2001:db8::1",      "2001:db8::ffff:2", false),
+            ("127.0.0.1",        "127.0.0.1",        true),
+            ("::ffff:127.0.0.1", "::ffff:127.0.0.1", true),
+            ("::1",              "::1",              true),
+        ];
+        for (first, second, both_fit) in cases {
+            let registry = registry(10, 1);
+            let _first = admit(&registry, first).unwrap();
+            assert_eq!(admit(&registry, second).is_some(), both_fit, "{first} {second}");
+        }
+    }
+}

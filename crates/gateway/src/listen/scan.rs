@@ -119,3 +119,165 @@ impl Scanner {
         is_over
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HEAD_BYTES_MAX: usize = 200;
+
+    /// What became of a whole input: bytes released, heads judged good, the fault.
+    type Outcome = (usize, u32, Option<Fault>);
+
+    fn scan_pieces<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Outcome {
+        let mut scanner = Scanner::new(HEAD_BYTES_MAX);
+        let (mut released, mut fault, mut pending) = (0, None, Vec::new());
+        for piece in pieces {
+            pending.extend_from_slice(piece);
+            let found = scanner.scan(&pending);
+            pending.drain(..found.released);
+            released += found.released;
+            fault = fault.or(found.fault);
+            if fault.is_some() {
+                break;
+            }
+        }
+        (released, scanner.heads(), fault)
+    }
+
+    const GOOD: &[&str] = &[
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "\r\nGET /b HTTP/1.0\r\n\r\n",
+        "POST /c HTTP/1.1\r\nhost: [::1]:80\r\nContent-Length: 5\r\n\r\n\r\n\r\n\n",
+        "POST /d HTTP/1.1\r\nHOST: a\r\ntransfer-encoding: chunked\r\n\r\n\
+         3;x=y\r\n\0\n\r\r\nA\r\n0123456789\r\n0\r\nx-t: 1\r\n\r\n",
+        "PUT /e HTTP/1.1\r\nHost:\ta:1 \r\nContent-Length:0\r\nX-Name: \u{e9}\r\n\r\n",
+        "POST /f HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
+    ];
+
+    const BAD: &[&[u8]] = &[
+        b"GET / HTTP/1.1\nHost: a\n\n",
+        b"GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: \xff\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: y\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: 0123456789012345678901234567890123456789012345678901\
+          23456789012345678901234567890123456789012345678901234567890123456789012345678901234567890\
+          123456789012345678901234567890123456789\r\n\r\n",
+    ];
+
+    #[test]
+    fn good_input_is_released_to_the_last_byte() {
+        let all = GOOD.concat();
+        let heads = u32::try_from(GOOD.len()).unwrap();
+        assert_eq!(scan_pieces([all.as_bytes()]), (all.len(), heads, None));
+    }
+
+    #[test]
+    fn nothing_of_a_bad_head_is_released() {
+        for bad in BAD {
+            let input = [GOOD[0].as_bytes(), bad, GOOD[0].as_bytes()].concat();
+            let (released, heads, fault) = scan_pieces([&*input]);
+            match fault {
+                Some(Fault::Head(_)) => {
+                    assert_eq!((released, heads), (GOOD[0].len(), 1), "{bad:?}")
+                }
+                Some(Fault::Body) => assert_eq!(heads, 2, "{bad:?}"),
+                None => panic!("{bad:?} passed"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_of_the_largest_size_passes_and_one_more_byte_does_not() {
+        let empty = "GET / HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n";
+        for (extra, expected) in [(0, None), (1, Some(Fault::Head(Refusal::HeadTooLarge)))] {
+            let filler = "x".repeat(HEAD_BYTES_MAX - empty.len() + extra);
+            let head = empty.replace("X: ", &format!("X: {filler}"));
+            assert_eq!(scan_pieces([head.as_bytes()]).2, expected);
+        }
+    }
+
+    #[test]
+    fn every_cut_in_two_gives_the_same_outcome() {
+        for bad in BAD {
+            let input = [GOOD.concat().as_bytes(), bad].concat();
+            let whole = scan_pieces([&*input]);
+            for at in 0..input.len() {
+                let (first, second) = input.split_at(at);
+                assert_eq!(scan_pieces([first, second]), whole, "cut at {at}");
+            }
+            assert_eq!(scan_pieces(input.chunks(1)), whole, "byte by byte");
+        }
+    }
+
+    fn cut<'b>(input: &'b [u8], lengths: &[usize]) -> Vec<&'b [u8]> {
+        let mut rest = input;
+        let mut pieces = Vec::new();
+        for length in lengths.iter().cycle().take_while(|_| !input.is_empty()) {
+            let (piece, after) = rest.split_at((*length).min(rest.len()));
+            pieces.push(piece);
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        pieces
+    }
+
+    fn fragment() -> impl Strategy<Value = Vec<u8>> {
+        let pieces: Vec<Vec<u8>> = [
+            "GET ",
+            "/",
+            " ",
+            "HTTP/1.1",
+            "HTTP/1.0",
+            "\r\n",
+            "\r",
+            "\n",
+            "\0",
+            "Host: a\r\n",
+            ":",
+            "Content-Length: 2\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "\r\n\r\n",
+            "1\r\nx\r\n",
+            "0\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\n",
+            "Authorization: x\r\n",
+            " x",
+            "\u{e9}",
+        ]
+        .iter()
+        .map(|piece| piece.as_bytes().to_vec())
+        .chain([vec![0xff]])
+        .collect();
+        prop::sample::select(pieces)
+    }
+
+    proptest! {
+        /// The verdict depends on the bytes, never on how the network cut them.
+        #[test]
+        fn cutting_never_changes_the_outcome(
+            fragments in prop::collection::vec(fragment(), 0..30),
+            lengths in prop::collection::vec(1_usize..20, 1..10),
+        ) {
+            let input = fragments.concat();
+            prop_assert_eq!(scan_pieces(cut(&input, &lengths)), scan_pieces([&*input]));
+        }
+
+        /// Any bytes at all: no panic, and never more released than there was.
+        #[test]
+        fn releases_no_more_than_it_was_given(input in prop::collection::vec(any::<u8>(), 0..300)) {
+            let (released, _, _) = scan_pieces([&*input]);
+            prop_assert!(released <= input.len());
+        }
+    }
+}
