@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Doorward's data plane.
 //!
 //! [`Gateway::handle`] takes one request through verify → admit → route → upstream → relay → settle.
@@ -25,3 +26,8 @@ pub use relay::RelayBody as GatewayBody;
 pub use route::{Call, Route, WrongMethod};
 pub use source::client_address;
 pub use upstream::Timeouts;
+=======
+//! x
+
+pub mod listen;
+>>>>>>> listen
