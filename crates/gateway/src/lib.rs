@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Doorward's data plane.
 //!
 //! [`Gateway::handle`] takes one request through verify → admit → route → upstream → relay → settle.
@@ -26,8 +25,3 @@ pub use relay::RelayBody as GatewayBody;
 pub use route::{Call, Route, WrongMethod};
 pub use source::client_address;
 pub use upstream::Timeouts;
-=======
-//! x
-
-pub mod listen;
->>>>>>> listen
