@@ -1,1 +1,4 @@
+//! The program `doorward`.
+mod config;
+mod environment;
 fn main() {}
