@@ -79,8 +79,8 @@ async fn a_panic_ends_one_stream_and_not_the_connection() {
     assert_eq!(failed.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let cut = sender.send_request(get("http://a/panic-in-body")).await.unwrap();
     assert!(cut.into_body().collect().await.is_err());
-    let served = sender.send_request(get("http://a/x")).await.unwrap();
-    assert_eq!(served.status(), StatusCode::OK);
+    let after = sender.send_request(get("http://a/x")).await.unwrap();
+    assert_eq!(after.status(), StatusCode::OK);
     drop(sender);
     server.stop().await;
 }
@@ -130,5 +130,17 @@ async fn no_more_streams_than_the_limit_run_at_once() {
     server.service.gate.add_permits(100);
     assert_eq!(fourth.await.unwrap().status(), StatusCode::OK);
     drop((running, sender));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    let idle = std::time::Duration::from_millis(200);
+    let server = Server::start(Limits { idle, ..Limits::STANDARD });
+    let mut sender = handshake(TcpStream::connect(server.address).await.unwrap()).await;
+    let answer = sender.send_request(get("http://a/x")).await.unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "fine");
+    server.all_closed().await;
+    assert!(sender.send_request(get("http://a/x")).await.is_err());
     server.stop().await;
 }

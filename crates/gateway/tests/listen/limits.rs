@@ -85,13 +85,7 @@ async fn a_reader_that_takes_nothing_is_dropped() {
     let mut client = Client::connect(server.address).await;
     SockRef::from(&client.0).set_recv_buffer_size(4096).unwrap();
     client.send(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    tokio::time::timeout(PATIENCE, async {
-        while server.stats.open() > 0 || server.stats.accepted() == 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    server.all_closed().await;
     assert_eq!(server.stats.timed_out(), 1);
     server.stop().await;
 }
@@ -110,13 +104,7 @@ async fn connections_beyond_the_cap_are_turned_away_until_one_ends() {
 
     first.send(request).await;
     assert_eq!(first.statuses().await, [200]);
-    tokio::time::timeout(PATIENCE, async {
-        while server.stats.open() > 0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    server.all_closed().await;
     let mut third = Client::connect(server.address).await;
     third.send(request).await;
     assert_eq!(third.statuses().await, [200]);

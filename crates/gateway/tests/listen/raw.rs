@@ -13,19 +13,32 @@ const LAST: &str = "GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 const SERVED: &[u16] = &[200, 200];
 const BAD: &[u16] = &[400];
 
-fn many(line: &str, count: usize) -> String {
-    line.repeat(count)
+/// A name, the request, and the statuses of the answers.
+type Case = (&'static str, String, &'static [u16]);
+
+fn get(headers: &str) -> String {
+    format!("GET /x HTTP/1.1\r\nHost: a\r\n{headers}\r\n")
 }
 
-fn cases() -> Vec<(&'static str, String, &'static [u16])> {
-    let get = |headers: &str| format!("GET /x HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
-    let post = |rest: &str| format!("POST /length HTTP/1.1\r\nHost: a\r\n{rest}");
-    let target = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-    let host = |host: &str| format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    let chunked = |body: &str| post(&format!("Transfer-Encoding: chunked\r\n\r\n{body}"));
-    #[rustfmt::skip]
-    let cases = vec![
-        // Good ones.
+fn post(rest: &str) -> String {
+    format!("POST /length HTTP/1.1\r\nHost: a\r\n{rest}")
+}
+
+fn chunked(body: &str) -> String {
+    post(&format!("Transfer-Encoding: chunked\r\n\r\n{body}"))
+}
+
+fn target(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+fn host(host: &str) -> String {
+    format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n")
+}
+
+#[rustfmt::skip]
+fn good_requests() -> Vec<Case> {
+    vec![
         ("plain",                        get(""),                                              SERVED),
         ("query with odd characters",    target("/x?a=//..;%2f&b=:"),                          SERVED),
         ("escaped space in the path",    target("/x%20y"),                                     SERVED),
@@ -44,11 +57,16 @@ fn cases() -> Vec<(&'static str, String, &'static [u16])> {
         ("chunked body with trailers",   chunked("5;x=y\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"),   SERVED),
         ("Upgrade is not honoured",      get("Connection: upgrade\r\nUpgrade: websocket\r\n"), SERVED),
         ("h2c upgrade is not honoured",  get("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n"), SERVED),
-        ("100 header lines",             get(&many("X: y\r\n", 99)),                           SERVED),
-        ("a head of nearly 16 KiB",      get(&format!("X: {}\r\n", many("y", 16_300))),        SERVED),
+        ("100 header lines",             get(&"X: y\r\n".repeat(99)),                           SERVED),
+        ("a head of nearly 16 KiB",      get(&format!("X: {}\r\n", "y".repeat(16_300))),        SERVED),
         ("HTTP/1.0 without Host",        "GET /x HTTP/1.0\r\n\r\n".into(),                     &[200]),
         ("HTTP/1.0 with keep-alive",     "GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".into(), SERVED),
-        // Line ends and characters of the head.
+    ]
+}
+
+#[rustfmt::skip]
+fn lines() -> Vec<Case> {
+    vec![
         ("bare LF everywhere",           "GET /x HTTP/1.1\nHost: a\n\n".into(),                BAD),
         ("bare LF after the first line", "GET /x HTTP/1.1\nHost: a\r\n\r\n".into(),            BAD),
         ("bare LF at the end",           "GET /x HTTP/1.1\r\nHost: a\r\n\n".into(),            BAD),
@@ -68,7 +86,12 @@ fn cases() -> Vec<(&'static str, String, &'static [u16])> {
         ("empty name",                   get(": a\r\n"),                                       BAD),
         ("name that is no token",        get("X(y): a\r\n"),                                   BAD),
         ("two empty lines before",       format!("\r\n\r\n{}", get("")),                       BAD),
-        // The request line.
+    ]
+}
+
+#[rustfmt::skip]
+fn request_lines() -> Vec<Case> {
+    vec![
         ("no version",                   "GET /x\r\nHost: a\r\n\r\n".into(),                   BAD),
         ("HTTP/1.2",                     "GET /x HTTP/1.2\r\nHost: a\r\n\r\n".into(),          BAD),
         ("HTTP/2.0 by text",             "GET /x HTTP/2.0\r\nHost: a\r\n\r\n".into(),          BAD),
@@ -80,7 +103,12 @@ fn cases() -> Vec<(&'static str, String, &'static [u16])> {
         ("method that is no token",      "GE(T /x HTTP/1.1\r\nHost: a\r\n\r\n".into(),         BAD),
         ("garbage",                      "\u{16}\u{3}\u{1}\r\n\r\n".into(),                    BAD),
         ("broken HTTP/2 preface",        "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n".into(),            BAD),
-        // Host.
+    ]
+}
+
+#[rustfmt::skip]
+fn hosts() -> Vec<Case> {
+    vec![
         ("no Host",                      "GET /x HTTP/1.1\r\n\r\n".into(),                     BAD),
         ("two Hosts",                    get("Host: b\r\n"),                                   BAD),
         ("two equal Hosts",              get("Host: a\r\n"),                                   BAD),
@@ -92,7 +120,12 @@ fn cases() -> Vec<(&'static str, String, &'static [u16])> {
         ("Host with a space",            host("a b"),                                          BAD),
         ("Host with a list",             host("a, b"),                                         BAD),
         ("Host with a bad port",         host("a:b"),                                          BAD),
-        // Framing.
+    ]
+}
+
+#[rustfmt::skip]
+fn framings() -> Vec<Case> {
+    vec![
         ("CL and TE",                    post("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG"), BAD),
         ("TE and CL",                    post("Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\nG"), BAD),
         ("TE xchunked",                  post("Transfer-Encoding: xchunked\r\n\r\n"),          BAD),
@@ -113,7 +146,12 @@ fn cases() -> Vec<(&'static str, String, &'static [u16])> {
         ("bare LF in chunk extension",   chunked("5;a\nb\r\nhello\r\n0\r\n\r\n"),              BAD),
         ("chunk longer than its size",   chunked("4\r\nhello\r\n0\r\n\r\n"),                   BAD),
         ("chunk size beyond 64 bits",    chunked("fffffffffffffffff\r\nhello"),                BAD),
-        // Target and path.
+    ]
+}
+
+#[rustfmt::skip]
+fn targets() -> Vec<Case> {
+    vec![
         ("absolute form",                target("http://b/x"),                                 BAD),
         ("our own absolute form",        target("refused://bad_path/"),                        BAD),
         ("authority form",               target("a:80"),                                       BAD),
@@ -129,23 +167,36 @@ fn cases() -> Vec<(&'static str, String, &'static [u16])> {
         ("escaped NUL",                  target("/x%00"),                                      BAD),
         ("path parameter",               target("/api/keys;a=/healthz"),                       BAD),
         ("double slash",                 target("//x"),                                        BAD),
-        // Credentials and sizes.
+    ]
+}
+
+#[rustfmt::skip]
+fn methods_and_sizes() -> Vec<Case> {
+    vec![
         ("two Authorizations",           get("Authorization: Bearer x\r\nauthorization: Bearer y\r\n"), BAD),
         ("two equal Authorizations",     get("Authorization: Bearer x\r\nAuthorization: Bearer x\r\n"), BAD),
         ("TRACE",                        "TRACE /x HTTP/1.1\r\nHost: a\r\n\r\n".into(),        &[405]),
         ("CONNECT",                      "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n".into(), &[405]),
-        ("101 header lines",             get(&many("X: y\r\n", 100)),                          &[431]),
-        ("a head over 16 KiB",           get(&format!("X: {}\r\n", many("y", 16_400))),        &[431]),
-        ("a head without end",           format!("GET /{}", many("x", 20_000)),                &[431]),
-        ("names without end",            format!("GET / HTTP/1.1\r\n{}", many("x: y\r\n", 4_000)), &[431]),
-    ];
-    cases
+        ("101 header lines",             get(&"X: y\r\n".repeat(100)),                          &[431]),
+        ("a head over 16 KiB",           get(&format!("X: {}\r\n", "y".repeat(16_400))),        &[431]),
+        ("a head without end",           format!("GET /{}", "x".repeat(20_000)),                &[431]),
+        ("names without end",            format!("GET / HTTP/1.1\r\n{}", "x: y\r\n".repeat(4_000)), &[431]),
+    ]
 }
 
 #[tokio::test]
 async fn only_unambiguous_requests_reach_the_service_and_the_others_end_the_connection() {
     let server = Server::start(Limits::STANDARD);
-    for (name, request, expected) in cases() {
+    let tables = [
+        good_requests(),
+        lines(),
+        request_lines(),
+        hosts(),
+        framings(),
+        targets(),
+        methods_and_sizes(),
+    ];
+    for (name, request, expected) in tables.concat() {
         server.service.seen.lock().clear();
         let mut client = Client::connect(server.address).await;
         client.send(format!("{request}{LAST}").as_bytes()).await;
@@ -167,6 +218,7 @@ async fn bytes_that_are_not_utf8_are_refused() {
     client.send(b"GET /x HTTP/1.1\r\nHost: a\r\nX-Org: \xff\r\n\r\n").await;
     assert_eq!(client.statuses().await, [400]);
     assert!(server.seen().is_empty());
+    drop(client);
     server.stop().await;
 }
 
@@ -182,6 +234,7 @@ async fn a_head_that_comes_byte_by_byte_is_served_and_judged_alike() {
     }
     assert_eq!(client.statuses().await, [200, 200, 400]);
     assert_eq!(server.seen(), ["POST /length", "POST /length"]);
+    drop(client);
     server.stop().await;
 }
 
@@ -198,6 +251,7 @@ async fn pipelined_requests_are_answered_in_order_up_to_the_bad_one() {
     assert_eq!(client.statuses().await, expected);
     let paths: Vec<_> = (0..50).map(|number| format!("GET /{number}")).collect();
     assert_eq!(server.seen(), paths);
+    drop(client);
     server.stop().await;
 }
 
@@ -215,6 +269,7 @@ async fn a_refusal_says_why_and_which_methods_are_allowed() {
     ] {
         assert!(answer.contains(part), "{part:?} is not in {answer:?}");
     }
+    drop(client);
     server.stop().await;
 }
 
@@ -225,6 +280,7 @@ async fn a_client_that_ended_its_side_still_learns_why_it_is_refused() {
     client.send(b"GET / HTTP/1.1\r\n\r\n").await;
     tokio::io::AsyncWriteExt::shutdown(&mut client.0).await.unwrap();
     assert_eq!(client.statuses().await, [400]);
+    drop(client);
     server.stop().await;
 }
 

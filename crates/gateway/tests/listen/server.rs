@@ -66,6 +66,16 @@ impl Server {
         assert_eq!(self.stats.open(), 0);
     }
 
+    /// Waits until a connection has come and none is open.
+    pub(crate) async fn all_closed(&self) {
+        let closed = async {
+            while self.stats.open() > 0 || self.stats.accepted() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, closed).await.unwrap();
+    }
+
     pub(crate) fn seen(&self) -> Vec<String> {
         self.service.seen.lock().clone()
     }
@@ -84,7 +94,7 @@ async fn answer(
             assert!(sent < 2, "a bug in the service's body");
             Some(Bytes::from_static(b"chunk"))
         })),
-        "/endless" => Response::new(chunks(|_| Some(Bytes::from_static(&[b'x'; 64 * 1024])))),
+        "/endless" => Response::new(chunks(|_| Some(Bytes::from(vec![b'x'; 64 * 1024])))),
         "/gated" => Response::new(gated(service)),
         "/ignores-its-body" => text(StatusCode::PAYLOAD_TOO_LARGE, "too large"),
         "/length" => match request.into_body().collect().await {
@@ -103,8 +113,8 @@ fn text(status: StatusCode, text: &str) -> Response<TestBody> {
     response
 }
 
-fn chunks(mut next: impl FnMut(usize) -> Option<Bytes> + Send + 'static) -> TestBody {
-    let frames = stream::iter((0..).map_while(move |sent| next(sent)).map(Frame::data).map(Ok));
+fn chunks(next: impl FnMut(usize) -> Option<Bytes> + Send + 'static) -> TestBody {
+    let frames = stream::iter((0..).map_while(next).map(Frame::data).map(Ok));
     StreamBody::new(frames).boxed_unsync()
 }
 

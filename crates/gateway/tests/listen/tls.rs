@@ -63,6 +63,7 @@ async fn http1_is_served_and_scanned() {
     client.receive_until("true").await;
     client.send(b"GET /x HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n").await;
     assert_eq!(client.statuses().await, [400]);
+    drop(client);
     server.stop().await;
 }
 
@@ -99,5 +100,6 @@ async fn shutdown_does_not_wait_for_a_handshake() {
     client.send(&[0x16, 0x03, 0x01]).await;
     server.shutdown.cancel();
     assert!(client.receive_to_end().await.is_empty());
+    drop(client);
     server.stop().await;
 }
