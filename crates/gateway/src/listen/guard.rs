@@ -214,8 +214,9 @@ impl Guard {
     }
 
     fn has_unread_input(&self) -> bool {
+        // HTTP/2 is always in the middle of something: its GOAWAY must not be overtaken either.
         let is_mid_message =
-            self.scanner.as_ref().is_some_and(Scanner::is_in_body) || !self.held.is_empty();
+            self.scanner.as_ref().is_none_or(Scanner::is_in_body) || !self.held.is_empty();
         match self.input {
             Input::Open => is_mid_message,
             Input::Faulty(_) | Input::Refused => true,

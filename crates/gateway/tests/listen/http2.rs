@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
+use super::client::Client;
 use super::server::Server;
 
 /// A client whose connection runs in the background until the sender is dropped.
@@ -142,5 +143,43 @@ async fn an_idle_connection_is_closed() {
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "fine");
     server.all_closed().await;
     assert!(sender.send_request(get("http://a/x")).await.is_err());
+    server.stop().await;
+}
+
+/// One frame: its type, flags, stream and payload (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[tokio::test]
+async fn a_flood_of_resets_ends_its_connection() {
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const GOAWAY: u8 = 7;
+    const ENHANCE_YOUR_CALM: u8 = 11;
+    let server = Server::start(Limits::STANDARD);
+    let mut client = Client::connect(server.address).await;
+    let mut flood = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[])].concat();
+    for stream in (1..20_000).step_by(2) {
+        // `:method GET`, `:scheme http`, `:path /`, `:authority a`; end of headers and of stream.
+        flood.extend(frame(HEADERS, 5, stream, &[0x82, 0x86, 0x84, 0x41, 1, b'a']));
+        flood.extend(frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]));
+    }
+    client.send(&flood).await;
+
+    let received = client.receive_to_end().await;
+    let mut rest = &*received;
+    let mut goodbye = None;
+    while let [a, b, c, kind, _, _, _, _, _, after @ ..] = rest {
+        let length = usize::try_from(u32::from_be_bytes([0, *a, *b, *c])).unwrap();
+        if *kind == GOAWAY {
+            goodbye = after[..length].get(7).copied();
+        }
+        rest = &after[length..];
+    }
+    assert_eq!(goodbye, Some(ENHANCE_YOUR_CALM));
+    assert!(server.seen().len() < 1_000, "{} calls", server.seen().len());
+    drop(client);
     server.stop().await;
 }
