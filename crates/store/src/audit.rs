@@ -23,7 +23,12 @@ pub struct Act {
 
 impl Act {
     /// The entry that this act leaves; its place in the chain is not known yet.
-    pub(crate) fn entry(&self, action: &str, subject: &str, detail: &serde_json::Value) -> AuditEntry {
+    pub(crate) fn entry(
+        &self,
+        action: &str,
+        subject: &str,
+        detail: &serde_json::Value,
+    ) -> AuditEntry {
         AuditEntry {
             sequence: 0,
             at: self.at,

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
 use parking_lot::Mutex;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::MigrateError;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -58,7 +58,10 @@ pub(crate) fn parsed<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, 
 }
 
 /// Reads a column's JSON.
-pub(crate) fn parsed_json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+pub(crate) fn parsed_json<T: serde::de::DeserializeOwned>(
+    what: &str,
+    text: &str,
+) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| StoreError::Corrupt(what.to_owned()))
 }
 
@@ -115,7 +118,11 @@ impl Db {
             .acquire_timeout(WAIT)
             .connect_with(options)
             .await?;
-        Ok(Self { read: Pool::Postgres(pool.clone()), write: Pool::Postgres(pool), locking: Mutex::default() })
+        Ok(Self {
+            read: Pool::Postgres(pool.clone()),
+            write: Pool::Postgres(pool),
+            locking: Mutex::default(),
+        })
     }
 
     /// Keeps the connection that holds the lock for as long as the database is open.
@@ -125,7 +132,8 @@ impl Db {
 
     /// Whether a doorward has ever written here.
     pub(crate) async fn has_schema(&self) -> Result<bool, sqlx::Error> {
-        const SQLITE: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'keyring'";
+        const SQLITE: &str =
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'keyring'";
         const POSTGRES: &str = "SELECT 1 WHERE to_regclass('keyring') IS NOT NULL";
         let row: Option<(i32,)> = match &self.write {
             Pool::Sqlite(pool) => sqlx::query_as(SQLITE).fetch_optional(pool).await?,

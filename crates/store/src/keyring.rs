@@ -148,7 +148,10 @@ impl Keyring {
         let missing = || OpenError::Store(StoreError::Corrupt("keyring".to_owned()));
         let audit = keys_of(&stored, master, Purpose::Audit)?;
         Ok(Self {
-            pepper: peppers.last_key_value().map(|(_, pepper)| pepper.clone()).ok_or_else(missing)?,
+            pepper: peppers
+                .last_key_value()
+                .map(|(_, pepper)| pepper.clone())
+                .ok_or_else(missing)?,
             peppers,
             vault: keys_of(&stored, master, Purpose::Vault)?,
             audit: audit.last_key_value().map(|(_, key)| AuditKey::new(key)).ok_or_else(missing)?,
@@ -207,7 +210,12 @@ fn keys_of(
         .collect()
 }
 
-fn unwrap(master: &MasterKey, purpose: &str, version: i64, wrapped: &[u8]) -> Result<KeyBytes, OpenError> {
+fn unwrap(
+    master: &MasterKey,
+    purpose: &str,
+    version: i64,
+    wrapped: &[u8],
+) -> Result<KeyBytes, OpenError> {
     let opened = aead::open(&master.0, &wrap_place(purpose, version), wrapped);
     let opened = opened.map_err(|_| OpenError::MasterKeyWrong)?;
     let key = <[u8; 32]>::try_from(opened.as_slice());
@@ -219,7 +227,12 @@ fn wrap_place(purpose: &str, version: i64) -> Vec<u8> {
     format!("doorward keyring {purpose} {version}").into_bytes()
 }
 
-async fn add_key(db: &Db, master: &MasterKey, purpose: Purpose, now_us: i64) -> Result<(), OpenError> {
+async fn add_key(
+    db: &Db,
+    master: &MasterKey,
+    purpose: Purpose,
+    now_us: i64,
+) -> Result<(), OpenError> {
     const SQL: &str = "
         INSERT INTO keyring (purpose, version, wrapped, created_at_us) VALUES ($1, 1, $2, $3)";
     let key = random_key()?;

@@ -100,7 +100,12 @@ impl Store {
         let us = at.as_microsecond();
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            sqlx::query(ORGANIZATION).bind(&organization).bind(DEFAULT).bind(us).execute(&mut *tx).await?;
+            sqlx::query(ORGANIZATION)
+                .bind(&organization)
+                .bind(DEFAULT)
+                .bind(us)
+                .execute(&mut *tx)
+                .await?;
             sqlx::query(PROJECT)
                 .bind(made.project.to_string())
                 .bind(&organization)
@@ -199,10 +204,17 @@ impl Store {
     }
 
     /// The project called `default`, where keys go that name none.
-    pub async fn default_project(&self, organization: OrganizationId) -> Result<ProjectId, StoreError> {
+    pub async fn default_project(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<ProjectId, StoreError> {
         const SQL: &str = "SELECT id FROM projects WHERE organization_id = $1 AND name = $2";
         let row: Option<(String,)> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL).bind(organization.to_string()).bind(DEFAULT).fetch_optional(pool).await?
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(DEFAULT)
+                .fetch_optional(pool)
+                .await?
         });
         let (id,) = row.ok_or(StoreError::Missing("project"))?;
         parsed("project", &id)

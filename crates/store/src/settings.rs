@@ -45,7 +45,11 @@ impl Store {
                 "auth-token-max-ttl-minutes",
                 &TTL_MINUTES_DEFAULT.to_string(),
             )?,
-            keys_per_user_max: setting(&rows, "keys-per-user-max", &KEYS_PER_USER_DEFAULT.to_string())?,
+            keys_per_user_max: setting(
+                &rows,
+                "keys-per-user-max",
+                &KEYS_PER_USER_DEFAULT.to_string(),
+            )?,
             key_prefix: setting(&rows, "key-prefix", KEY_PREFIX_DEFAULT)?,
         })
     }

@@ -91,7 +91,13 @@ impl Store {
         let keyring = Keyring::open(&db, &master, options.clock.now().as_microsecond()).await?;
         let journal_dir = dir.join("journal");
         make_dir(&journal_dir)?;
-        let calls = Calls::open(&db, &journal_dir, &options.time_zone, (options.journal_sync, options.call_keys_max)).await?;
+        let calls = Calls::open(
+            &db,
+            &journal_dir,
+            &options.time_zone,
+            (options.journal_sync, options.call_keys_max),
+        )
+        .await?;
         let store = Arc::new(Self {
             db,
             keyring,

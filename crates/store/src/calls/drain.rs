@@ -212,7 +212,11 @@ fn delete_segment(dir: &Path, number: u64) {
 
 /// Puts hold and settlement together. A settlement without its hold is of a segment that was
 /// drained and deleted: the database has it.
-fn pair(open: &mut HashMap<CallId, (Hold, u64)>, record: Record, segment: u64) -> Option<UsageEvent> {
+fn pair(
+    open: &mut HashMap<CallId, (Hold, u64)>,
+    record: Record,
+    segment: u64,
+) -> Option<UsageEvent> {
     match record {
         Record::Hold(hold) => {
             open.insert(hold.call, (hold, segment));
@@ -246,7 +250,10 @@ pub(super) async fn replay(db: &Db, dir: &Path, zone: &TimeZone) -> Result<u64, 
         .map(|(hold, _)| UsageEvent { settlement: hold.interrupted(), hold })
         .collect();
     if !interrupted.is_empty() {
-        tracing::warn!(calls = interrupted.len(), "calls were interrupted; they are booked at their estimate");
+        tracing::warn!(
+            calls = interrupted.len(),
+            "calls were interrupted; they are booked at their estimate"
+        );
     }
     write_all(db, &interrupted, zone).await?;
     for number in &numbers {

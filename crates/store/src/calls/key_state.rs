@@ -301,7 +301,11 @@ impl States {
     }
 
     /// The counters of a key: those in memory, or new ones with what the database knows was spent.
-    pub(super) async fn of(&self, store: &Store, key: &ApiKey) -> Result<Arc<KeyState>, StoreError> {
+    pub(super) async fn of(
+        &self,
+        store: &Store,
+        key: &ApiKey,
+    ) -> Result<Arc<KeyState>, StoreError> {
         if let Some(state) = self.find(&key.id)
             && state.knows_periods(key)
         {

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use doorward_domain::call::{Hold, Settlement};
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 
-use super::key_state::{Admitted, Taken};
 use super::CallKey;
+use super::key_state::{Admitted, Taken};
 use crate::Store;
 use crate::journal::write_settled;
 

@@ -260,7 +260,12 @@ impl Store {
         let after = after.unwrap_or_default();
         let limit = i64::from(limit);
         let (models, deployments) = on!(self.db.read, |pool| (
-            sqlx::query_as(MODELS).bind(&organization).bind(after).bind(limit).fetch_all(pool).await?,
+            sqlx::query_as(MODELS)
+                .bind(&organization)
+                .bind(after)
+                .bind(limit)
+                .fetch_all(pool)
+                .await?,
             sqlx::query_as(DEPLOYMENTS)
                 .bind(&organization)
                 .bind(after)

@@ -78,7 +78,11 @@ impl Store {
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
-            append_audit!(self, tx, act.entry("provider_key.create", &id, &json!({ "name": key.name })));
+            append_audit!(
+                self,
+                tx,
+                act.entry("provider_key.create", &id, &json!({ "name": key.name }))
+            );
             tx.commit().await?;
         });
         self.catalog_changed();
@@ -104,7 +108,8 @@ impl Store {
         if let Some(value) = &edit.value {
             let secret = value.expose_secret();
             key.masked = Masked::of(secret);
-            sealed = Some(self.keyring.seal(&sealed_for(act.organization, &text), secret.as_bytes())?);
+            sealed =
+                Some(self.keyring.seal(&sealed_for(act.organization, &text), secret.as_bytes())?);
         }
         key.name = edit.name.unwrap_or(key.name);
         key.note = edit.note.unwrap_or(key.note);
@@ -143,11 +148,8 @@ impl Store {
         let (organization, id) = (act.organization.to_string(), id.to_string());
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            let uses: Vec<(String,)> = sqlx::query_as(USES)
-                .bind(&organization)
-                .bind(&id)
-                .fetch_all(&mut *tx)
-                .await?;
+            let uses: Vec<(String,)> =
+                sqlx::query_as(USES).bind(&organization).bind(&id).fetch_all(&mut *tx).await?;
             if !uses.is_empty() {
                 return Err(StoreError::InUse(uses.into_iter().map(|(model,)| model).collect()));
             }

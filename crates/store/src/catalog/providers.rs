@@ -102,11 +102,8 @@ impl Store {
         let (organization, id) = (act.organization.to_string(), id.to_string());
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            let uses: Vec<(String,)> = sqlx::query_as(USES)
-                .bind(&organization)
-                .bind(&id)
-                .fetch_all(&mut *tx)
-                .await?;
+            let uses: Vec<(String,)> =
+                sqlx::query_as(USES).bind(&organization).bind(&id).fetch_all(&mut *tx).await?;
             if !uses.is_empty() {
                 return Err(StoreError::InUse(uses.into_iter().map(|(model,)| model).collect()));
             }
@@ -150,7 +147,10 @@ impl Store {
     }
 
     /// The providers of this organization, by name. At most 1 000.
-    pub async fn list_providers(&self, organization: OrganizationId) -> Result<Vec<Provider>, StoreError> {
+    pub async fn list_providers(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<Vec<Provider>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             provider_columns!(),

@@ -63,7 +63,10 @@ impl Reader {
     }
 
     /// The next record before `end`, in this segment or those after it. `None`: there is none yet.
-    pub(crate) fn next_before(&mut self, end: Position) -> std::result::Result<Option<Record>, Damage> {
+    pub(crate) fn next_before(
+        &mut self,
+        end: Position,
+    ) -> std::result::Result<Option<Record>, Damage> {
         loop {
             if self.position >= end {
                 return Ok(None);
@@ -118,7 +121,8 @@ impl Reader {
         let mut header = [0; HEADER.len()];
         let path = self.path();
         let file = File::open(&path).map_err(|error| Damage::Io(path.clone(), error))?;
-        let read = read_at(&file, &mut header, 0).map_err(|error| Damage::Io(path.clone(), error))?;
+        let read =
+            read_at(&file, &mut header, 0).map_err(|error| Damage::Io(path.clone(), error))?;
         if read < header.len() {
             return Ok(false);
         }
@@ -151,7 +155,8 @@ impl Reader {
         let kept = self.buffer.len();
         self.buffer.resize(kept + READ_BYTES, 0);
         let offset = self.position.offset + kept as u64;
-        let read = read_at(&file, self.buffer.get_mut(kept..).unwrap_or_default(), offset).map_err(io)?;
+        let read =
+            read_at(&file, self.buffer.get_mut(kept..).unwrap_or_default(), offset).map_err(io)?;
         self.buffer.truncate(kept + read);
         self.file = Some(file);
         Ok(read > 0)

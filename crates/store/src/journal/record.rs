@@ -233,25 +233,27 @@ pub(crate) mod tests {
     pub(crate) fn any_hold() -> impl Strategy<Value = Hold> {
         let ids = any::<[u128; 5]>();
         let figures = (any::<i64>(), any::<u128>(), 0_u64..1 << 40, 0_u64..1 << 40, any::<u32>());
-        (ids, figures, "[!-~]{1,200}", "[0-9A-Za-z]{16}").prop_map(|(ids, figures, model, access)| {
-            let (started_at_us, address, input_tokens, output_tokens, cost) = figures;
-            Hold {
-                call: CallId::new(1, ids[0] >> 48),
-                organization: OrganizationId::new(2, ids[1] >> 48),
-                project: ProjectId::new(3, ids[2] >> 48),
-                key: format!("dw_{access}").parse().unwrap(),
-                provider: ProviderId::new(4, ids[3] >> 48),
-                deployment: DeploymentId::new(5, ids[4] >> 48),
-                model: model.into(),
-                started_at_us,
-                address: IpAddr::V6(Ipv6Addr::from(address)).to_canonical(),
-                estimate: Usage { input_tokens, output_tokens, ..Usage::default() },
-                held: Spend {
-                    cost: NanoUsd::from_nanos(u64::from(cost)),
-                    tokens: input_tokens + output_tokens,
-                },
-            }
-        })
+        (ids, figures, "[!-~]{1,200}", "[0-9A-Za-z]{16}").prop_map(
+            |(ids, figures, model, access)| {
+                let (started_at_us, address, input_tokens, output_tokens, cost) = figures;
+                Hold {
+                    call: CallId::new(1, ids[0] >> 48),
+                    organization: OrganizationId::new(2, ids[1] >> 48),
+                    project: ProjectId::new(3, ids[2] >> 48),
+                    key: format!("dw_{access}").parse().unwrap(),
+                    provider: ProviderId::new(4, ids[3] >> 48),
+                    deployment: DeploymentId::new(5, ids[4] >> 48),
+                    model: model.into(),
+                    started_at_us,
+                    address: IpAddr::V6(Ipv6Addr::from(address)).to_canonical(),
+                    estimate: Usage { input_tokens, output_tokens, ..Usage::default() },
+                    held: Spend {
+                        cost: NanoUsd::from_nanos(u64::from(cost)),
+                        tokens: input_tokens + output_tokens,
+                    },
+                }
+            },
+        )
     }
 
     proptest! {

@@ -19,7 +19,11 @@ pub(super) fn seal(key: &[u8; 32], place: &[u8], plain: &[u8]) -> Result<Vec<u8>
 }
 
 /// Decrypts what [`seal`] made under the same key for the same place.
-pub(super) fn open(key: &[u8; 32], place: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+pub(super) fn open(
+    key: &[u8; 32],
+    place: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(StoreError::Integrity)?;
     let cipher = Aes256Gcm::new(key.into());
     let plain = cipher.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: place });

@@ -43,7 +43,11 @@ const REVOKE: &str = "
 impl Store {
     /// Makes a key and audits it, in one transaction. Returns it and, this once, its clear text.
     /// [`StoreError::Taken`] with `name`; [`StoreError::InUse`] when the quota is reached.
-    pub async fn create_key(&self, act: &Act, new: NewKey) -> Result<(ApiKey, PlainKey), StoreError> {
+    pub async fn create_key(
+        &self,
+        act: &Act,
+        new: NewKey,
+    ) -> Result<(ApiKey, PlainKey), StoreError> {
         let settings = self.settings(act.organization).await?;
         let plain = PlainKey::mint(&settings.key_prefix, self.random_bytes());
         let quota = new.quota;
@@ -93,7 +97,12 @@ impl Store {
     }
 
     /// Edits a key and audits it. The data plane sees the change with its next call.
-    pub async fn edit_key(&self, act: &Act, id: &KeyId, edit: KeyEdit) -> Result<ApiKey, StoreError> {
+    pub async fn edit_key(
+        &self,
+        act: &Act,
+        id: &KeyId,
+        edit: KeyEdit,
+    ) -> Result<ApiKey, StoreError> {
         let found = self.find_key(act.organization, id).await?;
         let mut key = found.ok_or(StoreError::Missing("key"))?.key;
         let read_at = key.life.updated_at;
@@ -165,7 +174,11 @@ impl Store {
                 .bind(after(before.life.updated_at, act.at).as_microsecond())
                 .execute(&mut *tx)
                 .await?;
-            append_audit!(self, tx, act.entry(action, id.as_str(), &json!({ "name": before.name })));
+            append_audit!(
+                self,
+                tx,
+                act.entry(action, id.as_str(), &json!({ "name": before.name }))
+            );
             tx.commit().await?;
         });
         self.calls.forget_key(id);

@@ -154,7 +154,10 @@ impl CallKeyRow {
 }
 
 /// Looks a key up by its id, whatever its state.
-pub(crate) async fn load_call_key(db: &Db, id: &KeyId) -> Result<Option<StoredCallKey>, StoreError> {
+pub(crate) async fn load_call_key(
+    db: &Db,
+    id: &KeyId,
+) -> Result<Option<StoredCallKey>, StoreError> {
     const SQL: &str = concat!(
         "SELECT ",
         key_columns!(),
@@ -166,8 +169,7 @@ pub(crate) async fn load_call_key(db: &Db, id: &KeyId) -> Result<Option<StoredCa
          LEFT JOIN service_accounts s ON s.id = k.owner_id AND s.organization_id = k.organization_id
          WHERE k.id = $1"
     );
-    let row: Option<CallKeyRow> = on!(db.read, |pool| {
-        sqlx::query_as(SQL).bind(id.as_str()).fetch_optional(pool).await?
-    });
+    let row: Option<CallKeyRow> =
+        on!(db.read, |pool| { sqlx::query_as(SQL).bind(id.as_str()).fetch_optional(pool).await? });
     row.map(CallKeyRow::parse).transpose()
 }

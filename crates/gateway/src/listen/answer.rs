@@ -1,0 +1,141 @@
+//! Calls the service for one request and keeps the connection informed that it is busy.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+
+use super::progress::Progress;
+use super::refusal::{self, Refusal};
+use super::{Peer, front};
+
+/// One request in the service's hands, until its answer's body is dropped.
+#[derive(Debug)]
+struct Call(Arc<Progress>);
+
+impl Call {
+    fn begin(progress: &Arc<Progress>) -> Self {
+        progress.begin_call();
+        Self(Arc::clone(progress))
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.end_call();
+    }
+}
+
+pin_project! {
+    /// The body of an answer: the service's, or a short text of our own.
+    pub(super) struct Answer<B> {
+        #[pin]
+        content: Content<B>,
+        call: Option<Call>,
+    }
+}
+
+pin_project! {
+    #[project = ContentParts]
+    enum Content<B> {
+        Service { #[pin] body: B },
+        Own { text: Option<Bytes> },
+    }
+}
+
+impl<B> From<Bytes> for Answer<B> {
+    fn from(text: Bytes) -> Self {
+        Self { content: Content::Own { text: Some(text) }, call: None }
+    }
+}
+
+impl<B> Body for Answer<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().content.project() {
+            ContentParts::Service { body } => body.poll_frame(cx),
+            ContentParts::Own { text } => {
+                Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Service { body } => body.is_end_stream(),
+            Content::Own { text } => text.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Service { body } => body.size_hint(),
+            Content::Own { text } => {
+                SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64)
+            }
+        }
+    }
+}
+
+/// Answers one request: by refusal, by the service, or for a service that panicked.
+pub(super) fn answer<S, F, B>(
+    service: &S,
+    request: Request<Incoming>,
+    peer: Peer,
+    progress: &Arc<Progress>,
+) -> impl Future<Output = Result<Response<Answer<B>>, Infallible>> + use<S, F, B>
+where
+    S: Fn(Request<Incoming>, Peer) -> F,
+    F: Future<Output = Response<B>>,
+{
+    let version = request.version();
+    let call = Call::begin(progress);
+    let begun = front::check(&request).map(|()| begin(service, request, peer));
+    async move {
+        let mut response = match begun {
+            Err(refusal) => refuse(refusal, version),
+            Ok(None) => refusal::panicked(),
+            Ok(Some(future)) => match AssertUnwindSafe(future).catch_unwind().await {
+                Ok(response) => response.map(from_service),
+                Err(_) => refusal::panicked(),
+            },
+        };
+        response.body_mut().call = Some(call);
+        Ok(response)
+    }
+}
+
+/// `None` when the service panics before it returns its future.
+fn begin<S, F>(service: &S, request: Request<Incoming>, peer: Peer) -> Option<F>
+where
+    S: Fn(Request<Incoming>, Peer) -> F,
+{
+    catch_unwind(AssertUnwindSafe(|| service(request, peer))).ok()
+}
+
+fn from_service<B>(body: B) -> Answer<B> {
+    Answer { content: Content::Service { body }, call: None }
+}
+
+fn refuse<B>(refusal: Refusal, version: http::Version) -> Response<Answer<B>> {
+    tracing::debug!(?refusal, "request refused at the front");
+    refusal.answer(version)
+}
