@@ -6,11 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+
+use crate::{OpenError, StoreError};
 
 /// Longest wait for a connection or a lock; then the caller answers 503.
 const WAIT: Duration = Duration::from_secs(2);
@@ -48,7 +51,7 @@ pub(crate) use on;
 
 /// A violated uniqueness means that `field` is taken; anything else stays what it is.
 pub(crate) fn taken(error: sqlx::Error, field: &'static str) -> StoreError {
-    let is_taken = error.as_database_error().is_some_and(|error| error.is_unique_violation());
+    let is_taken = error.as_database_error().is_some_and(DatabaseError::is_unique_violation);
     if is_taken { StoreError::Taken { field } } else { StoreError::Database(error) }
 }
 
@@ -149,9 +152,12 @@ impl Db {
             Pool::Sqlite(pool) => sqlx::migrate!("migrations/sqlite").run(pool).await,
             Pool::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await,
         };
-        migrated.map_err(|error| match error {
-            MigrateError::VersionMissing(_) => OpenError::SchemaNewer,
-            other => OpenError::Database(sqlx::Error::Migrate(Box::new(other))),
+        migrated.map_err(|error| {
+            if matches!(error, MigrateError::VersionMissing(_)) {
+                OpenError::SchemaNewer
+            } else {
+                OpenError::Database(sqlx::Error::Migrate(Box::new(error)))
+            }
         })
     }
 

@@ -12,7 +12,7 @@ use doorward_domain::key::{ApiKey, KeyStatus, Owner};
 use doorward_domain::rights::Rights;
 use jiff::Timestamp;
 
-pub(crate) use row::{StoredCallKey, load_call_key};
+pub(crate) use row::load_call_key;
 
 /// A key to be made; its credential is minted inside.
 #[derive(Debug, Clone)]

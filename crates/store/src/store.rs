@@ -155,22 +155,22 @@ impl Store {
         let at_ms = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
         make(at_ms, u128::from(self.random_u64()) << 16 | u128::from(self.random_u64() >> 48))
     }
+}
 
-    /// The operating system's generator, a byte at a time. Where it fails, which no running Linux
-    /// does, nothing may be minted: the process ends.
-    pub(crate) fn random_bytes(&self) -> impl FnMut() -> u8 {
-        let mut pool = [0_u8; 64];
-        let mut left = 0_usize;
-        move || {
-            if left == 0 {
-                if getrandom::fill(&mut pool).is_err() {
-                    std::process::abort();
-                }
-                left = pool.len();
+/// The operating system's generator, a byte at a time. Where it fails, which no running Linux does,
+/// nothing may be minted: the process ends.
+pub(crate) fn random_bytes() -> impl FnMut() -> u8 {
+    let mut pool = [0_u8; 64];
+    let mut left = 0_usize;
+    move || {
+        if left == 0 {
+            if getrandom::fill(&mut pool).is_err() {
+                std::process::abort();
             }
-            left -= 1;
-            pool.get(left).copied().unwrap_or_default()
+            left = pool.len();
         }
+        left -= 1;
+        pool.get(left).copied().unwrap_or_default()
     }
 }
 

@@ -93,9 +93,11 @@ impl KeyCache {
         store: &Store,
         id: &KeyId,
     ) -> Result<Option<Arc<CallKey>>, StoreError> {
-        let slot = id.as_str().bytes().map(usize::from).sum::<usize>() % LOADERS;
-        let Some(loader) = self.loading.get(slot) else { return Ok(None) };
-        let _one_at_a_time = loader.lock().await;
+        let group = id.as_str().bytes().map(usize::from).sum::<usize>() % LOADERS;
+        let _one_at_a_time = match self.loading.get(group) {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
         loop {
             if let Some(key) = self.get(id) {
                 return Ok(Some(key));

@@ -219,7 +219,7 @@ fn pair(
 ) -> Option<UsageEvent> {
     match record {
         Record::Hold(hold) => {
-            open.insert(hold.call, (hold, segment));
+            open.insert(hold.call, (*hold, segment));
             None
         }
         Record::Settled(settlement, provider, deployment) => {

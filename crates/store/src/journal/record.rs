@@ -21,7 +21,7 @@ const SETTLED: u8 = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Record {
     /// A call is about to leave.
-    Hold(Hold),
+    Hold(Box<Hold>),
     /// It is over. Who served it in the end is said again: it may not be whom the hold named.
     Settled(Settlement, ProviderId, DeploymentId),
 }
@@ -145,7 +145,7 @@ struct Fields<'a>(&'a [u8]);
 impl Fields<'_> {
     fn record(mut self) -> Option<Record> {
         let record = match self.byte()? {
-            HOLD => Record::Hold(self.hold()?),
+            HOLD => Record::Hold(Box::new(self.hold()?)),
             SETTLED => self.settled()?,
             _ => return None,
         };
@@ -267,7 +267,7 @@ pub(crate) mod tests {
             write_settled(&settled, hold.provider, hold.deployment, &mut bytes);
             let all = bytes.len();
             bytes.extend_from_slice(&rest);
-            prop_assert_eq!(read_front(&bytes), Front::Whole(Record::Hold(hold.clone()), hold_bytes));
+            prop_assert_eq!(read_front(&bytes), Front::Whole(Record::Hold(Box::new(hold.clone())), hold_bytes));
             let expected = Record::Settled(settled, hold.provider, hold.deployment);
             prop_assert_eq!(read_front(&bytes[hold_bytes..]), Front::Whole(expected, all - hold_bytes));
         }
@@ -284,7 +284,7 @@ pub(crate) mod tests {
             let mut bytes = Vec::new();
             write_hold(&hold, &mut bytes);
             let at = at.index(bytes.len());
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1_u8 << bit;
             prop_assert!(!matches!(read_front(&bytes), Front::Whole(..)));
         }
     }

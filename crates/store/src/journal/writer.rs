@@ -1,7 +1,7 @@
 //! The writing end of the journal.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Error, ErrorKind, Result, Write};
+use std::io::{Error, Result, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Writer {
     /// Appends one record that `encode` writes. On an error nothing of it stays in the file.
     pub(crate) fn append(&self, encode: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         if self.shared.has_failed.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Other, "the disk failed to keep the journal"));
+            return Err(Error::other("the disk failed to keep the journal"));
         }
         let mut state = self.state.lock();
         if state.end.offset >= SEGMENT_BYTES_MAX {

@@ -9,6 +9,7 @@ use super::row::StoredRights;
 use super::{KeyEdit, NewKey};
 use crate::audit::append_audit;
 use crate::db::{json_text, on, taken};
+use crate::store::random_bytes;
 use crate::{Act, Store, StoreError};
 
 const INSERT: &str = "
@@ -49,7 +50,7 @@ impl Store {
         new: NewKey,
     ) -> Result<(ApiKey, PlainKey), StoreError> {
         let settings = self.settings(act.organization).await?;
-        let plain = PlainKey::mint(&settings.key_prefix, self.random_bytes());
+        let plain = PlainKey::mint(&settings.key_prefix, random_bytes());
         let quota = new.quota;
         let key = new_key(act, new, &plain);
         let rights = StoredRights::text(&key.rights)?;
