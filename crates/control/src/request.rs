@@ -286,7 +286,7 @@ mod tests {
     fn a_misfit_is_named_by_its_field() {
         let cases = [
             // body                                                            field                         code
-            (r#"{}"#,                                                          "name",                       "missing"),
+            (r"{}",                                                            "name",                       "missing"),
             (r#"{"name": 5}"#,                                                 "name",                       "invalid"),
             (r#"{"name": "n", "nmae": "n"}"#,                                  "nmae",                       "unknown_field"),
             (r#"{"name": "n", "name": "m"}"#,                                  "name",                       "duplicate"),
