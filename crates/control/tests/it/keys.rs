@@ -135,8 +135,7 @@ async fn lists_are_narrowed_by_every_filter() {
         (format!("project={project}&kind=service"), vec!["of the agent"]),
         ("expires_before=2026-01-10T00:00:00Z".to_owned(), vec!["soon"]),
         ("q=agent".to_owned(), vec!["of the agent"]),
-        ("q=50%25".to_owned(), vec!["soon"]),
-        ("q=_".to_owned(), vec!["admin", "of the agent", "off", "soon"]), // each id has one
+        ("q=%25".to_owned(), vec!["soon"]), // as text, not as a pattern
     ] {
         let list = app.get(&format!("/v1/api-keys?{query}")).await.expect(200);
         let mut found = names(&list);
@@ -165,6 +164,12 @@ async fn a_wrong_filter_is_named() {
     }
 }
 
+fn with_name(wish: &Value, name: &str) -> Value {
+    let mut wish = wish.clone();
+    wish["name"] = json!(name);
+    wish
+}
+
 #[tokio::test]
 async fn an_edit_changes_what_it_names_and_nothing_else() {
     let app = TestApp::new().await;
@@ -173,7 +178,7 @@ async fn an_edit_changes_what_it_names_and_nothing_else() {
         "limits": {"concurrency": 2}, "budgets": [{"usd": "1", "period": "day"}],
         "metadata": {"a": 1},
     });
-    let created = app.post("/v1/api-keys", wish).await.expect(201);
+    let created = app.post("/v1/api-keys", wish.clone()).await.expect(201);
     let before = app.get(&path(&created)).await.expect(200);
     for (edit, field, after) in [
         (json!({"description": "new"}), "description", json!("new")),
@@ -189,13 +194,7 @@ async fn an_edit_changes_what_it_names_and_nothing_else() {
         (json!({"metadata": {"b": 2}}), "metadata", json!({"b": 2})),
         (json!({"expires_in_days": 1}), "expires_at", json!("2026-01-02T00:00:00Z")),
     ] {
-        let undo = app.post(
-            "/v1/api-keys",
-            json!({"name": edit.to_string(), "description": "old",
-            "models": ["a"], "ip_allow": ["10.0.0.1"], "limits": {"concurrency": 2},
-            "budgets": [{"usd": "1", "period": "day"}], "metadata": {"a": 1}}),
-        );
-        let fresh = undo.await.expect(201);
+        let fresh = app.post("/v1/api-keys", with_name(&wish, &edit.to_string())).await.expect(201);
         let edited = app.patch(&path(&fresh), edit.clone()).await.expect(200);
         let mut expected = before.clone();
         expected[field] = after;

@@ -22,8 +22,8 @@ use serde_json::{Map, Value};
 
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
-use super::list::parse_owner;
 use super::object::KeyObject;
+use super::parse_owner;
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
@@ -81,10 +81,7 @@ pub(crate) async fn create_key(
     let mut faults = Faults::new();
     let (owner, project) = place(&control, &caller, &wish, &mut faults).await?;
     let decided = wish.check(Bounds::new(&caller, &settings, now), &mut faults);
-    faults.finish()?;
-    let (Some(owner), Some(decided)) = (owner, decided) else {
-        return Err(ApiError::Internal("a fault was not noted".to_owned()));
-    };
+    let (owner, decided) = faults.finish_with(owner.zip(decided))?;
     let new = wish.into_key(owner, project, &caller, decided.at);
     refuse_excess(&control, &caller, &new).await?;
     let new = NewKey { quota: quota(owner, &settings), ..new };
