@@ -1,1 +1,17 @@
-//! x
+//! The control plane: who may change what, and the REST API that changes it.
+//!
+//! [`router`] is built from one table in which each route names the scope that it needs; what is
+//! not in the table is not served. A handler parses, decides, stores and answers; every rule is in
+//! `doorward_domain`, every row and its audit entry in `doorward_store`.
+
+mod api;
+mod caller;
+mod control;
+mod faults;
+mod problem;
+mod request;
+mod routes;
+
+pub use caller::ClientAddress;
+pub use control::Control;
+pub use routes::{Policy, policies, router};

@@ -1,0 +1,9 @@
+//! The REST API: one module per noun, as the URLs have them.
+
+pub(crate) mod audit;
+pub(crate) mod keys;
+mod list;
+pub(crate) mod models;
+pub(crate) mod provider_keys;
+pub(crate) mod providers;
+pub(crate) mod usage;

@@ -1,0 +1,55 @@
+//! `/v1/api-keys`.
+
+mod create;
+mod edit;
+mod expiry;
+mod grant;
+mod list;
+mod object;
+mod revoke;
+mod show;
+mod switch;
+
+pub(crate) use create::create_key;
+pub(crate) use edit::edit_key;
+pub(crate) use list::list_keys;
+pub(crate) use revoke::revoke_key;
+pub(crate) use show::show_key;
+pub(crate) use switch::{disable_key, enable_key};
+
+use doorward_domain::credential::KeyId;
+use doorward_domain::id::{ServiceAccountId, UserId};
+use doorward_domain::key::Owner;
+use doorward_store::KeyRecord;
+
+use crate::Control;
+use crate::caller::Caller;
+use crate::problem::ApiError;
+
+/// What a missing key, and one of somebody else, is called in the one answer for both.
+const NOUN: &str = "API key";
+
+/// A key that the caller may see and manage. Another's, an unknown and a malformed id are the same.
+async fn find(control: &Control, caller: &Caller, id: &str) -> Result<KeyRecord, ApiError> {
+    let id: KeyId = id.parse().map_err(|_| ApiError::NotFound(NOUN))?;
+    let record = control.store.find_key(caller.organization(), &id).await?;
+    record.filter(|record| caller.reaches(&record.key)).ok_or(ApiError::NotFound(NOUN))
+}
+
+/// A revoked key is final: it can be seen, and nothing else.
+fn refuse_revoked(record: &KeyRecord) -> Result<(), ApiError> {
+    match record.key.life.revoked_at {
+        None => Ok(()),
+        Some(_) => Err(ApiError::Conflict {
+            code: "key_revoked",
+            detail: "This API key has been revoked, which is final.".to_owned(),
+            field: None,
+        }),
+    }
+}
+
+/// Reads the id of a user or of a service account.
+fn parse_owner(text: &str) -> Option<Owner> {
+    let user = text.parse::<UserId>().map(Owner::User);
+    user.or_else(|_| text.parse::<ServiceAccountId>().map(Owner::ServiceAccount)).ok()
+}

@@ -1,0 +1,264 @@
+//! `POST /v1/api-keys`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use doorward_domain::address::{AddressBlock, AddressRules};
+use doorward_domain::budget::{Budget, Spend};
+use doorward_domain::credential::PlainKey;
+use doorward_domain::id::ProjectId;
+use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::limit::Limits;
+use doorward_domain::model_pattern::ModelPattern;
+use doorward_domain::name::{check_description, check_name};
+use doorward_domain::rights::Rights;
+use doorward_domain::scope::{Scope, ScopeSet};
+use doorward_store::{KeyRecord, NewKey, Settings, StoreError};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, ETAG};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::expiry::{self, Bounds, Days, Decided, Wish};
+use super::grant::{self, Attempt};
+use super::object::KeyObject;
+use super::parse_owner;
+use crate::Control;
+use crate::caller::Caller;
+use crate::faults::Faults;
+use crate::problem::ApiError;
+use crate::request::{Field, JsonBody, etag};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateKey {
+    name: String,
+    description: Option<String>,
+    kind: Option<Kind>,
+    owner: Option<String>,
+    project: Option<String>,
+    scopes: Option<ScopeSet>,
+    #[serde(default)]
+    expires_in_days: Field<Days>,
+    #[serde(default)]
+    expires_at: Field<Timestamp>,
+    never_expires: Option<bool>,
+    models: Option<Vec<ModelPattern>>,
+    ip_allow: Option<Vec<AddressBlock>>,
+    ip_deny: Option<Vec<AddressBlock>>,
+    limits: Option<Limits>,
+    budgets: Option<Vec<Budget>>,
+    metadata: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    User,
+    Service,
+}
+
+/// The only answer that ever holds the secret.
+#[derive(Serialize)]
+struct CreatedKey {
+    #[serde(flatten)]
+    object: KeyObject,
+    expires_clamped: bool,
+    key: String,
+    access_key: String,
+    secret_key: String,
+}
+
+/// Creates an API key; its secret is in this answer and in no other.
+pub(crate) async fn create_key(
+    State(control): State<Control>,
+    caller: Caller,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let wish: CreateKey = body.parse()?;
+    let (now, settings) = (control.now(), control.store.settings(caller.organization()).await?);
+    let mut faults = Faults::new();
+    let (owner, project) = place(&control, &caller, &wish, &mut faults).await?;
+    let decided = wish.check(Bounds::new(&caller, &settings, now), &mut faults);
+    let (owner, decided) = faults.finish_with(owner.zip(decided))?;
+    let new = wish.into_key(owner, project, &caller, decided.at);
+    refuse_excess(&control, &caller, &new).await?;
+    let new = NewKey { quota: quota(owner, &settings), ..new };
+    let (quota, act) = (new.quota, caller.act(now));
+    let (key, plain) = control.store.create_key(&act, new).await.map_err(|e| full(e, quota))?;
+    Ok(answer(key, &plain, decided, now))
+}
+
+impl CreateKey {
+    fn check(&self, bounds: Bounds, faults: &mut Faults) -> Option<Decided> {
+        faults.check("name", check_name(&self.name));
+        faults.check("description", check_description(self.description.as_deref().unwrap_or("")));
+        grant::check_rights(&self.rights(None), faults);
+        if let Some(metadata) = &self.metadata {
+            grant::check_metadata(metadata, faults);
+        }
+        let wish =
+            Wish { in_days: self.expires_in_days, at: self.expires_at, never: self.never_expires };
+        let requested = wish.requested(faults);
+        expiry::decide(requested, bounds, faults)
+    }
+
+    fn rights(&self, expires_at: Option<Timestamp>) -> Rights {
+        let inference = || [Scope::InferenceRead, Scope::InferenceWrite].into_iter().collect();
+        Rights {
+            scopes: self.scopes.unwrap_or_else(inference),
+            models: self.models.clone().into(),
+            addresses: AddressRules {
+                allow: self.ip_allow.clone(),
+                deny: self.ip_deny.clone().unwrap_or_default(),
+            },
+            limits: self.limits.unwrap_or(Limits::NONE),
+            budgets: self.budgets.clone().unwrap_or_default(),
+            expires_at,
+        }
+    }
+
+    fn into_key(
+        self,
+        owner: Owner,
+        project: ProjectId,
+        caller: &Caller,
+        expires_at: Option<Timestamp>,
+    ) -> NewKey {
+        NewKey {
+            rights: self.rights(expires_at),
+            name: self.name,
+            description: self.description.unwrap_or_default(),
+            owner,
+            project,
+            created_by: caller.user(),
+            metadata: self.metadata.unwrap_or_default(),
+            quota: None,
+        }
+    }
+}
+
+/// Whose the key will be, and in which project. What is wrong with them is noted.
+async fn place(
+    control: &Control,
+    caller: &Caller,
+    wish: &CreateKey,
+    faults: &mut Faults,
+) -> Result<(Option<Owner>, ProjectId), ApiError> {
+    let owner = owner(control, caller, wish, faults).await?;
+    Ok((owner, project(control, caller, wish.project.as_deref(), faults).await?))
+}
+
+async fn owner(
+    control: &Control,
+    caller: &Caller,
+    wish: &CreateKey,
+    faults: &mut Faults,
+) -> Result<Option<Owner>, ApiError> {
+    let named = match wish.owner.as_deref() {
+        None => Some(caller.key.owner),
+        Some(text) => named_owner(control, caller, text).await?,
+    };
+    let Some(owner) = named else {
+        faults.add("owner", "not_found", "there is no such active user or service account");
+        return Ok(None);
+    };
+    let fits = match (wish.kind, owner) {
+        (None | Some(Kind::User), Owner::User(_))
+        | (None | Some(Kind::Service), Owner::ServiceAccount(_)) => true,
+        (Some(Kind::Service), Owner::User(_)) | (Some(Kind::User), Owner::ServiceAccount(_)) => {
+            false
+        }
+    };
+    if !fits {
+        let detail = "a user key belongs to a user, a service key to a service account";
+        faults.add("owner", "wrong_kind", detail);
+    }
+    Ok(fits.then_some(owner))
+}
+
+/// An owner whom the caller may name: themselves, or, for an administrator, anybody who is active.
+/// Whoever manages only their own cannot learn which others exist.
+async fn named_owner(
+    control: &Control,
+    caller: &Caller,
+    text: &str,
+) -> Result<Option<Owner>, ApiError> {
+    let Some(owner) = parse_owner(text) else { return Ok(None) };
+    if owner == caller.key.owner {
+        return Ok(Some(owner));
+    }
+    let may_name = caller.role.manages_others()
+        && control.store.is_owner_active(caller.organization(), owner).await?;
+    Ok(may_name.then_some(owner))
+}
+
+/// The project of a new key. Whoever does not manage others stays in the project of their own key.
+async fn project(
+    control: &Control,
+    caller: &Caller,
+    named: Option<&str>,
+    faults: &mut Faults,
+) -> Result<ProjectId, ApiError> {
+    let (organization, own) = (caller.organization(), caller.key.project);
+    let is_manager = caller.role.manages_others();
+    let Some(text) = named else {
+        return if is_manager {
+            Ok(control.store.default_project(organization).await?)
+        } else {
+            Ok(own)
+        };
+    };
+    if let Ok(project) = text.parse::<ProjectId>()
+        && (project == own || is_manager)
+        && control.store.has_project(organization, project).await?
+    {
+        return Ok(project);
+    }
+    faults.add("project", "not_found", "there is no such project");
+    Ok(own)
+}
+
+async fn refuse_excess(control: &Control, caller: &Caller, new: &NewKey) -> Result<(), ApiError> {
+    let attempt = Attempt { action: "key.create", subject: new.owner.to_string(), name: &new.name };
+    grant::refuse_excess(control, caller, &new.rights, |_| true, attempt).await
+}
+
+/// The quota counts a user's keys; a service account has as many as it needs.
+fn quota(owner: Owner, settings: &Settings) -> Option<u32> {
+    match owner {
+        Owner::User(_) => Some(settings.keys_per_user_max),
+        Owner::ServiceAccount(_) => None,
+    }
+}
+
+/// The store calls a reached quota "in use"; here it has a name of its own.
+fn full(error: StoreError, quota: Option<u32>) -> ApiError {
+    match (error, quota) {
+        (StoreError::InUse(_), Some(quota)) => ApiError::Conflict {
+            code: "key_quota_reached",
+            detail: format!(
+                "A user can have at most {quota} active and disabled keys (keys_per_user_max). \
+                 Revoke one that is not needed any more."
+            ),
+            field: None,
+        },
+        (error, _) => error.into(),
+    }
+}
+
+fn answer(key: ApiKey, plain: &PlainKey, decided: Decided, now: Timestamp) -> Response {
+    let version = etag(key.life.updated_at);
+    let spent = key.rights.budgets.iter().map(|budget| (*budget, Spend::default())).collect();
+    let record = KeyRecord { key, spent, last_used_at: None, last_used_address: None };
+    let created = CreatedKey {
+        object: KeyObject::new(record, now),
+        expires_clamped: decided.is_clamped,
+        key: plain.expose(),
+        access_key: plain.id().to_string(),
+        secret_key: plain.expose_secret_key(),
+    };
+    let headers = [(CACHE_CONTROL, "no-store".to_owned()), (ETAG, version)];
+    (StatusCode::CREATED, headers, Json(created)).into_response()
+}

@@ -1,0 +1,165 @@
+//! `PATCH /v1/api-keys/{id}`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use doorward_domain::address::AddressBlock;
+use doorward_domain::budget::Budget;
+use doorward_domain::lifetime::Requested;
+use doorward_domain::limit::Limits;
+use doorward_domain::model_pattern::{ModelPattern, ModelRule};
+use doorward_domain::name::check_description;
+use doorward_domain::rights::Rights;
+use doorward_domain::scope::ScopeSet;
+use doorward_store::{KeyEdit, KeyRecord};
+use http::HeaderMap;
+use http::header::ETAG;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::expiry::{self, Bounds, Days, Decided, Wish};
+use super::grant::{self, Attempt};
+use super::object::KeyObject;
+use super::{find, refuse_revoked};
+use crate::Control;
+use crate::caller::Caller;
+use crate::faults::Faults;
+use crate::problem::ApiError;
+use crate::request::{Field, JsonBody, PathText, check_if_match, etag};
+
+/// Fields of a key that were decided when it was made.
+const FIXED: [&str; 9] = [
+    "id",
+    "name",
+    "kind",
+    "owner",
+    "project",
+    "organization",
+    "created_by",
+    "created_at",
+    "status",
+];
+
+/// What an edit may name; `null` clears.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EditKey {
+    description: Field<String>,
+    scopes: Option<ScopeSet>,
+    expires_in_days: Field<Days>,
+    expires_at: Field<Timestamp>,
+    never_expires: Option<bool>,
+    models: Field<Vec<ModelPattern>>,
+    ip_allow: Field<Vec<AddressBlock>>,
+    ip_deny: Field<Vec<AddressBlock>>,
+    limits: Field<Limits>,
+    budgets: Field<Vec<Budget>>,
+    metadata: Field<Map<String, Value>>,
+}
+
+#[derive(Serialize)]
+struct EditedKey {
+    #[serde(flatten)]
+    object: KeyObject,
+    expires_clamped: bool,
+}
+
+/// Edits an API key; its secret stays.
+pub(crate) async fn edit_key(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let wish: EditKey = body.parse().map_err(|error| error.naming_fixed(&FIXED))?;
+    let record = find(&control, &caller, &id).await?;
+    refuse_revoked(&record)?;
+    check_if_match(&headers, record.key.life.updated_at)?;
+    let (now, settings) = (control.now(), control.store.settings(caller.organization()).await?);
+    let bounds = Bounds::new(&caller, &settings, now);
+    let (rights, is_clamped) = wish.rights(&record.key.rights, bounds)?;
+    refuse_excess(&control, &caller, &record, &rights).await?;
+    // What is written back was read above: an edit in between must not be undone by this one.
+    let edit = KeyEdit {
+        description: wish.description.into_edit(String::new()),
+        rights: (rights != record.key.rights).then_some(rights),
+        metadata: wish.metadata.into_edit(Map::new()),
+        if_updated_at: Some(record.key.life.updated_at),
+    };
+    let key = control.store.edit_key(&caller.act(now), &record.key.id, edit).await?;
+    let edited = find(&control, &caller, key.id.as_str()).await?;
+    Ok(answer(edited, is_clamped, now))
+}
+
+impl EditKey {
+    /// The rights after the edit, and whether its expiry was clamped.
+    fn rights(&self, before: &Rights, bounds: Bounds) -> Result<(Rights, bool), ApiError> {
+        let mut faults = Faults::new();
+        if let Some(description) = self.description.value() {
+            faults.check("description", check_description(description));
+        }
+        if let Some(metadata) = self.metadata.value() {
+            grant::check_metadata(metadata, &mut faults);
+        }
+        let decided = self.expiry(before, bounds, &mut faults);
+        let rights = Rights { expires_at: decided.at, ..self.applied_to(before.clone()) };
+        grant::check_rights(&rights, &mut faults);
+        faults.finish()?;
+        Ok((rights, decided.is_clamped))
+    }
+
+    fn expiry(&self, before: &Rights, bounds: Bounds, faults: &mut Faults) -> Decided {
+        let wish =
+            Wish { in_days: self.expires_in_days, at: self.expires_at, never: self.never_expires };
+        let unchanged = Decided { at: before.expires_at, is_clamped: false };
+        match wish.requested(faults) {
+            Requested::Unsaid => unchanged,
+            wish @ (Requested::Days(_) | Requested::At(_) | Requested::Never) => {
+                expiry::decide(wish, bounds, faults).unwrap_or(unchanged)
+            }
+        }
+    }
+
+    fn applied_to(&self, mut rights: Rights) -> Rights {
+        rights.scopes = self.scopes.unwrap_or(rights.scopes);
+        rights.limits = self.limits.into_edit(Limits::NONE).unwrap_or(rights.limits);
+        match &self.models {
+            Field::Absent => {}
+            Field::Null => rights.models = ModelRule::All,
+            Field::Value(patterns) => rights.models = ModelRule::Only(patterns.clone()),
+        }
+        match &self.ip_allow {
+            Field::Absent => {}
+            Field::Null => rights.addresses.allow = None,
+            Field::Value(blocks) => rights.addresses.allow = Some(blocks.clone()),
+        }
+        if let Some(deny) = self.ip_deny.clone().into_edit(Vec::new()) {
+            rights.addresses.deny = deny;
+        }
+        if let Some(budgets) = self.budgets.clone().into_edit(Vec::new()) {
+            rights.budgets = budgets;
+        }
+        rights
+    }
+}
+
+/// What an edit leaves alone is not its doing; what it changes must be within the caller's rights.
+async fn refuse_excess(
+    control: &Control,
+    caller: &Caller,
+    record: &KeyRecord,
+    rights: &Rights,
+) -> Result<(), ApiError> {
+    let key = &record.key;
+    let attempt = Attempt { action: "key.edit", subject: key.id.to_string(), name: &key.name };
+    let is_changed = grant::changed(&key.rights, rights);
+    grant::refuse_excess(control, caller, rights, is_changed, attempt).await
+}
+
+fn answer(record: KeyRecord, expires_clamped: bool, now: Timestamp) -> Response {
+    let version = etag(record.key.life.updated_at);
+    let edited = EditedKey { object: KeyObject::new(record, now), expires_clamped };
+    ([(ETAG, version)], Json(edited)).into_response()
+}

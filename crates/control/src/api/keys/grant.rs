@@ -1,0 +1,111 @@
+//! What may be written into a key: bounds of its fields, and the rule that nobody hands out more
+//! than they have.
+
+use doorward_domain::address::AddressRules;
+use doorward_domain::budget::{Amount, Budget};
+use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::rights::{Axis, Rights};
+use serde_json::{Map, Value, json};
+
+use crate::Control;
+use crate::caller::Caller;
+use crate::faults::{Faults, FieldError};
+use crate::problem::ApiError;
+
+/// Most model patterns, and most blocks in one address list.
+const LIST_MAX: usize = 200;
+/// Most budgets of one key: two units in four periods.
+const BUDGETS_MAX: usize = 8;
+/// Largest metadata, as JSON text.
+const METADATA_BYTES_MAX: usize = 4096;
+
+/// Notes what is out of bounds in rights that were asked for.
+pub(super) fn check_rights(rights: &Rights, faults: &mut Faults) {
+    if let ModelRule::Only(patterns) = &rights.models {
+        faults.check_len("models", patterns, LIST_MAX);
+    }
+    let AddressRules { allow, deny } = &rights.addresses;
+    faults.check_len("ip_allow", allow.as_deref().unwrap_or_default(), LIST_MAX);
+    faults.check_len("ip_deny", deny, LIST_MAX);
+    check_budgets(&rights.budgets, faults);
+}
+
+fn check_budgets(budgets: &[Budget], faults: &mut Faults) {
+    faults.check_len("budgets", budgets, BUDGETS_MAX);
+    let unit = |budget: &Budget| matches!(budget.amount, Amount::Usd(_));
+    let is_same = |a: &Budget, b: &Budget| a.period == b.period && unit(a) == unit(b);
+    for (index, budget) in budgets.iter().enumerate() {
+        if budgets.iter().take(index).any(|earlier| is_same(earlier, budget)) {
+            let detail = "there is already a budget in this unit and period";
+            faults.add(format!("budgets[{index}]"), "duplicate", detail);
+        }
+        // The database counts in signed 64 bits.
+        if matches!(budget.amount, Amount::Tokens(tokens) if i64::try_from(tokens).is_err()) {
+            faults.add(format!("budgets[{index}].tokens"), "invalid", "is too large");
+        }
+    }
+}
+
+/// Notes metadata that is larger than a label or two.
+pub(super) fn check_metadata(metadata: &Map<String, Value>, faults: &mut Faults) {
+    let bytes = serde_json::to_string(metadata).map_or(usize::MAX, |text| text.len());
+    if bytes > METADATA_BYTES_MAX {
+        let detail = format!("must have at most {METADATA_BYTES_MAX} bytes as JSON");
+        faults.add("metadata", "too_long", detail);
+    }
+}
+
+/// A grant that is about to be written: what to call it in the audit log if it is refused.
+pub(super) struct Attempt<'a> {
+    pub(super) action: &'static str,
+    pub(super) subject: String,
+    pub(super) name: &'a str,
+}
+
+/// Refuses, and audits, rights that go beyond the caller's own on one of the axes of interest.
+pub(super) async fn refuse_excess(
+    control: &Control,
+    caller: &Caller,
+    wanted: &Rights,
+    is_of_interest: impl Fn(Axis) -> bool,
+    attempt: Attempt<'_>,
+) -> Result<(), ApiError> {
+    let excess = caller.rights.exceeded_by(wanted);
+    let errors: Vec<FieldError> =
+        excess.into_iter().filter(|axis| is_of_interest(*axis)).map(fault).collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+    let detail = json!({
+        "outcome": "denied", "code": "exceeds_own_rights", "fields": fields, "name": attempt.name,
+    });
+    let act = caller.act(control.now());
+    control.store.record(&act, attempt.action, &attempt.subject, detail).await?;
+    Err(ApiError::ExceedsOwnRights(errors))
+}
+
+fn fault(axis: Axis) -> FieldError {
+    let detail = match axis {
+        Axis::Scopes => "names a scope that you do not have",
+        Axis::Models => "allows a model that you may not call",
+        Axis::Addresses => "allows an address from which you may not call",
+        Axis::Limits => "is looser than your own limits",
+        Axis::Budgets => "is looser than your own budgets",
+        Axis::Expiry => "is later than the end of your own key",
+    };
+    FieldError::new(axis.field(), "exceeds_own_rights", detail)
+}
+
+/// Every axis on which both rights differ: what an edit has touched.
+pub(super) fn changed(before: &Rights, after: &Rights) -> impl Fn(Axis) -> bool {
+    let changed = [
+        (Axis::Scopes, before.scopes != after.scopes),
+        (Axis::Models, before.models != after.models),
+        (Axis::Addresses, before.addresses != after.addresses),
+        (Axis::Limits, before.limits != after.limits),
+        (Axis::Budgets, before.budgets != after.budgets),
+        (Axis::Expiry, before.expires_at != after.expires_at),
+    ];
+    move |axis| changed.contains(&(axis, true))
+}

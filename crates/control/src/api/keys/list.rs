@@ -1,0 +1,75 @@
+//! `GET /v1/api-keys`.
+
+use axum::extract::State;
+use doorward_domain::credential::KeyId;
+use doorward_domain::key::KeyStatus;
+use doorward_store::KeyFilter;
+
+use super::object::KeyObject;
+use super::parse_owner;
+use crate::Control;
+use crate::api::list::List;
+use crate::caller::Caller;
+use crate::problem::ApiError;
+use crate::request::Params;
+
+/// Longest text to search for, in characters.
+const SEARCH_CHARS_MAX: usize = 200;
+
+/// Lists API keys, newest first; without `status` all but the revoked ones.
+pub(crate) async fn list_keys(
+    State(control): State<Control>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<List<KeyObject>, ApiError> {
+    let (limit, after) = (params.limit(), params.parse::<KeyId>("after"));
+    let wanted = filter(&mut params);
+    params.finish()?;
+    let Some(filter) = within_reach(&caller, wanted) else {
+        return Ok(List::page(Vec::new(), false, None));
+    };
+    let page = control.store.list_keys(caller.organization(), &filter, after, limit).await?;
+    let (now, next) = (control.now(), page.rows.last().map(|row| row.key.id.to_string()));
+    let rows = page.rows.into_iter().map(|row| KeyObject::new(row, now)).collect();
+    Ok(List::page(rows, page.has_more, next))
+}
+
+/// Narrows a filter to the caller's own keys, unless they manage others. `None`: nothing is left.
+fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilter> {
+    if caller.role.manages_others() {
+        return Some(filter);
+    }
+    let is_own = filter.owner.is_none_or(|owner| owner == caller.key.owner);
+    is_own.then_some(KeyFilter { owner: Some(caller.key.owner), ..filter })
+}
+
+fn filter(params: &mut Params) -> KeyFilter {
+    KeyFilter {
+        owner: params.text("owner").and_then(|text| {
+            let owner = parse_owner(&text);
+            owner.or_else(|| refuse(params, "owner", "must be the id of a user or service account"))
+        }),
+        status: params.text("status").and_then(|text| {
+            let all =
+                [KeyStatus::Active, KeyStatus::Disabled, KeyStatus::Expired, KeyStatus::Revoked];
+            let status = all.into_iter().find(|status| status.as_str() == text);
+            let words = "must be one of: active, disabled, expired, revoked";
+            status.or_else(|| refuse(params, "status", words))
+        }),
+        project: params.parse("project"),
+        kind: params.text("kind").and_then(|kind| match kind.as_str() {
+            "user" | "service" => Some(kind),
+            _ => refuse(params, "kind", "must be one of: user, service"),
+        }),
+        expires_before: params.parse("expires_before"),
+        search: params.text("q").and_then(|text| match text.chars().count() {
+            0..=SEARCH_CHARS_MAX => Some(text),
+            _ => refuse(params, "q", "is too long"),
+        }),
+    }
+}
+
+fn refuse<T>(params: &mut Params, name: &str, detail: &str) -> Option<T> {
+    params.refuse(name, detail);
+    None
+}

@@ -1,0 +1,105 @@
+//! A key as answers show it.
+
+use std::net::IpAddr;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use doorward_domain::address::AddressBlock;
+use doorward_domain::budget::{Budget, Period};
+use doorward_domain::credential::KeyId;
+use doorward_domain::id::{OrganizationId, ProjectId, UserId};
+use doorward_domain::key::KeyStatus;
+use doorward_domain::limit::Limits;
+use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::money::NanoUsd;
+use doorward_domain::scope::ScopeSet;
+use doorward_store::KeyRecord;
+use http::header::ETAG;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::request::etag;
+
+/// The key object of the API. The secret is not in it.
+#[derive(Debug, Serialize)]
+pub(crate) struct KeyObject {
+    id: KeyId,
+    object: &'static str,
+    name: String,
+    description: String,
+    kind: &'static str,
+    status: KeyStatus,
+    fingerprint: String,
+    owner: String,
+    created_by: UserId,
+    project: ProjectId,
+    organization: OrganizationId,
+    scopes: ScopeSet,
+    /// `null`: all that the project has.
+    models: ModelRule,
+    /// `null`: from anywhere.
+    ip_allow: Option<Vec<AddressBlock>>,
+    ip_deny: Vec<AddressBlock>,
+    limits: Limits,
+    budgets: Vec<Budget>,
+    /// One entry per budget, in their order.
+    spent: Vec<Spent>,
+    created_at: Timestamp,
+    last_used_at: Option<Timestamp>,
+    last_used_ip: Option<IpAddr>,
+    expires_at: Option<Timestamp>,
+    rotated_at: Option<Timestamp>,
+    metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What was spent in the present period of one budget.
+#[derive(Debug, Serialize)]
+struct Spent {
+    period: Period,
+    usd: NanoUsd,
+    tokens: u64,
+}
+
+impl KeyObject {
+    pub(super) fn new(record: KeyRecord, now: Timestamp) -> Self {
+        let KeyRecord { key, spent, last_used_at, last_used_address } = record;
+        let status = key.status(now);
+        let of = |(budget, spend): (Budget, _)| spent_in(budget.period, spend);
+        Self {
+            id: key.id,
+            object: "api_key",
+            name: key.name,
+            description: key.description,
+            kind: key.owner.kind(),
+            status,
+            fingerprint: key.id.fingerprint(&key.tail),
+            owner: key.owner.to_string(),
+            created_by: key.created_by,
+            project: key.project,
+            organization: key.organization,
+            scopes: key.rights.scopes,
+            models: key.rights.models,
+            ip_allow: key.rights.addresses.allow,
+            ip_deny: key.rights.addresses.deny,
+            limits: key.rights.limits,
+            budgets: key.rights.budgets,
+            spent: spent.into_iter().map(of).collect(),
+            created_at: key.life.created_at,
+            last_used_at,
+            last_used_ip: last_used_address,
+            expires_at: key.rights.expires_at,
+            rotated_at: key.life.rotated_at,
+            metadata: key.metadata,
+        }
+    }
+}
+
+fn spent_in(period: Period, spend: doorward_domain::budget::Spend) -> Spent {
+    Spent { period, usd: spend.cost, tokens: spend.tokens }
+}
+
+/// An answer with one key and its version.
+pub(super) fn answer(record: KeyRecord, now: Timestamp) -> Response {
+    let version = etag(record.key.life.updated_at);
+    ([(ETAG, version)], Json(KeyObject::new(record, now))).into_response()
+}

@@ -1,0 +1,19 @@
+//! `GET /v1/api-keys/{id}`.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::{find, object};
+use crate::Control;
+use crate::caller::Caller;
+use crate::problem::ApiError;
+use crate::request::PathText;
+
+/// Shows one API key.
+pub(crate) async fn show_key(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<Response, ApiError> {
+    Ok(object::answer(find(&control, &caller, &id).await?, control.now()))
+}

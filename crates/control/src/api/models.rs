@@ -1,0 +1,239 @@
+//! `/v1/models`: the administrator's view of models, with the deployments that serve them.
+
+mod deployments;
+mod price;
+
+use std::num::NonZeroU64;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use doorward_domain::catalog::{Model, Pricing};
+use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
+use doorward_domain::usage::TOKENS_MAX;
+use doorward_store::Removed;
+use http::header::ETAG;
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use self::deployments::{DeploymentObject, DeploymentWish, Served};
+use self::price::{PriceObject, PriceWish};
+use crate::Control;
+use crate::api::list::List;
+use crate::caller::Caller;
+use crate::faults::Faults;
+use crate::problem::ApiError;
+use crate::request::{Field, JsonBody, Params, PathText, check_if_match, etag};
+
+const NOUN: &str = "model";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateModel {
+    name: String,
+    #[serde(default)]
+    price: PriceWish,
+    output_tokens_max: Option<NonZeroU64>,
+    deployments: Vec<DeploymentWish>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditModel {
+    price: Option<PriceWish>,
+    #[serde(default)]
+    output_tokens_max: Field<NonZeroU64>,
+    deployments: Option<Vec<DeploymentWish>>,
+}
+
+/// A model, as administrators see it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ModelObject {
+    name: String,
+    object: &'static str,
+    price: PriceObject,
+    output_tokens_max: Option<u64>,
+    deployments: Vec<DeploymentObject>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Model> for ModelObject {
+    fn from(model: Model) -> Self {
+        Self {
+            name: model.name,
+            object: "model",
+            price: model.pricing.into(),
+            output_tokens_max: model.output_tokens_max,
+            deployments: model.deployments.into_iter().map(DeploymentObject::from).collect(),
+            created_at: model.created_at,
+            updated_at: model.updated_at,
+        }
+    }
+}
+
+/// Adds a model: a public name and the deployments that serve it.
+pub(crate) async fn create_model(
+    State(control): State<Control>,
+    caller: Caller,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let wish: CreateModel = body.parse()?;
+    let mut faults = Faults::new();
+    faults.check("name", check_model_name(&wish.name));
+    check_output_max(wish.output_tokens_max, &mut faults);
+    let now = control.now();
+    let served =
+        deployments::read(&control, &caller, &wish.name, wish.deployments, &mut faults).await?;
+    faults.finish()?;
+    let model = Model {
+        organization: caller.organization(),
+        name: wish.name,
+        pricing: wish.price.into(),
+        output_tokens_max: wish.output_tokens_max.map(NonZeroU64::get),
+        deployments: deployments::place(&served, &[], now)?,
+        created_at: now,
+        updated_at: now,
+    };
+    refuse_unpriced(&model, &served)?;
+    control.store.create_model(&caller.act(now), &model).await?;
+    Ok((StatusCode::CREATED, answer(model)).into_response())
+}
+
+/// Lists the models by name, with their deployments.
+pub(crate) async fn list_models(
+    State(control): State<Control>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<List<ModelObject>, ApiError> {
+    let (limit, after) = (params.limit(), params.text("after"));
+    check_view(&mut params);
+    params.finish()?;
+    let rows =
+        control.store.list_models(caller.organization(), after.as_deref(), limit + 1).await?;
+    let rows = rows.into_iter().map(ModelObject::from).collect();
+    Ok(List::cut(rows, limit, |model| model.name.clone()))
+}
+
+/// Shows one model with its deployments.
+pub(crate) async fn show_model(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(name): PathText,
+    mut params: Params,
+) -> Result<Response, ApiError> {
+    check_view(&mut params);
+    params.finish()?;
+    Ok(answer(get(&control, &caller, &name).await?))
+}
+
+/// Edits price, output limit or deployments of a model; its name stays.
+pub(crate) async fn edit_model(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(name): PathText,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let wish: EditModel = body.parse().map_err(|error| error.naming_fixed(&["name"]))?;
+    let model = get(&control, &caller, &name).await?;
+    check_if_match(&headers, model.updated_at)?;
+    let now = control.now();
+    let edited = apply(&control, &caller, model, wish, now).await?;
+    control.store.edit_model(&caller.act(now), &edited).await?;
+    Ok(answer(edited))
+}
+
+/// Deletes a model and its deployments.
+pub(crate) async fn delete_model(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(name): PathText,
+) -> Result<StatusCode, ApiError> {
+    match control.store.delete_model(&caller.act(control.now()), &name).await? {
+        Removed::Yes => Ok(StatusCode::NO_CONTENT),
+        Removed::NotFound => Err(ApiError::NotFound(NOUN)),
+    }
+}
+
+/// A model after an edit, checked as a new one is.
+async fn apply(
+    control: &Control,
+    caller: &Caller,
+    mut model: Model,
+    wish: EditModel,
+    now: Timestamp,
+) -> Result<Model, ApiError> {
+    let mut faults = Faults::new();
+    check_output_max(wish.output_tokens_max.value().copied(), &mut faults);
+    match wish.output_tokens_max {
+        Field::Absent => {}
+        Field::Null => model.output_tokens_max = None,
+        Field::Value(max) => model.output_tokens_max = Some(max.get()),
+    }
+    if let Some(price) = wish.price {
+        model.pricing = price.into();
+    }
+    let wishes = wish.deployments.unwrap_or_else(|| deployments::as_wishes(&model.deployments));
+    let served = deployments::read(control, caller, &model.name, wishes, &mut faults).await?;
+    faults.finish()?;
+    model.deployments = deployments::place(&served, &model.deployments, now)?;
+    model.updated_at = now;
+    refuse_unpriced(&model, &served)?;
+    Ok(model)
+}
+
+async fn get(control: &Control, caller: &Caller, name: &str) -> Result<Model, ApiError> {
+    let model = control.store.find_model(caller.organization(), name).await?;
+    model.ok_or(ApiError::NotFound(NOUN))
+}
+
+/// An unpriced call would count as nothing against every budget, so its model is refused.
+fn refuse_unpriced(model: &Model, served: &[Served]) -> Result<(), ApiError> {
+    if model.pricing != Pricing::Listed {
+        return Ok(());
+    }
+    let table = price::table()?;
+    let unpriced = served.iter().find(|served| {
+        model.pricing.resolve(table, served.provider.kind, &served.upstream_model).is_none()
+    });
+    match unpriced {
+        None => Ok(()),
+        Some(served) => Err(ApiError::ModelNotPriced {
+            model: model.name.clone(),
+            provider: served.provider.name.clone(),
+            upstream_model: served.upstream_model.clone(),
+        }),
+    }
+}
+
+fn answer(model: Model) -> Response {
+    let version = etag(model.updated_at);
+    ([(ETAG, version)], Json(ModelObject::from(model))).into_response()
+}
+
+/// Without `view=routes` these paths are the gateway's, and answer in its dialect.
+fn check_view(params: &mut Params) {
+    if params.text("view").as_deref() != Some("routes") {
+        params.refuse("view", "must be `routes`");
+    }
+}
+
+fn check_output_max(max: Option<NonZeroU64>, faults: &mut Faults) {
+    if max.is_some_and(|max| max.get() > TOKENS_MAX) {
+        faults.add("output_tokens_max", "invalid", format!("must be at most {TOKENS_MAX}"));
+    }
+}
+
+/// A name that clients send. `*` is left out: in a list of models it would mean all of them.
+fn check_model_name(name: &str) -> Result<(), String> {
+    let fits = (1..=MODEL_NAME_BYTES_MAX).contains(&name.len());
+    if fits && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*') {
+        Ok(())
+    } else {
+        Err(format!(
+            "must have 1 to {MODEL_NAME_BYTES_MAX} visible ASCII characters, and no spaces or `*`"
+        ))
+    }
+}

@@ -1,0 +1,172 @@
+//! Deployments of a model: references by id or name are looked up, defaults filled in.
+
+use std::num::NonZeroU32;
+
+use doorward_domain::catalog::{Deployment, Provider};
+use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::check_model_name;
+use crate::Control;
+use crate::api::{provider_keys, providers};
+use crate::caller::Caller;
+use crate::control::id_parts;
+use crate::faults::Faults;
+use crate::problem::ApiError;
+
+/// Most deployments of one model.
+const DEPLOYMENTS_MAX: usize = 32;
+/// Largest weight and largest priority.
+const RANK_MAX: u32 = 1_000_000;
+
+/// One deployment as a request names it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeploymentWish {
+    /// Id or name.
+    provider: String,
+    /// The model's public name when absent.
+    upstream_model: Option<String>,
+    /// Id or name.
+    provider_key: Option<String>,
+    weight: Option<NonZeroU32>,
+    priority: Option<u32>,
+}
+
+/// One deployment with everything it refers to.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) provider: Provider,
+    pub(super) upstream_model: String,
+    provider_key: Option<ProviderKeyId>,
+    weight: u32,
+    priority: u32,
+}
+
+/// One deployment as answers show it.
+#[derive(Debug, Serialize)]
+pub(super) struct DeploymentObject {
+    id: DeploymentId,
+    provider: ProviderId,
+    upstream_model: String,
+    provider_key: Option<ProviderKeyId>,
+    weight: u32,
+    priority: u32,
+}
+
+impl From<Deployment> for DeploymentObject {
+    fn from(deployment: Deployment) -> Self {
+        let Deployment { id, provider, upstream_model, provider_key, weight, priority } =
+            deployment;
+        Self { id, provider, upstream_model, provider_key, weight, priority }
+    }
+}
+
+/// Looks up what a request's deployments refer to. What is wrong with them is noted.
+pub(super) async fn read(
+    control: &Control,
+    caller: &Caller,
+    model: &str,
+    wishes: Vec<DeploymentWish>,
+    faults: &mut Faults,
+) -> Result<Vec<Served>, ApiError> {
+    if wishes.is_empty() {
+        faults.add("deployments", "missing", "a model needs at least one deployment");
+    }
+    faults.check_len("deployments", &wishes, DEPLOYMENTS_MAX);
+    let mut served = Vec::new();
+    for (index, wish) in wishes.into_iter().take(DEPLOYMENTS_MAX).enumerate() {
+        let field = format!("deployments[{index}]");
+        served.extend(read_one(control, caller, model, (&field, wish), faults).await?);
+    }
+    Ok(served)
+}
+
+async fn read_one(
+    control: &Control,
+    caller: &Caller,
+    model: &str,
+    (field, wish): (&str, DeploymentWish),
+    faults: &mut Faults,
+) -> Result<Option<Served>, ApiError> {
+    let upstream_model = wish.upstream_model.unwrap_or_else(|| model.to_owned());
+    faults.check(&format!("{field}.upstream_model"), check_model_name(&upstream_model));
+    let (weight, priority) = (wish.weight.map_or(1, NonZeroU32::get), wish.priority.unwrap_or(0));
+    if weight > RANK_MAX || priority > RANK_MAX {
+        let detail = format!("weight and priority must be at most {RANK_MAX}");
+        faults.add(field, "invalid", detail);
+    }
+    let provider_key = match wish.provider_key {
+        None => None,
+        Some(text) => {
+            let key = provider_keys::find(control, caller.organization(), &text).await?;
+            if key.is_none() {
+                faults.add(
+                    format!("{field}.provider_key"),
+                    "not_found",
+                    "there is no such provider key",
+                );
+            }
+            key.map(|key| key.id)
+        }
+    };
+    let provider = providers::find(control, caller.organization(), &wish.provider).await?;
+    if provider.is_none() {
+        faults.add(format!("{field}.provider"), "not_found", "there is no such provider");
+    }
+    Ok(provider.map(|provider| Served { provider, upstream_model, provider_key, weight, priority }))
+}
+
+/// Deployments to be stored. One that is there already keeps its id, and so its health and its
+/// place in the usage.
+pub(super) fn place(
+    served: &[Served],
+    before: &[Deployment],
+    now: Timestamp,
+) -> Result<Vec<Deployment>, ApiError> {
+    let mut placed: Vec<Deployment> = Vec::with_capacity(served.len());
+    for served in served {
+        let known = before
+            .iter()
+            .find(|known| served.is(known) && !placed.iter().any(|placed| placed.id == known.id));
+        let id = match known {
+            Some(known) => known.id,
+            None => id_parts(now).map(|(at_ms, random)| DeploymentId::new(at_ms, random))?,
+        };
+        placed.push(served.with_id(id));
+    }
+    Ok(placed)
+}
+
+impl Served {
+    fn is(&self, known: &Deployment) -> bool {
+        known.provider == self.provider.id
+            && known.upstream_model == self.upstream_model
+            && known.provider_key == self.provider_key
+    }
+
+    fn with_id(&self, id: DeploymentId) -> Deployment {
+        Deployment {
+            id,
+            provider: self.provider.id,
+            upstream_model: self.upstream_model.clone(),
+            provider_key: self.provider_key,
+            weight: self.weight,
+            priority: self.priority,
+        }
+    }
+}
+
+/// Present deployments as a request would name them: an edit that leaves them alone checks them
+/// against a new price all the same.
+pub(super) fn as_wishes(deployments: &[Deployment]) -> Vec<DeploymentWish> {
+    let wish = |deployment: &Deployment| DeploymentWish {
+        provider: deployment.provider.to_string(),
+        upstream_model: Some(deployment.upstream_model.clone()),
+        provider_key: deployment.provider_key.map(|id| id.to_string()),
+        weight: NonZeroU32::new(deployment.weight),
+        priority: Some(deployment.priority),
+    };
+    deployments.iter().map(wish).collect()
+}

@@ -1,0 +1,211 @@
+//! `/v1/provider-keys`: the value goes into the vault and never comes out of this API.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use doorward_domain::catalog::ProviderKey;
+use doorward_domain::id::{OrganizationId, ProviderKeyId};
+use doorward_domain::name::{check_description, check_name};
+use doorward_store::{NewProviderKey, ProviderKeyEdit, Removed};
+use http::header::ETAG;
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::Control;
+use crate::api::list::{List, after_name};
+use crate::caller::Caller;
+use crate::faults::Faults;
+use crate::problem::ApiError;
+use crate::request::{JsonBody, Params, PathText, check_if_match, etag};
+
+const NOUN: &str = "provider key";
+/// Longest credential of a provider.
+const VALUE_BYTES_MAX: usize = 4096;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateProviderKey {
+    name: String,
+    #[serde(deserialize_with = "secret")]
+    value: SecretString,
+    note: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditProviderKey {
+    name: Option<String>,
+    #[serde(default, deserialize_with = "new_secret")]
+    value: Option<SecretString>,
+    note: Option<String>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer).map(SecretString::from)
+}
+
+fn new_secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SecretString>, D::Error> {
+    secret(deserializer).map(Some)
+}
+
+/// A provider key, as answers show it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProviderKeyObject {
+    id: ProviderKeyId,
+    object: &'static str,
+    name: String,
+    note: String,
+    masked: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<ProviderKey> for ProviderKeyObject {
+    fn from(key: ProviderKey) -> Self {
+        Self {
+            id: key.id,
+            object: "provider_key",
+            name: key.name,
+            note: key.note,
+            masked: key.masked.to_string(),
+            created_at: key.created_at,
+            updated_at: key.updated_at,
+        }
+    }
+}
+
+/// Stores a provider's credential in the vault.
+pub(crate) async fn create_provider_key(
+    State(control): State<Control>,
+    caller: Caller,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let wish: CreateProviderKey = body.parse()?;
+    let note = wish.note.unwrap_or_default();
+    let mut faults = Faults::new();
+    faults.check("name", check_name(&wish.name));
+    faults.check("value", check_value(&wish.value));
+    faults.check("note", check_description(&note));
+    faults.finish()?;
+    let new = NewProviderKey { name: wish.name, value: wish.value, note };
+    let key = control.store.create_provider_key(&caller.act(control.now()), new).await?;
+    Ok((StatusCode::CREATED, answer(key)).into_response())
+}
+
+/// Lists the provider keys by name, their values masked.
+pub(crate) async fn list_provider_keys(
+    State(control): State<Control>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<List<ProviderKeyObject>, ApiError> {
+    let (limit, after) = (params.limit(), params.text("after"));
+    params.finish()?;
+    let all = control.store.list_provider_keys(caller.organization()).await?;
+    let all = all.into_iter().map(ProviderKeyObject::from).collect();
+    let rows = after_name(all, after.as_deref(), |key| &key.name);
+    Ok(List::cut(rows, limit, |key| key.name.clone()))
+}
+
+/// Shows one provider key, by id or name, its value masked.
+pub(crate) async fn show_provider_key(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<Response, ApiError> {
+    Ok(answer(get(&control, &caller, &id).await?))
+}
+
+/// Edits name, note or value of a provider key; what links to it goes on using it.
+pub(crate) async fn edit_provider_key(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let wish: EditProviderKey = body.parse().map_err(|error| error.naming_fixed(&["id"]))?;
+    let key = get(&control, &caller, &id).await?;
+    check_if_match(&headers, key.updated_at)?;
+    let EditProviderKey { name, value, note } = wish;
+    let mut faults = Faults::new();
+    faults.check("name", name.as_deref().map_or(Ok(()), check_name));
+    faults.check("value", value.as_ref().map_or(Ok(()), check_value));
+    faults.check("note", note.as_deref().map_or(Ok(()), check_description));
+    faults.finish()?;
+    let (edit, act) = (ProviderKeyEdit { name, value, note }, caller.act(control.now()));
+    Ok(answer(control.store.edit_provider_key(&act, key.id, edit).await?))
+}
+
+/// Deletes a provider key that no model uses.
+pub(crate) async fn delete_provider_key(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<StatusCode, ApiError> {
+    let key = get(&control, &caller, &id).await?;
+    match control.store.delete_provider_key(&caller.act(control.now()), key.id).await? {
+        Removed::Yes => Ok(StatusCode::NO_CONTENT),
+        Removed::NotFound => Err(ApiError::NotFound(NOUN)),
+    }
+}
+
+async fn get(control: &Control, caller: &Caller, text: &str) -> Result<ProviderKey, ApiError> {
+    find(control, caller.organization(), text).await?.ok_or(ApiError::NotFound(NOUN))
+}
+
+/// A provider key by its id or its name.
+pub(super) async fn find(
+    control: &Control,
+    organization: OrganizationId,
+    text: &str,
+) -> Result<Option<ProviderKey>, ApiError> {
+    if let Ok(id) = text.parse::<ProviderKeyId>()
+        && let Some(key) = control.store.find_provider_key(organization, id).await?
+    {
+        return Ok(Some(key));
+    }
+    let all = control.store.list_provider_keys(organization).await?;
+    Ok(all.into_iter().find(|key| key.name == text))
+}
+
+fn answer(key: ProviderKey) -> Response {
+    let version = etag(key.updated_at);
+    ([(ETAG, version)], Json(ProviderKeyObject::from(key))).into_response()
+}
+
+/// A credential ends up in a header: no line end, space or letter beyond ASCII can be part of it.
+fn check_value(value: &SecretString) -> Result<(), &'static str> {
+    let bytes = value.expose_secret().as_bytes();
+    let fits = (1..=VALUE_BYTES_MAX).contains(&bytes.len());
+    if fits && bytes.iter().all(u8::is_ascii_graphic) {
+        Ok(())
+    } else {
+        Err("must have 1 to 4096 visible ASCII characters, and no spaces")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CreateProviderKey, check_value};
+
+    #[test]
+    fn values_are_visible_ascii_of_bounded_length() {
+        for good in ["a", "sk-proj-_~!", &"x".repeat(4096)] {
+            assert_eq!(check_value(&good.into()), Ok(()), "{good}");
+        }
+        for bad in ["", " ", "a b", "a\r\nx: y", "clé", "a\u{7f}", &"x".repeat(4097)] {
+            assert!(check_value(&bad.into()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn debug_output_holds_no_value() {
+        let body = r#"{"name": "n", "value": "canary-5f2a"}"#;
+        let wish: CreateProviderKey = serde_json::from_str(body).unwrap();
+        assert!(!format!("{wish:?}").contains("canary"));
+    }
+}

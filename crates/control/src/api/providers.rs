@@ -1,0 +1,243 @@
+//! `/v1/providers`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use doorward_domain::catalog::{Provider, ProviderKind};
+use doorward_domain::id::{OrganizationId, ProviderId};
+use doorward_domain::name::check_name;
+use doorward_store::Removed;
+use http::header::ETAG;
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::Control;
+use crate::api::list::{List, after_name};
+use crate::caller::Caller;
+use crate::control::id_parts;
+use crate::faults::Faults;
+use crate::problem::ApiError;
+use crate::request::{JsonBody, Params, PathText, check_if_match, etag};
+
+const NOUN: &str = "provider";
+/// Longest base URL.
+const URL_BYTES_MAX: usize = 2048;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateProvider {
+    name: String,
+    kind: String,
+    base_url: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditProvider {
+    name: Option<String>,
+    base_url: Option<String>,
+}
+
+/// A provider, as answers show it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProviderObject {
+    id: ProviderId,
+    object: &'static str,
+    name: String,
+    kind: &'static str,
+    base_url: Option<String>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Provider> for ProviderObject {
+    fn from(provider: Provider) -> Self {
+        Self {
+            id: provider.id,
+            object: "provider",
+            name: provider.name,
+            kind: provider.kind.as_str(),
+            base_url: provider.base_url,
+            created_at: provider.created_at,
+            updated_at: provider.updated_at,
+        }
+    }
+}
+
+/// Adds a provider: an upstream API that models are called at.
+pub(crate) async fn create_provider(
+    State(control): State<Control>,
+    caller: Caller,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let wish: CreateProvider = body.parse()?;
+    let mut faults = Faults::new();
+    faults.check("name", check_name(&wish.name));
+    let kind = faults.check("kind", wish.kind.parse::<ProviderKind>());
+    let base_url = kind.map(|kind| base_url(kind, wish.base_url.as_deref(), &mut faults));
+    let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
+    let (now, organization) = (control.now(), caller.organization());
+    let (at_ms, random) = id_parts(now)?;
+    let id = ProviderId::new(at_ms, random);
+    let (created_at, updated_at, name) = (now, now, wish.name);
+    let provider = Provider { id, organization, name, kind, base_url, created_at, updated_at };
+    control.store.create_provider(&caller.act(now), &provider).await?;
+    Ok((StatusCode::CREATED, answer(provider)).into_response())
+}
+
+/// Lists the providers by name.
+pub(crate) async fn list_providers(
+    State(control): State<Control>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<List<ProviderObject>, ApiError> {
+    let (limit, after) = (params.limit(), params.text("after"));
+    params.finish()?;
+    let all = control.store.list_providers(caller.organization()).await?;
+    let all = all.into_iter().map(ProviderObject::from).collect();
+    let rows = after_name(all, after.as_deref(), |provider| &provider.name);
+    Ok(List::cut(rows, limit, |provider| provider.name.clone()))
+}
+
+/// Shows one provider, by id or name.
+pub(crate) async fn show_provider(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<Response, ApiError> {
+    Ok(answer(get(&control, &caller, &id).await?))
+}
+
+/// Edits the name or the base URL of a provider; its kind stays.
+pub(crate) async fn edit_provider(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let wish: EditProvider = body.parse().map_err(|error| error.naming_fixed(&["id", "kind"]))?;
+    let mut provider = get(&control, &caller, &id).await?;
+    check_if_match(&headers, provider.updated_at)?;
+    let mut faults = Faults::new();
+    if let Some(name) = wish.name {
+        faults.check("name", check_name(&name));
+        provider.name = name;
+    }
+    if let Some(text) = wish.base_url {
+        provider.base_url = base_url(provider.kind, Some(&text), &mut faults);
+    }
+    faults.finish()?;
+    provider.updated_at = control.now();
+    control.store.edit_provider(&caller.act(provider.updated_at), &provider).await?;
+    Ok(answer(provider))
+}
+
+/// Deletes a provider that no model uses.
+pub(crate) async fn delete_provider(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<StatusCode, ApiError> {
+    let provider = get(&control, &caller, &id).await?;
+    match control.store.delete_provider(&caller.act(control.now()), provider.id).await? {
+        Removed::Yes => Ok(StatusCode::NO_CONTENT),
+        Removed::NotFound => Err(ApiError::NotFound(NOUN)),
+    }
+}
+
+async fn get(control: &Control, caller: &Caller, text: &str) -> Result<Provider, ApiError> {
+    find(control, caller.organization(), text).await?.ok_or(ApiError::NotFound(NOUN))
+}
+
+/// A provider by its id or its name.
+pub(super) async fn find(
+    control: &Control,
+    organization: OrganizationId,
+    text: &str,
+) -> Result<Option<Provider>, ApiError> {
+    if let Ok(id) = text.parse::<ProviderId>()
+        && let Some(provider) = control.store.find_provider(organization, id).await?
+    {
+        return Ok(Some(provider));
+    }
+    Ok(control.store.find_provider_by_name(organization, text).await?)
+}
+
+fn answer(provider: Provider) -> Response {
+    let version = etag(provider.updated_at);
+    ([(ETAG, version)], Json(ProviderObject::from(provider))).into_response()
+}
+
+/// The base URL of a provider of this kind; what is wrong with it is noted.
+fn base_url(kind: ProviderKind, text: Option<&str>, faults: &mut Faults) -> Option<String> {
+    match (kind, text) {
+        (ProviderKind::Echo, None) => None,
+        (ProviderKind::Echo, Some(_)) => {
+            faults.add("base_url", "invalid", "the built-in provider has none");
+            None
+        }
+        (kind, None) => {
+            let default = kind.default_base_url().map(str::to_owned);
+            if default.is_none() {
+                faults.add("base_url", "missing", "is required for this kind of provider");
+            }
+            default
+        }
+        (_, Some(text)) => faults.check("base_url", parse_base_url(text)),
+    }
+}
+
+/// Reads a URL to which paths can be appended. A credential in it would be shown in lists; it
+/// belongs among the provider keys.
+fn parse_base_url(text: &str) -> Result<String, &'static str> {
+    if text.len() > URL_BYTES_MAX {
+        return Err("is too long");
+    }
+    let url = Url::parse(text).map_err(|_| "must be a URL such as https://api.example.com/v1")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("must begin with http:// or https://");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a credential: store it as a provider key");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not have a query or a fragment");
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_base_url;
+
+    #[test]
+    #[rustfmt::skip]
+    fn base_urls_are_absolute_plain_and_without_a_slash_at_the_end() {
+        let cases = [
+            ("https://api.example.com/v1/",       Ok("https://api.example.com/v1")),
+            ("http://127.0.0.1:8000",             Ok("http://127.0.0.1:8000")),
+            ("HTTPS://API.example.com//",         Ok("https://api.example.com")),
+            ("http://[::1]:1234/v1",              Ok("http://[::1]:1234/v1")),
+            ("api.example.com/v1",                Err("URL such as")),
+            ("",                                  Err("URL such as")),
+            ("file:///etc/passwd",                Err("http://")),
+            ("ftp://example.com",                 Err("http://")),
+            ("https://user:pass@example.com",     Err("credential")),
+            ("https://sk-secret@example.com",     Err("credential")),
+            ("https://example.com/v1?key=secret", Err("query")),
+            ("https://example.com/v1?",           Err("query")),
+            ("https://example.com/v1#x",          Err("fragment")),
+        ];
+        for (text, expected) in cases {
+            match (parse_base_url(text), expected) {
+                (Ok(url), Ok(expected)) => assert_eq!(url, expected),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{text}: {error}"),
+                (found, expected) => panic!("{text}: {found:?}, not {expected:?}"),
+            }
+        }
+        assert!(parse_base_url(&format!("https://example.com/{}", "a".repeat(3000))).is_err());
+    }
+}

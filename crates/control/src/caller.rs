@@ -1,0 +1,124 @@
+//! Who asks: the credential of a request, checked against the store.
+
+use std::net::IpAddr;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use doorward_domain::credential::PlainKey;
+use doorward_domain::denial::Denial;
+use doorward_domain::id::{OrganizationId, UserId};
+use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::presented::{Place, credential};
+use doorward_domain::rights::Rights;
+use doorward_domain::role::OrganizationRole;
+use doorward_domain::scope::Scope;
+use doorward_store::{Act, Identity};
+use http::HeaderMap;
+use http::request::Parts;
+use jiff::Timestamp;
+
+use crate::Control;
+use crate::problem::ApiError;
+
+/// The address that a request comes from, put into its extensions by whoever accepted it.
+///
+/// A request without it is answered with 500: address lists must not be skipped by a wiring fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+/// Whoever presented a good key, and what that key may do right now.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) key: ApiKey,
+    pub(crate) role: OrganizationRole,
+    /// The key's rights, with no more scopes than the role has.
+    pub(crate) rights: Rights,
+}
+
+impl Caller {
+    fn new(identity: Identity) -> Self {
+        let Identity { key, role, .. } = identity;
+        let scopes = key.rights.scopes.intersect(role.scopes());
+        let rights = Rights { scopes, ..key.rights.clone() };
+        Self { key, role, rights }
+    }
+
+    pub(crate) fn organization(&self) -> OrganizationId {
+        self.key.organization
+    }
+
+    /// Whether this key is theirs to see and manage; what is not is answered as if it did not exist.
+    pub(crate) fn reaches(&self, key: &ApiKey) -> bool {
+        self.role.manages_others() || key.owner == self.key.owner
+    }
+
+    /// The user behind the key; for a service key the one who made it.
+    pub(crate) fn user(&self) -> UserId {
+        match self.key.owner {
+            Owner::User(user) => user,
+            Owner::ServiceAccount(_) => self.key.created_by,
+        }
+    }
+
+    /// An act of the caller, for the audit log.
+    pub(crate) fn act(&self, at: Timestamp) -> Act {
+        Act { organization: self.organization(), actor: self.key.id.to_string(), at }
+    }
+}
+
+/// The guard of every route: finds who asks and refuses whoever lacks the scope.
+pub(crate) async fn authorize(
+    State((control, needs)): State<(Control, Scope)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let address = request.extensions().get::<ClientAddress>().copied();
+    let ClientAddress(address) = address
+        .ok_or_else(|| ApiError::Internal("a request without a client address".to_owned()))?;
+    let presented = presented(request.headers())?;
+    let caller = identify(&control, &presented, address).await?;
+    if !caller.rights.scopes.allows(needs) {
+        return Err(ApiError::Denied(Denial::InsufficientScope));
+    }
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+fn presented(headers: &HeaderMap) -> Result<PlainKey, ApiError> {
+    const PLACES: [(Place, &str); 4] = [
+        (Place::Authorization, "authorization"),
+        (Place::Header, "x-api-key"),
+        (Place::Header, "api-key"),
+        (Place::Header, "x-goog-api-key"),
+    ];
+    let values = PLACES
+        .into_iter()
+        .flat_map(|(place, name)| headers.get_all(name).iter().map(move |v| (place, v.as_bytes())));
+    credential(values).map_err(ApiError::NoCredential)
+}
+
+/// Only whoever has the right secret learns that the key is expired, disabled or revoked.
+async fn identify(
+    control: &Control,
+    presented: &PlainKey,
+    address: IpAddr,
+) -> Result<Caller, ApiError> {
+    let found = control.store.identify(presented).await?;
+    let identity = found.ok_or(ApiError::Denied(Denial::InvalidKey))?;
+    identity.key.check(control.now(), address).map_err(ApiError::Denied)?;
+    if !identity.owner_is_active {
+        return Err(ApiError::Denied(Denial::OwnerInactive));
+    }
+    Ok(Caller::new(identity))
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    /// Takes what [`authorize`] left; a handler outside of the table of routes has no caller.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let caller = parts.extensions.remove::<Self>();
+        caller.ok_or_else(|| ApiError::Internal("a route without a policy".to_owned()))
+    }
+}

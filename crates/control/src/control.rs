@@ -1,0 +1,39 @@
+//! What every use case needs: the store, the time and random bits.
+
+use std::sync::Arc;
+
+use doorward_store::Store;
+use jiff::Timestamp;
+
+use crate::problem::ApiError;
+
+/// The control plane over one store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Control {
+    pub(crate) store: Arc<Store>,
+}
+
+impl Control {
+    /// Takes the open store.
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+
+    /// The time, in whole microseconds: what an answer shows is what the database keeps.
+    pub(crate) fn now(&self) -> Timestamp {
+        whole_microseconds(self.store.clock().now())
+    }
+}
+
+/// Cuts an instant to what the database keeps of it.
+pub(crate) fn whole_microseconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
+}
+
+/// The two parts of a new id: milliseconds since the Unix epoch, and random bits.
+pub(crate) fn id_parts(now: Timestamp) -> Result<(u64, u128), ApiError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let at_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    Ok((at_ms, u128::from_be_bytes(random)))
+}

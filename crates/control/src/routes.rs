@@ -1,0 +1,156 @@
+//! The table of routes: what is served, and the scope that each of it needs.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::handler::Handler;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use doorward_domain::id::CallId;
+use doorward_domain::scope::Scope;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, HeaderName};
+use tracing::Instrument;
+
+use crate::Control;
+use crate::api::{audit, keys, models, provider_keys, providers, usage};
+use crate::caller::authorize;
+use crate::control::id_parts;
+use crate::problem::ApiError;
+use crate::request::BODY_BYTES_MAX;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// One thing that the API does.
+struct Route {
+    method: Method,
+    path: &'static str,
+    needs: Scope,
+    handler: MethodRouter<Control>,
+}
+
+/// A route without its handler: what the API serves, and the scope that it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// `GET`, `POST`, `PATCH` or `DELETE`.
+    pub method: &'static str,
+    /// The path, with `{id}` for one segment and `{*name}` for all that follow.
+    pub path: &'static str,
+    /// What a key must be allowed to do.
+    pub needs: Scope,
+}
+
+/// Every route of the management API: for the program that dispatches to it, for its description,
+/// and for the test that each of them is guarded.
+pub fn policies() -> impl Iterator<Item = Policy> {
+    table().into_iter().map(|route| Policy {
+        method: route.method.as_str(),
+        path: route.path,
+        needs: route.needs,
+    })
+}
+
+/// The methods that the API uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Get,
+    Post,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    const fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Patch => MethodFilter::PATCH,
+            Self::Delete => MethodFilter::DELETE,
+        }
+    }
+}
+
+/// A route cannot be written down without its scope.
+fn route<H: Handler<T, Control>, T: 'static>(
+    method: Method,
+    path: &'static str,
+    needs: Scope,
+    handler: H,
+) -> Route {
+    Route { method, path, needs, handler: on(method.filter(), handler) }
+}
+
+#[rustfmt::skip]
+fn table() -> Vec<Route> {
+    use Method::{Delete, Get, Patch, Post};
+    use Scope::{Admin, AnalyticsRead, AuditRead, KeysRead, KeysWrite};
+    vec![
+        route(Post,   "/v1/api-keys",              KeysWrite,     keys::create_key),
+        route(Get,    "/v1/api-keys",              KeysRead,      keys::list_keys),
+        route(Get,    "/v1/api-keys/{id}",         KeysRead,      keys::show_key),
+        route(Patch,  "/v1/api-keys/{id}",         KeysWrite,     keys::edit_key),
+        route(Delete, "/v1/api-keys/{id}",         KeysWrite,     keys::revoke_key),
+        route(Post,   "/v1/api-keys/{id}/disable", KeysWrite,     keys::disable_key),
+        route(Post,   "/v1/api-keys/{id}/enable",  KeysWrite,     keys::enable_key),
+        route(Post,   "/v1/providers",             Admin,         providers::create_provider),
+        route(Get,    "/v1/providers",             Admin,         providers::list_providers),
+        route(Get,    "/v1/providers/{id}",        Admin,         providers::show_provider),
+        route(Patch,  "/v1/providers/{id}",        Admin,         providers::edit_provider),
+        route(Delete, "/v1/providers/{id}",        Admin,         providers::delete_provider),
+        route(Post,   "/v1/provider-keys",         Admin,         provider_keys::create_provider_key),
+        route(Get,    "/v1/provider-keys",         Admin,         provider_keys::list_provider_keys),
+        route(Get,    "/v1/provider-keys/{id}",    Admin,         provider_keys::show_provider_key),
+        route(Patch,  "/v1/provider-keys/{id}",    Admin,         provider_keys::edit_provider_key),
+        route(Delete, "/v1/provider-keys/{id}",    Admin,         provider_keys::delete_provider_key),
+        route(Post,   "/v1/models",                Admin,         models::create_model),
+        route(Get,    "/v1/models",                Admin,         models::list_models),
+        route(Get,    "/v1/models/{*name}",        Admin,         models::show_model),
+        route(Patch,  "/v1/models/{*name}",        Admin,         models::edit_model),
+        route(Delete, "/v1/models/{*name}",        Admin,         models::delete_model),
+        route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),
+        route(Get,    "/v1/audit",                 AuditRead,     audit::list_audit),
+    ]
+}
+
+/// The management API, to be served beside the gateway.
+///
+/// `GET /v1/models` and `GET /v1/models/{name}` are served here with `view=routes` only; without it
+/// they are the gateway's. Each request needs [`ClientAddress`](crate::ClientAddress) among its
+/// extensions.
+pub fn router(control: Control) -> Router {
+    let guarded = |router: Router<Control>, route: Route| {
+        let guard = from_fn_with_state((control.clone(), route.needs), authorize);
+        router.route(route.path, route.handler.route_layer(guard))
+    };
+    table()
+        .into_iter()
+        .fold(Router::new(), guarded)
+        .fallback(async || ApiError::NotFound("path"))
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(control.clone(), finish))
+        .with_state(control)
+}
+
+/// Gives every answer its id, under which the log knows it, and keeps it out of caches.
+async fn finish(State(control): State<Control>, request: Request, next: Next) -> Response {
+    let (at_ms, random) = id_parts(control.now()).unwrap_or_default();
+    let id = CallId::new(at_ms, random).to_string();
+    let span = tracing::info_span!("management", request_id = %id, method = %request.method());
+    let mut response = next.run(request).instrument(span).await;
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.entry(REQUEST_ID).or_insert(id);
+    }
+    response
+}
