@@ -82,7 +82,7 @@ pub struct Tier {
 pub struct Price {
     /// What tokens cost.
     pub rates: Rates,
-    /// What they cost in long calls instead, in rising order of `above_tokens`.
+    /// What they cost in long calls instead: the highest tier that a call reaches holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<Tier>,
 }
@@ -133,8 +133,8 @@ impl Price {
     }
 
     fn rates_for(&self, input_tokens: u64) -> Rates {
-        let tier = self.tiers.iter().rev().find(|tier| input_tokens > tier.above_tokens);
-        tier.map_or(self.rates, |tier| tier.rates)
+        let reached = self.tiers.iter().filter(|tier| input_tokens > tier.above_tokens);
+        reached.max_by_key(|tier| tier.above_tokens).map_or(self.rates, |tier| tier.rates)
     }
 }
 
@@ -295,7 +295,7 @@ impl RawPrices {
     }
 
     fn price(&self) -> Option<Price> {
-        let all = [&self.input, &self.cache_read, &self.cache_write, &self.output];
+        let all = [&self.input, &self.cache_read, &self.cache_write, &self.output, &self.reasoning];
         let mut steps: Vec<u64> = all.into_iter().flatten().flat_map(RawPrice::steps).collect();
         steps.sort_unstable();
         steps.dedup();
