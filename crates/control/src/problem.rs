@@ -223,7 +223,9 @@ impl From<StoreError> for ApiError {
                 detail: format!("It is in use by {}.", by.join(", ")),
                 field: None,
             },
-            StoreError::Corrupt(_) | StoreError::Integrity => Self::Internal(chain(&error)),
+            StoreError::Corrupt(_) | StoreError::Integrity | StoreError::NoRandomness => {
+                Self::Internal(chain(&error))
+            }
             StoreError::Database(_) | StoreError::Journal(_) | StoreError::Behind => {
                 Self::Unavailable(error)
             }

@@ -166,6 +166,7 @@ enum Matcher {
     EndsWith(String),
     Contains(String),
     Regex(Regex),
+    NotRegex(Regex),
     All(Vec<Matcher>),
 }
 
@@ -182,6 +183,7 @@ impl Matcher {
             Self::EndsWith(text) => model.ends_with(text.as_str()),
             Self::Contains(text) => model.contains(text.as_str()),
             Self::Regex(regex) => regex.is_match(model),
+            Self::NotRegex(regex) => !regex.is_match(model),
             Self::All(matchers) => matchers.iter().all(|m| m.matches(model)),
         }
     }
@@ -202,12 +204,15 @@ impl Matcher {
             "starts_with" => Ok(Self::StartsWith(text.to_owned())),
             "ends_with" => Ok(Self::EndsWith(text.to_owned())),
             "contains" => Ok(Self::Contains(text.to_owned())),
-            "regex" => {
-                Regex::new(text).map(Self::Regex).map_err(|e| MalformedPrices(e.to_string()))
-            }
+            "regex" => expression(text).map(Self::Regex),
+            "not_regex" => expression(text).map(Self::NotRegex),
             other => Err(MalformedPrices(format!("unknown match `{other}`"))),
         }
     }
+}
+
+fn expression(text: &str) -> Result<Regex, MalformedPrices> {
+    Regex::new(text).map_err(|error| MalformedPrices(error.to_string()))
 }
 
 #[derive(Deserialize)]

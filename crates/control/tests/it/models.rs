@@ -42,10 +42,10 @@ async fn names_with_slashes_work_plain_and_encoded() {
     let app = app_with_providers().await;
     let wish =
         json!({"name": "doorward/echo", "price": "free", "deployments": [{"provider": "echo"}]});
-    let made = app.post("/v1/models", wish).await.expect(201);
+    let mut model = app.post("/v1/models", wish).await.expect(201);
     for path in ["/v1/models/doorward/echo", "/v1/models/doorward%2Fecho"] {
-        assert_eq!(app.get(&format!("{path}?view=routes")).await.expect(200), made);
-        app.patch(path, json!({"output_tokens_max": 100})).await.expect(200);
+        assert_eq!(app.get(&format!("{path}?view=routes")).await.expect(200), model);
+        model = app.patch(path, json!({"output_tokens_max": 100})).await.expect(200);
     }
     app.delete("/v1/models/doorward%2Fecho").await.expect(204);
     assert_eq!(app.delete("/v1/models/doorward/echo").await.problem(404), "not_found");

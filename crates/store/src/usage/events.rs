@@ -111,7 +111,8 @@ fn rows_of(events: &[UsageEvent]) -> Result<String, StoreError> {
 fn row_of(event: &UsageEvent) -> Result<impl serde::Serialize, StoreError> {
     let (hold, settled) = (&event.hold, &event.settlement);
     let (usage, day) = (settled.usage, timestamp(hold.started_at_us)?.strftime("%Y-%m-%d"));
-    let ids = (hold.call, hold.organization, hold.project, hold.key, hold.provider, hold.deployment);
+    let ids =
+        (hold.call, hold.organization, hold.project, hold.key, hold.provider, hold.deployment);
     let texts = (&*hold.model, day.to_string(), hold.address, settled.outcome.as_str());
     let figures = [
         hold.started_at_us,
@@ -130,8 +131,16 @@ fn row_of(event: &UsageEvent) -> Result<impl serde::Serialize, StoreError> {
         i64::from(event.is_over_hold()),
     ];
     let mut row = vec![
-        json!(ids.0), json!(ids.1), json!(ids.2), json!(ids.3), json!(ids.4), json!(ids.5),
-        json!(texts.0), json!(texts.1), json!(texts.2), json!(texts.3),
+        json!(ids.0),
+        json!(ids.1),
+        json!(ids.2),
+        json!(ids.3),
+        json!(ids.4),
+        json!(ids.5),
+        json!(texts.0),
+        json!(texts.1),
+        json!(texts.2),
+        json!(texts.3),
     ];
     row.extend(figures.map(Value::from));
     Ok(row)
