@@ -59,4 +59,10 @@ impl Faults {
     pub(crate) fn finish(self) -> Result<(), ApiError> {
         if self.0.is_empty() { Ok(()) } else { Err(ApiError::Invalid(self.0)) }
     }
+
+    /// Ends the collection with what the checks made; it is missing only where one of them failed.
+    pub(crate) fn finish_with<T>(self, checked: Option<T>) -> Result<T, ApiError> {
+        self.finish()?;
+        checked.ok_or_else(|| ApiError::Internal("a fault was not noted".to_owned()))
+    }
 }

@@ -223,7 +223,9 @@ impl From<StoreError> for ApiError {
                 detail: format!("It is in use by {}.", by.join(", ")),
                 field: None,
             },
-            StoreError::Corrupt(_) | StoreError::Integrity => Self::Internal(chain(&error)),
+            StoreError::Corrupt(_) | StoreError::Integrity | StoreError::NoRandomness => {
+                Self::Internal(chain(&error))
+            }
             StoreError::Database(_) | StoreError::Journal(_) | StoreError::Behind => {
                 Self::Unavailable(error)
             }
@@ -253,5 +255,61 @@ impl IntoResponse for ApiError {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_of_a_credential_says_how_to_present_one() {
+        for error in [
+            ApiError::NoCredential(NoCredential::Missing),
+            ApiError::NoCredential(NoCredential::Malformed),
+            ApiError::Denied(Denial::InvalidKey),
+            ApiError::Denied(Denial::Expired),
+            ApiError::Denied(Denial::OwnerInactive),
+        ] {
+            let response = error.into_response();
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
+        }
+    }
+
+    #[test]
+    fn a_malformed_and_an_unknown_key_get_the_same_answer() {
+        let faces =
+            [ApiError::NoCredential(NoCredential::Malformed), ApiError::Denied(Denial::InvalidKey)]
+                .map(|error| (error.face(), error.to_string()));
+        assert_eq!(faces[0], faces[1]);
+    }
+
+    #[test]
+    fn what_the_store_says_does_not_reach_the_client() {
+        for error in [
+            StoreError::Corrupt("canary".to_owned()),
+            StoreError::Journal(std::io::Error::other("canary")),
+        ] {
+            assert!(!ApiError::from(error).to_string().contains("canary"));
+        }
+    }
+
+    #[test]
+    fn codes_are_plain_words() {
+        let denials = [
+            Denial::InvalidKey,
+            Denial::Expired,
+            Denial::Disabled,
+            Denial::Revoked,
+            Denial::OwnerInactive,
+            Denial::AddressRefused,
+            Denial::InsufficientScope,
+        ];
+        let codes: BTreeSet<_> = denials.map(|denial| denial_face(denial).1).into();
+        assert_eq!(codes.len(), denials.len(), "each denial has a code of its own");
+        assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
     }
 }

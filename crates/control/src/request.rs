@@ -54,6 +54,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 impl JsonBody {
     /// Reads the body; what does not fit is named by its field.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        // Serde would also read a list, its values as fields in their order.
+        if self.0.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Unreadable::NotObject.into());
+        }
         let mut json = serde_json::Deserializer::from_slice(&self.0);
         let parsed = serde_path_to_error::deserialize(&mut json).map_err(|e| misfit(&e))?;
         json.end().map_err(|_| Unreadable::NotJson)?;
@@ -70,10 +74,7 @@ fn misfit(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
     let path = if path == "." { String::new() } else { path };
     let text = error.inner().to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-    match describe(&path, text) {
-        error if error.field.is_empty() => Unreadable::NotObject.into(),
-        error => ApiError::Invalid(vec![error]),
-    }
+    ApiError::Invalid(vec![describe(&path, text)])
 }
 
 /// Turns serde's words into a field and a reason. What the client sent is not repeated: it may be a
@@ -124,12 +125,42 @@ fn plain(wanted: &str) -> String {
     known.to_owned()
 }
 
-/// Reads a field that is there, also as `null`: with `default` on the field, the outer `None` then
-/// means that it was not named at all.
-pub(crate) fn named<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+/// A field of a request in which `null` says something: that it shall be cleared.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Field<T> {
+    /// It is not named.
+    #[default]
+    Absent,
+    /// It is `null`.
+    Null,
+    /// It has a value.
+    Value(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
+    /// Called for fields that are there; serde's `default` stands for the others.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(|value| value.map_or(Self::Null, Self::Value))
+    }
+}
+
+impl<T> Field<T> {
+    /// The value, where there is one.
+    pub(crate) fn value(&self) -> Option<&T> {
+        match self {
+            Self::Absent | Self::Null => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+
+    /// What an edit makes of this field: nothing, or its value, or what cleared means for it.
+    pub(crate) fn into_edit(self, cleared: T) -> Option<T> {
+        match self {
+            Self::Absent => None,
+            Self::Null => Some(cleared),
+            Self::Value(value) => Some(value),
+        }
+    }
 }
 
 /// The one parameter in the path, percent-decoded. What cannot be decoded names nothing.
@@ -222,4 +253,156 @@ pub(crate) fn check_if_match(headers: &HeaderMap, updated_at: Timestamp) -> Resu
             .flat_map(|value| value.to_str().unwrap_or_default().split(','))
             .any(|tag| tag.trim() == "*" || tag.trim() == current);
     if is_met { Ok(()) } else { Err(ApiError::Stale) }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_domain::address::AddressBlock;
+    use doorward_domain::budget::Budget;
+    use doorward_domain::limit::Limits;
+    use doorward_domain::scope::ScopeSet;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its reading is tested")]
+    struct Sample {
+        name: String,
+        scopes: Option<ScopeSet>,
+        limits: Option<Limits>,
+        budgets: Option<Vec<Budget>>,
+        ip_allow: Option<Vec<AddressBlock>>,
+        #[serde(default)]
+        days: Field<i64>,
+    }
+
+    fn read(body: &str) -> ApiError {
+        JsonBody(Bytes::from(body.to_owned())).parse::<Sample>().unwrap_err()
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_misfit_is_named_by_its_field() {
+        let cases = [
+            // body                                                            field                         code
+            (r"{}",                                                            "name",                       "missing"),
+            (r#"{"name": 5}"#,                                                 "name",                       "invalid"),
+            (r#"{"name": "n", "nmae": "n"}"#,                                  "nmae",                       "unknown_field"),
+            (r#"{"name": "n", "name": "m"}"#,                                  "name",                       "duplicate"),
+            (r#"{"name": "n", "scopes": "admin"}"#,                            "scopes",                     "invalid"),
+            (r#"{"name": "n", "scopes": ["inference:write", "root"]}"#,        "scopes",                     "invalid"),
+            (r#"{"name": "n", "limits": {"requests_per_minute": "60"}}"#,      "limits.requests_per_minute", "invalid"),
+            (r#"{"name": "n", "limits": {"requests_per_minute": -1}}"#,        "limits.requests_per_minute", "invalid"),
+            (r#"{"name": "n", "limits": {"requests_per_minute": 0}}"#,         "limits.requests_per_minute", "invalid"),
+            (r#"{"name": "n", "limits": {"requests_per_minute": 1e30}}"#,      "limits.requests_per_minute", "invalid"),
+            (r#"{"name": "n", "limits": {"requests_per_second": 1}}"#,         "limits.requests_per_second", "unknown_field"),
+            (r#"{"name": "n", "ip_allow": ["10.0.0.0/8", "10.0.0.0/33"]}"#,    "ip_allow[1]",                "invalid"),
+            (r#"{"name": "n", "budgets": [{"usd": "1", "period": "year"}]}"#,  "budgets[0]",                 "invalid"),
+            (r#"{"name": "n", "budgets": [{"usd": 1e30, "period": "day"}]}"#,  "budgets[0]",                 "invalid"),
+            (r#"{"name": "n", "budgets": [{"usd": "-1", "period": "day"}]}"#,  "budgets[0]",                 "invalid"),
+            (r#"{"name": "n", "budgets": [{"limit": 1, "period": "day"}]}"#,   "budgets[0]",                 "unknown_field"),
+            (r#"{"name": "n", "days": "5"}"#,                                  "days",                       "invalid"),
+        ];
+        for (body, field, code) in cases {
+            let ApiError::Invalid(errors) = read(body) else { panic!("{body}") };
+            let [error] = errors.as_slice() else { panic!("{body}: {errors:?}") };
+            assert!(error.field.starts_with(field), "{body}: {error:?}");
+            assert_eq!(error.code, code, "{body}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_client_sent_in_a_wrong_place_is_not_repeated() {
+        for body in [
+            r#"{"name": "n", "limits": "canary"}"#,
+            r#"{"name": "n", "days": "canary"}"#,
+            r#"{"name": "n", "budgets": [{"usd": "1", "period": "canary"}]}"#,
+            r#"{"name": "n", "budgets": "canary, expected canary"}"#,
+        ] {
+            let error = read(body);
+            assert!(!format!("{error} {error:?}").contains("\"canary"), "{body}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_not_one_json_object_is_unreadable() {
+        let deep = "[".repeat(100_000);
+        for (body, expected) in [
+            ("{", Unreadable::NotJson),
+            ("{\"name\": \"n\",}", Unreadable::NotJson),
+            ("{\"name\": \"n\"} x", Unreadable::NotJson),
+            ("", Unreadable::NotObject),
+            ("name=n", Unreadable::NotObject),
+            ("[\"n\"]", Unreadable::NotObject),
+            (deep.as_str(), Unreadable::NotObject),
+            ("[]", Unreadable::NotObject),
+            ("5", Unreadable::NotObject),
+        ] {
+            let ApiError::Unreadable(found) = read(body) else { panic!("{body:.20}") };
+            assert_eq!(found, expected, "{body:.20}");
+        }
+    }
+
+    #[test]
+    fn null_clears_and_absence_does_not() {
+        let sample: Sample =
+            JsonBody(Bytes::from_static(br#"{"name": "n", "days": null}"#)).parse().unwrap();
+        assert!(matches!(sample.days, Field::Null));
+        let sample: Sample = JsonBody(Bytes::from_static(br#"{"name": "n"}"#)).parse().unwrap();
+        assert!(matches!(sample.days, Field::Absent));
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn parameters_are_refused_by_name() {
+        let cases = [
+            // query                field     code
+            ("limit=0",             "limit",  "invalid"),
+            ("limit=201",           "limit",  "invalid"),
+            ("limit=-1",            "limit",  "invalid"),
+            ("limit=ten",           "limit",  "invalid"),
+            ("limit=5&limit=6",     "limit",  "duplicate"),
+            ("after=x",             "after",  "invalid"),
+            ("offset=5",            "offset", "unknown_field"),
+            ("%6cimit=0",           "limit",  "invalid"),
+        ];
+        for (query, field, code) in cases {
+            let mut params = Params::read(query);
+            params.limit();
+            params.parse::<i64>("after");
+            let Err(ApiError::Invalid(errors)) = params.finish() else { panic!("{query}") };
+            assert_eq!((errors[0].field.as_str(), errors[0].code), (field, code), "{query}");
+        }
+    }
+
+    #[test]
+    fn limits_of_a_page_are_inclusive() {
+        for (query, limit) in [("", 50), ("limit=1", 1), ("limit=200", 200), ("limit=", 50)] {
+            let mut params = Params::read(query);
+            assert_eq!(params.limit(), limit, "{query}");
+            params.finish().unwrap();
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn an_edit_meets_its_precondition_by_the_present_version_only() {
+        let updated_at = Timestamp::from_microsecond(1_000_007).unwrap();
+        let cases = [
+            (vec![],                            true),
+            (vec!["\"1000007\""],               true),
+            (vec!["*"],                         true),
+            (vec!["\"1\", \"1000007\""],        true),
+            (vec!["\"1\"", "\"1000007\""],      true),
+            (vec!["\"1000008\""],               false),
+            (vec!["1000007"],                   false),
+            (vec!["W/\"1000007\""],             false), // strong comparison, RFC 9110 section 13.1.1
+            (vec![""],                          false),
+        ];
+        for (values, expected) in cases {
+            let headers = values.iter().map(|v| (IF_MATCH, v.parse().unwrap())).collect();
+            assert_eq!(check_if_match(&headers, updated_at).is_ok(), expected, "{values:?}");
+        }
+    }
 }

@@ -61,7 +61,8 @@ impl Period {
             Self::Week => start.checked_add(1.week()),
             Self::Month => start.checked_add(1.month()),
         };
-        next.ok().map(|at| at.timestamp())
+        // Where midnight is skipped, a day begins later, but the next one at midnight again.
+        next.and_then(|day| day.start_of_day()).ok().map(|at| at.timestamp())
     }
 }
 
@@ -235,13 +236,18 @@ impl Quote<'_> {
     ///
     /// Fewer than it asks for means that its `max_tokens` must be lowered; that happens only down
     /// to [`OUTPUT_TOKENS_MIN`]. Money already held counts as spent, so that no number of
-    /// concurrent calls can cross the line.
+    /// concurrent calls can cross the line. Where one budget is held and another spent, it is
+    /// spent: waiting would not help.
     pub fn fit(&self, budgets: &[(Budget, Account)]) -> Result<u64, NoRoom> {
-        let mut fitting = self.output_tokens;
+        let mut fitting = Ok(self.output_tokens);
         for (budget, account) in budgets {
-            fitting = fitting.min(self.fit_one(budget, account)?);
+            fitting = match (fitting, self.fit_one(budget, account)) {
+                (_, Err(NoRoom::Spent)) => return Err(NoRoom::Spent),
+                (Ok(all), Ok(one)) => Ok(all.min(one)),
+                (Err(held), _) | (_, Err(held)) => Err(held),
+            };
         }
-        Ok(fitting)
+        fitting
     }
 
     fn fit_one(&self, budget: &Budget, account: &Account) -> Result<u64, NoRoom> {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::budget::Spend;
 use crate::credential::KeyId;
@@ -81,7 +82,7 @@ pub struct Hold {
     /// The deployment that the call goes to.
     pub deployment: DeploymentId,
     /// The public name of the model.
-    pub model: String,
+    pub model: Arc<str>,
     /// When it began, microseconds since the Unix epoch.
     pub started_at_us: i64,
     /// From where.

@@ -207,10 +207,9 @@ impl PlainKey {
         format!("{}_{}", self.id, String::from_utf8_lossy(&self.secret))
     }
 
-    /// What lists show: the id, an ellipsis and the last four characters.
-    pub fn fingerprint(&self) -> String {
-        let tail = self.secret.get(SECRET_LEN - 4..).unwrap_or_default();
-        format!("{}…{}", self.id, String::from_utf8_lossy(tail))
+    /// The last four characters, all that is kept of the secret for lists.
+    pub fn tail(&self) -> String {
+        String::from_utf8_lossy(self.secret.get(SECRET_LEN - 4..).unwrap_or_default()).into_owned()
     }
 
     /// Whether both are the same key, in constant time: two places of one request may repeat it.

@@ -131,17 +131,20 @@ pub enum Admission {
     },
 }
 
-/// Units taken close together, remembered as one. They leave the window with the last of them.
+/// Units taken close together, remembered as one. They leave the window with the last of them;
+/// `first_us` is the earliest time that a caller read, by which it finds them again.
 #[derive(Debug, Clone, Copy)]
 struct Taken {
     first_us: u64,
     last_us: u64,
-    units: u32,
+    units: u64,
 }
 
-/// How many separate moments a window remembers: up to here it is exact; beyond, takings closer
-/// than 1/128 of the window count as one and come back that much later. 3 KiB at most.
-const MOMENTS_MAX: u64 = 128;
+/// How many separate moments a window remembers: up to here it is exact. 3 KiB at most.
+const MOMENTS_MAX: usize = 128;
+/// Beyond that, moments that share one such part of the window count as one, and their units come
+/// back up to that much later. Half of [`MOMENTS_MAX`], so that merging always makes room.
+const GRAINS: u64 = 64;
 
 /// The memory of one rate limit. `now_us` is monotonic, in microseconds from any fixed instant; a
 /// value that runs backwards counts as the latest one seen.
@@ -150,13 +153,15 @@ pub struct Window {
     span_us: u64,
     limit: u32,
     taken: VecDeque<Taken>,
-    units: u32,
+    units: u64,
+    latest_us: u64,
 }
 
 impl Window {
     /// An empty window.
     pub fn new(span: Span, limit: NonZeroU32) -> Self {
-        Self { span_us: span.us(), limit: limit.get(), taken: VecDeque::new(), units: 0 }
+        let (span_us, limit) = (span.us(), limit.get());
+        Self { span_us, limit, taken: VecDeque::new(), units: 0, latest_us: 0 }
     }
 
     /// The limit of this window.
@@ -172,73 +177,92 @@ impl Window {
     /// Decides whether `cost` units fit now, and takes nothing. A cost above the limit can never
     /// fit: it is told to wait for an empty window.
     pub fn check(&mut self, now_us: u64, cost: u32) -> Admission {
-        self.forget_before(now_us);
-        let left = self.limit.saturating_sub(self.units);
+        let now_us = self.advance(now_us);
         let reset_us = self.reset_us(now_us);
-        if cost <= left {
-            Admission::Admitted { remaining: left - cost, reset_us }
+        let wanted = self.units.saturating_add(u64::from(cost));
+        let limit = u64::from(self.limit);
+        if wanted <= limit {
+            Admission::Admitted { remaining: as_units(limit - wanted), reset_us }
         } else {
-            Admission::Limited { retry_after_us: self.wait_us(now_us, cost - left), reset_us }
+            Admission::Limited { retry_after_us: self.wait_us(now_us, wanted - limit), reset_us }
         }
     }
 
     /// Takes `cost` units, whether they fit or not: what was consumed counts.
     pub fn take(&mut self, now_us: u64, cost: u32) {
-        self.forget_before(now_us);
-        let grain_us = self.span_us / MOMENTS_MAX;
-        let is_full = self.taken.len() as u64 >= MOMENTS_MAX;
-        match self.taken.back_mut() {
-            Some(last)
-                if last.last_us >= now_us || (is_full && now_us - last.first_us < grain_us) =>
-            {
-                last.last_us = last.last_us.max(now_us);
-                last.units = last.units.saturating_add(cost);
-            }
-            Some(last) if is_full => {
-                // Full of old moments: the newest one grows; it leaves with its last unit.
-                last.last_us = now_us;
-                last.units = last.units.saturating_add(cost);
-            }
-            Some(_) | None => {
-                self.taken.push_back(Taken { first_us: now_us, last_us: now_us, units: cost });
+        let (first_us, last_us) = (now_us, self.advance(now_us));
+        let units = u64::from(cost);
+        self.units = self.units.saturating_add(units);
+        if let Some(last) = self.taken.back_mut()
+            && last.last_us == last_us
+        {
+            last.first_us = last.first_us.min(first_us);
+            last.units = last.units.saturating_add(units);
+            return;
+        }
+        if self.taken.len() >= MOMENTS_MAX {
+            self.merge_moments();
+        }
+        self.taken.push_back(Taken { first_us, last_us, units });
+    }
+
+    /// Merges the moments that share a grain. At most 65 grains reach into one window, so there is
+    /// room for 63 more moments each time.
+    fn merge_moments(&mut self) {
+        let grain_us = self.span_us / GRAINS;
+        let mut merged: VecDeque<Taken> = VecDeque::with_capacity(MOMENTS_MAX);
+        for next in self.taken.drain(..) {
+            match merged.back_mut() {
+                Some(last) if last.last_us / grain_us == next.last_us / grain_us => {
+                    last.first_us = last.first_us.min(next.first_us);
+                    last.last_us = next.last_us;
+                    last.units = last.units.saturating_add(next.units);
+                }
+                Some(_) | None => merged.push_back(next),
             }
         }
-        self.units = self.units.saturating_add(cost);
+        self.taken = merged;
     }
 
     /// Replaces `estimate` units taken at `at_us` by the `real` ones. What has left the window
     /// already is left alone.
     pub fn correct(&mut self, at_us: u64, estimate: u32, real: u32) {
-        let Some(entry) = self.taken.iter_mut().find(|t| t.last_us >= at_us) else { return };
+        let holds_it = |t: &&mut Taken| (t.first_us..=t.last_us).contains(&at_us);
+        let Some(entry) = self.taken.iter_mut().find(holds_it) else { return };
         let before = entry.units;
-        entry.units = before.saturating_sub(estimate).saturating_add(real);
+        entry.units = before.saturating_sub(u64::from(estimate)).saturating_add(u64::from(real));
         self.units = self.units.saturating_sub(before).saturating_add(entry.units);
     }
 
     /// Microseconds until the window is empty if nothing else comes.
     pub fn reset_us(&self, now_us: u64) -> u64 {
-        self.taken.back().map_or(0, |last| (last.last_us + self.span_us).saturating_sub(now_us))
+        let last = self.taken.iter().rfind(|entry| entry.units > 0);
+        last.map_or(0, |last| (last.last_us + self.span_us).saturating_sub(now_us))
     }
 
     /// Units that still fit.
     pub fn remaining(&mut self, now_us: u64) -> u32 {
-        self.forget_before(now_us);
-        self.limit.saturating_sub(self.units)
+        self.advance(now_us);
+        as_units(u64::from(self.limit).saturating_sub(self.units))
     }
 
-    fn forget_before(&mut self, now_us: u64) {
+    /// Lets time pass and forgets what has left the window. Gives back the latest time seen: callers
+    /// read the clock before they wait for their turn here, so one may overtake another.
+    fn advance(&mut self, now_us: u64) -> u64 {
+        self.latest_us = self.latest_us.max(now_us);
         while let Some(first) = self.taken.front() {
             // A unit counts for one whole window, the last microsecond included.
-            if first.last_us + self.span_us > now_us {
+            if first.last_us + self.span_us > self.latest_us {
                 break;
             }
             self.units = self.units.saturating_sub(first.units);
             self.taken.pop_front();
         }
+        self.latest_us
     }
 
-    fn wait_us(&self, now_us: u64, missing: u32) -> u64 {
-        let mut freed = 0_u32;
+    fn wait_us(&self, now_us: u64, missing: u64) -> u64 {
+        let mut freed = 0_u64;
         for entry in &self.taken {
             freed = freed.saturating_add(entry.units);
             if freed >= missing {
@@ -247,4 +271,8 @@ impl Window {
         }
         self.span_us
     }
+}
+
+fn as_units(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -35,13 +35,13 @@ pub fn check_name(text: &str) -> Result<(), BadName> {
     check_text(text, NAME_CHARS_MAX)
 }
 
-/// Checks a description: may be empty, may have line ends and tabs.
+/// Checks a description: may be empty, may have line ends (as forms send them, too) and tabs.
 pub fn check_description(text: &str) -> Result<(), BadName> {
     if text.chars().count() > DESCRIPTION_CHARS_MAX {
         return Err(BadName::TooLong(DESCRIPTION_CHARS_MAX));
     }
     let is_bad = |c: char| is_invisible(c) && !matches!(c, '\n' | '\t');
-    if text.chars().any(is_bad) { Err(BadName::Invisible) } else { Ok(()) }
+    if text.replace("\r\n", "\n").chars().any(is_bad) { Err(BadName::Invisible) } else { Ok(()) }
 }
 
 fn check_text(text: &str, chars_max: usize) -> Result<(), BadName> {
@@ -51,12 +51,13 @@ fn check_text(text: &str, chars_max: usize) -> Result<(), BadName> {
     if text.chars().any(is_invisible) { Err(BadName::Invisible) } else { Ok(()) }
 }
 
-/// Controls, bidirectional overrides and isolates, zero-width characters, line separators and the
-/// byte-order mark: none of them shows, all of them mislead.
+/// Controls, bidirectional overrides and isolates, zero-width characters, blank fillers, line
+/// separators and the byte-order mark: none of them shows, all of them mislead.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{3164}' | '\u{ffa0}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 

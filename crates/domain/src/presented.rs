@@ -34,8 +34,8 @@ pub enum NoCredential {
 
 /// Reads the credential of a request from all the places that hold a value.
 ///
-/// The same key in several places counts once. Different values, or one good and one bad, are
-/// [`NoCredential::Ambiguous`].
+/// The same key in several places counts once. Two different keys, or one good and one bad value,
+/// are [`NoCredential::Ambiguous`]; where no value is a key, there is nothing to choose from.
 pub fn credential<'a>(
     values: impl Iterator<Item = (Place, &'a [u8])>,
 ) -> Result<PlainKey, NoCredential> {
@@ -45,6 +45,7 @@ pub fn credential<'a>(
         found = Some(match (found, next) {
             (None, next) => next,
             (Some(Ok(first)), Ok(next)) if first.is_same(&next) => Ok(first),
+            (Some(Err(MalformedKey)), Err(MalformedKey)) => Err(MalformedKey),
             (Some(_), _) => return Err(NoCredential::Ambiguous),
         });
     }

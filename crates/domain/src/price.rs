@@ -82,7 +82,7 @@ pub struct Tier {
 pub struct Price {
     /// What tokens cost.
     pub rates: Rates,
-    /// What they cost in long calls instead, in rising order of `above_tokens`.
+    /// What they cost in long calls instead: the highest tier that a call reaches holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<Tier>,
 }
@@ -133,8 +133,8 @@ impl Price {
     }
 
     fn rates_for(&self, input_tokens: u64) -> Rates {
-        let tier = self.tiers.iter().rev().find(|tier| input_tokens > tier.above_tokens);
-        tier.map_or(self.rates, |tier| tier.rates)
+        let reached = self.tiers.iter().filter(|tier| input_tokens > tier.above_tokens);
+        reached.max_by_key(|tier| tier.above_tokens).map_or(self.rates, |tier| tier.rates)
     }
 }
 
@@ -166,6 +166,7 @@ enum Matcher {
     EndsWith(String),
     Contains(String),
     Regex(Regex),
+    NotRegex(Regex),
     All(Vec<Matcher>),
 }
 
@@ -182,6 +183,7 @@ impl Matcher {
             Self::EndsWith(text) => model.ends_with(text.as_str()),
             Self::Contains(text) => model.contains(text.as_str()),
             Self::Regex(regex) => regex.is_match(model),
+            Self::NotRegex(regex) => !regex.is_match(model),
             Self::All(matchers) => matchers.iter().all(|m| m.matches(model)),
         }
     }
@@ -202,12 +204,15 @@ impl Matcher {
             "starts_with" => Ok(Self::StartsWith(text.to_owned())),
             "ends_with" => Ok(Self::EndsWith(text.to_owned())),
             "contains" => Ok(Self::Contains(text.to_owned())),
-            "regex" => {
-                Regex::new(text).map(Self::Regex).map_err(|e| MalformedPrices(e.to_string()))
-            }
+            "regex" => expression(text).map(Self::Regex),
+            "not_regex" => expression(text).map(Self::NotRegex),
             other => Err(MalformedPrices(format!("unknown match `{other}`"))),
         }
     }
+}
+
+fn expression(text: &str) -> Result<Regex, MalformedPrices> {
+    Regex::new(text).map_err(|error| MalformedPrices(error.to_string()))
 }
 
 #[derive(Deserialize)]
@@ -295,7 +300,7 @@ impl RawPrices {
     }
 
     fn price(&self) -> Option<Price> {
-        let all = [&self.input, &self.cache_read, &self.cache_write, &self.output];
+        let all = [&self.input, &self.cache_read, &self.cache_write, &self.output, &self.reasoning];
         let mut steps: Vec<u64> = all.into_iter().flatten().flat_map(RawPrice::steps).collect();
         steps.sort_unstable();
         steps.dedup();

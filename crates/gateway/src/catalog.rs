@@ -27,7 +27,7 @@ const OUTPUT_TOKENS_DEFAULT: u64 = 16_384;
 /// A model and who serves it.
 #[derive(Debug)]
 pub(crate) struct RoutedModel {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) header: HeaderValue,
     pub(crate) created_at_s: i64,
     /// The most output tokens of one answer, and whether that is known or assumed.
@@ -186,7 +186,7 @@ impl Catalog {
         for row in self.store.catalog().await? {
             let organization = row.model.organization;
             let model = self.route(row, &mut used).await?;
-            models.entry(organization).or_default().insert(model.name.clone(), Arc::new(model));
+            models.entry(organization).or_default().insert(model.name.to_string(), Arc::new(model));
         }
         *self.origins.lock() = used;
         Ok(Snapshot { epoch, models })
@@ -208,7 +208,7 @@ impl Catalog {
             };
             match self.endpoint(&row.model, deployment, provider, used).await {
                 Ok(endpoint) => {
-                    targets.push(Arc::new(target(deployment, provider, price, endpoint)))
+                    targets.push(Arc::new(target(deployment, provider, price, endpoint)));
                 }
                 Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
                 Err(fault) => {
@@ -225,7 +225,7 @@ impl Catalog {
             is_output_known: known.is_some(),
             targets,
             is_unpriced,
-            name: row.model.name,
+            name: row.model.name.into(),
         })
     }
 

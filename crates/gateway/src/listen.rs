@@ -165,11 +165,12 @@ impl Listener {
         let shared = Arc::new(Shared::new(tls, self.limits.clone(), service, &tracker));
 
         let mut stop = std::pin::pin!(shutdown.cancelled());
+        let mut paused_until = None;
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 now = ticks.tick() => registry.tick(now.into_std()),
-                (stream, address) = self.accept() => {
+                (stream, address) = self.accept(&mut paused_until) => {
                     let peer = Peer { address, is_tls: shared.tls.is_some() };
                     let Some(seat) = registry.admit(address, Instant::now()) else {
                         turn_away(&stream, peer);
@@ -184,16 +185,21 @@ impl Listener {
     }
 
     /// The next connection. When files or memory have run out the client stays in the backlog and
-    /// we pause, as another try at once would fail too.
-    async fn accept(&self) -> (TcpStream, SocketAddr) {
+    /// we pause, as another try at once would fail too. The pause outlives this future, which is
+    /// dropped at every tick.
+    async fn accept(&self, paused_until: &mut Option<Instant>) -> (TcpStream, SocketAddr) {
         loop {
+            if let Some(until) = *paused_until {
+                tokio::time::sleep_until(until.into()).await;
+                *paused_until = None;
+            }
             match self.socket.accept().await {
                 Ok(accepted) => return accepted,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     self.stats.note_accept_error();
                     tracing::warn!(%error, "cannot accept connections");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    *paused_until = Some(Instant::now() + ACCEPT_PAUSE);
                 }
             }
         }

@@ -155,7 +155,7 @@ impl Live {
                 polled.map(|bytes| {
                     bytes.map(|bytes| {
                         bytes.map_err(|broken| {
-                            tracing::warn!(?broken, "an upstream's answer broke off");
+                            tracing::warn!(%broken, "an upstream's answer broke off");
                         })
                     })
                 })

@@ -1,10 +1,14 @@
 //! The audit log: one row per administrative act, in the act's own transaction.
 
-use doorward_domain::audit::{AuditEntry, BrokenChain};
+use doorward_domain::audit::{AuditEntry, BrokenChain, ChainWalk, Link};
 use doorward_domain::id::OrganizationId;
 use jiff::Timestamp;
 
+use crate::db::on;
 use crate::{Store, StoreError};
+
+/// Entries read at a time when the chain is walked.
+const PAGE: i64 = 1_000;
 
 /// Who does something, where and when: the first argument of everything that changes data.
 #[derive(Debug, Clone)]
@@ -17,6 +21,26 @@ pub struct Act {
     pub at: Timestamp,
 }
 
+impl Act {
+    /// The entry that this act leaves; its place in the chain is not known yet.
+    pub(crate) fn entry(
+        &self,
+        action: &str,
+        subject: &str,
+        detail: &serde_json::Value,
+    ) -> AuditEntry {
+        AuditEntry {
+            sequence: 0,
+            at: self.at,
+            organization: self.organization.to_string(),
+            actor: self.actor.clone(),
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            detail: detail.to_string(),
+        }
+    }
+}
+
 /// What checking the chain found.
 #[derive(Debug)]
 pub enum AuditVerdict {
@@ -24,6 +48,74 @@ pub enum AuditVerdict {
     Whole(i64),
     /// The first that does not.
     Broken(BrokenChain),
+}
+
+/// Takes the next place in the chain; the lock on this row keeps the others waiting until the
+/// transaction is over.
+pub(crate) const NEXT: &str = "
+    UPDATE audit_head SET sequence = sequence + 1 WHERE id = 1 RETURNING sequence, link";
+pub(crate) const APPEND: &str = "
+    INSERT INTO audit_entries (sequence, at_us, organization, actor, action, subject, detail, link)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+pub(crate) const ADVANCE: &str = "UPDATE audit_head SET link = $1 WHERE id = 1";
+
+/// Appends an entry inside an open transaction of either engine. `?` acts on the caller.
+macro_rules! append_audit {
+    ($store:expr, $tx:ident, $entry:expr) => {{
+        let mut entry = $entry;
+        let (sequence, previous): (i64, Vec<u8>) =
+            sqlx::query_as($crate::audit::NEXT).fetch_one(&mut *$tx).await?;
+        entry.sequence = sequence;
+        let previous = $crate::audit::read_link(&previous)?;
+        let link = $store.keyring.audit_key().link(&previous, &entry);
+        sqlx::query($crate::audit::APPEND)
+            .bind(entry.sequence)
+            .bind(entry.at.as_microsecond())
+            .bind(&entry.organization)
+            .bind(&entry.actor)
+            .bind(&entry.action)
+            .bind(&entry.subject)
+            .bind(&entry.detail)
+            .bind(link.as_slice())
+            .execute(&mut *$tx)
+            .await?;
+        sqlx::query($crate::audit::ADVANCE).bind(link.as_slice()).execute(&mut *$tx).await?;
+    }};
+}
+pub(crate) use append_audit;
+
+/// Reads a link of the chain.
+pub(crate) fn read_link(bytes: &[u8]) -> Result<Link, StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Corrupt("audit link".to_owned()))
+}
+
+#[derive(sqlx::FromRow)]
+struct EntryRow {
+    sequence: i64,
+    at_us: i64,
+    organization: String,
+    actor: String,
+    action: String,
+    subject: String,
+    detail: String,
+    link: Vec<u8>,
+}
+
+impl EntryRow {
+    fn parse(self) -> Result<(AuditEntry, Link), StoreError> {
+        let at = Timestamp::from_microsecond(self.at_us);
+        let link = read_link(&self.link)?;
+        let entry = AuditEntry {
+            sequence: self.sequence,
+            at: at.map_err(|_| StoreError::Corrupt("audit time".to_owned()))?,
+            organization: self.organization,
+            actor: self.actor,
+            action: self.action,
+            subject: self.subject,
+            detail: self.detail,
+        };
+        Ok((entry, link))
+    }
 }
 
 impl Store {
@@ -35,7 +127,12 @@ impl Store {
         subject: &str,
         detail: serde_json::Value,
     ) -> Result<(), StoreError> {
-        todo!()
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry(action, subject, &detail));
+            tx.commit().await?;
+        });
+        Ok(())
     }
 
     /// Entries of one organization, newest first, at most `limit`, before the sequence `before`.
@@ -45,11 +142,54 @@ impl Store {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        todo!()
+        const SQL: &str = "
+            SELECT sequence, at_us, organization, actor, action, subject, detail, link
+            FROM audit_entries
+            WHERE organization = $1 AND sequence < $2
+            ORDER BY sequence DESC LIMIT $3";
+        let rows: Vec<EntryRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(before.unwrap_or(i64::MAX))
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
+        });
+        rows.into_iter().map(|row| row.parse().map(|(entry, _)| entry)).collect()
     }
 
     /// Walks the whole chain, page by page, against the stored head.
     pub async fn verify_audit(&self) -> Result<AuditVerdict, StoreError> {
-        todo!()
+        const HEAD: &str = "SELECT sequence, link FROM audit_head WHERE id = 1";
+        let (sequence, link): (i64, Vec<u8>) =
+            on!(self.db.read, |pool| sqlx::query_as(HEAD).fetch_one(pool).await?);
+        let head = (sequence, read_link(&link)?);
+        let mut walk = ChainWalk::new(self.keyring.audit_key());
+        let mut after = 0;
+        loop {
+            let page = self.audit_page(after).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = last.sequence;
+            for (entry, link) in &page {
+                // What was written after the head was read is the next walk's.
+                if entry.sequence > head.0 {
+                    break;
+                }
+                if let Err(broken) = walk.push(entry, link) {
+                    return Ok(AuditVerdict::Broken(broken));
+                }
+            }
+        }
+        Ok(walk.finish(Some(head)).map_or_else(AuditVerdict::Broken, AuditVerdict::Whole))
+    }
+
+    async fn audit_page(&self, after: i64) -> Result<Vec<(AuditEntry, Link)>, StoreError> {
+        const SQL: &str = "
+            SELECT sequence, at_us, organization, actor, action, subject, detail, link
+            FROM audit_entries WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+        let rows: Vec<EntryRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL).bind(after).bind(PAGE).fetch_all(pool).await?
+        });
+        rows.into_iter().map(EntryRow::parse).collect()
     }
 }

@@ -4,150 +4,101 @@
 //! [`OpenCall::settle`]. Admission takes from every limit and budget of the key in one step, under
 //! one short lock, and writes the hold to the journal before it returns.
 
+mod admit;
+mod cache;
+mod drain;
+mod key_state;
+mod open_call;
+
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use doorward_domain::call::{Hold, Outcome, Settlement};
-use doorward_domain::credential::{KeyId, PlainKey};
-use doorward_domain::denial::Denial;
-use doorward_domain::id::{CallId, DeploymentId, ProviderId};
-use doorward_domain::key::ApiKey;
-use doorward_domain::price::Price;
-use doorward_domain::scope::ScopeSet;
-use doorward_domain::usage::Usage;
+use doorward_domain::credential::KeyId;
+use doorward_domain::key::Owner;
+use jiff::tz::TimeZone;
 
-use crate::{Store, StoreError};
+pub use admit::CallRequest;
+pub use cache::CallKey;
+pub use key_state::{Admitted, KeyState, Quota};
+pub use open_call::OpenCall;
 
-/// A key as the data plane holds it: loaded once, dropped when anything about it changes.
+use crate::db::Db;
+use crate::journal::Writer;
+use crate::{JournalSync, OpenError, Store, StoreStats};
+
+/// Everything about calls that lives in memory.
 #[derive(Debug)]
-pub struct CallKey {
-    /// The key.
-    pub key: ApiKey,
-    /// Its scopes and its owner's role taken together.
-    pub scopes: ScopeSet,
-    /// Whether its user or service account is active.
-    pub owner_is_active: bool,
-    // + digest, digest version, counters, end signal
+pub(crate) struct Calls {
+    keys: cache::KeyCache,
+    states: key_state::States,
+    journal: Writer,
+    drain: drain::Drain,
+    /// Settlements written to the journal since the start.
+    settled: AtomicU64,
 }
 
-/// The counters of a key: they outlive the [`CallKey`], so that an edit resets no limit.
-#[derive(Debug)]
-pub struct KeyState {}
-
-impl CallKey {
-    /// Whether this is the key's secret, in constant time.
-    pub fn matches(&self, presented: &PlainKey) -> bool {
-        todo!()
+impl Calls {
+    /// Replays the journal into the database and begins a new one.
+    pub(crate) async fn open(
+        db: &Db,
+        dir: &Path,
+        zone: &TimeZone,
+        (sync, call_keys_max): (JournalSync, usize),
+    ) -> Result<Self, OpenError> {
+        let next = drain::replay(db, dir, zone).await?;
+        let journal = Writer::open(dir, next, sync)
+            .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+        Ok(Self {
+            keys: cache::KeyCache::new(call_keys_max),
+            states: key_state::States::new(call_keys_max),
+            journal,
+            drain: drain::Drain::new(dir, next),
+            settled: AtomicU64::new(0),
+        })
     }
 
-    /// Whether any budget bounds the key.
-    pub fn has_budget(&self) -> bool {
-        !self.key.rights.budgets.is_empty()
+    /// Drops a key from memory, so that its next call reads the database, and wakes its open
+    /// streams. Call it after the change is committed and before it is answered.
+    pub(crate) fn forget_key(&self, id: &KeyId) {
+        self.keys.forget(id);
     }
 
-    /// Whether the key was changed since it was loaded: an open stream must ask again.
-    pub fn is_stale(&self) -> bool {
-        todo!()
+    /// The same for every key of an owner.
+    pub(crate) fn forget_owner(&self, owner: Owner) {
+        self.keys.forget_owner(owner);
     }
 
-    /// Resolves when the key has been changed, also if that happened before the call.
-    pub fn changed(&self) -> tokio_util::sync::WaitForCancellationFutureOwned {
-        todo!()
-    }
-}
-
-/// What is asked of [`Store::admit`].
-#[derive(Debug)]
-pub struct CallRequest<'a> {
-    /// The call.
-    pub call: CallId,
-    /// The model's public name.
-    pub model: &'a str,
-    /// Where it goes first.
-    pub provider: ProviderId,
-    /// Where it goes first.
-    pub deployment: DeploymentId,
-    /// The dearest price among the deployments that may serve it.
-    pub price: &'a Price,
-    /// Estimated tokens of input.
-    pub input_tokens: u64,
-    /// The most output tokens that it may produce.
-    pub output_tokens: u64,
-    /// From where.
-    pub address: std::net::IpAddr,
-}
-
-/// The state of the tightest limit of one kind, for headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    /// The limit.
-    pub limit: u32,
-    /// What is left of it.
-    pub remaining: u32,
-    /// Microseconds until all of it is back.
-    pub reset_us: u64,
-    /// The window in seconds.
-    pub window_seconds: u64,
-}
-
-/// What the limits said, for the answer's headers, whether the call was admitted or not.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Admitted {
-    /// Of the requests limits, the one with the least left.
-    pub requests: Option<Quota>,
-    /// Of the tokens limits, the one with the least left.
-    pub tokens: Option<Quota>,
-}
-
-/// A call that was admitted and is not settled yet. Dropping it unsettled, as a panic does, settles
-/// it as interrupted at its estimate.
-#[derive(Debug)]
-pub struct OpenCall {
-    /// What the limits said.
-    pub quotas: Admitted,
-    /// How many output tokens the budgets leave room for; less than asked for: lower `max_tokens`.
-    pub output_tokens: u64,
-}
-
-impl OpenCall {
-    /// The call's id.
-    pub fn id(&self) -> CallId {
-        todo!()
+    /// Ends the drain's task.
+    pub(crate) async fn stop(&self) {
+        self.drain.stop().await;
     }
 
-    /// Names the deployment that serves the call in the end, when it is not the first.
-    pub fn reroute(&mut self, provider: ProviderId, deployment: DeploymentId) {
-        todo!()
+    /// Forces the journal to the disk and ends its thread.
+    pub(crate) fn close_journal(&self) {
+        self.journal.close();
     }
 
-    /// Books what the call used: journal, counters, then, in a batch, the database. Never fails: a
-    /// journal that cannot be written is logged, and admission stops until it can.
-    pub fn settle(self, settlement: Settlement) {
-        todo!()
+    pub(crate) fn stats(&self) -> StoreStats {
+        let events_written = self.drain.written();
+        StoreStats {
+            key_lookups: self.keys.lookups(),
+            events_waiting: self.settled.load(Ordering::Relaxed).saturating_sub(events_written),
+            events_written,
+            call_keys: self.keys.len(),
+        }
     }
 }
 
 impl Store {
     /// A key for the data plane, from memory or the database. `None`: there is none with this id.
     /// Ids that do not exist are remembered too, in a bounded cache, until a key is made.
-    pub async fn call_key(&self, id: &KeyId) -> Result<Option<Arc<CallKey>>, StoreError> {
-        todo!()
+    pub async fn call_key(&self, id: &KeyId) -> Result<Option<Arc<CallKey>>, crate::StoreError> {
+        self.calls.keys.get_or_load(self, id).await
     }
 
     /// The same from memory only: no wait on the hit path. `None`: ask [`call_key`](Self::call_key).
     pub fn cached_call_key(&self, id: &KeyId) -> Option<Arc<CallKey>> {
-        todo!()
-    }
-
-    /// Takes from every limit and budget of the key in one step, or from none, and writes the hold
-    /// to the journal. The caller has checked status, scope and model.
-    ///
-    /// The outer error is ours: the journal cannot be written, or the database is too far behind.
-    /// The inner one is the key's.
-    pub fn admit(
-        self: &Arc<Self>,
-        key: &Arc<CallKey>,
-        request: &CallRequest<'_>,
-    ) -> Result<Result<OpenCall, (Denial, Admitted)>, StoreError> {
-        todo!()
+        self.calls.keys.get(id)
     }
 }

@@ -32,6 +32,9 @@ pub enum StoreError {
     /// A ciphertext of the vault does not belong to its row.
     #[error("a secret in the vault fails its integrity check")]
     Integrity,
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes")]
+    NoRandomness,
     /// More finished calls wait for the database than may.
     #[error("the database is too far behind")]
     Behind,

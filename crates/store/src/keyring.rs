@@ -1,11 +1,53 @@
 //! The master key and the keyring that it wraps.
+//!
+//! Every purpose has random keys of its own, each with a version, wrapped by the master key. So the
+//! master key can change without touching a row, and no key ever serves two purposes.
 
+mod aead;
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use doorward_domain::audit::AuditKey;
+use doorward_domain::credential::Pepper;
+use doorward_domain::id::OrganizationId;
 use zeroize::Zeroizing;
 
-use crate::OpenError;
+use crate::db::{Db, on};
+use crate::{OpenError, StoreError};
+
+/// What a key of the keyring is for. The text is stored and never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Purpose {
+    KeyDigest,
+    Vault,
+    Audit,
+    Session,
+    Webhook,
+    Token,
+}
+
+impl Purpose {
+    const ALL: [Self; 6] =
+        [Self::KeyDigest, Self::Vault, Self::Audit, Self::Session, Self::Webhook, Self::Token];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::KeyDigest => "key_digest",
+            Self::Vault => "vault",
+            Self::Audit => "audit",
+            Self::Session => "session",
+            Self::Webhook => "webhook",
+            Self::Token => "token",
+        }
+    }
+}
+
+type KeyBytes = Zeroizing<[u8; 32]>;
 
 /// The key that wraps the keyring: 32 bytes.
-pub struct MasterKey(Zeroizing<[u8; 32]>);
+pub struct MasterKey(KeyBytes);
 
 impl std::fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -17,6 +59,244 @@ impl MasterKey {
     /// Reads 32 bytes in base64, as `DOORWARD_MASTER_KEY` and `master.key` carry them; `source`
     /// names the place in an error.
     pub fn parse(text: &str, source: &str) -> Result<Self, OpenError> {
-        todo!()
+        let bytes = STANDARD.decode(text.trim()).map(Zeroizing::new).ok();
+        let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
+        key.map(|key| Self(Zeroizing::new(key)))
+            .ok_or_else(|| OpenError::MasterKeyMalformed(source.to_owned()))
+    }
+
+    /// A new key from the operating system's generator.
+    pub(crate) fn generate() -> Result<Self, StoreError> {
+        random_key().map(Self)
+    }
+
+    /// The text that [`parse`](Self::parse) reads.
+    pub(crate) fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(self.0.as_slice()))
+    }
+}
+
+/// What a ciphertext belongs to. It opens only there: not in another row, not in another
+/// organization.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SealedFor<'a> {
+    pub(crate) organization: OrganizationId,
+    pub(crate) row: &'a str,
+    pub(crate) field: &'static str,
+}
+
+impl SealedFor<'_> {
+    /// Each part is preceded by its length, so that no two places have the same bytes.
+    fn bytes(&self, version: u32) -> Vec<u8> {
+        let mut bytes = version.to_be_bytes().to_vec();
+        for part in [self.organization.to_string().as_str(), self.row, self.field] {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes
+    }
+}
+
+/// The open keyring.
+pub(crate) struct Keyring {
+    peppers: BTreeMap<u32, Pepper>,
+    pepper: Pepper,
+    vault: BTreeMap<u32, KeyBytes>,
+    audit: AuditKey,
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keyring([REDACTED])")
+    }
+}
+
+/// One stored key: its purpose, its version, and its bytes under the master key.
+pub(crate) type Wrapped = (String, i64, Vec<u8>);
+
+impl Keyring {
+    /// The stored keyring; empty where there is no data yet.
+    pub(crate) async fn stored(db: &Db) -> Result<Vec<Wrapped>, StoreError> {
+        const SQL: &str = "SELECT purpose, version, wrapped FROM keyring";
+        if !db.has_schema().await? {
+            return Ok(Vec::new());
+        }
+        Ok(on!(db.read, |pool| sqlx::query_as(SQL).fetch_all(pool).await?))
+    }
+
+    /// Opens every stored key; one that does not open means that this is not the master key.
+    pub(crate) fn unwrap(stored: &[Wrapped], master: &MasterKey) -> Result<(), OpenError> {
+        for (purpose, version, wrapped) in stored {
+            unwrap(master, purpose, *version, wrapped)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the keyring, after making a first key for each purpose that has none.
+    pub(crate) async fn open(db: &Db, master: &MasterKey, now_us: i64) -> Result<Self, OpenError> {
+        let stored = Self::stored(db).await?;
+        for purpose in Purpose::ALL {
+            if !stored.iter().any(|(name, _, _)| name == purpose.as_str()) {
+                add_key(db, master, purpose, now_us).await?;
+            }
+        }
+        let stored = Self::stored(db).await?;
+        let peppers: BTreeMap<u32, Pepper> = keys_of(&stored, master, Purpose::KeyDigest)?
+            .into_iter()
+            .map(|(version, key)| (version, Pepper::new(version, &key)))
+            .collect();
+        let missing = || OpenError::Store(StoreError::Corrupt("keyring".to_owned()));
+        let audit = keys_of(&stored, master, Purpose::Audit)?;
+        Ok(Self {
+            pepper: peppers
+                .last_key_value()
+                .map(|(_, pepper)| pepper.clone())
+                .ok_or_else(missing)?,
+            peppers,
+            vault: keys_of(&stored, master, Purpose::Vault)?,
+            audit: audit.last_key_value().map(|(_, key)| AuditKey::new(key)).ok_or_else(missing)?,
+        })
+    }
+
+    /// The newest pepper: new digests are made under it.
+    pub(crate) fn pepper(&self) -> &Pepper {
+        &self.pepper
+    }
+
+    /// The pepper that a stored digest names.
+    pub(crate) fn pepper_version(&self, version: u32) -> Option<&Pepper> {
+        self.peppers.get(&version)
+    }
+
+    /// The key of the audit chain.
+    pub(crate) fn audit_key(&self) -> &AuditKey {
+        &self.audit
+    }
+
+    /// Encrypts for one place. The version of the key stands in front.
+    pub(crate) fn seal(&self, place: &SealedFor<'_>, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (version, key) = self.vault.last_key_value().ok_or(StoreError::Integrity)?;
+        let mut sealed = version.to_be_bytes().to_vec();
+        sealed.extend(aead::seal(key, &place.bytes(*version), plain)?);
+        Ok(sealed)
+    }
+
+    /// Decrypts what [`seal`](Self::seal) made for the same place.
+    pub(crate) fn open_sealed(
+        &self,
+        place: &SealedFor<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let (version, sealed) = sealed.split_first_chunk::<4>().ok_or(StoreError::Integrity)?;
+        let version = u32::from_be_bytes(*version);
+        let key = self.vault.get(&version).ok_or(StoreError::Integrity)?;
+        aead::open(key, &place.bytes(version), sealed)
+    }
+}
+
+fn keys_of(
+    stored: &[Wrapped],
+    master: &MasterKey,
+    purpose: Purpose,
+) -> Result<BTreeMap<u32, KeyBytes>, OpenError> {
+    let of_purpose = stored.iter().filter(|(name, _, _)| name == purpose.as_str());
+    of_purpose
+        .map(|(name, version, wrapped)| {
+            let key = unwrap(master, name, *version, wrapped)?;
+            let number = u32::try_from(*version);
+            let corrupt = |_| OpenError::Store(StoreError::Corrupt("keyring version".to_owned()));
+            Ok((number.map_err(corrupt)?, key))
+        })
+        .collect()
+}
+
+fn unwrap(
+    master: &MasterKey,
+    purpose: &str,
+    version: i64,
+    wrapped: &[u8],
+) -> Result<KeyBytes, OpenError> {
+    let opened = aead::open(&master.0, &wrap_place(purpose, version), wrapped);
+    let opened = opened.map_err(|_| OpenError::MasterKeyWrong)?;
+    let key = <[u8; 32]>::try_from(opened.as_slice());
+    key.map(Zeroizing::new).map_err(|_| OpenError::MasterKeyWrong)
+}
+
+/// A wrapped key opens only as what it was wrapped for.
+fn wrap_place(purpose: &str, version: i64) -> Vec<u8> {
+    format!("doorward keyring {purpose} {version}").into_bytes()
+}
+
+async fn add_key(
+    db: &Db,
+    master: &MasterKey,
+    purpose: Purpose,
+    now_us: i64,
+) -> Result<(), OpenError> {
+    const SQL: &str = "
+        INSERT INTO keyring (purpose, version, wrapped, created_at_us) VALUES ($1, 1, $2, $3)";
+    let key = random_key()?;
+    let wrapped = aead::seal(&master.0, &wrap_place(purpose.as_str(), 1), key.as_slice())?;
+    on!(db.write, |pool| {
+        sqlx::query(SQL)
+            .bind(purpose.as_str())
+            .bind(wrapped.as_slice())
+            .bind(now_us)
+            .execute(pool)
+            .await?;
+    });
+    Ok(())
+}
+
+fn random_key() -> Result<KeyBytes, StoreError> {
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(key.as_mut_slice()).map_err(|_| StoreError::NoRandomness)?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyring() -> Keyring {
+        let pepper = Pepper::new(1, &[1; 32]);
+        Keyring {
+            peppers: BTreeMap::from([(1, pepper.clone())]),
+            pepper,
+            vault: BTreeMap::from([(1, Zeroizing::new([2; 32])), (2, Zeroizing::new([3; 32]))]),
+            audit: AuditKey::new(&[4; 32]),
+        }
+    }
+
+    #[test]
+    fn a_ciphertext_opens_only_in_its_own_place() {
+        let keyring = keyring();
+        let (mine, other) = (OrganizationId::new(1, 1), OrganizationId::new(1, 2));
+        let place = SealedFor { organization: mine, row: "pvk_1", field: "value" };
+        let sealed = keyring.seal(&place, b"sk-secret").unwrap();
+        assert_eq!(keyring.open_sealed(&place, &sealed).unwrap().as_slice(), b"sk-secret");
+        for wrong in [
+            SealedFor { organization: other, ..place },
+            SealedFor { row: "pvk_2", ..place },
+            SealedFor { field: "note", ..place },
+        ] {
+            assert!(keyring.open_sealed(&wrong, &sealed).is_err(), "{wrong:?}");
+        }
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(keyring.open_sealed(&place, &changed).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_master_key_is_32_bytes_in_base64() {
+        let key = MasterKey::generate().unwrap();
+        assert!(MasterKey::parse(&format!(" {}\n", key.expose().as_str()), "here").is_ok());
+        for text in ["", "short", "AAAA", "!!!!"] {
+            let error = MasterKey::parse(text, "here").unwrap_err();
+            assert!(matches!(error, OpenError::MasterKeyMalformed(_)), "{text}");
+        }
+        assert_eq!(format!("{key:?}"), "MasterKey([REDACTED])");
     }
 }

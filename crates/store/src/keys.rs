@@ -1,15 +1,18 @@
 //! API keys: making, listing, editing and ending them.
 
+mod change;
+mod list;
+mod row;
+
 use std::net::IpAddr;
 
 use doorward_domain::budget::{Budget, Spend};
-use doorward_domain::credential::{KeyId, PlainKey};
-use doorward_domain::id::{OrganizationId, ProjectId, UserId};
+use doorward_domain::id::{ProjectId, UserId};
 use doorward_domain::key::{ApiKey, KeyStatus, Owner};
 use doorward_domain::rights::Rights;
 use jiff::Timestamp;
 
-use crate::{Act, Store, StoreError};
+pub(crate) use row::load_call_key;
 
 /// A key to be made; its credential is minted inside.
 #[derive(Debug, Clone)]
@@ -82,62 +85,4 @@ pub struct Page<T> {
     pub rows: Vec<T>,
     /// Whether more follow.
     pub has_more: bool,
-}
-
-impl Store {
-    /// Makes a key and audits it, in one transaction. Returns it and, this once, its clear text.
-    /// [`StoreError::Taken`] with `name`; [`StoreError::InUse`] when the quota is reached.
-    pub async fn create_key(
-        &self,
-        act: &Act,
-        new: NewKey,
-    ) -> Result<(ApiKey, PlainKey), StoreError> {
-        todo!()
-    }
-
-    /// A key of this organization.
-    pub async fn find_key(
-        &self,
-        organization: OrganizationId,
-        id: &KeyId,
-    ) -> Result<Option<KeyRecord>, StoreError> {
-        todo!()
-    }
-
-    /// Keys of this organization, newest first; `after` is the last id of the page before.
-    pub async fn list_keys(
-        &self,
-        organization: OrganizationId,
-        filter: &KeyFilter,
-        after: Option<KeyId>,
-        limit: u32,
-    ) -> Result<Page<KeyRecord>, StoreError> {
-        todo!()
-    }
-
-    /// Edits a key and audits it. The data plane sees the change with its next call.
-    pub async fn edit_key(
-        &self,
-        act: &Act,
-        id: &KeyId,
-        edit: KeyEdit,
-    ) -> Result<ApiKey, StoreError> {
-        todo!()
-    }
-
-    /// Switches a key off (`true`) or on again, and audits it. Doing it twice keeps the first instant.
-    pub async fn set_key_disabled(
-        &self,
-        act: &Act,
-        id: &KeyId,
-        is_disabled: bool,
-    ) -> Result<ApiKey, StoreError> {
-        todo!()
-    }
-
-    /// Ends a key for good and audits it. Doing it twice keeps the first instant. When this returns,
-    /// the data plane of this process refuses the key and its open streams are ending.
-    pub async fn revoke_key(&self, act: &Act, id: &KeyId) -> Result<ApiKey, StoreError> {
-        todo!()
-    }
 }

@@ -10,6 +10,7 @@ mod catalog;
 mod clock;
 mod db;
 mod error;
+mod journal;
 mod keyring;
 mod keys;
 mod organizations;

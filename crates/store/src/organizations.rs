@@ -1,12 +1,19 @@
 //! Organizations, projects, users and service accounts.
 
-use doorward_domain::credential::{KeyId, PlainKey};
+use doorward_domain::credential::PlainKey;
 use doorward_domain::id::{OrganizationId, ProjectId, ServiceAccountId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::role::OrganizationRole;
 use jiff::Timestamp;
+use serde_json::json;
 
+use crate::audit::append_audit;
+use crate::db::{on, parsed, taken, timestamp};
+use crate::keys::load_call_key;
 use crate::{Act, Store, StoreError};
+
+/// The name of what the first start makes, and of the project where keys go that name none.
+const DEFAULT: &str = "default";
 
 /// A person who signs in.
 #[derive(Debug, Clone)]
@@ -39,7 +46,7 @@ pub struct Bootstrap {
 pub struct Identity {
     /// The key, whatever its status: [`ApiKey::check`] decides.
     pub key: ApiKey,
-    /// Whether the owner is active, and the owner's organization.
+    /// Whether the owner is active.
     pub owner_is_active: bool,
     /// The user's role; for a service key [`OrganizationRole::Member`] with its own keys only.
     pub role: OrganizationRole,
@@ -49,13 +56,87 @@ impl Store {
     /// The first organization, project and administrator; makes them where there are none.
     /// The second value says whether they were made now.
     pub async fn bootstrap(&self) -> Result<(Bootstrap, bool), StoreError> {
-        todo!()
+        if let Some(found) = self.find_bootstrap().await? {
+            return Ok((found, false));
+        }
+        let made = Bootstrap {
+            organization: self.new_id(OrganizationId::new),
+            project: self.new_id(ProjectId::new),
+            administrator: self.new_id(UserId::new),
+        };
+        self.insert_bootstrap(&made).await?;
+        Ok((made, true))
+    }
+
+    async fn find_bootstrap(&self) -> Result<Option<Bootstrap>, StoreError> {
+        const SQL: &str = "
+            SELECT o.id, p.id, u.id
+            FROM organizations o
+            JOIN projects p ON p.organization_id = o.id AND p.name = $1
+            JOIN users u ON u.organization_id = o.id AND u.role = 'owner'
+            ORDER BY o.id, u.id LIMIT 1";
+        let row: Option<(String, String, String)> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL).bind(DEFAULT).fetch_optional(pool).await?
+        });
+        let Some((organization, project, administrator)) = row else { return Ok(None) };
+        Ok(Some(Bootstrap {
+            organization: parsed("organization", &organization)?,
+            project: parsed("project", &project)?,
+            administrator: parsed("user", &administrator)?,
+        }))
+    }
+
+    async fn insert_bootstrap(&self, made: &Bootstrap) -> Result<(), StoreError> {
+        const ORGANIZATION: &str =
+            "INSERT INTO organizations (id, name, created_at_us) VALUES ($1, $2, $3)";
+        const PROJECT: &str = "
+            INSERT INTO projects (id, organization_id, name, created_at_us) VALUES ($1, $2, $3, $4)";
+        const USER: &str = "
+            INSERT INTO users (id, organization_id, name, role, created_at_us)
+            VALUES ($1, $2, 'administrator', 'owner', $3)";
+        let at = self.clock.now();
+        let act = Act { organization: made.organization, actor: "system".to_owned(), at };
+        let organization = made.organization.to_string();
+        let us = at.as_microsecond();
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            sqlx::query(ORGANIZATION)
+                .bind(&organization)
+                .bind(DEFAULT)
+                .bind(us)
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query(PROJECT)
+                .bind(made.project.to_string())
+                .bind(&organization)
+                .bind(DEFAULT)
+                .bind(us)
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query(USER)
+                .bind(made.administrator.to_string())
+                .bind(&organization)
+                .bind(us)
+                .execute(&mut *tx)
+                .await?;
+            let detail = json!({ "administrator": made.administrator, "project": made.project });
+            append_audit!(self, tx, act.entry("organization.create", &organization, &detail));
+            tx.commit().await?;
+        });
+        Ok(())
     }
 
     /// Finds who presents this key, checking its digest in constant time. `None`: nobody.
     /// Reads the database each time: an administrator's rights are never stale.
     pub async fn identify(&self, key: &PlainKey) -> Result<Option<Identity>, StoreError> {
-        todo!()
+        let Some(stored) = load_call_key(&self.db, &key.id()).await? else { return Ok(None) };
+        let pepper = self.keyring.pepper_version(stored.pepper_version);
+        let is_right = pepper.is_some_and(|pepper| pepper.digest(key).matches(&stored.digest));
+        Ok(is_right.then_some(Identity {
+            key: stored.key,
+            owner_is_active: stored.owner_is_active,
+            role: stored.role,
+        }))
     }
 
     /// A user of this organization.
@@ -64,7 +145,23 @@ impl Store {
         organization: OrganizationId,
         id: UserId,
     ) -> Result<Option<User>, StoreError> {
-        todo!()
+        const SQL: &str = "
+            SELECT name, role, disabled_at_us FROM users WHERE organization_id = $1 AND id = $2";
+        let row: Option<(String, String, Option<i64>)> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(id.to_string())
+                .fetch_optional(pool)
+                .await?
+        });
+        let Some((name, role, disabled_at_us)) = row else { return Ok(None) };
+        Ok(Some(User {
+            id,
+            organization,
+            name,
+            role: parsed("role", &role)?,
+            disabled_at: disabled_at_us.map(timestamp).transpose()?,
+        }))
     }
 
     /// Whether a project of this organization has this id.
@@ -73,7 +170,15 @@ impl Store {
         organization: OrganizationId,
         id: ProjectId,
     ) -> Result<bool, StoreError> {
-        todo!()
+        const SQL: &str = "SELECT 1 FROM projects WHERE organization_id = $1 AND id = $2";
+        let row: Option<(i32,)> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(id.to_string())
+                .fetch_optional(pool)
+                .await?
+        });
+        Ok(row.is_some())
     }
 
     /// Whether an owner exists in this organization and is active.
@@ -82,7 +187,20 @@ impl Store {
         organization: OrganizationId,
         owner: Owner,
     ) -> Result<bool, StoreError> {
-        todo!()
+        const SQL: &str = "
+            SELECT 1 FROM users
+            WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL
+            UNION ALL
+            SELECT 1 FROM service_accounts
+            WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL";
+        let row: Option<(i32,)> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(owner.to_string())
+                .fetch_optional(pool)
+                .await?
+        });
+        Ok(row.is_some())
     }
 
     /// The project called `default`, where keys go that name none.
@@ -90,7 +208,16 @@ impl Store {
         &self,
         organization: OrganizationId,
     ) -> Result<ProjectId, StoreError> {
-        todo!()
+        const SQL: &str = "SELECT id FROM projects WHERE organization_id = $1 AND name = $2";
+        let row: Option<(String,)> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(DEFAULT)
+                .fetch_optional(pool)
+                .await?
+        });
+        let (id,) = row.ok_or(StoreError::Missing("project"))?;
+        parsed("project", &id)
     }
 
     /// Switches a user off (`true`) or on again; every key of theirs stops at once, here.
@@ -100,7 +227,30 @@ impl Store {
         id: UserId,
         is_disabled: bool,
     ) -> Result<(), StoreError> {
-        todo!()
+        const DISABLE: &str = "
+            UPDATE users SET disabled_at_us = COALESCE(disabled_at_us, $3)
+            WHERE organization_id = $1 AND id = $2";
+        const ENABLE: &str = "
+            UPDATE users SET disabled_at_us = NULL
+            WHERE organization_id = $1 AND id = $2 AND $3 > 0";
+        let (sql, action) =
+            if is_disabled { (DISABLE, "user.disable") } else { (ENABLE, "user.enable") };
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            let done = sqlx::query(sql)
+                .bind(act.organization.to_string())
+                .bind(id.to_string())
+                .bind(act.at.as_microsecond())
+                .execute(&mut *tx)
+                .await?;
+            if done.rows_affected() == 0 {
+                return Err(StoreError::Missing("user"));
+            }
+            append_audit!(self, tx, act.entry(action, &id.to_string(), &json!({})));
+            tx.commit().await?;
+        });
+        self.calls.forget_owner(Owner::User(id));
+        Ok(())
     }
 
     /// Makes a service account; its name is unique within the organization.
@@ -110,6 +260,25 @@ impl Store {
         project: ProjectId,
         name: &str,
     ) -> Result<ServiceAccountId, StoreError> {
-        todo!()
+        const SQL: &str = "
+            INSERT INTO service_accounts (id, organization_id, project_id, name, created_at_us)
+            VALUES ($1, $2, $3, $4, $5)";
+        let id = self.new_id(ServiceAccountId::new);
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            sqlx::query(SQL)
+                .bind(id.to_string())
+                .bind(act.organization.to_string())
+                .bind(project.to_string())
+                .bind(name)
+                .bind(act.at.as_microsecond())
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| taken(error, "name"))?;
+            let detail = json!({ "name": name });
+            append_audit!(self, tx, act.entry("service_account.create", &id.to_string(), &detail));
+            tx.commit().await?;
+        });
+        Ok(id)
     }
 }

@@ -1,12 +1,19 @@
 //! The open store: its options, its parts, how it opens and closes.
 
-use std::path::PathBuf;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use crate::{Clock, MasterKey, OpenError};
+use crate::calls::Calls;
+use crate::db::{Db, Pool, on};
+use crate::keyring::Keyring;
+use crate::{Clock, MasterKey, OpenError, StoreError};
 
 /// When the journal is forced to the disk. `kill -9` loses nothing either way; a power cut does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -52,37 +59,190 @@ pub struct StoreStats {
 
 /// The open store. One per process and data directory; shared as `Arc<Store>`.
 #[derive(Debug)]
-pub struct Store {}
+pub struct Store {
+    pub(crate) db: Db,
+    pub(crate) keyring: Keyring,
+    pub(crate) calls: Calls,
+    pub(crate) catalog_epoch: AtomicU64,
+    pub(crate) clock: Clock,
+    pub(crate) time_zone: TimeZone,
+    /// Held while the store is open: other processes see that somebody has the data.
+    _lock: File,
+}
 
 impl Store {
     /// Opens the store: takes the lock, checks the master key against the data, migrates, replays
     /// the journal. On any error the data is as it was.
     pub async fn open(options: Options) -> Result<Arc<Self>, OpenError> {
-        todo!()
+        let dir = &options.data_dir;
+        make_dir(dir)?;
+        let lock = take_lock(dir)?;
+        let db = Db::connect(dir, options.database_url.as_ref()).await?;
+        if !db.lock().await? {
+            return Err(OpenError::AlreadyRunning("this database".to_owned()));
+        }
+        let stored = Keyring::stored(&db).await?;
+        let master = match options.master_key {
+            Some(master) => master,
+            None => master_key(&dir.join("master.key"), stored.is_empty())?,
+        };
+        Keyring::unwrap(&stored, &master)?;
+        db.migrate().await?;
+        let keyring = Keyring::open(&db, &master, options.clock.now().as_microsecond()).await?;
+        let journal_dir = dir.join("journal");
+        make_dir(&journal_dir)?;
+        let calls = Calls::open(
+            &db,
+            &journal_dir,
+            &options.time_zone,
+            (options.journal_sync, options.call_keys_max),
+        )
+        .await?;
+        let store = Arc::new(Self {
+            db,
+            keyring,
+            calls,
+            catalog_epoch: AtomicU64::new(1),
+            clock: options.clock,
+            time_zone: options.time_zone,
+            _lock: lock,
+        });
+        store.start_drain();
+        Ok(store)
     }
 
-    /// Writes everything to the database, forces the journal to the disk and lets go of the lock.
+    /// Writes everything to the database, forces the journal to the disk and stops. The lock goes
+    /// with the last reference.
     pub async fn close(&self) {
-        todo!()
+        self.calls.stop().await;
+        if let Err(error) = self.flush_events().await {
+            tracing::warn!(%error, "finished calls stay in the journal until the next start");
+        }
+        self.calls.close_journal();
+        self.db.close().await;
     }
 
     /// The time.
     pub fn clock(&self) -> &Clock {
-        todo!()
+        &self.clock
     }
 
     /// A random number of the operating system.
     pub fn random_u64(&self) -> u64 {
-        todo!()
+        let mut bytes = [0; 8];
+        if getrandom::fill(&mut bytes).is_err() {
+            return self.clock.now().as_microsecond().unsigned_abs();
+        }
+        u64::from_ne_bytes(bytes)
     }
 
     /// Whether the database answers, for `/readyz`.
     pub async fn is_ready(&self) -> bool {
-        todo!()
+        let answer: Result<(i32,), StoreError> = async {
+            Ok(on!(self.db.read, |pool| sqlx::query_as("SELECT 1").fetch_one(pool).await?))
+        }
+        .await;
+        answer.is_ok()
     }
 
     /// Figures for `/metrics`.
     pub fn stats(&self) -> StoreStats {
-        todo!()
+        self.calls.stats()
+    }
+
+    /// A new id at the present time.
+    pub(crate) fn new_id<T>(&self, make: impl FnOnce(u64, u128) -> T) -> T {
+        let at_ms = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
+        make(at_ms, u128::from(self.random_u64()) << 16 | u128::from(self.random_u64() >> 48))
+    }
+}
+
+/// The operating system's generator, a byte at a time. Where it fails, which no running Linux does,
+/// nothing may be minted: the process ends.
+pub(crate) fn random_bytes() -> impl FnMut() -> u8 {
+    let mut pool = [0_u8; 64];
+    let mut left = 0_usize;
+    move || {
+        if left == 0 {
+            if getrandom::fill(&mut pool).is_err() {
+                std::process::abort();
+            }
+            left = pool.len();
+        }
+        left -= 1;
+        pool.get(left).copied().unwrap_or_default()
+    }
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Io { path, source }
+}
+
+fn make_dir(dir: &Path) -> Result<(), OpenError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io(dir))
+}
+
+fn take_lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join("doorward.lock");
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io(&path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => {
+            return Err(OpenError::AlreadyRunning(dir.display().to_string()));
+        }
+        Err(fs::TryLockError::Error(error)) => return Err(io(&path)(error)),
+    }
+    file.set_len(0).map_err(io(&path))?;
+    writeln!(file, "{}", std::process::id()).map_err(io(&path))?;
+    Ok(file)
+}
+
+/// Reads the master key's file; makes it only where there is no data that it could have wrapped.
+fn master_key(path: &Path, is_new: bool) -> Result<MasterKey, OpenError> {
+    let mut text = zeroize::Zeroizing::new(String::new());
+    match File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
+        Ok(_) => MasterKey::parse(&text, &path.display().to_string()),
+        Err(error) if error.kind() == ErrorKind::NotFound && is_new => make_master_key(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(OpenError::MasterKeyMissing { path: path.to_owned() })
+        }
+        Err(error) => Err(io(path)(error)),
+    }
+}
+
+fn make_master_key(path: &Path) -> Result<MasterKey, OpenError> {
+    let key = MasterKey::generate()?;
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(io(path))?;
+    writeln!(file, "{}", key.expose().as_str()).map_err(io(path))?;
+    file.sync_all().map_err(io(path))?;
+    Ok(key)
+}
+
+impl Db {
+    /// Takes the database for this process; SQLite is guarded by the lock file. Budgets and limits
+    /// are counted in this process's memory, so a second one on the same database would spend them
+    /// twice.
+    async fn lock(&self) -> Result<bool, sqlx::Error> {
+        // "doorward" as a number: no other program uses it.
+        const SQL: &str = "SELECT pg_try_advisory_lock(7237125581402956132)";
+        match &self.write {
+            Pool::Sqlite(_) => Ok(true),
+            Pool::Postgres(pool) => {
+                let mut connection = pool.acquire().await?.detach();
+                let (is_taken,): (bool,) = sqlx::query_as(SQL).fetch_one(&mut connection).await?;
+                self.keep(connection);
+                Ok(is_taken)
+            }
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! Usage: what finished calls consumed, and reports over it.
 
+mod events;
+mod report;
+
 use doorward_domain::budget::Spend;
 use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::usage::Usage;
 use jiff::Timestamp;
 
-use crate::{Store, StoreError};
+pub(crate) use events::{load_spent, write_events};
 
 /// A column to group a report by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,16 +51,4 @@ pub struct UsageRow {
     pub usage: Usage,
     /// Cost and tokens.
     pub spend: Spend,
-}
-
-impl Store {
-    /// Sums usage up. Finished calls that still wait for the database are written first, so that a
-    /// report is never behind. At most 10 000 rows, newest day first, then by cost.
-    pub async fn usage_report(
-        &self,
-        filter: &UsageFilter,
-        group_by: &[GroupBy],
-    ) -> Result<Vec<UsageRow>, StoreError> {
-        todo!()
-    }
 }

@@ -18,6 +18,8 @@ pub(crate) use show::show_key;
 pub(crate) use switch::{disable_key, enable_key};
 
 use doorward_domain::credential::KeyId;
+use doorward_domain::id::{ServiceAccountId, UserId};
+use doorward_domain::key::Owner;
 use doorward_store::KeyRecord;
 
 use crate::Control;
@@ -44,4 +46,10 @@ fn refuse_revoked(record: &KeyRecord) -> Result<(), ApiError> {
             field: None,
         }),
     }
+}
+
+/// Reads the id of a user or of a service account.
+fn parse_owner(text: &str) -> Option<Owner> {
+    let user = text.parse::<UserId>().map(Owner::User);
+    user.or_else(|_| text.parse::<ServiceAccountId>().map(Owner::ServiceAccount)).ok()
 }

@@ -24,7 +24,7 @@ use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::problem::ApiError;
-use crate::request::{JsonBody, Params, PathText, check_if_match, etag, named};
+use crate::request::{Field, JsonBody, Params, PathText, check_if_match, etag};
 
 const NOUN: &str = "model";
 
@@ -42,8 +42,8 @@ struct CreateModel {
 #[serde(deny_unknown_fields)]
 struct EditModel {
     price: Option<PriceWish>,
-    #[serde(default, deserialize_with = "named")]
-    output_tokens_max: Option<Option<NonZeroU64>>,
+    #[serde(default)]
+    output_tokens_max: Field<NonZeroU64>,
     deployments: Option<Vec<DeploymentWish>>,
 }
 
@@ -166,9 +166,11 @@ async fn apply(
     now: Timestamp,
 ) -> Result<Model, ApiError> {
     let mut faults = Faults::new();
-    if let Some(max) = wish.output_tokens_max {
-        check_output_max(max, &mut faults);
-        model.output_tokens_max = max.map(NonZeroU64::get);
+    check_output_max(wish.output_tokens_max.value().copied(), &mut faults);
+    match wish.output_tokens_max {
+        Field::Absent => {}
+        Field::Null => model.output_tokens_max = None,
+        Field::Value(max) => model.output_tokens_max = Some(max.get()),
     }
     if let Some(price) = wish.price {
         model.pricing = price.into();

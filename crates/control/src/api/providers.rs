@@ -77,10 +77,7 @@ pub(crate) async fn create_provider(
     faults.check("name", check_name(&wish.name));
     let kind = faults.check("kind", wish.kind.parse::<ProviderKind>());
     let base_url = kind.map(|kind| base_url(kind, wish.base_url.as_deref(), &mut faults));
-    faults.finish()?;
-    let (Some(kind), Some(base_url)) = (kind, base_url) else {
-        return Err(ApiError::Internal("a fault was not noted".to_owned()));
-    };
+    let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
     let (now, organization) = (control.now(), caller.organization());
     let (at_ms, random) = id_parts(now)?;
     let id = ProviderId::new(at_ms, random);

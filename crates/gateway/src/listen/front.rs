@@ -140,7 +140,9 @@ mod tests {
         }
     }
 
-    fn http2(uri: &str, headers: &[(&str, &[u8])]) -> Request<()> {
+    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+
+    fn http2(uri: &str, headers: Headers) -> Request<()> {
         let mut request = Request::get(uri).version(Version::HTTP_2);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -152,7 +154,7 @@ mod tests {
     fn http2_requests_meet_the_rules_of_http1_heads() {
         let uri = "https://a.example/v1/models";
         #[rustfmt::skip]
-        let cases: [(_, &[(&str, &[u8])], _); 12] = [
+        let cases: [(_, Headers, _); 12] = [
             (uri,             &[],                                                 Ok(())),
             (uri,             &[("host", b"A.example")],                           Ok(())),
             ("/v1/models",    &[("host", b"a.example:443")],                       Ok(())),

@@ -214,8 +214,9 @@ impl Guard {
     }
 
     fn has_unread_input(&self) -> bool {
+        // HTTP/2 is always in the middle of something: its GOAWAY must not be overtaken either.
         let is_mid_message =
-            self.scanner.as_ref().is_some_and(Scanner::is_in_body) || !self.held.is_empty();
+            self.scanner.as_ref().is_none_or(Scanner::is_in_body) || !self.held.is_empty();
         match self.input {
             Input::Open => is_mid_message,
             Input::Faulty(_) | Input::Refused => true,
@@ -376,5 +377,52 @@ impl Stream {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Guard, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        (Guard::new(Stream::Plain(server), Arc::new(Progress::new()), 1024), client)
+    }
+
+    #[tokio::test]
+    async fn a_head_and_a_body_leave_in_one_write() {
+        let (mut guard, mut client) = pair().await;
+        assert!(guard.is_write_vectored());
+        let slices = [IoSlice::new(b"head "), IoSlice::new(b"body")];
+        assert_eq!(guard.write_vectored(&slices).await.unwrap(), 9);
+        let mut received = [0; 9];
+        client.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"head body");
+    }
+
+    #[tokio::test]
+    async fn what_was_read_too_early_is_handed_on_into_buffers_of_any_size() {
+        let (mut guard, mut client) = pair().await;
+        let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        client.write_all(&request[..5]).await.unwrap();
+        let protocol = std::future::poll_fn(|cx| guard.poll_protocol(cx)).await.unwrap();
+        assert_eq!(protocol, Some(Protocol::Http1));
+
+        client.write_all(&request[5..]).await.unwrap();
+        let mut received = Vec::new();
+        while received.len() < request.len() {
+            let mut space = [0; 3];
+            let bytes = guard.read(&mut space).await.unwrap();
+            received.extend_from_slice(&space[..bytes]);
+        }
+        assert_eq!(received, request);
+        assert_eq!(guard.held.capacity(), 0);
     }
 }

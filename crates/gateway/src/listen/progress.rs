@@ -323,7 +323,7 @@ mod tests {
             (0,                0,        true,    Some(2)),
             (5 * 1024,         0,        true,    None),
             (4 * 1024,         0,        true,    Some(6)),
-            (1,                1 << 30,  true,    Some(2)), // no credit for a fast start
+            (1,                1 << 30,  true,    Some(3)), // no credit for a fast start
             (0,                0,        false,   None),    // we are the slow ones
         ];
         for (pace, at_first, is_waiting, expected) in cases {

@@ -186,7 +186,7 @@ mod tests {
             let (released, heads, fault) = scan_pieces([&*input]);
             match fault {
                 Some(Fault::Head(_)) => {
-                    assert_eq!((released, heads), (GOOD[0].len(), 1), "{bad:?}")
+                    assert_eq!((released, heads), (GOOD[0].len(), 1), "{bad:?}");
                 }
                 Some(Fault::Body) => assert_eq!(heads, 2, "{bad:?}"),
                 None => panic!("{bad:?} passed"),

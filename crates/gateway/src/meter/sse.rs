@@ -75,8 +75,11 @@ impl SseMeter {
     /// buffer that came in.
     pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Bytes, Overlong> {
         if self.tail.is_empty() {
-            let (out, used) = self.pass_whole_events(&chunk);
-            self.keep_tail(chunk.get(used..).unwrap_or_default())?;
+            let (out, used) = self.pass_from(&chunk, 0);
+            if used < chunk.len() {
+                self.keep_tail(&chunk.slice(used..))?;
+            }
+            drop(chunk);
             return Ok(out);
         }
         self.keep_tail(&chunk)?;
@@ -119,10 +122,6 @@ impl SseMeter {
         }
         self.tail.extend_from_slice(rest);
         Ok(())
-    }
-
-    fn pass_whole_events(&mut self, buffer: &Bytes) -> (Bytes, usize) {
-        self.pass_from(buffer, 0)
     }
 
     /// The whole events at the front of `buffer`, and how many bytes they take. `from`: no event

@@ -128,11 +128,13 @@ impl Exchange {
 }
 
 /// Why an answer does not come to its end.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
     /// The upstream closed, reset or sent what is not HTTP.
+    #[error("the connection failed: {0}")]
     Upstream(hyper::Error),
     /// One event is larger than any may be.
+    #[error("one event is larger than any may be")]
     Overlong,
 }
 

@@ -9,7 +9,7 @@ use doorward_domain::credential::PlainKey;
 use doorward_domain::id::ProjectId;
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
-use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::model_pattern::ModelPattern;
 use doorward_domain::name::{check_description, check_name};
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
@@ -22,13 +22,13 @@ use serde_json::{Map, Value};
 
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
-use super::list::parse_owner;
 use super::object::KeyObject;
+use super::parse_owner;
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::problem::ApiError;
-use crate::request::{JsonBody, etag, named};
+use crate::request::{Field, JsonBody, etag};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,13 +39,12 @@ struct CreateKey {
     owner: Option<String>,
     project: Option<String>,
     scopes: Option<ScopeSet>,
-    #[serde(default, deserialize_with = "named")]
-    expires_in_days: Option<Option<Days>>,
-    #[serde(default, deserialize_with = "named")]
-    expires_at: Option<Option<Timestamp>>,
+    #[serde(default)]
+    expires_in_days: Field<Days>,
+    #[serde(default)]
+    expires_at: Field<Timestamp>,
     never_expires: Option<bool>,
-    #[serde(default, deserialize_with = "named")]
-    models: Option<ModelRule>,
+    models: Option<Vec<ModelPattern>>,
     ip_allow: Option<Vec<AddressBlock>>,
     ip_deny: Option<Vec<AddressBlock>>,
     limits: Option<Limits>,
@@ -82,10 +81,7 @@ pub(crate) async fn create_key(
     let mut faults = Faults::new();
     let (owner, project) = place(&control, &caller, &wish, &mut faults).await?;
     let decided = wish.check(Bounds::new(&caller, &settings, now), &mut faults);
-    faults.finish()?;
-    let (Some(owner), Some(decided)) = (owner, decided) else {
-        return Err(ApiError::Internal("a fault was not noted".to_owned()));
-    };
+    let (owner, decided) = faults.finish_with(owner.zip(decided))?;
     let new = wish.into_key(owner, project, &caller, decided.at);
     refuse_excess(&control, &caller, &new).await?;
     let new = NewKey { quota: quota(owner, &settings), ..new };
@@ -112,7 +108,7 @@ impl CreateKey {
         let inference = || [Scope::InferenceRead, Scope::InferenceWrite].into_iter().collect();
         Rights {
             scopes: self.scopes.unwrap_or_else(inference),
-            models: self.models.clone().unwrap_or(ModelRule::All),
+            models: self.models.clone().into(),
             addresses: AddressRules {
                 allow: self.ip_allow.clone(),
                 deny: self.ip_deny.clone().unwrap_or_default(),
@@ -160,15 +156,13 @@ async fn owner(
     wish: &CreateKey,
     faults: &mut Faults,
 ) -> Result<Option<Owner>, ApiError> {
-    let owner = match wish.owner.as_deref() {
-        None => caller.key.owner,
-        Some(text) => match named_owner(control, caller, text).await? {
-            Some(owner) => owner,
-            None => {
-                faults.add("owner", "not_found", "there is no such active user or service account");
-                return Ok(None);
-            }
-        },
+    let named = match wish.owner.as_deref() {
+        None => Some(caller.key.owner),
+        Some(text) => named_owner(control, caller, text).await?,
+    };
+    let Some(owner) = named else {
+        faults.add("owner", "not_found", "there is no such active user or service account");
+        return Ok(None);
     };
     let fits = match (wish.kind, owner) {
         (None | Some(Kind::User), Owner::User(_))

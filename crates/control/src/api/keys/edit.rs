@@ -7,7 +7,7 @@ use doorward_domain::address::AddressBlock;
 use doorward_domain::budget::Budget;
 use doorward_domain::lifetime::Requested;
 use doorward_domain::limit::Limits;
-use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::model_pattern::{ModelPattern, ModelRule};
 use doorward_domain::name::check_description;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::ScopeSet;
@@ -26,7 +26,7 @@ use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::problem::ApiError;
-use crate::request::{JsonBody, PathText, check_if_match, etag, named};
+use crate::request::{Field, JsonBody, PathText, check_if_match, etag};
 
 /// Fields of a key that were decided when it was made.
 const FIXED: [&str; 9] = [
@@ -41,30 +41,21 @@ const FIXED: [&str; 9] = [
     "status",
 ];
 
-/// What an edit may name. An inner `None` is a `null`, which clears.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What an edit may name; `null` clears.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct EditKey {
-    #[serde(default, deserialize_with = "named")]
-    description: Option<Option<String>>,
+    description: Field<String>,
     scopes: Option<ScopeSet>,
-    #[serde(default, deserialize_with = "named")]
-    expires_in_days: Option<Option<Days>>,
-    #[serde(default, deserialize_with = "named")]
-    expires_at: Option<Option<Timestamp>>,
+    expires_in_days: Field<Days>,
+    expires_at: Field<Timestamp>,
     never_expires: Option<bool>,
-    #[serde(default, deserialize_with = "named")]
-    models: Option<ModelRule>,
-    #[serde(default, deserialize_with = "named")]
-    ip_allow: Option<Option<Vec<AddressBlock>>>,
-    #[serde(default, deserialize_with = "named")]
-    ip_deny: Option<Option<Vec<AddressBlock>>>,
-    #[serde(default, deserialize_with = "named")]
-    limits: Option<Option<Limits>>,
-    #[serde(default, deserialize_with = "named")]
-    budgets: Option<Option<Vec<Budget>>>,
-    #[serde(default, deserialize_with = "named")]
-    metadata: Option<Option<Map<String, Value>>>,
+    models: Field<Vec<ModelPattern>>,
+    ip_allow: Field<Vec<AddressBlock>>,
+    ip_deny: Field<Vec<AddressBlock>>,
+    limits: Field<Limits>,
+    budgets: Field<Vec<Budget>>,
+    metadata: Field<Map<String, Value>>,
 }
 
 #[derive(Serialize)]
@@ -92,9 +83,9 @@ pub(crate) async fn edit_key(
     refuse_excess(&control, &caller, &record, &rights).await?;
     // What is written back was read above: an edit in between must not be undone by this one.
     let edit = KeyEdit {
-        description: wish.description.map(Option::unwrap_or_default),
+        description: wish.description.into_edit(String::new()),
         rights: (rights != record.key.rights).then_some(rights),
-        metadata: wish.metadata.map(Option::unwrap_or_default),
+        metadata: wish.metadata.into_edit(Map::new()),
         if_updated_at: Some(record.key.life.updated_at),
     };
     let key = control.store.edit_key(&caller.act(now), &record.key.id, edit).await?;
@@ -106,10 +97,10 @@ impl EditKey {
     /// The rights after the edit, and whether its expiry was clamped.
     fn rights(&self, before: &Rights, bounds: Bounds) -> Result<(Rights, bool), ApiError> {
         let mut faults = Faults::new();
-        if let Some(Some(description)) = &self.description {
+        if let Some(description) = self.description.value() {
             faults.check("description", check_description(description));
         }
-        if let Some(Some(metadata)) = &self.metadata {
+        if let Some(metadata) = self.metadata.value() {
             grant::check_metadata(metadata, &mut faults);
         }
         let decided = self.expiry(before, bounds, &mut faults);
@@ -125,28 +116,30 @@ impl EditKey {
         let unchanged = Decided { at: before.expires_at, is_clamped: false };
         match wish.requested(faults) {
             Requested::Unsaid => unchanged,
-            requested => expiry::decide(requested, bounds, faults).unwrap_or(unchanged),
+            wish @ (Requested::Days(_) | Requested::At(_) | Requested::Never) => {
+                expiry::decide(wish, bounds, faults).unwrap_or(unchanged)
+            }
         }
     }
 
     fn applied_to(&self, mut rights: Rights) -> Rights {
-        if let Some(scopes) = self.scopes {
-            rights.scopes = scopes;
+        rights.scopes = self.scopes.unwrap_or(rights.scopes);
+        rights.limits = self.limits.into_edit(Limits::NONE).unwrap_or(rights.limits);
+        match &self.models {
+            Field::Absent => {}
+            Field::Null => rights.models = ModelRule::All,
+            Field::Value(patterns) => rights.models = ModelRule::Only(patterns.clone()),
         }
-        if let Some(models) = &self.models {
-            rights.models = models.clone();
+        match &self.ip_allow {
+            Field::Absent => {}
+            Field::Null => rights.addresses.allow = None,
+            Field::Value(blocks) => rights.addresses.allow = Some(blocks.clone()),
         }
-        if let Some(allow) = &self.ip_allow {
-            rights.addresses.allow.clone_from(allow);
+        if let Some(deny) = self.ip_deny.clone().into_edit(Vec::new()) {
+            rights.addresses.deny = deny;
         }
-        if let Some(deny) = &self.ip_deny {
-            rights.addresses.deny = deny.clone().unwrap_or_default();
-        }
-        if let Some(limits) = self.limits {
-            rights.limits = limits.unwrap_or(Limits::NONE);
-        }
-        if let Some(budgets) = &self.budgets {
-            rights.budgets = budgets.clone().unwrap_or_default();
+        if let Some(budgets) = self.budgets.clone().into_edit(Vec::new()) {
+            rights.budgets = budgets;
         }
         rights
     }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::caller::Caller;
 use crate::control::whole_microseconds;
 use crate::faults::Faults;
+use crate::request::Field;
 
 /// A number of days. Whole numbers only; one that is too large for the machine is the largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -24,11 +25,11 @@ impl TryFrom<serde_json::Number> for Days {
     }
 }
 
-/// `expires_in_days`, `expires_at` and `never_expires`. An inner `None` is a `null`: never.
+/// `expires_in_days`, `expires_at` and `never_expires`. `null` means never.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wish {
-    pub(super) in_days: Option<Option<Days>>,
-    pub(super) at: Option<Option<Timestamp>>,
+    pub(super) in_days: Field<Days>,
+    pub(super) at: Field<Timestamp>,
     pub(super) never: Option<bool>,
 }
 
@@ -53,13 +54,11 @@ pub(super) struct Bounds {
 impl Wish {
     /// What the fields say together; more than one of them is a contradiction.
     pub(super) fn requested(self, faults: &mut Faults) -> Requested {
+        let never = self.never.filter(|never| *never).map(|_| Requested::Never);
         let wishes = [
-            (
-                "expires_in_days",
-                self.in_days.map(|d| d.map_or(Requested::Never, |d| Requested::Days(d.0))),
-            ),
-            ("expires_at", self.at.map(|at| at.map_or(Requested::Never, Requested::At))),
-            ("never_expires", self.never.filter(|never| *never).map(|_| Requested::Never)),
+            ("expires_in_days", request_of(self.in_days, |days| Requested::Days(days.0))),
+            ("expires_at", request_of(self.at, Requested::At)),
+            ("never_expires", never),
         ];
         let mut given = wishes.into_iter().filter_map(|(field, wish)| Some((field, wish?)));
         let first = given.next();
@@ -68,6 +67,14 @@ impl Wish {
             faults.add(field, "conflict", detail);
         }
         first.map_or(Requested::Unsaid, |(_, wish)| wish)
+    }
+}
+
+fn request_of<T>(field: Field<T>, request: impl Fn(T) -> Requested) -> Option<Requested> {
+    match field {
+        Field::Absent => None,
+        Field::Null => Some(Requested::Never),
+        Field::Value(value) => Some(request(value)),
     }
 }
 
@@ -102,5 +109,92 @@ pub(super) fn decide(requested: Requested, bounds: Bounds, faults: &mut Faults) 
 impl Bounds {
     pub(super) fn new(caller: &Caller, settings: &Settings, now: Timestamp) -> Self {
         Self { cap_minutes: settings.ttl_minutes_max, own: caller.rights.expires_at, now }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+
+    use super::*;
+
+    const CAP_MINUTES: u64 = 90 * 24 * 60;
+
+    fn after(hours: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000).unwrap().checked_add(hours.hours()).unwrap()
+    }
+
+    fn decided(requested: Requested, cap_minutes: u64, own: Option<Timestamp>) -> Option<Decided> {
+        let mut faults = Faults::new();
+        let bounds = Bounds { cap_minutes, own, now: after(0) };
+        let decided = decide(requested, bounds, &mut faults);
+        assert_eq!(decided.is_none(), faults.finish().is_err());
+        decided
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn an_end_is_clamped_to_the_cap_and_to_the_end_of_the_callers_own_key() {
+        let days = Requested::Days;
+        let (ninety, ten) = (after(90 * 24), after(10 * 24));
+        let cases = [
+            // requested                 cap          own        at                     clamped
+            (Requested::Unsaid,          CAP_MINUTES, None,      Some(ninety),          false),
+            (Requested::Never,           CAP_MINUTES, None,      Some(ninety),          true),
+            (days(0),                    CAP_MINUTES, None,      Some(ninety),          true),
+            (days(-1),                   CAP_MINUTES, None,      Some(ninety),          true),
+            (days(i64::MAX),             CAP_MINUTES, None,      Some(ninety),          true),
+            (days(5),                    CAP_MINUTES, None,      Some(after(5 * 24)),   false),
+            (Requested::Never,           0,           None,      None,                  false),
+            (Requested::Unsaid,          CAP_MINUTES, Some(ten), Some(ten),             true),
+            (Requested::Never,           CAP_MINUTES, Some(ten), Some(ten),             true),
+            (Requested::Never,           0,           Some(ten), Some(ten),             true),
+            (days(5),                    CAP_MINUTES, Some(ten), Some(after(5 * 24)),   false),
+            // A named end stays as named, for the rule on rights to refuse.
+            (days(30),                   CAP_MINUTES, Some(ten), Some(after(30 * 24)),  false),
+            (Requested::At(after(720)),  CAP_MINUTES, Some(ten), Some(after(720)),      false),
+        ];
+        for (requested, cap, own, at, is_clamped) in cases {
+            let found = decided(requested, cap, own).unwrap();
+            assert_eq!(found, Decided { at, is_clamped }, "{requested:?} {cap} {own:?}");
+        }
+    }
+
+    #[test]
+    fn an_end_in_the_past_and_one_without_meaning_are_refused() {
+        assert_eq!(decided(Requested::At(after(0)), CAP_MINUTES, None), None);
+        assert_eq!(decided(Requested::At(after(-1)), CAP_MINUTES, None), None);
+        assert_eq!(decided(Requested::Days(0), 0, None), None);
+    }
+
+    #[test]
+    fn two_wishes_contradict_each_other() {
+        let wish = Wish { in_days: Field::Value(Days(5)), at: Field::Null, never: Some(true) };
+        let mut faults = Faults::new();
+        wish.requested(&mut faults);
+        assert_eq!(
+            faults.finish().unwrap_err().to_string().matches("only one of").count(),
+            2,
+            "each of the two that come after the first"
+        );
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn days_are_whole_numbers() {
+        let cases = [
+            ("30",                   Some(30)),
+            ("-1",                   Some(-1)),
+            ("30.0",                 Some(30)),
+            ("1e30",                 Some(i64::MAX)),
+            ("-1e30",                Some(i64::MIN)),
+            ("18446744073709551615", Some(i64::MAX)),
+            ("30.5",                 None),
+            ("\"30\"",               None),
+            ("true",                 None),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(serde_json::from_str(json).ok(), expected.map(Days), "{json}");
+        }
     }
 }

@@ -73,16 +73,6 @@ pub(super) async fn refuse_excess(
     let excess = caller.rights.exceeded_by(wanted);
     let errors: Vec<FieldError> =
         excess.into_iter().filter(|axis| is_of_interest(*axis)).map(fault).collect();
-    refuse(control, caller, errors, attempt).await
-}
-
-/// Audits a refusal and answers it; does nothing when there is nothing to refuse.
-pub(super) async fn refuse(
-    control: &Control,
-    caller: &Caller,
-    errors: Vec<FieldError>,
-    attempt: Attempt<'_>,
-) -> Result<(), ApiError> {
     if errors.is_empty() {
         return Ok(());
     }

@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::{ServiceAccountId, UserId};
-use doorward_domain::key::{KeyStatus, Owner};
+use doorward_domain::key::KeyStatus;
 use doorward_store::KeyFilter;
 
 use super::object::KeyObject;
+use super::parse_owner;
 use crate::Control;
 use crate::api::list::List;
 use crate::caller::Caller;
@@ -72,10 +72,4 @@ fn filter(params: &mut Params) -> KeyFilter {
 fn refuse<T>(params: &mut Params, name: &str, detail: &str) -> Option<T> {
     params.refuse(name, detail);
     None
-}
-
-/// Reads the id of a user or of a service account.
-pub(super) fn parse_owner(text: &str) -> Option<Owner> {
-    let user = text.parse::<UserId>().map(Owner::User);
-    user.or_else(|_| text.parse::<ServiceAccountId>().map(Owner::ServiceAccount)).ok()
 }

@@ -90,8 +90,10 @@ async fn read_one(
     (field, wish): (&str, DeploymentWish),
     faults: &mut Faults,
 ) -> Result<Option<Served>, ApiError> {
+    if let Some(upstream_model) = &wish.upstream_model {
+        faults.check(&format!("{field}.upstream_model"), check_model_name(upstream_model));
+    }
     let upstream_model = wish.upstream_model.unwrap_or_else(|| model.to_owned());
-    faults.check(&format!("{field}.upstream_model"), check_model_name(&upstream_model));
     let (weight, priority) = (wish.weight.map_or(1, NonZeroU32::get), wish.priority.unwrap_or(0));
     if weight > RANK_MAX || priority > RANK_MAX {
         let detail = format!("weight and priority must be at most {RANK_MAX}");

@@ -90,3 +90,43 @@ pub(super) fn table() -> Result<&'static PriceTable, ApiError> {
         LazyLock::new(PriceTable::built_in);
     TABLE.as_ref().map_err(|error| ApiError::Internal(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(value: Value) -> Option<PriceWish> {
+        serde_json::from_value(value).ok()
+    }
+
+    #[test]
+    fn prices_are_words_or_dollars_per_million() {
+        assert_eq!(read(json!("free")), Some(PriceWish::Free));
+        assert_eq!(read(json!("listed")), Some(PriceWish::Listed));
+        let text = read(json!({"input": "0.15", "output": "0.60"}));
+        assert!(matches!(text, Some(PriceWish::Set(_))));
+        assert_eq!(text, read(json!({"input": 0.15, "output": 0.6})));
+        for bad in [
+            json!("gratis"),
+            json!(null),
+            json!(0),
+            json!({"input": "0.15"}),
+            json!({"input": "-1", "output": "1"}),
+            json!({"input": 1e30, "output": "1"}),
+            json!({"input": "1", "output": "1", "otuput": "1"}),
+        ] {
+            assert_eq!(read(bad.clone()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_price_comes_out_as_it_went_in() {
+        for value in [json!("free"), json!("listed"), json!({"input": "0.15", "output": "0.60"})] {
+            let wish = read(value.clone()).unwrap();
+            let object = PriceObject::from(Pricing::from(wish));
+            assert_eq!(serde_json::to_value(object).unwrap(), value);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The management API over a real store on SQLite.
+#![cfg(test)] // so that the lints know that helpers are tests too
+
+mod app;
+mod audit;
+mod guard;
+mod keys;
+mod keys_bad_input;
+mod keys_rights;
+mod models;
+mod provider_keys;
+mod providers;
+mod usage;

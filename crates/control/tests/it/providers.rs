@@ -1,0 +1,123 @@
+//! `/v1/providers`.
+
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, request, shape};
+
+async fn create(app: &TestApp, name: &str) -> Value {
+    let wish =
+        json!({"name": name, "kind": "openai-compatible", "base_url": "http://127.0.0.1:8000/v1/"});
+    app.post("/v1/providers", wish).await.expect(201)
+}
+
+#[tokio::test]
+async fn a_provider_is_made_shown_edited_and_deleted() {
+    let app = TestApp::new().await;
+    let made = create(&app, "vllm").await;
+    insta::assert_json_snapshot!(shape(made.clone()));
+    let id = made["id"].as_str().unwrap();
+    for path in [format!("/v1/providers/{id}"), "/v1/providers/vllm".to_owned()] {
+        assert_eq!(app.get(&path).await.expect(200), made);
+    }
+    app.pass(1);
+    let edit = json!({"name": "gpu one", "base_url": "https://gpu.example.com"});
+    let edited = app.patch("/v1/providers/vllm", edit).await.expect(200);
+    assert_eq!(edited["name"], "gpu one");
+    assert_eq!(edited["base_url"], "https://gpu.example.com");
+    assert_eq!(app.get("/v1/providers/gpu%20one").await.expect(200), edited);
+    app.delete("/v1/providers/gpu%20one").await.expect(204);
+    assert_eq!(app.get(&format!("/v1/providers/{id}")).await.problem(404), "not_found");
+    assert_eq!(app.delete("/v1/providers/gpu%20one").await.problem(404), "not_found");
+}
+
+#[tokio::test]
+async fn known_kinds_have_a_base_url_of_their_own() {
+    let app = TestApp::new().await;
+    for (kind, base_url) in [
+        ("echo", json!(null)),
+        ("openai", json!("https://api.openai.com/v1")),
+        ("anthropic", json!("https://api.anthropic.com/v1")),
+        ("google", json!("https://generativelanguage.googleapis.com/v1beta/openai")),
+    ] {
+        let made = app.post("/v1/providers", json!({"name": kind, "kind": kind})).await.expect(201);
+        assert_eq!(made["base_url"], base_url, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_provider_is_refused_by_the_field_at_fault() {
+    let app = TestApp::new().await;
+    let at = |url: &str| json!({"name": "p", "kind": "openai-compatible", "base_url": url});
+    #[rustfmt::skip]
+    let cases = [
+        (json!({"kind": "openai"}),                                       "name"),
+        (json!({"name": "p"}),                                            "kind"),
+        (json!({"name": "p\u{202e}", "kind": "openai"}),                  "name"),
+        (json!({"name": "p", "kind": "azure"}),                           "kind"),
+        (json!({"name": "p", "kind": "openai-compatible"}),               "base_url"),
+        (json!({"name": "p", "kind": "echo", "base_url": "http://x.y"}),  "base_url"),
+        (json!({"name": "p", "kind": "openai", "key": "sk-1"}),           "key"),
+        (at("file:///etc/passwd"),                                        "base_url"),
+        (at("https://user:pw@example.com"),                               "base_url"),
+        (at("https://example.com/?a=b"),                                  "base_url"),
+        (at("https://example.com/#a"),                                    "base_url"),
+        (at("example.com"),                                               "base_url"),
+    ];
+    for (wish, field) in cases {
+        let answer = app.post("/v1/providers", wish.clone()).await;
+        assert_eq!(answer.problem(400), "invalid_request", "{wish}");
+        assert_eq!(answer.fields(), [field], "{wish}");
+    }
+    assert_eq!(app.get("/v1/providers").await.expect(200)["data"], json!([]));
+}
+
+#[tokio::test]
+async fn the_kind_of_a_provider_is_fixed() {
+    let app = TestApp::new().await;
+    create(&app, "p").await;
+    let answer = app.patch("/v1/providers/p", json!({"kind": "openai"})).await;
+    assert_eq!(answer.json()["errors"][0]["code"], "immutable");
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once_also_by_an_edit() {
+    let app = TestApp::new().await;
+    create(&app, "a").await;
+    create(&app, "b").await;
+    let wish = json!({"name": "a", "kind": "openai"});
+    assert_eq!(app.post("/v1/providers", wish).await.problem(409), "name_taken");
+    let edit = app.patch("/v1/providers/b", json!({"name": "a"})).await;
+    assert_eq!(edit.problem(409), "name_taken");
+}
+
+#[tokio::test]
+async fn pages_hold_every_provider_once_by_name() {
+    let app = TestApp::new().await;
+    for name in ["b", "C", "a"] {
+        create(&app, name).await;
+    }
+    let first = app.get("/v1/providers?limit=2").await.expect(200);
+    let next = first["next"].as_str().unwrap();
+    let second = app.get(&format!("/v1/providers?limit=2&after={next}")).await.expect(200);
+    let names: Vec<&Value> = [&first, &second]
+        .into_iter()
+        .flat_map(|page| page["data"].as_array().unwrap())
+        .map(|row| &row["name"])
+        .collect();
+    assert_eq!(names, ["C", "a", "b"]);
+    assert_eq!((&second["has_more"], &second["next"]), (&json!(false), &json!(null)));
+}
+
+#[tokio::test]
+async fn a_lost_race_is_told() {
+    let app = TestApp::new().await;
+    create(&app, "p").await;
+    let tag = app.get("/v1/providers/p").await.header("etag");
+    app.pass(1);
+    app.patch("/v1/providers/p", json!({"base_url": "http://won.example"})).await.expect(200);
+    let edit = json!({"base_url": "http://lost.example"});
+    let mut late = request(&app.admin, "PATCH /v1/providers/p", Some(edit));
+    late.headers_mut().insert("if-match", tag.parse().unwrap());
+    assert_eq!(app.send(late).await.problem(412), "edited_in_between");
+    assert_eq!(app.get("/v1/providers/p").await.expect(200)["base_url"], "http://won.example");
+}

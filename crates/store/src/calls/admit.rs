@@ -1,0 +1,86 @@
+//! Admission: one step over every limit and budget, then the journal.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use doorward_domain::budget::Quote;
+use doorward_domain::call::Hold;
+use doorward_domain::denial::Denial;
+use doorward_domain::id::{CallId, DeploymentId, ProviderId};
+use doorward_domain::price::Price;
+use doorward_domain::usage::Usage;
+
+use super::key_state::{Admitted, Moment};
+use super::{CallKey, OpenCall};
+use crate::journal::write_hold;
+use crate::{Store, StoreError};
+
+/// Finished calls that may wait in the journal. Beyond, no call may leave: some four gigabytes are
+/// written and the database has not kept up for a long time.
+const WAITING_MAX: u64 = 16_000_000;
+
+/// What is asked of [`Store::admit`].
+#[derive(Debug)]
+pub struct CallRequest<'a> {
+    /// The call.
+    pub call: CallId,
+    /// The model's public name.
+    pub model: &'a Arc<str>,
+    /// Where it goes first.
+    pub provider: ProviderId,
+    /// Where it goes first.
+    pub deployment: DeploymentId,
+    /// The dearest price among the deployments that may serve it.
+    pub price: &'a Price,
+    /// Estimated tokens of input.
+    pub input_tokens: u64,
+    /// The most output tokens that it may produce.
+    pub output_tokens: u64,
+    /// From where.
+    pub address: IpAddr,
+}
+
+impl Store {
+    /// Takes from every limit and budget of the key in one step, or from none, and writes the hold
+    /// to the journal. The caller has checked status, scope and model.
+    ///
+    /// The outer error is ours: the journal cannot be written, or the database is too far behind.
+    /// The inner one is the key's.
+    pub fn admit(
+        self: &Arc<Self>,
+        key: &Arc<CallKey>,
+        request: &CallRequest<'_>,
+    ) -> Result<Result<OpenCall, (Denial, Admitted)>, StoreError> {
+        let settled = self.calls.settled.load(Ordering::Relaxed);
+        if settled.saturating_sub(self.calls.drain.written()) > WAITING_MAX {
+            return Err(StoreError::Behind);
+        }
+        let moment = Moment { now: self.clock.now(), monotonic_us: self.clock.monotonic_us() };
+        let (price, input_tokens) = (request.price, request.input_tokens);
+        let quote = Quote { price, input_tokens, output_tokens: request.output_tokens };
+        let (taken, granted, quotas) =
+            match key.state.admit(&key.key, &quote, moment, &self.time_zone) {
+                Ok(admitted) => admitted,
+                Err(denied) => return Ok(Err(denied)),
+            };
+        let hold = Hold {
+            call: request.call,
+            organization: key.key.organization,
+            project: key.key.project,
+            key: key.key.id,
+            provider: request.provider,
+            deployment: request.deployment,
+            model: Arc::clone(request.model),
+            started_at_us: moment.now.as_microsecond(),
+            address: request.address,
+            estimate: Usage { input_tokens, output_tokens: granted, ..Usage::default() },
+            held: taken.held(),
+        };
+        if let Err(error) = self.calls.journal.append(|out| write_hold(&hold, out)) {
+            key.state.give_back(&taken);
+            return Err(StoreError::Journal(error));
+        }
+        Ok(Ok(OpenCall::new(Arc::clone(self), Arc::clone(key), hold, taken, (quotas, granted))))
+    }
+}

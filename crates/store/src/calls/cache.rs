@@ -1,0 +1,159 @@
+//! Keys held in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use doorward_domain::credential::{KeyDigest, KeyId, Pepper, PlainKey};
+use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::scope::ScopeSet;
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::key_state::KeyState;
+use crate::keys::load_call_key;
+use crate::{Store, StoreError};
+
+/// Ids that do not exist, remembered so that the same wrong key asks the database once.
+const UNKNOWN_MAX: usize = 10_000;
+
+/// A key as the data plane holds it: loaded once, dropped when anything about it changes.
+#[derive(Debug)]
+pub struct CallKey {
+    /// The key.
+    pub key: ApiKey,
+    /// Its scopes and its owner's role taken together.
+    pub scopes: ScopeSet,
+    /// Whether its user or service account is active.
+    pub owner_is_active: bool,
+    pub(super) state: Arc<KeyState>,
+    digest: KeyDigest,
+    pepper: Pepper,
+    changed: CancellationToken,
+}
+
+impl CallKey {
+    /// Whether this is the key's secret, in constant time.
+    pub fn matches(&self, presented: &PlainKey) -> bool {
+        self.pepper.digest(presented).matches(&self.digest)
+    }
+
+    /// Whether any budget bounds the key.
+    pub fn has_budget(&self) -> bool {
+        !self.key.rights.budgets.is_empty()
+    }
+
+    /// Resolves when the key has been changed, also if that happened before the call.
+    pub fn changed(&self) -> WaitForCancellationFutureOwned {
+        self.changed.clone().cancelled_owned()
+    }
+}
+
+/// The cache, bounded in the number of keys.
+#[derive(Debug)]
+pub(super) struct KeyCache {
+    known: Cache<KeyId, Arc<CallKey>>,
+    unknown: Cache<KeyId, ()>,
+    /// One load at a time for each group of keys: a burst of calls with a cold key asks once.
+    loading: Vec<tokio::sync::Mutex<()>>,
+    /// Counts changes; a load that a change overtook is thrown away. Insert and removal hold it, so
+    /// that a stale entry can never be put back.
+    changes: Mutex<u64>,
+    lookups: AtomicU64,
+}
+
+/// How many cold keys may be loaded at once.
+const LOADERS: usize = 16;
+
+impl KeyCache {
+    pub(super) fn new(keys_max: usize) -> Self {
+        Self {
+            known: Cache::new(keys_max.max(1)),
+            unknown: Cache::new(UNKNOWN_MAX),
+            loading: (0..LOADERS).map(|_| tokio::sync::Mutex::default()).collect(),
+            changes: Mutex::new(0),
+            lookups: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn get(&self, id: &KeyId) -> Option<Arc<CallKey>> {
+        self.known.get(id)
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.known.len() as u64
+    }
+
+    pub(super) fn lookups(&self) -> u64 {
+        self.lookups.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn get_or_load(
+        &self,
+        store: &Store,
+        id: &KeyId,
+    ) -> Result<Option<Arc<CallKey>>, StoreError> {
+        let group = id.as_str().bytes().map(usize::from).sum::<usize>() % LOADERS;
+        let _one_at_a_time = match self.loading.get(group) {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        loop {
+            if let Some(key) = self.get(id) {
+                return Ok(Some(key));
+            }
+            if self.unknown.get(id).is_some() {
+                return Ok(None);
+            }
+            let before = *self.changes.lock();
+            let loaded = self.load(store, id).await?;
+            let changes = self.changes.lock();
+            if *changes != before {
+                continue;
+            }
+            match &loaded {
+                Some(key) => self.known.insert(*id, Arc::clone(key)),
+                None => self.unknown.insert(*id, ()),
+            }
+            return Ok(loaded);
+        }
+    }
+
+    pub(super) fn forget(&self, id: &KeyId) {
+        let mut changes = self.changes.lock();
+        *changes += 1;
+        self.unknown.remove(id);
+        if let Some((_, key)) = self.known.remove(id) {
+            key.changed.cancel();
+        }
+    }
+
+    pub(super) fn forget_owner(&self, owner: Owner) {
+        let mut changes = self.changes.lock();
+        *changes += 1;
+        self.known.retain(|_, key| {
+            let is_kept = key.key.owner != owner;
+            if !is_kept {
+                key.changed.cancel();
+            }
+            is_kept
+        });
+    }
+
+    async fn load(&self, store: &Store, id: &KeyId) -> Result<Option<Arc<CallKey>>, StoreError> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
+        let Some(stored) = load_call_key(&store.db, id).await? else { return Ok(None) };
+        let pepper = store.keyring.pepper_version(stored.pepper_version);
+        let pepper = pepper.cloned().ok_or_else(|| StoreError::Corrupt("pepper".to_owned()))?;
+        let state = store.calls.states.of(store, &stored.key).await?;
+        Ok(Some(Arc::new(CallKey {
+            scopes: stored.key.rights.scopes.intersect(stored.role.scopes()),
+            owner_is_active: stored.owner_is_active,
+            state,
+            digest: stored.digest,
+            pepper,
+            changed: CancellationToken::new(),
+            key: stored.key,
+        })))
+    }
+}

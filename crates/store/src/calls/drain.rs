@@ -1,0 +1,277 @@
+//! Moving finished calls from the journal to the database.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use doorward_domain::call::{Hold, UsageEvent};
+use doorward_domain::credential::KeyId;
+use doorward_domain::id::CallId;
+use jiff::tz::TimeZone;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::db::Db;
+use crate::journal::{Damage, Position, Reader, Record, segments};
+use crate::usage::write_events;
+use crate::{OpenError, Store, StoreError};
+
+/// Finished calls in one transaction.
+const BATCH: usize = 1_000;
+/// How long finished calls gather before they are written.
+const GATHER: Duration = Duration::from_millis(200);
+/// Calls per second that are written while others are being served: the database's work competes
+/// with theirs for the processor. A backlog is worked off faster, within half a minute.
+const PACE: u64 = 2_000;
+const BACKLOG_SECONDS: u64 = 30;
+/// The longest wait after a database that failed.
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// The drain: where it stands, and the task that runs it.
+#[derive(Debug)]
+pub(super) struct Drain {
+    progress: tokio::sync::Mutex<Progress>,
+    written: AtomicU64,
+    wake: Notify,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+#[derive(Debug)]
+struct Progress {
+    dir: PathBuf,
+    reader: Reader,
+    /// Holds that were read and whose settlements were not, and the segments that they stand in.
+    open: HashMap<CallId, (Hold, u64)>,
+    /// Finished calls that were read and are not in the database: a batch that failed.
+    batch: Vec<UsageEvent>,
+    /// Segments before this one are deleted.
+    oldest: u64,
+}
+
+impl Drain {
+    pub(super) fn new(dir: &Path, segment: u64) -> Self {
+        Self {
+            progress: tokio::sync::Mutex::new(Progress {
+                dir: dir.to_owned(),
+                reader: Reader::new(dir, segment),
+                open: HashMap::new(),
+                batch: Vec::new(),
+                oldest: segment,
+            }),
+            written: AtomicU64::new(0),
+            wake: Notify::new(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Finished calls written to the database since the start.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Something was settled.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(super) async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Store {
+    /// Starts the task that drains the journal until the store is closed.
+    pub(crate) fn start_drain(self: &Arc<Self>) {
+        let store = Arc::downgrade(self);
+        let stop = self.calls.drain.stop.clone();
+        self.calls.drain.tasks.spawn(async move {
+            let mut retry = GATHER;
+            while let Some(store) = store.upgrade() {
+                let drain = &store.calls.drain;
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = drain.wake.notified() => {}
+                }
+                retry = store.drain_paced(retry).await;
+                drop(store);
+            }
+        });
+    }
+
+    /// Works off what waits, at the pace of the backlog. Returns how long to wait after the next
+    /// failure.
+    async fn drain_paced(&self, retry: Duration) -> Duration {
+        let stop = &self.calls.drain.stop;
+        let mut pause = GATHER;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return retry,
+                () = tokio::time::sleep(pause) => {}
+            }
+            let end = self.calls.journal.end();
+            match self.drain_batch(end).await {
+                Ok(0) => return GATHER,
+                Ok(events) => pause = self.pause_after(events as u64),
+                Err(error) => {
+                    tracing::error!(%error, "finished calls cannot be written; they stay in the journal");
+                    // Asks again by itself: nobody may settle a call until the database is back.
+                    self.calls.drain.wake();
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(retry) => {}
+                    }
+                    return (retry * 2).min(RETRY_MAX);
+                }
+            }
+        }
+    }
+
+    fn pause_after(&self, events: u64) -> Duration {
+        let waiting = self.calls.stats().events_waiting;
+        let per_second = PACE.max(waiting / BACKLOG_SECONDS);
+        Duration::from_micros(events * 1_000_000 / per_second).max(GATHER)
+    }
+
+    /// Writes everything that was settled before this call.
+    pub(crate) async fn flush_events(&self) -> Result<(), StoreError> {
+        let end = self.calls.journal.end();
+        while self.drain_batch(end).await? > 0 {}
+        Ok(())
+    }
+
+    /// Writes one batch of what stands before `end`; how many finished calls that were.
+    async fn drain_batch(&self, end: Position) -> Result<usize, StoreError> {
+        let mut progress = self.calls.drain.progress.lock().await;
+        let is_through = progress.read_batch(end)?;
+        let events = progress.batch.len();
+        if events > 0 {
+            write_events(&self.db, &progress.batch, &self.time_zone).await?;
+            self.calls.drain.written.fetch_add(events as u64, Ordering::Relaxed);
+            for (key, count) in count_by_key(&progress.batch) {
+                self.calls.states.written(&key, count);
+            }
+            progress.batch.clear();
+        }
+        progress.delete_drained();
+        // Holds alone make no batch; that there is more to read must still show.
+        Ok(if is_through { events } else { events.max(1) })
+    }
+}
+
+fn count_by_key(events: &[UsageEvent]) -> HashMap<KeyId, u64> {
+    let mut counts = HashMap::new();
+    for event in events {
+        *counts.entry(event.hold.key).or_insert(0) += 1;
+    }
+    counts
+}
+
+impl Progress {
+    /// Reads until a batch is full or everything before `end` is read; whether the latter.
+    fn read_batch(&mut self, end: Position) -> Result<bool, StoreError> {
+        while self.batch.len() < BATCH {
+            match self.reader.next_before(end) {
+                Ok(None) => return Ok(true),
+                Ok(Some(record)) => {
+                    let segment = self.reader.position().segment;
+                    self.batch.extend(pair(&mut self.open, record, segment));
+                }
+                Err(Damage::Io(_, error)) => return Err(StoreError::Journal(error)),
+                Err(Damage::Bytes(path, offset)) => {
+                    let place = format!("journal {} at byte {offset}", path.display());
+                    return Err(StoreError::Corrupt(place));
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// A segment is needed until each hold in it is settled and in the database.
+    fn delete_drained(&mut self) {
+        let held = self.open.values().map(|(_, segment)| *segment).min();
+        let needed = held.unwrap_or(u64::MAX).min(self.reader.position().segment);
+        while self.oldest < needed {
+            delete_segment(&self.dir, self.oldest);
+            self.oldest += 1;
+        }
+    }
+}
+
+fn delete_segment(dir: &Path, number: u64) {
+    if let Err(error) = std::fs::remove_file(crate::journal::segment_path(dir, number)) {
+        tracing::warn!(%error, number, "a drained segment of the journal cannot be deleted");
+    }
+}
+
+/// Puts hold and settlement together. A settlement without its hold is of a segment that was
+/// drained and deleted: the database has it.
+fn pair(
+    open: &mut HashMap<CallId, (Hold, u64)>,
+    record: Record,
+    segment: u64,
+) -> Option<UsageEvent> {
+    match record {
+        Record::Hold(hold) => {
+            open.insert(hold.call, (*hold, segment));
+            None
+        }
+        Record::Settled(settlement, provider, deployment) => {
+            let (hold, _) = open.remove(&settlement.call)?;
+            Some(UsageEvent { hold: Hold { provider, deployment, ..hold }, settlement })
+        }
+    }
+}
+
+/// Writes everything that an earlier process left in the journal to the database, then deletes it.
+/// Holds that were never settled become interrupted calls at their estimate. Done twice, as after a
+/// crash in the middle, it counts nothing twice. Returns the number of the next segment.
+pub(super) async fn replay(db: &Db, dir: &Path, zone: &TimeZone) -> Result<u64, OpenError> {
+    let numbers = segments(dir).map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+    let mut open = HashMap::new();
+    for number in &numbers {
+        let mut events = Vec::new();
+        let torn = Reader::new(dir, *number)
+            .read_torn(|record| events.extend(pair(&mut open, record, *number)))
+            .map_err(damaged)?;
+        if torn > 0 {
+            tracing::warn!(number, bytes = torn, "the last record of the journal was torn off");
+        }
+        write_all(db, &events, zone).await?;
+    }
+    let interrupted: Vec<UsageEvent> = open
+        .into_values()
+        .map(|(hold, _)| UsageEvent { settlement: hold.interrupted(), hold })
+        .collect();
+    if !interrupted.is_empty() {
+        tracing::warn!(
+            calls = interrupted.len(),
+            "calls were interrupted; they are booked at their estimate"
+        );
+    }
+    write_all(db, &interrupted, zone).await?;
+    for number in &numbers {
+        delete_segment(dir, *number);
+    }
+    Ok(numbers.last().map_or(1, |last| last + 1))
+}
+
+async fn write_all(db: &Db, events: &[UsageEvent], zone: &TimeZone) -> Result<(), StoreError> {
+    for batch in events.chunks(BATCH) {
+        write_events(db, batch, zone).await?;
+    }
+    Ok(())
+}
+
+fn damaged(damage: Damage) -> OpenError {
+    match damage {
+        Damage::Io(path, source) => OpenError::Io { path, source },
+        Damage::Bytes(path, offset) => OpenError::JournalDamaged { path, offset },
+    }
+}

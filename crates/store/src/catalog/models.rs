@@ -1,0 +1,292 @@
+//! Models and the deployments that serve them.
+
+use std::collections::HashMap;
+
+use doorward_domain::catalog::{Deployment, Model, Pricing, Provider};
+use doorward_domain::id::{OrganizationId, ProviderId};
+use doorward_domain::price::Price;
+use serde_json::json;
+
+use super::{CatalogRow, Removed};
+use crate::audit::append_audit;
+use crate::db::{json_text, on, parsed, parsed_json, signed, taken, timestamp, unsigned};
+use crate::{Act, Store, StoreError};
+
+const INSERT_DEPLOYMENT: &str = "
+    INSERT INTO deployments (id, organization_id, model, position, provider_id, upstream_model,
+        provider_key_id, weight, priority)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+/// Inserts a model's deployments inside an open transaction of either engine.
+macro_rules! insert_deployments {
+    ($tx:ident, $act:expr, $model:expr) => {
+        for (position, deployment) in $model.deployments.iter().enumerate() {
+            sqlx::query(INSERT_DEPLOYMENT)
+                .bind(deployment.id.to_string())
+                .bind($act.organization.to_string())
+                .bind(&$model.name)
+                .bind(signed(position as u64))
+                .bind(deployment.provider.to_string())
+                .bind(&deployment.upstream_model)
+                .bind(deployment.provider_key.map(|id| id.to_string()))
+                .bind(i64::from(deployment.weight))
+                .bind(i64::from(deployment.priority))
+                .execute(&mut *$tx)
+                .await?;
+        }
+    };
+}
+
+#[derive(sqlx::FromRow)]
+struct ModelRow {
+    organization_id: String,
+    name: String,
+    pricing: String,
+    output_tokens_max: Option<i64>,
+    created_at_us: i64,
+    updated_at_us: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct DeploymentRow {
+    organization_id: String,
+    model: String,
+    id: String,
+    provider_id: String,
+    upstream_model: String,
+    provider_key_id: Option<String>,
+    weight: i64,
+    priority: i64,
+}
+
+/// `free`, `listed`, or a price as JSON.
+fn pricing_text(pricing: &Pricing) -> Result<String, StoreError> {
+    match pricing {
+        Pricing::Free => Ok("free".to_owned()),
+        Pricing::Listed => Ok("listed".to_owned()),
+        Pricing::Set(price) => json_text("price", price),
+    }
+}
+
+fn parse_pricing(text: &str) -> Result<Pricing, StoreError> {
+    match text {
+        "free" => Ok(Pricing::Free),
+        "listed" => Ok(Pricing::Listed),
+        json => parsed_json::<Price>("price", json).map(Pricing::Set),
+    }
+}
+
+impl ModelRow {
+    fn parse(self, deployments: Vec<Deployment>) -> Result<Model, StoreError> {
+        Ok(Model {
+            organization: parsed("organization", &self.organization_id)?,
+            name: self.name,
+            pricing: parse_pricing(&self.pricing)?,
+            output_tokens_max: self.output_tokens_max.map(unsigned),
+            deployments,
+            created_at: timestamp(self.created_at_us)?,
+            updated_at: timestamp(self.updated_at_us)?,
+        })
+    }
+}
+
+impl DeploymentRow {
+    fn parse(&self) -> Result<Deployment, StoreError> {
+        let corrupt = |_| StoreError::Corrupt("deployment".to_owned());
+        let provider_key = self.provider_key_id.as_deref();
+        Ok(Deployment {
+            id: parsed("deployment", &self.id)?,
+            provider: parsed("provider", &self.provider_id)?,
+            upstream_model: self.upstream_model.clone(),
+            provider_key: provider_key.map(|id| parsed("provider key", id)).transpose()?,
+            weight: u32::try_from(self.weight).map_err(corrupt)?,
+            priority: u32::try_from(self.priority).map_err(corrupt)?,
+        })
+    }
+}
+
+/// Gives each model its deployments.
+fn join(models: Vec<ModelRow>, deployments: Vec<DeploymentRow>) -> Result<Vec<Model>, StoreError> {
+    let mut by_model: HashMap<(String, String), Vec<Deployment>> = HashMap::new();
+    for row in deployments {
+        let deployment = row.parse()?;
+        by_model.entry((row.organization_id, row.model)).or_default().push(deployment);
+    }
+    let parse = |row: ModelRow| {
+        let place = (row.organization_id.clone(), row.name.clone());
+        row.parse(by_model.remove(&place).unwrap_or_default())
+    };
+    models.into_iter().map(parse).collect()
+}
+
+impl Store {
+    /// Everything that can be called, of every organization.
+    pub async fn catalog(&self) -> Result<Vec<CatalogRow>, StoreError> {
+        const MODELS: &str = "
+            SELECT organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us
+            FROM models";
+        const DEPLOYMENTS: &str = "
+            SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
+                priority
+            FROM deployments ORDER BY organization_id, model, position";
+        let (models, deployments) = on!(self.db.read, |pool| (
+            sqlx::query_as(MODELS).fetch_all(pool).await?,
+            sqlx::query_as(DEPLOYMENTS).fetch_all(pool).await?
+        ));
+        let providers = self.all_providers().await?;
+        let by_id: HashMap<ProviderId, Provider> =
+            providers.into_iter().map(|provider| (provider.id, provider)).collect();
+        let with_providers = |model: Model| {
+            let found = model.deployments.iter().map(|d| by_id.get(&d.provider).cloned());
+            let providers = found.collect::<Option<Vec<_>>>();
+            // Rows of different moments: the change in between makes this snapshot stale anyway.
+            providers.map(|providers| CatalogRow { model, providers })
+        };
+        Ok(join(models, deployments)?.into_iter().filter_map(with_providers).collect())
+    }
+
+    /// Stores a model with its deployments, and audits it. [`StoreError::Taken`] with `name`.
+    pub async fn create_model(&self, act: &Act, model: &Model) -> Result<(), StoreError> {
+        const SQL: &str = "
+            INSERT INTO models
+                (organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us)
+            VALUES ($1, $2, $3, $4, $5, $5)";
+        let pricing = pricing_text(&model.pricing)?;
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            sqlx::query(SQL)
+                .bind(act.organization.to_string())
+                .bind(&model.name)
+                .bind(&pricing)
+                .bind(model.output_tokens_max.map(signed))
+                .bind(model.created_at.as_microsecond())
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| taken(error, "name"))?;
+            insert_deployments!(tx, act, model);
+            append_audit!(self, tx, entry(act, "model.create", model));
+            tx.commit().await?;
+        });
+        self.catalog_changed();
+        Ok(())
+    }
+
+    /// Replaces pricing, output limit and deployments of a model, and audits it.
+    pub async fn edit_model(&self, act: &Act, model: &Model) -> Result<(), StoreError> {
+        const SQL: &str = "
+            UPDATE models SET pricing = $3, output_tokens_max = $4, updated_at_us = $5
+            WHERE organization_id = $1 AND name = $2";
+        const CLEAR: &str = "DELETE FROM deployments WHERE organization_id = $1 AND model = $2";
+        let pricing = pricing_text(&model.pricing)?;
+        let organization = act.organization.to_string();
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            let done = sqlx::query(SQL)
+                .bind(&organization)
+                .bind(&model.name)
+                .bind(&pricing)
+                .bind(model.output_tokens_max.map(signed))
+                .bind(model.updated_at.as_microsecond())
+                .execute(&mut *tx)
+                .await?;
+            if done.rows_affected() == 0 {
+                return Err(StoreError::Missing("model"));
+            }
+            sqlx::query(CLEAR).bind(&organization).bind(&model.name).execute(&mut *tx).await?;
+            insert_deployments!(tx, act, model);
+            append_audit!(self, tx, entry(act, "model.edit", model));
+            tx.commit().await?;
+        });
+        self.catalog_changed();
+        Ok(())
+    }
+
+    /// Deletes a model and its deployments, and audits it.
+    pub async fn delete_model(&self, act: &Act, name: &str) -> Result<Removed, StoreError> {
+        const SQL: &str = "DELETE FROM models WHERE organization_id = $1 AND name = $2";
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            let organization = act.organization.to_string();
+            let done = sqlx::query(SQL).bind(&organization).bind(name).execute(&mut *tx).await?;
+            if done.rows_affected() == 0 {
+                return Ok(Removed::NotFound);
+            }
+            append_audit!(self, tx, act.entry("model.delete", name, &json!({})));
+            tx.commit().await?;
+        });
+        self.catalog_changed();
+        Ok(Removed::Yes)
+    }
+
+    /// A model of this organization.
+    pub async fn find_model(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+    ) -> Result<Option<Model>, StoreError> {
+        const MODEL: &str = "
+            SELECT organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us
+            FROM models WHERE organization_id = $1 AND name = $2";
+        const DEPLOYMENTS: &str = "
+            SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
+                priority
+            FROM deployments WHERE organization_id = $1 AND model = $2 ORDER BY position";
+        let organization = organization.to_string();
+        let (model, deployments) = on!(self.db.read, |pool| (
+            sqlx::query_as(MODEL).bind(&organization).bind(name).fetch_all(pool).await?,
+            sqlx::query_as(DEPLOYMENTS).bind(&organization).bind(name).fetch_all(pool).await?
+        ));
+        Ok(join(model, deployments)?.pop())
+    }
+
+    /// The models of this organization, by name, after the name `after`, at most `limit`.
+    pub async fn list_models(
+        &self,
+        organization: OrganizationId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Model>, StoreError> {
+        const MODELS: &str = "
+            SELECT organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us
+            FROM models WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
+        const DEPLOYMENTS: &str = "
+            SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
+                priority
+            FROM deployments WHERE organization_id = $1 AND model IN (
+                SELECT name FROM models WHERE organization_id = $1 AND name > $2
+                ORDER BY name LIMIT $3)
+            ORDER BY model, position";
+        let organization = organization.to_string();
+        let after = after.unwrap_or_default();
+        let limit = i64::from(limit);
+        let (models, deployments) = on!(self.db.read, |pool| (
+            sqlx::query_as(MODELS)
+                .bind(&organization)
+                .bind(after)
+                .bind(limit)
+                .fetch_all(pool)
+                .await?,
+            sqlx::query_as(DEPLOYMENTS)
+                .bind(&organization)
+                .bind(after)
+                .bind(limit)
+                .fetch_all(pool)
+                .await?
+        ));
+        join(models, deployments)
+    }
+}
+
+fn entry(act: &Act, action: &str, model: &Model) -> doorward_domain::audit::AuditEntry {
+    let deployments: Vec<_> = model
+        .deployments
+        .iter()
+        .map(|d| json!({ "provider": d.provider, "upstream_model": d.upstream_model }))
+        .collect();
+    let pricing = match &model.pricing {
+        Pricing::Free => json!("free"),
+        Pricing::Listed => json!("listed"),
+        Pricing::Set(price) => json!(price),
+    };
+    act.entry(action, &model.name, &json!({ "price": pricing, "deployments": deployments }))
+}

@@ -1,0 +1,220 @@
+//! Provider keys: credentials for providers, sealed in the vault.
+
+use doorward_domain::catalog::ProviderKey;
+use doorward_domain::id::{OrganizationId, ProviderKeyId};
+use doorward_domain::name::Masked;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use super::{NewProviderKey, ProviderKeyEdit, Removed};
+use crate::audit::append_audit;
+use crate::db::{on, parsed, taken, timestamp};
+use crate::keyring::SealedFor;
+use crate::{Act, Store, StoreError};
+
+#[derive(sqlx::FromRow)]
+struct ProviderKeyRow {
+    id: String,
+    organization_id: String,
+    name: String,
+    masked: String,
+    note: String,
+    created_at_us: i64,
+    updated_at_us: i64,
+}
+
+impl ProviderKeyRow {
+    fn parse(self) -> Result<ProviderKey, StoreError> {
+        Ok(ProviderKey {
+            id: parsed("provider key", &self.id)?,
+            organization: parsed("organization", &self.organization_id)?,
+            name: self.name,
+            masked: Masked::from_stored(self.masked),
+            note: self.note,
+            created_at: timestamp(self.created_at_us)?,
+            updated_at: timestamp(self.updated_at_us)?,
+        })
+    }
+}
+
+/// What a ciphertext is bound to: moved to another row or organization, it does not open.
+fn sealed_for(organization: OrganizationId, id: &str) -> SealedFor<'_> {
+    SealedFor { organization, row: id, field: "provider_keys.sealed" }
+}
+
+impl Store {
+    /// Seals and stores a provider key, and audits it. [`StoreError::Taken`] with `name`.
+    pub async fn create_provider_key(
+        &self,
+        act: &Act,
+        new: NewProviderKey,
+    ) -> Result<ProviderKey, StoreError> {
+        const SQL: &str = "
+            INSERT INTO provider_keys
+                (id, organization_id, name, masked, sealed, note, created_at_us, updated_at_us)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+        let key = ProviderKey {
+            id: self.new_id(ProviderKeyId::new),
+            organization: act.organization,
+            name: new.name,
+            masked: Masked::of(new.value.expose_secret()),
+            note: new.note,
+            created_at: act.at,
+            updated_at: act.at,
+        };
+        let id = key.id.to_string();
+        let secret = new.value.expose_secret().as_bytes();
+        let sealed = self.keyring.seal(&sealed_for(act.organization, &id), secret)?;
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            sqlx::query(SQL)
+                .bind(&id)
+                .bind(act.organization.to_string())
+                .bind(&key.name)
+                .bind(key.masked.to_string())
+                .bind(sealed.as_slice())
+                .bind(&key.note)
+                .bind(act.at.as_microsecond())
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| taken(error, "name"))?;
+            append_audit!(
+                self,
+                tx,
+                act.entry("provider_key.create", &id, &json!({ "name": key.name }))
+            );
+            tx.commit().await?;
+        });
+        self.catalog_changed();
+        Ok(key)
+    }
+
+    /// Changes name, note or value; `None` leaves it. What links to the key goes on using it.
+    pub async fn edit_provider_key(
+        &self,
+        act: &Act,
+        id: ProviderKeyId,
+        edit: ProviderKeyEdit,
+    ) -> Result<ProviderKey, StoreError> {
+        const SQL: &str = "
+            UPDATE provider_keys SET name = $3, note = $4, masked = $5,
+                sealed = COALESCE($6, sealed), updated_at_us = $7
+            WHERE organization_id = $1 AND id = $2";
+        let found = self.find_provider_key(act.organization, id).await?;
+        let mut key = found.ok_or(StoreError::Missing("provider key"))?;
+        let text = id.to_string();
+        let is_new_value = edit.value.is_some();
+        let mut sealed = None;
+        if let Some(value) = &edit.value {
+            let secret = value.expose_secret();
+            key.masked = Masked::of(secret);
+            sealed =
+                Some(self.keyring.seal(&sealed_for(act.organization, &text), secret.as_bytes())?);
+        }
+        key.name = edit.name.unwrap_or(key.name);
+        key.note = edit.note.unwrap_or(key.note);
+        key.updated_at = act.at;
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            sqlx::query(SQL)
+                .bind(act.organization.to_string())
+                .bind(&text)
+                .bind(&key.name)
+                .bind(&key.note)
+                .bind(key.masked.to_string())
+                .bind(sealed.as_deref())
+                .bind(act.at.as_microsecond())
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| taken(error, "name"))?;
+            let detail = json!({ "name": key.name, "new_value": is_new_value });
+            append_audit!(self, tx, act.entry("provider_key.edit", &text, &detail));
+            tx.commit().await?;
+        });
+        self.catalog_changed();
+        Ok(key)
+    }
+
+    /// Deletes a provider key, unless a deployment uses it ([`StoreError::InUse`]: the models).
+    pub async fn delete_provider_key(
+        &self,
+        act: &Act,
+        id: ProviderKeyId,
+    ) -> Result<Removed, StoreError> {
+        const USES: &str = "
+            SELECT DISTINCT model FROM deployments
+            WHERE organization_id = $1 AND provider_key_id = $2 ORDER BY model LIMIT 20";
+        const SQL: &str = "DELETE FROM provider_keys WHERE organization_id = $1 AND id = $2";
+        let (organization, id) = (act.organization.to_string(), id.to_string());
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            let uses: Vec<(String,)> =
+                sqlx::query_as(USES).bind(&organization).bind(&id).fetch_all(&mut *tx).await?;
+            if !uses.is_empty() {
+                return Err(StoreError::InUse(uses.into_iter().map(|(model,)| model).collect()));
+            }
+            let done = sqlx::query(SQL).bind(&organization).bind(&id).execute(&mut *tx).await?;
+            if done.rows_affected() == 0 {
+                return Ok(Removed::NotFound);
+            }
+            append_audit!(self, tx, act.entry("provider_key.delete", &id, &json!({})));
+            tx.commit().await?;
+        });
+        self.catalog_changed();
+        Ok(Removed::Yes)
+    }
+
+    /// Opens a provider key. [`StoreError::Integrity`] when its ciphertext is not its own.
+    pub async fn reveal_provider_key(
+        &self,
+        organization: OrganizationId,
+        id: ProviderKeyId,
+    ) -> Result<SecretString, StoreError> {
+        const SQL: &str = "SELECT sealed FROM provider_keys WHERE organization_id = $1 AND id = $2";
+        let id = id.to_string();
+        let row: Option<(Vec<u8>,)> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(&id)
+                .fetch_optional(pool)
+                .await?
+        });
+        let (sealed,) = row.ok_or(StoreError::Missing("provider key"))?;
+        let opened = self.keyring.open_sealed(&sealed_for(organization, &id), &sealed)?;
+        let text = std::str::from_utf8(&opened).map_err(|_| StoreError::Integrity)?;
+        Ok(SecretString::from(text))
+    }
+
+    /// A provider key of this organization.
+    pub async fn find_provider_key(
+        &self,
+        organization: OrganizationId,
+        id: ProviderKeyId,
+    ) -> Result<Option<ProviderKey>, StoreError> {
+        const SQL: &str = "
+            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
+            FROM provider_keys WHERE organization_id = $1 AND id = $2";
+        let row: Option<ProviderKeyRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(id.to_string())
+                .fetch_optional(pool)
+                .await?
+        });
+        row.map(ProviderKeyRow::parse).transpose()
+    }
+
+    /// The provider keys of this organization, by name. At most 1 000.
+    pub async fn list_provider_keys(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<Vec<ProviderKey>, StoreError> {
+        const SQL: &str = "
+            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
+            FROM provider_keys WHERE organization_id = $1 ORDER BY name LIMIT 1000";
+        let rows: Vec<ProviderKeyRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL).bind(organization.to_string()).fetch_all(pool).await?
+        });
+        rows.into_iter().map(ProviderKeyRow::parse).collect()
+    }
+}

@@ -1,0 +1,195 @@
+//! Providers: upstream APIs.
+
+use doorward_domain::catalog::Provider;
+use doorward_domain::id::{OrganizationId, ProviderId};
+use serde_json::json;
+
+use super::Removed;
+use crate::audit::append_audit;
+use crate::db::{on, parsed, taken, timestamp};
+use crate::{Act, Store, StoreError};
+
+/// The columns of [`ProviderRow`].
+macro_rules! provider_columns {
+    () => {
+        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.created_at_us, p.updated_at_us"
+    };
+}
+
+#[derive(sqlx::FromRow)]
+struct ProviderRow {
+    id: String,
+    organization_id: String,
+    name: String,
+    kind: String,
+    base_url: Option<String>,
+    created_at_us: i64,
+    updated_at_us: i64,
+}
+
+impl ProviderRow {
+    fn parse(self) -> Result<Provider, StoreError> {
+        Ok(Provider {
+            id: parsed("provider", &self.id)?,
+            organization: parsed("organization", &self.organization_id)?,
+            name: self.name,
+            kind: parsed("provider kind", &self.kind)?,
+            base_url: self.base_url,
+            created_at: timestamp(self.created_at_us)?,
+            updated_at: timestamp(self.updated_at_us)?,
+        })
+    }
+}
+
+impl Store {
+    /// Stores a provider and audits it; `provider.id` is new. [`StoreError::Taken`] with `name`.
+    pub async fn create_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
+        const SQL: &str = "
+            INSERT INTO providers
+                (id, organization_id, name, kind, base_url, created_at_us, updated_at_us)
+            VALUES ($1, $2, $3, $4, $5, $6, $6)";
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            sqlx::query(SQL)
+                .bind(provider.id.to_string())
+                .bind(act.organization.to_string())
+                .bind(&provider.name)
+                .bind(provider.kind.as_str())
+                .bind(provider.base_url.as_deref())
+                .bind(provider.created_at.as_microsecond())
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| taken(error, "name"))?;
+            append_audit!(self, tx, entry(act, "provider.create", provider));
+            tx.commit().await?;
+        });
+        self.catalog_changed();
+        Ok(())
+    }
+
+    /// Replaces name and base URL of a provider, and audits it.
+    pub async fn edit_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
+        const SQL: &str = "
+            UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5
+            WHERE organization_id = $1 AND id = $2";
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            let done = sqlx::query(SQL)
+                .bind(act.organization.to_string())
+                .bind(provider.id.to_string())
+                .bind(&provider.name)
+                .bind(provider.base_url.as_deref())
+                .bind(provider.updated_at.as_microsecond())
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| taken(error, "name"))?;
+            if done.rows_affected() == 0 {
+                return Err(StoreError::Missing("provider"));
+            }
+            append_audit!(self, tx, entry(act, "provider.edit", provider));
+            tx.commit().await?;
+        });
+        self.catalog_changed();
+        Ok(())
+    }
+
+    /// Deletes a provider, unless a deployment uses it ([`StoreError::InUse`]: the models).
+    pub async fn delete_provider(&self, act: &Act, id: ProviderId) -> Result<Removed, StoreError> {
+        const USES: &str = "
+            SELECT DISTINCT model FROM deployments
+            WHERE organization_id = $1 AND provider_id = $2 ORDER BY model LIMIT 20";
+        const SQL: &str = "DELETE FROM providers WHERE organization_id = $1 AND id = $2";
+        let (organization, id) = (act.organization.to_string(), id.to_string());
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            let uses: Vec<(String,)> =
+                sqlx::query_as(USES).bind(&organization).bind(&id).fetch_all(&mut *tx).await?;
+            if !uses.is_empty() {
+                return Err(StoreError::InUse(uses.into_iter().map(|(model,)| model).collect()));
+            }
+            let done = sqlx::query(SQL).bind(&organization).bind(&id).execute(&mut *tx).await?;
+            if done.rows_affected() == 0 {
+                return Ok(Removed::NotFound);
+            }
+            append_audit!(self, tx, act.entry("provider.delete", &id, &json!({})));
+            tx.commit().await?;
+        });
+        self.catalog_changed();
+        Ok(Removed::Yes)
+    }
+
+    /// A provider of this organization.
+    pub async fn find_provider(
+        &self,
+        organization: OrganizationId,
+        id: ProviderId,
+    ) -> Result<Option<Provider>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            provider_columns!(),
+            " FROM providers p WHERE p.organization_id = $1 AND p.id = $2"
+        );
+        self.fetch_provider(SQL, organization, &id.to_string()).await
+    }
+
+    /// A provider of this organization, by name.
+    pub async fn find_provider_by_name(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+    ) -> Result<Option<Provider>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            provider_columns!(),
+            " FROM providers p WHERE p.organization_id = $1 AND p.name = $2"
+        );
+        self.fetch_provider(SQL, organization, name).await
+    }
+
+    /// The providers of this organization, by name. At most 1 000.
+    pub async fn list_providers(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<Vec<Provider>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            provider_columns!(),
+            " FROM providers p WHERE p.organization_id = $1 ORDER BY p.name LIMIT 1000"
+        );
+        let rows: Vec<ProviderRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL).bind(organization.to_string()).fetch_all(pool).await?
+        });
+        rows.into_iter().map(ProviderRow::parse).collect()
+    }
+
+    /// Every provider, for the data plane.
+    pub(super) async fn all_providers(&self) -> Result<Vec<Provider>, StoreError> {
+        const SQL: &str = concat!("SELECT ", provider_columns!(), " FROM providers p");
+        let rows: Vec<ProviderRow> =
+            on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_all(pool).await?);
+        rows.into_iter().map(ProviderRow::parse).collect()
+    }
+
+    async fn fetch_provider(
+        &self,
+        sql: &'static str,
+        organization: OrganizationId,
+        wanted: &str,
+    ) -> Result<Option<Provider>, StoreError> {
+        let row: Option<ProviderRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(sql)
+                .bind(organization.to_string())
+                .bind(wanted)
+                .fetch_optional(pool)
+                .await?
+        });
+        row.map(ProviderRow::parse).transpose()
+    }
+}
+
+fn entry(act: &Act, action: &str, provider: &Provider) -> doorward_domain::audit::AuditEntry {
+    let detail = json!({
+        "name": provider.name, "kind": provider.kind.as_str(), "base_url": provider.base_url,
+    });
+    act.entry(action, &provider.id.to_string(), &detail)
+}

@@ -1,0 +1,291 @@
+//! One record: a length, a checksum, and a hold or a settlement in fixed-width little-endian fields.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use doorward_domain::budget::Spend;
+use doorward_domain::call::{Hold, Outcome, Settlement};
+use doorward_domain::credential::KeyId;
+use doorward_domain::id::{CallId, DeploymentId, OrganizationId, ProjectId, ProviderId};
+use doorward_domain::money::NanoUsd;
+use doorward_domain::usage::Usage;
+
+/// Length and checksum.
+pub(super) const FRAME_BYTES: usize = 8;
+/// No record is longer: the model's name is the only long field.
+pub(super) const RECORD_BYTES_MAX: usize = 1_024;
+
+const HOLD: u8 = 1;
+const SETTLED: u8 = 2;
+
+/// What the journal holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// A call is about to leave.
+    Hold(Box<Hold>),
+    /// It is over. Who served it in the end is said again: it may not be whom the hold named.
+    Settled(Settlement, ProviderId, DeploymentId),
+}
+
+/// Writes a hold behind what is in `out`.
+pub(crate) fn write_hold(hold: &Hold, out: &mut Vec<u8>) {
+    frame(out, |out| {
+        out.push(HOLD);
+        out.extend_from_slice(&hold.call.to_bytes());
+        out.extend_from_slice(&hold.organization.to_bytes());
+        out.extend_from_slice(&hold.project.to_bytes());
+        out.extend_from_slice(&hold.provider.to_bytes());
+        out.extend_from_slice(&hold.deployment.to_bytes());
+        out.extend_from_slice(&hold.started_at_us.to_le_bytes());
+        out.extend_from_slice(&address_bytes(hold.address));
+        write_usage(hold.estimate, out);
+        write_spend(hold.held, out);
+        write_text(hold.key.as_str(), out);
+        write_text(&hold.model, out);
+    });
+}
+
+/// Writes a settlement behind what is in `out`.
+pub(crate) fn write_settled(
+    settled: &Settlement,
+    provider: ProviderId,
+    deployment: DeploymentId,
+    out: &mut Vec<u8>,
+) {
+    frame(out, |out| {
+        out.push(SETTLED);
+        out.extend_from_slice(&settled.call.to_bytes());
+        out.extend_from_slice(&provider.to_bytes());
+        out.extend_from_slice(&deployment.to_bytes());
+        out.push(settled.outcome.code());
+        out.push(u8::from(settled.is_estimated));
+        out.extend_from_slice(&settled.status.to_le_bytes());
+        write_usage(settled.usage, out);
+        write_spend(settled.spend, out);
+        out.extend_from_slice(&settled.duration_us.to_le_bytes());
+        out.extend_from_slice(&settled.first_byte_us.to_le_bytes());
+    });
+}
+
+fn frame(out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_BYTES]);
+    payload(out);
+    let Some(record) = out.get_mut(start..) else { return };
+    let Some((frame, payload)) = record.split_at_mut_checked(FRAME_BYTES) else { return };
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let checksum = crc32fast::hash(payload).to_le_bytes();
+    for (slot, byte) in frame.iter_mut().zip(length.into_iter().chain(checksum)) {
+        *slot = byte;
+    }
+}
+
+fn write_usage(usage: Usage, out: &mut Vec<u8>) {
+    for tokens in [
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+    ] {
+        out.extend_from_slice(&tokens.to_le_bytes());
+    }
+}
+
+fn write_spend(spend: Spend, out: &mut Vec<u8>) {
+    out.extend_from_slice(&spend.cost.nanos().to_le_bytes());
+    out.extend_from_slice(&spend.tokens.to_le_bytes());
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) {
+    let bytes = text.as_bytes();
+    let length = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+    out.push(length);
+    out.extend_from_slice(bytes.get(..usize::from(length)).unwrap_or_default());
+}
+
+fn address_bytes(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+/// What stands at the front of some bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Front {
+    /// A record, and how many bytes it takes.
+    Whole(Record, usize),
+    /// The beginning of one.
+    Partial,
+    /// Something that no writer of ours wrote.
+    Damaged,
+}
+
+/// Reads the record at the front.
+pub(super) fn read_front(bytes: &[u8]) -> Front {
+    let Some((frame, rest)) = bytes.split_first_chunk::<FRAME_BYTES>() else {
+        return Front::Partial;
+    };
+    let [l0, l1, l2, l3, c0, c1, c2, c3] = *frame;
+    let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    if length == 0 || length > RECORD_BYTES_MAX {
+        return Front::Damaged;
+    }
+    let Some(payload) = rest.get(..length) else { return Front::Partial };
+    if crc32fast::hash(payload) != u32::from_le_bytes([c0, c1, c2, c3]) {
+        return Front::Damaged;
+    }
+    let record = Fields(payload).record();
+    record.map_or(Front::Damaged, |record| Front::Whole(record, FRAME_BYTES + length))
+}
+
+/// Takes fields off the front of a payload.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn record(mut self) -> Option<Record> {
+        let record = match self.byte()? {
+            HOLD => Record::Hold(Box::new(self.hold()?)),
+            SETTLED => self.settled()?,
+            _ => return None,
+        };
+        self.0.is_empty().then_some(record)
+    }
+
+    fn hold(&mut self) -> Option<Hold> {
+        Some(Hold {
+            call: CallId::from_bytes(self.array()?),
+            organization: OrganizationId::from_bytes(self.array()?),
+            project: ProjectId::from_bytes(self.array()?),
+            provider: ProviderId::from_bytes(self.array()?),
+            deployment: DeploymentId::from_bytes(self.array()?),
+            started_at_us: i64::from_le_bytes(self.array()?),
+            address: IpAddr::V6(Ipv6Addr::from(self.array::<16>()?)).to_canonical(),
+            estimate: self.usage()?,
+            held: self.spend()?,
+            key: self.text()?.parse::<KeyId>().ok()?,
+            model: self.text()?.into(),
+        })
+    }
+
+    fn settled(&mut self) -> Option<Record> {
+        let call = CallId::from_bytes(self.array()?);
+        let provider = ProviderId::from_bytes(self.array()?);
+        let deployment = DeploymentId::from_bytes(self.array()?);
+        let outcome = Outcome::from_code(self.byte()?)?;
+        let is_estimated = self.byte()? != 0;
+        let settlement = Settlement {
+            call,
+            outcome,
+            is_estimated,
+            status: u16::from_le_bytes(self.array()?),
+            usage: self.usage()?,
+            spend: self.spend()?,
+            duration_us: self.number()?,
+            first_byte_us: self.number()?,
+        };
+        Some(Record::Settled(settlement, provider, deployment))
+    }
+
+    fn usage(&mut self) -> Option<Usage> {
+        Some(Usage {
+            input_tokens: self.number()?,
+            cached_input_tokens: self.number()?,
+            cache_write_tokens: self.number()?,
+            output_tokens: self.number()?,
+            reasoning_tokens: self.number()?,
+        })
+    }
+
+    fn spend(&mut self) -> Option<Spend> {
+        Some(Spend { cost: NanoUsd::from_nanos(self.number()?), tokens: self.number()? })
+    }
+
+    fn text(&mut self) -> Option<&str> {
+        let length = usize::from(self.byte()?);
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (array, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*array)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Any hold that the gateway can write.
+    pub(crate) fn any_hold() -> impl Strategy<Value = Hold> {
+        let ids = any::<[u128; 5]>();
+        let figures = (any::<i64>(), any::<u128>(), 0_u64..1 << 40, 0_u64..1 << 40, any::<u32>());
+        (ids, figures, "[!-~]{1,200}", "[0-9A-Za-z]{16}").prop_map(
+            |(ids, figures, model, access)| {
+                let (started_at_us, address, input_tokens, output_tokens, cost) = figures;
+                Hold {
+                    call: CallId::new(1, ids[0] >> 48),
+                    organization: OrganizationId::new(2, ids[1] >> 48),
+                    project: ProjectId::new(3, ids[2] >> 48),
+                    key: format!("dw_{access}").parse().unwrap(),
+                    provider: ProviderId::new(4, ids[3] >> 48),
+                    deployment: DeploymentId::new(5, ids[4] >> 48),
+                    model: model.into(),
+                    started_at_us,
+                    address: IpAddr::V6(Ipv6Addr::from(address)).to_canonical(),
+                    estimate: Usage { input_tokens, output_tokens, ..Usage::default() },
+                    held: Spend {
+                        cost: NanoUsd::from_nanos(u64::from(cost)),
+                        tokens: input_tokens + output_tokens,
+                    },
+                }
+            },
+        )
+    }
+
+    proptest! {
+        /// What is written is read, and nothing of what follows is touched.
+        #[test]
+        fn a_record_survives_its_way_through_the_file(hold in any_hold(), rest in prop::collection::vec(any::<u8>(), 0..32)) {
+            let mut bytes = Vec::new();
+            write_hold(&hold, &mut bytes);
+            let hold_bytes = bytes.len();
+            let settled = hold.interrupted();
+            write_settled(&settled, hold.provider, hold.deployment, &mut bytes);
+            let all = bytes.len();
+            bytes.extend_from_slice(&rest);
+            prop_assert_eq!(read_front(&bytes), Front::Whole(Record::Hold(Box::new(hold.clone())), hold_bytes));
+            let expected = Record::Settled(settled, hold.provider, hold.deployment);
+            prop_assert_eq!(read_front(&bytes[hold_bytes..]), Front::Whole(expected, all - hold_bytes));
+        }
+
+        /// Bytes of anybody's making are never a panic, and practically never a record.
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(!matches!(read_front(&bytes), Front::Whole(..)));
+        }
+
+        /// One flipped bit is found.
+        #[test]
+        fn a_flipped_bit_is_found(hold in any_hold(), at in any::<prop::sample::Index>(), bit in 0..8) {
+            let mut bytes = Vec::new();
+            write_hold(&hold, &mut bytes);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1_u8 << bit;
+            prop_assert!(!matches!(read_front(&bytes), Front::Whole(..)));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Finding and listing keys.
+
+use doorward_domain::credential::KeyId;
+use doorward_domain::id::OrganizationId;
+use doorward_domain::key::{ApiKey, KeyStatus};
+
+use super::row::{KeyRow, key_columns};
+use super::{KeyFilter, KeyRecord, Page};
+use crate::db::{on, timestamp};
+use crate::usage::load_spent;
+use crate::{Store, StoreError};
+
+#[derive(sqlx::FromRow)]
+struct ListRow {
+    #[sqlx(flatten)]
+    key: KeyRow,
+    last_used_at_us: Option<i64>,
+    last_used_address: Option<String>,
+}
+
+/// A condition that is not given is `NULL`, and then holds. The status is that at `$9`.
+const LIST: &str = concat!(
+    "SELECT ",
+    key_columns!(),
+    ", k.last_used_at_us, k.last_used_address
+     FROM api_keys k
+     WHERE k.organization_id = $1
+       AND (CAST($2 AS TEXT) IS NULL OR k.owner_id = $2)
+       AND (CAST($3 AS TEXT) IS NULL OR k.project_id = $3)
+       AND (CAST($4 AS TEXT) IS NULL OR k.owner_kind = $4)
+       AND (CAST($5 AS BIGINT) IS NULL OR k.expires_at_us < $5)
+       AND (CAST($6 AS TEXT) IS NULL OR k.name LIKE $6 ESCAPE '!'
+            OR k.description LIKE $6 ESCAPE '!' OR k.id LIKE $6 ESCAPE '!')
+       AND CASE CAST($7 AS TEXT)
+             WHEN 'revoked' THEN k.revoked_at_us IS NOT NULL
+             WHEN 'expired' THEN k.revoked_at_us IS NULL AND k.expires_at_us <= $9
+             WHEN 'disabled' THEN k.revoked_at_us IS NULL AND k.disabled_at_us IS NOT NULL
+                  AND (k.expires_at_us IS NULL OR k.expires_at_us > $9)
+             WHEN 'active' THEN k.revoked_at_us IS NULL AND k.disabled_at_us IS NULL
+                  AND (k.expires_at_us IS NULL OR k.expires_at_us > $9)
+             ELSE k.revoked_at_us IS NULL
+           END
+       AND (CAST($8 AS TEXT) IS NULL OR (k.created_at_us, k.id) < (
+             SELECT a.created_at_us, a.id FROM api_keys a
+             WHERE a.id = $8 AND a.organization_id = $1))
+     ORDER BY k.created_at_us DESC, k.id DESC
+     LIMIT $10"
+);
+
+impl Store {
+    /// A key of this organization.
+    pub async fn find_key(
+        &self,
+        organization: OrganizationId,
+        id: &KeyId,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            key_columns!(),
+            ", k.last_used_at_us, k.last_used_address
+             FROM api_keys k WHERE k.organization_id = $1 AND k.id = $2"
+        );
+        let row: Option<ListRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(id.as_str())
+                .fetch_optional(pool)
+                .await?
+        });
+        match row {
+            Some(row) => self.record_of(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Keys of this organization, newest first; `after` is the last id of the page before.
+    pub async fn list_keys(
+        &self,
+        organization: OrganizationId,
+        filter: &KeyFilter,
+        after: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Page<KeyRecord>, StoreError> {
+        let rows: Vec<ListRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(LIST)
+                .bind(organization.to_string())
+                .bind(filter.owner.map(|owner| owner.to_string()))
+                .bind(filter.project.map(|project| project.to_string()))
+                .bind(filter.kind.as_deref())
+                .bind(filter.expires_before.map(jiff::Timestamp::as_microsecond))
+                .bind(filter.search.as_deref().map(containing))
+                .bind(filter.status.map(KeyStatus::as_str))
+                .bind(after.map(|id| id.to_string()))
+                .bind(self.clock.now().as_microsecond())
+                .bind(i64::from(limit) + 1)
+                .fetch_all(pool)
+                .await?
+        });
+        let has_more = rows.len() > limit as usize;
+        let mut records = Vec::new();
+        for row in rows.into_iter().take(limit as usize) {
+            records.push(self.record_of(row).await?);
+        }
+        Ok(Page { rows: records, has_more })
+    }
+
+    async fn record_of(&self, row: ListRow) -> Result<KeyRecord, StoreError> {
+        let key: ApiKey = row.key.parse()?;
+        let now = self.clock.now();
+        let budgets = &key.rights.budgets;
+        let spent = load_spent(&self.db, &key.id, budgets, now, &self.time_zone).await?;
+        Ok(KeyRecord {
+            spent,
+            last_used_at: row.last_used_at_us.map(timestamp).transpose()?,
+            last_used_address: row.last_used_address.and_then(|text| text.parse().ok()),
+            key,
+        })
+    }
+}
+
+/// A `LIKE` pattern for text that contains `text`, whose own wildcards mean themselves.
+fn containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::containing;
+
+    #[test]
+    fn wildcards_in_a_search_mean_themselves() {
+        assert_eq!(containing("100%_!"), "%100!%!_!!%");
+    }
+}

@@ -1,0 +1,175 @@
+//! The stored form of a key.
+
+use doorward_domain::address::{AddressBlock, AddressRules};
+use doorward_domain::budget::Budget;
+use doorward_domain::credential::{KeyDigest, KeyId};
+use doorward_domain::key::{ApiKey, Life, Owner};
+use doorward_domain::limit::Limits;
+use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::rights::Rights;
+use doorward_domain::role::OrganizationRole;
+use doorward_domain::scope::ScopeSet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::StoreError;
+use crate::db::{Db, json_text, on, parsed, parsed_json, timestamp};
+
+/// The columns of [`KeyRow`], for every query that reads keys.
+macro_rules! key_columns {
+    () => {
+        "k.id, k.organization_id, k.project_id, k.owner_kind, k.owner_id, k.name, k.description,
+         k.tail, k.rights, k.metadata, k.created_by, k.created_at_us, k.updated_at_us,
+         k.expires_at_us, k.disabled_at_us, k.revoked_at_us, k.rotated_at_us"
+    };
+}
+pub(super) use key_columns;
+
+#[derive(sqlx::FromRow)]
+pub(super) struct KeyRow {
+    id: String,
+    organization_id: String,
+    project_id: String,
+    owner_kind: String,
+    owner_id: String,
+    name: String,
+    description: String,
+    tail: String,
+    rights: String,
+    metadata: String,
+    created_by: String,
+    created_at_us: i64,
+    updated_at_us: i64,
+    expires_at_us: Option<i64>,
+    disabled_at_us: Option<i64>,
+    revoked_at_us: Option<i64>,
+    rotated_at_us: Option<i64>,
+}
+
+/// [`Rights`] as one JSON column; the expiry has a column of its own, for it is searched.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredRights {
+    scopes: ScopeSet,
+    models: ModelRule,
+    ip_allow: Option<Vec<AddressBlock>>,
+    ip_deny: Vec<AddressBlock>,
+    limits: Limits,
+    budgets: Vec<Budget>,
+}
+
+impl StoredRights {
+    pub(super) fn text(rights: &Rights) -> Result<String, StoreError> {
+        let stored = Self {
+            scopes: rights.scopes,
+            models: rights.models.clone(),
+            ip_allow: rights.addresses.allow.clone(),
+            ip_deny: rights.addresses.deny.clone(),
+            limits: rights.limits,
+            budgets: rights.budgets.clone(),
+        };
+        json_text("rights", &stored)
+    }
+
+    fn into_rights(self, expires_at: Option<Timestamp>) -> Rights {
+        Rights {
+            scopes: self.scopes,
+            models: self.models,
+            addresses: AddressRules { allow: self.ip_allow, deny: self.ip_deny },
+            limits: self.limits,
+            budgets: self.budgets,
+            expires_at,
+        }
+    }
+}
+
+impl KeyRow {
+    pub(super) fn parse(self) -> Result<ApiKey, StoreError> {
+        let expires_at = self.expires_at_us.map(timestamp).transpose()?;
+        let rights: StoredRights = parsed_json("rights", &self.rights)?;
+        Ok(ApiKey {
+            id: parsed("key", &self.id)?,
+            tail: self.tail,
+            organization: parsed("organization", &self.organization_id)?,
+            project: parsed("project", &self.project_id)?,
+            owner: owner(&self.owner_kind, &self.owner_id)?,
+            name: self.name,
+            description: self.description,
+            rights: rights.into_rights(expires_at),
+            life: Life {
+                created_at: timestamp(self.created_at_us)?,
+                disabled_at: self.disabled_at_us.map(timestamp).transpose()?,
+                revoked_at: self.revoked_at_us.map(timestamp).transpose()?,
+                rotated_at: self.rotated_at_us.map(timestamp).transpose()?,
+                updated_at: timestamp(self.updated_at_us)?,
+            },
+            created_by: parsed("user", &self.created_by)?,
+            metadata: parsed_json("metadata", &self.metadata)?,
+        })
+    }
+}
+
+fn owner(kind: &str, id: &str) -> Result<Owner, StoreError> {
+    match kind {
+        "user" => parsed("owner", id).map(Owner::User),
+        "service" => parsed("owner", id).map(Owner::ServiceAccount),
+        _ => Err(StoreError::Corrupt("owner kind".to_owned())),
+    }
+}
+
+/// A key with all that verifying it takes.
+#[derive(Debug)]
+pub(crate) struct StoredCallKey {
+    pub(crate) key: ApiKey,
+    pub(crate) digest: KeyDigest,
+    pub(crate) pepper_version: u32,
+    pub(crate) owner_is_active: bool,
+    /// The user's role; a service account acts as a member.
+    pub(crate) role: OrganizationRole,
+}
+
+#[derive(sqlx::FromRow)]
+struct CallKeyRow {
+    #[sqlx(flatten)]
+    key: KeyRow,
+    digest: Vec<u8>,
+    pepper_version: i64,
+    role: Option<String>,
+    is_owner_found: i64,
+    owner_disabled_at_us: Option<i64>,
+}
+
+impl CallKeyRow {
+    fn parse(self) -> Result<StoredCallKey, StoreError> {
+        let corrupt = |what: &str| StoreError::Corrupt(what.to_owned());
+        let digest: [u8; 32] = self.digest.try_into().map_err(|_| corrupt("digest"))?;
+        let role = self.role.map(|role| parsed("role", &role)).transpose()?;
+        Ok(StoredCallKey {
+            key: self.key.parse()?,
+            digest: KeyDigest::from_bytes(digest),
+            pepper_version: u32::try_from(self.pepper_version).map_err(|_| corrupt("pepper"))?,
+            owner_is_active: self.is_owner_found > 0 && self.owner_disabled_at_us.is_none(),
+            role: role.unwrap_or(OrganizationRole::Member),
+        })
+    }
+}
+
+/// Looks a key up by its id, whatever its state.
+pub(crate) async fn load_call_key(
+    db: &Db,
+    id: &KeyId,
+) -> Result<Option<StoredCallKey>, StoreError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        key_columns!(),
+        ", k.digest, k.pepper_version, u.role,
+           CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS is_owner_found,
+           COALESCE(u.disabled_at_us, s.disabled_at_us) AS owner_disabled_at_us
+         FROM api_keys k
+         LEFT JOIN users u ON u.id = k.owner_id AND u.organization_id = k.organization_id
+         LEFT JOIN service_accounts s ON s.id = k.owner_id AND s.organization_id = k.organization_id
+         WHERE k.id = $1"
+    );
+    let row: Option<CallKeyRow> =
+        on!(db.read, |pool| { sqlx::query_as(SQL).bind(id.as_str()).fetch_optional(pool).await? });
+    row.map(CallKeyRow::parse).transpose()
+}
