@@ -6,6 +6,7 @@ pub(crate) mod provider_keys;
 pub(crate) mod providers;
 pub(crate) mod usage;
 
+use anyhow::bail;
 use doorward_store::Clock;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -36,6 +37,14 @@ impl Body {
 
     fn finish(self) -> Value {
         Value::Object(self.0)
+    }
+
+    /// An edit that names nothing is a mistake.
+    fn finish_edit(self) -> anyhow::Result<Value> {
+        if self.0.is_empty() {
+            bail!("nothing to edit was named");
+        }
+        Ok(self.finish())
     }
 }
 
@@ -79,7 +88,11 @@ fn when(object: &Value, field: &str, now: Timestamp, absent: &str) -> String {
 /// An instant both ways, where there is room for it.
 fn instant(object: &Value, field: &str, now: Timestamp, absent: &str) -> String {
     let at = text(object, field);
-    if at.is_empty() { absent.to_owned() } else { format!("{at} ({})", when(object, field, now, "")) }
+    if at.is_empty() {
+        absent.to_owned()
+    } else {
+        format!("{at} ({})", when(object, field, now, ""))
+    }
 }
 
 fn now() -> Timestamp {
@@ -105,8 +118,15 @@ mod tests {
         let object = json!({
             "a": "x", "b": null, "c": 1, "d": ["x", 2], "e": {"rpm": 5}, "f": true,
         });
-        let cases =
-            [("a", "x"), ("b", ""), ("c", "1"), ("d", "x, 2"), ("e", "rpm 5"), ("f", "true"), ("g", "")];
+        let cases = [
+            ("a", "x"),
+            ("b", ""),
+            ("c", "1"),
+            ("d", "x, 2"),
+            ("e", "rpm 5"),
+            ("f", "true"),
+            ("g", ""),
+        ];
         for (field, expected) in cases {
             assert_eq!(text(&object, field), expected, "{field}");
         }

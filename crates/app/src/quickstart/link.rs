@@ -37,8 +37,23 @@ impl Report {
 /// Whether a model of this name answers chats, as far as names tell.
 fn is_chat_model(name: &str) -> bool {
     const OTHERS: [&str; 17] = [
-        "embed", "rerank", "whisper", "tts", "audio", "realtime", "transcribe", "image", "imagen",
-        "dall-e", "sora", "veo", "moderation", "instruct-0914", "babbage", "davinci", "codex",
+        "embed",
+        "rerank",
+        "whisper",
+        "tts",
+        "audio",
+        "realtime",
+        "transcribe",
+        "image",
+        "imagen",
+        "dall-e",
+        "sora",
+        "veo",
+        "moderation",
+        "instruct-0914",
+        "babbage",
+        "davinci",
+        "codex",
     ];
     let name = name.to_ascii_lowercase();
     !OTHERS.iter().any(|other| name.contains(other))
@@ -50,7 +65,8 @@ pub(super) async fn link_all(
     made: &Bootstrap,
     found: Vec<Found>,
 ) -> anyhow::Result<Report> {
-    let mut linker = Linker { store, made, prices: PriceTable::built_in()?, report: Report::default() };
+    let mut linker =
+        Linker { store, made, prices: PriceTable::built_in()?, report: Report::default() };
     for found in found {
         linker.link(found).await?;
     }
@@ -139,7 +155,7 @@ impl Linker<'_> {
         let name = free_name(&candidate.name, is_free);
         let act = self.act();
         let provider = Provider {
-            id: ProviderId::new(self.at_ms(&act), self.random()),
+            id: ProviderId::new(at_ms(&act), self.random()),
             organization: self.made.organization,
             name,
             kind: candidate.kind,
@@ -222,9 +238,8 @@ impl Linker<'_> {
         upstream: &str,
     ) -> anyhow::Result<Option<Fate>> {
         let known = self.store.find_model(self.made.organization, public).await?;
-        let serves = |d: &Deployment| {
-            d.provider == link.provider.id && d.upstream_model == upstream
-        };
+        let serves =
+            |d: &Deployment| d.provider == link.provider.id && d.upstream_model == upstream;
         if known.as_ref().is_some_and(|model| model.deployments.iter().any(serves)) {
             return Ok(Some(Fate::Callable(public.to_owned())));
         }
@@ -272,7 +287,7 @@ impl Linker<'_> {
 
     fn deployment(&self, act: &Act, link: &Link, upstream: &str, priority: u32) -> Deployment {
         Deployment {
-            id: DeploymentId::new(self.at_ms(act), self.random()),
+            id: DeploymentId::new(at_ms(act), self.random()),
             provider: link.provider.id,
             upstream_model: upstream.to_owned(),
             provider_key: link.provider_key.as_ref().map(|(id, _)| *id),
@@ -298,13 +313,13 @@ impl Linker<'_> {
         Ok(())
     }
 
-    fn at_ms(&self, act: &Act) -> u64 {
-        u64::try_from(act.at.as_millisecond()).unwrap_or_default()
-    }
-
     fn random(&self) -> u128 {
         u128::from(self.store.random_u64()) << 64 | u128::from(self.store.random_u64())
     }
+}
+
+fn at_ms(act: &Act) -> u64 {
+    u64::try_from(act.at.as_millisecond()).unwrap_or_default()
 }
 
 /// The name, or the first of `name-2`, `name-3`, … that is free. At most a thousand providers exist.
@@ -329,7 +344,9 @@ fn unpriced_words(names: &[String], provider: &str) -> String {
     let shown = names.iter().take(UNPRICED_SHOWN).cloned().collect::<Vec<_>>().join(", ");
     let rest = names.len().saturating_sub(UNPRICED_SHOWN);
     let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    format!("No price is known for {shown}{rest} of {provider}. Set it, in dollars per million tokens:")
+    format!(
+        "No price is known for {shown}{rest} of {provider}. Set it, in dollars per million tokens:"
+    )
 }
 
 fn price_command(model: &str, link: &Link) -> String {
@@ -338,7 +355,7 @@ fn price_command(model: &str, link: &Link) -> String {
     let key = key.map(|(_, name)| format!(" --provider-key {}", output::shell_word(name)));
     let key = key.unwrap_or_default();
     format!(
-        "doorward models create {model} --provider {provider}{key} --price-input 0.15 --price-output 0.60"
+        "models create {model} --provider {provider}{key} --price-input 0.15 --price-output 0.60"
     )
 }
 
