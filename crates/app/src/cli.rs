@@ -1,0 +1,165 @@
+//! The command line: what can be typed, and nothing of what it does.
+
+mod catalog;
+mod keys;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub(crate) use catalog::{
+    CreateModel, CreateProvider, CreateProviderKey, DeploymentArgs, EditModel, EditProvider,
+    EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
+};
+pub(crate) use keys::{BudgetArg, CreateKey, EditKey, ExpiryArgs, KeysCommand, LimitArgs, ListKeys};
+
+/// API keys and one gateway for every language model.
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Find models, make a first key, and serve: from nothing to a working call in one command
+    Quickstart(QuickstartArgs),
+    /// Serve, as the configuration says
+    Serve(ServeArgs),
+    /// API keys: create, list, show, edit, disable, enable, revoke
+    Keys(Remotely<KeysCommand>),
+    /// Upstream APIs that models are called at
+    Providers(Remotely<ProvidersCommand>),
+    /// Credentials for providers, kept in the vault
+    ProviderKeys(Remotely<ProviderKeysCommand>),
+    /// Models: their public names, prices, and the providers that serve them
+    Models(Remotely<ModelsCommand>),
+    /// What calls consumed and cost
+    Usage(UsageArgs),
+    /// Check the configuration, or print the manual of all settings
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// A configuration file [default: ./doorward.toml if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address to listen on, with or without a port
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+    /// Serve plain HTTP even on an address that others can reach
+    #[arg(long)]
+    pub(crate) insecure_http: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuickstartArgs {
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+    /// A model server's base URL, such as http://127.0.0.1:8000/v1; may be repeated
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Vec<String>,
+    /// Make another API key and show it
+    #[arg(long)]
+    pub(crate) new_key: bool,
+    /// Print one line of JSON when ready
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A command that asks a running server.
+#[derive(Debug, Args)]
+pub(crate) struct Remotely<C: Subcommand> {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    #[command(subcommand)]
+    pub(crate) command: C,
+}
+
+/// Which server is asked, and how its answer is printed. The key is in `DOORWARD_API_KEY`, or in
+/// the file `admin.key` of the data directory.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct Remote {
+    /// The server [default: what runs on the data directory, else http://127.0.0.1:8440]
+    #[arg(long, global = true, env = "DOORWARD_URL", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The data directory, where admin.key is unless `DOORWARD_API_KEY` is set
+    #[arg(long, global = true, default_value = "./doorward-data", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// A PEM file with the certificate that the server's is signed by
+    #[arg(long, global = true, env = "DOORWARD_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Print the server's JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UsageArgs {
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// One row for each: key, model, day
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) group_by: Vec<UsageColumn>,
+    /// Calls begun at or after this: a day, or a time such as 2026-11-21T09:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Calls begun before this
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UsageColumn {
+    Key,
+    Model,
+    Day,
+}
+
+impl UsageColumn {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Model => "model",
+            Self::Day => "day",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Read all sources and name everything that is wrong
+    Check {
+        /// A configuration file [default: ./doorward.toml if it exists]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Print every setting with its default and what it means
+    Default,
+}
+
+/// Asks for the confirmation that a name is meant, by id or by name.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// Its id or its name
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! `doorward providers …`, `provider-keys …` and `models …`.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use doorward_domain::money::NanoUsd;
+
+use super::Named;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProvidersCommand {
+    /// Add a provider
+    Create(CreateProvider),
+    /// List providers
+    List,
+    /// Show one provider
+    Show(Named),
+    /// Edit a provider; its kind stays
+    Edit(EditProvider),
+    /// Delete a provider that no model uses
+    Delete(Named),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateProvider {
+    /// A name, unique in the organization
+    pub(crate) name: String,
+    /// openai, openai-compatible, anthropic, google, echo
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: String,
+    /// Where it is, such as <http://127.0.0.1:8000/v1> [default: the kind's own]
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EditProvider {
+    #[command(flatten)]
+    pub(crate) provider: Named,
+    /// A new name
+    #[arg(long = "rename", value_name = "NAME")]
+    pub(crate) rename: Option<String>,
+    /// A new base URL
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProviderKeysCommand {
+    /// Store a provider's credential in the vault; it is read from standard input, a file or a
+    /// variable, never from the command line
+    Create(CreateProviderKey),
+    /// List provider keys, masked
+    List,
+    /// Show one provider key, masked
+    Show(Named),
+    /// Edit a provider key; what uses it goes on using it
+    Edit(EditProviderKey),
+    /// Delete a provider key that no model uses
+    Delete(Named),
+}
+
+/// Where a secret value is read from.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct ValueSource {
+    /// Read the value from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) value_file: Option<PathBuf>,
+    /// Read the value from an environment variable
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) value_env: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateProviderKey {
+    /// A name, unique in the organization
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) value: ValueSource,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EditProviderKey {
+    #[command(flatten)]
+    pub(crate) provider_key: Named,
+    /// A new name
+    #[arg(long = "rename", value_name = "NAME")]
+    pub(crate) rename: Option<String>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+    #[command(flatten)]
+    pub(crate) value: ValueSource,
+    /// Read a new value from standard input
+    #[arg(long, conflicts_with_all = ["value_file", "value_env"])]
+    pub(crate) value_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Add a model
+    Create(CreateModel),
+    /// List models
+    List,
+    /// Show one model
+    Show(Named),
+    /// Edit a model; its name stays
+    Edit(EditModel),
+    /// Delete a model
+    Delete(Named),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateModel {
+    /// The name that clients send
+    pub(crate) name: String,
+    /// The provider that serves it, by name or id
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: String,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArgs,
+    #[command(flatten)]
+    pub(crate) price: PriceArgs,
+    /// The most output tokens of one call
+    #[arg(long, value_name = "N")]
+    pub(crate) output_tokens_max: Option<NonZeroU64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeploymentArgs {
+    /// The name that the provider knows it by [default: the same]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) upstream_model: Option<String>,
+    /// The provider key to call it with, by name or id
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider_key: Option<String>,
+    /// Its share among deployments of equal priority [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) weight: Option<NonZeroU32>,
+    /// Lower is tried first [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) priority: Option<u32>,
+}
+
+/// What a million tokens cost, in dollars. Without any: as the built-in table says.
+#[derive(Debug, Args)]
+pub(crate) struct PriceArgs {
+    /// It costs nothing
+    #[arg(long, conflicts_with_all = ["price_input", "price_output"])]
+    pub(crate) free: bool,
+    /// Dollars per million tokens of input
+    #[arg(long, value_name = "USD", requires = "price_output")]
+    pub(crate) price_input: Option<NanoUsd>,
+    /// Dollars per million tokens of output
+    #[arg(long, value_name = "USD", requires = "price_input")]
+    pub(crate) price_output: Option<NanoUsd>,
+    /// Dollars per million tokens of input read from the provider's cache
+    #[arg(long, value_name = "USD", requires = "price_input")]
+    pub(crate) price_cached_input: Option<NanoUsd>,
+    /// Dollars per million tokens of reasoning
+    #[arg(long, value_name = "USD", requires = "price_input")]
+    pub(crate) price_reasoning: Option<NanoUsd>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EditModel {
+    #[command(flatten)]
+    pub(crate) model: Named,
+    #[command(flatten)]
+    pub(crate) price: PriceArgs,
+    /// Take the price from the built-in table
+    #[arg(long, conflicts_with_all = ["free", "price_input"])]
+    pub(crate) listed: bool,
+    /// The most output tokens of one call
+    #[arg(long, value_name = "N")]
+    pub(crate) output_tokens_max: Option<NonZeroU64>,
+    /// Let this provider serve it too
+    #[arg(long, value_name = "NAME")]
+    pub(crate) add_provider: Option<String>,
+    /// Settings of the provider that is added
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArgs,
+    /// No longer let this provider serve it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remove_provider: Option<String>,
+}

@@ -1,0 +1,242 @@
+//! `doorward keys …`.
+
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Create a key and print it, this once
+    Create(Box<CreateKey>),
+    /// List keys, newest first
+    List(ListKeys),
+    /// Show one key
+    Show(KeyRef),
+    /// Edit a key; what is not named stays
+    Edit(Box<EditKey>),
+    /// Switch a key off; it can be enabled again
+    Disable(KeyRef),
+    /// Switch a disabled key on again
+    Enable(KeyRef),
+    /// End a key, for good
+    Revoke(KeyRef),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyRef {
+    /// Its id, dw_…, or its name
+    #[arg(value_name = "KEY")]
+    pub(crate) key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateKey {
+    /// A name, unique among the keys of its owner
+    pub(crate) name: String,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// `user`, or `service` for an app or agent
+    #[arg(long, value_name = "KIND", value_parser = ["user", "service"])]
+    pub(crate) kind: Option<String>,
+    /// The user or service account that it acts as [default: you]
+    #[arg(long, value_name = "ID")]
+    pub(crate) owner: Option<String>,
+    /// The project that it belongs to
+    #[arg(long, value_name = "ID")]
+    pub(crate) project: Option<String>,
+    /// What it may do: inference:read, inference:write, analytics:read, keys:read, keys:write,
+    /// keys:verify, audit:read, admin [default: both of inference]
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
+    pub(crate) scopes: Vec<String>,
+    /// A model that it may call; `*` stands for any text [default: all]
+    #[arg(long = "model", value_name = "PATTERN", value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
+    /// An address or CIDR block that it may be used from [default: anywhere]
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) ip_allow: Vec<String>,
+    /// An address or CIDR block that it may not be used from
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) ip_deny: Vec<String>,
+    #[command(flatten)]
+    pub(crate) expiry: ExpiryArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    /// Money or tokens that it may spend: 12.50, 12.50/month, 1000000tokens/day; may be repeated
+    #[arg(long = "budget", value_name = "AMOUNT[/PERIOD]")]
+    pub(crate) budgets: Vec<BudgetArg>,
+    /// Free data, NAME=VALUE; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct ExpiryArgs {
+    /// It ends after this many days
+    #[arg(long, value_name = "N")]
+    pub(crate) expires_in_days: Option<u32>,
+    /// It ends at this instant, such as 2026-12-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires_at: Option<Timestamp>,
+    /// It never ends, where the organization allows that
+    #[arg(long)]
+    pub(crate) never_expires: bool,
+}
+
+impl ExpiryArgs {
+    /// The field of a request and its value.
+    pub(crate) fn field(&self) -> Option<(&'static str, Value)> {
+        let days = self.expires_in_days.map(|days| ("expires_in_days", json!(days)));
+        let at = self.expires_at.map(|at| ("expires_at", json!(at.to_string())));
+        let never = self.never_expires.then(|| ("never_expires", json!(true)));
+        days.or(at).or(never)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LimitArgs {
+    /// Requests in any 60 seconds
+    #[arg(long, alias = "rpm", value_name = "N")]
+    pub(crate) requests_per_minute: Option<NonZeroU32>,
+    /// Requests in any hour
+    #[arg(long, alias = "rph", value_name = "N")]
+    pub(crate) requests_per_hour: Option<NonZeroU32>,
+    /// Requests in any 24 hours
+    #[arg(long, alias = "rpd", value_name = "N")]
+    pub(crate) requests_per_day: Option<NonZeroU32>,
+    /// Tokens in any 60 seconds
+    #[arg(long, alias = "tpm", value_name = "N")]
+    pub(crate) tokens_per_minute: Option<NonZeroU32>,
+    /// Tokens in any hour
+    #[arg(long, alias = "tph", value_name = "N")]
+    pub(crate) tokens_per_hour: Option<NonZeroU32>,
+    /// Tokens in any 24 hours
+    #[arg(long, alias = "tpd", value_name = "N")]
+    pub(crate) tokens_per_day: Option<NonZeroU32>,
+    /// Calls at one time
+    #[arg(long, value_name = "N")]
+    pub(crate) concurrency: Option<NonZeroU32>,
+}
+
+impl LimitArgs {
+    /// The limits that are named, by the field of a request.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, NonZeroU32)> {
+        [
+            ("requests_per_minute", self.requests_per_minute),
+            ("requests_per_hour", self.requests_per_hour),
+            ("requests_per_day", self.requests_per_day),
+            ("tokens_per_minute", self.tokens_per_minute),
+            ("tokens_per_hour", self.tokens_per_hour),
+            ("tokens_per_day", self.tokens_per_day),
+            ("concurrency", self.concurrency),
+        ]
+        .into_iter()
+        .filter_map(|(name, limit)| Some((name, limit?)))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListKeys {
+    /// active, disabled, expired or revoked [default: all but revoked]
+    #[arg(long, value_parser = ["active", "disabled", "expired", "revoked"])]
+    pub(crate) status: Option<String>,
+    /// Keys of one kind
+    #[arg(long, value_parser = ["user", "service"])]
+    pub(crate) kind: Option<String>,
+    /// Keys of one user or service account
+    #[arg(long, value_name = "ID")]
+    pub(crate) owner: Option<String>,
+    /// Keys of one project
+    #[arg(long, value_name = "ID")]
+    pub(crate) project: Option<String>,
+    /// Keys that end before this instant
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires_before: Option<Timestamp>,
+    /// Keys whose name, description or id contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EditKey {
+    /// Its id, dw_…, or its name
+    #[arg(value_name = "KEY")]
+    pub(crate) key: String,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// What it may do, as a whole
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
+    pub(crate) scopes: Vec<String>,
+    /// The models that it may call, as a whole
+    #[arg(long = "model", value_name = "PATTERN", value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
+    /// It may call every model
+    #[arg(long, conflicts_with = "models")]
+    pub(crate) all_models: bool,
+    /// The addresses that it may be used from, as a whole
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) ip_allow: Vec<String>,
+    /// It may be used from anywhere
+    #[arg(long, conflicts_with = "ip_allow")]
+    pub(crate) from_anywhere: bool,
+    /// The addresses that it may not be used from, as a whole
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    pub(crate) ip_deny: Vec<String>,
+    #[command(flatten)]
+    pub(crate) expiry: ExpiryArgs,
+    /// Changes the limits that are named
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    /// It has no limits but those named here
+    #[arg(long)]
+    pub(crate) no_limits: bool,
+    /// Its budgets, as a whole; may be repeated
+    #[arg(long = "budget", value_name = "AMOUNT[/PERIOD]")]
+    pub(crate) budgets: Vec<BudgetArg>,
+    /// It has no budget
+    #[arg(long, conflicts_with = "budgets")]
+    pub(crate) no_budgets: bool,
+}
+
+/// A budget as it is typed. The server checks amounts and periods; here only the two are told apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BudgetArg(Value);
+
+impl BudgetArg {
+    /// The budget as a request has it.
+    pub(crate) fn as_json(&self) -> Value {
+        self.0.clone()
+    }
+}
+
+impl FromStr for BudgetArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (amount, period) = text.split_once('/').unwrap_or((text, "total"));
+        let is_known = ["day", "week", "month", "total"].contains(&period);
+        if !is_known {
+            return Err(format!("`{period}` is none of day, week, month, total"));
+        }
+        if let Some(tokens) = amount.strip_suffix("tokens") {
+            let tokens: u64 = tokens.trim().parse().map_err(|_| MALFORMED.to_owned())?;
+            return Ok(Self(json!({ "tokens": tokens, "period": period })));
+        }
+        let usd = amount.strip_prefix('$').unwrap_or(amount);
+        let is_money = usd.parse::<doorward_domain::money::NanoUsd>();
+        is_money.map_err(|error| format!("{error}; {MALFORMED}"))?;
+        Ok(Self(json!({ "usd": usd, "period": period })))
+    }
+}
+
+const MALFORMED: &str = "a budget is like 12.50, 12.50/month or 1000000tokens/day";
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}

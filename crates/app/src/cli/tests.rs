@@ -1,0 +1,58 @@
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn the_definition_is_consistent() {
+    use clap::CommandFactory as _;
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn what_can_be_typed() {
+    #[rustfmt::skip]
+    let cases = [
+        ("doorward quickstart --data d --listen 127.0.0.1:0 --upstream http://a --upstream http://b --new-key --json", true),
+        ("doorward serve --config f --insecure-http",                true),
+        ("doorward keys create ci --expires-in-days 30 --rpm 5",     true),
+        ("doorward keys create ci --budget 12.50/month",             true),
+        ("doorward keys list --json --url http://h",                 true),
+        ("doorward keys --json list",                                true),
+        ("doorward models create m --provider p --free",             true),
+        ("doorward usage --group-by key,model,day --from 2026-11-01", true),
+        ("doorward config check --config f",                         true),
+        ("doorward completions zsh",                                 true),
+        ("doorward",                                                 false),
+        ("doorward keys create",                                     false),
+        ("doorward keys create ci --expires-in-days 1 --never-expires", false),
+        ("doorward keys create ci --budget much",                    false),
+        ("doorward keys create ci --budget 1/year",                  false),
+        ("doorward keys create ci --rpm 0",                          false),
+        ("doorward models create m",                                 false),
+        ("doorward models create m --provider p --free --price-input 1 --price-output 1", false),
+        ("doorward models create m --provider p --price-input 1",    false),
+        ("doorward provider-keys create k sk-123",                   false), // never as an argument
+        ("doorward provider-keys create k --value-file f --value-env V", false),
+        ("doorward usage --group-by user",                           false),
+        ("doorward nonsense",                                        false),
+    ];
+    for (line, is_valid) in cases {
+        assert_eq!(parse(line).is_ok(), is_valid, "{line}");
+    }
+}
+
+#[test]
+fn a_budget_is_money_or_tokens_in_a_period() {
+    #[rustfmt::skip]
+    let cases = [
+        ("12.50",              r#"{"period":"total","usd":"12.50"}"#),
+        ("$5/day",             r#"{"period":"day","usd":"5"}"#),
+        ("1000000tokens/week", r#"{"period":"week","tokens":1000000}"#),
+    ];
+    for (text, expected) in cases {
+        let budget: BudgetArg = text.parse().unwrap();
+        assert_eq!(budget.as_json().to_string(), expected);
+    }
+}

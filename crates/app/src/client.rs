@@ -1,0 +1,282 @@
+//! The command line's side of the management API.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH};
+use http::{HeaderValue, Method};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::Value;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use url::Url;
+
+use crate::admin_key;
+use crate::cli::Remote;
+use crate::environment::Environment;
+use crate::tls;
+
+/// Where a running server leaves its address.
+pub(crate) const ENDPOINT_FILE: &str = "endpoint";
+const URL_DEFAULT: &str = "http://127.0.0.1:8440";
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Far above any page of the API.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+const PAGE_ROWS: &str = "200";
+/// As many rows as anybody prints.
+const PAGES_MAX: usize = 500;
+
+/// A server, and the key to ask it with.
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    base: Url,
+    key: SecretString,
+}
+
+/// A refusal of the server.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Refusal {
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    errors: Vec<FieldError>,
+}
+
+#[derive(Debug, Deserialize)]
+struct FieldError {
+    field: String,
+    detail: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errors.as_slice() {
+            [] => f.write_str(&self.detail),
+            [only] if self.detail.contains(&only.detail) => f.write_str(&self.detail),
+            errors => {
+                f.write_str("the server refuses it:")?;
+                errors.iter().try_for_each(|e| write!(f, "\n  {}: {}", e.field, e.detail))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl Client {
+    /// Finds the server and the key.
+    pub(crate) fn new(remote: &Remote, environment: &Environment) -> anyhow::Result<Self> {
+        let (base, is_local) = find_url(remote)?;
+        let own = remote.data.join(tls::CERT_FILE);
+        let ca = remote.ca.clone().or_else(|| (is_local && own.exists()).then_some(own));
+        let agent = agent(ca.as_deref(), TIMEOUT)?;
+        Ok(Self { agent, base, key: find_key(remote, environment)? })
+    }
+
+    pub(crate) fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
+        self.get_version(path, query).map(|(body, _)| body)
+    }
+
+    /// The same with the version, for [`patch_version`](Self::patch_version).
+    pub(crate) fn get_version(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<(Value, Option<HeaderValue>)> {
+        let request = self.request(Method::GET, path, query)?.body(()).map_err(never_built)?;
+        let answer = self.agent.run(request);
+        let version = answer.as_ref().ok().and_then(|a| a.headers().get(ETAG).cloned());
+        Ok((self.finish(answer)?, version))
+    }
+
+    pub(crate) fn delete(&self, path: &[&str]) -> anyhow::Result<Value> {
+        let request = self.request(Method::DELETE, path, &[])?.body(()).map_err(never_built)?;
+        self.finish(self.agent.run(request))
+    }
+
+    pub(crate) fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.send(Method::POST, path, body, None)
+    }
+
+    pub(crate) fn patch(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.send(Method::PATCH, path, body, None)
+    }
+
+    /// Edits only what is still as it was read.
+    pub(crate) fn patch_version(
+        &self,
+        path: &[&str],
+        body: &Value,
+        version: Option<HeaderValue>,
+    ) -> anyhow::Result<Value> {
+        self.send(Method::PATCH, path, body, version)
+    }
+
+    /// All pages of a list as one.
+    pub(crate) fn list(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
+        let mut rows = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..PAGES_MAX {
+            let mut query = query.to_vec();
+            query.push(("limit", PAGE_ROWS));
+            query.extend(after.as_deref().map(|after| ("after", after)));
+            let mut page = self.get(path, &query)?;
+            if let Some(Value::Array(data)) = page.get_mut("data").map(Value::take) {
+                rows.extend(data);
+            }
+            after = page.get("next").and_then(Value::as_str).map(str::to_owned);
+            if after.is_none() {
+                break;
+            }
+        }
+        let has_more = after.is_some();
+        Ok(serde_json::json!({ "object": "list", "data": rows, "has_more": has_more, "next": after }))
+    }
+
+    /// The address of the server, without a trailing slash.
+    pub(crate) fn endpoint(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: &Value,
+        version: Option<HeaderValue>,
+    ) -> anyhow::Result<Value> {
+        let mut request = self.request(method, path, &[])?;
+        request = request.header(CONTENT_TYPE, "application/json");
+        if let Some(version) = version {
+            request = request.header(IF_MATCH, version);
+        }
+        let request = request.body(serde_json::to_vec(body)?).map_err(never_built)?;
+        self.finish(self.agent.run(request))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<http::request::Builder> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            // A model's name may hold slashes, which stay: an escaped one is refused at the door.
+            segments.pop_if_empty().extend(path.iter().flat_map(|part| part.split('/')));
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut key = HeaderValue::try_from(format!("Bearer {}", self.key.expose_secret()))
+            .context("the API key holds characters that no API key has")?;
+        key.set_sensitive(true);
+        let request = http::Request::builder().method(method).uri(url.as_str());
+        Ok(request.header(AUTHORIZATION, key))
+    }
+
+    fn finish(
+        &self,
+        answer: Result<http::Response<ureq::Body>, ureq::Error>,
+    ) -> anyhow::Result<Value> {
+        let endpoint = self.endpoint();
+        let mut answer = answer.with_context(|| {
+            format!("no answer from {endpoint}; is it running? `doorward quickstart` starts one")
+        })?;
+        let status = answer.status();
+        let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let body = body.with_context(|| format!("the answer of {endpoint} broke off"))?;
+        if status.is_success() && body.is_empty() {
+            return Ok(Value::Null);
+        }
+        let json = serde_json::from_slice::<Value>(&body);
+        if status.is_success() {
+            return json.with_context(|| format!("{endpoint} does not answer as Doorward does"));
+        }
+        Err(refusal(status, json.unwrap_or_default(), endpoint))
+    }
+}
+
+fn never_built(error: http::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context("the request cannot be built")
+}
+
+fn refusal(status: http::StatusCode, body: Value, endpoint: &str) -> anyhow::Error {
+    if status.is_redirection() {
+        return anyhow::anyhow!("{endpoint} answers with a redirect ({status}), which is not followed");
+    }
+    match serde_json::from_value::<Refusal>(body) {
+        Ok(refusal) if !refusal.detail.is_empty() => refusal.into(),
+        Ok(_) | Err(_) => anyhow::anyhow!("{endpoint} answers {status}"),
+    }
+}
+
+/// An HTTP client that follows no redirect, uses no proxy and trusts `ca`, or what the machine does.
+pub(crate) fn agent(ca: Option<&Path>, timeout: Duration) -> anyhow::Result<ureq::Agent> {
+    let roots = match ca {
+        Some(path) => RootCerts::from(read_roots(path)?),
+        None => RootCerts::PlatformVerifier,
+    };
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(tls::crypto())
+        .root_certs(roots)
+        .build();
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .timeout_global(Some(timeout))
+        .user_agent(concat!("doorward/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .build();
+    Ok(config.new_agent())
+}
+
+fn read_roots(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
+    let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let certificate = |item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        Ok(_) | Err(_) => None,
+    };
+    let roots: Vec<_> = parse_pem(&pem).filter_map(certificate).collect();
+    if roots.is_empty() {
+        bail!("{} holds no certificate", path.display());
+    }
+    Ok(roots)
+}
+
+/// The server's address, and whether it is the one that runs on the data directory.
+fn find_url(remote: &Remote) -> anyhow::Result<(Url, bool)> {
+    let left = || std::fs::read_to_string(remote.data.join(ENDPOINT_FILE)).ok();
+    let (text, is_local) = match (&remote.url, left()) {
+        (Some(named), _) => (named.clone(), false),
+        (None, Some(left)) => (left, true),
+        (None, None) => (URL_DEFAULT.to_owned(), true),
+    };
+    let url = Url::parse(text.trim()).with_context(|| format!("`{text}` is not a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        bail!("`{text}` is not an http or https URL");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        bail!("put the key into DOORWARD_API_KEY, not into the URL");
+    }
+    Ok((url, is_local))
+}
+
+fn find_key(remote: &Remote, environment: &Environment) -> anyhow::Result<SecretString> {
+    if let Some(key) = environment.get("DOORWARD_API_KEY") {
+        return Ok(SecretString::from(key));
+    }
+    let path = remote.data.join(admin_key::FILE);
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!("no API key: set DOORWARD_API_KEY, or name the data directory with --data (looked for {})", path.display())
+    })?;
+    Ok(SecretString::from(text.trim()))
+}
+
+#[cfg(test)]
+mod tests;

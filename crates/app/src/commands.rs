@@ -1,0 +1,122 @@
+//! What the client subcommands do: ask the server, print its answer.
+
+pub(crate) mod keys;
+pub(crate) mod models;
+pub(crate) mod provider_keys;
+pub(crate) mod providers;
+pub(crate) mod usage;
+
+use doorward_store::Clock;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::output;
+
+/// The body of a request: only what was said.
+#[derive(Debug, Default)]
+struct Body(Map<String, Value>);
+
+impl Body {
+    fn set(&mut self, field: &str, value: impl Into<Value>) {
+        self.0.insert(field.to_owned(), value.into());
+    }
+
+    fn set_if<T: Into<Value>>(&mut self, field: &str, value: Option<T>) {
+        if let Some(value) = value {
+            self.set(field, value);
+        }
+    }
+
+    /// A list that was not given is not sent: an empty one would mean "none".
+    fn set_list(&mut self, field: &str, values: &[String]) {
+        if !values.is_empty() {
+            self.set(field, values.to_vec());
+        }
+    }
+
+    fn finish(self) -> Value {
+        Value::Object(self.0)
+    }
+}
+
+/// The rows of a list.
+fn rows(list: &Value) -> impl Iterator<Item = &Value> {
+    list.get("data").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// A field as text; what is not there is empty.
+fn text(object: &Value, field: &str) -> String {
+    match object.get(field) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other @ (Value::Bool(_) | Value::Number(_))) => other.to_string(),
+        Some(Value::Array(items)) => {
+            let items: Vec<String> = items.iter().map(plain).collect();
+            items.join(", ")
+        }
+        Some(Value::Object(fields)) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name} {}", plain(value)));
+            fields.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn number(object: &Value, field: &str) -> u64 {
+    object.get(field).and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// An instant as people tell it; `absent` where there is none.
+fn when(object: &Value, field: &str, now: Timestamp, absent: &str) -> String {
+    let at = text(object, field);
+    let told = at.parse().map(|at| output::relative(at, now));
+    told.unwrap_or_else(|_| if at.is_empty() { absent.to_owned() } else { at })
+}
+
+/// An instant both ways, where there is room for it.
+fn instant(object: &Value, field: &str, now: Timestamp, absent: &str) -> String {
+    let at = text(object, field);
+    if at.is_empty() { absent.to_owned() } else { format!("{at} ({})", when(object, field, now, "")) }
+}
+
+fn now() -> Timestamp {
+    Clock::system().now()
+}
+
+/// Says what was done, unless JSON is asked for.
+fn confirm(is_json: bool, answer: &Value, said: &str) -> anyhow::Result<()> {
+    if is_json {
+        return if answer.is_null() { Ok(()) } else { output::json(answer) };
+    }
+    Ok(output::line(&output::sentence(said))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_field_is_told_whatever_it_holds() {
+        let object = json!({
+            "a": "x", "b": null, "c": 1, "d": ["x", 2], "e": {"rpm": 5}, "f": true,
+        });
+        let cases =
+            [("a", "x"), ("b", ""), ("c", "1"), ("d", "x, 2"), ("e", "rpm 5"), ("f", "true"), ("g", "")];
+        for (field, expected) in cases {
+            assert_eq!(text(&object, field), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_was_not_given_is_not_sent() {
+        let mut body = Body::default();
+        body.set_list("models", &[]);
+        body.set_if("kind", None::<&str>);
+        assert_eq!(body.finish(), json!({}));
+    }
+}

@@ -1,0 +1,249 @@
+//! `doorward keys …`.
+
+use anyhow::bail;
+use doorward_domain::credential::KeyId;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{Body, confirm, instant, now, rows, text, when};
+use crate::cli::{BudgetArg, CreateKey, EditKey, KeysCommand, ListKeys, Remotely};
+use crate::client::Client;
+use crate::environment::Environment;
+use crate::output::{self, Table};
+
+const PATH: [&str; 2] = ["v1", "api-keys"];
+
+pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> anyhow::Result<()> {
+    let (client, is_json) = (Client::new(&args.remote, environment)?, args.remote.json);
+    match &args.command {
+        KeysCommand::Create(wish) => {
+            let created = client.post(&PATH, &create_body(wish))?;
+            if is_json { output::json(&created) } else { print_created(&client, &created) }
+        }
+        KeysCommand::List(filter) => list(&client, filter, is_json),
+        KeysCommand::Show(key) => {
+            let key = client.get(&path(&find(&client, &key.key)?), &[])?;
+            if is_json { output::json(&key) } else { print_details(&key) }
+        }
+        KeysCommand::Edit(wish) => {
+            let id = find(&client, &wish.key)?;
+            let before = client.get(&path(&id), &[])?;
+            let edited = client.patch(&path(&id), &edit_body(wish, &before)?)?;
+            if is_json { output::json(&edited) } else { print_details(&edited) }
+        }
+        KeysCommand::Disable(key) => switch(&client, &key.key, "disable", is_json),
+        KeysCommand::Enable(key) => switch(&client, &key.key, "enable", is_json),
+        KeysCommand::Revoke(key) => {
+            let id = find(&client, &key.key)?;
+            let answer = client.delete(&path(&id))?;
+            confirm(is_json, &answer, &format!("Revoked {id}, for good."))
+        }
+    }
+}
+
+fn path(id: &str) -> [&str; 3] {
+    let [version, noun] = PATH;
+    [version, noun, id]
+}
+
+fn switch(client: &Client, key: &str, verb: &str, is_json: bool) -> anyhow::Result<()> {
+    let id = find(client, key)?;
+    let [version, noun] = PATH;
+    let answer = client.post(&[version, noun, &id, verb], &json!({}))?;
+    confirm(is_json, &answer, &format!("{id} is {} now.", text(&answer, "status")))
+}
+
+/// The id of a key that is given by id or by name.
+fn find(client: &Client, key: &str) -> anyhow::Result<String> {
+    if key.parse::<KeyId>().is_ok() {
+        return Ok(key.to_owned());
+    }
+    let found = client.list(&PATH, &[("q", key)])?;
+    let ids: Vec<String> =
+        rows(&found).filter(|row| text(row, "name") == key).map(|row| text(row, "id")).collect();
+    match ids.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => bail!("there is no key with the name or id `{key}`"),
+        several => bail!("several keys are called `{key}`: {}", several.join(", ")),
+    }
+}
+
+fn create_body(wish: &CreateKey) -> Value {
+    let mut body = Body::default();
+    body.set("name", wish.name.clone());
+    body.set_if("description", wish.description.clone());
+    body.set_if("kind", wish.kind.clone());
+    body.set_if("owner", wish.owner.clone());
+    body.set_if("project", wish.project.clone());
+    body.set_list("scopes", &wish.scopes);
+    body.set_list("models", &wish.models);
+    body.set_list("ip_allow", &wish.ip_allow);
+    body.set_list("ip_deny", &wish.ip_deny);
+    if let Some((field, value)) = wish.expiry.field() {
+        body.set(field, value);
+    }
+    let limits: Map<String, Value> =
+        wish.limits.fields().map(|(name, n)| (name.to_owned(), json!(n))).collect();
+    body.set_if("limits", (!limits.is_empty()).then_some(limits));
+    body.set_if("budgets", budgets(&wish.budgets));
+    let metadata: Map<String, Value> =
+        wish.metadata.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    body.set_if("metadata", (!metadata.is_empty()).then_some(metadata));
+    body.finish()
+}
+
+fn budgets(budgets: &[BudgetArg]) -> Option<Vec<Value>> {
+    (!budgets.is_empty()).then(|| budgets.iter().map(BudgetArg::as_json).collect())
+}
+
+/// Limits are edited one by one, so the others are sent as they are.
+fn edit_body(wish: &EditKey, before: &Value) -> anyhow::Result<Value> {
+    let mut body = Body::default();
+    body.set_if("description", wish.description.clone());
+    body.set_list("scopes", &wish.scopes);
+    body.set_list("models", &wish.models);
+    body.set_if("models", wish.all_models.then_some(Value::Null));
+    body.set_list("ip_allow", &wish.ip_allow);
+    body.set_if("ip_allow", wish.from_anywhere.then_some(Value::Null));
+    body.set_list("ip_deny", &wish.ip_deny);
+    if let Some((field, value)) = wish.expiry.field() {
+        body.set(field, value);
+    }
+    let named: Vec<_> = wish.limits.fields().collect();
+    if wish.no_limits || !named.is_empty() {
+        let kept = before.get("limits").and_then(Value::as_object).filter(|_| !wish.no_limits);
+        let mut limits = kept.cloned().unwrap_or_default();
+        limits.extend(named.into_iter().map(|(name, limit)| (name.to_owned(), json!(limit))));
+        body.set("limits", limits);
+    }
+    body.set_if("budgets", budgets(&wish.budgets));
+    body.set_if("budgets", wish.no_budgets.then(|| json!([])));
+    match body.finish() {
+        Value::Object(fields) if fields.is_empty() => bail!("nothing to edit was named"),
+        body => Ok(body),
+    }
+}
+
+fn list(client: &Client, filter: &ListKeys, is_json: bool) -> anyhow::Result<()> {
+    let expires_before = filter.expires_before.map(|at| at.to_string());
+    let query: Vec<(&str, &str)> = [
+        ("status", filter.status.as_deref()),
+        ("kind", filter.kind.as_deref()),
+        ("owner", filter.owner.as_deref()),
+        ("project", filter.project.as_deref()),
+        ("expires_before", expires_before.as_deref()),
+        ("q", filter.search.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect();
+    let keys = client.list(&PATH, &query)?;
+    if is_json { output::json(&keys) } else { Ok(output::table(&table(&keys, now()))?) }
+}
+
+fn table(keys: &Value, now: Timestamp) -> Table {
+    let header = ["key", "name", "kind", "status", "models", "spent", "last used", "expires"];
+    let mut table = Table::new(&header, "There are no keys.");
+    for key in rows(keys) {
+        table.push(vec![
+            text(key, "fingerprint"),
+            text(key, "name"),
+            text(key, "kind"),
+            text(key, "status"),
+            models(key),
+            spent(key),
+            when(key, "last_used_at", now, "never"),
+            when(key, "expires_at", now, "never"),
+        ]);
+    }
+    table
+}
+
+fn models(key: &Value) -> String {
+    match key.get("models") {
+        Some(Value::Array(patterns)) if patterns.is_empty() => "none".to_owned(),
+        Some(Value::Array(_)) => text(key, "models"),
+        _ => "all".to_owned(),
+    }
+}
+
+/// What was spent of each budget: `$1.25 of $12.50 a month`.
+fn spent(key: &Value) -> String {
+    let list = |field| key.get(field).and_then(Value::as_array).into_iter().flatten();
+    let told = list("budgets").zip(list("spent")).map(|(budget, spent)| {
+        let period = match text(budget, "period").as_str() {
+            "total" => "in all".to_owned(),
+            period => format!("a {period}"),
+        };
+        if budget.get("tokens").is_some() {
+            format!("{} of {} tokens {period}", text(spent, "tokens"), text(budget, "tokens"))
+        } else {
+            let (spent, budget) = (text(spent, "usd"), text(budget, "usd"));
+            format!("{} of {} {period}", output::dollars(&spent), output::dollars(&budget))
+        }
+    });
+    output::list_or(&told.collect::<Vec<_>>(), "-")
+}
+
+fn print_details(key: &Value) -> anyhow::Result<()> {
+    Ok(output::details(&details(key, now()))?)
+}
+
+fn details(key: &Value, now: Timestamp) -> Vec<(&'static str, String)> {
+    let last_used = match text(key, "last_used_ip").as_str() {
+        "" => instant(key, "last_used_at", now, "never"),
+        address => format!("{} from {address}", instant(key, "last_used_at", now, "never")),
+    };
+    vec![
+        ("key", text(key, "fingerprint")),
+        ("name", text(key, "name")),
+        ("description", text(key, "description")),
+        ("status", text(key, "status")),
+        ("kind", text(key, "kind")),
+        ("owner", text(key, "owner")),
+        ("project", text(key, "project")),
+        ("scopes", text(key, "scopes")),
+        ("models", models(key)),
+        ("from", addresses(key)),
+        ("not from", text(key, "ip_deny")),
+        ("limits", text(key, "limits").replace('_', " ")),
+        ("budgets", spent(key)),
+        ("created", instant(key, "created_at", now, "")),
+        ("last used", last_used),
+        ("expires", instant(key, "expires_at", now, "never")),
+        ("metadata", text(key, "metadata")),
+    ]
+}
+
+fn addresses(key: &Value) -> String {
+    match key.get("ip_allow") {
+        Some(Value::Array(blocks)) if blocks.is_empty() => "nowhere".to_owned(),
+        Some(Value::Array(_)) => text(key, "ip_allow"),
+        _ => "anywhere".to_owned(),
+    }
+}
+
+/// The one time that a key is seen, with a line that proves that it works.
+fn print_created(client: &Client, created: &Value) -> anyhow::Result<()> {
+    Ok(output::line(&created_text(created, client.endpoint(), now()))?)
+}
+
+fn created_text(created: &Value, endpoint: &str, now: Timestamp) -> String {
+    let (name, key) = (output::cell(&text(created, "name")), text(created, "key"));
+    let expires = when(created, "expires_at", now, "never");
+    let clamped = match created.get("expires_clamped") {
+        Some(Value::Bool(true)) => ", the longest that is allowed",
+        _ => "",
+    };
+    let mut said = format!(
+        "Created {name}. It expires {expires}{clamped}. Its key is shown this once:\n\n  {key}\n"
+    );
+    if text(created, "scopes").contains("inference:read") {
+        let header = output::shell_word(&format!("authorization: Bearer {key}"));
+        said.push_str(&format!("\nTry it:\n\n  curl {endpoint}/v1/models -H {header}\n"));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests;

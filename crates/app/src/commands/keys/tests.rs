@@ -1,0 +1,90 @@
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+fn parsed(line: &str) -> KeysCommand {
+    let words = ["doorward", "keys"].into_iter().chain(line.split(' '));
+    match Cli::try_parse_from(words).unwrap().command {
+        Command::Keys(args) => args.command,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn sample() -> Value {
+    json!({
+        "id": "dw_0123456789abcdef", "fingerprint": "dw_0123456789abcdef…wxyz", "name": "ci",
+        "kind": "user", "status": "active", "owner": "usr_1", "project": "prj_1",
+        "description": "<b>\u{1b}[31mred", "scopes": ["inference:read", "inference:write"],
+        "models": ["gpt-4o*"], "ip_allow": null, "ip_deny": [],
+        "limits": {"requests_per_minute": 60},
+        "budgets": [{"usd": "12.50", "period": "month"}, {"tokens": 1000, "period": "total"}],
+        "spent": [{"usd": "1.25", "tokens": 9}, {"usd": "1.25", "tokens": 9}],
+        "created_at": "2026-11-20T12:00:00Z", "last_used_at": "2026-11-21T11:57:00Z",
+        "last_used_ip": "127.0.0.1", "expires_at": "2027-02-19T12:00:00Z", "metadata": {},
+    })
+}
+
+fn at_noon() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+#[test]
+fn what_is_typed_becomes_a_request() {
+    let line = "create ci --scope inference:write,keys:read --model gpt-4o* --expires-in-days 30 \
+                --rpm 60 --concurrency 4 --budget 12.50/month --budget 1000tokens --metadata team=a";
+    let KeysCommand::Create(wish) = parsed(line) else { panic!() };
+    insta::assert_json_snapshot!(create_body(&wish));
+}
+
+#[test]
+fn what_is_not_typed_is_not_sent() {
+    let KeysCommand::Create(wish) = parsed("create ci") else { panic!() };
+    assert_eq!(create_body(&wish), json!({ "name": "ci" }));
+}
+
+#[test]
+fn an_edit_of_one_limit_keeps_the_others() {
+    let before = json!({ "limits": { "requests_per_minute": 60, "concurrency": 2 } });
+    #[rustfmt::skip]
+    let cases = [
+        ("edit k --rpm 5",                 json!({ "limits": { "requests_per_minute": 5, "concurrency": 2 } })),
+        ("edit k --no-limits",             json!({ "limits": {} })),
+        ("edit k --no-limits --rpm 5",     json!({ "limits": { "requests_per_minute": 5 } })),
+        ("edit k --all-models",            json!({ "models": null })),
+        ("edit k --no-budgets",            json!({ "budgets": [] })),
+        ("edit k --never-expires",         json!({ "never_expires": true })),
+    ];
+    for (line, expected) in cases {
+        let KeysCommand::Edit(wish) = parsed(line) else { panic!() };
+        assert_eq!(edit_body(&wish, &before).unwrap(), expected, "{line}");
+    }
+    let KeysCommand::Edit(wish) = parsed("edit k") else { panic!() };
+    assert!(edit_body(&wish, &before).is_err());
+}
+
+#[test]
+fn keys_as_a_table() {
+    let mut other = sample();
+    other["name"] = json!("x".repeat(300));
+    other["models"] = json!(null);
+    other["budgets"] = json!([]);
+    other["last_used_at"] = json!(null);
+    let list = json!({ "data": [sample(), other] });
+    insta::assert_snapshot!(table(&list, at_noon()).render(Some(110)));
+}
+
+#[test]
+fn one_key_in_detail() {
+    let fields = details(&sample(), at_noon());
+    let lines: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn a_new_key_is_shown_with_a_line_that_tries_it() {
+    let mut created = sample();
+    created["key"] = json!("dw_0123456789abcdef_SECRET");
+    created["expires_clamped"] = json!(true);
+    insta::assert_snapshot!(created_text(&created, "http://127.0.0.1:8440", at_noon()));
+}

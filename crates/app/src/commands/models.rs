@@ -1,0 +1,248 @@
+//! `doorward models …`.
+
+use std::collections::HashMap;
+
+use anyhow::bail;
+use doorward_domain::money::NanoUsd;
+use serde_json::{Map, Value, json};
+
+use super::{Body, confirm, instant, now, providers, rows, text};
+use crate::cli::{CreateModel, DeploymentArgs, EditModel, ModelsCommand, PriceArgs, Remotely};
+use crate::client::Client;
+use crate::environment::Environment;
+use crate::output::{self, Table};
+
+const PATH: [&str; 2] = ["v1", "models"];
+/// Without it the path is the gateway's, which lists what a key may call.
+const VIEW: [(&str, &str); 1] = [("view", "routes")];
+
+pub(crate) fn run(args: &Remotely<ModelsCommand>, environment: &Environment) -> anyhow::Result<()> {
+    let (client, is_json) = (Client::new(&args.remote, environment)?, args.remote.json);
+    match &args.command {
+        ModelsCommand::Create(wish) => {
+            let answer = client.post(&PATH, &create_body(wish))?;
+            confirm(is_json, &answer, &format!("Created {}.", wish.name))
+        }
+        ModelsCommand::List => {
+            let list = client.list(&PATH, &VIEW)?;
+            if is_json {
+                return output::json(&list);
+            }
+            Ok(output::table(&table(&list, &provider_names(&client)?))?)
+        }
+        ModelsCommand::Show(named) => {
+            let model = client.get(&path(&named.name), &VIEW)?;
+            if is_json {
+                return output::json(&model);
+            }
+            print_details(&model, &provider_names(&client)?)
+        }
+        ModelsCommand::Edit(wish) => edit(&client, wish, is_json),
+        ModelsCommand::Delete(named) => {
+            let answer = client.delete(&path(&named.name))?;
+            confirm(is_json, &answer, &format!("Deleted {}.", named.name))
+        }
+    }
+}
+
+fn path(name: &str) -> [&str; 3] {
+    let [version, noun] = PATH;
+    [version, noun, name]
+}
+
+/// Names of providers by their ids.
+type Names = HashMap<String, String>;
+
+fn provider_names(client: &Client) -> anyhow::Result<Names> {
+    let list = client.list(&providers::PATH, &[])?;
+    Ok(rows(&list).map(|row| (text(row, "id"), text(row, "name"))).collect())
+}
+
+fn create_body(wish: &CreateModel) -> Value {
+    let mut body = Body::default();
+    body.set("name", wish.name.clone());
+    body.set_if("price", price(&wish.price));
+    body.set_if("output_tokens_max", wish.output_tokens_max.map(|n| json!(n)));
+    body.set("deployments", vec![deployment(&wish.provider, &wish.deployment)]);
+    body.finish()
+}
+
+/// `None`: nothing was said, so the built-in table decides.
+fn price(wish: &PriceArgs) -> Option<Value> {
+    if wish.free {
+        return Some(json!("free"));
+    }
+    let rates = [
+        ("input", wish.price_input),
+        ("output", wish.price_output),
+        ("cached_input", wish.price_cached_input),
+        ("reasoning", wish.price_reasoning),
+    ];
+    let set = |(name, rate): (&str, Option<NanoUsd>)| Some((name.to_owned(), json!(rate?)));
+    let rates: Map<String, Value> = rates.into_iter().filter_map(set).collect();
+    (!rates.is_empty()).then_some(Value::Object(rates))
+}
+
+fn deployment(provider: &str, wish: &DeploymentArgs) -> Value {
+    let mut body = Body::default();
+    body.set("provider", provider);
+    body.set_if("upstream_model", wish.upstream_model.clone());
+    body.set_if("provider_key", wish.provider_key.clone());
+    body.set_if("weight", wish.weight.map(|n| json!(n)));
+    body.set_if("priority", wish.priority);
+    body.finish()
+}
+
+fn edit(client: &Client, wish: &EditModel, is_json: bool) -> anyhow::Result<()> {
+    let (before, version) = client.get_version(&path(&wish.model.name), &VIEW)?;
+    let names = match wish.remove_provider {
+        Some(_) => provider_names(client)?,
+        None => Names::new(),
+    };
+    let body = edit_body(wish, &before, &names)?;
+    let answer = client.patch_version(&path(&wish.model.name), &body, version)?;
+    confirm(is_json, &answer, &format!("Edited {}.", text(&answer, "name")))
+}
+
+fn edit_body(wish: &EditModel, before: &Value, names: &Names) -> anyhow::Result<Value> {
+    let mut body = Body::default();
+    body.set_if("price", price(&wish.price));
+    body.set_if("price", wish.listed.then_some("listed"));
+    body.set_if("output_tokens_max", wish.output_tokens_max.map(|n| json!(n)));
+    if wish.add_provider.is_some() || wish.remove_provider.is_some() {
+        body.set("deployments", deployments(wish, before, names)?);
+    }
+    match body.finish() {
+        Value::Object(fields) if fields.is_empty() => bail!("nothing to edit was named"),
+        body => Ok(body),
+    }
+}
+
+/// The present deployments, less what is removed, and what is added.
+fn deployments(wish: &EditModel, before: &Value, names: &Names) -> anyhow::Result<Vec<Value>> {
+    let present = before.get("deployments").and_then(Value::as_array).cloned().unwrap_or_default();
+    let all = present.len();
+    let is_removed = |row: &Value| {
+        let id = text(row, "provider");
+        wish.remove_provider.as_ref().is_some_and(|p| *p == id || names.get(&id) == Some(p))
+    };
+    let mut kept: Vec<Value> = present.into_iter().filter(|row| !is_removed(row)).collect();
+    if let Some(removed) = wish.remove_provider.as_ref().filter(|_| kept.len() == all) {
+        bail!("{removed} does not serve this model");
+    }
+    for row in kept.iter_mut().filter_map(Value::as_object_mut) {
+        row.remove("id");
+    }
+    kept.extend(wish.add_provider.as_ref().map(|name| deployment(name, &wish.deployment)));
+    Ok(kept)
+}
+
+fn table(list: &Value, names: &Names) -> Table {
+    let header = ["model", "price per million tokens", "served by"];
+    let mut table = Table::new(&header, "There are no models.");
+    for row in rows(list) {
+        table.push(vec![text(row, "name"), price_words(row), served_by(row, names)]);
+    }
+    table
+}
+
+fn price_words(model: &Value) -> String {
+    match model.get("price") {
+        Some(price @ Value::Object(_)) => {
+            let (input, output) = (text(price, "input"), text(price, "output"));
+            format!("{} in, {} out", output::dollars(&input), output::dollars(&output))
+        }
+        _ => text(model, "price"),
+    }
+}
+
+fn served_by(model: &Value, names: &Names) -> String {
+    let public = text(model, "name");
+    let deployments = model.get("deployments").and_then(Value::as_array).into_iter().flatten();
+    let told = deployments.map(|row| {
+        let (id, upstream) = (text(row, "provider"), text(row, "upstream_model"));
+        let provider = names.get(&id).cloned().unwrap_or(id);
+        if upstream == public { provider } else { format!("{provider} as {upstream}") }
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+fn print_details(model: &Value, names: &Names) -> anyhow::Result<()> {
+    let now = now();
+    Ok(output::details(&[
+        ("model", text(model, "name")),
+        ("price", price_words(model)),
+        ("output tokens", text(model, "output_tokens_max")),
+        ("served by", served_by(model, names)),
+        ("created", instant(model, "created_at", now, "")),
+        ("edited", instant(model, "updated_at", now, "")),
+    ])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn parsed(line: &str) -> ModelsCommand {
+        let words = ["doorward", "models"].into_iter().chain(line.split(' '));
+        match Cli::try_parse_from(words).unwrap().command {
+            Command::Models(args) => args.command,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_typed_becomes_a_request() {
+        #[rustfmt::skip]
+        let cases = [
+            ("create m --provider p",        json!({"name": "m", "deployments": [{"provider": "p"}]})),
+            ("create m --provider p --free", json!({"name": "m", "price": "free", "deployments": [{"provider": "p"}]})),
+            ("create m --provider p --price-input 0.15 --price-output 0.60",
+                json!({"name": "m", "price": {"input": "0.15", "output": "0.60"}, "deployments": [{"provider": "p"}]})),
+            ("create m --provider p --upstream-model u --provider-key k --weight 2 --priority 1 --output-tokens-max 9",
+                json!({"name": "m", "output_tokens_max": 9, "deployments": [
+                    {"provider": "p", "upstream_model": "u", "provider_key": "k", "weight": 2, "priority": 1}]})),
+        ];
+        for (line, expected) in cases {
+            let ModelsCommand::Create(wish) = parsed(line) else { panic!() };
+            assert_eq!(create_body(&wish), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_edit_of_deployments_keeps_the_others() {
+        let before = json!({ "deployments": [
+            { "id": "dep_1", "provider": "prv_1", "upstream_model": "a" },
+            { "id": "dep_2", "provider": "prv_2", "upstream_model": "b" },
+        ]});
+        let names = Names::from([("prv_1".into(), "one".into()), ("prv_2".into(), "two".into())]);
+        let edited = |line: &str| {
+            let ModelsCommand::Edit(wish) = parsed(line) else { panic!() };
+            edit_body(&wish, &before, &names).map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            edited("edit m --remove-provider one --add-provider three").unwrap(),
+            json!({ "deployments": [
+                { "provider": "prv_2", "upstream_model": "b" }, { "provider": "three" },
+            ]})
+        );
+        assert_eq!(edited("edit m --remove-provider x").unwrap_err(), "x does not serve this model");
+        assert_eq!(edited("edit m --listed").unwrap(), json!({ "price": "listed" }));
+        assert!(edited("edit m").is_err());
+    }
+
+    #[test]
+    fn models_as_a_table() {
+        let list = json!({ "data": [
+            { "name": "doorward/echo", "price": "free", "deployments":
+                [{ "provider": "prv_1", "upstream_model": "doorward/echo" }] },
+            { "name": "big", "price": { "input": "3.00", "output": "15.00" }, "deployments":
+                [{ "provider": "prv_2", "upstream_model": "big-2026" }, { "provider": "prv_3", "upstream_model": "big" }] },
+        ]});
+        let names = Names::from([("prv_1".into(), "echo".into()), ("prv_2".into(), "openai".into())]);
+        insta::assert_snapshot!(table(&list, &names).render(Some(100)));
+    }
+}

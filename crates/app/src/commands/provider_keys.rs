@@ -1,0 +1,176 @@
+//! `doorward provider-keys …`.
+
+use std::io::{IsTerminal as _, Read as _};
+
+use anyhow::{Context as _, bail};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use super::{Body, confirm, instant, now, rows, text};
+use crate::cli::{CreateProviderKey, EditProviderKey, ProviderKeysCommand, Remotely, ValueSource};
+use crate::client::Client;
+use crate::environment::Environment;
+use crate::output::{self, Table};
+
+const PATH: [&str; 2] = ["v1", "provider-keys"];
+/// Far above any credential.
+const VALUE_BYTES_MAX: u64 = 64 << 10;
+
+pub(crate) fn run(
+    args: &Remotely<ProviderKeysCommand>,
+    environment: &Environment,
+) -> anyhow::Result<()> {
+    let (client, is_json) = (Client::new(&args.remote, environment)?, args.remote.json);
+    match &args.command {
+        ProviderKeysCommand::Create(wish) => {
+            let value = read_value(&wish.value, environment)?;
+            let answer = client.post(&PATH, &create_body(wish, &value))?;
+            let said = format!("Stored {} as {}.", wish.name, text(&answer, "masked"));
+            confirm(is_json, &answer, &said)
+        }
+        ProviderKeysCommand::List => {
+            let list = client.list(&PATH, &[])?;
+            if is_json { output::json(&list) } else { Ok(output::table(&table(&list))?) }
+        }
+        ProviderKeysCommand::Show(named) => {
+            let key = client.get(&path(&named.name), &[])?;
+            if is_json { output::json(&key) } else { print_details(&key) }
+        }
+        ProviderKeysCommand::Edit(wish) => {
+            let body = edit_body(wish, environment)?;
+            let answer = client.patch(&path(&wish.provider_key.name), &body)?;
+            confirm(is_json, &answer, &format!("Edited {}.", text(&answer, "name")))
+        }
+        ProviderKeysCommand::Delete(named) => {
+            let answer = client.delete(&path(&named.name))?;
+            confirm(is_json, &answer, &format!("Deleted {}.", named.name))
+        }
+    }
+}
+
+fn path(name: &str) -> [&str; 3] {
+    let [version, noun] = PATH;
+    [version, noun, name]
+}
+
+fn create_body(wish: &CreateProviderKey, value: &SecretString) -> Value {
+    let mut body = Body::default();
+    body.set("name", wish.name.clone());
+    body.set("value", value.expose_secret());
+    body.set_if("note", wish.note.clone());
+    body.finish()
+}
+
+fn edit_body(wish: &EditProviderKey, environment: &Environment) -> anyhow::Result<Value> {
+    let has_value =
+        wish.value_stdin || wish.value.value_file.is_some() || wish.value.value_env.is_some();
+    if !has_value && wish.rename.is_none() && wish.note.is_none() {
+        bail!("nothing to edit was named");
+    }
+    let mut body = Body::default();
+    body.set_if("name", wish.rename.clone());
+    body.set_if("note", wish.note.clone());
+    if has_value {
+        body.set("value", read_value(&wish.value, environment)?.expose_secret());
+    }
+    Ok(body.finish())
+}
+
+fn read_value(source: &ValueSource, environment: &Environment) -> anyhow::Result<SecretString> {
+    let text = match (&source.value_file, &source.value_env) {
+        (Some(path), _) => {
+            let file = std::fs::File::open(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            read_bounded(file)?
+        }
+        (None, Some(variable)) => {
+            let value = environment.get(variable).map(SecretString::from);
+            value.with_context(|| format!("the variable {variable} is not set"))?
+        }
+        (None, None) => read_stdin()?,
+    };
+    match text.expose_secret().trim() {
+        "" => bail!("the value is empty"),
+        value => Ok(SecretString::from(value)),
+    }
+}
+
+fn read_stdin() -> anyhow::Result<SecretString> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return read_bounded(stdin.lock());
+    }
+    output::note("Paste the value and press Enter; it is not shown:");
+    let _silent = Silence::start()?;
+    let mut line = String::new();
+    stdin.read_line(&mut line)?;
+    Ok(SecretString::from(line))
+}
+
+fn read_bounded(from: impl std::io::Read) -> anyhow::Result<SecretString> {
+    let mut text = String::new();
+    from.take(VALUE_BYTES_MAX).read_to_string(&mut text).context("the value cannot be read")?;
+    Ok(SecretString::from(text))
+}
+
+/// A terminal that does not show what is typed, until dropped.
+struct Silence(Termios);
+
+impl Silence {
+    fn start() -> anyhow::Result<Self> {
+        let before = tcgetattr(std::io::stdin())?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Now, &silent)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        // A terminal that is gone shows nothing either.
+        let _is_back = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0).is_ok();
+    }
+}
+
+fn table(list: &Value) -> Table {
+    let mut table = Table::new(&["name", "value", "note", "id"], "There are no provider keys.");
+    for row in rows(list) {
+        table.push(["name", "masked", "note", "id"].map(|field| text(row, field)).to_vec());
+    }
+    table
+}
+
+fn print_details(key: &Value) -> anyhow::Result<()> {
+    let now = now();
+    Ok(output::details(&[
+        ("id", text(key, "id")),
+        ("name", text(key, "name")),
+        ("value", text(key, "masked")),
+        ("note", text(key, "note")),
+        ("created", instant(key, "created_at", now, "")),
+        ("edited", instant(key, "updated_at", now, "")),
+    ])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_value_comes_from_a_file_or_a_variable_without_its_line_end() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"sk-file\n").unwrap();
+        let environment = Environment::of(&[("MY_KEY", " sk-env ")]);
+        let read = |value_file: Option<&std::path::Path>, value_env: Option<&str>| {
+            let value_file = value_file.map(Into::into);
+            read_value(&ValueSource { value_file, value_env: value_env.map(Into::into) }, &environment)
+        };
+        assert_eq!(read(Some(file.path()), None).unwrap().expose_secret(), "sk-file");
+        assert_eq!(read(None, Some("MY_KEY")).unwrap().expose_secret(), "sk-env");
+        assert!(read(None, Some("OTHER")).unwrap_err().to_string().contains("OTHER is not set"));
+    }
+}

@@ -1,0 +1,91 @@
+//! `doorward usage`.
+
+use doorward_domain::money::NanoUsd;
+use serde_json::Value;
+
+use super::{number, rows, text};
+use crate::cli::{UsageArgs, UsageColumn};
+use crate::client::Client;
+use crate::environment::Environment;
+use crate::output::{self, Table};
+
+/// What is summed up, and how it is headed.
+const SUMS: [(&str, &str); 6] = [
+    ("requests", "requests"),
+    ("errors", "errors"),
+    ("input_tokens", "input tokens"),
+    ("cached_input_tokens", "of them cached"),
+    ("output_tokens", "output tokens"),
+    ("reasoning_tokens", "of them reasoning"),
+];
+
+pub(crate) fn run(args: &UsageArgs, environment: &Environment) -> anyhow::Result<()> {
+    let client = Client::new(&args.remote, environment)?;
+    let columns: Vec<&'static str> = args.group_by.iter().map(|c| UsageColumn::as_str(*c)).collect();
+    let group_by = columns.join(",");
+    let mut query = Vec::new();
+    if !columns.is_empty() {
+        query.push(("group_by", group_by.as_str()));
+    }
+    query.extend(args.from.as_deref().map(|from| ("from", from)));
+    query.extend(args.to.as_deref().map(|to| ("to", to)));
+    let report = client.get(&["v1", "usage"], &query)?;
+    if args.remote.json {
+        return output::json(&report);
+    }
+    Ok(output::table(&table(&report, &columns))?)
+}
+
+fn table(report: &Value, columns: &[&'static str]) -> Table {
+    let sums = SUMS.iter().map(|(_, heading)| *heading);
+    let header: Vec<&'static str> = columns.iter().copied().chain(sums).chain(["cost"]).collect();
+    let mut table = Table::new(&header, "There were no calls.");
+    for row in rows(report) {
+        let groups = columns.iter().map(|column| text(row, column));
+        let sums = SUMS.iter().map(|(field, _)| output::count(number(row, field)));
+        let cost = output::dollars(&text(row, "cost_usd"));
+        table.push(groups.chain(sums).chain([cost]).collect());
+    }
+    if rows(report).nth(1).is_some() {
+        table.push(total(report, columns.len()));
+    }
+    table
+}
+
+fn total(report: &Value, groups: usize) -> Vec<String> {
+    let names = (0..groups).map(|index| if index == 0 { "total".to_owned() } else { String::new() });
+    let sum = |field: &str| {
+        rows(report).fold(0_u64, |sum, row| sum.saturating_add(number(row, field)))
+    };
+    let sums = SUMS.iter().map(|(field, _)| output::count(sum(field)));
+    let cost = rows(report).fold(NanoUsd::ZERO, |sum, row| {
+        sum.plus(text(row, "cost_usd").parse().unwrap_or(NanoUsd::ZERO))
+    });
+    names.chain(sums).chain([output::dollars(&cost.to_string())]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn row(model: &str, requests: u64, cost: &str) -> Value {
+        json!({
+            "model": model, "requests": requests, "errors": 1, "input_tokens": 1_234_567,
+            "cached_input_tokens": 0, "output_tokens": 89, "reasoning_tokens": 0, "cost_usd": cost,
+        })
+    }
+
+    #[test]
+    fn a_report_with_its_total() {
+        let report = json!({ "data": [row("gpt-4o", 10, "0.25"), row("doorward/echo", 2, "0.00")] });
+        insta::assert_snapshot!(table(&report, &["model"]).render(Some(120)));
+    }
+
+    #[test]
+    fn one_row_is_its_own_total() {
+        let report = json!({ "data": [row("", 10, "0.25")] });
+        assert_eq!(table(&report, &[]).render(None).lines().count(), 2);
+    }
+}

@@ -1,0 +1,166 @@
+use std::io::Write as _;
+use std::path::Path;
+
+use super::*;
+use crate::environment::Environment;
+
+fn sources(environment: &Environment) -> Sources<'_> {
+    Sources { file: None, environment, preferences: Vec::new(), overrides: Vec::new() }
+}
+
+fn load_file(toml: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(toml.as_bytes()).unwrap();
+    let environment = Environment::of(environment);
+    load(&Sources { file: Some(file.path()), ..sources(&environment) })
+}
+
+fn problems(toml: &str) -> String {
+    let problems = load_file(toml, &[]).unwrap_err();
+    let line = |p: &Problem| format!("{}: {}", p.setting, p.detail);
+    problems.0.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_manual_names_every_setting_and_is_valid() {
+    let config = load_file("", &[]).unwrap();
+    assert_eq!(config.server.listen, "127.0.0.1:8440".parse().unwrap());
+    assert_eq!(config.server.transport, Transport::Plain);
+    assert_eq!(config.server.drain, Duration::from_secs(30));
+    assert_eq!(config.gateway.body_bytes_max, 10 * 1024 * 1024);
+    assert_eq!(config.gateway.timeouts.total, Duration::from_secs(30 * 60));
+    assert_eq!(config.log.format, LogFormat::Json);
+    let (ours, standard) = (config.server.limits, Limits::STANDARD);
+    assert_eq!(format!("{ours:?}"), format!("{standard:?}"));
+}
+
+#[test]
+fn everything_wrong_is_reported_at_once() {
+    let found = problems(
+        r#"
+        [server]
+        listen = "nowhere"
+        drain_seconds = "soon"
+        porty = 1
+        trusted_proxies = ["10.0.0.0/8", "abc"]
+        tls_cert = "a.pem"
+        [server.limits]
+        connections_max = 0
+        [data]
+        time_zone = "Mars/Olympus"
+        journal_sync = "never"
+        [gateway]
+        idle_timeout_seconds = -1
+        [log]
+        format = "xml"
+        level = "a=b=c"
+        [extra]
+        "#,
+    );
+    insta::assert_snapshot!(found);
+}
+
+#[test]
+fn a_broken_file_is_named_without_quoting_it() {
+    let found = load_file("[data]\ndatabase_url = \"postgres://u:canary@h/d\nx = 1", &[]);
+    let text = found.unwrap_err().to_string();
+    assert!(text.contains("line 2") && !text.contains("canary"), "{text}");
+}
+
+#[test]
+fn a_missing_file_is_a_problem_only_when_it_was_named() {
+    let environment = Environment::of(&[]);
+    let named = Path::new("/nonexistent/doorward.toml");
+    let found = load(&Sources { file: Some(named), ..sources(&environment) }).unwrap_err();
+    assert!(found.to_string().contains("/nonexistent/doorward.toml"), "{found}");
+    assert!(load(&sources(&environment)).is_ok());
+}
+
+#[test]
+fn the_environment_is_stronger_than_the_file_and_flags_are_strongest() {
+    let toml = "[server]\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 1\n[data]\ndir = \"a\"";
+    let environment = [
+        ("DOORWARD__SERVER__LISTEN", "127.0.0.1:2"),
+        ("DOORWARD__SERVER__DRAIN_SECONDS", "2"),
+        ("DOORWARD__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1"),
+        ("DOORWARD__SERVER__LIMITS__CONNECTIONS_MAX", "5"),
+        ("DOORWARD__DATA__DIR", "7"), // a text, though it looks like a number
+    ];
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(toml.as_bytes()).unwrap();
+    let environment = Environment::of(&environment);
+    let overrides = vec![Override::new("server.listen", "127.0.0.1:3")];
+    let config =
+        load(&Sources { file: Some(file.path()), overrides, ..sources(&environment) }).unwrap();
+    assert_eq!(config.server.listen.port(), 3);
+    assert_eq!(config.server.drain, Duration::from_secs(2));
+    assert_eq!(config.server.trusted_proxies.len(), 2);
+    assert_eq!(config.server.limits.connections_max, 5);
+    assert_eq!(config.data.dir, Path::new("7"));
+}
+
+#[test]
+fn a_problem_names_its_source() {
+    let found = load_file("", &[("DOORWARD__SERVER__DRAIN_SECONDS", "x")]).unwrap_err().to_string();
+    assert!(found.contains("DOORWARD__SERVER__DRAIN_SECONDS"), "{found}");
+    let found = load_file("[server]\ndrain_seconds = true", &[]).unwrap_err();
+    assert!(found.0[0].origin.starts_with('/'), "{found}");
+    let found = load_file("", &[("DOORWARD__SERVER__X__Y", "1")]).unwrap_err().to_string();
+    assert!(found.contains("server.x: there is no such setting"), "{found}");
+}
+
+#[test]
+fn where_tls_is_on_and_on_which_port() {
+    #[rustfmt::skip]
+    let cases = [
+        // listen            insecure  address            transport
+        ("127.0.0.1",        false,    "127.0.0.1:8440",  Transport::Plain),
+        ("localhost:1",      false,    "127.0.0.1:1",     Transport::Plain),
+        ("[::1]:9000",       false,    "[::1]:9000",      Transport::Plain),
+        ("::1",              false,    "[::1]:8440",      Transport::Plain),
+        ("0.0.0.0",          false,    "0.0.0.0:8443",    Transport::SelfSigned),
+        ("[::]",             false,    "[::]:8443",       Transport::SelfSigned),
+        ("192.0.2.1:80",     false,    "192.0.2.1:80",    Transport::SelfSigned),
+        ("0.0.0.0",          true,     "0.0.0.0:8440",    Transport::Plain),
+    ];
+    for (listen, insecure, address, transport) in cases {
+        let toml = format!("[server]\nlisten = \"{listen}\"\ninsecure_http = {insecure}");
+        let server = load_file(&toml, &[]).unwrap().server;
+        assert_eq!((server.listen, server.transport), (address.parse().unwrap(), transport));
+    }
+}
+
+#[test]
+fn a_given_certificate_means_tls_on_every_address() {
+    let toml = "[server]\nlisten = \"127.0.0.1\"\ntls_cert = \"c\"\ntls_key = \"k\"";
+    let server = load_file(toml, &[]).unwrap().server;
+    assert_eq!(server.listen.port(), 8443);
+    assert_eq!(server.transport, Transport::Tls { cert: "c".into(), key: "k".into() });
+}
+
+#[test]
+fn secrets_are_read_from_files_and_never_printed() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"postgres://u:canary@h/d\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let config = load_file(&format!("[data]\ndatabase_url_file = \"{path}\""), &[]).unwrap();
+    assert!(config.data.database_url.is_some());
+    assert!(!format!("{config:?}").contains("canary"));
+
+    let both =
+        format!("[data]\ndatabase_url = \"postgres://canary\"\ndatabase_url_file = \"{path}\"");
+    let text = problems(&both);
+    assert!(text.contains("data.database_url_file: cannot be set beside"), "{text}");
+    for wrong in ["database_url = \"mysql://canary\"", "database_url = [\"canary\"]"] {
+        let text = problems(&format!("[data]\n{wrong}"));
+        assert!(text.contains("data.database_url: must be"), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+}
+
+#[test]
+fn a_secret_of_the_environment_replaces_the_file_of_a_weaker_source() {
+    let toml = "[data]\ndatabase_url_file = \"/nonexistent\"";
+    let environment = [("DOORWARD__DATA__DATABASE_URL", "postgres://h/d")];
+    assert!(load_file(toml, &environment).unwrap().data.database_url.is_some());
+}

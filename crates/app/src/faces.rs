@@ -1,0 +1,150 @@
+//! Which part answers which request: the data plane, the operators' pages, the control plane.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use doorward_control::ClientAddress;
+use doorward_domain::address::AddressBlock;
+use doorward_gateway::listen::{Peer, Stats};
+use doorward_gateway::{Gateway, GatewayBody, Route, client_address};
+use doorward_store::Store;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use tower::ServiceExt as _;
+
+/// Everything that answers.
+#[derive(Debug)]
+pub(crate) struct Faces {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) control: Router,
+    pub(crate) store: Arc<Store>,
+    pub(crate) listener: Arc<Stats>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) metrics_from: Vec<AddressBlock>,
+}
+
+type Answer = Response<Either<GatewayBody, Body>>;
+
+/// What operators and their machines ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Page {
+    /// Whether the process lives.
+    Health,
+    /// Whether it can serve.
+    Ready,
+    /// Figures.
+    Metrics,
+}
+
+impl Page {
+    fn of(path: &str) -> Option<Self> {
+        match path {
+            "/healthz" => Some(Self::Health),
+            "/readyz" => Some(Self::Ready),
+            "/metrics" => Some(Self::Metrics),
+            _ => None,
+        }
+    }
+}
+
+impl Faces {
+    /// Answers one request.
+    pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Answer {
+        let address =
+            client_address(peer.address.ip(), request.headers(), &self.trusted_proxies);
+        if let Some(route) = Route::of(request.method(), request.uri()) {
+            return self.gateway.handle(route, request, address).await.map(Either::Left);
+        }
+        let answer = match Page::of(request.uri().path()) {
+            Some(page) => self.page(page, request.method(), address).await,
+            None => self.manage(request, address).await,
+        };
+        answer.map(Either::Right)
+    }
+
+    async fn manage(&self, request: Request<Incoming>, address: Option<IpAddr>) -> Response<Body> {
+        let Some(address) = address else { return unknown_address() };
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ClientAddress(address));
+        match self.control.clone().oneshot(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+
+    async fn page(&self, page: Page, method: &Method, address: Option<IpAddr>) -> Response<Body> {
+        if page == Page::Metrics && !self.may_read_metrics(address) {
+            return text(StatusCode::NOT_FOUND, "not found\n");
+        }
+        if *method != Method::GET && *method != Method::HEAD {
+            let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
+            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return refusal;
+        }
+        match page {
+            Page::Health => text(StatusCode::OK, "ok"),
+            Page::Ready if self.store.is_ready().await => text(StatusCode::OK, "ready"),
+            Page::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer"),
+            Page::Metrics => self.metrics(),
+        }
+    }
+
+    fn may_read_metrics(&self, address: Option<IpAddr>) -> bool {
+        address.is_some_and(|address| self.metrics_from.iter().any(|b| b.contains(address)))
+    }
+
+    fn metrics(&self) -> Response<Body> {
+        let mut out = String::new();
+        if self.gateway.render_metrics(&mut out).and_then(|()| self.render(&mut out)).is_err() {
+            return text(StatusCode::INTERNAL_SERVER_ERROR, "the figures cannot be written\n");
+        }
+        let mut answer = text(StatusCode::OK, out);
+        let prometheus = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        answer.headers_mut().insert(CONTENT_TYPE, prometheus);
+        answer
+    }
+
+    #[rustfmt::skip]
+    fn render(&self, out: &mut String) -> std::fmt::Result {
+        let (store, listener) = (self.store.stats(), &self.listener);
+        let figures = [
+            ("doorward_key_lookups_total",           "counter", "Keys that the data plane looked up in the database.",      store.key_lookups),
+            ("doorward_keys_in_memory",              "gauge",   "Keys that are held in memory.",                            store.call_keys),
+            ("doorward_usage_events_waiting",        "gauge",   "Finished calls that are not in the database yet.",         store.events_waiting),
+            ("doorward_usage_events_written_total",  "counter", "Finished calls that were written to the database.",        store.events_written),
+            ("doorward_connections_open",            "gauge",   "Connections of clients.",                                  listener.open()),
+            ("doorward_connections_total",           "counter", "Connections that were accepted.",                          listener.accepted()),
+            ("doorward_connections_refused_total",   "counter", "Connections that were refused: too many are open.",        listener.refused()),
+            ("doorward_connections_timed_out_total", "counter", "Connections that were closed because the client stalled.", listener.timed_out()),
+            ("doorward_accept_errors_total",         "counter", "Failures to accept connections.",                          listener.accept_errors()),
+        ];
+        for (name, kind, help, value) in figures {
+            writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")?;
+        }
+        Ok(())
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
+    let mut answer = Response::new(body.into());
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// A trusted proxy sent a forwarding header that cannot be read: no address rule can admit that.
+fn unknown_address() -> Response<Body> {
+    const BODY: &str = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"The client's address is unknown.","code":"ip_not_allowed"}"#;
+    let mut answer = text(StatusCode::FORBIDDEN, BODY);
+    let problem = HeaderValue::from_static("application/problem+json");
+    answer.headers_mut().insert(CONTENT_TYPE, problem);
+    answer
+}

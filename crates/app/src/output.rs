@@ -1,0 +1,68 @@
+//! Everything that the program prints: the only module that writes to standard output and error.
+
+mod screen;
+mod table;
+mod words;
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde_json::Value;
+
+pub(crate) use screen::{KeyShown, Linked, Screen, Unlinked, shell_word};
+pub(crate) use table::Table;
+pub(crate) use words::{cell, count, dollars, list_or, relative, sentence};
+
+/// Prints a text and ends the line.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    write(io::stdout().lock(), text)
+}
+
+/// Prints JSON for programs, readable by people.
+pub(crate) fn json(value: &Value) -> anyhow::Result<()> {
+    Ok(line(&serde_json::to_string_pretty(value)?)?)
+}
+
+/// Prints JSON on one line.
+pub(crate) fn json_line(value: &Value) -> anyhow::Result<()> {
+    Ok(line(&serde_json::to_string(value)?)?)
+}
+
+/// Prints a table as wide as the terminal; in a pipe, as wide as it is.
+pub(crate) fn table(table: &Table) -> io::Result<()> {
+    line(&table.render(width()))
+}
+
+/// Prints fields of one thing, one on a line; what is empty is left out.
+pub(crate) fn details(fields: &[(&str, String)]) -> io::Result<()> {
+    line(&table::details(fields))
+}
+
+/// Prints the screen of `quickstart`.
+pub(crate) fn screen(screen: &Screen) -> io::Result<()> {
+    line(&screen.render(io::stdout().is_terminal()))
+}
+
+/// Says something beside the result, on standard error.
+pub(crate) fn note(text: &str) {
+    // Where even standard error is closed, nobody reads it.
+    let _is_written = write(io::stderr().lock(), text).is_ok();
+}
+
+/// Prints an error with its causes, on standard error.
+pub(crate) fn error(error: &anyhow::Error) {
+    note(&format!("error: {}", words::chain(error)));
+}
+
+/// A reader that has seen enough, as `head` has, is no fault.
+fn write(mut to: impl io::Write, text: &str) -> io::Result<()> {
+    let written = to.write_all(text.as_bytes()).and_then(|()| to.write_all(b"\n"));
+    match written.and_then(|()| to.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+fn width() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
+}

@@ -1,0 +1,228 @@
+//! Wiring: the store, the data plane, the control plane and the listener become one program; how
+//! it stops.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use doorward_control::Control;
+use doorward_gateway::Gateway;
+use doorward_gateway::listen::Listener;
+use doorward_store::{Clock, Options, Store};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin_key::{self, AdminKey, AdminKeyState};
+use crate::client::ENDPOINT_FILE;
+use crate::config::{Config, Data, Transport};
+use crate::faces::Faces;
+use crate::{output, private_file, tls};
+
+/// The status of a program that a second signal ended, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+/// `doorward serve`: serves until it is told to stop.
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+    let prepared = Prepared::open(config).await?;
+    match prepared.first_start().await {
+        Ok(admin_key) => say_where(&admin_key),
+        Err(error) => {
+            prepared.close().await;
+            return Err(error);
+        }
+    }
+    prepared.serve().await
+}
+
+fn say_where(admin_key: &AdminKey) {
+    let path = admin_key.path.display();
+    match admin_key.state {
+        AdminKeyState::Kept => {}
+        AdminKeyState::Made => output::note(&format!("The administrator's key is in {path}.")),
+        AdminKeyState::Replaced => output::note(&format!(
+            "The administrator's key was gone or no longer worked: a new one is in {path}."
+        )),
+    }
+}
+
+/// Everything that can fail at the start has succeeded: the address is bound, the store is open.
+/// Clients may connect already; they are answered once [`serve`](Self::serve) runs.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) data_dir: PathBuf,
+    /// Where clients on this machine reach us: `http://127.0.0.1:8440`.
+    pub(crate) endpoint: String,
+    pub(crate) is_self_signed: bool,
+    gateway: Arc<Gateway>,
+    faces: Arc<Faces>,
+    listener: Listener,
+    drain: Duration,
+}
+
+impl Prepared {
+    /// Opens the store and binds the address.
+    pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
+        let Config { server, data, gateway, log: _ } = config;
+        let data_dir = data.dir.clone();
+        let store = Store::open(options(data)).await?;
+        let bound = bind(&server, &data_dir, &store);
+        let made = bound.and_then(|listener| {
+            let gateway = Gateway::new(Arc::clone(&store), gateway)?;
+            Ok((listener, gateway))
+        });
+        let (listener, gateway) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                store.close().await;
+                return Err(error);
+            }
+        };
+        let address = listener.local_addr()?;
+        let faces = Faces {
+            control: doorward_control::router(Control::new(Arc::clone(&store))),
+            gateway: Arc::clone(&gateway),
+            store: Arc::clone(&store),
+            listener: listener.stats(),
+            trusted_proxies: server.trusted_proxies,
+            metrics_from: server.metrics_from,
+        };
+        Ok(Self {
+            store,
+            data_dir,
+            endpoint: endpoint(address, &server.transport),
+            is_self_signed: server.transport == Transport::SelfSigned,
+            gateway,
+            faces: Arc::new(faces),
+            listener,
+            drain: server.drain,
+        })
+    }
+
+    /// Makes the first organization and administrator where there are none.
+    async fn first_start(&self) -> anyhow::Result<AdminKey> {
+        let (made, is_first_run) = self.store.bootstrap().await?;
+        admin_key::ensure(&self.store, &made, is_first_run, &self.data_dir).await
+    }
+
+    /// Gives up before serving.
+    pub(crate) async fn close(self) {
+        self.store.close().await;
+    }
+
+    /// Serves until a signal comes, lets running calls finish, writes everything down.
+    pub(crate) async fn serve(self) -> anyhow::Result<()> {
+        let Self { store, data_dir, endpoint, gateway, faces, listener, drain, .. } = self;
+        let mut signals = Signals::listen()?;
+        let endpoint_file = data_dir.join(ENDPOINT_FILE);
+        private_file::write(&endpoint_file, format!("{endpoint}\n").as_bytes())
+            .with_context(|| format!("cannot write {}", endpoint_file.display()))?;
+        tracing::info!(endpoint, version = env!("CARGO_PKG_VERSION"), "serving");
+        let shutdown = CancellationToken::new();
+        let service = move |request, peer| Arc::clone(&faces).answer(request, peer);
+        let serving = listener.serve(service, shutdown.clone(), drain);
+        let stopping = async {
+            signals.next().await;
+            tracing::info!(drain_seconds = drain.as_secs(), "stopping: running calls may finish");
+            shutdown.cancel();
+            signals.next().await;
+            tracing::warn!("stopping at once");
+            std::process::exit(INTERRUPTED);
+        };
+        tokio::select! {
+            () = serving => {}
+            () = stopping => {}
+        }
+        gateway.drain().await;
+        store.close().await;
+        remove(&endpoint_file);
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn bind(
+    server: &crate::config::Server,
+    data_dir: &Path,
+    store: &Store,
+) -> anyhow::Result<Listener> {
+    let address = server.listen;
+    let now = store.clock().now();
+    let tls = tls::server_config(&server.transport, data_dir, address.ip(), now)?;
+    if server.transport == Transport::Plain && !address.ip().is_loopback() {
+        tracing::warn!(%address, "plain HTTP: keys and prompts cross the network readable");
+    }
+    Listener::bind(address, tls, server.limits.clone())
+        .with_context(|| format!("cannot listen on {address}"))
+}
+
+fn options(data: Data) -> Options {
+    Options {
+        data_dir: data.dir,
+        database_url: data.database_url,
+        master_key: data.master_key,
+        clock: Clock::system(),
+        time_zone: data.time_zone,
+        journal_sync: data.journal_sync,
+        call_keys_max: data.call_keys_max,
+    }
+}
+
+/// How a client on this machine names us.
+fn endpoint(address: SocketAddr, transport: &Transport) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let scheme = if *transport == Transport::Plain { "http" } else { "https" };
+    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// A stopped server is not left for the command line to find.
+fn remove(endpoint_file: &Path) {
+    if let Err(error) = std::fs::remove_file(endpoint_file) {
+        tracing::warn!(%error, "cannot remove {}", endpoint_file.display());
+    }
+}
+
+/// SIGTERM and SIGINT, which mean the same.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_is_one_that_a_client_here_can_reach() {
+        #[rustfmt::skip]
+        let cases = [
+            ("127.0.0.1:8440", Transport::Plain,      "http://127.0.0.1:8440"),
+            ("0.0.0.0:8443",   Transport::SelfSigned, "https://127.0.0.1:8443"),
+            ("[::]:8443",      Transport::SelfSigned, "https://[::1]:8443"),
+            ("192.0.2.1:1",    Transport::Plain,      "http://192.0.2.1:1"),
+        ];
+        for (address, transport, expected) in cases {
+            assert_eq!(endpoint(address.parse().unwrap(), &transport), expected);
+        }
+    }
+}
