@@ -604,6 +604,8 @@ pub(crate) mod tests {
             ("openai",     "ft:gpt-4o-mini-2024-07-18:x", Some(("0.3",  "1.2"))),
             ("anthropic",  "claude-sonnet-4-5",           Some(("3",    "15"))),
             ("anthropic",  "claude-sonnet-4-5-20250929",  Some(("3",    "15"))),
+            ("google",     "gemini-2.5-pro-preview",      Some(("1.25", "10"))),
+            ("google",     "gemini-2.5-pro-preview-tts",  Some(("1",    "20"))), // not the one above
             ("openai",     "claude-sonnet-4-5",           None),
             ("openai",     "no-such-model",               None),
             ("openai",     "GPT-4o-mini",                 None),
