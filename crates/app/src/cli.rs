@@ -12,7 +12,9 @@ pub(crate) use catalog::{
     CreateModel, CreateProvider, CreateProviderKey, DeploymentArgs, EditModel, EditProvider,
     EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
 };
-pub(crate) use keys::{BudgetArg, CreateKey, EditKey, ExpiryArgs, KeysCommand, LimitArgs, ListKeys};
+pub(crate) use keys::{
+    BudgetArg, CreateKey, EditKey, ExpiryArgs, KeysCommand, LimitArgs, ListKeys,
+};
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]

@@ -132,7 +132,9 @@ impl Client {
             }
         }
         let has_more = after.is_some();
-        Ok(serde_json::json!({ "object": "list", "data": rows, "has_more": has_more, "next": after }))
+        Ok(
+            serde_json::json!({ "object": "list", "data": rows, "has_more": has_more, "next": after }),
+        )
     }
 
     /// The address of the server, without a trailing slash.
@@ -205,7 +207,9 @@ fn never_built(error: http::Error) -> anyhow::Error {
 
 fn refusal(status: http::StatusCode, body: Value, endpoint: &str) -> anyhow::Error {
     if status.is_redirection() {
-        return anyhow::anyhow!("{endpoint} answers with a redirect ({status}), which is not followed");
+        return anyhow::anyhow!(
+            "{endpoint} answers with a redirect ({status}), which is not followed"
+        );
     }
     match serde_json::from_value::<Refusal>(body) {
         Ok(refusal) if !refusal.detail.is_empty() => refusal.into(),

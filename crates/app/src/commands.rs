@@ -79,7 +79,11 @@ fn when(object: &Value, field: &str, now: Timestamp, absent: &str) -> String {
 /// An instant both ways, where there is room for it.
 fn instant(object: &Value, field: &str, now: Timestamp, absent: &str) -> String {
     let at = text(object, field);
-    if at.is_empty() { absent.to_owned() } else { format!("{at} ({})", when(object, field, now, "")) }
+    if at.is_empty() {
+        absent.to_owned()
+    } else {
+        format!("{at} ({})", when(object, field, now, ""))
+    }
 }
 
 fn now() -> Timestamp {
@@ -105,8 +109,15 @@ mod tests {
         let object = json!({
             "a": "x", "b": null, "c": 1, "d": ["x", 2], "e": {"rpm": 5}, "f": true,
         });
-        let cases =
-            [("a", "x"), ("b", ""), ("c", "1"), ("d", "x, 2"), ("e", "rpm 5"), ("f", "true"), ("g", "")];
+        let cases = [
+            ("a", "x"),
+            ("b", ""),
+            ("c", "1"),
+            ("d", "x, 2"),
+            ("e", "rpm 5"),
+            ("f", "true"),
+            ("g", ""),
+        ];
         for (field, expected) in cases {
             assert_eq!(text(&object, field), expected, "{field}");
         }

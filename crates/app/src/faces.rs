@@ -56,8 +56,7 @@ impl Page {
 impl Faces {
     /// Answers one request.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Answer {
-        let address =
-            client_address(peer.address.ip(), request.headers(), &self.trusted_proxies);
+        let address = client_address(peer.address.ip(), request.headers(), &self.trusted_proxies);
         if let Some(route) = Route::of(request.method(), request.uri()) {
             return self.gateway.handle(route, request, address).await.map(Either::Left);
         }

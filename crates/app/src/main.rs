@@ -51,10 +51,8 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
         }
         Command::Quickstart(args) => {
             // The screen is for people: what is normal is not told twice.
-            let quiet = vec![
-                Override::new("log.level", "warn"),
-                Override::new("log.format", "text"),
-            ];
+            let quiet =
+                vec![Override::new("log.level", "warn"), Override::new("log.format", "text")];
             let config = start(&args.serve, quiet, environment)?;
             runtime()?.block_on(quickstart::run(config, &args, environment))
         }

@@ -89,7 +89,8 @@ async fn first_key(
     }
     let scopes = [Scope::InferenceRead, Scope::InferenceWrite].into_iter().collect();
     let quota = Some(store.settings(made.organization).await?.keys_per_user_max);
-    let (plain, _) = admin_key::create(store, made, &Wish { name: KEY_NAME, scopes, quota }).await?;
+    let (plain, _) =
+        admin_key::create(store, made, &Wish { name: KEY_NAME, scopes, quota }).await?;
     Ok(FirstKey::Made {
         access_key: plain.id().to_string(),
         secret_key: plain.expose_secret_key().into(),

@@ -229,7 +229,10 @@ mod tests {
                 { "provider": "prv_2", "upstream_model": "b" }, { "provider": "three" },
             ]})
         );
-        assert_eq!(edited("edit m --remove-provider x").unwrap_err(), "x does not serve this model");
+        assert_eq!(
+            edited("edit m --remove-provider x").unwrap_err(),
+            "x does not serve this model"
+        );
         assert_eq!(edited("edit m --listed").unwrap(), json!({ "price": "listed" }));
         assert!(edited("edit m").is_err());
     }
@@ -242,7 +245,8 @@ mod tests {
             { "name": "big", "price": { "input": "3.00", "output": "15.00" }, "deployments":
                 [{ "provider": "prv_2", "upstream_model": "big-2026" }, { "provider": "prv_3", "upstream_model": "big" }] },
         ]});
-        let names = Names::from([("prv_1".into(), "echo".into()), ("prv_2".into(), "openai".into())]);
+        let names =
+            Names::from([("prv_1".into(), "echo".into()), ("prv_2".into(), "openai".into())]);
         insta::assert_snapshot!(table(&list, &names).render(Some(100)));
     }
 }

@@ -167,7 +167,10 @@ mod tests {
         let environment = Environment::of(&[("MY_KEY", " sk-env ")]);
         let read = |value_file: Option<&std::path::Path>, value_env: Option<&str>| {
             let value_file = value_file.map(Into::into);
-            read_value(&ValueSource { value_file, value_env: value_env.map(Into::into) }, &environment)
+            read_value(
+                &ValueSource { value_file, value_env: value_env.map(Into::into) },
+                &environment,
+            )
         };
         assert_eq!(read(Some(file.path()), None).unwrap().expose_secret(), "sk-file");
         assert_eq!(read(None, Some("MY_KEY")).unwrap().expose_secret(), "sk-env");

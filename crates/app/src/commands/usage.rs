@@ -21,7 +21,8 @@ const SUMS: [(&str, &str); 6] = [
 
 pub(crate) fn run(args: &UsageArgs, environment: &Environment) -> anyhow::Result<()> {
     let client = Client::new(&args.remote, environment)?;
-    let columns: Vec<&'static str> = args.group_by.iter().map(|c| UsageColumn::as_str(*c)).collect();
+    let columns: Vec<&'static str> =
+        args.group_by.iter().map(|c| UsageColumn::as_str(*c)).collect();
     let group_by = columns.join(",");
     let mut query = Vec::new();
     if !columns.is_empty() {
@@ -53,10 +54,10 @@ fn table(report: &Value, columns: &[&'static str]) -> Table {
 }
 
 fn total(report: &Value, groups: usize) -> Vec<String> {
-    let names = (0..groups).map(|index| if index == 0 { "total".to_owned() } else { String::new() });
-    let sum = |field: &str| {
-        rows(report).fold(0_u64, |sum, row| sum.saturating_add(number(row, field)))
-    };
+    let names =
+        (0..groups).map(|index| if index == 0 { "total".to_owned() } else { String::new() });
+    let sum =
+        |field: &str| rows(report).fold(0_u64, |sum, row| sum.saturating_add(number(row, field)));
     let sums = SUMS.iter().map(|(field, _)| output::count(sum(field)));
     let cost = rows(report).fold(NanoUsd::ZERO, |sum, row| {
         sum.plus(text(row, "cost_usd").parse().unwrap_or(NanoUsd::ZERO))
@@ -79,7 +80,8 @@ mod tests {
 
     #[test]
     fn a_report_with_its_total() {
-        let report = json!({ "data": [row("gpt-4o", 10, "0.25"), row("doorward/echo", 2, "0.00")] });
+        let report =
+            json!({ "data": [row("gpt-4o", 10, "0.25"), row("doorward/echo", 2, "0.00")] });
         insta::assert_snapshot!(table(&report, &["model"]).render(Some(120)));
     }
 

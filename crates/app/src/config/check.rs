@@ -283,9 +283,7 @@ fn named_loopback(text: &str, rest: &str) -> Result<(IpAddr, Option<u16>), Strin
     let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
     match rest.strip_prefix(':') {
         None if rest.is_empty() => Ok((ip, None)),
-        Some(port) => {
-            port.parse().map(|port| (ip, Some(port))).map_err(|_| not_an_address(text))
-        }
+        Some(port) => port.parse().map(|port| (ip, Some(port))).map_err(|_| not_an_address(text)),
         None => Err(not_an_address(text)),
     }
 }

@@ -69,9 +69,7 @@ impl Origins {
 
 /// Reads the sources. What does not fit is noted and replaced by its default, so that the rest can
 /// be checked as well.
-pub(super) fn read(
-    sources: &Sources<'_>,
-) -> Result<(Settings, Origins, Vec<Problem>), Problems> {
+pub(super) fn read(sources: &Sources<'_>) -> Result<(Settings, Origins, Vec<Problem>), Problems> {
     let defaults = Figment::from(Layer::new("the defaults", parse(DEFAULT_TOML, "the defaults")?));
     let mut figment = defaults.clone().merge(flags("the subcommand", &sources.preferences));
     if let Some((name, text)) = file_text(sources.file)? {

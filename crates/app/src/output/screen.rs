@@ -71,7 +71,8 @@ pub(crate) struct Unlinked {
 impl Screen {
     /// The screen as text; `has_style` for a terminal.
     pub(crate) fn render(&self, has_style: bool) -> String {
-        let bold = |text: &str| if has_style { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.into() };
+        let bold =
+            |text: &str| if has_style { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.into() };
         let mut out = String::new();
         // Writing to a text cannot fail.
         let _ = self.write(&mut out, &bold).is_ok();
@@ -89,7 +90,11 @@ impl Screen {
         block(out, "API key", &self.key_lines())?;
         let (path, state) = &self.admin_key;
         block(out, "Admin key", &[format!("{path} ({})", admin_words(*state))])?;
-        block(out, "Data", &[format!("{} (database, journal, master.key: back it up)", self.data)])?;
+        block(
+            out,
+            "Data",
+            &[format!("{} (database, journal, master.key: back it up)", self.data)],
+        )?;
         writeln!(out, "\n  {}\n\n{}\n", bold("Try it"), self.curl())?;
         writeln!(out, "  {}\n", bold("Next"))?;
         for (command, what) in NEXT {
@@ -150,7 +155,9 @@ const NEXT: [(&str, &str); 3] = [
 const fn admin_words(state: AdminKeyState) -> &'static str {
     match state {
         AdminKeyState::Kept | AdminKeyState::Made => "the command line finds it there",
-        AdminKeyState::Replaced => "the stored one was gone or no longer worked: a new one was made",
+        AdminKeyState::Replaced => {
+            "the stored one was gone or no longer worked: a new one was made"
+        }
     }
 }
 

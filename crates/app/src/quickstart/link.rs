@@ -37,8 +37,23 @@ impl Report {
 /// Whether a model of this name answers chats, as far as names tell.
 fn is_chat_model(name: &str) -> bool {
     const OTHERS: [&str; 17] = [
-        "embed", "rerank", "whisper", "tts", "audio", "realtime", "transcribe", "image", "imagen",
-        "dall-e", "sora", "veo", "moderation", "instruct-0914", "babbage", "davinci", "codex",
+        "embed",
+        "rerank",
+        "whisper",
+        "tts",
+        "audio",
+        "realtime",
+        "transcribe",
+        "image",
+        "imagen",
+        "dall-e",
+        "sora",
+        "veo",
+        "moderation",
+        "instruct-0914",
+        "babbage",
+        "davinci",
+        "codex",
     ];
     let name = name.to_ascii_lowercase();
     !OTHERS.iter().any(|other| name.contains(other))
@@ -50,7 +65,8 @@ pub(super) async fn link_all(
     made: &Bootstrap,
     found: Vec<Found>,
 ) -> anyhow::Result<Report> {
-    let mut linker = Linker { store, made, prices: PriceTable::built_in()?, report: Report::default() };
+    let mut linker =
+        Linker { store, made, prices: PriceTable::built_in()?, report: Report::default() };
     for found in found {
         linker.link(found).await?;
     }
@@ -222,9 +238,8 @@ impl Linker<'_> {
         upstream: &str,
     ) -> anyhow::Result<Option<Fate>> {
         let known = self.store.find_model(self.made.organization, public).await?;
-        let serves = |d: &Deployment| {
-            d.provider == link.provider.id && d.upstream_model == upstream
-        };
+        let serves =
+            |d: &Deployment| d.provider == link.provider.id && d.upstream_model == upstream;
         if known.as_ref().is_some_and(|model| model.deployments.iter().any(serves)) {
             return Ok(Some(Fate::Callable(public.to_owned())));
         }
@@ -329,7 +344,9 @@ fn unpriced_words(names: &[String], provider: &str) -> String {
     let shown = names.iter().take(UNPRICED_SHOWN).cloned().collect::<Vec<_>>().join(", ");
     let rest = names.len().saturating_sub(UNPRICED_SHOWN);
     let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    format!("No price is known for {shown}{rest} of {provider}. Set it, in dollars per million tokens:")
+    format!(
+        "No price is known for {shown}{rest} of {provider}. Set it, in dollars per million tokens:"
+    )
 }
 
 fn price_command(model: &str, link: &Link) -> String {
