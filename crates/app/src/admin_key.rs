@@ -52,9 +52,10 @@ pub(crate) async fn ensure(
     if let Some(key) = find_working(store, made, &path).await? {
         return Ok(AdminKey { key, path, state: AdminKeyState::Kept });
     }
-    let scopes = [Scope::Admin].into_iter().collect();
+    // Every scope: nobody hands out more than they have, and this key makes all the others.
     // No quota: whoever can write to the data directory must never be locked out by one.
-    let (plain, _) = create(store, made, &Wish { name: NAME, scopes, quota: None }).await?;
+    let wish = Wish { name: NAME, scopes: ScopeSet::ALL, quota: None };
+    let (plain, _) = create(store, made, &wish).await?;
     let key = SecretString::from(plain.expose());
     private_file::write(&path, format!("{}\n", key.expose_secret()).as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;

@@ -51,15 +51,15 @@ struct FieldError {
 }
 
 impl fmt::Display for Refusal {
+    /// The detail, and below it what it does not say of the fields. Several fields that it strings
+    /// together are told one by one instead.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.errors.as_slice() {
-            [] => f.write_str(&self.detail),
-            [only] if self.detail.contains(&only.detail) => f.write_str(&self.detail),
-            errors => {
-                f.write_str("the server refuses it:")?;
-                errors.iter().try_for_each(|e| write!(f, "\n  {}: {}", e.field, e.detail))
-            }
-        }
+        let is_told = |error: &&FieldError| self.detail.contains(&error.detail);
+        let told = self.errors.iter().filter(is_told).count();
+        let is_list = told > 1 && told == self.errors.len();
+        f.write_str(if is_list { "the server refuses these fields" } else { &self.detail })?;
+        let untold = self.errors.iter().filter(|error| is_list || !is_told(error));
+        untold.into_iter().try_for_each(|e| write!(f, "\n  {}: {}", e.field, e.detail))
     }
 }
 

@@ -121,3 +121,257 @@ impl AddressRules {
         allow_is_covered && self.deny.iter().all(|block| is_covered(block, &other.deny))
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use ipnet::Ipv6Net;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A block as its 128 bits and how many of them count; IPv4 is its mapped form.
+    type Bits = (u128, u8);
+
+    fn bits_of(address: IpAddr) -> u128 {
+        match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(v6) => v6.to_bits(),
+        }
+    }
+
+    fn starts_with((start, len): Bits, address: u128) -> bool {
+        (start ^ address).checked_shr(128 - u32::from(len)).unwrap_or(0) == 0
+    }
+
+    /// Addresses that are close to each other, and now and then one that is not.
+    pub(crate) fn any_address() -> impl Strategy<Value = IpAddr> {
+        prop_oneof![
+            4 => (0_u32..1024).prop_map(|low| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 | low))),
+            2 => (0_u32..1024).prop_map(|low| IpAddr::V6(Ipv4Addr::from_bits(0x0a00_0000 | low).to_ipv6_mapped())),
+            2 => (0_u128..1024).prop_map(|low| IpAddr::V6(Ipv6Addr::from_bits(0x2001_0db8 << 96 | low))),
+            1 => any::<u32>().prop_map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits))),
+            1 => any::<u128>().prop_map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))),
+        ]
+    }
+
+    /// A block as somebody may write it: host bits set, IPv4 in both spellings.
+    fn any_written_block() -> impl Strategy<Value = (String, Bits)> {
+        (any_address(), any::<bool>(), 0_u8..=128).prop_map(|(address, is_long, len)| match address
+        {
+            IpAddr::V4(v4) => {
+                let short = if is_long { 22 + len % 11 } else { len % 33 };
+                (format!("{v4}/{short}"), (bits_of(address), 96 + short))
+            }
+            IpAddr::V6(v6) => {
+                let len = if is_long { 112 + len % 17 } else { len };
+                (format!("{v6}/{len}"), (bits_of(address), len))
+            }
+        })
+    }
+
+    pub(crate) fn any_block() -> impl Strategy<Value = AddressBlock> {
+        any_written_block().prop_map(|(text, _)| text.parse().unwrap())
+    }
+
+    pub(crate) fn any_rules() -> impl Strategy<Value = AddressRules> {
+        let allow = prop::option::weighted(0.7, prop::collection::vec(any_block(), 0..4));
+        (allow, prop::collection::vec(any_block(), 0..3))
+            .prop_map(|(allow, deny)| AddressRules { allow, deny })
+    }
+
+    fn block(text: &str) -> AddressBlock {
+        text.parse().unwrap()
+    }
+
+    fn blocks(texts: &[&str]) -> Vec<AddressBlock> {
+        texts.iter().map(|text| block(text)).collect()
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn blocks_are_written_in_one_form() {
+        #[rustfmt::skip]
+        let cases = [
+            // written                      printed
+            ("10.0.0.0/8",                  Some("10.0.0.0/8")),
+            ("10.1.2.3/8",                  Some("10.0.0.0/8")),
+            ("192.0.2.7",                   Some("192.0.2.7")),
+            ("192.0.2.7/32",                Some("192.0.2.7")),
+            ("0.0.0.0/0",                   Some("0.0.0.0/0")),
+            ("::ffff:192.0.2.7",            Some("192.0.2.7")),
+            ("::ffff:c000:207/128",         Some("192.0.2.7")),
+            ("::ffff:10.1.2.3/104",         Some("10.0.0.0/8")),
+            ("::ffff:0:0/96",               Some("0.0.0.0/0")),
+            ("::ffff:0:0/95",               Some("::fffe:0:0/95")), // more than the mapped range
+            ("::/0",                        Some("::/0")),
+            ("2001:db8::1",                 Some("2001:db8::1")),
+            ("2001:DB8:0:0::1/128",         Some("2001:db8::1")),
+            ("2001:db8::ffff/32",           Some("2001:db8::/32")),
+            ("::192.0.2.7",                 Some("::c000:207")), // compatible is not mapped
+            ("",                            None),
+            ("10.0.0.0/33",                 None),
+            ("10.0.0.0/-1",                 None),
+            ("10.0.0.0/",                   None),
+            ("10.0.0",                      None),
+            ("10.0.0.256",                  None),
+            ("010.0.0.1",                   None), // octal to some readers
+            ("0x0a000001",                  None),
+            ("167772161",                   None),
+            ("10.0.0.0/255.0.0.0",          None),
+            ("10.0.0.1-10.0.0.9",           None),
+            ("10.0.0.*",                    None),
+            (" 10.0.0.1",                   None),
+            ("2001:db8::/129",              None),
+            ("fe80::1%eth0",                None),
+            ("[2001:db8::1]",               None),
+            ("localhost",                   None),
+            ("*",                           None),
+        ];
+        for (written, printed) in cases {
+            let parsed = written.parse::<AddressBlock>().ok();
+            assert_eq!(parsed.map(|b| b.to_string()).as_deref(), printed, "{written}");
+        }
+    }
+
+    #[test]
+    fn an_error_quotes_no_more_than_the_start_of_a_text() {
+        let error = "x".repeat(10_000).parse::<AddressBlock>().unwrap_err();
+        assert_eq!(error, MalformedBlock("x".repeat(64)));
+    }
+
+    #[test]
+    fn deny_beats_allow_and_an_emptied_list_allows_nobody() {
+        let rules = |allow: Option<&[&str]>, deny: &[&str]| AddressRules {
+            allow: allow.map(blocks),
+            deny: blocks(deny),
+        };
+        #[rustfmt::skip]
+        let cases = [
+            // rules                                                address              allowed
+            (rules(None, &[]),                                      "192.0.2.7",         true),
+            (rules(None, &[]),                                      "2001:db8::1",       true),
+            (rules(Some(&[]), &[]),                                 "192.0.2.7",         false),
+            (rules(Some(&[]), &[]),                                 "2001:db8::1",       false),
+            (rules(Some(&["10.0.0.0/8"]), &[]),                     "10.9.8.7",          true),
+            (rules(Some(&["10.0.0.0/8"]), &[]),                     "::ffff:10.9.8.7",   true),
+            (rules(Some(&["10.0.0.0/8"]), &[]),                     "11.0.0.1",          false),
+            (rules(Some(&["10.0.0.0/8"]), &[]),                     "2001:db8::1",       false),
+            (rules(Some(&["10.0.0.0/8"]), &["10.1.0.0/16"]),        "10.1.2.3",          false),
+            (rules(Some(&["10.1.2.3"]), &["10.0.0.0/8"]),           "10.1.2.3",          false),
+            (rules(Some(&["0.0.0.0/0"]), &["::ffff:10.0.0.0/104"]), "10.1.2.3",          false),
+            (rules(None, &["127.0.0.0/8"]),                         "::ffff:127.0.0.1",  false),
+            (rules(None, &["127.0.0.0/8"]),                         "128.0.0.1",         true),
+            (rules(None, &["::/0"]),                                "10.1.2.3",          false),
+            (rules(Some(&["::/0"]), &[]),                           "10.1.2.3",          true),
+            (rules(Some(&["0.0.0.0/0"]), &[]),                      "2001:db8::1",       false),
+        ];
+        for (rules, text, is_allowed) in cases {
+            assert_eq!(rules.allows(address(text)), is_allowed, "{rules:?} / {text}");
+        }
+    }
+
+    #[test]
+    fn rules_cover_only_what_is_surely_tighter() {
+        let rules = |allow: Option<&[&str]>, deny: &[&str]| AddressRules {
+            allow: allow.map(blocks),
+            deny: blocks(deny),
+        };
+        #[rustfmt::skip]
+        let cases = [
+            // mine                                theirs                                     covers
+            (AddressRules::ANY,                    rules(None, &[]),                          true),
+            (AddressRules::ANY,                    rules(Some(&["10.0.0.0/8"]), &[]),         true),
+            (rules(Some(&["10.0.0.0/8"]), &[]),    AddressRules::ANY,                         false),
+            (rules(Some(&["10.0.0.0/8"]), &[]),    rules(Some(&["10.1.0.0/16"]), &[]),        true),
+            (rules(Some(&["10.1.0.0/16"]), &[]),   rules(Some(&["10.0.0.0/8"]), &[]),         false),
+            (rules(Some(&["10.0.0.0/8"]), &[]),    rules(Some(&["::ffff:10.1.1.1"]), &[]),    true),
+            (rules(Some(&["10.0.0.0/8"]), &[]),    rules(Some(&["10.1.1.1", "::1"]), &[]),    false),
+            (rules(Some(&[]), &[]),                rules(Some(&["10.1.1.1"]), &[]),           false),
+            (rules(Some(&[]), &[]),                rules(Some(&[]), &[]),                     true),
+            (rules(None, &["10.0.0.0/8"]),         AddressRules::ANY,                         false),
+            (rules(None, &["10.0.0.0/8"]),         rules(None, &["10.1.0.0/16"]),             false),
+            (rules(None, &["10.1.0.0/16"]),        rules(None, &["10.0.0.0/8"]),              true),
+        ];
+        for (mine, theirs, expected) in cases {
+            assert_eq!(mine.covers(&theirs), expected, "{mine:?} / {theirs:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_block_prints_what_it_reads(block in any_block()) {
+            prop_assert_eq!(block.to_string().parse(), Ok(block));
+            let json = serde_json::to_string(&block).unwrap();
+            prop_assert_eq!(serde_json::from_str::<AddressBlock>(&json).unwrap(), block);
+        }
+
+        #[test]
+        fn a_block_holds_what_begins_with_its_bits(
+            (text, bits) in any_written_block(),
+            address in any_address(),
+        ) {
+            let block: AddressBlock = text.parse().unwrap();
+            prop_assert_eq!(block.contains(address), starts_with(bits, bits_of(address)));
+        }
+
+        #[test]
+        fn a_block_covers_another_exactly_when_it_holds_its_bits(
+            (wide, wide_bits) in any_written_block(),
+            (narrow, narrow_bits) in any_written_block(),
+        ) {
+            let expected = wide_bits.1 <= narrow_bits.1 && starts_with(wide_bits, narrow_bits.0);
+            prop_assert_eq!(block(&wide).covers(&block(&narrow)), expected);
+        }
+
+        #[test]
+        fn an_ipv4_address_and_its_mapped_form_get_equal_verdicts(
+            bits: u32,
+            near in 0_u8..=32,
+            prefix in 0_u8..=128,
+            rules in any_rules(),
+        ) {
+            let plain = Ipv4Addr::from_bits(bits);
+            let mapped = IpAddr::V6(plain.to_ipv6_mapped());
+            let around = IpNet::from(Ipv4Net::new(plain, near).unwrap());
+            let written_as_v6 = IpNet::from(Ipv6Net::new(plain.to_ipv6_mapped(), prefix).unwrap());
+            for net in [around, written_as_v6] {
+                let block = block(&net.to_string());
+                prop_assert!(block.contains(plain.into()) && block.contains(mapped));
+            }
+            prop_assert_eq!(rules.allows(plain.into()), rules.allows(mapped));
+        }
+
+        #[test]
+        fn an_ipv4_block_and_its_mapped_form_are_one_block(bits: u32, len in 0_u8..=32) {
+            let plain = Ipv4Addr::from_bits(bits);
+            let mapped = format!("{}/{}", plain.to_ipv6_mapped(), 96 + len);
+            prop_assert_eq!(block(&format!("{plain}/{len}")), block(&mapped));
+        }
+
+        #[test]
+        fn what_is_denied_is_refused_whatever_is_allowed(rules in any_rules(), address in any_address()) {
+            let is_denied = rules.deny.iter().any(|block| block.contains(address));
+            prop_assert!(!(is_denied && rules.allows(address)));
+            let emptied = AddressRules { allow: Some(Vec::new()), ..rules };
+            prop_assert!(!emptied.allows(address));
+        }
+
+        #[test]
+        fn covering_rules_allow_every_address_that_the_others_allow(
+            mine in any_rules(),
+            theirs in any_rules(),
+            addresses in prop::collection::vec(any_address(), 20),
+        ) {
+            prop_assert!(mine.covers(&mine) && AddressRules::ANY.covers(&mine));
+            for address in addresses {
+                let is_wrong = mine.covers(&theirs) && theirs.allows(address) && !mine.allows(address);
+                prop_assert!(!is_wrong, "{}", address);
+            }
+        }
+    }
+}

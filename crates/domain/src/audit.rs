@@ -130,3 +130,213 @@ impl<'a> ChainWalk<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Stored = Vec<(AuditEntry, Link)>;
+
+    fn key() -> AuditKey {
+        AuditKey::new(&[7; 32])
+    }
+
+    fn any_entry() -> impl Strategy<Value = AuditEntry> {
+        let text = || "[ab]{0,3}";
+        (0_i64..1_000, text(), text(), text(), text(), text()).prop_map(|(at_us, o, a, n, s, d)| {
+            AuditEntry {
+                sequence: 0,
+                at: Timestamp::from_microsecond(at_us).unwrap(),
+                organization: o,
+                actor: a,
+                action: n,
+                subject: s,
+                detail: d,
+            }
+        })
+    }
+
+    /// A chain as it is written: numbered from 1, each entry linked to the one before.
+    fn any_chain() -> impl Strategy<Value = Stored> {
+        prop::collection::vec(any_entry(), 1..12).prop_map(|entries| chain(&key(), entries))
+    }
+
+    fn chain(key: &AuditKey, entries: Vec<AuditEntry>) -> Stored {
+        let mut last = GENESIS;
+        let numbered =
+            entries.into_iter().zip(1..).map(|(e, sequence)| AuditEntry { sequence, ..e });
+        numbered
+            .map(|entry| {
+                last = key.link(&last, &entry);
+                (entry, last)
+            })
+            .collect()
+    }
+
+    fn head_of(stored: &Stored) -> Option<(i64, Link)> {
+        stored.last().map(|(entry, link)| (entry.sequence, *link))
+    }
+
+    fn verify(stored: &Stored, head: Option<(i64, Link)>) -> Result<i64, BrokenChain> {
+        let key = key();
+        let mut walk = ChainWalk::new(&key);
+        for (entry, link) in stored {
+            walk.push(entry, link)?;
+        }
+        walk.finish(head)
+    }
+
+    /// Changes one field of an entry: which one, `field` says.
+    fn edit(entry: &mut AuditEntry, field: usize) {
+        match field % 7 {
+            0 => entry.sequence += 1,
+            1 => entry.at += jiff::SignedDuration::from_micros(1),
+            2 => entry.organization.push('!'),
+            3 => entry.actor.push('!'),
+            4 => entry.action.push('!'),
+            5 => entry.subject.push('!'),
+            _ => entry.detail.push('!'),
+        }
+    }
+
+    #[test]
+    fn debug_output_holds_no_key() {
+        assert_eq!(format!("{:?}", key()), "AuditKey([REDACTED])");
+    }
+
+    #[test]
+    fn an_empty_log_passes_only_where_nothing_was_written() {
+        assert_eq!(verify(&vec![], None), Ok(0));
+        assert_eq!(verify(&vec![], Some((0, GENESIS))), Ok(0));
+        let cut = BrokenChain::Cut { expected: 1, found: 0 };
+        assert_eq!(verify(&vec![], Some((1, [1; 32]))), Err(cut));
+    }
+
+    proptest! {
+        #[test]
+        fn a_whole_chain_passes(stored in any_chain()) {
+            let count = i64::try_from(stored.len()).unwrap();
+            prop_assert_eq!(verify(&stored, head_of(&stored)), Ok(count));
+            prop_assert_eq!(verify(&stored, None), Ok(count));
+        }
+
+        #[test]
+        fn any_edit_is_found_at_its_entry(
+            stored in any_chain(),
+            position: prop::sample::Index,
+            field in 1_usize..7,
+        ) {
+            let mut forged = stored.clone();
+            let entry = &mut forged[position.index(stored.len())].0;
+            edit(entry, field);
+            let sequence = entry.sequence;
+            prop_assert_eq!(verify(&forged, head_of(&stored)), Err(BrokenChain::Edited(sequence)));
+        }
+
+        #[test]
+        fn a_changed_number_or_link_is_found(
+            stored in any_chain(),
+            position: prop::sample::Index,
+            bit in 0_usize..256,
+        ) {
+            let position = position.index(stored.len());
+            let mut renumbered = stored.clone();
+            edit(&mut renumbered[position].0, 0);
+            prop_assert!(verify(&renumbered, head_of(&stored)).is_err());
+            let mut relinked = stored.clone();
+            relinked[position].1[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(verify(&relinked, head_of(&stored)).is_err());
+        }
+
+        #[test]
+        fn text_moved_from_one_field_to_the_next_is_found(
+            stored in any_chain(),
+            position: prop::sample::Index,
+        ) {
+            let mut forged = stored.clone();
+            let entry = &mut forged[position.index(stored.len())].0;
+            prop_assume!(!entry.actor.is_empty());
+            let moved = entry.actor.pop().unwrap();
+            entry.action.insert(0, moved);
+            prop_assert!(verify(&forged, head_of(&stored)).is_err());
+        }
+
+        #[test]
+        fn a_deletion_inside_is_a_gap_and_one_at_the_end_a_cut(
+            stored in any_chain(),
+            position: prop::sample::Index,
+        ) {
+            let position = position.index(stored.len());
+            let mut forged = stored.clone();
+            let removed = forged.remove(position).0.sequence;
+            let expected = if position == forged.len() {
+                BrokenChain::Cut { expected: removed, found: removed - 1 }
+            } else {
+                BrokenChain::Gap { expected: removed, found: removed + 1 }
+            };
+            prop_assert_eq!(verify(&forged, head_of(&stored)), Err(expected));
+        }
+
+        #[test]
+        fn a_deletion_whose_followers_are_renumbered_is_found(
+            stored in any_chain(),
+            position: prop::sample::Index,
+        ) {
+            let mut forged = stored.clone();
+            forged.remove(position.index(stored.len()));
+            for ((entry, _), sequence) in forged.iter_mut().zip(1..) {
+                entry.sequence = sequence;
+            }
+            prop_assert!(verify(&forged, head_of(&stored)).is_err());
+        }
+
+        #[test]
+        fn any_cut_of_the_end_is_found(stored in any_chain(), keep: prop::sample::Index) {
+            let keep = keep.index(stored.len());
+            let expected = i64::try_from(stored.len()).unwrap();
+            let found = i64::try_from(keep).unwrap();
+            let cut = stored[..keep].to_vec();
+            prop_assert_eq!(verify(&cut, head_of(&stored)), Err(BrokenChain::Cut { expected, found }));
+        }
+
+        #[test]
+        fn swapped_entries_are_found_even_when_renumbered(
+            stored in any_chain(),
+            positions: (prop::sample::Index, prop::sample::Index),
+        ) {
+            let (a, b) = (positions.0.index(stored.len()), positions.1.index(stored.len()));
+            prop_assume!(a != b);
+            let mut forged = stored.clone();
+            forged.swap(a, b);
+            prop_assert!(verify(&forged, head_of(&stored)).is_err());
+            (forged[a].0.sequence, forged[b].0.sequence) = (stored[a].0.sequence, stored[b].0.sequence);
+            prop_assert!(verify(&forged, head_of(&stored)).is_err());
+        }
+
+        #[test]
+        fn a_doubled_entry_is_found(stored in any_chain(), position: prop::sample::Index) {
+            let position = position.index(stored.len());
+            let mut forged = stored.clone();
+            forged.insert(position, stored[position].clone());
+            prop_assert!(verify(&forged, head_of(&stored)).is_err());
+        }
+
+        #[test]
+        fn a_chain_rewritten_without_the_key_is_found(stored in any_chain()) {
+            let entries = stored.iter().map(|(entry, _)| entry.clone()).collect();
+            let forged = chain(&AuditKey::new(&[8; 32]), entries);
+            prop_assert_eq!(verify(&forged, None), Err(BrokenChain::Edited(1)));
+        }
+
+        #[test]
+        fn a_last_entry_replaced_by_another_right_one_is_found(stored in any_chain()) {
+            let mut entries: Vec<_> = stored.iter().map(|(entry, _)| entry.clone()).collect();
+            edit(entries.last_mut().unwrap(), 3);
+            let forged = chain(&key(), entries);
+            let last = i64::try_from(stored.len()).unwrap();
+            prop_assert_eq!(verify(&forged, head_of(&stored)), Err(BrokenChain::Edited(last)));
+        }
+    }
+}

@@ -40,3 +40,38 @@ pub fn encode_u32(mut value: u32) -> [u8; 6] {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_character_is_equally_likely() {
+        for wanted in ALPHABET {
+            let bytes = (0..=u8::MAX).filter(|byte| sample(*byte) == Some(*wanted));
+            assert_eq!(bytes.count(), 4, "{}", char::from(*wanted));
+        }
+    }
+
+    #[test]
+    fn bytes_that_would_favour_some_characters_are_drawn_again() {
+        let mut bytes = [255, 248, 61, 249, 0].into_iter();
+        let mut out = [0; 2];
+        fill_random(&mut out, &mut || bytes.next().unwrap());
+        assert_eq!(&out, b"z0");
+    }
+
+    proptest! {
+        #[test]
+        fn an_encoded_number_can_be_read_back(value: u32) {
+            let text = encode_u32(value);
+            let read = text.iter().fold(0_u64, |sum, byte| {
+                sum * 62 + ALPHABET.iter().position(|c| c == byte).unwrap() as u64
+            });
+            prop_assert!(is_base62(&text));
+            prop_assert_eq!(read, u64::from(value));
+        }
+    }
+}

@@ -281,3 +281,477 @@ impl Quote<'_> {
         (room >= self.output_tokens.min(OUTPUT_TOKENS_MIN)).then_some(room)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::money::tests::any_money;
+    use crate::price::Rates;
+    use crate::price::tests::any_price;
+
+    const NEW_YORK: &str = "EST5EDT,M3.2.0,M11.1.0";
+    const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+    /// Summer time begins and ends at midnight: one midnight is skipped, one comes twice.
+    const SAO_PAULO: &str = "<-03>3<-02>,M10.3.0/0,M2.3.0/0";
+    const AUCKLAND: &str = "NZST-12NZDT,M9.5.0,M4.1.0/3";
+    const KATHMANDU: &str = "<+0545>-5:45";
+
+    fn zone(posix: &str) -> TimeZone {
+        TimeZone::posix(posix).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn any_zone() -> impl Strategy<Value = TimeZone> {
+        prop::sample::select(vec![NEW_YORK, BERLIN, SAO_PAULO, AUCKLAND, KATHMANDU, "UTC0"])
+            .prop_map(zone)
+    }
+
+    /// Small enough that a handful of calls reach the line.
+    pub(crate) fn any_budget() -> impl Strategy<Value = Budget> {
+        let amount = prop_oneof![
+            (0_u64..200_000_000).prop_map(|nanos| Amount::Usd(NanoUsd::from_nanos(nanos))),
+            (0_u64..5_000).prop_map(Amount::Tokens),
+        ];
+        let period = prop::sample::select(Period::ALL.to_vec());
+        let overrun = prop_oneof![3 => Just(Overrun::Deny), 1 => Just(Overrun::Allow)];
+        (amount, period, overrun).prop_map(|(amount, period, overrun)| Budget {
+            amount,
+            period,
+            overrun,
+        })
+    }
+
+    fn any_deny_budget() -> impl Strategy<Value = Budget> {
+        any_budget().prop_map(|budget| Budget { overrun: Overrun::Deny, ..budget })
+    }
+
+    /// Ten dollars per million tokens: a token costs 10 000 nano-dollars.
+    fn price() -> Price {
+        let rate: NanoUsd = "10".parse().unwrap();
+        Price { rates: Rates { input: rate, output: rate, ..Rates::FREE }, tiers: vec![] }
+    }
+
+    fn deny(amount: Amount) -> Budget {
+        Budget { amount, period: Period::Month, overrun: Overrun::Deny }
+    }
+
+    fn tokens(tokens: u64) -> Spend {
+        Spend { cost: NanoUsd::from_nanos(tokens * 10_000), tokens }
+    }
+
+    fn taken(budget: &Budget, account: &Account) -> (u64, u64) {
+        let all = account.spent.plus(account.held);
+        match budget.amount {
+            Amount::Usd(limit) => (all.cost.nanos(), limit.nanos()),
+            Amount::Tokens(limit) => (all.tokens, limit),
+        }
+    }
+
+    fn is_within(budget: &Budget, account: &Account) -> bool {
+        let (taken, limit) = taken(budget, account);
+        taken <= limit
+    }
+
+    #[test]
+    fn periods_follow_the_calendar_of_their_zone() {
+        use Period::{Day, Month, Week};
+        #[rustfmt::skip]
+        let cases = [
+            // zone      period  now                     start                   end
+            ("UTC0",     Day,    "2026-02-28T23:59:59Z", "2026-02-28T00:00:00Z", "2026-03-01T00:00:00Z"),
+            ("UTC0",     Day,    "2026-03-01T00:00:00Z", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"),
+            ("UTC0",     Month,  "2028-02-29T12:00:00Z", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"),
+            ("UTC0",     Month,  "2026-12-31T23:59:59Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+            // 1 June 2026 is a Monday.
+            ("UTC0",     Week,   "2026-06-01T00:00:00Z", "2026-06-01T00:00:00Z", "2026-06-08T00:00:00Z"),
+            ("UTC0",     Week,   "2026-06-07T23:59:59Z", "2026-06-01T00:00:00Z", "2026-06-08T00:00:00Z"),
+            ("UTC0",     Week,   "2026-05-31T23:59:59Z", "2026-05-25T00:00:00Z", "2026-06-01T00:00:00Z"),
+            // The zone decides which day it is.
+            (NEW_YORK,   Day,    "2026-06-02T03:59:59Z", "2026-06-01T04:00:00Z", "2026-06-02T04:00:00Z"),
+            (NEW_YORK,   Month,  "2026-06-01T03:59:59Z", "2026-05-01T04:00:00Z", "2026-06-01T04:00:00Z"),
+            (KATHMANDU,  Day,    "2026-06-01T18:14:59Z", "2026-05-31T18:15:00Z", "2026-06-01T18:15:00Z"),
+            // A day of 23 hours, one of 25, and weeks and months with one of them inside.
+            (NEW_YORK,   Day,    "2026-03-08T12:00:00Z", "2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z"),
+            (NEW_YORK,   Day,    "2026-11-01T12:00:00Z", "2026-11-01T04:00:00Z", "2026-11-02T05:00:00Z"),
+            (BERLIN,     Week,   "2026-03-29T12:00:00Z", "2026-03-22T23:00:00Z", "2026-03-29T22:00:00Z"),
+            (BERLIN,     Month,  "2026-10-31T12:00:00Z", "2026-09-30T22:00:00Z", "2026-10-31T23:00:00Z"),
+            // 18 October 2026 begins at one o'clock, the day after at midnight again.
+            (SAO_PAULO,  Day,    "2026-10-18T12:00:00Z", "2026-10-18T03:00:00Z", "2026-10-19T02:00:00Z"),
+            (SAO_PAULO,  Day,    "2026-10-17T12:00:00Z", "2026-10-17T03:00:00Z", "2026-10-18T03:00:00Z"),
+            // 14 February 2026 has its last hour twice.
+            (SAO_PAULO,  Day,    "2026-02-15T02:30:00Z", "2026-02-14T02:00:00Z", "2026-02-15T03:00:00Z"),
+        ];
+        for (posix, period, now, start, end) in cases {
+            let zone = zone(posix);
+            assert_eq!(period.start(at(now), &zone), at(start), "{posix} {period:?} {now}");
+            assert_eq!(period.end(at(now), &zone), Some(at(end)), "{posix} {period:?} {now}");
+        }
+    }
+
+    #[test]
+    fn a_total_budget_never_starts_anew() {
+        let (now, zone) = (at("2026-06-01T00:00:00Z"), zone(BERLIN));
+        assert_eq!(Period::Total.start(now, &zone), Timestamp::UNIX_EPOCH);
+        assert_eq!(Period::Total.end(now, &zone), None);
+    }
+
+    #[test]
+    fn a_budget_in_json_has_one_amount_and_known_fields() {
+        let budget = |amount, period, overrun| Some(Budget { amount, period, overrun });
+        let usd = |text: &str| Amount::Usd(text.parse().unwrap());
+        #[rustfmt::skip]
+        let cases = [
+            // json                                                 budget
+            (r#"{"usd":"12.50","period":"day"}"#,                   budget(usd("12.5"), Period::Day, Overrun::Deny)),
+            (r#"{"usd":3,"period":"total","overrun":"deny"}"#,      budget(usd("3"), Period::Total, Overrun::Deny)),
+            (r#"{"tokens":1000,"period":"week","overrun":"allow"}"#, budget(Amount::Tokens(1_000), Period::Week, Overrun::Allow)),
+            (r#"{"tokens":0,"period":"month"}"#,                    budget(Amount::Tokens(0), Period::Month, Overrun::Deny)),
+            (r#"{"usd":null,"tokens":1,"period":"day"}"#,           budget(Amount::Tokens(1), Period::Day, Overrun::Deny)),
+            (r#"{"usd":"1","tokens":1,"period":"day"}"#,            None),
+            (r#"{"period":"day"}"#,                                 None),
+            (r#"{"usd":"1"}"#,                                      None),
+            (r#"{"usd":"-1","period":"day"}"#,                      None),
+            (r#"{"usd":"1e30","period":"day"}"#,                    None),
+            (r#"{"tokens":-1,"period":"day"}"#,                     None),
+            (r#"{"tokens":1.5,"period":"day"}"#,                    None),
+            (r#"{"tokens":"1","period":"day"}"#,                    None),
+            (r#"{"usd":"1","period":"year"}"#,                      None),
+            (r#"{"usd":"1","period":"day","overrun":"maybe"}"#,     None),
+            (r#"{"usd":"1","period":"day","limit":5}"#,             None),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(serde_json::from_str::<Budget>(json).ok(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_period_reads_in_json_as_everywhere_else() {
+        for period in Period::ALL {
+            let json = format!("\"{}\"", period.as_str());
+            assert_eq!(serde_json::to_string(&period).unwrap(), json);
+        }
+    }
+
+    #[test]
+    fn output_is_lowered_to_what_fits_but_not_below_the_least() {
+        let price = price();
+        #[rustfmt::skip]
+        let cases = [
+            // limit  spent  held  input  wanted   fits
+            (10_000,  0,     0,    100,   4_096,   Ok(4_096)),
+            (4_196,   0,     0,    100,   4_096,   Ok(4_096)), // to the token
+            (4_195,   0,     0,    100,   4_096,   Ok(4_095)),
+            (10_000,  8_000, 0,    100,   4_096,   Ok(1_900)),
+            (10_000,  9_000, 0,    744,   4_096,   Ok(256)),
+            (10_000,  9_000, 0,    745,   4_096,   Err(NoRoom::Spent)), // 255 would fit
+            (10_000,  9_000, 0,    900,   100,     Ok(100)), // less was asked for, and all of it fits
+            (10_000,  9_000, 0,    901,   100,     Err(NoRoom::Spent)),
+            (10_000,  9_000, 0,    1_000, 0,       Ok(0)), // an embedding
+            (10_000,  9_000, 0,    1_001, 0,       Err(NoRoom::Spent)),
+            (10_000,  5_000, 4_000, 745,  4_096,   Err(NoRoom::Held)),
+            (10_000,  0,     10_000, 1,   1,       Err(NoRoom::Held)),
+            (10_000,  10_000, 0,   1,     1,       Err(NoRoom::Spent)),
+            (10_000,  9_900, 100,  10,    4_096,   Err(NoRoom::Spent)), // too little, also without the hold
+            (10_000,  12_000, 0,   1,     1,       Err(NoRoom::Spent)), // a provider billed beyond a hold
+            (0,       0,     0,    1,     1,       Err(NoRoom::Spent)),
+        ];
+        for (limit, spent, held, input_tokens, output_tokens, expected) in cases {
+            let quote = Quote { price: &price, input_tokens, output_tokens };
+            let account = Account { spent: tokens(spent), held: tokens(held) };
+            for amount in [Amount::Tokens(limit), Amount::Usd(tokens(limit).cost)] {
+                let fits = quote.fit(&[(deny(amount), account)]);
+                assert_eq!(fits, expected, "{amount:?} {account:?} {quote:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_budgets_must_have_room_and_a_spent_one_decides() {
+        let price = price();
+        let quote = Quote { price: &price, input_tokens: 100, output_tokens: 4_096 };
+        let (wide, narrow) = (deny(Amount::Tokens(100_000)), deny(Amount::Tokens(1_000)));
+        let empty = Account::default();
+        let held = Account { held: tokens(1_000), ..empty };
+        let spent = Account { spent: tokens(1_000), ..empty };
+        #[rustfmt::skip]
+        let cases = [
+            // budgets                                                  fits
+            (vec![],                                                    Ok(4_096)),
+            (vec![(wide, empty)],                                       Ok(4_096)),
+            (vec![(wide, empty), (narrow, empty)],                      Ok(900)),
+            (vec![(narrow, empty), (wide, empty)],                      Ok(900)),
+            (vec![(narrow, held), (wide, empty)],                       Err(NoRoom::Held)),
+            (vec![(wide, empty), (narrow, held)],                       Err(NoRoom::Held)),
+            (vec![(narrow, held), (narrow, spent)],                     Err(NoRoom::Spent)),
+            (vec![(narrow, spent), (narrow, held)],                     Err(NoRoom::Spent)),
+            (vec![(narrow, held), (wide, empty), (narrow, spent)],      Err(NoRoom::Spent)),
+        ];
+        for (budgets, expected) in cases {
+            assert_eq!(quote.fit(&budgets), expected, "{budgets:?}");
+        }
+    }
+
+    #[test]
+    fn a_budget_that_may_be_overrun_refuses_only_after_the_line() {
+        let price = price();
+        let quote = Quote { price: &price, input_tokens: 100, output_tokens: 4_096 };
+        #[rustfmt::skip]
+        let cases = [
+            // spent  held     fits
+            (0,       0,       Ok(4_096)),
+            (999,     0,       Ok(4_096)),
+            (999,     100_000, Ok(4_096)), // holds do not count
+            (1_000,   0,       Err(NoRoom::Spent)),
+            (5_000,   0,       Err(NoRoom::Spent)),
+        ];
+        for (spent, held, expected) in cases {
+            let account = Account { spent: tokens(spent), held: tokens(held) };
+            for amount in [Amount::Tokens(1_000), Amount::Usd(tokens(1_000).cost)] {
+                let budget = Budget { overrun: Overrun::Allow, ..deny(amount) };
+                assert_eq!(quote.fit(&[(budget, account)]), expected, "{amount:?} {account:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_free_model_needs_no_money_but_its_tokens_count() {
+        let quote = Quote { price: &Price::FREE, input_tokens: 100, output_tokens: 4_096 };
+        let account = Account { spent: tokens(1_000), ..Account::default() };
+        let (usd, count) = (deny(Amount::Usd(tokens(1_000).cost)), deny(Amount::Tokens(1_000)));
+        assert_eq!(quote.fit(&[(usd, account)]), Ok(4_096));
+        assert_eq!(quote.fit(&[(count, account)]), Err(NoRoom::Spent));
+    }
+
+    #[test]
+    fn lists_cover_only_what_keeps_every_promise() {
+        let usd = |text: &str| Amount::Usd(text.parse().unwrap());
+        let day = |amount| Budget { amount, period: Period::Day, overrun: Overrun::Deny };
+        let loose = |amount| Budget { overrun: Overrun::Allow, ..day(amount) };
+        let count = Amount::Tokens;
+        #[rustfmt::skip]
+        let cases = [
+            // mine                                 theirs                                    covers
+            (vec![],                                vec![],                                   true),
+            (vec![],                                vec![day(usd("1"))],                      true),
+            (vec![day(usd("1"))],                   vec![],                                   false),
+            (vec![day(usd("1"))],                   vec![day(usd("1"))],                      true),
+            (vec![day(usd("1"))],                   vec![day(usd("0.5"))],                    true),
+            (vec![day(usd("1"))],                   vec![day(usd("1.01"))],                   false),
+            (vec![day(usd("1"))],                   vec![deny(usd("1"))],                     false), // a month
+            (vec![day(usd("1"))],                   vec![day(count(1))],                      false),
+            (vec![day(usd("1"))],                   vec![loose(usd("1"))],                    false),
+            (vec![loose(usd("1"))],                 vec![day(usd("1"))],                      true),
+            (vec![day(usd("1")), day(count(9))],    vec![day(usd("1"))],                      false),
+            (vec![day(usd("1")), day(count(9))],    vec![day(count(9)), day(usd("1"))],       true),
+            (vec![day(usd("1"))],                   vec![day(usd("2")), day(usd("1"))],       true),
+        ];
+        for (mine, theirs, expected) in cases {
+            assert_eq!(Budget::list_covers(&mine, &theirs), expected, "{mine:?} / {theirs:?}");
+        }
+    }
+
+    /// A call that came in, or one of those in flight that is over.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Start { input_tokens: u64, output_tokens: u64 },
+        Settle { call: prop::sample::Index, input_percent: u64, output_percent: u64 },
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => (0_u64..400, 0_u64..2_000)
+                .prop_map(|(input_tokens, output_tokens)| Step::Start { input_tokens, output_tokens }),
+            2 => (any::<prop::sample::Index>(), 0_u64..=100, 0_u64..=100).prop_map(
+                |(call, input_percent, output_percent)| Step::Settle { call, input_percent, output_percent },
+            ),
+        ]
+    }
+
+    struct InFlight {
+        input_tokens: u64,
+        output_tokens: u64,
+        hold: Spend,
+    }
+
+    /// The budgets of one key under many concurrent calls, as the store keeps them.
+    struct Ledger {
+        price: Price,
+        accounts: Vec<(Budget, Account)>,
+        in_flight: Vec<InFlight>,
+    }
+
+    impl Ledger {
+        fn start(&mut self, input_tokens: u64, output_tokens: u64) -> Result<u64, NoRoom> {
+            let quote = Quote { price: &self.price, input_tokens, output_tokens };
+            let fitting = quote.fit(&self.accounts)?;
+            let hold = quote.hold(fitting);
+            for (_, account) in &mut self.accounts {
+                account.held = account.held.plus(hold);
+            }
+            self.in_flight.push(InFlight { input_tokens, output_tokens: fitting, hold });
+            Ok(fitting)
+        }
+
+        fn settle(&mut self, position: usize, input_percent: u64, output_percent: u64) {
+            let done = self.in_flight.swap_remove(position);
+            let usage = Usage {
+                input_tokens: done.input_tokens * input_percent / 100,
+                output_tokens: done.output_tokens * output_percent / 100,
+                ..Usage::default()
+            };
+            for (_, account) in &mut self.accounts {
+                account.held = account.held.minus(done.hold);
+                account.spent = account.spent.plus(Spend::of(&self.price, usage));
+            }
+        }
+    }
+
+    proptest! {
+        /// What customers are promised: no number of concurrent calls crosses the line.
+        #[test]
+        fn spent_and_held_together_never_exceed_a_budget(
+            price in any_price(),
+            budgets in prop::collection::vec(any_deny_budget(), 1..4),
+            steps in prop::collection::vec(any_step(), 1..60),
+        ) {
+            let accounts = budgets.into_iter().map(|budget| (budget, Account::default())).collect();
+            let mut ledger = Ledger { price, accounts, in_flight: vec![] };
+            for step in steps {
+                match step {
+                    Step::Start { input_tokens, output_tokens } => {
+                        if let Ok(fitting) = ledger.start(input_tokens, output_tokens) {
+                            prop_assert!(fitting <= output_tokens);
+                            prop_assert!(fitting >= output_tokens.min(OUTPUT_TOKENS_MIN));
+                        }
+                    }
+                    Step::Settle { call, input_percent, output_percent } => {
+                        if !ledger.in_flight.is_empty() {
+                            let position = call.index(ledger.in_flight.len());
+                            ledger.settle(position, input_percent, output_percent);
+                        }
+                    }
+                }
+                for (budget, account) in &ledger.accounts {
+                    prop_assert!(is_within(budget, account), "{:?} {:?}", budget, account);
+                }
+            }
+            while !ledger.in_flight.is_empty() {
+                ledger.settle(0, 100, 100);
+            }
+            prop_assert!(ledger.accounts.iter().all(|(_, a)| a.held == Spend::default()));
+        }
+
+        #[test]
+        fn output_is_never_lowered_further_than_needed(
+            price in any_price(),
+            budget in any_deny_budget(),
+            spent in (0_u64..100_000_000, 0_u64..2_000),
+            input_tokens in 0_u64..400,
+            output_tokens in 1_u64..4_000,
+        ) {
+            let spent = Spend { cost: NanoUsd::from_nanos(spent.0), tokens: spent.1 };
+            let quote = Quote { price: &price, input_tokens, output_tokens };
+            let fits = quote.fit(&[(budget, Account { spent, ..Account::default() })]);
+            let with = |output| Account { spent, held: quote.hold(output) };
+            match fits {
+                Ok(all) if all == output_tokens => prop_assert!(is_within(&budget, &with(all))),
+                Ok(some) => prop_assert!(!is_within(&budget, &with(some + 1))),
+                Err(_) => {
+                    let least = output_tokens.min(OUTPUT_TOKENS_MIN);
+                    prop_assert!(!is_within(&budget, &with(least)));
+                }
+            }
+        }
+
+        #[test]
+        fn a_held_budget_has_room_once_the_calls_in_flight_are_gone(
+            price in any_price(),
+            budgets in prop::collection::vec(
+                (any_budget(), (0_u64..100_000_000, 0_u64..3_000), (0_u64..100_000_000, 0_u64..3_000)),
+                1..4,
+            ),
+            input_tokens in 0_u64..400,
+            output_tokens in 0_u64..2_000,
+        ) {
+            let spend = |(nanos, tokens)| Spend { cost: NanoUsd::from_nanos(nanos), tokens };
+            let account = |spent, held| Account { spent: spend(spent), held: spend(held) };
+            let now: Vec<_> = budgets.iter().map(|(b, s, h)| (*b, account(*s, *h))).collect();
+            let later: Vec<_> = budgets.iter().map(|(b, s, _)| (*b, account(*s, (0, 0)))).collect();
+            let quote = Quote { price: &price, input_tokens, output_tokens };
+            match quote.fit(&now) {
+                Ok(fitting) => prop_assert!(quote.fit(&later).is_ok_and(|all| all >= fitting)),
+                Err(NoRoom::Held) => prop_assert!(quote.fit(&later).is_ok()),
+                Err(NoRoom::Spent) => prop_assert_eq!(quote.fit(&later), Err(NoRoom::Spent)),
+            }
+        }
+
+        #[test]
+        fn what_a_list_of_budgets_admits_a_covering_list_admits(
+            mine in prop::collection::vec(any_budget(), 0..3),
+            theirs in prop::collection::vec(any_budget(), 0..3),
+            spent in (0_u64..200_000_000, 0_u64..5_000),
+            held in (0_u64..20_000_000, 0_u64..500),
+        ) {
+            prop_assert!(Budget::list_covers(&mine, &mine) && Budget::list_covers(&[], &mine));
+            let account = Account {
+                spent: Spend { cost: NanoUsd::from_nanos(spent.0), tokens: spent.1 },
+                held: Spend { cost: NanoUsd::from_nanos(held.0), tokens: held.1 },
+            };
+            let price = price();
+            let quote = Quote { price: &price, input_tokens: 10, output_tokens: 1_000 };
+            let fit = |list: &[Budget]| {
+                quote.fit(&list.iter().map(|budget| (*budget, account)).collect::<Vec<_>>())
+            };
+            if Budget::list_covers(&mine, &theirs)
+                && let Ok(fitting) = fit(&theirs)
+            {
+                prop_assert!(fit(&mine).is_ok_and(|more| more >= fitting));
+            }
+        }
+
+        #[test]
+        fn periods_follow_each_other_without_gap_or_overlap(
+            second in 0_i64..4_000_000_000,
+            zone in any_zone(),
+        ) {
+            let now = Timestamp::from_second(second).unwrap();
+            for period in [Period::Day, Period::Week, Period::Month] {
+                let (start, end) = (period.start(now, &zone), period.end(now, &zone).unwrap());
+                let last = end.checked_sub(jiff::SignedDuration::from_micros(1)).unwrap();
+                prop_assert!(start <= now && now < end, "{:?} {} {}", period, start, end);
+                prop_assert_eq!(period.start(start, &zone), start);
+                prop_assert_eq!(period.start(last, &zone), start);
+                prop_assert_eq!(period.start(end, &zone), end);
+                prop_assert_eq!(period.end(start, &zone), Some(end));
+            }
+        }
+
+        #[test]
+        fn weeks_begin_on_a_monday_and_months_on_the_first(
+            second in 0_i64..4_000_000_000,
+            zone in any_zone(),
+        ) {
+            let now = Timestamp::from_second(second).unwrap();
+            let week = Period::Week.start(now, &zone).to_zoned(zone.clone());
+            let month = Period::Month.start(now, &zone).to_zoned(zone.clone());
+            prop_assert_eq!(week.weekday(), jiff::civil::Weekday::Monday);
+            prop_assert_eq!(month.day(), 1);
+            prop_assert_eq!(month.month(), now.to_zoned(zone.clone()).month());
+            prop_assert_eq!(&week, &week.start_of_day().unwrap());
+            prop_assert_eq!(&month, &month.start_of_day().unwrap());
+        }
+
+        #[test]
+        fn a_budget_is_written_as_it_is_read(budget in any_budget(), usd in any_money()) {
+            for budget in [budget, Budget { amount: Amount::Usd(usd), ..budget }] {
+                let json = serde_json::to_string(&budget).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Budget>(&json).unwrap(), budget);
+            }
+        }
+    }
+}

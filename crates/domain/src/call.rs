@@ -145,3 +145,82 @@ impl UsageEvent {
         self.settlement.spend.cost > self.hold.held.cost
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::tests::minted;
+    use crate::money::NanoUsd;
+
+    fn hold() -> Hold {
+        Hold {
+            call: CallId::new(1, 1),
+            organization: OrganizationId::new(1, 1),
+            project: ProjectId::new(1, 1),
+            key: minted("dw", 1).id(),
+            provider: ProviderId::new(1, 1),
+            deployment: DeploymentId::new(1, 1),
+            model: "gpt-4o".to_owned(),
+            started_at_us: 0,
+            address: "192.0.2.1".parse().unwrap(),
+            estimate: Usage { input_tokens: 10, output_tokens: 20, ..Usage::default() },
+            held: Spend { cost: NanoUsd::from_nanos(300), tokens: 30 },
+        }
+    }
+
+    #[test]
+    fn the_codes_of_compact_records_never_change() {
+        #[rustfmt::skip]
+        let cases = [
+            // outcome                code  text            error
+            (Outcome::Done,           0,    "done",         false),
+            (Outcome::Failed,         1,    "failed",       true),
+            (Outcome::Disconnected,   2,    "disconnected", false),
+            (Outcome::Interrupted,    3,    "interrupted",  true),
+        ];
+        for (outcome, code, text, is_error) in cases {
+            assert_eq!(
+                (outcome.code(), outcome.as_str(), outcome.is_error()),
+                (code, text, is_error)
+            );
+            assert_eq!(Outcome::from_code(code), Some(outcome));
+            assert_eq!(text.parse(), Ok(outcome));
+            assert_eq!(serde_json::to_string(&outcome).unwrap(), format!("\"{text}\""));
+        }
+    }
+
+    #[test]
+    fn what_is_no_outcome_is_not_guessed() {
+        assert!((4..=u8::MAX).all(|code| Outcome::from_code(code).is_none()));
+        for text in ["", "Done", "ok", "done "] {
+            assert_eq!(text.parse::<Outcome>(), Err(UnknownOutcome));
+        }
+    }
+
+    #[test]
+    fn an_interrupted_call_is_settled_at_its_estimate() {
+        let hold = hold();
+        let settlement = hold.interrupted();
+        assert_eq!(settlement.call, hold.call);
+        assert_eq!(settlement.outcome, Outcome::Interrupted);
+        assert_eq!((settlement.usage, settlement.spend), (hold.estimate, hold.held));
+        assert!(settlement.is_estimated);
+    }
+
+    #[test]
+    fn a_bill_beyond_the_hold_is_flagged() {
+        #[rustfmt::skip]
+        let cases = [
+            // nano-dollars  flagged
+            (0,              false),
+            (299,            false),
+            (300,            false),
+            (301,            true),
+        ];
+        for (nanos, is_over) in cases {
+            let spend = Spend { cost: NanoUsd::from_nanos(nanos), tokens: 30 };
+            let settlement = Settlement { spend, ..hold().interrupted() };
+            assert_eq!(UsageEvent { hold: hold(), settlement }.is_over_hold(), is_over, "{nanos}");
+        }
+    }
+}

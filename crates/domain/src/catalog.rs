@@ -194,3 +194,83 @@ pub struct Deployment {
     /// Lower is tried first.
     pub priority: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::NanoUsd;
+    use crate::price::Rates;
+
+    fn table() -> PriceTable {
+        PriceTable::parse(
+            r#"{"models": [{
+                "provider": "openai",
+                "match": [["equals", "gpt-4o"]],
+                "prices": {"input_mtok": 2.5, "output_mtok": 10},
+                "context_window": 128000
+            }]}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn kinds_are_read_by_their_exact_names() {
+        for kind in ProviderKind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        for bad in ["", "OpenAI", "openai ", "azure"] {
+            assert_eq!(bad.parse::<ProviderKind>(), Err(UnknownKind(bad.to_owned())));
+        }
+    }
+
+    #[test]
+    fn an_error_quotes_no_more_than_the_start_of_a_text() {
+        let error = "x".repeat(10_000).parse::<ProviderKind>().unwrap_err();
+        assert_eq!(error, UnknownKind("x".repeat(64)));
+    }
+
+    #[test]
+    fn an_unknown_kind_is_answered_with_the_list_of_kinds() {
+        let message = UnknownKind("azure".to_owned()).to_string();
+        assert!(ProviderKind::ALL.iter().all(|kind| message.contains(kind.as_str())), "{message}");
+    }
+
+    #[test]
+    fn default_urls_are_https_without_a_trailing_slash() {
+        for url in ProviderKind::ALL.into_iter().filter_map(ProviderKind::default_base_url) {
+            assert!(url.starts_with("https://") && !url.ends_with('/'), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_model_is_free_only_where_the_operator_says_so() {
+        let rates = Rates { output: NanoUsd::from_nanos(5), ..Rates::FREE };
+        let set = Price { rates, tiers: vec![] };
+        let listed = table().find("openai", "gpt-4o").unwrap().price.clone();
+        let (openai, compatible) = (ProviderKind::OpenAi, ProviderKind::OpenAiCompatible);
+        #[rustfmt::skip]
+        let cases = [
+            // pricing                   kind                  upstream   price
+            (Pricing::Free,              compatible,           "llama-3", Some(Price::FREE)),
+            (Pricing::Free,              openai,               "gpt-4o",  Some(Price::FREE)),
+            (Pricing::Set(set.clone()),  openai,               "gpt-4o",  Some(set.clone())),
+            (Pricing::Set(set.clone()),  compatible,           "llama-3", Some(set)),
+            (Pricing::Listed,            openai,               "gpt-4o",  Some(listed)),
+            (Pricing::Listed,            openai,               "gpt-9",   None),
+            (Pricing::Listed,            compatible,           "gpt-4o",  None),
+            (Pricing::Listed,            ProviderKind::Google, "gpt-4o",  None),
+            (Pricing::Listed,            ProviderKind::Echo,   "echo",    None),
+        ];
+        for (pricing, kind, upstream, expected) in cases {
+            let price = pricing.resolve(&table(), kind, upstream);
+            assert_eq!(price, expected, "{pricing:?} {kind} {upstream}");
+        }
+    }
+
+    #[test]
+    fn a_listing_knows_the_context_window() {
+        let table = table();
+        let listed = listing(&table, ProviderKind::OpenAi, "gpt-4o");
+        assert_eq!(listed.and_then(|l| l.context_window), Some(128_000));
+    }
+}

@@ -312,3 +312,257 @@ impl KeyId {
         String::from_utf8_lossy(self.access()).into_owned()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A key made from repeatable bytes (splitmix64).
+    pub(crate) fn minted(prefix: &str, mut seed: u64) -> PlainKey {
+        let random = move || {
+            seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (mixed ^ (mixed >> 31)).to_be_bytes()[7]
+        };
+        PlainKey::mint(&prefix.parse().unwrap(), random)
+    }
+
+    fn any_prefix() -> impl Strategy<Value = String> {
+        "[a-z][a-z0-9-]{1,11}"
+    }
+
+    fn any_key() -> impl Strategy<Value = PlainKey> {
+        (any_prefix(), any::<u64>()).prop_map(|(prefix, seed)| minted(&prefix, seed))
+    }
+
+    fn access_key_of(key: &PlainKey) -> String {
+        key.id().to_string()
+    }
+
+    #[test]
+    fn prefixes_are_two_to_twelve_lower_case_characters() {
+        #[rustfmt::skip]
+        let cases = [
+            // prefix         valid
+            ("dw",            true),
+            ("sk",            true),
+            ("sk-acme",       true),
+            ("a1",            true),
+            ("a-",            true),
+            ("abcdefghijkl",  true),  // 12
+            ("abcdefghijklm", false), // 13
+            ("",              false),
+            ("d",             false),
+            ("1a",            false),
+            ("-a",            false),
+            ("Dw",            false),
+            ("dW",            false),
+            ("d_w",           false), // the separator
+            ("d w",           false),
+            ("d:w",           false),
+            ("dé",            false),
+            ("dw\n",          false),
+        ];
+        for (prefix, is_valid) in cases {
+            let parsed = prefix.parse::<KeyPrefix>();
+            assert_eq!(parsed.is_ok(), is_valid, "{prefix:?}");
+            assert!(parsed.is_err() || parsed.unwrap().as_str() == prefix);
+        }
+    }
+
+    #[test]
+    fn key_ids_have_one_spelling() {
+        #[rustfmt::skip]
+        let cases = [
+            // text                     valid
+            ("dw_0123456789ABCDef",     true),
+            ("sk-acme_zzzzzzzzzzzzzzzz", true),
+            ("dw_0123456789ABCDe",      false), // 15
+            ("dw_0123456789ABCDefg",    false), // 17
+            ("dw_0123456789ABCD-f",     false),
+            ("dw_0123456789ABC_ef",     false),
+            ("dw_0123456789ABCDé",      false),
+            ("0123456789ABCDef",        false),
+            ("_0123456789ABCDef",       false),
+            ("DW_0123456789ABCDef",     false),
+            (" dw_0123456789ABCDef",    false),
+            ("dw_0123456789ABCDef\n",   false),
+            ("dw__0123456789ABCDef",    false),
+            ("",                        false),
+        ];
+        for (text, is_valid) in cases {
+            let parsed = text.parse::<KeyId>();
+            assert_eq!(parsed.is_ok(), is_valid, "{text:?}");
+            assert!(parsed.is_err() || parsed.unwrap().to_string() == text);
+        }
+    }
+
+    #[test]
+    fn the_checksum_is_crc_32_in_base_62() {
+        // The check value of CRC-32 is 0xcbf43926 for "123456789".
+        assert_eq!(checksum_of(b"1234", b"56789"), base62::encode_u32(0xcbf4_3926));
+    }
+
+    #[test]
+    fn a_keyed_hmac_is_the_one_of_rfc_4231() {
+        let mut key = [0; 32]; // Test case 1: twenty bytes 0x0b; zeros behind a key change nothing.
+        key[..20].fill(0x0b);
+        let mut mac = keyed_hmac(&key);
+        mac.update(b"Hi There");
+        let digest: [u8; 32] = mac.finalize().into_bytes().into();
+        let hex = digest.map(|byte| format!("{byte:02x}")).concat();
+        assert_eq!(hex, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        let key = minted("dw", 7);
+        let pepper = Pepper::new(3, b"0123456789abcdef0123456789abcdef");
+        let digest = pepper.digest(&key);
+        assert_eq!(format!("{key:?}"), format!("PlainKey({}, [REDACTED])", key.id()));
+        assert_eq!(format!("{pepper:?}"), "Pepper(version 3, [REDACTED])");
+        assert_eq!(format!("{digest:?}"), "KeyDigest([REDACTED])");
+    }
+
+    #[test]
+    fn lists_show_the_id_and_the_last_four_characters() {
+        let key = minted("dw", 7);
+        let secret = key.expose_secret_key();
+        let shown = format!("{}…{}", key.id(), &secret[SECRET_LEN - 4..]);
+        assert_eq!(key.fingerprint(), shown);
+        assert_eq!(key.id().fingerprint(&secret[SECRET_LEN - 4..]), shown);
+    }
+
+    #[test]
+    fn the_same_key_under_another_brand_is_another_key() {
+        let (ours, theirs) = (minted("dw", 7), minted("sk", 7));
+        let pepper = Pepper::new(1, &[1; 32]);
+        assert_eq!(ours.expose_secret_key(), theirs.expose_secret_key());
+        assert!(!ours.is_same(&theirs));
+        assert!(!pepper.digest(&ours).matches(&pepper.digest(&theirs)));
+    }
+
+    proptest! {
+        #[test]
+        fn every_spelling_of_a_minted_key_is_that_key(key in any_key()) {
+            let (access_key, secret) = (access_key_of(&key), key.expose_secret_key());
+            let one_string = PlainKey::parse(key.expose().as_bytes()).unwrap();
+            let joined = PlainKey::parse(format!("{access_key}:{secret}").as_bytes()).unwrap();
+            let parts = PlainKey::from_parts(access_key.as_bytes(), secret.as_bytes()).unwrap();
+            for read in [one_string, joined, parts] {
+                prop_assert!(read.is_same(&key));
+                prop_assert_eq!(read.expose(), key.expose());
+                prop_assert_eq!(read.id(), key.id());
+            }
+            prop_assert_eq!(key.expose(), format!("{access_key}_{secret}"));
+        }
+
+        #[test]
+        fn a_minted_key_has_the_shape_that_scanners_look_for(
+            prefix in any_prefix(),
+            seed: u64,
+        ) {
+            let key = minted(&prefix, seed).expose();
+            let rest = key.strip_prefix(&format!("{prefix}_")).unwrap();
+            let (access, secret) = rest.split_once('_').unwrap();
+            prop_assert_eq!((access.len(), secret.len()), (16, 49));
+            prop_assert!(base62::is_base62(access.as_bytes()));
+            prop_assert!(base62::is_base62(secret.as_bytes()));
+        }
+
+        #[test]
+        fn a_key_id_prints_what_it_reads(key in any_key()) {
+            let id = key.id();
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+            let json = serde_json::to_string(&id).unwrap();
+            prop_assert_eq!(&json, &format!("\"{id}\""));
+            prop_assert_eq!(serde_json::from_str::<KeyId>(&json).unwrap(), id);
+            let tail = format!("_{}", id.access_key());
+            prop_assert!(id.to_string().ends_with(&tail));
+        }
+
+        #[test]
+        fn random_bytes_are_no_key(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(PlainKey::parse(&bytes).err(), Some(MalformedKey));
+        }
+
+        #[test]
+        fn what_only_looks_like_a_key_is_no_key(
+            text in "dw_[0-9A-Za-z]{16}[_:][0-9A-Za-z]{49}",
+        ) {
+            prop_assert_eq!(PlainKey::parse(text.as_bytes()).err(), Some(MalformedKey));
+        }
+
+        #[test]
+        fn a_digest_matches_only_its_own_key_under_its_own_pepper(
+            seeds: (u64, u64),
+            peppers: ([u8; 32], [u8; 32]),
+        ) {
+            prop_assume!(seeds.0 != seeds.1 && peppers.0 != peppers.1);
+            let (key, other) = (minted("dw", seeds.0), minted("dw", seeds.1));
+            let (old, new) = (Pepper::new(1, &peppers.0), Pepper::new(2, &peppers.1));
+            let digest = old.digest(&key);
+            let read_again = PlainKey::parse(key.expose().as_bytes()).unwrap();
+            prop_assert!(old.digest(&read_again).matches(&digest));
+            prop_assert!(KeyDigest::from_bytes(*digest.as_bytes()).matches(&digest));
+            prop_assert!(!old.digest(&other).matches(&digest));
+            prop_assert!(!new.digest(&key).matches(&digest));
+            prop_assert_eq!((old.version(), new.version()), (1, 2));
+        }
+    }
+
+    /// Whether `bytes` is refused, or is a key that is not `key`.
+    fn is_no_spelling_of(key: &PlainKey, bytes: &[u8]) -> bool {
+        PlainKey::parse(bytes).map_or(true, |read| !read.is_same(key))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
+        #[test]
+        fn no_single_change_of_a_character_leaves_the_key_intact(key in any_key()) {
+            let text = key.expose().into_bytes();
+            let separator = text.len() - SECRET_LEN - 1;
+            for position in 0..text.len() {
+                for byte in (0..=u8::MAX).filter(|byte| *byte != text[position]) {
+                    let mut changed = text.clone();
+                    changed[position] = byte;
+                    let is_other_spelling = position == separator && byte == b':';
+                    prop_assert_eq!(!is_no_spelling_of(&key, &changed), is_other_spelling);
+                }
+            }
+        }
+
+        #[test]
+        fn a_change_behind_the_prefix_is_refused_outright(key in any_key()) {
+            let text = key.expose().into_bytes();
+            let access = text.len() - SECRET_LEN - 1 - ACCESS_LEN;
+            for position in (access..text.len()).filter(|p| *p != text.len() - SECRET_LEN - 1) {
+                for byte in (0..=u8::MAX).filter(|byte| *byte != text[position]) {
+                    let mut changed = text.clone();
+                    changed[position] = byte;
+                    prop_assert!(PlainKey::parse(&changed).is_err());
+                }
+            }
+        }
+
+        #[test]
+        fn no_lost_doubled_or_swapped_character_leaves_the_key_intact(key in any_key()) {
+            let text = key.expose().into_bytes();
+            for position in 0..text.len() {
+                let mut shorter = text.clone();
+                shorter.remove(position);
+                prop_assert!(is_no_spelling_of(&key, &shorter));
+                let mut longer = text.clone();
+                longer.insert(position, text[position]);
+                prop_assert!(is_no_spelling_of(&key, &longer));
+                let mut swapped = text.clone();
+                swapped.swap(position, (position + 1) % text.len());
+                prop_assert!(swapped == text || is_no_spelling_of(&key, &swapped));
+            }
+        }
+    }
+}

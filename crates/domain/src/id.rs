@@ -109,3 +109,91 @@ id!(
     CallId,
     "req"
 );
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The kinds of id that read `text`.
+    fn kinds_that_read(text: &str) -> Vec<&'static str> {
+        let kinds = [
+            ("org", text.parse::<OrganizationId>().is_ok()),
+            ("prj", text.parse::<ProjectId>().is_ok()),
+            ("usr", text.parse::<UserId>().is_ok()),
+            ("sva", text.parse::<ServiceAccountId>().is_ok()),
+            ("prv", text.parse::<ProviderId>().is_ok()),
+            ("pvk", text.parse::<ProviderKeyId>().is_ok()),
+            ("dep", text.parse::<DeploymentId>().is_ok()),
+            ("req", text.parse::<CallId>().is_ok()),
+        ];
+        kinds.into_iter().filter(|(_, reads)| *reads).map(|(prefix, _)| prefix).collect()
+    }
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        #[rustfmt::skip]
+        let cases = [
+            // text                              valid
+            ("key_01K36M4YZX0123456789ABCDEF",  false), // no id of this kind
+            ("usr_01K36M4YZX0123456789ABCDEF",  true),
+            ("usr_00000000000000000000000000",  true),
+            ("usr_7ZZZZZZZZZZZZZZZZZZZZZZZZZ",  true),
+            ("usr_8ZZZZZZZZZZZZZZZZZZZZZZZZZ",  false), // more than 128 bits
+            ("usr_01k36m4yzx0123456789abcdef",  false), // lower case
+            ("usr_01K36M4YZX0123456789ABCDEf",  false),
+            ("usr_O1K36M4YZX0123456789ABCDEF",  false), // the letter O for a zero
+            ("usr_01K36M4YZX0123456789ABCDEU",  false), // not in the alphabet
+            ("usr_01K36M4YZX0123456789ABCDE",   false), // one short
+            ("usr_01K36M4YZX0123456789ABCDEF0", false), // one long
+            ("USR_01K36M4YZX0123456789ABCDEF",  false),
+            ("usr-01K36M4YZX0123456789ABCDEF",  false),
+            (" usr_01K36M4YZX0123456789ABCDEF", false),
+            ("usr_01K36M4YZX0123456789ABCDEF ", false),
+            ("01K36M4YZX0123456789ABCDEF",      false),
+            ("usr_",                            false),
+            ("",                                false),
+        ];
+        for (text, is_valid) in cases {
+            let expected = if is_valid { vec!["usr"] } else { vec![] };
+            assert_eq!(kinds_that_read(text), expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_prints_what_it_reads(at_ms in 0_u64..1 << 48, random: u128) {
+            let id = CallId::new(at_ms, random);
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+            prop_assert_eq!(CallId::from_bytes(id.to_bytes()), id);
+            prop_assert_eq!(format!("{id:?}"), id.to_string());
+            let json = serde_json::to_string(&id).unwrap();
+            prop_assert_eq!(serde_json::from_str::<CallId>(&json).unwrap(), id);
+        }
+
+        #[test]
+        fn an_id_is_read_as_its_own_kind_only(bytes: [u8; 16]) {
+            let ids = [
+                OrganizationId::from_bytes(bytes).to_string(),
+                ProjectId::from_bytes(bytes).to_string(),
+                UserId::from_bytes(bytes).to_string(),
+                ServiceAccountId::from_bytes(bytes).to_string(),
+                ProviderId::from_bytes(bytes).to_string(),
+                ProviderKeyId::from_bytes(bytes).to_string(),
+                DeploymentId::from_bytes(bytes).to_string(),
+                CallId::from_bytes(bytes).to_string(),
+            ];
+            for id in ids {
+                prop_assert_eq!(kinds_that_read(&id), vec![&id[..3]]);
+            }
+        }
+
+        #[test]
+        fn later_ids_sort_after_earlier_ones(at_ms in 0_u64..1 << 47, randoms: (u128, u128)) {
+            let (first, second) = (UserId::new(at_ms, randoms.0), UserId::new(at_ms + 1, randoms.1));
+            prop_assert!(first < second);
+            prop_assert!(first.to_string() < second.to_string());
+        }
+    }
+}

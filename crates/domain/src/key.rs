@@ -133,3 +133,111 @@ impl ApiKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::AddressRules;
+    use crate::credential::tests::minted;
+    use crate::limit::Limits;
+    use crate::model_pattern::ModelRule;
+    use crate::scope::ScopeSet;
+
+    const NOW_US: i64 = 1_800_000_000_000_000;
+
+    fn at(offset_us: i64) -> Timestamp {
+        Timestamp::from_microsecond(NOW_US + offset_us).unwrap()
+    }
+
+    fn sample(expires: Option<i64>, disabled: Option<i64>, revoked: Option<i64>) -> ApiKey {
+        let plain = minted("dw", 1);
+        let user = UserId::new(1, 1);
+        ApiKey {
+            id: plain.id(),
+            tail: "abcd".to_owned(),
+            organization: OrganizationId::new(1, 1),
+            project: ProjectId::new(1, 1),
+            owner: Owner::User(user),
+            name: "ci".to_owned(),
+            description: String::new(),
+            rights: Rights {
+                scopes: ScopeSet::ALL,
+                models: ModelRule::All,
+                addresses: AddressRules {
+                    allow: Some(vec!["10.0.0.0/8".parse().unwrap()]),
+                    deny: vec![],
+                },
+                limits: Limits::NONE,
+                budgets: vec![],
+                expires_at: expires.map(at),
+            },
+            life: Life {
+                created_at: at(-10),
+                disabled_at: disabled.map(at),
+                revoked_at: revoked.map(at),
+                rotated_at: None,
+                updated_at: at(-5),
+            },
+            created_by: user,
+            metadata: serde_json::Map::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_final_decides_before_what_is_not() {
+        #[rustfmt::skip]
+        let cases = [
+            // expires  disabled  revoked   status               refused with
+            (None,      None,     None,     KeyStatus::Active,   None),
+            (Some(1),   None,     None,     KeyStatus::Active,   None),
+            (Some(0),   None,     None,     KeyStatus::Expired,  Some(Denial::Expired)), // at that instant
+            (Some(-1),  None,     None,     KeyStatus::Expired,  Some(Denial::Expired)),
+            (None,      Some(-5), None,     KeyStatus::Disabled, Some(Denial::Disabled)),
+            (Some(1),   Some(-5), None,     KeyStatus::Disabled, Some(Denial::Disabled)),
+            (Some(0),   Some(-5), None,     KeyStatus::Expired,  Some(Denial::Expired)),
+            (None,      None,     Some(-5), KeyStatus::Revoked,  Some(Denial::Revoked)),
+            (Some(-1),  None,     Some(-5), KeyStatus::Revoked,  Some(Denial::Revoked)),
+            (Some(-1),  Some(-5), Some(-5), KeyStatus::Revoked,  Some(Denial::Revoked)),
+        ];
+        for (expires, disabled, revoked, status, denial) in cases {
+            let key = sample(expires, disabled, revoked);
+            let verdict = key.check(at(0), "10.0.0.1".parse().unwrap());
+            assert_eq!(key.status(at(0)), status, "{key:?}");
+            assert_eq!(verdict.err(), denial, "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_working_key_is_refused_from_elsewhere() {
+        let elsewhere = "192.0.2.1".parse().unwrap();
+        let verdict = sample(None, None, None).check(at(0), elsewhere);
+        assert_eq!(verdict, Err(Denial::AddressRefused));
+    }
+
+    #[test]
+    fn a_dead_key_says_nothing_about_addresses() {
+        let elsewhere = "192.0.2.1".parse().unwrap();
+        assert_eq!(sample(None, None, Some(-5)).check(at(0), elsewhere), Err(Denial::Revoked));
+        assert_eq!(sample(None, Some(-5), None).check(at(0), elsewhere), Err(Denial::Disabled));
+        assert_eq!(sample(Some(0), None, None).check(at(0), elsewhere), Err(Denial::Expired));
+    }
+
+    #[test]
+    fn a_status_reads_in_json_as_everywhere_else() {
+        use KeyStatus::{Active, Disabled, Expired, Revoked};
+        for status in [Active, Disabled, Expired, Revoked] {
+            let json = format!("\"{}\"", status.as_str());
+            assert_eq!(serde_json::to_string(&status).unwrap(), json);
+            assert_eq!(serde_json::from_str::<KeyStatus>(&json).unwrap(), status);
+        }
+    }
+
+    #[test]
+    fn an_owner_prints_its_id_and_knows_its_kind_of_key() {
+        let (user, account) = (UserId::new(1, 2), ServiceAccountId::new(1, 2));
+        assert_eq!(Owner::User(user).to_string(), user.to_string());
+        assert_eq!(Owner::ServiceAccount(account).to_string(), account.to_string());
+        assert_eq!(Owner::User(user).kind(), "user");
+        assert_eq!(Owner::ServiceAccount(account).kind(), "service");
+    }
+}

@@ -78,3 +78,167 @@ fn after_hours(now: Timestamp, hours: Option<i64>) -> Option<Timestamp> {
     let seconds = hours?.checked_mul(3_600)?;
     now.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DAY_SECONDS: i64 = 86_400;
+
+    fn any_instant() -> impl Strategy<Value = Timestamp> {
+        let (first, last) = (Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+        prop_oneof![
+            4 => 0_i64..4_000_000_000,
+            1 => first..=last,
+            1 => last - 100 * DAY_SECONDS..=last,
+        ]
+        .prop_map(|second| Timestamp::from_second(second).unwrap())
+    }
+
+    fn any_request() -> impl Strategy<Value = Requested> {
+        prop_oneof![
+            Just(Requested::Unsaid),
+            Just(Requested::Never),
+            any::<i64>().prop_map(Requested::Days),
+            (-2_i64..400).prop_map(Requested::Days),
+            any_instant().prop_map(Requested::At),
+        ]
+    }
+
+    fn any_cap() -> impl Strategy<Value = u64> {
+        prop_oneof![0_u64..400 * 1_440, any::<u64>(), Just(0), Just(u64::MAX)]
+    }
+
+    /// `now` plus so many minutes, at most the end of time, in nanoseconds.
+    fn after_minutes(now: Timestamp, minutes: i128) -> i128 {
+        (now.as_nanosecond() + minutes * 60_000_000_000).min(Timestamp::MAX.as_nanosecond())
+    }
+
+    /// What the request asks for in nanoseconds; what cannot be reached is for ever.
+    fn wanted(requested: Requested, now: Timestamp) -> i128 {
+        match requested {
+            Requested::At(at) => at.as_nanosecond(),
+            Requested::Days(days) if days > 0 => {
+                now.as_nanosecond() + i128::from(days) * 86_400_000_000_000
+            }
+            Requested::Days(_) | Requested::Never | Requested::Unsaid => i128::MAX,
+        }
+    }
+
+    #[test]
+    fn the_usual_wishes_under_a_cap_of_ninety_days() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let in_days =
+            |days: i64| now.checked_add(SignedDuration::from_secs(days * DAY_SECONDS)).unwrap();
+        #[rustfmt::skip]
+        let cases = [
+            // requested                   ends in days  clamped
+            (Requested::Unsaid,                   90,    false),
+            (Requested::Days(1),                   1,    false),
+            (Requested::Days(89),                 89,    false),
+            (Requested::Days(90),                 90,    false),
+            (Requested::Days(91),                 90,    true),
+            (Requested::Days(0),                  90,    true),
+            (Requested::Days(-1),                 90,    true),
+            (Requested::Days(i64::MIN),           90,    true),
+            (Requested::Days(i64::MAX),           90,    true),
+            (Requested::Never,                    90,    true),
+            (Requested::At(in_days(90)),          90,    false),
+            (Requested::At(in_days(91)),          90,    true),
+            (Requested::At(Timestamp::MAX),       90,    true),
+            (Requested::At(in_days(-1)),          -1,    false), // the caller refuses it by name
+        ];
+        for (requested, days, is_clamped) in cases {
+            let expected = Expiry { at: Some(in_days(days)), is_clamped };
+            assert_eq!(resolve(requested, TTL_MINUTES_DEFAULT, now), Ok(expected), "{requested:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_cap_only_an_express_wish_is_for_ever() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let in_days =
+            |days: i64| now.checked_add(SignedDuration::from_secs(days * DAY_SECONDS)).ok();
+        let ends = |at: Option<Timestamp>| Ok(Expiry { at, is_clamped: false });
+        #[rustfmt::skip]
+        let cases = [
+            // requested                  decided
+            (Requested::Unsaid,           ends(in_days(90))),
+            (Requested::Days(1),          ends(in_days(1))),
+            (Requested::Days(3_650),      ends(in_days(3_650))),
+            (Requested::Days(i64::MAX),   ends(None)), // beyond the calendar
+            (Requested::Never,            ends(None)),
+            (Requested::Days(0),          Err(NoLifetime)), // zero is never immortal
+            (Requested::Days(-1),         Err(NoLifetime)),
+            (Requested::Days(i64::MIN),   Err(NoLifetime)),
+        ];
+        for (requested, expected) in cases {
+            assert_eq!(resolve(requested, 0, now), expected, "{requested:?}");
+        }
+    }
+
+    #[test]
+    fn a_short_cap_shortens_the_default_without_calling_it_a_clamp() {
+        let now = Timestamp::UNIX_EPOCH;
+        let at = Timestamp::from_second(600).ok();
+        assert_eq!(resolve(Requested::Unsaid, 10, now), Ok(Expiry { at, is_clamped: false }));
+    }
+
+    proptest! {
+        #[test]
+        fn no_key_outlives_the_cap(
+            requested in any_request(),
+            cap_minutes in any_cap().prop_filter("a cap", |cap| *cap > 0),
+            now in any_instant(),
+        ) {
+            let expiry = resolve(requested, cap_minutes, now).unwrap();
+            let end = expiry.at.expect("a cap always gives an end").as_nanosecond();
+            prop_assert!(end <= after_minutes(now, i128::from(cap_minutes)));
+        }
+
+        #[test]
+        fn a_clamp_is_reported_exactly_when_there_was_one(
+            requested in any_request(),
+            cap_minutes in any_cap(),
+            now in any_instant(),
+        ) {
+            let Ok(expiry) = resolve(requested, cap_minutes, now) else {
+                prop_assert!(cap_minutes == 0 && matches!(requested, Requested::Days(days) if days <= 0));
+                return Ok(());
+            };
+            let wanted = wanted(requested, now);
+            let cap = after_minutes(now, i128::from(cap_minutes));
+            let is_over = cap_minutes > 0 && wanted > cap && requested != Requested::Unsaid;
+            prop_assert_eq!(expiry.is_clamped, is_over);
+            if is_over {
+                prop_assert_eq!(expiry.at.map(Timestamp::as_nanosecond), Some(cap));
+            }
+        }
+
+        #[test]
+        fn what_is_asked_for_within_the_cap_is_kept_to_the_nanosecond(
+            requested in any_request().prop_filter("said", |r| *r != Requested::Unsaid),
+            cap_minutes in any_cap(),
+            now in any_instant(),
+        ) {
+            if let Ok(Expiry { at: Some(at), is_clamped: false }) = resolve(requested, cap_minutes, now) {
+                prop_assert_eq!(at.as_nanosecond(), wanted(requested, now));
+            }
+        }
+
+        #[test]
+        fn a_key_never_expires_only_without_a_cap(
+            requested in any_request(),
+            cap_minutes in any_cap(),
+            now in any_instant(),
+        ) {
+            if let Ok(Expiry { at: None, .. }) = resolve(requested, cap_minutes, now) {
+                prop_assert_eq!(cap_minutes, 0);
+                prop_assert!(wanted(requested, now) > Timestamp::MAX.as_nanosecond());
+                prop_assert!(requested != Requested::Unsaid);
+            }
+        }
+    }
+}

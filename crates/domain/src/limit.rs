@@ -276,3 +276,386 @@ impl Window {
 fn as_units(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE_US: u64 = 60_000_000;
+
+    pub(crate) fn any_limits() -> impl Strategy<Value = Limits> {
+        let axis =
+            || prop::option::of((1_u32..4).prop_map(|limit| NonZeroU32::new(limit).unwrap()));
+        (axis(), axis(), axis(), axis(), axis(), axis(), axis()).prop_map(
+            |(rpm, rph, rpd, tpm, tph, tpd, concurrency)| Limits {
+                requests_per_minute: rpm,
+                requests_per_hour: rph,
+                requests_per_day: rpd,
+                tokens_per_minute: tpm,
+                tokens_per_hour: tph,
+                tokens_per_day: tpd,
+                concurrency,
+            },
+        )
+    }
+
+    fn minute(limit: u32) -> Window {
+        Window::new(Span::Minute, NonZeroU32::new(limit).unwrap())
+    }
+
+    fn is_admitted(admission: Admission) -> bool {
+        matches!(admission, Admission::Admitted { .. })
+    }
+
+    /// Asks, and takes what was admitted.
+    fn admit(window: &mut Window, now_us: u64, cost: u32) -> bool {
+        let is_admitted = is_admitted(window.check(now_us, cost));
+        if is_admitted {
+            window.take(now_us, cost);
+        }
+        is_admitted
+    }
+
+    /// From none at all to more than a window; most are far below.
+    fn any_gap_us() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            4 => Just(0),
+            8 => 0_u64..1_000,
+            16 => 0..MINUTE_US / 100,
+            2 => 0..MINUTE_US / 2,
+            1 => MINUTE_US - 2..MINUTE_US + 2,
+        ]
+    }
+
+    /// The most units in any slice of one window's length; `admitted` is in order of time.
+    fn fullest_slice(admitted: &[(u64, u32)]) -> u64 {
+        let (mut sum, mut fullest, mut oldest) = (0, 0, admitted.iter().peekable());
+        for (at_us, cost) in admitted {
+            sum += u64::from(*cost);
+            while let Some((_, gone)) = oldest.next_if(|(first, _)| first + MINUTE_US <= *at_us) {
+                sum -= u64::from(*gone);
+            }
+            fullest = fullest.max(sum);
+        }
+        fullest
+    }
+
+    #[test]
+    fn the_whole_limit_may_come_at_once_and_then_nothing() {
+        for limit in [1, 2, 60, 1_000, u32::MAX] {
+            let mut window = minute(limit);
+            assert!(admit(&mut window, 5, limit));
+            assert!(!admit(&mut window, 5, 1), "{limit}");
+            assert!(!admit(&mut window, 5 + MINUTE_US - 1, 1), "{limit}");
+            assert!(admit(&mut window, 5 + MINUTE_US, limit), "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_burst_of_single_calls_up_to_the_limit_is_admitted() {
+        let mut window = minute(1_000);
+        assert!((0..1_000).all(|n| admit(&mut window, n, 1)));
+        assert!(!admit(&mut window, 1_000, 1));
+    }
+
+    #[test]
+    fn an_answer_tells_what_is_left_and_when_all_is_back() {
+        let mut window = minute(10);
+        assert_eq!(window.check(0, 4), Admission::Admitted { remaining: 6, reset_us: 0 });
+        window.take(0, 4);
+        window.take(MINUTE_US / 2, 5);
+        let reset_us = MINUTE_US - 1;
+        let now_us = MINUTE_US / 2 + 1;
+        assert_eq!(window.check(now_us, 1), Admission::Admitted { remaining: 0, reset_us });
+        let retry_after_us = MINUTE_US / 2 - 1;
+        assert_eq!(window.check(now_us, 2), Admission::Limited { retry_after_us, reset_us });
+        assert_eq!((window.limit(), window.remaining(now_us)), (10, 1));
+        assert_eq!(window.reset_us(now_us), reset_us);
+    }
+
+    #[test]
+    fn a_check_alone_takes_nothing() {
+        let mut window = minute(1);
+        assert!((0..10).all(|now_us| is_admitted(window.check(now_us, 1))));
+    }
+
+    #[test]
+    fn a_cost_above_the_limit_never_fits_and_waits_for_an_empty_window() {
+        let mut window = minute(10);
+        let limited = Admission::Limited { retry_after_us: MINUTE_US, reset_us: 0 };
+        assert_eq!(window.check(0, 11), limited);
+    }
+
+    #[test]
+    fn what_was_consumed_beyond_the_limit_counts() {
+        let mut window = minute(10);
+        window.take(0, 5);
+        window.take(MINUTE_US / 2, 25);
+        assert_eq!(window.remaining(MINUTE_US / 2), 0);
+        let Admission::Limited { retry_after_us, .. } = window.check(MINUTE_US / 2, 5) else {
+            panic!("25 of 10 are taken");
+        };
+        assert_eq!(retry_after_us, MINUTE_US, "the five of the beginning are not enough");
+    }
+
+    #[test]
+    fn a_lowered_limit_counts_what_was_taken_under_the_old_one() {
+        let mut window = minute(10);
+        window.take(0, 6);
+        window.set_limit(NonZeroU32::new(5).unwrap());
+        assert!(!is_admitted(window.check(1, 1)));
+        window.set_limit(NonZeroU32::new(7).unwrap());
+        assert!(is_admitted(window.check(1, 1)));
+    }
+
+    #[test]
+    fn a_correction_moves_the_total_to_the_real_cost() {
+        #[rustfmt::skip]
+        let cases = [
+            // real  remaining of 100 after an estimate of 40
+            (40,     60),
+            (10,     90),
+            (0,      100),
+            (70,     30),
+            (100,    0),
+            (250,    0),
+        ];
+        for (real, remaining) in cases {
+            let mut window = minute(100);
+            window.take(7, 40);
+            window.correct(7, 40, real);
+            assert_eq!(window.remaining(8), remaining, "{real}");
+        }
+    }
+
+    #[test]
+    fn what_turns_out_to_cost_nothing_is_back_at_once() {
+        let mut window = minute(100);
+        window.take(7, 40);
+        window.correct(7, 40, 0);
+        assert_eq!(window.reset_us(8), 0);
+    }
+
+    #[test]
+    fn correcting_what_has_left_the_window_changes_nothing() {
+        let mut window = minute(100);
+        window.take(0, 40);
+        window.take(MINUTE_US - 10, 50);
+        assert_eq!(window.remaining(MINUTE_US), 50);
+        window.correct(0, 40, 0);
+        window.correct(0, 40, 90);
+        assert_eq!(window.remaining(MINUTE_US), 50);
+    }
+
+    #[test]
+    fn a_caller_whose_clock_was_overtaken_finds_its_units_again() {
+        let mut window = minute(100);
+        window.take(10, 30);
+        window.take(5, 40);
+        window.correct(5, 40, 20);
+        assert_eq!(window.remaining(10), 50);
+    }
+
+    #[test]
+    fn limits_in_json_are_positive_and_known() {
+        #[rustfmt::skip]
+        let cases = [
+            // json                                     valid
+            ("{}",                                      true),
+            (r#"{"requests_per_minute":60}"#,           true),
+            (r#"{"concurrency":4,"tokens_per_day":1}"#, true),
+            (r#"{"requests_per_minute":null}"#,         true),
+            (r#"{"requests_per_minute":0}"#,            false), // nobody means "never" by a rate
+            (r#"{"requests_per_minute":-1}"#,           false),
+            (r#"{"requests_per_minute":1.5}"#,          false),
+            (r#"{"requests_per_minute":"60"}"#,         false),
+            (r#"{"requests_per_minute":4294967296}"#,   false),
+            (r#"{"rpm":60}"#,                           false),
+        ];
+        for (json, is_valid) in cases {
+            assert_eq!(serde_json::from_str::<Limits>(json).is_ok(), is_valid, "{json}");
+        }
+    }
+
+    #[test]
+    fn every_rate_is_listed_once_shortest_window_first() {
+        let limit = |n| NonZeroU32::new(n);
+        let limits = Limits {
+            requests_per_minute: limit(1),
+            tokens_per_minute: limit(2),
+            requests_per_hour: limit(3),
+            tokens_per_hour: limit(4),
+            requests_per_day: limit(5),
+            tokens_per_day: limit(6),
+            concurrency: limit(7),
+        };
+        let rates: Vec<_> =
+            limits.rates().map(|(k, span, n)| (k, span.seconds(), n.get())).collect();
+        let (requests, tokens) = (LimitKind::Requests, LimitKind::Tokens);
+        #[rustfmt::skip]
+        let expected = [
+            (requests, 60,     1),
+            (tokens,   60,     2),
+            (requests, 3_600,  3),
+            (tokens,   3_600,  4),
+            (requests, 86_400, 5),
+            (tokens,   86_400, 6),
+        ];
+        assert_eq!(rates, expected);
+        assert_eq!(Limits::NONE.rates().count(), 0);
+    }
+
+    proptest! {
+        /// What customers buy: in any stretch of one window, no more than the limit.
+        #[test]
+        fn no_slice_of_a_windows_length_ever_has_more_than_the_limit(
+            limit in prop_oneof![1_u32..20, 1_u32..400],
+            steps in prop::collection::vec((any_gap_us(), 0_u32..8), 1..700),
+        ) {
+            let (mut window, mut now_us, mut admitted) = (minute(limit), 0, Vec::new());
+            for (gap_us, cost) in steps {
+                now_us += gap_us;
+                if admit(&mut window, now_us, cost) {
+                    admitted.push((now_us, cost));
+                }
+                prop_assert!(window.taken.len() <= MOMENTS_MAX);
+            }
+            prop_assert!(fullest_slice(&admitted) <= u64::from(limit));
+        }
+
+        #[test]
+        fn up_to_128_moments_a_window_refuses_only_what_is_over_the_limit(
+            limit in 1_u32..128,
+            steps in prop::collection::vec((any_gap_us(), 1_u32..5), 1..300),
+        ) {
+            let (mut window, mut now_us, mut admitted) = (minute(limit), 0, Vec::new());
+            for (gap_us, cost) in steps {
+                now_us += gap_us;
+                let recent = admitted.iter().filter(|(at_us, _)| at_us + MINUTE_US > now_us);
+                let used: u32 = recent.map(|(_, cost)| cost).sum();
+                prop_assert_eq!(admit(&mut window, now_us, cost), used + cost <= limit);
+                if used + cost <= limit {
+                    admitted.push((now_us, cost));
+                }
+            }
+        }
+
+        #[test]
+        fn a_steady_caller_at_exactly_the_limit_is_never_refused(
+            limit in 1_u32..=128,
+            start_us in 0..MINUTE_US,
+        ) {
+            let gap_us = MINUTE_US.div_ceil(u64::from(limit));
+            let mut window = minute(limit);
+            for call in 0..u64::from(limit) * 4 {
+                prop_assert!(admit(&mut window, start_us + call * gap_us, 1), "call {}", call);
+            }
+        }
+
+        #[test]
+        fn waiting_as_told_is_enough_and_no_longer_than_needed(
+            limit in 1_u32..400,
+            steps in prop::collection::vec((any_gap_us(), 1_u32..8, any::<bool>()), 1..400),
+        ) {
+            let (mut window, mut now_us) = (minute(limit), 0);
+            for (gap_us, cost, is_forced) in steps {
+                now_us += gap_us;
+                if let Admission::Limited { retry_after_us, .. } = window.check(now_us, cost)
+                    && cost <= limit
+                {
+                    let (mut early, mut later) = (window.clone(), window.clone());
+                    prop_assert!(!is_admitted(early.check(now_us + retry_after_us - 1, cost)));
+                    prop_assert!(is_admitted(later.check(now_us + retry_after_us, cost)));
+                }
+                if is_forced || is_admitted(window.check(now_us, cost)) {
+                    window.take(now_us, cost);
+                }
+            }
+        }
+
+        #[test]
+        fn a_window_is_empty_at_the_end_of_its_reset(
+            limit in 1_u32..400,
+            steps in prop::collection::vec((any_gap_us(), 1_u32..8), 1..400),
+        ) {
+            let (mut window, mut now_us) = (minute(limit), 0);
+            for (gap_us, cost) in steps {
+                now_us += gap_us;
+                window.take(now_us, cost);
+                prop_assert_eq!(window.reset_us(now_us), MINUTE_US);
+            }
+            prop_assert!(window.clone().remaining(now_us + MINUTE_US - 1) < limit);
+            prop_assert_eq!(window.remaining(now_us + MINUTE_US), limit);
+        }
+
+        #[test]
+        fn a_clock_that_runs_backwards_admits_no_more_than_the_limit(
+            limit in 1_u32..50,
+            times_us in prop::collection::vec((0..MINUTE_US * 3, 1_u32..5), 1..400),
+        ) {
+            let (mut window, mut latest_us, mut admitted) = (minute(limit), 0, Vec::new());
+            for (now_us, cost) in times_us {
+                latest_us = now_us.max(latest_us);
+                if admit(&mut window, now_us, cost) {
+                    admitted.push((latest_us, cost));
+                }
+                prop_assert!(window.remaining(now_us) <= limit);
+            }
+            prop_assert!(fullest_slice(&admitted) <= u64::from(limit));
+            prop_assert_eq!(window.remaining(latest_us + MINUTE_US), limit);
+        }
+
+        #[test]
+        fn corrected_totals_agree_with_a_list_of_every_call(
+            steps in prop::collection::vec(
+                (any_gap_us(), 0_u32..1_000, prop::option::of((any::<prop::sample::Index>(), 0_u32..2_000))),
+                1..120,
+            ),
+        ) {
+            let (mut window, mut now_us) = (minute(u32::MAX), 0);
+            let mut calls: Vec<(u64, u32)> = Vec::new();
+            for (gap_us, cost, correction) in steps {
+                now_us += gap_us;
+                window.take(now_us, cost);
+                calls.push((now_us, cost));
+                if let Some((index, real)) = correction {
+                    let call = index.index(calls.len());
+                    window.correct(calls[call].0, calls[call].1, real);
+                    calls[call].1 = real;
+                }
+                let recent = calls.iter().filter(|(at_us, _)| at_us + MINUTE_US > now_us);
+                let used: u32 = recent.map(|(_, cost)| cost).sum();
+                prop_assert_eq!(window.remaining(now_us), u32::MAX - used);
+            }
+        }
+
+        #[test]
+        fn looser_limits_cover_tighter_ones(a in any_limits(), b in any_limits(), c in any_limits()) {
+            prop_assert!(a.covers(&a) && Limits::NONE.covers(&a));
+            prop_assert!(!(a.covers(&b) && b.covers(&c)) || a.covers(&c));
+            prop_assert!(!(a.covers(&b) && b.covers(&a)) || a == b);
+            if a.covers(&b) {
+                for (kind, span, mine) in a.rates() {
+                    let theirs = b.rates().find(|(k, s, _)| (*k, *s) == (kind, span));
+                    prop_assert!(theirs.is_some_and(|(_, _, theirs)| theirs <= mine));
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Merged moments come back up to 1/64 of the window late, and not later.
+        #[test]
+        fn a_steady_caller_two_percent_under_any_limit_is_never_refused(limit in 129_u32..4_000) {
+            let gap_us = MINUTE_US * 65 / 64 / u64::from(limit - 1) + 1;
+            let mut window = minute(limit);
+            for call in 0..u64::from(limit) * 3 {
+                prop_assert!(admit(&mut window, call * gap_us, 1), "call {}", call);
+            }
+        }
+    }
+}

@@ -89,3 +89,98 @@ impl fmt::Display for Masked {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_show_all_that_is_in_them() {
+        let (longest, too_long) = ("ü".repeat(NAME_CHARS_MAX), "x".repeat(NAME_CHARS_MAX + 1));
+        let nasty = "x".repeat(10_000);
+        #[rustfmt::skip]
+        let cases = [
+            // name                verdict
+            ("ci",                 Ok(())),
+            ("Build server 7",     Ok(())),
+            ("日本語",              Ok(())),
+            ("<script>alert(1)",   Ok(())), // escaped where it is shown
+            ("'; DROP TABLE keys", Ok(())),
+            (&longest,             Ok(())),
+            ("",                   Err(BadName::Empty)),
+            (&too_long,            Err(BadName::TooLong(NAME_CHARS_MAX))),
+            (&nasty,               Err(BadName::TooLong(NAME_CHARS_MAX))),
+            (" ci",                Err(BadName::Padded)),
+            ("ci ",                Err(BadName::Padded)),
+            (" ",                  Err(BadName::Padded)),
+            ("ci\n",               Err(BadName::Padded)),
+            ("ci\u{a0}",           Err(BadName::Padded)),
+            ("\u{3000}ci",         Err(BadName::Padded)),
+            ("c\0i",               Err(BadName::Invisible)),
+            ("c\ti",               Err(BadName::Invisible)),
+            ("c\ni",               Err(BadName::Invisible)),
+            ("c\u{1b}[31mi",       Err(BadName::Invisible)), // a terminal would obey
+            ("c\u{7f}i",           Err(BadName::Invisible)),
+            ("c\u{85}i",           Err(BadName::Invisible)),
+            ("c\u{ad}i",           Err(BadName::Invisible)), // soft hyphen
+            ("c\u{200b}i",         Err(BadName::Invisible)), // zero-width space
+            ("c\u{200d}i",         Err(BadName::Invisible)), // zero-width joiner
+            ("c\u{202e}i",         Err(BadName::Invisible)), // right-to-left override
+            ("c\u{2066}i",         Err(BadName::Invisible)), // isolate
+            ("c\u{2028}i",         Err(BadName::Invisible)), // line separator
+            ("\u{feff}ci",         Err(BadName::Invisible)), // byte-order mark
+            ("ci\u{3164}",         Err(BadName::Invisible)), // blank filler
+            ("ci\u{e0041}",        Err(BadName::Invisible)), // tag character
+        ];
+        for (name, expected) in cases {
+            assert_eq!(check_name(name), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn descriptions_may_be_empty_and_have_lines() {
+        let longest = "é".repeat(DESCRIPTION_CHARS_MAX);
+        let too_long = "x".repeat(DESCRIPTION_CHARS_MAX + 1);
+        #[rustfmt::skip]
+        let cases = [
+            // description       verdict
+            ("",                 Ok(())),
+            (" padded ",         Ok(())),
+            ("one\n\ttwo",       Ok(())),
+            ("one\r\ntwo\r\n",   Ok(())), // as a form sends it
+            (longest.as_str(),   Ok(())),
+            (too_long.as_str(),  Err(BadName::TooLong(DESCRIPTION_CHARS_MAX))),
+            ("one\rtwo",         Err(BadName::Invisible)), // overwrites the line in a terminal
+            ("one\0two",         Err(BadName::Invisible)),
+            ("one\u{202e}two",   Err(BadName::Invisible)),
+            ("one\u{2028}two",   Err(BadName::Invisible)),
+        ];
+        for (description, expected) in cases {
+            assert_eq!(check_description(description), expected, "{description:?}");
+        }
+    }
+
+    #[test]
+    fn a_mask_shows_three_characters_at_each_end_of_a_long_secret_only() {
+        #[rustfmt::skip]
+        let cases = [
+            // secret                    mask
+            ("",                         "…"),
+            ("a",                        "…"),
+            ("abcdef",                   "…"),
+            ("abcdefghijk",              "…"), // 11
+            ("abcdefghijkl",             "abc…jkl"),
+            ("sk-proj-0123456789abcdef", "sk-…def"),
+            ("äöüdefghijkß",             "äöü…jkß"),
+        ];
+        for (secret, mask) in cases {
+            assert_eq!(Masked::of(secret).to_string(), mask, "{secret:?}");
+        }
+    }
+
+    #[test]
+    fn a_stored_mask_is_shown_as_it_is() {
+        let mask = Masked::of("sk-proj-0123456789abcdef");
+        assert_eq!(Masked::from_stored(mask.to_string()), mask);
+    }
+}

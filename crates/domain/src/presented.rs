@@ -86,3 +86,152 @@ fn parse_basic(value: &[u8]) -> Result<PlainKey, MalformedKey> {
     let (user, rest) = decoded.split_at_checked(cut).ok_or(MalformedKey)?;
     PlainKey::from_parts(user, rest.strip_prefix(b":").ok_or(MalformedKey)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::tests::minted;
+
+    use Place::{Authorization, Header};
+
+    fn read(values: &[(Place, String)]) -> Result<String, NoCredential> {
+        let found = credential(values.iter().map(|(place, text)| (*place, text.as_bytes())));
+        found.map(|key| key.expose())
+    }
+
+    fn basic(engine: &impl base64::Engine, text: &str) -> (Place, String) {
+        (Authorization, format!("Basic {}", engine.encode(text)))
+    }
+
+    /// One key in each spelling and place; the prefix gives base64 that needs one, two, no `=`.
+    fn all_spellings(key: &PlainKey) -> Vec<(Place, String)> {
+        let (id, secret, whole) = (key.id(), key.expose_secret_key(), key.expose());
+        let pair = format!("{id}:{secret}");
+        vec![
+            (Authorization, format!("Bearer {whole}")),
+            (Authorization, format!("Bearer {pair}")),
+            (Authorization, format!("bearer {whole}")),
+            (Authorization, format!("BEARER   {whole} ")),
+            (Authorization, format!("bAsIc {}", STANDARD.encode(&pair))),
+            basic(&STANDARD, &pair),
+            basic(&STANDARD_NO_PAD, &pair),
+            basic(&URL_SAFE, &pair),
+            basic(&URL_SAFE_NO_PAD, &pair),
+            (Header, whole.clone()),
+            (Header, format!(" {whole}\t")),
+            (Header, pair),
+        ]
+    }
+
+    #[test]
+    fn every_spelling_in_every_place_is_read() {
+        for prefix in ["dw", "skk", "acme", "sk-acme"] {
+            let key = minted(prefix, 1);
+            for value in all_spellings(&key) {
+                assert_eq!(read(std::slice::from_ref(&value)), Ok(key.expose()), "{value:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_key_in_any_two_places_counts_once() {
+        let key = minted("acme", 1);
+        for first in all_spellings(&key) {
+            for second in all_spellings(&key) {
+                assert_eq!(read(&[first.clone(), second]), Ok(key.expose()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_key_in_every_place_at_once_counts_once() {
+        let key = minted("dw", 1);
+        assert_eq!(read(&all_spellings(&key)), Ok(key.expose()));
+    }
+
+    #[test]
+    fn two_different_keys_are_ambiguous() {
+        for first in all_spellings(&minted("dw", 1)) {
+            for second in all_spellings(&minted("dw", 2)) {
+                assert_eq!(read(&[first.clone(), second]), Err(NoCredential::Ambiguous));
+            }
+        }
+    }
+
+    #[test]
+    fn a_good_and_a_bad_value_are_ambiguous_in_either_order() {
+        let good = || (Header, minted("dw", 1).expose());
+        for bad in ["", "Bearer", "Bearer garbage", "Basic !", "Digest a=b"] {
+            let bad = || (Authorization, bad.to_owned());
+            for values in [vec![good(), bad()], vec![bad(), good()], vec![bad(), bad(), good()]] {
+                assert_eq!(read(&values), Err(NoCredential::Ambiguous), "{values:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_wrong_key_in_two_places_is_malformed() {
+        let values =
+            [(Authorization, "Bearer sk-wrong".to_owned()), (Header, "sk-wrong".to_owned())];
+        assert_eq!(read(&values), Err(NoCredential::Malformed));
+    }
+
+    #[test]
+    fn no_value_at_all_is_missing() {
+        assert_eq!(read(&[]), Err(NoCredential::Missing));
+    }
+
+    #[test]
+    fn what_is_no_credential_of_ours_is_malformed() {
+        let key = minted("dw", 1);
+        let (id, secret, whole) = (key.id(), key.expose_secret_key(), key.expose());
+        let cases = [
+            (Authorization, String::new()),
+            (Authorization, "Bearer".to_owned()),
+            (Authorization, "Bearer ".to_owned()),
+            (Authorization, whole.clone()), // no scheme
+            (Authorization, format!("Bearer\t{whole}")),
+            (Authorization, format!("Bearer{whole}")),
+            (Authorization, format!("Bearer {whole} {whole}")),
+            (Authorization, format!("Bearer {id} {secret}")),
+            (Authorization, format!("Token {whole}")),
+            (Authorization, format!("Basic {whole}")),
+            (Authorization, "Basic ".to_owned()),
+            (Authorization, "Basic ====".to_owned()),
+            basic(&STANDARD, &whole), // no colon
+            basic(&STANDARD, &format!("{whole}:")),
+            basic(&STANDARD, &format!(":{secret}")),
+            basic(&STANDARD, &format!("{id}:")),
+            basic(&STANDARD, &format!("{id}:{secret}:")),
+            basic(&STANDARD, &format!("{secret}:{id}")),
+            (Header, String::new()),
+            (Header, " ".to_owned()),
+            (Header, format!("Bearer {whole}")),
+            (Header, format!("{whole},{whole}")),
+            (Header, format!("\"{whole}\"")),
+            (Header, "sk-proj-0123456789abcdef".to_owned()),
+        ];
+        for value in cases {
+            assert_eq!(
+                read(std::slice::from_ref(&value)),
+                Err(NoCredential::Malformed),
+                "{value:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_malformed() {
+        let value = [0xff; 69];
+        let found = credential([(Header, value.as_slice())].into_iter());
+        assert_eq!(found.err(), Some(NoCredential::Malformed));
+    }
+
+    #[test]
+    fn a_value_beyond_the_bound_is_malformed_even_around_a_good_key() {
+        let whole = minted("dw", 1).expose();
+        let padded = |bytes: usize| (Header, format!("{whole:<bytes$}"));
+        assert_eq!(read(&[padded(VALUE_BYTES_MAX)]), Ok(whole.clone()));
+        assert_eq!(read(&[padded(VALUE_BYTES_MAX + 1)]), Err(NoCredential::Malformed));
+    }
+}

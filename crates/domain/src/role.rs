@@ -62,3 +62,58 @@ impl FromStr for OrganizationRole {
             .ok_or_else(|| UnknownRole(text.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [OrganizationRole; 4] = [
+        OrganizationRole::Owner,
+        OrganizationRole::Admin,
+        OrganizationRole::Member,
+        OrganizationRole::Viewer,
+    ];
+
+    #[test]
+    fn each_role_covers_the_ones_below_it() {
+        for pair in ALL.windows(2) {
+            assert!(pair[0].scopes().covers(pair[1].scopes()), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn only_owners_and_admins_reach_what_others_own() {
+        #[rustfmt::skip]
+        let cases = [
+            // role                     manages  admin  calls models  makes keys
+            (OrganizationRole::Owner,   true,    true,  true,         true),
+            (OrganizationRole::Admin,   true,    true,  true,         true),
+            (OrganizationRole::Member,  false,   false, true,         true),
+            (OrganizationRole::Viewer,  false,   false, false,        false),
+        ];
+        for (role, manages, is_admin, calls_models, makes_keys) in cases {
+            assert_eq!(role.manages_others(), manages, "{role:?}");
+            assert_eq!(role.scopes().allows(Scope::Admin), is_admin, "{role:?}");
+            assert_eq!(role.scopes().allows(Scope::InferenceWrite), calls_models, "{role:?}");
+            assert_eq!(role.scopes().allows(Scope::KeysWrite), makes_keys, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn no_role_below_admin_reads_the_audit_log() {
+        for role in [OrganizationRole::Member, OrganizationRole::Viewer] {
+            assert!(!role.scopes().allows(Scope::AuditRead), "{role:?}");
+        }
+    }
+
+    #[test]
+    fn roles_are_read_by_their_exact_names() {
+        for role in ALL {
+            assert_eq!(role.as_str().parse(), Ok(role));
+            assert_eq!(serde_json::to_string(&role).unwrap(), format!("\"{}\"", role.as_str()));
+        }
+        for bad in ["", "Owner", "root", "owner "] {
+            assert_eq!(bad.parse::<OrganizationRole>(), Err(UnknownRole(bad.to_owned())));
+        }
+    }
+}

@@ -143,3 +143,119 @@ impl<'de> serde::Deserialize<'de> for ScopeSet {
         scopes.map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(crate) fn any_scopes() -> impl Strategy<Value = ScopeSet> {
+        prop::sample::subsequence(Scope::ALL.to_vec(), 0..=Scope::ALL.len())
+            .prop_map(ScopeSet::from_iter)
+    }
+
+    #[test]
+    fn admin_reaches_everything_but_inference() {
+        let admin = ScopeSet::from_iter([Scope::Admin]);
+        #[rustfmt::skip]
+        let cases = [
+            // scope                 allowed
+            (Scope::InferenceRead,   false),
+            (Scope::InferenceWrite,  false),
+            (Scope::AnalyticsRead,   true),
+            (Scope::KeysRead,        true),
+            (Scope::KeysWrite,       true),
+            (Scope::KeysVerify,      true),
+            (Scope::AuditRead,       true),
+            (Scope::Admin,           true),
+        ];
+        for (scope, is_allowed) in cases {
+            assert_eq!(admin.allows(scope), is_allowed, "{scope}");
+        }
+    }
+
+    #[test]
+    fn every_administrative_scope_together_is_not_admin() {
+        let others = Scope::ALL.into_iter().filter(|scope| *scope != Scope::Admin);
+        let others: ScopeSet = others.collect();
+        assert!(!others.allows(Scope::Admin));
+        assert!(!others.covers(ScopeSet::from_iter([Scope::Admin])));
+    }
+
+    #[test]
+    fn no_scope_allows_nothing() {
+        assert!(Scope::ALL.into_iter().all(|scope| !ScopeSet::NONE.allows(scope)));
+        assert_eq!(ScopeSet::NONE.iter().count(), 0);
+    }
+
+    #[test]
+    fn scopes_are_read_by_their_exact_names() {
+        for scope in Scope::ALL {
+            assert_eq!(scope.to_string().parse(), Ok(scope));
+        }
+        for bad in ["", "*", "ADMIN", "inference", "inference:", "inference:write ", "keys:delete"]
+        {
+            assert_eq!(bad.parse::<Scope>(), Err(UnknownScope(bad.to_owned())));
+        }
+    }
+
+    #[test]
+    fn an_unknown_scope_is_answered_with_the_list_of_scopes() {
+        let message = UnknownScope("root".to_owned()).to_string();
+        assert!(Scope::ALL.iter().all(|scope| message.contains(scope.as_str())), "{message}");
+    }
+
+    #[test]
+    fn a_set_with_an_unknown_name_is_refused_as_a_whole() {
+        #[rustfmt::skip]
+        let cases = [
+            // json                              scopes
+            ("[]",                               Some(ScopeSet::NONE)),
+            (r#"["admin", "admin"]"#,            Some(ScopeSet::from_iter([Scope::Admin]))),
+            (r#"["inference:write", "root"]"#,   None),
+            (r#"["Admin"]"#,                     None),
+            ("[1]",                              None),
+            (r#""admin""#,                       None),
+            ("null",                             None),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(serde_json::from_str(json).ok(), expected, "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_is_written_as_it_is_read(set in any_scopes()) {
+            let json = serde_json::to_string(&set).unwrap();
+            prop_assert_eq!(serde_json::from_str::<ScopeSet>(&json).unwrap(), set);
+            prop_assert_eq!(set.iter().collect::<ScopeSet>(), set);
+        }
+
+        #[test]
+        fn an_intersection_allows_exactly_what_both_allow(a in any_scopes(), b in any_scopes()) {
+            let both = a.intersect(b);
+            for scope in Scope::ALL {
+                prop_assert_eq!(both.allows(scope), a.allows(scope) && b.allows(scope));
+            }
+            prop_assert!(a.covers(both) && b.covers(both));
+            prop_assert_eq!(both, b.intersect(a));
+        }
+
+        #[test]
+        fn one_set_covers_another_exactly_when_it_allows_as_much(a in any_scopes(), b in any_scopes()) {
+            let allows_as_much = Scope::ALL.into_iter().all(|s| a.allows(s) || !b.allows(s));
+            prop_assert_eq!(a.covers(b), allows_as_much);
+        }
+
+        #[test]
+        fn covering_has_a_bottom_a_top_and_order(
+            a in any_scopes(),
+            b in any_scopes(),
+            c in any_scopes(),
+        ) {
+            prop_assert!(a.covers(a) && a.covers(ScopeSet::NONE) && ScopeSet::ALL.covers(a));
+            prop_assert!(!(a.covers(b) && b.covers(c)) || a.covers(c));
+        }
+    }
+}

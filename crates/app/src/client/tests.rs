@@ -45,8 +45,10 @@ fn a_refusal_is_readable() {
     let cases = [
         (r#"{"detail":"There is no such key."}"#,                               "There is no such key."),
         (r#"{"detail":"`a`: bad","errors":[{"field":"a","detail":"bad","code":"x"}]}"#, "`a`: bad"),
-        (r#"{"detail":"x","errors":[{"field":"a","detail":"1"},{"field":"b","detail":"2"}]}"#,
-            "the server refuses it:\n  a: 1\n  b: 2"),
+        (r#"{"detail":"`a`: 1; `b`: 2","errors":[{"field":"a","detail":"1"},{"field":"b","detail":"2"}]}"#,
+            "the server refuses these fields\n  a: 1\n  b: 2"),
+        (r#"{"detail":"Too strong.","errors":[{"field":"scopes","detail":"not yours"}]}"#,
+            "Too strong.\n  scopes: not yours"),
         ("{}",                                                                  "http://h answers 400 Bad Request"),
     ];
     for (body, expected) in cases {
