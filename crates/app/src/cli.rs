@@ -12,9 +12,7 @@ pub(crate) use catalog::{
     CreateModel, CreateProvider, CreateProviderKey, DeploymentArgs, EditModel, EditProvider,
     EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
 };
-pub(crate) use keys::{
-    BudgetArg, CreateKey, EditKey, ExpiryArgs, KeysCommand, LimitArgs, ListKeys,
-};
+pub(crate) use keys::{BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys};
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]
@@ -72,7 +70,7 @@ pub(crate) struct ServeArgs {
 pub(crate) struct QuickstartArgs {
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
-    /// A model server's base URL, such as http://127.0.0.1:8000/v1; may be repeated
+    /// A model server's base URL, such as `http://127.0.0.1:8000/v1`; may be repeated
     #[arg(long, value_name = "URL")]
     pub(crate) upstream: Vec<String>,
     /// Make another API key and show it
@@ -97,7 +95,7 @@ pub(crate) struct Remotely<C: Subcommand> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Remote {
-    /// The server [default: what runs on the data directory, else http://127.0.0.1:8440]
+    /// The server [default: what runs on the data directory, else `http://127.0.0.1:8440`]
     #[arg(long, global = true, env = "DOORWARD_URL", value_name = "URL")]
     pub(crate) url: Option<String>,
     /// The data directory, where admin.key is unless `DOORWARD_API_KEY` is set
@@ -155,7 +153,7 @@ pub(crate) enum ConfigCommand {
     Default,
 }
 
-/// Asks for the confirmation that a name is meant, by id or by name.
+/// One thing of a kind that has names.
 #[derive(Debug, Args)]
 pub(crate) struct Named {
     /// Its id or its name

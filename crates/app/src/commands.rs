@@ -6,6 +6,7 @@ pub(crate) mod provider_keys;
 pub(crate) mod providers;
 pub(crate) mod usage;
 
+use anyhow::bail;
 use doorward_store::Clock;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -36,6 +37,14 @@ impl Body {
 
     fn finish(self) -> Value {
         Value::Object(self.0)
+    }
+
+    /// An edit that names nothing is a mistake.
+    fn finish_edit(self) -> anyhow::Result<Value> {
+        if self.0.is_empty() {
+            bail!("nothing to edit was named");
+        }
+        Ok(self.finish())
     }
 }
 

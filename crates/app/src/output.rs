@@ -4,7 +4,7 @@ mod screen;
 mod table;
 mod words;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub(crate) fn json(value: &Value) -> anyhow::Result<()> {
 }
 
 /// Prints JSON on one line.
-pub(crate) fn json_line(value: &Value) -> anyhow::Result<()> {
+pub(crate) fn json_line(value: &impl serde::Serialize) -> anyhow::Result<()> {
     Ok(line(&serde_json::to_string(value)?)?)
 }
 

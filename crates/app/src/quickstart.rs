@@ -10,7 +10,7 @@ use doorward_domain::key::{KeyStatus, Owner};
 use doorward_domain::scope::Scope;
 use doorward_store::{Bootstrap, KeyFilter, Store};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::admin_key::{self, AdminKey, Wish};
 use crate::cli::QuickstartArgs;
@@ -60,6 +60,17 @@ struct Done {
     admin_key: AdminKey,
     report: Report,
     models: Vec<String>,
+}
+
+/// The one line for programs. Without a new key, its secret parts are null.
+#[derive(Serialize)]
+struct Ready<'a> {
+    endpoint: &'a str,
+    key: Option<&'a str>,
+    access_key: &'a str,
+    secret_key: Option<&'a str>,
+    admin_key: &'a str,
+    models: &'a [String],
 }
 
 async fn set_up(
@@ -117,27 +128,20 @@ async fn find_key(store: &Store, made: &Bootstrap) -> anyhow::Result<Option<Firs
 impl Done {
     fn announce(self, prepared: &Prepared, is_json: bool) -> anyhow::Result<()> {
         if is_json {
-            return output::json_line(&self.to_json(&prepared.endpoint));
+            return output::json_line(&self.ready(&prepared.endpoint));
         }
         Ok(output::screen(&self.into_screen(prepared))?)
     }
 
-    /// The one line for programs. Without a new key, its secret parts are null.
-    fn to_json(&self, endpoint: &str) -> Value {
+    fn ready<'a>(&'a self, endpoint: &'a str) -> Ready<'a> {
         let (key, access_key, secret_key) = match &self.key {
             FirstKey::Made { key, access_key, secret_key } => {
                 (Some(key.expose_secret()), access_key, Some(secret_key.expose_secret()))
             }
             FirstKey::Known { access_key, .. } => (None, access_key, None),
         };
-        json!({
-            "endpoint": endpoint,
-            "key": key,
-            "access_key": access_key,
-            "secret_key": secret_key,
-            "admin_key": self.admin_key.key.expose_secret(),
-            "models": self.models,
-        })
+        let admin_key = self.admin_key.key.expose_secret();
+        Ready { endpoint, key, access_key, secret_key, admin_key, models: &self.models }
     }
 
     fn into_screen(self, prepared: &Prepared) -> Screen {
@@ -147,6 +151,7 @@ impl Done {
         };
         let ca = prepared.is_self_signed.then(|| prepared.data_dir.join(tls::CERT_FILE));
         Screen {
+            program: program(),
             endpoint: prepared.endpoint.clone(),
             data: prepared.data_dir.display().to_string(),
             ca: ca.map(|path| path.display().to_string()),
@@ -157,6 +162,12 @@ impl Done {
             unlinked: self.report.unlinked,
         }
     }
+}
+
+/// The program as it was called: not everybody has it on their search path.
+fn program() -> String {
+    let called = std::env::args().next().filter(|name| name.contains('/'));
+    called.map_or_else(|| "doorward".to_owned(), |name| output::shell_word(&name))
 }
 
 #[cfg(test)]
@@ -175,6 +186,10 @@ mod tests {
         Done { key, admin_key, report: Report::default(), models: vec!["doorward/echo".into()] }
     }
 
+    fn line(key: FirstKey) -> String {
+        serde_json::to_string(&done(key).ready("http://127.0.0.1:1")).unwrap()
+    }
+
     #[test]
     fn the_line_for_programs_has_every_field_on_every_run() {
         let access_key = || "dw_a".to_owned();
@@ -183,8 +198,14 @@ mod tests {
             secret_key: "s".into(),
             key: "dw_a_s".into(),
         };
-        insta::assert_json_snapshot!(done(made).to_json("http://127.0.0.1:1"), @"");
+        assert_eq!(
+            line(made),
+            r#"{"endpoint":"http://127.0.0.1:1","key":"dw_a_s","access_key":"dw_a","secret_key":"s","admin_key":"dw_admin","models":["doorward/echo"]}"#
+        );
         let known = FirstKey::Known { access_key: access_key(), fingerprint: "dw_a…s".into() };
-        insta::assert_json_snapshot!(done(known).to_json("http://127.0.0.1:1"), @"");
+        assert_eq!(
+            line(known),
+            r#"{"endpoint":"http://127.0.0.1:1","key":null,"access_key":"dw_a","secret_key":null,"admin_key":"dw_admin","models":["doorward/echo"]}"#
+        );
     }
 }

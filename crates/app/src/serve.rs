@@ -175,7 +175,7 @@ fn endpoint(address: SocketAddr, transport: &Transport) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     let scheme = if *transport == Transport::Plain { "http" } else { "https" };
     format!("{scheme}://{}", SocketAddr::new(ip, address.port()))

@@ -151,11 +151,11 @@ mod tests {
     fn a_certificate_is_kept_until_it_ends_or_lacks_a_name() {
         let dir = tempfile::tempdir().unwrap();
         let first = made(dir.path(), "192.0.2.1", "2026-11-21T10:00:00Z");
-        assert_eq!(made(dir.path(), "192.0.2.1", "2029-02-22T10:00:00Z"), first);
+        assert_eq!(made(dir.path(), "192.0.2.1", "2029-02-21T23:59:59Z"), first);
         assert_eq!(made(dir.path(), "0.0.0.0", "2026-11-21T10:00:00Z"), first);
         let second = made(dir.path(), "192.0.2.2", "2026-11-21T10:00:00Z");
         assert_ne!(second, first, "another address");
-        let third = made(dir.path(), "192.0.2.2", "2029-02-24T10:00:00Z");
+        let third = made(dir.path(), "192.0.2.2", "2029-02-22T00:00:01Z");
         assert_ne!(third, second, "825 days later");
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct CreateProvider {
     /// openai, openai-compatible, anthropic, google, echo
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: String,
-    /// Where it is, such as <http://127.0.0.1:8000/v1> [default: the kind's own]
+    /// Where it is, such as `http://127.0.0.1:8000/v1` [default: the kind's own]
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
 }

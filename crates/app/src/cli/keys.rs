@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -92,7 +92,7 @@ impl ExpiryArgs {
     pub(crate) fn field(&self) -> Option<(&'static str, Value)> {
         let days = self.expires_in_days.map(|days| ("expires_in_days", json!(days)));
         let at = self.expires_at.map(|at| ("expires_at", json!(at.to_string())));
-        let never = self.never_expires.then(|| ("never_expires", json!(true)));
+        let never = self.never_expires.then_some(("never_expires", Value::Bool(true)));
         days.or(at).or(never)
     }
 }
@@ -175,15 +175,9 @@ pub(crate) struct EditKey {
     /// The models that it may call, as a whole
     #[arg(long = "model", value_name = "PATTERN", value_delimiter = ',')]
     pub(crate) models: Vec<String>,
-    /// It may call every model
-    #[arg(long, conflicts_with = "models")]
-    pub(crate) all_models: bool,
     /// The addresses that it may be used from, as a whole
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub(crate) ip_allow: Vec<String>,
-    /// It may be used from anywhere
-    #[arg(long, conflicts_with = "ip_allow")]
-    pub(crate) from_anywhere: bool,
     /// The addresses that it may not be used from, as a whole
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub(crate) ip_deny: Vec<String>,
@@ -192,15 +186,22 @@ pub(crate) struct EditKey {
     /// Changes the limits that are named
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
-    /// It has no limits but those named here
-    #[arg(long)]
-    pub(crate) no_limits: bool,
     /// Its budgets, as a whole; may be repeated
     #[arg(long = "budget", value_name = "AMOUNT[/PERIOD]")]
     pub(crate) budgets: Vec<BudgetArg>,
-    /// It has no budget
-    #[arg(long, conflicts_with = "budgets")]
-    pub(crate) no_budgets: bool,
+    /// Takes restrictions away: all models may be called, from anywhere, without limits or budgets
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    pub(crate) clear: Vec<Field>,
+}
+
+/// A restriction that an edit can take away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Field {
+    Models,
+    IpAllow,
+    IpDeny,
+    Limits,
+    Budgets,
 }
 
 /// A budget as it is typed. The server checks amounts and periods; here only the two are told apart.

@@ -1,12 +1,14 @@
 //! `doorward keys …`.
 
+use std::fmt::Write as _;
+
 use anyhow::bail;
 use doorward_domain::credential::KeyId;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{Body, confirm, instant, now, rows, text, when};
-use crate::cli::{BudgetArg, CreateKey, EditKey, KeysCommand, ListKeys, Remotely};
+use crate::cli::{BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, Remotely};
 use crate::client::Client;
 use crate::environment::Environment;
 use crate::output::{self, Table};
@@ -99,28 +101,38 @@ fn budgets(budgets: &[BudgetArg]) -> Option<Vec<Value>> {
 /// Limits are edited one by one, so the others are sent as they are.
 fn edit_body(wish: &EditKey, before: &Value) -> anyhow::Result<Value> {
     let mut body = Body::default();
+    for field in &wish.clear {
+        let (name, cleared) = cleared(*field);
+        body.set(name, cleared);
+    }
     body.set_if("description", wish.description.clone());
     body.set_list("scopes", &wish.scopes);
     body.set_list("models", &wish.models);
-    body.set_if("models", wish.all_models.then_some(Value::Null));
     body.set_list("ip_allow", &wish.ip_allow);
-    body.set_if("ip_allow", wish.from_anywhere.then_some(Value::Null));
     body.set_list("ip_deny", &wish.ip_deny);
     if let Some((field, value)) = wish.expiry.field() {
         body.set(field, value);
     }
     let named: Vec<_> = wish.limits.fields().collect();
-    if wish.no_limits || !named.is_empty() {
-        let kept = before.get("limits").and_then(Value::as_object).filter(|_| !wish.no_limits);
+    if !named.is_empty() {
+        let keeps = !wish.clear.contains(&Field::Limits);
+        let kept = before.get("limits").and_then(Value::as_object).filter(|_| keeps);
         let mut limits = kept.cloned().unwrap_or_default();
         limits.extend(named.into_iter().map(|(name, limit)| (name.to_owned(), json!(limit))));
         body.set("limits", limits);
     }
     body.set_if("budgets", budgets(&wish.budgets));
-    body.set_if("budgets", wish.no_budgets.then(|| json!([])));
-    match body.finish() {
-        Value::Object(fields) if fields.is_empty() => bail!("nothing to edit was named"),
-        body => Ok(body),
+    body.finish_edit()
+}
+
+/// A field without its restriction.
+fn cleared(field: Field) -> (&'static str, Value) {
+    match field {
+        Field::Models => ("models", Value::Null),
+        Field::IpAllow => ("ip_allow", Value::Null),
+        Field::IpDeny => ("ip_deny", json!([])),
+        Field::Limits => ("limits", json!({})),
+        Field::Budgets => ("budgets", json!([])),
     }
 }
 
@@ -145,7 +157,7 @@ fn table(keys: &Value, now: Timestamp) -> Table {
     let header = ["key", "name", "kind", "status", "models", "spent", "last used", "expires"];
     let mut table = Table::new(&header, "There are no keys.");
     for key in rows(keys) {
-        table.push(vec![
+        table.push(&[
             text(key, "fingerprint"),
             text(key, "name"),
             text(key, "kind"),
@@ -240,7 +252,9 @@ fn created_text(created: &Value, endpoint: &str, now: Timestamp) -> String {
     );
     if text(created, "scopes").contains("inference:read") {
         let header = output::shell_word(&format!("authorization: Bearer {key}"));
-        said.push_str(&format!("\nTry it:\n\n  curl {endpoint}/v1/models -H {header}\n"));
+        // Writing to a text cannot fail.
+        let _is_written =
+            write!(said, "\nTry it:\n\n  curl {endpoint}/v1/models -H {header}\n").is_ok();
     }
     said
 }

@@ -112,10 +112,7 @@ fn edit_body(wish: &EditModel, before: &Value, names: &Names) -> anyhow::Result<
     if wish.add_provider.is_some() || wish.remove_provider.is_some() {
         body.set("deployments", deployments(wish, before, names)?);
     }
-    match body.finish() {
-        Value::Object(fields) if fields.is_empty() => bail!("nothing to edit was named"),
-        body => Ok(body),
-    }
+    body.finish_edit()
 }
 
 /// The present deployments, less what is removed, and what is added.
@@ -141,7 +138,7 @@ fn table(list: &Value, names: &Names) -> Table {
     let header = ["model", "price per million tokens", "served by"];
     let mut table = Table::new(&header, "There are no models.");
     for row in rows(list) {
-        table.push(vec![text(row, "name"), price_words(row), served_by(row, names)]);
+        table.push(&[text(row, "name"), price_words(row), served_by(row, names)]);
     }
     table
 }
@@ -188,10 +185,10 @@ mod tests {
 
     fn parsed(line: &str) -> ModelsCommand {
         let words = ["doorward", "models"].into_iter().chain(line.split(' '));
-        match Cli::try_parse_from(words).unwrap().command {
-            Command::Models(args) => args.command,
-            other => panic!("{other:?}"),
-        }
+        let Command::Models(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("{line}")
+        };
+        args.command
     }
 
     #[test]

@@ -65,16 +65,13 @@ fn create_body(wish: &CreateProviderKey, value: &SecretString) -> Value {
 fn edit_body(wish: &EditProviderKey, environment: &Environment) -> anyhow::Result<Value> {
     let has_value =
         wish.value_stdin || wish.value.value_file.is_some() || wish.value.value_env.is_some();
-    if !has_value && wish.rename.is_none() && wish.note.is_none() {
-        bail!("nothing to edit was named");
-    }
     let mut body = Body::default();
     body.set_if("name", wish.rename.clone());
     body.set_if("note", wish.note.clone());
     if has_value {
         body.set("value", read_value(&wish.value, environment)?.expose_secret());
     }
-    Ok(body.finish())
+    body.finish_edit()
 }
 
 fn read_value(source: &ValueSource, environment: &Environment) -> anyhow::Result<SecretString> {
@@ -137,7 +134,7 @@ impl Drop for Silence {
 fn table(list: &Value) -> Table {
     let mut table = Table::new(&["name", "value", "note", "id"], "There are no provider keys.");
     for row in rows(list) {
-        table.push(["name", "masked", "note", "id"].map(|field| text(row, field)).to_vec());
+        table.push(&["name", "masked", "note", "id"].map(|field| text(row, field)));
     }
     table
 }

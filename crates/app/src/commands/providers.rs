@@ -1,6 +1,5 @@
 //! `doorward providers …`.
 
-use anyhow::bail;
 use serde_json::Value;
 
 use super::{Body, confirm, instant, now, rows, text};
@@ -54,19 +53,16 @@ fn create_body(wish: &CreateProvider) -> Value {
 }
 
 fn edit_body(wish: &EditProvider) -> anyhow::Result<Value> {
-    if wish.rename.is_none() && wish.base_url.is_none() {
-        bail!("nothing to edit was named");
-    }
     let mut body = Body::default();
     body.set_if("name", wish.rename.clone());
     body.set_if("base_url", wish.base_url.clone());
-    Ok(body.finish())
+    body.finish_edit()
 }
 
 fn table(list: &Value) -> Table {
     let mut table = Table::new(&["name", "kind", "base url", "id"], "There are no providers.");
     for row in rows(list) {
-        table.push(["name", "kind", "base_url", "id"].map(|field| text(row, field)).to_vec());
+        table.push(&["name", "kind", "base_url", "id"].map(|field| text(row, field)));
     }
     table
 }

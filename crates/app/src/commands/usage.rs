@@ -45,10 +45,10 @@ fn table(report: &Value, columns: &[&'static str]) -> Table {
         let groups = columns.iter().map(|column| text(row, column));
         let sums = SUMS.iter().map(|(field, _)| output::count(number(row, field)));
         let cost = output::dollars(&text(row, "cost_usd"));
-        table.push(groups.chain(sums).chain([cost]).collect());
+        table.push(&groups.chain(sums).chain([cost]).collect::<Vec<_>>());
     }
     if rows(report).nth(1).is_some() {
-        table.push(total(report, columns.len()));
+        table.push(&total(report, columns.len()));
     }
     table
 }

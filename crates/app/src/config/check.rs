@@ -3,11 +3,10 @@
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use doorward_domain::address::AddressBlock;
 use doorward_gateway::listen::Limits;
 use doorward_gateway::{GatewayOptions, Timeouts};
 use doorward_store::MasterKey;
@@ -39,7 +38,7 @@ pub(super) fn check(
     problems: Vec<Problem>,
 ) -> Result<Config, Problems> {
     let mut check = Check { origins, problems };
-    let server = check.server(settings.server);
+    let server = check.server(&settings.server);
     let data = check.data(settings.data);
     let gateway = check.gateway(&settings.gateway);
     let log = check.log(settings.log);
@@ -58,7 +57,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn note(&mut self, setting: &str, detail: impl Display) {
-        self.problems.push(self.origins.problem(setting, detail));
+        self.problems.push(self.origins.problem(setting, detail.to_string()));
     }
 
     /// Notes the error of a check, and hands its value on.
@@ -86,7 +85,7 @@ impl Check<'_> {
         texts.iter().filter_map(|text| self.take(setting, text.parse())).collect()
     }
 
-    fn server(&mut self, settings: ServerSettings) -> Option<Server> {
+    fn server(&mut self, settings: &ServerSettings) -> Option<Server> {
         let address = self.take("server.listen", parse_listen(&settings.listen));
         let certificate = self.certificate(&settings.tls_cert, &settings.tls_key);
         if certificate.is_some() && settings.insecure_http {
@@ -322,13 +321,5 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String
         Ok(found) if found.is_empty() => Err(format!("{name} holds no certificate")),
         Ok(found) => Ok(found),
         Err(error) => Err(format!("{name} cannot be read as PEM: {error}")),
-    }
-}
-
-/// Where the program keeps what is its own in the data directory.
-impl Data {
-    /// The address of the running server, for the command line.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
     }
 }

@@ -61,9 +61,9 @@ impl Origins {
         }
     }
 
-    pub(super) fn problem(&self, setting: &str, detail: impl ToString) -> Problem {
+    pub(super) fn problem(&self, setting: &str, detail: String) -> Problem {
         let (setting, origin) = (setting.to_owned(), self.of(setting));
-        Problem { setting, detail: detail.to_string(), origin }
+        Problem { setting, detail, origin }
     }
 }
 
@@ -88,7 +88,7 @@ fn file_text(named: Option<&Path>) -> Result<Option<(String, String)>, Problems>
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(Some((path.display().to_string(), text))),
         Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(whole(&path.display().to_string(), error)),
+        Err(error) => Err(whole(&path.display().to_string(), error.to_string())),
     }
 }
 
@@ -102,9 +102,9 @@ fn without_excerpt(message: &str) -> String {
     message.lines().filter(is_excerpt).map(str::trim).collect::<Vec<_>>().join(": ")
 }
 
-fn whole(origin: &str, detail: impl ToString) -> Problems {
+fn whole(origin: &str, detail: String) -> Problems {
     let (setting, origin) = (String::new(), origin.to_owned());
-    Problems(vec![Problem { setting, detail: detail.to_string(), origin }])
+    Problems(vec![Problem { setting, detail, origin }])
 }
 
 /// A source with its name.
@@ -190,7 +190,8 @@ fn value(text: &str, default: Option<&Value>) -> Value {
 
 /// serde stops at the first misfit: it is noted, mended, and the reading goes on.
 fn extract(origins: &Origins, defaults: &Figment) -> Result<(Settings, Vec<Problem>), Problems> {
-    let mut tree: Dict = origins.0.extract().map_err(|error| whole("the sources", error.kind))?;
+    let mut tree: Dict =
+        origins.0.extract().map_err(|error| whole("the sources", error.kind.to_string()))?;
     let mut problems = Vec::new();
     while problems.len() < PROBLEMS_MAX {
         let error = match Value::from(tree.clone()).deserialize::<Settings>() {

@@ -28,7 +28,7 @@ fn the_manual_names_every_setting_and_is_valid() {
     assert_eq!(config.server.transport, Transport::Plain);
     assert_eq!(config.server.drain, Duration::from_secs(30));
     assert_eq!(config.gateway.body_bytes_max, 10 * 1024 * 1024);
-    assert_eq!(config.gateway.timeouts.total, Duration::from_secs(30 * 60));
+    assert_eq!(config.gateway.timeouts.total, Duration::from_mins(30));
     assert_eq!(config.log.format, LogFormat::Json);
     let (ours, standard) = (config.server.limits, Limits::STANDARD);
     assert_eq!(format!("{ours:?}"), format!("{standard:?}"));

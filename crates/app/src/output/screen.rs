@@ -3,19 +3,22 @@
 use std::fmt::Write as _;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
 
 use super::words::cell;
 use crate::admin_key::AdminKeyState;
 
 /// Names of models that are spelled out for one provider.
 const NAMES_SHOWN: usize = 4;
+/// Where the command line looks by itself.
+const DATA_DEFAULT: &str = "./doorward-data";
 /// Columns of the headings at the left.
 const HEADING: usize = 12;
 
 /// Everything that the screen tells.
 #[derive(Debug)]
 pub(crate) struct Screen {
+    /// How the program was called.
+    pub(crate) program: String,
     /// `http://127.0.0.1:8440`.
     pub(crate) endpoint: String,
     /// The data directory.
@@ -64,7 +67,7 @@ pub(crate) struct Linked {
 pub(crate) struct Unlinked {
     /// Why.
     pub(crate) what: String,
-    /// The command that changes it.
+    /// The command that changes it, without the program's name.
     pub(crate) command: Option<String>,
 }
 
@@ -75,7 +78,7 @@ impl Screen {
             |text: &str| if has_style { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.into() };
         let mut out = String::new();
         // Writing to a text cannot fail.
-        let _ = self.write(&mut out, &bold).is_ok();
+        let _is_written = self.write(&mut out, &bold).is_ok();
         out
     }
 
@@ -84,7 +87,9 @@ impl Screen {
         block(out, "Models", &self.model_lines())?;
         for unlinked in &self.unlinked {
             let what = [cell(&unlinked.what)].into_iter();
-            let lines: Vec<_> = what.chain(unlinked.command.as_deref().map(command)).collect();
+            let command =
+                unlinked.command.as_deref().map(|c| format!("  {}", cell(&self.command(c))));
+            let lines: Vec<_> = what.chain(command).collect();
             block(out, "Not linked", &lines)?;
         }
         block(out, "API key", &self.key_lines())?;
@@ -97,10 +102,21 @@ impl Screen {
         )?;
         writeln!(out, "\n  {}\n\n{}\n", bold("Try it"), self.curl())?;
         writeln!(out, "  {}\n", bold("Next"))?;
-        for (command, what) in NEXT {
-            writeln!(out, "  {command:<50} {what}")?;
+        let commands = NEXT.map(|(command, what)| (self.command(command), what));
+        let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+        for (command, what) in commands {
+            writeln!(out, "  {command:<width$}  {what}")?;
         }
         write!(out, "\n  Ctrl-C stops the server.\n")
+    }
+
+    /// A command as it is typed here and finds this server.
+    fn command(&self, command: &str) -> String {
+        let data = match self.data.as_str() {
+            DATA_DEFAULT => String::new(),
+            other => format!(" --data {}", shell_word(other)),
+        };
+        format!("{} {command}{data}", self.program)
     }
 
     fn model_lines(&self) -> Vec<String> {
@@ -120,17 +136,17 @@ impl Screen {
             }
             KeyShown::Known { fingerprint } => vec![
                 format!("{fingerprint}, made by an earlier run. A key is shown only once;"),
-                "for another one: doorward quickstart --new-key".to_owned(),
+                format!("for another one: {}", self.command("quickstart --new-key")),
             ],
         }
     }
 
     /// One line that works when it is pasted.
     fn curl(&self) -> String {
-        let body = json!({
-            "model": self.model,
-            "messages": [{ "role": "user", "content": "Say hello." }],
-        });
+        let body = format!(
+            r#"{{"model":{},"messages":[{{"role":"user","content":"Say hello."}}]}}"#,
+            serde_json::Value::from(self.model.as_str())
+        );
         let key = match &self.key {
             KeyShown::New { key } => key.expose_secret(),
             KeyShown::Known { .. } => "YOUR-API-KEY",
@@ -141,15 +157,15 @@ impl Screen {
             ca.unwrap_or_default(),
             self.endpoint,
             quoted(&format!("authorization: Bearer {key}")),
-            quoted(&body.to_string()),
+            quoted(&body),
         )
     }
 }
 
 const NEXT: [(&str, &str); 3] = [
-    ("doorward keys create my-app --budget 5/month", "a key of its own for each app"),
-    ("doorward usage --group-by model", "what calls consumed and cost"),
-    ("doorward --help", "everything else"),
+    ("keys create my-app --budget 5/month", "a key of its own for each app"),
+    ("usage --group-by model", "what calls consumed and cost"),
+    ("models list", "everything that can be called"),
 ];
 
 const fn admin_words(state: AdminKeyState) -> &'static str {
@@ -167,10 +183,6 @@ fn block(out: &mut String, heading: &str, lines: &[String]) -> std::fmt::Result 
         writeln!(out, "  {heading:<HEADING$}{line}")?;
     }
     Ok(())
-}
-
-fn command(text: &str) -> String {
-    format!("  {}", cell(text))
 }
 
 /// The first names, and how many more there are.
@@ -202,6 +214,7 @@ mod tests {
     fn sample(key: KeyShown) -> Screen {
         let many = (1..=9).map(|n| format!("gpt-{n}")).collect();
         Screen {
+            program: "doorward".into(),
             endpoint: "http://127.0.0.1:8440".into(),
             data: "./doorward-data".into(),
             ca: None,
@@ -223,7 +236,7 @@ mod tests {
             ],
             unlinked: vec![Unlinked {
                 what: "2 models of openai have no price: whisper-1, sora-2".into(),
-                command: Some("doorward models create whisper-1 --provider openai".into()),
+                command: Some("models create whisper-1 --provider openai".into()),
             }],
             model: "it's <b>\"x\"".into(),
         }
@@ -240,6 +253,7 @@ mod tests {
         let known = KeyShown::Known { fingerprint: "dw_0123456789abcdef…wxyz".into() };
         let mut screen = sample(known);
         screen.ca = Some("./doorward-data/tls.pem".into());
+        screen.data = "/var/lib/door ward".into();
         screen.endpoint = "https://127.0.0.1:8443".into();
         screen.admin_key.1 = AdminKeyState::Replaced;
         insta::assert_snapshot!(screen.render(false));

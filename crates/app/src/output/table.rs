@@ -22,7 +22,7 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(crate) fn push(&mut self, row: Vec<String>) {
+    pub(crate) fn push(&mut self, row: &[String]) {
         self.rows.push(row.iter().map(|text| cell(text)).collect());
     }
 
@@ -75,9 +75,9 @@ mod tests {
 
     fn sample() -> Table {
         let mut table = Table::new(&["key", "name", "last used"], "none");
-        table.push(vec!["dw_0123456789abcdef".into(), "ci".into(), "3 minutes ago".into()]);
+        table.push(&["dw_0123456789abcdef".into(), "ci".into(), "3 minutes ago".into()]);
         let nasty = "\u{1b}[2J<script>\nalert(1)</script> ".repeat(3);
-        table.push(vec!["dw_fedcba9876543210".into(), nasty, "never".into()]);
+        table.push(&["dw_fedcba9876543210".into(), nasty, "never".into()]);
         table
     }
 

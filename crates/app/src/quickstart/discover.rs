@@ -229,15 +229,20 @@ fn credential(kind: ProviderKind, key: &SecretString) -> Vec<(&'static str, Stri
 
 /// A reason in words. A library's own may quote the request, in which the key is.
 fn reason(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Timeout(_) => "no answer in time".to_owned(),
-        ureq::Error::HostNotFound => "its name cannot be resolved".to_owned(),
-        ureq::Error::BodyExceedsLimit(_) => "its answer is too long".to_owned(),
-        ureq::Error::Io(error) => format!("it cannot be reached: {}", error.kind()),
-        ureq::Error::Rustls(error) => format!("no secure connection: {error}"),
-        ureq::Error::Http(_) => "the request cannot be built: is the key whole?".to_owned(),
-        _ => "it cannot be reached".to_owned(),
+    if let ureq::Error::Io(error) = error {
+        return format!("it cannot be reached: {}", error.kind());
     }
+    if let ureq::Error::Rustls(error) = error {
+        return format!("no secure connection: {error}");
+    }
+    let words = [
+        (matches!(error, ureq::Error::Timeout(_)), "no answer in time"),
+        (matches!(error, ureq::Error::HostNotFound), "its name cannot be resolved"),
+        (matches!(error, ureq::Error::BodyExceedsLimit(_)), "its answer is too long"),
+        (matches!(error, ureq::Error::Http(_)), "the request cannot be built: is the key whole?"),
+    ];
+    let found = words.into_iter().find(|(applies, _)| *applies);
+    found.map_or("it cannot be reached", |(_, words)| words).to_owned()
 }
 
 #[cfg(test)]
@@ -305,7 +310,7 @@ mod tests {
                 asked.extend_from_slice(&piece[..read]);
             }
             // The client may have seen enough before the end.
-            let _ = stream.write_all(answer.as_bytes());
+            let _is_sent = stream.write_all(answer.as_bytes()).is_ok();
             String::from_utf8(asked).unwrap()
         });
         (of_url(&url).unwrap(), asked)

@@ -155,7 +155,7 @@ impl Linker<'_> {
         let name = free_name(&candidate.name, is_free);
         let act = self.act();
         let provider = Provider {
-            id: ProviderId::new(self.at_ms(&act), self.random()),
+            id: ProviderId::new(at_ms(&act), self.random()),
             organization: self.made.organization,
             name,
             kind: candidate.kind,
@@ -287,7 +287,7 @@ impl Linker<'_> {
 
     fn deployment(&self, act: &Act, link: &Link, upstream: &str, priority: u32) -> Deployment {
         Deployment {
-            id: DeploymentId::new(self.at_ms(act), self.random()),
+            id: DeploymentId::new(at_ms(act), self.random()),
             provider: link.provider.id,
             upstream_model: upstream.to_owned(),
             provider_key: link.provider_key.as_ref().map(|(id, _)| *id),
@@ -313,13 +313,13 @@ impl Linker<'_> {
         Ok(())
     }
 
-    fn at_ms(&self, act: &Act) -> u64 {
-        u64::try_from(act.at.as_millisecond()).unwrap_or_default()
-    }
-
     fn random(&self) -> u128 {
         u128::from(self.store.random_u64()) << 64 | u128::from(self.store.random_u64())
     }
+}
+
+fn at_ms(act: &Act) -> u64 {
+    u64::try_from(act.at.as_millisecond()).unwrap_or_default()
 }
 
 /// The name, or the first of `name-2`, `name-3`, … that is free. At most a thousand providers exist.
@@ -355,7 +355,7 @@ fn price_command(model: &str, link: &Link) -> String {
     let key = key.map(|(_, name)| format!(" --provider-key {}", output::shell_word(name)));
     let key = key.unwrap_or_default();
     format!(
-        "doorward models create {model} --provider {provider}{key} --price-input 0.15 --price-output 0.60"
+        "models create {model} --provider {provider}{key} --price-input 0.15 --price-output 0.60"
     )
 }
 

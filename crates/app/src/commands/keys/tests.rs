@@ -5,10 +5,8 @@ use crate::cli::{Cli, Command};
 
 fn parsed(line: &str) -> KeysCommand {
     let words = ["doorward", "keys"].into_iter().chain(line.split(' '));
-    match Cli::try_parse_from(words).unwrap().command {
-        Command::Keys(args) => args.command,
-        other => panic!("{other:?}"),
-    }
+    let Command::Keys(args) = Cli::try_parse_from(words).unwrap().command else { panic!("{line}") };
+    args.command
 }
 
 fn sample() -> Value {
@@ -49,10 +47,10 @@ fn an_edit_of_one_limit_keeps_the_others() {
     #[rustfmt::skip]
     let cases = [
         ("edit k --rpm 5",                 json!({ "limits": { "requests_per_minute": 5, "concurrency": 2 } })),
-        ("edit k --no-limits",             json!({ "limits": {} })),
-        ("edit k --no-limits --rpm 5",     json!({ "limits": { "requests_per_minute": 5 } })),
-        ("edit k --all-models",            json!({ "models": null })),
-        ("edit k --no-budgets",            json!({ "budgets": [] })),
+        ("edit k --clear limits",           json!({ "limits": {} })),
+        ("edit k --clear limits --rpm 5",   json!({ "limits": { "requests_per_minute": 5 } })),
+        ("edit k --clear models",           json!({ "models": null })),
+        ("edit k --clear budgets,ip-allow", json!({ "budgets": [], "ip_allow": null })),
         ("edit k --never-expires",         json!({ "never_expires": true })),
     ];
     for (line, expected) in cases {
