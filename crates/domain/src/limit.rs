@@ -459,6 +459,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_caller_whose_clock_was_overtaken_finds_its_units_also_when_moments_merge() {
+        let mut window = minute(1_000);
+        window.take(100, 1);
+        window.take(200, 1);
+        window.take(50, 40); // counts at 200
+        for now_us in 201..=400 {
+            window.take(now_us, 1);
+        }
+        window.correct(50, 40, 0);
+        assert_eq!(window.remaining(400), 1_000 - 202);
+    }
+
+    #[test]
     fn limits_in_json_are_positive_and_known() {
         #[rustfmt::skip]
         let cases = [
@@ -645,8 +658,49 @@ pub(crate) mod tests {
         }
     }
 
+    /// Many calls in one window, so that moments merge.
+    fn many_steps() -> impl Strategy<Value = Vec<(u64, u32)>> {
+        let gap_us = prop_oneof![3 => 1_u64..1_000, 3 => 1_u64..300_000, 1 => 1..MINUTE_US / 20];
+        prop::collection::vec((gap_us, 1_u32..4), 400..1_000)
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn many_moments_keep_the_promise_in_bounded_memory(
+            limit in 200_u32..1_500,
+            steps in many_steps(),
+        ) {
+            let (mut window, mut now_us, mut admitted) = (minute(limit), 0, Vec::new());
+            for (gap_us, cost) in steps {
+                now_us += gap_us;
+                if admit(&mut window, now_us, cost) {
+                    admitted.push((now_us, cost));
+                } else if let Admission::Limited { retry_after_us, .. } = window.check(now_us, cost) {
+                    prop_assert!(is_admitted(window.clone().check(now_us + retry_after_us, cost)));
+                }
+                prop_assert!(window.taken.len() <= MOMENTS_MAX);
+            }
+            prop_assert!(fullest_slice(&admitted) <= u64::from(limit));
+        }
+
+        #[test]
+        fn corrections_find_every_call_in_the_window_however_many(
+            gaps_us in prop::collection::vec(1_u64..100_000, 200..600),
+        ) {
+            let (mut window, mut now_us, mut calls) = (minute(100_000), 0, Vec::new());
+            for gap_us in gaps_us {
+                now_us += gap_us;
+                window.take(now_us, 7);
+                calls.push(now_us);
+            }
+            calls.retain(|at_us| at_us + MINUTE_US > now_us);
+            for at_us in calls {
+                window.correct(at_us, 7, 0);
+            }
+            prop_assert_eq!(window.remaining(now_us), 100_000);
+        }
 
         /// Merged moments come back up to 1/64 of the window late, and not later.
         #[test]

@@ -1,0 +1,5 @@
+//! Black-box tests: the built program, real sockets, an upstream that does as it is told.
+
+mod program;
+mod revocation;
+mod upstream;

@@ -1,0 +1,43 @@
+//! A revoked key stops at once.
+
+use std::io::{BufRead, BufReader};
+use std::time::{Duration, Instant};
+
+use crate::program::{Program, id_of};
+use crate::upstream::{Script, Upstream};
+use serde_json::json;
+
+#[test]
+fn the_very_next_request_after_a_revocation_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let key = program.make_key(&json!({"name": "to-be-revoked"}));
+    assert_eq!(program.chat(&key, "doorward/echo").status, 200);
+    let done = program.cli(&["keys", "revoke", id_of(&key)]);
+    assert!(done.status.success(), "{done:?}");
+    let refused = program.chat(&key, "doorward/echo");
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (401, &json!("key_revoked")));
+}
+
+#[test]
+fn an_open_stream_ends_with_an_error_event_when_its_key_is_revoked() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let upstream = Upstream::start(Script::Hang(3));
+    program.add_model("mock", &upstream.address.to_string(), Some(("1", "1")));
+    let key = program.make_key(&json!({"name": "streaming"}));
+    let mut lines = BufReader::new(program.stream(&key, "mock")).lines().map(Result::unwrap);
+    let events = lines.by_ref().filter(|line| line.contains(" token")).take(3).count();
+    assert_eq!(events, 3);
+
+    let revoked_at = Instant::now();
+    let path = format!("/v1/api-keys/{}", id_of(&key));
+    assert_eq!(program.ask("DELETE", &path, &program.admin_key(), None).status, 204);
+    let rest: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
+    assert!(revoked_at.elapsed() < Duration::from_secs(1), "{:?}", revoked_at.elapsed());
+    assert_eq!(rest.len(), 1, "{rest:?}");
+    assert!(rest[0].starts_with("data: {\"error\"") && rest[0].contains("key_revoked"), "{rest:?}");
+    // What was streamed until then is billed.
+    let usage = program.usage("mock");
+    assert_eq!((&usage["requests"], &usage["errors"], &usage["output_tokens"]), (&json!(1), &json!(1), &json!(3)));
+}

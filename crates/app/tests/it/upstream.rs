@@ -1,0 +1,206 @@
+//! A provider of our own making, that does as it is told.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+/// What the upstream does with each request.
+#[derive(Debug, Clone)]
+pub(crate) enum Script {
+    /// A chat completion, or its stream when asked: 25 tokens in, 30 out; 50 events of one token.
+    Chat,
+    /// A stream that stops after this many events until [`Upstream::release`] is called.
+    Hang(usize),
+    /// These very bytes, then the connection is closed.
+    Raw(Vec<u8>),
+    /// A stream of this many events, then a reset.
+    Reset(usize),
+    /// Nothing: the request is read and no answer comes until [`Upstream::release`].
+    Silent,
+}
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+#[derive(Debug)]
+struct Shared {
+    script: Mutex<Script>,
+    seen: Mutex<Vec<Seen>>,
+    changed: Condvar,
+    is_released: Mutex<bool>,
+    release: Condvar,
+    is_over: AtomicBool,
+}
+
+/// Listens on a free loopback port until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Upstream {
+    pub(crate) fn start(script: Script) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            script: Mutex::new(script),
+            seen: Mutex::default(),
+            changed: Condvar::new(),
+            is_released: Mutex::new(false),
+            release: Condvar::new(),
+            is_over: AtomicBool::new(false),
+        });
+        let accepting = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if accepting.is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let shared = Arc::clone(&accepting);
+                std::thread::spawn(move || serve(&shared, stream.unwrap()));
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Does something else from the next request on.
+    pub(crate) fn then(&self, script: Script) {
+        *self.shared.script.lock().unwrap() = script;
+    }
+
+    /// Lets go of what hangs.
+    pub(crate) fn release(&self) {
+        *self.shared.is_released.lock().unwrap() = true;
+        self.shared.release.notify_all();
+    }
+
+    /// The calls that arrived; requests for the list of models do not count.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// Waits until this many calls have arrived.
+    pub(crate) fn wait_for(&self, calls: usize) {
+        let mut seen = self.shared.seen.lock().unwrap();
+        while seen.len() < calls {
+            seen = self.shared.changed.wait(seen).unwrap();
+        }
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+        self.release();
+        TcpStream::connect(self.address).ok();
+    }
+}
+
+fn serve(shared: &Shared, stream: TcpStream) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    while let Some(seen) = read_request(&mut reader) {
+        let is_list = seen.head.starts_with("GET ");
+        if is_list {
+            answer_json(&stream, MODELS);
+            continue;
+        }
+        let is_stream = seen.body.contains("\"stream\":true");
+        let wants_usage = seen.body.contains("\"include_usage\":true");
+        shared.seen.lock().unwrap().push(seen);
+        shared.changed.notify_all();
+        let script = shared.script.lock().unwrap().clone();
+        if !play(shared, &stream, &script, (is_stream, wants_usage)) {
+            return;
+        }
+    }
+}
+
+/// Whether the connection goes on.
+fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool)) -> bool {
+    match script {
+        Script::Chat if asked.0 => send_stream(stream, 50, asked.1),
+        Script::Chat => answer_json(stream, CHAT),
+        Script::Hang(events) => {
+            begin_stream(stream) && send_events(stream, *events) && wait(shared)
+        }
+        Script::Raw(bytes) => {
+            send(stream, bytes);
+            stream.shutdown(Shutdown::Both).ok();
+            false
+        }
+        Script::Reset(events) => {
+            begin_stream(stream);
+            send_events(stream, *events);
+            // Unread input at close makes the system send a reset instead of an end.
+            socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+            false
+        }
+        Script::Silent => wait(shared),
+    }
+}
+
+fn wait(shared: &Shared) -> bool {
+    let released = shared.is_released.lock().unwrap();
+    drop(shared.release.wait_while(released, |is_released| !*is_released).unwrap());
+    false
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
+    let mut head = String::new();
+    loop {
+        let before = head.len();
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+        if head.len() - before == 2 {
+            break;
+        }
+    }
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
+    });
+    let mut body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut body).ok()?;
+    Some(Seen { head, body: String::from_utf8(body).unwrap() })
+}
+
+fn send(mut stream: &TcpStream, bytes: &[u8]) -> bool {
+    stream.write_all(bytes).is_ok()
+}
+
+fn answer_json(stream: &TcpStream, body: &str) -> bool {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    send(stream, format!("{head}{body}").as_bytes())
+}
+
+fn begin_stream(stream: &TcpStream) -> bool {
+    send(stream, b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+}
+
+fn chunk(stream: &TcpStream, data: &str) -> bool {
+    send(stream, format!("{:x}\r\n{data}\r\n", data.len()).as_bytes())
+}
+
+fn send_events(stream: &TcpStream, events: usize) -> bool {
+    (0..events).all(|_| chunk(stream, EVENT))
+}
+
+fn send_stream(stream: &TcpStream, events: usize, with_usage: bool) -> bool {
+    begin_stream(stream)
+        && send_events(stream, events)
+        && (!with_usage || chunk(stream, USAGE))
+        && chunk(stream, "data: [DONE]\n\n")
+        && send(stream, b"0\r\n\r\n")
+}
+
+const MODELS: &str = r#"{"object":"list","data":[{"id":"mock","object":"model","created":1700000000,"owned_by":"mock"}]}"#;
+const CHAT: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"mock","choices":[{"index":0,"message":{"role":"assistant","content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":25,"completion_tokens":30,"total_tokens":55}}"#;
+const EVENT: &str = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"},\"finish_reason\":null}]}\n\n";
+const USAGE: &str = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[],\"usage\":{\"prompt_tokens\":25,\"completion_tokens\":50,\"total_tokens\":75}}\n\n";
