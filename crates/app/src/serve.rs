@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use doorward_control::Control;
-use doorward_gateway::Gateway;
 use doorward_gateway::listen::Listener;
+use doorward_gateway::{Gateway, GatewayOptions};
 use doorward_store::{Clock, Options, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin_key::{self, AdminKey, AdminKeyState};
 use crate::client::ENDPOINT_FILE;
-use crate::config::{Config, Data, Transport};
+use crate::config::{Config, Data, Server, Transport};
 use crate::faces::Faces;
 use crate::{output, private_file, tls};
 
@@ -60,27 +60,23 @@ pub(crate) struct Prepared {
     faces: Arc<Faces>,
     listener: Listener,
     drain: Duration,
+    signals: Signals,
 }
 
 impl Prepared {
-    /// Opens the store and binds the address.
+    /// Opens the store and binds the address. From here on, a signal to stop is one to stop in
+    /// order, and the command line finds the server.
     pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
         let Config { server, data, gateway, log: _ } = config;
         let data_dir = data.dir.clone();
         let store = Store::open(options(data)).await?;
-        let bound = bind(&server, &data_dir, &store);
-        let made = bound.and_then(|listener| {
-            let gateway = Gateway::new(Arc::clone(&store), gateway)?;
-            Ok((listener, gateway))
-        });
-        let (listener, gateway) = match made {
-            Ok(made) => made,
+        let (listener, gateway, signals) = match parts(&server, gateway, &data_dir, &store) {
+            Ok(parts) => parts,
             Err(error) => {
                 store.close().await;
                 return Err(error);
             }
         };
-        let address = listener.local_addr()?;
         let faces = Faces {
             control: doorward_control::router(Control::new(Arc::clone(&store))),
             gateway: Arc::clone(&gateway),
@@ -89,16 +85,26 @@ impl Prepared {
             trusted_proxies: server.trusted_proxies,
             metrics_from: server.metrics_from,
         };
-        Ok(Self {
+        let prepared = Self {
             store,
             data_dir,
-            endpoint: endpoint(address, &server.transport),
+            endpoint: endpoint(listener.local_addr()?, &server.transport),
             is_self_signed: server.transport == Transport::SelfSigned,
             gateway,
             faces: Arc::new(faces),
             listener,
             drain: server.drain,
-        })
+            signals,
+        };
+        prepared.leave_endpoint()?;
+        Ok(prepared)
+    }
+
+    /// Tells the command line where we are.
+    fn leave_endpoint(&self) -> anyhow::Result<()> {
+        let path = self.data_dir.join(ENDPOINT_FILE);
+        private_file::write(&path, format!("{}\n", self.endpoint).as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Makes the first organization and administrator where there are none.
@@ -110,15 +116,14 @@ impl Prepared {
     /// Gives up before serving.
     pub(crate) async fn close(self) {
         self.store.close().await;
+        remove(&self.data_dir.join(ENDPOINT_FILE));
     }
 
     /// Serves until a signal comes, lets running calls finish, writes everything down.
     pub(crate) async fn serve(self) -> anyhow::Result<()> {
-        let Self { store, data_dir, endpoint, gateway, faces, listener, drain, .. } = self;
-        let mut signals = Signals::listen()?;
-        let endpoint_file = data_dir.join(ENDPOINT_FILE);
-        private_file::write(&endpoint_file, format!("{endpoint}\n").as_bytes())
-            .with_context(|| format!("cannot write {}", endpoint_file.display()))?;
+        let Self {
+            store, data_dir, endpoint, gateway, faces, listener, drain, mut signals, ..
+        } = self;
         tracing::info!(endpoint, version = env!("CARGO_PKG_VERSION"), "serving");
         let shutdown = CancellationToken::new();
         let service = move |request, peer| Arc::clone(&faces).answer(request, peer);
@@ -137,17 +142,24 @@ impl Prepared {
         }
         gateway.drain().await;
         store.close().await;
-        remove(&endpoint_file);
+        remove(&data_dir.join(ENDPOINT_FILE));
         tracing::info!("stopped");
         Ok(())
     }
 }
 
-fn bind(
-    server: &crate::config::Server,
+/// What needs the open store and can fail.
+fn parts(
+    server: &Server,
+    gateway: GatewayOptions,
     data_dir: &Path,
-    store: &Store,
-) -> anyhow::Result<Listener> {
+    store: &Arc<Store>,
+) -> anyhow::Result<(Listener, Arc<Gateway>, Signals)> {
+    let listener = bind(server, data_dir, store)?;
+    Ok((listener, Gateway::new(Arc::clone(store), gateway)?, Signals::listen()?))
+}
+
+fn bind(server: &Server, data_dir: &Path, store: &Store) -> anyhow::Result<Listener> {
     let address = server.listen;
     let now = store.clock().now();
     let tls = tls::server_config(&server.transport, data_dir, address.ip(), now)?;
@@ -189,6 +201,7 @@ fn remove(endpoint_file: &Path) {
 }
 
 /// SIGTERM and SIGINT, which mean the same.
+#[derive(Debug)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

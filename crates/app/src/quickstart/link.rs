@@ -360,42 +360,4 @@ fn price_command(model: &str, link: &Link) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn linked(models: &[&str], is_free: bool) -> Linked {
-        let models = models.iter().map(|name| (*name).to_owned()).collect();
-        Linked { provider: "p".into(), origin: "o".into(), models, is_free }
-    }
-
-    #[test]
-    fn the_first_call_goes_to_a_model_that_chats_and_costs_nothing_if_it_can() {
-        let echo = || linked(&[ECHO_MODEL], true);
-        #[rustfmt::skip]
-        let cases = [
-            (vec![echo()],                                                               ECHO_MODEL),
-            (vec![linked(&["gpt-4o"], false), echo()],                                   "gpt-4o"),
-            (vec![linked(&["gpt-4o"], false), linked(&["gemma"], true), echo()],         "gemma"),
-            (vec![linked(&["nomic-embed-text"], true), echo()],                          ECHO_MODEL),
-            (vec![linked(&["tts-1", "whisper-1", "gpt-4o"], false), echo()],             "gpt-4o"),
-        ];
-        for (linked, expected) in cases {
-            let report = Report { linked, unlinked: Vec::new() };
-            assert_eq!(report.model_to_try(), expected);
-        }
-    }
-
-    #[test]
-    fn a_taken_name_gets_a_number() {
-        let taken = ["ollama", "ollama-2"];
-        let name = free_name("ollama", |name| !taken.contains(&name.as_str()));
-        assert_eq!(name, "ollama-3");
-    }
-
-    #[test]
-    fn names_that_no_client_could_send_are_refused() {
-        for (name, is_good) in [("a/b:c", true), ("", false), ("a b", false), ("a*", false)] {
-            assert_eq!(is_model_name(name), is_good, "{name}");
-        }
-    }
-}
+mod tests;

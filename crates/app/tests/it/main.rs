@@ -1,5 +1,9 @@
 //! Black-box tests: the built program, real sockets, an upstream that does as it is told.
+#![cfg(test)] // so that the lints know that helpers are tests too
 
+mod command_line;
+mod lifecycle;
 mod program;
+mod quickstart;
 mod revocation;
 mod upstream;

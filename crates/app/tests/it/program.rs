@@ -62,8 +62,11 @@ impl Program {
     ) -> Result<Self, String> {
         let data = dir.join("data");
         let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
-        let mut child = command(&["quickstart", "--json", "--listen", "127.0.0.1:0", "--data"])
+        let default: &[_] =
+            if args.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+        let mut child = command(&["quickstart", "--json", "--data"])
             .arg(&data)
+            .args(default)
             .args(args)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
@@ -190,8 +193,13 @@ impl Program {
     }
 
     /// Ends it in order and waits; the exit code.
-    pub(crate) fn stop(mut self) -> i32 {
+    pub(crate) fn stop(self) -> i32 {
         self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits for its end; the exit code.
+    pub(crate) fn wait(mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
@@ -201,7 +209,8 @@ impl Program {
         self.child.wait().unwrap();
     }
 
-    fn signal(&self, name: &str) {
+    /// Sends it a signal: `TERM`, `INT`.
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }

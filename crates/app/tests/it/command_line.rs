@@ -1,0 +1,164 @@
+//! The command line against a running server.
+
+use std::io::Write as _;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::program::{Program, command, id_of};
+
+fn out(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The exit code and what was said.
+fn refusal(output: &Output) -> (Option<i32>, String) {
+    (output.status.code(), String::from_utf8(output.stderr.clone()).unwrap())
+}
+
+#[test]
+fn the_life_of_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let cli = |line: &str| program.cli(&line.split(' ').collect::<Vec<_>>());
+
+    let created = out(&cli("keys create app --budget 5/month --rpm 60 --model doorward/*"));
+    let key = created.split_whitespace().find(|word| word.starts_with("dw_")).unwrap();
+    assert!(created.contains("curl http://127.0.0.1:"), "{created}");
+    assert_eq!(program.chat(key, "doorward/echo").status, 200);
+
+    let shown: Value = serde_json::from_str(&out(&cli("keys show app --json"))).unwrap();
+    assert_eq!(shown["id"], id_of(key));
+    let budget = &shown["budgets"][0];
+    assert_eq!((&budget["usd"], &budget["period"]), (&json!("5.00"), &json!("month")));
+    assert!(out(&cli("keys list")).contains("$0.00 of $5.00 a month"));
+
+    out(&cli("keys edit app --concurrency 2 --clear budgets,models"));
+    let edited: Value = serde_json::from_str(&out(&cli("keys show app --json"))).unwrap();
+    assert_eq!(edited["limits"], json!({"requests_per_minute": 60, "concurrency": 2}));
+    assert_eq!((&edited["budgets"], &edited["models"]), (&json!([]), &Value::Null));
+
+    out(&cli("keys disable app"));
+    assert_eq!(program.chat(key, "doorward/echo").status, 401);
+    out(&cli("keys enable app"));
+    assert_eq!(program.chat(key, "doorward/echo").status, 200);
+    out(&cli("keys revoke app"));
+    assert_eq!(program.chat(key, "doorward/echo").status, 401);
+    assert!(!out(&cli("keys list")).contains(" app "));
+    assert!(out(&cli("keys list --status revoked")).contains(" app "));
+}
+
+#[test]
+fn the_catalog_from_provider_to_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let cli = |line: &str| program.cli(&line.split(' ').collect::<Vec<_>>());
+    out(&cli("providers create p --kind openai-compatible --base-url http://127.0.0.1:9/v1"));
+    store_key(&program, "sk-canary-0123456789");
+    let keys = out(&cli("provider-keys list"));
+    assert!(keys.contains("sk-…789") && !keys.contains("canary"), "{keys}");
+
+    let (code, said) = refusal(&cli("models create org/m --provider p --provider-key k"));
+    assert_eq!(code, Some(1));
+    assert!(said.contains("--price-input 0.15 --price-output 0.60"), "{said}");
+    out(&cli(
+        "models create org/m --provider p --provider-key k --price-input 1 --price-output 2.5",
+    ));
+    out(&cli("models edit org/m --add-provider echo"));
+    assert!(out(&cli("models list")).contains("$1.00 in, $2.50 out"));
+    assert!(out(&cli("models show org/m")).contains("p, echo"));
+    let (_, said) = refusal(&cli("providers delete p"));
+    assert!(said.contains("in use by org/m"), "{said}");
+    for line in ["models delete org/m", "provider-keys delete k", "providers delete p"] {
+        out(&cli(line));
+    }
+}
+
+/// Stores a provider key whose value comes from standard input.
+fn store_key(program: &Program, value: &str) {
+    let mut child = command(&["provider-keys", "create", "k", "--url", &program.url, "--data"])
+        .arg(program.dir.join("data"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(value.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn usage_by_key_model_and_day() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    program.chat(program.key(), "doorward/echo");
+    let table = out(&program.cli(&["usage", "--group-by", "key,model,day"]));
+    let row = table.lines().nth(1).unwrap();
+    assert!(row.starts_with(id_of(program.key())) && row.contains("doorward/echo"), "{table}");
+    let none = out(&program.cli(&["usage", "--from", "2020-01-01", "--to", "2020-01-02"]));
+    assert!(none.contains("There were no calls."), "{none}");
+}
+
+#[test]
+fn a_refusal_is_readable_and_has_its_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    #[rustfmt::skip]
+    let cases = [
+        (vec!["keys", "show", "dw_0123456789abcdef"],                  1, "There is no such API key."),
+        (vec!["keys", "show", "nope"],                                 1, "there is no key with the name or id `nope`"),
+        (vec!["keys", "create", "x", "--scope", "nonsense"],           1, "nonsense"),
+        (vec!["keys", "create", "x", "--ip-allow", "abc"],             1, "ip_allow"),
+        (vec!["keys", "create"],                                       2, "Usage:"),
+        (vec!["keys", "edit", "quickstart"],                           1, "nothing to edit was named"),
+    ];
+    for (args, expected, words) in cases {
+        let (code, said) = refusal(&program.cli(&args));
+        assert_eq!(code, Some(expected), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn a_key_that_may_not_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let listed = command(&["keys", "list", "--url", &program.url])
+        .env("DOORWARD_API_KEY", program.key())
+        .output()
+        .unwrap();
+    let (code, said) = refusal(&listed);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("lacks the scope") && !said.contains(program.key()), "{said}");
+}
+
+#[test]
+fn the_configuration_is_checked_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("doorward.toml");
+    let check = || command(&["config", "check", "--config"]).arg(&file).output().unwrap();
+    std::fs::write(&file, "[server]\nlisten = \"127.0.0.1:1\"").unwrap();
+    assert_eq!(out(&check()), "ok\n");
+    std::fs::write(&file, "[data]\ndatabase_url = \"mysql://canary\"\n[server]\nport = 1").unwrap();
+    let (code, said) = refusal(&check());
+    assert_eq!(code, Some(2));
+    assert!(said.contains("data.database_url") && said.contains("server.port"), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+}
+
+#[test]
+fn the_manual_of_settings_is_a_valid_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("doorward.toml");
+    std::fs::write(&file, out(&command(&["config", "default"]).output().unwrap())).unwrap();
+    let check = command(&["config", "check", "--config"]).arg(&file).output().unwrap();
+    assert_eq!(out(&check), "ok\n");
+}
+
+#[test]
+fn completions_know_the_subcommands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = out(&command(&["completions", shell]).output().unwrap());
+        assert!(script.contains("provider-keys"), "{shell}");
+    }
+}
