@@ -39,5 +39,8 @@ fn an_open_stream_ends_with_an_error_event_when_its_key_is_revoked() {
     assert!(rest[0].starts_with("data: {\"error\"") && rest[0].contains("key_revoked"), "{rest:?}");
     // What was streamed until then is billed.
     let usage = program.usage("mock");
-    assert_eq!((&usage["requests"], &usage["errors"], &usage["output_tokens"]), (&json!(1), &json!(1), &json!(3)));
+    assert_eq!(
+        (&usage["requests"], &usage["errors"], &usage["output_tokens"]),
+        (&json!(1), &json!(1), &json!(3))
+    );
 }

@@ -176,12 +176,18 @@ fn send(mut stream: &TcpStream, bytes: &[u8]) -> bool {
 }
 
 fn answer_json(stream: &TcpStream, body: &str) -> bool {
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     send(stream, format!("{head}{body}").as_bytes())
 }
 
 fn begin_stream(stream: &TcpStream) -> bool {
-    send(stream, b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    send(
+        stream,
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+    )
 }
 
 fn chunk(stream: &TcpStream, data: &str) -> bool {
