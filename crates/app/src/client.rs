@@ -261,7 +261,10 @@ fn find_url(remote: &Remote) -> anyhow::Result<(Url, bool)> {
         (None, Some(left)) => (left, true),
         (None, None) => (URL_DEFAULT.to_owned(), true),
     };
-    let url = Url::parse(text.trim()).with_context(|| format!("`{text}` is not a URL"))?;
+    // What `quickstart` prints ends with the path that client libraries want.
+    let base = text.trim().trim_end_matches('/');
+    let url = Url::parse(base.strip_suffix("/v1").unwrap_or(base))
+        .with_context(|| format!("`{text}` is not a URL"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         bail!("`{text}` is not an http or https URL");
     }

@@ -128,7 +128,8 @@ async fn find_key(store: &Store, made: &Bootstrap) -> anyhow::Result<Option<Firs
 impl Done {
     fn announce(self, prepared: &Prepared, is_json: bool) -> anyhow::Result<()> {
         if is_json {
-            return output::json_line(&self.ready(&prepared.endpoint));
+            // What a client library wants as its base URL.
+            return output::json_line(&self.ready(&format!("{}/v1", prepared.endpoint)));
         }
         Ok(output::screen(&self.into_screen(prepared))?)
     }

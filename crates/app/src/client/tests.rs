@@ -17,6 +17,9 @@ fn where_the_server_is_looked_for() {
     assert_eq!((left.0.as_str(), left.1), ("https://127.0.0.1:9999/", true));
     let named = url(&remote(dir.path(), Some("http://h:1/base")));
     assert_eq!((named.0.as_str(), named.1), ("http://h:1/base", false));
+    for printed in ["http://h:1/v1", "http://h:1/v1/", "http://h:1/"] {
+        assert_eq!(url(&remote(dir.path(), Some(printed))).0.as_str(), "http://h:1/");
+    }
 }
 
 #[test]

@@ -84,6 +84,11 @@ impl Screen {
 
     fn write(&self, out: &mut String, bold: &dyn Fn(&str) -> String) -> std::fmt::Result {
         writeln!(out, "\n  {}\n", bold(&format!("Doorward is ready at {}", self.endpoint)))?;
+        block(
+            out,
+            "Endpoint",
+            &[format!("{}/v1 (the base URL for client libraries)", self.endpoint)],
+        )?;
         block(out, "Models", &self.model_lines())?;
         for unlinked in &self.unlinked {
             let what = [cell(&unlinked.what)].into_iter();
