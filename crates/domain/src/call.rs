@@ -160,7 +160,7 @@ mod tests {
             key: minted("dw", 1).id(),
             provider: ProviderId::new(1, 1),
             deployment: DeploymentId::new(1, 1),
-            model: "gpt-4o".to_owned(),
+            model: "gpt-4o".into(),
             started_at_us: 0,
             address: "192.0.2.1".parse().unwrap(),
             estimate: Usage { input_tokens: 10, output_tokens: 20, ..Usage::default() },

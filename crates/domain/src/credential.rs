@@ -432,7 +432,7 @@ pub(crate) mod tests {
         let key = minted("dw", 7);
         let secret = key.expose_secret_key();
         let shown = format!("{}…{}", key.id(), &secret[SECRET_LEN - 4..]);
-        assert_eq!(key.fingerprint(), shown);
+        assert_eq!(key.tail(), &secret[SECRET_LEN - 4..]);
         assert_eq!(key.id().fingerprint(&secret[SECRET_LEN - 4..]), shown);
     }
 

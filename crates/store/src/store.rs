@@ -115,10 +115,14 @@ impl Store {
     /// with the last reference.
     pub async fn close(&self) {
         self.calls.stop().await;
-        if let Err(error) = self.flush_events().await {
-            tracing::warn!(%error, "finished calls stay in the journal until the next start");
-        }
+        let flushed = self.flush_events().await;
         self.calls.close_journal();
+        match flushed {
+            Ok(()) => self.delete_drained_journal().await,
+            Err(error) => {
+                tracing::warn!(%error, "finished calls stay in the journal until the next start");
+            }
+        }
         self.db.close().await;
     }
 

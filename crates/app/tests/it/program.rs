@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use ureq::http;
 
 /// A running `doorward quickstart`. Killed when dropped.
 pub(crate) struct Program {
@@ -21,7 +22,7 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) headers: ureq::http::HeaderMap,
+    pub(crate) headers: http::HeaderMap,
     pub(crate) body: String,
 }
 
@@ -115,7 +116,7 @@ impl Program {
         body: Option<&[u8]>,
     ) -> Answer {
         let mut request =
-            ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+            http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, value);
         }

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
@@ -22,6 +22,8 @@ use super::stream::Stream;
 
 /// Most idle connections that are kept to one server.
 const IDLE_MAX: usize = 512;
+/// A connection that nobody wanted for this long is closed; most servers do it about then.
+const IDLE_AGE_MAX: Duration = Duration::from_secs(60);
 
 type Body = Full<Bytes>;
 
@@ -30,6 +32,7 @@ type Body = Full<Bytes>;
 pub(crate) struct Http1 {
     sender: http1::SendRequest<Body>,
     driver: Pin<Box<http1::Connection<TokioIo<Stream>, Body>>>,
+    idle_since: Instant,
 }
 
 impl std::fmt::Debug for Http1 {
@@ -148,8 +151,13 @@ impl Origin {
     }
 
     /// Gives a connection back after an answer that was read to its end.
-    pub(crate) fn give_back(&self, connection: Http1) {
+    pub(crate) fn give_back(&self, mut connection: Http1) {
+        let now = Instant::now();
+        connection.idle_since = now;
         let mut idle = self.idle.lock();
+        // The oldest stand in front; nearly always the first one is young and this is one look.
+        let old = idle.iter().take_while(|c| now - c.idle_since > IDLE_AGE_MAX).count();
+        idle.drain(..old);
         if idle.len() < IDLE_MAX && !connection.sender.is_closed() {
             idle.push(connection);
         }
@@ -187,7 +195,8 @@ impl Origin {
     ) -> Result<Response<Exchange>, SendFault> {
         let (sender, driver) =
             http1::handshake(TokioIo::new(stream)).await.map_err(SendFault::Exchange)?;
-        let mut connection = Http1 { sender, driver: Box::pin(driver) };
+        let (driver, idle_since) = (Box::pin(driver), Instant::now());
+        let mut connection = Http1 { sender, driver, idle_since };
         let answer = exchange_http1(&mut connection, request).await;
         let answer = answer.map_err(|error| SendFault::Exchange(error.into_error()))?;
         Ok(self.lease(connection, answer))

@@ -146,6 +146,12 @@ impl Store {
         Ok(())
     }
 
+    /// Leaves nothing behind for the next start, if nothing is owed. No call may come any more.
+    pub(crate) async fn delete_drained_journal(&self) {
+        let end = self.calls.journal.end();
+        self.calls.drain.progress.lock().await.delete_if_drained(end);
+    }
+
     /// Writes one batch of what stands before `end`; how many finished calls that were.
     async fn drain_batch(&self, end: Position) -> Result<usize, StoreError> {
         let mut progress = self.calls.drain.progress.lock().await;
@@ -191,6 +197,15 @@ impl Progress {
             }
         }
         Ok(false)
+    }
+
+    /// Deletes everything if everything is in the database, so that the next start has nothing to do.
+    fn delete_if_drained(&mut self, end: Position) {
+        if self.open.is_empty() && self.batch.is_empty() && self.reader.position() >= end {
+            for number in self.oldest..=end.segment {
+                delete_segment(&self.dir, number);
+            }
+        }
     }
 
     /// A segment is needed until each hold in it is settled and in the database.
