@@ -100,22 +100,22 @@ impl ExpiryArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LimitArgs {
     /// Requests in any 60 seconds
-    #[arg(long, alias = "rpm", value_name = "N")]
+    #[arg(long, visible_alias = "rpm", value_name = "N")]
     pub(crate) requests_per_minute: Option<NonZeroU32>,
     /// Requests in any hour
-    #[arg(long, alias = "rph", value_name = "N")]
+    #[arg(long, visible_alias = "rph", value_name = "N")]
     pub(crate) requests_per_hour: Option<NonZeroU32>,
     /// Requests in any 24 hours
-    #[arg(long, alias = "rpd", value_name = "N")]
+    #[arg(long, visible_alias = "rpd", value_name = "N")]
     pub(crate) requests_per_day: Option<NonZeroU32>,
     /// Tokens in any 60 seconds
-    #[arg(long, alias = "tpm", value_name = "N")]
+    #[arg(long, visible_alias = "tpm", value_name = "N")]
     pub(crate) tokens_per_minute: Option<NonZeroU32>,
     /// Tokens in any hour
-    #[arg(long, alias = "tph", value_name = "N")]
+    #[arg(long, visible_alias = "tph", value_name = "N")]
     pub(crate) tokens_per_hour: Option<NonZeroU32>,
     /// Tokens in any 24 hours
-    #[arg(long, alias = "tpd", value_name = "N")]
+    #[arg(long, visible_alias = "tpd", value_name = "N")]
     pub(crate) tokens_per_day: Option<NonZeroU32>,
     /// Calls at one time
     #[arg(long, value_name = "N")]

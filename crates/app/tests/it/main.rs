@@ -6,4 +6,5 @@ mod lifecycle;
 mod program;
 mod quickstart;
 mod revocation;
+mod secrets;
 mod upstream;
