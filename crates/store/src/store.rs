@@ -74,41 +74,29 @@ impl Store {
     /// Opens the store: takes the lock, checks the master key against the data, migrates, replays
     /// the journal. On any error the data is as it was.
     pub async fn open(options: Options) -> Result<Arc<Self>, OpenError> {
-        let dir = &options.data_dir;
-        make_dir(dir)?;
-        let lock = take_lock(dir)?;
-        let db = Db::connect(dir, options.database_url.as_ref()).await?;
-        if !db.lock().await? {
-            return Err(OpenError::AlreadyRunning("this database".to_owned()));
+        make_dir(&options.data_dir)?;
+        let lock = take_lock(&options.data_dir)?;
+        let db = Db::connect(&options.data_dir, options.database_url.as_ref()).await?;
+        match prepare(&db, &options).await {
+            Ok((keyring, calls)) => {
+                let store = Arc::new(Self {
+                    db,
+                    keyring,
+                    calls,
+                    catalog_epoch: AtomicU64::new(1),
+                    clock: options.clock,
+                    time_zone: options.time_zone,
+                    _lock: lock,
+                });
+                store.start_drain();
+                Ok(store)
+            }
+            Err(error) => {
+                // Closing takes SQLite's side files away again.
+                db.close().await;
+                Err(error)
+            }
         }
-        let stored = Keyring::stored(&db).await?;
-        let master = match options.master_key {
-            Some(master) => master,
-            None => master_key(&dir.join("master.key"), stored.is_empty())?,
-        };
-        Keyring::unwrap(&stored, &master)?;
-        db.migrate().await?;
-        let keyring = Keyring::open(&db, &master, options.clock.now().as_microsecond()).await?;
-        let journal_dir = dir.join("journal");
-        make_dir(&journal_dir)?;
-        let calls = Calls::open(
-            &db,
-            &journal_dir,
-            &options.time_zone,
-            (options.journal_sync, options.call_keys_max),
-        )
-        .await?;
-        let store = Arc::new(Self {
-            db,
-            keyring,
-            calls,
-            catalog_epoch: AtomicU64::new(1),
-            clock: options.clock,
-            time_zone: options.time_zone,
-            _lock: lock,
-        });
-        store.start_drain();
-        Ok(store)
     }
 
     /// Writes everything to the database, forces the journal to the disk and stops. The lock goes
@@ -178,6 +166,29 @@ pub(crate) fn random_bytes() -> impl FnMut() -> u8 {
     }
 }
 
+/// Everything between a connection and an open store. The master key is checked before anything is
+/// written.
+async fn prepare(db: &Db, options: &Options) -> Result<(Keyring, Calls), OpenError> {
+    if !db.lock().await? {
+        return Err(OpenError::AlreadyRunning("this database".to_owned()));
+    }
+    let stored = Keyring::stored(db).await?;
+    let from_file = match options.master_key {
+        Some(_) => None,
+        None => Some(master_key(&options.data_dir.join("master.key"), stored.is_empty())?),
+    };
+    let given = options.master_key.as_ref().or(from_file.as_ref());
+    let master = given.ok_or(OpenError::MasterKeyWrong)?;
+    Keyring::unwrap(&stored, master)?;
+    db.migrate().await?;
+    let keyring = Keyring::open(db, master, options.clock.now().as_microsecond()).await?;
+    let journal_dir = options.data_dir.join("journal");
+    make_dir(&journal_dir)?;
+    let bounds = (options.journal_sync, options.call_keys_max);
+    let calls = Calls::open(db, &journal_dir, &options.time_zone, bounds).await?;
+    Ok((keyring, calls))
+}
+
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { path, source }
@@ -190,7 +201,7 @@ fn make_dir(dir: &Path) -> Result<(), OpenError> {
 fn take_lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("doorward.lock");
     let mut options = OpenOptions::new();
-    let mut file = options
+    let file = options
         .create(true)
         .truncate(false)
         .read(true)
@@ -205,8 +216,6 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
         }
         Err(fs::TryLockError::Error(error)) => return Err(io(&path)(error)),
     }
-    file.set_len(0).map_err(io(&path))?;
-    writeln!(file, "{}", std::process::id()).map_err(io(&path))?;
     Ok(file)
 }
 
