@@ -61,8 +61,9 @@ impl Faces {
             return self.gateway.handle(route, request, address).await.map(Either::Left);
         }
         let answer = match Page::of(request.uri().path()) {
-            Some(page) => self.page(page, request.method(), address).await,
-            None => self.manage(request, address).await,
+            // Boxed: these would make the future of every call larger.
+            Some(page) => Box::pin(self.page(page, request.method(), address)).await,
+            None => Box::pin(self.manage(request, address)).await,
         };
         answer.map(Either::Right)
     }

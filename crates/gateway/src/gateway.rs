@@ -155,11 +155,11 @@ impl Gateway {
         match route {
             Route::Call(call) => self.call(call, request, Way { id, address, key, facts }).await,
             Route::Models => {
-                let snapshot = self.catalog.snapshot().await?;
+                let snapshot = Box::pin(self.catalog.snapshot()).await?;
                 Ok(json_answer(&models::list(&snapshot, &key)))
             }
             Route::Model(name) => {
-                let snapshot = self.catalog.snapshot().await?;
+                let snapshot = Box::pin(self.catalog.snapshot()).await?;
                 Ok(json_answer(&models::show(&snapshot, &key, &name)?))
             }
         }
@@ -223,7 +223,7 @@ impl Gateway {
             return Ok(first);
         }
         let rest = tokio::time::timeout(self.options.body_timeout, read_rest(first, body, max));
-        rest.await.map_err(|_| ProxyError::SlowBody)?
+        Box::pin(rest).await.map_err(|_| ProxyError::SlowBody)?
     }
 
     /// A model that is unknown, and one that is not on the key's list, are the same to the client.
@@ -233,7 +233,7 @@ impl Gateway {
         }
         let snapshot = match self.catalog.fresh() {
             Some(snapshot) => snapshot,
-            None => self.catalog.snapshot().await?,
+            None => Box::pin(self.catalog.snapshot()).await?,
         };
         let model = snapshot.find(key.key.organization, name).ok_or(Denial::ModelNotFound)?;
         if model.targets.is_empty() && model.is_unpriced {
@@ -363,7 +363,7 @@ impl Gateway {
         let secret = target.secret();
         let ours = answer::head(head.status, &head.headers, secret);
         if !head.status.is_success() {
-            let body = self.read_error(exchange, secret).await;
+            let body = Box::pin(self.read_error(exchange, secret)).await;
             sent.end.fail(head.status);
             return Ok(ours.map(|()| RelayBody::whole(body)));
         }

@@ -23,7 +23,7 @@ use super::stream::Stream;
 /// Most idle connections that are kept to one server.
 const IDLE_MAX: usize = 512;
 /// A connection that nobody wanted for this long is closed; most servers do it about then.
-const IDLE_AGE_MAX: Duration = Duration::from_secs(60);
+const IDLE_AGE_MAX: Duration = Duration::from_mins(1);
 
 type Body = Full<Bytes>;
 
@@ -136,8 +136,16 @@ impl Origin {
             }
         }
         if let Some(sender) = self.open_http2() {
-            return send_http2(sender, request).await;
+            return Box::pin(send_http2(sender, request)).await;
         }
+        Box::pin(self.send_cold(request, connect_timeout)).await
+    }
+
+    async fn send_cold(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        connect_timeout: Duration,
+    ) -> Result<Response<Exchange>, SendFault> {
         let connecting = self.connector.connect(&self.host, self.port, self.tls_name.as_ref());
         let (stream, is_h2) = tokio::time::timeout(connect_timeout, connecting)
             .await

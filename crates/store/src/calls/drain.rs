@@ -20,13 +20,13 @@ use crate::usage::write_events;
 use crate::{OpenError, Store, StoreError};
 
 /// Finished calls in one transaction.
-const BATCH: usize = 1_000;
+const BATCH: usize = 400;
 /// How long finished calls gather before they are written.
 const GATHER: Duration = Duration::from_millis(200);
 /// Calls per second that are written while others are being served: the database's work competes
-/// with theirs for the processor. A backlog is worked off faster, within half a minute.
-const PACE: u64 = 2_000;
-const BACKLOG_SECONDS: u64 = 30;
+/// with theirs for the processor. A backlog is worked off faster, within two minutes.
+const PACE: u64 = 500;
+const BACKLOG_SECONDS: u64 = 120;
 /// The longest wait after a database that failed.
 const RETRY_MAX: Duration = Duration::from_secs(10);
 

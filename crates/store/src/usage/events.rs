@@ -9,38 +9,21 @@ use doorward_domain::id::OrganizationId;
 use doorward_domain::money::NanoUsd;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
 
 use crate::StoreError;
-use crate::db::{Db, Pool, json_text, on, signed, timestamp, unsigned};
+use crate::db::{Db, on, signed, timestamp, unsigned};
 
-/// Inserts a batch from one JSON text, an array of rows: a statement for each call would cost more
-/// than the call. Returns the ids that are new. The engines differ in the name of one function.
-macro_rules! insert_from {
-    ($rows:literal) => {
-        concat!(
-            "INSERT INTO usage_events (id, organization_id, project_id, key_id, provider_id,
-                deployment_id, model, day, address, outcome, started_at_us, duration_us,
-                first_byte_us, is_error, status, input_tokens, cached_input_tokens,
-                cache_write_tokens, output_tokens, reasoning_tokens, is_estimated, cost_nanousd,
-                held_nanousd, is_over_hold)
-             SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
-                value->>7, value->>8, value->>9, CAST(value->>10 AS BIGINT),
-                CAST(value->>11 AS BIGINT), CAST(value->>12 AS BIGINT), CAST(value->>13 AS BIGINT),
-                CAST(value->>14 AS BIGINT), CAST(value->>15 AS BIGINT), CAST(value->>16 AS BIGINT),
-                CAST(value->>17 AS BIGINT), CAST(value->>18 AS BIGINT), CAST(value->>19 AS BIGINT),
-                CAST(value->>20 AS BIGINT), CAST(value->>21 AS BIGINT), CAST(value->>22 AS BIGINT),
-                CAST(value->>23 AS BIGINT)
-             FROM ",
-            $rows,
-            " WHERE true
-             ON CONFLICT (id) DO NOTHING RETURNING id"
-        )
-    };
-}
+const INSERT: &str = "
+    INSERT INTO usage_events (id, organization_id, project_id, key_id, provider_id, deployment_id,
+        model, day, started_at_us, duration_us, first_byte_us, address, outcome, is_error, status,
+        input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+        is_estimated, cost_nanousd, held_nanousd, is_over_hold) ";
 
-const INSERT_SQLITE: &str = insert_from!("json_each($1)");
-const INSERT_POSTGRES: &str = insert_from!("jsonb_array_elements(CAST($1 AS JSONB))");
+/// Rows in one statement: a statement for each call would cost more than the call.
+const ROWS: usize = 50;
+
+/// Says which rows are new.
+const ONLY_NEW: &str = " ON CONFLICT (id) DO NOTHING RETURNING id";
 
 const ADD_SPEND: &str = "
     INSERT INTO spend (subject, period, period_start_us, organization_id, cost_nanousd, tokens)
@@ -66,14 +49,41 @@ pub(crate) async fn write_events(
     events: &[UsageEvent],
     zone: &TimeZone,
 ) -> Result<(), StoreError> {
-    let rows = rows_of(events)?;
-    let insert = match &db.write {
-        Pool::Sqlite(_) => INSERT_SQLITE,
-        Pool::Postgres(_) => INSERT_POSTGRES,
-    };
     on!(db.write, |pool| {
         let mut tx = pool.begin().await?;
-        let new: Vec<(String,)> = sqlx::query_as(insert).bind(&rows).fetch_all(&mut *tx).await?;
+        let mut new: Vec<(String,)> = Vec::with_capacity(events.len());
+        for rows in events.chunks(ROWS) {
+            let mut insert = sqlx::QueryBuilder::new(INSERT);
+            insert.push_values(rows, |mut row, event| {
+                let (hold, settled) = (&event.hold, &event.settlement);
+                row.push_bind(hold.call.to_string())
+                    .push_bind(hold.organization.to_string())
+                    .push_bind(hold.project.to_string())
+                    .push_bind(hold.key.to_string())
+                    .push_bind(hold.provider.to_string())
+                    .push_bind(hold.deployment.to_string())
+                    .push_bind(hold.model.to_string())
+                    .push_bind(day_of(hold))
+                    .push_bind(hold.started_at_us)
+                    .push_bind(signed(settled.duration_us))
+                    .push_bind(signed(settled.first_byte_us))
+                    .push_bind(hold.address.to_string())
+                    .push_bind(settled.outcome.as_str())
+                    .push_bind(i64::from(settled.outcome.is_error()))
+                    .push_bind(i64::from(settled.status))
+                    .push_bind(signed(settled.usage.input_tokens))
+                    .push_bind(signed(settled.usage.cached_input_tokens))
+                    .push_bind(signed(settled.usage.cache_write_tokens))
+                    .push_bind(signed(settled.usage.output_tokens))
+                    .push_bind(signed(settled.usage.reasoning_tokens))
+                    .push_bind(i64::from(settled.is_estimated))
+                    .push_bind(settled.spend.cost.to_column())
+                    .push_bind(hold.held.cost.to_column())
+                    .push_bind(i64::from(event.is_over_hold()));
+            });
+            insert.push(ONLY_NEW);
+            new.extend(insert.build_query_as::<(String,)>().fetch_all(&mut *tx).await?);
+        }
         let new: HashSet<String> = new.into_iter().map(|(id,)| id).collect();
         let is_new = |event: &&UsageEvent| new.contains(&event.hold.call.to_string());
         let sums = Sums::of(events.iter().filter(is_new), zone)?;
@@ -102,48 +112,10 @@ pub(crate) async fn write_events(
     Ok(())
 }
 
-/// The rows as one JSON text, in the order of the insert's columns.
-fn rows_of(events: &[UsageEvent]) -> Result<String, StoreError> {
-    let rows = events.iter().map(row_of).collect::<Result<Vec<_>, _>>()?;
-    json_text("usage", &rows)
-}
-
-fn row_of(event: &UsageEvent) -> Result<impl serde::Serialize, StoreError> {
-    let (hold, settled) = (&event.hold, &event.settlement);
-    let (usage, day) = (settled.usage, timestamp(hold.started_at_us)?.strftime("%Y-%m-%d"));
-    let ids =
-        (hold.call, hold.organization, hold.project, hold.key, hold.provider, hold.deployment);
-    let texts = (&*hold.model, day.to_string(), hold.address, settled.outcome.as_str());
-    let figures = [
-        hold.started_at_us,
-        signed(settled.duration_us),
-        signed(settled.first_byte_us),
-        i64::from(settled.outcome.is_error()),
-        i64::from(settled.status),
-        signed(usage.input_tokens),
-        signed(usage.cached_input_tokens),
-        signed(usage.cache_write_tokens),
-        signed(usage.output_tokens),
-        signed(usage.reasoning_tokens),
-        i64::from(settled.is_estimated),
-        settled.spend.cost.to_column(),
-        hold.held.cost.to_column(),
-        i64::from(event.is_over_hold()),
-    ];
-    let mut row = vec![
-        json!(ids.0),
-        json!(ids.1),
-        json!(ids.2),
-        json!(ids.3),
-        json!(ids.4),
-        json!(ids.5),
-        json!(texts.0),
-        json!(texts.1),
-        json!(texts.2),
-        json!(texts.3),
-    ];
-    row.extend(figures.map(Value::from));
-    Ok(row)
+/// The day on which a call began, UTC.
+fn day_of(hold: &Hold) -> String {
+    let at = Timestamp::from_microsecond(hold.started_at_us).unwrap_or_default();
+    at.strftime("%Y-%m-%d").to_string()
 }
 
 /// What a batch adds to each period of each key, and the last call of each key.
