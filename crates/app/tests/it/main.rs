@@ -2,4 +2,5 @@
 
 mod program;
 mod revocation;
+mod sudden_death;
 mod upstream;
