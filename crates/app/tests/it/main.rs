@@ -7,4 +7,5 @@ mod program;
 mod quickstart;
 mod revocation;
 mod secrets;
+mod sudden_death;
 mod upstream;

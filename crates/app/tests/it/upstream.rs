@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// What the upstream does with each request.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub(crate) enum Script {
     Raw(Vec<u8>),
     /// A stream of this many events, then a reset.
     Reset(usize),
+    /// As `Chat`, but a stream's events come with this pause between them.
+    Paced(Duration),
     /// Nothing: the request is read and no answer comes until [`Upstream::release`].
     Silent,
 }
@@ -125,7 +128,8 @@ fn serve(shared: &Shared, stream: TcpStream) {
 fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool)) -> bool {
     match script {
         Script::Chat if asked.0 => send_stream(stream, 50, asked.1),
-        Script::Chat => answer_json(stream, CHAT),
+        Script::Paced(pause) if asked.0 => send_paced(shared, stream, *pause),
+        Script::Chat | Script::Paced(_) => answer_json(stream, CHAT),
         Script::Hang(events) => {
             begin_stream(stream) && send_events(stream, *events) && wait(shared)
         }
@@ -204,6 +208,20 @@ fn send_stream(stream: &TcpStream, events: usize, with_usage: bool) -> bool {
         && (!with_usage || chunk(stream, USAGE))
         && chunk(stream, "data: [DONE]\n\n")
         && send(stream, b"0\r\n\r\n")
+}
+
+/// Until it is through, the client has gone or the upstream is over.
+fn send_paced(shared: &Shared, stream: &TcpStream, pause: Duration) -> bool {
+    let goes_on = |_| {
+        let released = shared.is_released.lock().unwrap();
+        let over = shared.release.wait_timeout_while(released, pause, |is_released| !*is_released);
+        !*over.unwrap().0 && chunk(stream, EVENT)
+    };
+    begin_stream(stream) && (0..50).all(goes_on) && send_stream_end(stream)
+}
+
+fn send_stream_end(stream: &TcpStream) -> bool {
+    chunk(stream, USAGE) && chunk(stream, "data: [DONE]\n\n") && send(stream, b"0\r\n\r\n")
 }
 
 const MODELS: &str = r#"{"object":"list","data":[{"id":"mock","object":"model","created":1700000000,"owned_by":"mock"}]}"#;
