@@ -1,5 +1,6 @@
 //! Black-box tests: the built program, real sockets, an upstream that does as it is told.
 
+mod canaries;
 mod program;
 mod revocation;
 mod sudden_death;
