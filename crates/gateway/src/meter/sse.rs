@@ -26,11 +26,30 @@ pub(crate) struct SseMeter {
     tail: BytesMut,
     searched: usize,
     hides_usage: bool,
-    /// What must never reach the client, should an error event echo it.
-    secret: Option<Box<[u8]>>,
+    /// What must never reach the client, should the upstream echo it.
+    secret: Option<Secret>,
     usage: Option<Usage>,
     output_tokens: u64,
     is_done: bool,
+}
+
+/// The provider's credential, and the search for it.
+struct Secret(Finder<'static>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[REDACTED]")
+    }
+}
+
+impl Secret {
+    fn new(secret: &[u8]) -> Self {
+        Self(Finder::new(secret).into_owned())
+    }
+
+    fn is_in(&self, event: &[u8]) -> bool {
+        self.0.find(event).is_some()
+    }
 }
 
 /// What becomes of an event.
@@ -44,7 +63,6 @@ enum Verdict {
 struct Finders {
     usage: Finder<'static>,
     text: [Finder<'static>; 3],
-    error: Finder<'static>,
 }
 
 static FINDERS: std::sync::LazyLock<Finders> = std::sync::LazyLock::new(|| Finders {
@@ -54,7 +72,6 @@ static FINDERS: std::sync::LazyLock<Finders> = std::sync::LazyLock::new(|| Finde
         Finder::new(br#""delta":""#),
         Finder::new(br#""text":""#),
     ],
-    error: Finder::new(br#""error""#),
 });
 
 impl SseMeter {
@@ -64,7 +81,7 @@ impl SseMeter {
             tail: BytesMut::new(),
             searched: 0,
             hides_usage,
-            secret: secret.filter(|secret| !secret.is_empty()).map(Into::into),
+            secret: secret.filter(|secret| !secret.is_empty()).map(Secret::new),
             usage: None,
             output_tokens: 0,
             is_done: false,
@@ -162,10 +179,10 @@ impl SseMeter {
             }
         } else if data(event) == Some(b"[DONE]") {
             self.is_done = true;
-        } else if self.secret.is_some() && FINDERS.error.find(event).is_some() {
-            return Verdict::Redact;
         }
-        Verdict::Pass
+        // Whatever kind of event it is: not every server calls its errors `error`.
+        let is_echo = self.secret.as_ref().is_some_and(|secret| secret.is_in(event));
+        if is_echo { Verdict::Redact } else { Verdict::Pass }
     }
 
     fn count(&mut self, text: usize) {
@@ -190,7 +207,7 @@ impl SseMeter {
 
     fn redacted(&self, event: &[u8]) -> Bytes {
         match &self.secret {
-            Some(secret) => crate::answer::redact(event, secret),
+            Some(secret) => crate::answer::redact(event, secret.0.needle()),
             None => Bytes::copy_from_slice(event),
         }
     }
