@@ -23,10 +23,6 @@ use cli::{Cli, Command, ConfigCommand, ServeArgs};
 use config::{Config, Override, Problems, Sources};
 use environment::Environment;
 
-/// Calls allocate small things in great numbers, which it is made for.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// It failed.
 const FAILED: u8 = 1;
 /// What was asked for, or the configuration, makes no sense.

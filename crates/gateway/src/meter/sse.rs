@@ -27,7 +27,7 @@ pub(crate) struct SseMeter {
     searched: usize,
     hides_usage: bool,
     /// What must never reach the client, should the upstream echo it.
-    secret: Option<Secret>,
+    secret: Option<Box<Secret>>,
     usage: Option<Usage>,
     output_tokens: u64,
     is_done: bool,
@@ -81,7 +81,9 @@ impl SseMeter {
             tail: BytesMut::new(),
             searched: 0,
             hides_usage,
-            secret: secret.filter(|secret| !secret.is_empty()).map(Secret::new),
+            secret: secret
+                .filter(|secret| !secret.is_empty())
+                .map(|secret| Box::new(Secret::new(secret))),
             usage: None,
             output_tokens: 0,
             is_done: false,

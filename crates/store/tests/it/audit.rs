@@ -1,0 +1,176 @@
+use std::sync::Arc;
+
+use doorward_domain::audit::BrokenChain;
+use doorward_store::AuditVerdict;
+use serde_json::json;
+
+use crate::harness::{TestStore, every_store};
+
+/// A store with five entries: that of its first start and four more.
+async fn write_five(store: &TestStore) {
+    for n in 0..4 {
+        store
+            .record(&store.act(), "user.sign_in", &n.to_string(), json!({ "n": n }))
+            .await
+            .unwrap();
+    }
+}
+
+async fn broken(store: &TestStore) -> BrokenChain {
+    match store.verify_audit().await.unwrap() {
+        AuditVerdict::Broken(broken) => broken,
+        AuditVerdict::Whole(count) => panic!("{count} entries fit, on {}", store.engine()),
+    }
+}
+
+async fn drop_triggers(store: &TestStore) {
+    for name in ["audit_entries_no_update", "audit_entries_no_delete"] {
+        let of = if store.database_url.is_some() { " ON audit_entries" } else { "" };
+        store.tamper(&format!("DROP TRIGGER {name}{of}")).await;
+    }
+}
+
+#[tokio::test]
+async fn entries_of_one_organization_come_newest_first_in_pages() {
+    for store in every_store().await {
+        write_five(&store).await;
+        let second = store.second_organization().await;
+        let act = store.act_in(second.organization);
+        store.record(&act, "user.sign_in", "x", json!({})).await.unwrap();
+
+        let page = store.list_audit(store.first.organization, None, 3).await.unwrap();
+        let sequences: Vec<i64> = page.iter().map(|entry| entry.sequence).collect();
+        assert_eq!(sequences, [5, 4, 3], "{}", store.engine());
+        let next = store.list_audit(store.first.organization, Some(3), 3).await.unwrap();
+        let sequences: Vec<i64> = next.iter().map(|entry| entry.sequence).collect();
+        assert_eq!(sequences, [2, 1]);
+
+        let newest = &page[0];
+        assert_eq!(newest.at, store.now());
+        assert_eq!(newest.actor, store.first.administrator.to_string());
+        assert_eq!((newest.action.as_str(), newest.subject.as_str()), ("user.sign_in", "3"));
+        assert_eq!(newest.detail, r#"{"n":3}"#);
+        assert_eq!(store.list_audit(second.organization, None, 9).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_that_nobody_touched_is_whole() {
+    for mut store in every_store().await {
+        write_five(&store).await;
+        store.reopen().await;
+        let verdict = store.verify_audit().await.unwrap();
+        assert!(matches!(verdict, AuditVerdict::Whole(5)), "{verdict:?} on {}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn a_chain_of_several_pages_is_walked_to_its_end() {
+    for store in every_store().await {
+        for n in 0..1_100 {
+            store.record(&store.act(), "a.b", &n.to_string(), json!({})).await.unwrap();
+        }
+        assert!(matches!(store.verify_audit().await.unwrap(), AuditVerdict::Whole(1_101)));
+        drop_triggers(&store).await;
+        store.tamper("UPDATE audit_entries SET subject = 'x' WHERE sequence = 1050").await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(1_050), "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn the_database_refuses_to_change_an_entry() {
+    for store in every_store().await {
+        for sql in ["UPDATE audit_entries SET actor = 'x'", "DELETE FROM audit_entries"] {
+            let refusal = store.refusal(sql).await;
+            assert!(refusal.contains("append-only"), "{refusal} on {}", store.engine());
+        }
+        assert!(matches!(store.verify_audit().await.unwrap(), AuditVerdict::Whole(1)));
+    }
+}
+
+#[tokio::test]
+async fn any_edit_is_found() {
+    let edits = [
+        "at_us = at_us + 1",
+        "organization_id = 'org_other'",
+        "actor = 'system'",
+        "action = 'user.sign_out'",
+        "subject = 'other'",
+        "detail = '{}'",
+        "link = (SELECT link FROM audit_entries WHERE sequence = 1)",
+        "at_us = 9223372036854775807",
+    ];
+    for store in every_store().await {
+        write_five(&store).await;
+        drop_triggers(&store).await;
+        store.tamper("CREATE TABLE kept AS SELECT * FROM audit_entries").await;
+        for edit in edits {
+            store.tamper(&format!("UPDATE audit_entries SET {edit} WHERE sequence = 3")).await;
+            assert_eq!(broken(&store).await, BrokenChain::Edited(3), "{edit}, {}", store.engine());
+            store
+                .tamper(
+                    "DELETE FROM audit_entries WHERE sequence = 3;
+                    INSERT INTO audit_entries SELECT * FROM kept WHERE sequence = 3",
+                )
+                .await;
+        }
+        assert!(matches!(store.verify_audit().await.unwrap(), AuditVerdict::Whole(5)));
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_entry_is_missed() {
+    for store in every_store().await {
+        write_five(&store).await;
+        drop_triggers(&store).await;
+        store.tamper("DELETE FROM audit_entries WHERE sequence = 3").await;
+        let gap = BrokenChain::Gap { expected: 3, found: 4 };
+        assert_eq!(broken(&store).await, gap, "{}", store.engine());
+        store.tamper("UPDATE audit_entries SET sequence = sequence - 1 WHERE sequence = 4").await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(3), "closing the gap");
+    }
+}
+
+#[tokio::test]
+async fn swapped_entries_are_found() {
+    for store in every_store().await {
+        write_five(&store).await;
+        drop_triggers(&store).await;
+        for (from, to) in [(3, 99), (4, 3), (99, 4)] {
+            let sql = format!("UPDATE audit_entries SET sequence = {to} WHERE sequence = {from}");
+            store.tamper(&sql).await;
+        }
+        assert_eq!(broken(&store).await, BrokenChain::Edited(3), "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn a_cut_end_is_missed() {
+    for store in every_store().await {
+        write_five(&store).await;
+        drop_triggers(&store).await;
+        store.tamper("DELETE FROM audit_entries WHERE sequence > 3").await;
+        let cut = BrokenChain::Cut { expected: 5, found: 3 };
+        assert_eq!(broken(&store).await, cut, "{}", store.engine());
+        // Who also moves the head back does not know the link that it would need.
+        store.tamper("UPDATE audit_head SET sequence = 3").await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(3));
+    }
+}
+
+#[tokio::test]
+async fn acts_at_the_same_time_make_one_chain() {
+    for store in every_store().await {
+        let tasks: Vec<_> = (0..20)
+            .map(|n| {
+                let (shared, act) = (Arc::clone(&store.store), store.act());
+                async move { shared.record(&act, "a.b", &n.to_string(), json!({})).await.unwrap() }
+            })
+            .collect();
+        let mut set = tokio::task::JoinSet::new();
+        tasks.into_iter().for_each(|task| drop(set.spawn(task)));
+        set.join_all().await;
+        let verdict = store.verify_audit().await.unwrap();
+        assert!(matches!(verdict, AuditVerdict::Whole(21)), "{verdict:?} on {}", store.engine());
+    }
+}

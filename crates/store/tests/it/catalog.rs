@@ -1,0 +1,424 @@
+use doorward_domain::catalog::{Deployment, Model, Pricing, Provider, ProviderKey, ProviderKind};
+use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
+use doorward_domain::price::{Price, Rates, Tier};
+use doorward_store::{NewProviderKey, ProviderKeyEdit, Removed, StoreError};
+use jiff::SignedDuration;
+use secrecy::ExposeSecret;
+
+use crate::harness::{TestStore, every_store};
+
+const CANARY: &str = "sk-proj-canary-0123456789-XYZ";
+
+fn provider(store: &TestStore, n: u128, name: &str) -> Provider {
+    Provider {
+        id: ProviderId::new(1, n),
+        organization: store.first.organization,
+        name: name.to_owned(),
+        kind: ProviderKind::OpenAiCompatible,
+        base_url: Some("http://127.0.0.1:8000/v1".to_owned()),
+        created_at: store.now(),
+        updated_at: store.now(),
+    }
+}
+
+fn deployment(n: u128, provider: ProviderId) -> Deployment {
+    Deployment {
+        id: DeploymentId::new(1, n),
+        provider,
+        upstream_model: format!("upstream-{n}"),
+        provider_key: None,
+        weight: 1,
+        priority: 0,
+    }
+}
+
+fn model(store: &TestStore, name: &str, deployments: Vec<Deployment>) -> Model {
+    Model {
+        organization: store.first.organization,
+        name: name.to_owned(),
+        pricing: Pricing::Free,
+        output_tokens_max: Some(4_096),
+        deployments,
+        created_at: store.now(),
+        updated_at: store.now(),
+    }
+}
+
+async fn add_provider(store: &TestStore, n: u128, name: &str) -> ProviderId {
+    let provider = provider(store, n, name);
+    store.create_provider(&store.act(), &provider).await.unwrap();
+    provider.id
+}
+
+async fn add_provider_key(store: &TestStore, name: &str) -> ProviderKey {
+    let new = NewProviderKey {
+        name: name.to_owned(),
+        value: CANARY.into(),
+        note: "for tests".to_owned(),
+    };
+    store.create_provider_key(&store.act(), new).await.unwrap()
+}
+
+async fn last_action(store: &TestStore) -> (String, String) {
+    let entry = store.list_audit(store.first.organization, None, 1).await.unwrap().remove(0);
+    (entry.action, entry.detail)
+}
+
+#[tokio::test]
+async fn a_provider_is_found_by_id_by_name_and_in_the_list() {
+    for store in every_store().await {
+        let vllm = provider(&store, 1, "vllm");
+        let echo =
+            Provider { kind: ProviderKind::Echo, base_url: None, ..provider(&store, 2, "Echo") };
+        store.create_provider(&store.act(), &vllm).await.unwrap();
+        store.create_provider(&store.act(), &echo).await.unwrap();
+
+        let organization = store.first.organization;
+        assert_eq!(store.find_provider(organization, vllm.id).await.unwrap().unwrap(), vllm);
+        let found = store.find_provider_by_name(organization, "Echo").await.unwrap().unwrap();
+        assert_eq!(found, echo);
+        assert!(store.find_provider_by_name(organization, "echo").await.unwrap().is_none());
+        assert!(store.find_provider_by_name(organization, "Echo\0").await.unwrap().is_none());
+        let list = store.list_providers(organization).await.unwrap();
+        assert_eq!(list, [echo, vllm], "by byte: capitals first, {}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn the_name_of_a_provider_is_unique() {
+    for store in every_store().await {
+        add_provider(&store, 1, "a").await;
+        let id = add_provider(&store, 2, "b").await;
+        let act = store.act();
+        let again = store.create_provider(&act, &provider(&store, 3, "a")).await.unwrap_err();
+        let renamed = Provider { id, ..provider(&store, 2, "a") };
+        let edited = store.edit_provider(&act, &renamed).await.unwrap_err();
+        for error in [again, edited] {
+            assert!(matches!(error, StoreError::Taken { field: "name" }), "{}", store.engine());
+        }
+    }
+}
+
+#[tokio::test]
+async fn editing_a_provider_replaces_its_name_and_address() {
+    for store in every_store().await {
+        let old = provider(&store, 1, "old");
+        store.create_provider(&store.act(), &old).await.unwrap();
+        store.pass(SignedDuration::from_secs(1));
+        let new = Provider {
+            name: "new".to_owned(),
+            base_url: Some("https://example.com/v1".to_owned()),
+            updated_at: store.now(),
+            ..old.clone()
+        };
+        store.edit_provider(&store.act(), &new).await.unwrap();
+        let found = store.find_provider(old.organization, old.id).await.unwrap().unwrap();
+        assert_eq!(found, new, "{}", store.engine());
+        let gone = provider(&store, 9, "gone");
+        let missing = store.edit_provider(&store.act(), &gone).await.unwrap_err();
+        assert!(matches!(missing, StoreError::Missing("provider")));
+    }
+}
+
+#[tokio::test]
+async fn what_a_model_uses_is_not_deleted() {
+    for store in every_store().await {
+        let act = store.act();
+        let id = add_provider(&store, 1, "vllm").await;
+        let key = add_provider_key(&store, "key").await;
+        let uses = Deployment { provider_key: Some(key.id), ..deployment(1, id) };
+        for name in ["b", "a"] {
+            let n = u128::from(name.as_bytes()[0]);
+            let model = model(
+                &store,
+                name,
+                vec![Deployment { id: DeploymentId::new(1, n), ..uses.clone() }],
+            );
+            store.create_model(&act, &model).await.unwrap();
+        }
+        for error in [
+            store.delete_provider(&act, id).await.unwrap_err(),
+            store.delete_provider_key(&act, key.id).await.unwrap_err(),
+        ] {
+            let StoreError::InUse(models) = error else { panic!("{error:?}") };
+            assert_eq!(models, ["a", "b"], "{}", store.engine());
+        }
+        for name in ["a", "b"] {
+            assert_eq!(store.delete_model(&act, name).await.unwrap(), Removed::Yes);
+        }
+        assert_eq!(store.delete_provider(&act, id).await.unwrap(), Removed::Yes);
+        assert_eq!(store.delete_provider(&act, id).await.unwrap(), Removed::NotFound);
+        assert_eq!(store.delete_provider_key(&act, key.id).await.unwrap(), Removed::Yes);
+        assert_eq!(store.delete_provider_key(&act, key.id).await.unwrap(), Removed::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_key_is_shown_masked_and_revealed_whole() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let key = add_provider_key(&store, "openai").await;
+        assert_eq!(key.masked.to_string(), "sk-…XYZ");
+        let found = store.find_provider_key(organization, key.id).await.unwrap().unwrap();
+        assert_eq!(found, key);
+        assert_eq!(store.list_provider_keys(organization).await.unwrap(), [key.clone()]);
+        let value = store.reveal_provider_key(organization, key.id).await.unwrap();
+        assert_eq!(value.expose_secret(), CANARY, "{}", store.engine());
+
+        let (action, detail) = last_action(&store).await;
+        assert_eq!(
+            (action.as_str(), detail.as_str()),
+            ("provider_key.create", r#"{"name":"openai"}"#)
+        );
+        let hex = store
+            .read(
+                "SELECT hex(ciphertext) FROM provider_keys",
+                "SELECT encode(ciphertext, 'hex') FROM provider_keys",
+            )
+            .await
+            .remove(0);
+        let plain: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!hex.to_lowercase().contains(&plain));
+        let unknown = ProviderKeyId::new(9, 9);
+        let missing = store.reveal_provider_key(organization, unknown).await.unwrap_err();
+        assert!(matches!(missing, StoreError::Missing("provider key")));
+    }
+}
+
+#[tokio::test]
+async fn a_swapped_ciphertext_fails_its_integrity_check() {
+    for store in every_store().await {
+        let (one, two) =
+            (add_provider_key(&store, "one").await, add_provider_key(&store, "two").await);
+        store
+            .tamper(&format!(
+                "UPDATE provider_keys SET ciphertext =
+                (SELECT ciphertext FROM provider_keys WHERE id = '{}') WHERE id = '{}'",
+                one.id, two.id
+            ))
+            .await;
+        let organization = store.first.organization;
+        let error = store.reveal_provider_key(organization, two.id).await.unwrap_err();
+        assert!(matches!(error, StoreError::Integrity), "{error:?} on {}", store.engine());
+        store.reveal_provider_key(organization, one.id).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn editing_a_provider_key_leaves_what_it_does_not_name() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let key = add_provider_key(&store, "openai").await;
+        store.pass(SignedDuration::from_secs(1));
+        let edit = ProviderKeyEdit { note: Some("new".to_owned()), ..ProviderKeyEdit::default() };
+        let edited = store.edit_provider_key(&store.act(), key.id, edit).await.unwrap();
+        assert_eq!((edited.name.as_str(), edited.note.as_str()), ("openai", "new"));
+        assert_eq!((edited.created_at, edited.updated_at), (key.created_at, store.now()));
+        let value = store.reveal_provider_key(organization, key.id).await.unwrap();
+        assert_eq!(value.expose_secret(), CANARY);
+
+        let edit = ProviderKeyEdit {
+            name: Some("renamed".to_owned()),
+            value: Some("gsk-another-canary-000".into()),
+            note: None,
+        };
+        let edited = store.edit_provider_key(&store.act(), key.id, edit).await.unwrap();
+        assert_eq!(edited.masked.to_string(), "gsk…000");
+        let found = store.find_provider_key(organization, key.id).await.unwrap().unwrap();
+        assert_eq!(found, edited, "{}", store.engine());
+        let value = store.reveal_provider_key(organization, key.id).await.unwrap();
+        assert_eq!(value.expose_secret(), "gsk-another-canary-000");
+        let (_, detail) = last_action(&store).await;
+        assert!(!detail.contains("canary") && detail.contains(r#""is_value_new":true"#));
+
+        add_provider_key(&store, "openai").await;
+        let edit =
+            ProviderKeyEdit { name: Some("openai".to_owned()), ..ProviderKeyEdit::default() };
+        let taken = store.edit_provider_key(&store.act(), key.id, edit).await.unwrap_err();
+        assert!(matches!(taken, StoreError::Taken { field: "name" }));
+    }
+}
+
+#[tokio::test]
+async fn a_model_is_found_with_its_deployments_in_their_order() {
+    for store in every_store().await {
+        let (one, two) =
+            (add_provider(&store, 1, "one").await, add_provider(&store, 2, "two").await);
+        let key = add_provider_key(&store, "key").await;
+        let price = Price {
+            rates: Rates { input: "1.25".parse().unwrap(), ..Rates::FREE },
+            tiers: vec![Tier { above_tokens: 200_000, rates: Rates::FREE }],
+        };
+        let wanted = Model {
+            pricing: Pricing::Set(price),
+            output_tokens_max: None,
+            deployments: vec![
+                Deployment {
+                    provider_key: Some(key.id),
+                    weight: 3,
+                    priority: 7,
+                    ..deployment(9, two)
+                },
+                deployment(1, one),
+            ],
+            ..model(&store, "org/gpt-4o:free", Vec::new())
+        };
+        store.create_model(&store.act(), &wanted).await.unwrap();
+        let found = store.find_model(wanted.organization, &wanted.name).await.unwrap().unwrap();
+        assert_eq!(found, wanted, "{}", store.engine());
+
+        let row = store.catalog().await.unwrap().remove(0);
+        assert_eq!(row.model, wanted);
+        let served: Vec<&str> = row.providers.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(served, ["two", "one"]);
+        let taken = store.create_model(&store.act(), &wanted).await.unwrap_err();
+        assert!(matches!(taken, StoreError::Taken { field: "name" }));
+    }
+}
+
+#[tokio::test]
+async fn editing_a_model_replaces_price_limit_and_deployments() {
+    for store in every_store().await {
+        let (one, two) =
+            (add_provider(&store, 1, "one").await, add_provider(&store, 2, "two").await);
+        let old = model(&store, "m", vec![deployment(1, one), deployment(2, two)]);
+        store.create_model(&store.act(), &old).await.unwrap();
+        store.pass(SignedDuration::from_secs(1));
+        let new = Model {
+            pricing: Pricing::Listed,
+            output_tokens_max: Some(1),
+            deployments: vec![deployment(2, two), deployment(3, one)],
+            updated_at: store.now(),
+            ..old.clone()
+        };
+        store.edit_model(&store.act(), &new).await.unwrap();
+        let found = store.find_model(old.organization, "m").await.unwrap().unwrap();
+        assert_eq!(found, new, "{}", store.engine());
+
+        let gone = Model { name: "gone".to_owned(), ..new.clone() };
+        let missing = store.edit_model(&store.act(), &gone).await.unwrap_err();
+        assert!(matches!(missing, StoreError::Missing("model")));
+        let found = store.find_model(old.organization, "m").await.unwrap().unwrap();
+        assert_eq!(found, new, "a refused edit changes nothing");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_model_is_gone_with_its_deployments() {
+    for store in every_store().await {
+        let id = add_provider(&store, 1, "one").await;
+        let model = model(&store, "m", vec![deployment(1, id)]);
+        store.create_model(&store.act(), &model).await.unwrap();
+        assert_eq!(store.delete_model(&store.act(), "m").await.unwrap(), Removed::Yes);
+        assert_eq!(store.delete_model(&store.act(), "m").await.unwrap(), Removed::NotFound);
+        assert_eq!(store.delete_model(&store.act(), "m\0").await.unwrap(), Removed::NotFound);
+        assert!(store.find_model(model.organization, "m").await.unwrap().is_none());
+        assert!(store.catalog().await.unwrap().is_empty(), "{}", store.engine());
+        store.create_model(&store.act(), &model).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn models_are_listed_by_name_in_pages() {
+    for store in every_store().await {
+        let id = add_provider(&store, 1, "one").await;
+        let organization = store.first.organization;
+        for (n, name) in (1..).zip(["c", "a", "b", "Z"]) {
+            let served = vec![deployment(n * 2, id), deployment(n * 2 + 1, id)];
+            store.create_model(&store.act(), &model(&store, name, served)).await.unwrap();
+        }
+        store.create_model(&store.act(), &model(&store, "unserved", Vec::new())).await.unwrap();
+        let names = async |after, limit| -> Vec<String> {
+            let page = store.list_models(organization, after, limit).await.unwrap();
+            page.into_iter()
+                .map(|model| format!("{}{}", model.name, model.deployments.len()))
+                .collect()
+        };
+        assert_eq!(names(None, 3).await, ["Z2", "a2", "b2"], "{}", store.engine());
+        assert_eq!(names(Some("b"), 3).await, ["c2", "unserved0"]);
+        assert_eq!(names(Some("b\0"), 3).await, Vec::<String>::new());
+        assert_eq!(store.catalog().await.unwrap().len(), 4, "what nobody serves cannot be called");
+    }
+}
+
+#[tokio::test]
+async fn the_catalog_of_another_organization_is_out_of_reach() {
+    for store in every_store().await {
+        let id = add_provider(&store, 1, "one").await;
+        let key = add_provider_key(&store, "key").await;
+        let mine = model(&store, "m", vec![deployment(1, id)]);
+        store.create_model(&store.act(), &mine).await.unwrap();
+
+        let other = store.second_organization().await.organization;
+        let act = store.act_in(other);
+        assert!(store.find_provider(other, id).await.unwrap().is_none());
+        assert!(store.find_provider_by_name(other, "one").await.unwrap().is_none());
+        assert!(store.list_providers(other).await.unwrap().is_empty());
+        assert!(store.find_provider_key(other, key.id).await.unwrap().is_none());
+        assert!(store.list_provider_keys(other).await.unwrap().is_empty());
+        assert!(store.reveal_provider_key(other, key.id).await.is_err());
+        assert!(store.find_model(other, "m").await.unwrap().is_none());
+        assert!(store.list_models(other, None, 9).await.unwrap().is_empty());
+        assert_eq!(store.delete_model(&act, "m").await.unwrap(), Removed::NotFound);
+        assert_eq!(store.delete_provider_key(&act, key.id).await.unwrap(), Removed::NotFound);
+        assert_eq!(store.delete_provider(&act, id).await.unwrap(), Removed::NotFound);
+        assert!(store.edit_provider(&act, &provider(&store, 1, "x")).await.is_err());
+        assert!(store.edit_model(&act, &mine).await.is_err());
+        let edit = ProviderKeyEdit::default();
+        assert!(store.edit_provider_key(&act, key.id, edit).await.is_err());
+
+        // Neither can it be served by what is not its own.
+        let theirs = Model { organization: other, ..mine.clone() };
+        let error = store.create_model(&act, &theirs).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing("provider")), "{error:?} {}", store.engine());
+        assert_eq!(store.catalog().await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_model_needs_a_provider_key_that_exists() {
+    for store in every_store().await {
+        let id = add_provider(&store, 1, "one").await;
+        let unknown = Some(ProviderKeyId::new(9, 9));
+        let model =
+            model(&store, "m", vec![Deployment { provider_key: unknown, ..deployment(1, id) }]);
+        let error = store.create_model(&store.act(), &model).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing("provider key")), "{}", store.engine());
+        assert!(store.find_model(model.organization, "m").await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn every_change_of_the_catalog_moves_its_epoch_and_nothing_else_does() {
+    for store in every_store().await {
+        let act = store.act();
+        let mut last = store.catalog_epoch();
+        let mut moves = |what: &str| {
+            let next = store.catalog_epoch();
+            assert!(next > last, "{what} on {}", store.engine());
+            last = next;
+        };
+        let id = add_provider(&store, 1, "one").await;
+        moves("create_provider");
+        store.edit_provider(&act, &provider(&store, 1, "two")).await.unwrap();
+        moves("edit_provider");
+        let key = add_provider_key(&store, "key").await;
+        moves("create_provider_key");
+        store.edit_provider_key(&act, key.id, ProviderKeyEdit::default()).await.unwrap();
+        moves("edit_provider_key");
+        let model = model(&store, "m", vec![deployment(1, id)]);
+        store.create_model(&act, &model).await.unwrap();
+        moves("create_model");
+        store.edit_model(&act, &model).await.unwrap();
+        moves("edit_model");
+        store.delete_model(&act, "m").await.unwrap();
+        moves("delete_model");
+        store.delete_provider_key(&act, key.id).await.unwrap();
+        moves("delete_provider_key");
+        store.delete_provider(&act, id).await.unwrap();
+        moves("delete_provider");
+        store.delete_provider(&act, id).await.unwrap();
+        store.make_key("ci").await;
+        assert_eq!(store.catalog_epoch(), last);
+    }
+}

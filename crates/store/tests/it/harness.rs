@@ -1,0 +1,199 @@
+//! One store per engine, each with its own data and a clock that tests move.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use doorward_domain::address::AddressRules;
+use doorward_domain::credential::PlainKey;
+use doorward_domain::id::OrganizationId;
+use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::limit::Limits;
+use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::rights::Rights;
+use doorward_domain::scope::Scope;
+use doorward_store::{Act, Bootstrap, Clock, JournalSync, MasterKey, NewKey, Options, Store};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::postgres;
+
+/// 2026-11-21T12:00:00Z, a Saturday.
+pub(crate) const START_US: i64 = 1_795_262_400_000_000;
+
+/// A store with its first organization, on one engine.
+#[derive(Debug)]
+pub(crate) struct TestStore {
+    pub(crate) store: Arc<Store>,
+    pub(crate) first: Bootstrap,
+    pub(crate) data: TempDir,
+    /// `None`: SQLite.
+    pub(crate) database_url: Option<String>,
+    now_us: Arc<AtomicI64>,
+}
+
+impl Deref for TestStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// The contract holds on each of these.
+pub(crate) async fn every_store() -> [TestStore; 2] {
+    let database = postgres::new_database().await;
+    [TestStore::open(None).await, TestStore::open(Some(database)).await]
+}
+
+impl TestStore {
+    async fn open(database_url: Option<String>) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let now_us = Arc::new(AtomicI64::new(START_US));
+        let store = open(&data, database_url.as_deref(), &now_us).await;
+        let (first, is_new) = store.bootstrap().await.unwrap();
+        assert!(is_new);
+        Self { store, first, data, database_url, now_us }
+    }
+
+    /// Closes the store and opens it again on the same data.
+    pub(crate) async fn reopen(&mut self) {
+        self.store.close().await;
+        self.store = open(&self.data, self.database_url.as_deref(), &self.now_us).await;
+    }
+
+    pub(crate) fn engine(&self) -> &'static str {
+        if self.database_url.is_some() { "PostgreSQL" } else { "SQLite" }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    /// Moves the clock on.
+    pub(crate) fn pass(&self, time: SignedDuration) {
+        let us = i64::try_from(time.as_micros()).unwrap();
+        self.now_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// The administrator does something now.
+    pub(crate) fn act(&self) -> Act {
+        self.act_in(self.first.organization)
+    }
+
+    pub(crate) fn act_in(&self, organization: OrganizationId) -> Act {
+        Act { organization, actor: self.first.administrator.to_string(), at: self.now() }
+    }
+
+    /// A key of the administrator to be made: no limits, 30 days.
+    pub(crate) fn new_key(&self, name: &str) -> NewKey {
+        NewKey {
+            name: name.to_owned(),
+            description: String::new(),
+            owner: Owner::User(self.first.administrator),
+            project: self.first.project,
+            created_by: self.first.administrator,
+            rights: Rights {
+                scopes: [Scope::InferenceRead, Scope::InferenceWrite].into_iter().collect(),
+                models: ModelRule::All,
+                addresses: AddressRules::ANY,
+                limits: Limits::NONE,
+                budgets: Vec::new(),
+                expires_at: Some(self.now() + SignedDuration::from_hours(720)),
+            },
+            metadata: serde_json::Map::new(),
+            quota: None,
+        }
+    }
+
+    pub(crate) async fn make_key(&self, name: &str) -> (ApiKey, PlainKey) {
+        self.create_key(&self.act(), self.new_key(name)).await.unwrap()
+    }
+
+    /// Runs SQL as somebody does who has the database in hand.
+    pub(crate) async fn tamper(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.database_url {
+            None => {
+                let mut conn = self.sqlite().await;
+                sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+            }
+            Some(url) => {
+                let mut conn = PgConnection::connect(url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+            }
+        }
+    }
+
+    /// The same, for what the database must refuse: its words.
+    pub(crate) async fn refusal(&self, sql: &str) -> String {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let done = match &self.database_url {
+            None => sqlx::raw_sql(sql).execute(&mut self.sqlite().await).await.map(|_| ()),
+            Some(url) => {
+                let mut conn = PgConnection::connect(url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut conn).await.map(|_| ())
+            }
+        };
+        done.unwrap_err().to_string()
+    }
+
+    /// Reads lines of one text column.
+    pub(crate) async fn read(&self, sqlite: &str, postgres: &str) -> Vec<String> {
+        match &self.database_url {
+            None => {
+                let query = sqlx::query_scalar(AssertSqlSafe(sqlite.to_owned()));
+                query.fetch_all(&mut self.sqlite().await).await.unwrap()
+            }
+            Some(url) => {
+                let mut conn = PgConnection::connect(url).await.unwrap();
+                let query = sqlx::query_scalar(AssertSqlSafe(postgres.to_owned()));
+                query.fetch_all(&mut conn).await.unwrap()
+            }
+        }
+    }
+
+    async fn sqlite(&self) -> SqliteConnection {
+        let path = self.data.path().join("doorward.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+        SqliteConnection::connect_with(&options).await.unwrap()
+    }
+
+    /// A second organization with its project, user and nothing else.
+    pub(crate) async fn second_organization(&self) -> Bootstrap {
+        let second = Bootstrap {
+            organization: OrganizationId::new(1, 2),
+            project: doorward_domain::id::ProjectId::new(1, 2),
+            administrator: doorward_domain::id::UserId::new(1, 2),
+        };
+        let (organization, project, user) =
+            (second.organization, second.project, second.administrator);
+        self.tamper(&format!(
+            "INSERT INTO organizations (id, name, created_at_us) VALUES ('{organization}', 'other', 1);
+            INSERT INTO projects (id, organization_id, name, created_at_us)
+                VALUES ('{project}', '{organization}', 'default', 1);
+            INSERT INTO users (id, organization_id, name, role, created_at_us)
+                VALUES ('{user}', '{organization}', 'admin', 'owner', 1);"
+        ))
+        .await;
+        second
+    }
+}
+
+async fn open(data: &TempDir, url: Option<&str>, now_us: &Arc<AtomicI64>) -> Arc<Store> {
+    let options = Options {
+        data_dir: data.path().to_owned(),
+        database_url: url.map(Into::into),
+        master_key: Some(MasterKey::parse(MASTER_KEY, "the test").unwrap()),
+        clock: Clock::Fixed(Arc::clone(now_us)),
+        time_zone: TimeZone::UTC,
+        journal_sync: JournalSync::Interval,
+        call_keys_max: 100,
+    };
+    Store::open(options).await.unwrap()
+}
+
+const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";

@@ -1,0 +1,10 @@
+//! The contract of the store: every promise of its methods, on every engine.
+
+mod audit;
+mod catalog;
+mod harness;
+mod keys;
+mod organizations;
+mod postgres;
+mod schema;
+mod settings;

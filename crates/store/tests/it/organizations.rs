@@ -1,0 +1,144 @@
+use doorward_domain::key::Owner;
+use doorward_domain::role::OrganizationRole;
+use doorward_domain::scope::Scope;
+use doorward_store::StoreError;
+use jiff::SignedDuration;
+
+use crate::harness::every_store;
+
+#[tokio::test]
+async fn the_first_start_makes_an_organization_and_later_ones_find_it() {
+    for mut store in every_store().await {
+        let (again, is_new) = store.bootstrap().await.unwrap();
+        assert!(!is_new);
+        assert_eq!(again.organization, store.first.organization);
+        assert_eq!(again.project, store.first.project);
+        assert_eq!(again.administrator, store.first.administrator);
+
+        store.reopen().await;
+        let (reopened, is_new) = store.bootstrap().await.unwrap();
+        assert!(!is_new);
+        assert_eq!(reopened.organization, store.first.organization);
+        let actions: Vec<String> = store
+            .list_audit(store.first.organization, None, 10)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|entry| format!("{} {}", entry.actor, entry.action))
+            .collect();
+        assert_eq!(actions, ["system organization.create"], "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn the_administrator_is_an_owner_in_the_default_project() {
+    for store in every_store().await {
+        let first = &store.first;
+        let user = store.find_user(first.organization, first.administrator).await.unwrap().unwrap();
+        assert_eq!(user.role, OrganizationRole::Owner);
+        assert_eq!(user.name, "admin");
+        assert_eq!(user.disabled_at, None);
+        assert_eq!(store.default_project(first.organization).await.unwrap(), first.project);
+        assert!(store.has_project(first.organization, first.project).await.unwrap());
+        let owner = Owner::User(first.administrator);
+        assert!(store.is_owner_active(first.organization, owner).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn another_organizations_people_and_projects_are_not_found() {
+    for store in every_store().await {
+        let (first, second) = (&store.first, store.second_organization().await);
+        let owner = Owner::User(first.administrator);
+        assert!(store.find_user(second.organization, first.administrator).await.unwrap().is_none());
+        assert!(!store.has_project(second.organization, first.project).await.unwrap());
+        assert!(!store.is_owner_active(second.organization, owner).await.unwrap());
+        let nowhere = doorward_domain::id::OrganizationId::new(9, 9);
+        let missing = store.default_project(nowhere).await.unwrap_err();
+        assert!(matches!(missing, StoreError::Missing("project")));
+        let act = store.act_in(second.organization);
+        let missing = store.set_user_disabled(&act, first.administrator, true).await.unwrap_err();
+        assert!(matches!(missing, StoreError::Missing("user")), "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_identified_by_its_whole_secret_only() {
+    for store in every_store().await {
+        let (key, plain) = store.make_key("ci").await;
+        let (_, other) = store.make_key("other").await;
+
+        let identity = store.identify(&plain).await.unwrap().unwrap();
+        assert_eq!(identity.key.id, key.id);
+        assert_eq!(identity.role, OrganizationRole::Owner);
+        assert!(identity.owner_is_active);
+        assert!(identity.key.rights.scopes.allows(Scope::InferenceWrite));
+
+        // The other key's digest under this id: the id is part of what was digested.
+        let swap = format!(
+            "UPDATE api_keys SET digest = (SELECT digest FROM api_keys WHERE id = '{}') WHERE id = '{}'",
+            key.id,
+            other.id(),
+        );
+        store.tamper(&swap).await;
+        assert!(store.identify(&other).await.unwrap().is_none(), "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_made_is_nobody() {
+    let [sqlite, postgres] = every_store().await;
+    let (_, of_sqlite) = sqlite.make_key("ci").await;
+    let (_, of_postgres) = postgres.make_key("ci").await;
+    assert!(sqlite.identify(&of_postgres).await.unwrap().is_none());
+    assert!(postgres.identify(&of_sqlite).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_disabled_user_is_not_active_until_enabled_again() {
+    for store in every_store().await {
+        let (_, plain) = store.make_key("ci").await;
+        let (organization, user) = (store.first.organization, store.first.administrator);
+        let since = store.now();
+        store.set_user_disabled(&store.act(), user, true).await.unwrap();
+        store.pass(SignedDuration::from_secs(1));
+        store.set_user_disabled(&store.act(), user, true).await.unwrap();
+
+        assert!(!store.identify(&plain).await.unwrap().unwrap().owner_is_active);
+        assert!(!store.is_owner_active(organization, Owner::User(user)).await.unwrap());
+        let found = store.find_user(organization, user).await.unwrap().unwrap();
+        assert_eq!(found.disabled_at, Some(since), "the first instant stays, {}", store.engine());
+
+        store.set_user_disabled(&store.act(), user, false).await.unwrap();
+        assert!(store.identify(&plain).await.unwrap().unwrap().owner_is_active);
+        let actions = store.list_audit(organization, None, 2).await.unwrap();
+        let actions: Vec<&str> = actions.iter().map(|entry| entry.action.as_str()).collect();
+        assert_eq!(actions, ["user.enable", "user.disable"]);
+    }
+}
+
+#[tokio::test]
+async fn a_service_account_owns_keys_that_act_as_a_member() {
+    for store in every_store().await {
+        let project = store.first.project;
+        let id = store.create_service_account(&store.act(), project, "bot").await.unwrap();
+        let mut new = store.new_key("agent");
+        new.owner = Owner::ServiceAccount(id);
+        let (key, plain) = store.create_key(&store.act(), new).await.unwrap();
+        assert_eq!(key.owner, Owner::ServiceAccount(id));
+
+        let identity = store.identify(&plain).await.unwrap().unwrap();
+        assert!(identity.owner_is_active);
+        assert_eq!(identity.role, OrganizationRole::Member);
+        assert_eq!(identity.key.owner, Owner::ServiceAccount(id));
+
+        let taken = store.create_service_account(&store.act(), project, "bot").await.unwrap_err();
+        assert!(matches!(taken, StoreError::Taken { field: "name" }), "{}", store.engine());
+        let second = store.second_organization().await;
+        let missing = store
+            .create_service_account(&store.act_in(second.organization), project, "bot")
+            .await
+            .unwrap_err();
+        assert!(matches!(missing, StoreError::Missing("project")));
+    }
+}

@@ -1,0 +1,110 @@
+//! A PostgreSQL of our own: started from the installed binaries on first use, in a temporary folder
+//! with a Unix socket and no port, and stopped when the test process ends, however it ends.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStderr, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Runs `initdb` and `postgres`, and waits for the end of its standard input, which this process
+/// holds: when the process ends, the guard stops the server by its process id and removes the
+/// folder. `$1`: folder of the binaries, `$2`: our folder; what follows runs a command as a user
+/// that `initdb` accepts, which root is not.
+const GUARD: &str = r#"
+trap '' INT
+bin=$1 dir=$2
+shift 2
+"$@" "$bin/initdb" --pgdata="$dir/data" --username=doorward --auth=trust --encoding=UTF8 --no-sync >&2 </dev/null || exit 1
+"$@" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c max_connections=300 </dev/null &
+server=$!
+cat >/dev/null
+kill -QUIT "$server"
+wait "$server"
+rm -rf "$dir"
+"#;
+
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// Makes an empty database and returns its URL.
+pub(crate) async fn new_database() -> String {
+    let folder = tokio::task::spawn_blocking(|| FOLDER.get_or_init(start)).await.unwrap();
+    let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    let mut admin = sqlx::postgres::PgPoolOptions::new()
+        .max_connections(1)
+        .connect(&url(folder, "postgres"))
+        .await
+        .unwrap();
+    create(&mut admin, &name).await;
+    admin.close().await;
+    url(folder, &name)
+}
+
+async fn create(admin: &mut sqlx::PgPool, name: &str) {
+    // The name is ours, and a statement of this kind takes no parameters.
+    let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(sql).execute(&*admin).await.unwrap();
+}
+
+fn url(folder: &Path, database: &str) -> String {
+    format!("postgres:///{database}?host={}&user=doorward", folder.display())
+}
+
+fn start() -> PathBuf {
+    let folder = tempfile::Builder::new().prefix("doorward-pg-").tempdir().unwrap().keep();
+    let mut guard = Command::new("sh");
+    guard.args(["-c", GUARD, "guard"]).arg(binaries()).arg(&folder);
+    if let Some(user) = unprivileged_user() {
+        std::os::unix::fs::chown(&folder, Some(user), None).unwrap();
+        guard.args(["setpriv", "--clear-groups", &format!("--reuid={user}")]);
+    }
+    let mut guard = guard
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a shell that starts PostgreSQL");
+    wait_until_ready(guard.stderr.take().unwrap());
+    // Its standard input stays open, and so the server up, for as long as this process lives.
+    std::mem::forget(guard);
+    folder
+}
+
+/// The user to run as: root must not, so it becomes `postgres`, or else `nobody`.
+fn unprivileged_user() -> Option<u32> {
+    let id = |args: &[&str]| -> Option<u32> {
+        let output = Command::new("id").args(args).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    };
+    (id(&["-u"])? == 0).then(|| id(&["-u", "postgres"]).or_else(|| id(&["-u", "nobody"])))?
+}
+
+/// Debian keeps the binaries out of the path; elsewhere they are in it.
+fn binaries() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let debian = versions.map(|version| version.path().join("bin"));
+    #[expect(clippy::disallowed_methods, reason = "the harness looks for a program")]
+    let path = std::env::var("PATH").unwrap_or_default();
+    let all = debian.chain(std::env::split_paths(&path).map(PathBuf::from));
+    let found = all.into_iter().find(|folder| folder.join("initdb").is_file());
+    let found = found.expect("PostgreSQL is not installed: `apt-get install postgresql`");
+    // A link in the path leads to a folder that has all of them.
+    found.join("initdb").canonicalize().unwrap().parent().unwrap().to_owned()
+}
+
+/// Reads what the server says until it takes connections, then goes on reading, so that it never
+/// waits for a full pipe.
+fn wait_until_ready(stderr: ChildStderr) {
+    let mut lines = BufReader::new(stderr).lines();
+    let mut said = String::new();
+    loop {
+        let Some(Ok(line)) = lines.next() else { panic!("PostgreSQL did not start:\n{said}") };
+        if line.contains("ready to accept connections") {
+            break;
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    std::thread::spawn(move || lines.for_each(drop));
+}
