@@ -1,4 +1,5 @@
 //! Black-box tests: the built program, real sockets, an upstream that does as it is told.
+#![cfg(test)] // so that the lints know that helpers are tests too
 
 mod canaries;
 mod program;
