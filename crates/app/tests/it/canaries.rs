@@ -20,6 +20,8 @@ const PROMPT: &str = "canary prompt: the quick brown fox";
 const ANSWER: &str = "canary answer: the lazy dog";
 const MODEL: &str = "canary-model";
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// The files that hold a secret on purpose.
 const SECRET_FILES: [&str; 1] = ["admin.key"];
 
@@ -91,7 +93,7 @@ fn the_search_finds_a_secret_in_every_form() {
     let secret = "dw-canary-0123456789";
     for padding in ["", "a", "ab", "abc"] {
         let text = format!("{padding}{secret}{padding}");
-        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(text.as_bytes());
         let forms = [text.clone(), STANDARD.encode(&text), URL_SAFE_NO_PAD.encode(&text), hex];
         for form in forms {
             assert!(is_in(format!("before {form} after").as_bytes(), secret), "{form}");
@@ -357,7 +359,13 @@ impl Watched {
         for (said, canary) in
             self.said.iter().flat_map(|said| self.secrets.iter().map(move |canary| (said, canary)))
         {
-            assert!(!is_in(said.text.as_bytes(), &canary.secret), "{} is in {said:?}", canary.name);
+            assert!(
+                !is_in(said.text.as_bytes(), &canary.secret),
+                "{} is in what {} said: {}",
+                canary.name,
+                said.by,
+                said.text
+            );
         }
     }
 }
@@ -378,7 +386,7 @@ fn foreign_key() -> String {
         random.read_exact(&mut byte).unwrap();
         byte[0]
     });
-    key.expose().to_string()
+    key.expose().as_str().to_owned()
 }
 
 fn text_of(output: &Output) -> String {
@@ -403,8 +411,16 @@ fn is_in(bytes: &[u8], secret: impl AsRef<[u8]>) -> bool {
     forms(secret.as_ref()).iter().any(|form| memchr::memmem::find(bytes, form).is_some())
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(HEX[usize::from(digit)]))
+        .collect()
+}
+
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(secret);
     let mut forms = vec![secret.to_owned(), hex.to_uppercase().into(), hex.into()];
     for before in 0..3 {
         let padded = [&[0; 3][..before], secret].concat();
@@ -481,7 +497,8 @@ fn whole(status: u16, headers: &str, body: &str) -> Vec<u8> {
 fn events(chunks: &[&str]) -> Vec<u8> {
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    let chunks: String =
+    let chunks: Vec<String> =
         chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+    let chunks = chunks.concat();
     format!("{head}{chunks}0\r\n\r\n").into_bytes()
 }

@@ -15,14 +15,12 @@
 //! What a key has spent is the sum of its events' costs, every change that was acknowledged is
 //! there, and the audit chain is whole.
 
-#![expect(clippy::print_stdout, reason = "a failed run is repeated by the seed that it printed")]
-
 use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use doorward_domain::money::NanoUsd;
 use doorward_store::{AuditVerdict, Clock, JournalSync, Options, Store};
@@ -97,6 +95,7 @@ impl Random {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "with the seed a failed run can be had again")]
 fn no_call_and_no_acknowledged_change_is_lost_when_the_program_is_killed() {
     let (rounds, seed) =
         (number("DOORWARD_TEST_ROUNDS", ROUNDS), number("DOORWARD_TEST_SEED", now()));
@@ -131,17 +130,17 @@ fn no_call_and_no_acknowledged_change_is_lost_when_the_program_is_killed() {
         assert_counts(&program, &upstreams, &sent);
     }
     assert_changes(&program, &made);
-    let spent_by_key: HashMap<&str, u64> =
+    let expenses: HashMap<&str, u64> =
         keys.iter().map(|key| (id_of(key), spent(&program, key))).collect();
     assert_eq!(program.stop(), 0);
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let events = runtime.block_on(read_events(&dir.path().join("data/doorward.db")));
     assert_events(&events, &sent, &keys, (&upstreams, &begun_us));
-    for (key, spent) in spent_by_key {
+    for (key, expense) in expenses {
         let costs =
             events.iter().filter(|event| event.key_id == key).map(|event| event.cost_nanousd);
-        assert_eq!(i64::try_from(spent).unwrap(), costs.sum::<i64>(), "{key}");
+        assert_eq!(i64::try_from(expense).unwrap(), costs.sum::<i64>(), "{key}");
     }
     let acts = runtime.block_on(verify_audit(&dir.path().join("data")));
     assert!(acts >= i64::try_from(made.len()).unwrap(), "{acts} acts, {} keys", made.len());
@@ -149,8 +148,7 @@ fn no_call_and_no_acknowledged_change_is_lost_when_the_program_is_killed() {
 }
 
 fn number(variable: &str, otherwise: u64) -> u64 {
-    let text = std::env::var_os(variable).map(|text| text.into_string().unwrap());
-    text.map_or(otherwise, |text| text.parse().unwrap())
+    std::env::var_os(variable).map_or(otherwise, |text| text.to_str().unwrap().parse().unwrap())
 }
 
 fn now() -> u64 {
@@ -288,9 +286,8 @@ fn retire_keys(program: &Program, made: &mut [Made]) {
     for id in alive.skip(KEYS_ALIVE_MAX) {
         let path = format!("/v1/api-keys/{id}");
         assert_eq!(program.ask("DELETE", &path, &admin, None).status, 204);
-        let known = made.iter_mut().find(|made| id_of(&made.key) == id);
-        if let Some(made) = known {
-            made.fate = Fate::Revoked;
+        if let Some(known) = made.iter_mut().find(|made| id_of(&made.key) == id) {
+            known.fate = Fate::Revoked;
         }
     }
 }

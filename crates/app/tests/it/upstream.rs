@@ -142,7 +142,7 @@ fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool
             begin_stream(stream);
             send_events(stream, *events);
             // Unread input at close makes the system send a reset instead of an end.
-            socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
             false
         }
         Script::Silent => wait(shared),

@@ -1,7 +1,7 @@
 //! Reads a stream of server-sent events as it passes, event by event.
 //!
 //! An event goes on when it is whole: the one that carries only usage must not reach a client that
-//! did not ask for it, and an error must not carry the provider's credential. Whole events are never
+//! did not ask for it, and none may carry the provider's credential. Whole events are never
 //! held back; what waits is at most the unfinished tail of one.
 
 use bytes::{Bytes, BytesMut};
@@ -34,7 +34,7 @@ pub(crate) struct SseMeter {
 }
 
 /// The provider's credential, and the search for it.
-struct Secret(Finder<'static>);
+struct Secret(Box<Finder<'static>>);
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Secret {
 
 impl Secret {
     fn new(secret: &[u8]) -> Self {
-        Self(Finder::new(secret).into_owned())
+        Self(Box::new(Finder::new(secret).into_owned()))
     }
 
     fn is_in(&self, event: &[u8]) -> bool {
