@@ -55,7 +55,7 @@ pub enum AuditVerdict {
 pub(crate) const NEXT: &str = "
     UPDATE audit_head SET sequence = sequence + 1 WHERE id = 1 RETURNING sequence, link";
 pub(crate) const APPEND: &str = "
-    INSERT INTO audit_entries (sequence, at_us, organization, actor, action, subject, detail, link)
+    INSERT INTO audit_entries (sequence, at_us, organization_id, actor, action, subject, detail, link)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 pub(crate) const ADVANCE: &str = "UPDATE audit_head SET link = $1 WHERE id = 1";
 
@@ -93,7 +93,7 @@ pub(crate) fn read_link(bytes: &[u8]) -> Result<Link, StoreError> {
 struct EntryRow {
     sequence: i64,
     at_us: i64,
-    organization: String,
+    organization_id: String,
     actor: String,
     action: String,
     subject: String,
@@ -108,7 +108,7 @@ impl EntryRow {
         let entry = AuditEntry {
             sequence: self.sequence,
             at: at.map_err(|_| StoreError::Corrupt("audit time".to_owned()))?,
-            organization: self.organization,
+            organization: self.organization_id,
             actor: self.actor,
             action: self.action,
             subject: self.subject,
@@ -143,9 +143,9 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         const SQL: &str = "
-            SELECT sequence, at_us, organization, actor, action, subject, detail, link
+            SELECT sequence, at_us, organization_id, actor, action, subject, detail, link
             FROM audit_entries
-            WHERE organization = $1 AND sequence < $2
+            WHERE organization_id = $1 AND sequence < $2
             ORDER BY sequence DESC LIMIT $3";
         let rows: Vec<EntryRow> = on!(self.db.read, |pool| {
             sqlx::query_as(SQL)
@@ -185,7 +185,7 @@ impl Store {
 
     async fn audit_page(&self, after: i64) -> Result<Vec<(AuditEntry, Link)>, StoreError> {
         const SQL: &str = "
-            SELECT sequence, at_us, organization, actor, action, subject, detail, link
+            SELECT sequence, at_us, organization_id, actor, action, subject, detail, link
             FROM audit_entries WHERE sequence > $1 ORDER BY sequence LIMIT $2";
         let rows: Vec<EntryRow> = on!(self.db.read, |pool| {
             sqlx::query_as(SQL).bind(after).bind(PAGE).fetch_all(pool).await?

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use jiff::tz::TimeZone;
+use parking_lot::Mutex;
 use secrecy::SecretString;
 
 use crate::calls::Calls;
@@ -67,7 +68,7 @@ pub struct Store {
     pub(crate) clock: Clock,
     pub(crate) time_zone: TimeZone,
     /// Held while the store is open: other processes see that somebody has the data.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 impl Store {
@@ -86,7 +87,7 @@ impl Store {
                     catalog_epoch: AtomicU64::new(1),
                     clock: options.clock,
                     time_zone: options.time_zone,
-                    _lock: lock,
+                    lock: Mutex::new(Some(lock)),
                 });
                 store.start_drain();
                 Ok(store)
@@ -99,8 +100,7 @@ impl Store {
         }
     }
 
-    /// Writes everything to the database, forces the journal to the disk and stops. The lock goes
-    /// with the last reference.
+    /// Writes everything to the database, forces the journal to the disk and lets go of the data.
     pub async fn close(&self) {
         self.calls.stop().await;
         let flushed = self.flush_events().await;
@@ -112,6 +112,7 @@ impl Store {
             }
         }
         self.db.close().await;
+        drop(self.lock.lock().take());
     }
 
     /// The time.

@@ -85,7 +85,7 @@ CREATE TABLE provider_keys (
     organization_id  TEXT    NOT NULL REFERENCES organizations (id),
     name             TEXT    NOT NULL,
     masked           TEXT    NOT NULL,             -- first three and last three characters
-    sealed           BYTEA    NOT NULL,             -- AES-256-GCM, bound to organization and row
+    ciphertext       BYTEA    NOT NULL,             -- AES-256-GCM, bound to organization and row
     note             TEXT    NOT NULL,
     created_at_us    BIGINT NOT NULL,
     updated_at_us    BIGINT NOT NULL,
@@ -174,7 +174,7 @@ CREATE TABLE settings (
 CREATE TABLE audit_entries (
     sequence      BIGINT NOT NULL PRIMARY KEY,    -- from 1, without gaps
     at_us         BIGINT NOT NULL,
-    organization  TEXT    NOT NULL,
+    organization_id  TEXT NOT NULL,
     actor         TEXT    NOT NULL,
     action        TEXT    NOT NULL,
     subject       TEXT    NOT NULL,
@@ -182,11 +182,13 @@ CREATE TABLE audit_entries (
     link          BYTEA    NOT NULL
 );
 
-CREATE INDEX audit_entries_list ON audit_entries (organization, sequence DESC);
+CREATE INDEX audit_entries_list ON audit_entries (organization_id, sequence DESC);
 
 CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$;
-CREATE TRIGGER audit_entries_no_update BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entries
+CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries
+FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
+CREATE TRIGGER audit_entries_no_delete BEFORE DELETE OR TRUNCATE ON audit_entries
 FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
 
 -- The end of the chain, so that a cut is found. One row.

@@ -85,7 +85,7 @@ CREATE TABLE provider_keys (
     organization_id  TEXT    NOT NULL REFERENCES organizations (id),
     name             TEXT    NOT NULL,
     masked           TEXT    NOT NULL,             -- first three and last three characters
-    sealed           BLOB    NOT NULL,             -- AES-256-GCM, bound to organization and row
+    ciphertext       BLOB    NOT NULL,             -- AES-256-GCM, bound to organization and row
     note             TEXT    NOT NULL,
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
@@ -174,7 +174,7 @@ CREATE TABLE settings (
 CREATE TABLE audit_entries (
     sequence      INTEGER NOT NULL PRIMARY KEY,    -- from 1, without gaps
     at_us         INTEGER NOT NULL,
-    organization  TEXT    NOT NULL,
+    organization_id  TEXT NOT NULL,
     actor         TEXT    NOT NULL,
     action        TEXT    NOT NULL,
     subject       TEXT    NOT NULL,
@@ -182,7 +182,7 @@ CREATE TABLE audit_entries (
     link          BLOB    NOT NULL
 ) STRICT;
 
-CREATE INDEX audit_entries_list ON audit_entries (organization, sequence DESC);
+CREATE INDEX audit_entries_list ON audit_entries (organization_id, sequence DESC);
 
 CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;

@@ -39,7 +39,7 @@ impl ProviderKeyRow {
 
 /// What a ciphertext is bound to: moved to another row or organization, it does not open.
 fn sealed_for(organization: OrganizationId, id: &str) -> SealedFor<'_> {
-    SealedFor { organization, row: id, field: "provider_keys.sealed" }
+    SealedFor { organization, row: id, field: "provider_keys.ciphertext" }
 }
 
 impl Store {
@@ -51,7 +51,7 @@ impl Store {
     ) -> Result<ProviderKey, StoreError> {
         const SQL: &str = "
             INSERT INTO provider_keys
-                (id, organization_id, name, masked, sealed, note, created_at_us, updated_at_us)
+                (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
         let key = ProviderKey {
             id: self.new_id(ProviderKeyId::new),
@@ -98,7 +98,7 @@ impl Store {
     ) -> Result<ProviderKey, StoreError> {
         const SQL: &str = "
             UPDATE provider_keys SET name = $3, note = $4, masked = $5,
-                sealed = COALESCE($6, sealed), updated_at_us = $7
+                ciphertext = COALESCE($6, ciphertext), updated_at_us = $7
             WHERE organization_id = $1 AND id = $2";
         let found = self.find_provider_key(act.organization, id).await?;
         let mut key = found.ok_or(StoreError::Missing("provider key"))?;
@@ -170,7 +170,8 @@ impl Store {
         organization: OrganizationId,
         id: ProviderKeyId,
     ) -> Result<SecretString, StoreError> {
-        const SQL: &str = "SELECT sealed FROM provider_keys WHERE organization_id = $1 AND id = $2";
+        const SQL: &str =
+            "SELECT ciphertext FROM provider_keys WHERE organization_id = $1 AND id = $2";
         let id = id.to_string();
         let row: Option<(Vec<u8>,)> = on!(self.db.read, |pool| {
             sqlx::query_as(SQL)
