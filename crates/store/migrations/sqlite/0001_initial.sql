@@ -167,6 +167,7 @@ CREATE TABLE settings (
     organization_id  TEXT NOT NULL REFERENCES organizations (id),
     name             TEXT NOT NULL,
     value            TEXT NOT NULL,
+    updated_at_us    INTEGER NOT NULL,
     PRIMARY KEY (organization_id, name)
 ) STRICT;
 

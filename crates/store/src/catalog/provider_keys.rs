@@ -127,7 +127,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
-            let detail = json!({ "name": key.name, "new_value": is_new_value });
+            let detail = json!({ "name": key.name, "is_value_new": is_new_value });
             append_audit!(self, tx, act.entry("provider_key.edit", &text, &detail));
             tx.commit().await?;
         });

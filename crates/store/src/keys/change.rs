@@ -30,15 +30,15 @@ const EDIT: &str = "
     WHERE organization_id = $1 AND id = $2 AND updated_at_us = $8";
 
 const DISABLE: &str = "
-    UPDATE api_keys SET disabled_at_us = COALESCE(disabled_at_us, $3), updated_at_us = $3
+    UPDATE api_keys SET disabled_at_us = COALESCE(disabled_at_us, $3), updated_at_us = $4
     WHERE organization_id = $1 AND id = $2";
 
 const ENABLE: &str = "
-    UPDATE api_keys SET disabled_at_us = NULL, updated_at_us = $3
-    WHERE organization_id = $1 AND id = $2";
+    UPDATE api_keys SET disabled_at_us = NULL, updated_at_us = $4
+    WHERE organization_id = $1 AND id = $2 AND $3 > 0";
 
 const REVOKE: &str = "
-    UPDATE api_keys SET revoked_at_us = COALESCE(revoked_at_us, $3), updated_at_us = $3
+    UPDATE api_keys SET revoked_at_us = COALESCE(revoked_at_us, $3), updated_at_us = $4
     WHERE organization_id = $1 AND id = $2";
 
 impl Store {
@@ -172,6 +172,7 @@ impl Store {
             sqlx::query(sql)
                 .bind(act.organization.to_string())
                 .bind(id.as_str())
+                .bind(act.at.as_microsecond())
                 .bind(after(before.life.updated_at, act.at).as_microsecond())
                 .execute(&mut *tx)
                 .await?;

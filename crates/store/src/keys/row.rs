@@ -162,7 +162,7 @@ pub(crate) async fn load_call_key(
         "SELECT ",
         key_columns!(),
         ", k.digest, k.pepper_version, u.role,
-           CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS is_owner_found,
+           CAST(CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS is_owner_found,
            COALESCE(u.disabled_at_us, s.disabled_at_us) AS owner_disabled_at_us
          FROM api_keys k
          LEFT JOIN users u ON u.id = k.owner_id AND u.organization_id = k.organization_id
