@@ -19,8 +19,6 @@ pub(crate) enum Script {
     Reset(usize),
     /// As `Chat`, but a stream's events come with this pause between them.
     Paced(Duration),
-    /// Nothing: the request is read and no answer comes until [`Upstream::release`].
-    Silent,
 }
 
 /// A request as it arrived.
@@ -66,7 +64,7 @@ impl Upstream {
                     return;
                 }
                 let shared = Arc::clone(&accepting);
-                std::thread::spawn(move || serve(&shared, stream.unwrap()));
+                std::thread::spawn(move || serve(&shared, &stream.unwrap()));
             }
         });
         Self { address, shared }
@@ -87,14 +85,6 @@ impl Upstream {
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
-
-    /// Waits until this many calls have arrived.
-    pub(crate) fn wait_for(&self, calls: usize) {
-        let mut seen = self.shared.seen.lock().unwrap();
-        while seen.len() < calls {
-            seen = self.shared.changed.wait(seen).unwrap();
-        }
-    }
 }
 
 impl Drop for Upstream {
@@ -105,12 +95,12 @@ impl Drop for Upstream {
     }
 }
 
-fn serve(shared: &Shared, stream: TcpStream) {
+fn serve(shared: &Shared, stream: &TcpStream) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while let Some(seen) = read_request(&mut reader) {
         let is_list = seen.head.starts_with("GET ");
         if is_list {
-            answer_json(&stream, MODELS);
+            answer_json(stream, MODELS);
             continue;
         }
         let is_stream = seen.body.contains("\"stream\":true");
@@ -118,7 +108,7 @@ fn serve(shared: &Shared, stream: TcpStream) {
         shared.seen.lock().unwrap().push(seen);
         shared.changed.notify_all();
         let script = shared.script.lock().unwrap().clone();
-        if !play(shared, &stream, &script, (is_stream, wants_usage)) {
+        if !play(shared, stream, &script, (is_stream, wants_usage)) {
             return;
         }
     }
@@ -145,7 +135,6 @@ fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool
             socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
             false
         }
-        Script::Silent => wait(shared),
     }
 }
 

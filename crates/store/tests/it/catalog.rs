@@ -65,26 +65,6 @@ async fn last_action(store: &TestStore) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_provider_is_found_by_id_by_name_and_in_the_list() {
-    for store in every_store().await {
-        let vllm = provider(&store, 1, "vllm");
-        let echo =
-            Provider { kind: ProviderKind::Echo, base_url: None, ..provider(&store, 2, "Echo") };
-        store.create_provider(&store.act(), &vllm).await.unwrap();
-        store.create_provider(&store.act(), &echo).await.unwrap();
-
-        let organization = store.first.organization;
-        assert_eq!(store.find_provider(organization, vllm.id).await.unwrap().unwrap(), vllm);
-        let found = store.find_provider_by_name(organization, "Echo").await.unwrap().unwrap();
-        assert_eq!(found, echo);
-        assert!(store.find_provider_by_name(organization, "echo").await.unwrap().is_none());
-        assert!(store.find_provider_by_name(organization, "Echo\0").await.unwrap().is_none());
-        let list = store.list_providers(organization).await.unwrap();
-        assert_eq!(list, [echo, vllm], "by byte: capitals first, {}", store.engine());
-    }
-}
-
-#[tokio::test]
 async fn the_name_of_a_provider_is_unique() {
     for store in every_store().await {
         add_provider(&store, 1, "a").await;
@@ -161,7 +141,10 @@ async fn a_provider_key_is_shown_masked_and_revealed_whole() {
         assert_eq!(key.masked.to_string(), "sk-…XYZ");
         let found = store.find_provider_key(organization, key.id).await.unwrap().unwrap();
         assert_eq!(found, key);
-        assert_eq!(store.list_provider_keys(organization).await.unwrap(), [key.clone()]);
+        assert_eq!(
+            store.list_provider_keys(organization).await.unwrap(),
+            std::slice::from_ref(&key)
+        );
         let value = store.reveal_provider_key(organization, key.id).await.unwrap();
         assert_eq!(value.expose_secret(), CANARY, "{}", store.engine());
 
@@ -177,7 +160,7 @@ async fn a_provider_key_is_shown_masked_and_revealed_whole() {
             )
             .await
             .remove(0);
-        let plain: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let plain = CANARY.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         assert!(!hex.to_lowercase().contains(&plain));
         let unknown = ProviderKeyId::new(9, 9);
         let missing = store.reveal_provider_key(organization, unknown).await.unwrap_err();
@@ -300,91 +283,6 @@ async fn editing_a_model_replaces_price_limit_and_deployments() {
         assert!(matches!(missing, StoreError::Missing("model")));
         let found = store.find_model(old.organization, "m").await.unwrap().unwrap();
         assert_eq!(found, new, "a refused edit changes nothing");
-    }
-}
-
-#[tokio::test]
-async fn a_deleted_model_is_gone_with_its_deployments() {
-    for store in every_store().await {
-        let id = add_provider(&store, 1, "one").await;
-        let model = model(&store, "m", vec![deployment(1, id)]);
-        store.create_model(&store.act(), &model).await.unwrap();
-        assert_eq!(store.delete_model(&store.act(), "m").await.unwrap(), Removed::Yes);
-        assert_eq!(store.delete_model(&store.act(), "m").await.unwrap(), Removed::NotFound);
-        assert_eq!(store.delete_model(&store.act(), "m\0").await.unwrap(), Removed::NotFound);
-        assert!(store.find_model(model.organization, "m").await.unwrap().is_none());
-        assert!(store.catalog().await.unwrap().is_empty(), "{}", store.engine());
-        store.create_model(&store.act(), &model).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn models_are_listed_by_name_in_pages() {
-    for store in every_store().await {
-        let id = add_provider(&store, 1, "one").await;
-        let organization = store.first.organization;
-        for (n, name) in (1..).zip(["c", "a", "b", "Z"]) {
-            let served = vec![deployment(n * 2, id), deployment(n * 2 + 1, id)];
-            store.create_model(&store.act(), &model(&store, name, served)).await.unwrap();
-        }
-        store.create_model(&store.act(), &model(&store, "unserved", Vec::new())).await.unwrap();
-        let names = async |after, limit| -> Vec<String> {
-            let page = store.list_models(organization, after, limit).await.unwrap();
-            page.into_iter()
-                .map(|model| format!("{}{}", model.name, model.deployments.len()))
-                .collect()
-        };
-        assert_eq!(names(None, 3).await, ["Z2", "a2", "b2"], "{}", store.engine());
-        assert_eq!(names(Some("b"), 3).await, ["c2", "unserved0"]);
-        assert_eq!(names(Some("b\0"), 3).await, Vec::<String>::new());
-        assert_eq!(store.catalog().await.unwrap().len(), 4, "what nobody serves cannot be called");
-    }
-}
-
-#[tokio::test]
-async fn the_catalog_of_another_organization_is_out_of_reach() {
-    for store in every_store().await {
-        let id = add_provider(&store, 1, "one").await;
-        let key = add_provider_key(&store, "key").await;
-        let mine = model(&store, "m", vec![deployment(1, id)]);
-        store.create_model(&store.act(), &mine).await.unwrap();
-
-        let other = store.second_organization().await.organization;
-        let act = store.act_in(other);
-        assert!(store.find_provider(other, id).await.unwrap().is_none());
-        assert!(store.find_provider_by_name(other, "one").await.unwrap().is_none());
-        assert!(store.list_providers(other).await.unwrap().is_empty());
-        assert!(store.find_provider_key(other, key.id).await.unwrap().is_none());
-        assert!(store.list_provider_keys(other).await.unwrap().is_empty());
-        assert!(store.reveal_provider_key(other, key.id).await.is_err());
-        assert!(store.find_model(other, "m").await.unwrap().is_none());
-        assert!(store.list_models(other, None, 9).await.unwrap().is_empty());
-        assert_eq!(store.delete_model(&act, "m").await.unwrap(), Removed::NotFound);
-        assert_eq!(store.delete_provider_key(&act, key.id).await.unwrap(), Removed::NotFound);
-        assert_eq!(store.delete_provider(&act, id).await.unwrap(), Removed::NotFound);
-        assert!(store.edit_provider(&act, &provider(&store, 1, "x")).await.is_err());
-        assert!(store.edit_model(&act, &mine).await.is_err());
-        let edit = ProviderKeyEdit::default();
-        assert!(store.edit_provider_key(&act, key.id, edit).await.is_err());
-
-        // Neither can it be served by what is not its own.
-        let theirs = Model { organization: other, ..mine.clone() };
-        let error = store.create_model(&act, &theirs).await.unwrap_err();
-        assert!(matches!(error, StoreError::Missing("provider")), "{error:?} {}", store.engine());
-        assert_eq!(store.catalog().await.unwrap().len(), 1);
-    }
-}
-
-#[tokio::test]
-async fn a_model_needs_a_provider_key_that_exists() {
-    for store in every_store().await {
-        let id = add_provider(&store, 1, "one").await;
-        let unknown = Some(ProviderKeyId::new(9, 9));
-        let model =
-            model(&store, "m", vec![Deployment { provider_key: unknown, ..deployment(1, id) }]);
-        let error = store.create_model(&store.act(), &model).await.unwrap_err();
-        assert!(matches!(error, StoreError::Missing("provider key")), "{}", store.engine());
-        assert!(store.find_model(model.organization, "m").await.unwrap().is_none());
     }
 }
 

@@ -86,7 +86,7 @@ fn binaries() -> PathBuf {
     let debian = versions.map(|version| version.path().join("bin"));
     #[expect(clippy::disallowed_methods, reason = "the harness looks for a program")]
     let path = std::env::var("PATH").unwrap_or_default();
-    let all = debian.chain(std::env::split_paths(&path).map(PathBuf::from));
+    let all = debian.chain(std::env::split_paths(&path));
     let found = all.into_iter().find(|folder| folder.join("initdb").is_file());
     let found = found.expect("PostgreSQL is not installed: `apt-get install postgresql`");
     // A link in the path leads to a folder that has all of them.
