@@ -16,6 +16,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 /// Everything that answers.
@@ -27,6 +28,8 @@ pub(crate) struct Faces {
     pub(crate) listener: Arc<Stats>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) metrics_from: Vec<AddressBlock>,
+    /// Management requests under way.
+    pub(crate) tasks: TaskTracker,
 }
 
 type Answer = Response<Either<GatewayBody, Body>>;
@@ -72,9 +75,12 @@ impl Faces {
         let Some(address) = address else { return unknown_address() };
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ClientAddress(address));
-        match self.control.clone().oneshot(request).await {
-            Ok(answer) => answer,
-            Err(never) => match never {},
+        // In a task of its own: a client that goes away in the middle must not stop a change between
+        // its commit and the moment when the data plane is told.
+        match self.tasks.spawn(self.control.clone().oneshot(request)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(never)) => match never {},
+            Err(_panicked) => text(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong\n"),
         }
     }
 

@@ -13,6 +13,7 @@ use doorward_gateway::{Gateway, GatewayOptions};
 use doorward_store::{Clock, Options, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::admin_key::{self, AdminKey, AdminKeyState};
 use crate::client::ENDPOINT_FILE;
@@ -84,6 +85,7 @@ impl Prepared {
             listener: listener.stats(),
             trusted_proxies: server.trusted_proxies,
             metrics_from: server.metrics_from,
+            tasks: TaskTracker::new(),
         };
         let prepared = Self {
             store,
@@ -126,6 +128,7 @@ impl Prepared {
         } = self;
         tracing::info!(endpoint, version = env!("CARGO_PKG_VERSION"), "serving");
         let shutdown = CancellationToken::new();
+        let management = faces.tasks.clone();
         let service = move |request, peer| Arc::clone(&faces).answer(request, peer);
         let serving = listener.serve(service, shutdown.clone(), drain);
         let stopping = async {
@@ -140,6 +143,8 @@ impl Prepared {
             () = serving => {}
             () = stopping => {}
         }
+        management.close();
+        management.wait().await;
         gateway.drain().await;
         store.close().await;
         remove(&data_dir.join(ENDPOINT_FILE));
