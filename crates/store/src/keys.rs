@@ -44,7 +44,7 @@ pub struct KeyEdit {
     pub rights: Option<Rights>,
     /// Free data, as a whole.
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Only if it was last edited at this instant; else [`StoreError::Stale`].
+    /// Only if it was last edited at this instant; else [`StoreError::Stale`](crate::StoreError::Stale).
     pub if_updated_at: Option<Timestamp>,
 }
 
