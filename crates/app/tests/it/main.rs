@@ -4,6 +4,7 @@
 mod canaries;
 mod command_line;
 mod lifecycle;
+mod limits;
 mod program;
 mod quickstart;
 mod revocation;

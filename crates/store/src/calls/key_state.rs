@@ -134,7 +134,8 @@ impl KeyState {
         let mut counters = self.counters.lock();
         counters.in_flight = counters.in_flight.saturating_sub(1);
         for rate in &mut counters.windows {
-            rate.window.correct(taken.moment.monotonic_us, rate.cost(taken.tokens), 0);
+            let estimate = rate.cost(taken.tokens);
+            rate.window.correct(taken.moment.monotonic_us, estimate, 0);
         }
         counters.release(taken, Spend::default());
     }
@@ -147,7 +148,8 @@ impl KeyState {
         counters.in_flight = counters.in_flight.saturating_sub(1);
         for rate in &mut counters.windows {
             if rate.kind == LimitKind::Tokens {
-                rate.window.correct(taken.moment.monotonic_us, taken.tokens, real);
+                let estimate = rate.cost(taken.tokens);
+                rate.window.correct(taken.moment.monotonic_us, estimate, real);
             }
         }
         counters.release(taken, spend);
@@ -173,10 +175,12 @@ fn denial(no: NoRoom) -> Denial {
 }
 
 impl RateWindow {
+    /// What a call of so many tokens takes. A worst case larger than the whole limit takes the whole
+    /// limit until the real figure is known; else such a call could never be made.
     fn cost(&self, tokens: u32) -> u32 {
         match self.kind {
             LimitKind::Requests => 1,
-            LimitKind::Tokens => tokens,
+            LimitKind::Tokens => tokens.min(self.window.limit()),
         }
     }
 }
