@@ -43,6 +43,11 @@ impl CallKey {
         !self.key.rights.budgets.is_empty()
     }
 
+    /// Whether the key was changed since it was loaded: an open stream must ask again.
+    pub fn is_stale(&self) -> bool {
+        self.changed.is_cancelled()
+    }
+
     /// Resolves when the key has been changed, also if that happened before the call.
     pub fn changed(&self) -> WaitForCancellationFutureOwned {
         self.changed.clone().cancelled_owned()

@@ -156,6 +156,13 @@ impl TestStore {
         }
     }
 
+    /// A connection that keeps everybody else from writing until it rolls back.
+    pub(crate) async fn begin_exclusive(&self) -> SqliteConnection {
+        let mut conn = self.sqlite().await;
+        sqlx::query("BEGIN EXCLUSIVE").execute(&mut conn).await.unwrap();
+        conn
+    }
+
     async fn sqlite(&self) -> SqliteConnection {
         let path = self.data.path().join("doorward.db");
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);

@@ -2,10 +2,13 @@
 #![cfg(test)] // so that the lints know that helpers are tests too
 
 mod audit;
+mod calls;
 mod catalog;
 mod harness;
 mod keys;
+mod opening;
 mod organizations;
 mod postgres;
 mod schema;
 mod settings;
+mod usage;

@@ -1,0 +1,171 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use doorward_domain::address::AddressRules;
+use doorward_domain::key::Owner;
+use doorward_domain::limit::Limits;
+use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::rights::Rights;
+use doorward_domain::scope::ScopeSet;
+use doorward_store::{
+    Act, Bootstrap, Clock, JournalSync, MasterKey, NewKey, OpenError, Options, Store,
+};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use sqlx::{Connection, SqliteConnection};
+
+use crate::harness::every_store;
+use crate::postgres;
+
+/// A store in `dir` that makes its own master key.
+pub(crate) fn options(dir: &Path) -> Options {
+    Options {
+        data_dir: dir.to_owned(),
+        database_url: None,
+        master_key: None,
+        clock: Clock::system(),
+        time_zone: TimeZone::UTC,
+        journal_sync: JournalSync::Always,
+        call_keys_max: 100,
+    }
+}
+
+pub(crate) fn act(first: &Bootstrap) -> Act {
+    let actor = first.administrator.to_string();
+    Act { organization: first.organization, actor, at: Timestamp::UNIX_EPOCH }
+}
+
+pub(crate) fn new_key(first: &Bootstrap) -> NewKey {
+    NewKey {
+        name: "ci".to_owned(),
+        description: String::new(),
+        owner: Owner::User(first.administrator),
+        project: first.project,
+        created_by: first.administrator,
+        rights: Rights {
+            scopes: ScopeSet::ALL,
+            models: ModelRule::All,
+            addresses: AddressRules::ANY,
+            limits: Limits::NONE,
+            budgets: Vec::new(),
+            expires_at: None,
+        },
+        metadata: serde_json::Map::new(),
+        quota: None,
+    }
+}
+
+fn other_master_key() -> MasterKey {
+    MasterKey::parse("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "the test").unwrap()
+}
+
+/// Every file of a folder with its content.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else {
+            let content = std::fs::read(&path).unwrap();
+            all.insert(path, content);
+        }
+    }
+    all
+}
+
+/// A folder with data of a store that was closed.
+async fn closed_store() -> tempfile::TempDir {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(options(data.path())).await.unwrap();
+    store.bootstrap().await.unwrap();
+    store.close().await;
+    data
+}
+
+#[tokio::test]
+async fn a_wrong_master_key_changes_no_byte() {
+    let data = closed_store().await;
+    let before = files(data.path());
+    let wrong = Options { master_key: Some(other_master_key()), ..options(data.path()) };
+    assert!(matches!(Store::open(wrong).await, Err(OpenError::MasterKeyWrong)));
+    assert_eq!(files(data.path()), before);
+    Store::open(options(data.path())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_master_key_is_never_made_anew_over_data() {
+    let data = closed_store().await;
+    let path = data.path().join("master.key");
+    let key = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let before = files(data.path());
+    match Store::open(options(data.path())).await {
+        Err(OpenError::MasterKeyMissing { path: named }) => assert_eq!(named, path),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(files(data.path()), before);
+    std::fs::write(&path, key).unwrap();
+    Store::open(options(data.path())).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_malformed_master_key_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("master.key"), "c2hvcnQ=\n").unwrap();
+    let refused = Store::open(options(data.path())).await.unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::MasterKeyMalformed(place) if place.ends_with("master.key"))
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_master_key_is_refused_by_postgres_data_too() {
+    let (data, url) = (tempfile::tempdir().unwrap(), postgres::new_database().await);
+    let with = |master_key| Options {
+        database_url: Some(url.clone().into()),
+        master_key,
+        ..options(data.path())
+    };
+    let store = Store::open(with(None)).await.unwrap();
+    store.close().await;
+    let refused = Store::open(with(Some(other_master_key()))).await;
+    assert!(matches!(refused, Err(OpenError::MasterKeyWrong)));
+    Store::open(with(None)).await.unwrap();
+}
+
+#[tokio::test]
+async fn data_is_opened_by_one_process_at_a_time() {
+    for store in every_store().await {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let dir = if store.database_url.is_some() { &elsewhere } else { &store.data };
+        let second = || Options {
+            database_url: store.database_url.clone().map(Into::into),
+            master_key: Some(other_master_key()),
+            ..options(dir.path())
+        };
+        let refused = Store::open(second()).await;
+        assert!(matches!(refused, Err(OpenError::AlreadyRunning(_))), "{}", store.engine());
+        assert!(store.is_ready().await);
+        store.close().await;
+        Store::open(second()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_left_alone() {
+    let data = closed_store().await;
+    let path = data.path().join("doorward.db");
+    let link = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut conn = SqliteConnection::connect_with(&link).await.unwrap();
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (999999, 'later', 1, x'00', 1)";
+    sqlx::query(newer).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+
+    let before = files(data.path());
+    let refused = Store::open(options(data.path())).await;
+    assert!(matches!(refused, Err(OpenError::SchemaNewer)));
+    assert_eq!(files(data.path()), before);
+}
