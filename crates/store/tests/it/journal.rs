@@ -113,7 +113,7 @@ impl Data {
     async fn booked(&self, store: &Store) -> Booked {
         let filter = UsageFilter {
             organization: self.organization,
-            user: None,
+            owner: None,
             from: Timestamp::UNIX_EPOCH,
             to: Timestamp::MAX,
         };
