@@ -19,6 +19,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 
 use crate::Control;
+use crate::idempotency;
 use crate::problem::ApiError;
 
 /// The address that a request comes from, put into its extensions by whoever accepted it.
@@ -67,7 +68,8 @@ impl Caller {
     }
 }
 
-/// The guard of every route: finds who asks and refuses whoever lacks the scope.
+/// The guard of every route: finds who asks and refuses whoever lacks the scope. A POST that the
+/// caller says was sent before goes no further.
 pub(crate) async fn authorize(
     State((control, needs)): State<(Control, Scope)>,
     mut request: Request,
@@ -81,8 +83,8 @@ pub(crate) async fn authorize(
     if !caller.rights.scopes.allows(needs) {
         return Err(ApiError::Denied(Denial::InsufficientScope));
     }
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    request.extensions_mut().insert(caller.clone());
+    idempotency::once(&control, &caller, &presented, request, next).await
 }
 
 fn presented(headers: &HeaderMap) -> Result<PlainKey, ApiError> {

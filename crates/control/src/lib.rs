@@ -8,6 +8,7 @@ mod api;
 mod caller;
 mod control;
 mod faults;
+mod idempotency;
 mod problem;
 mod request;
 mod routes;

@@ -34,15 +34,23 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         if !is_json(request.headers()) {
             return Err(Unreadable::MediaType.into());
         }
-        let body = Bytes::from_request(request, state).await;
-        Ok(Self(body.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Unreadable::TooLarge
-            } else {
-                Unreadable::Incomplete
-            }
-        })?))
+        read_body(request, state).await.map(Self)
     }
+}
+
+/// The whole body, at most [`BODY_BYTES_MAX`].
+pub(crate) async fn read_body<S: Send + Sync>(
+    request: Request,
+    state: &S,
+) -> Result<Bytes, ApiError> {
+    let body = Bytes::from_request(request, state).await;
+    body.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Unreadable::TooLarge.into()
+        } else {
+            Unreadable::Incomplete.into()
+        }
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::base62;
 
@@ -212,6 +212,17 @@ impl PlainKey {
         String::from_utf8_lossy(self.secret.get(SECRET_LEN - 4..).unwrap_or_default()).into_owned()
     }
 
+    /// HMAC-SHA-256 under the secret: what nobody can make or check who does not have the key.
+    /// Each part is preceded by its length, so that no two lists of parts are the same bytes.
+    pub fn mac(&self, purpose: &str, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+        let mut mac = keyed_hmac(&self.secret);
+        for part in std::iter::once(purpose.as_bytes()).chain(parts.iter().copied()) {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        Zeroizing::new(mac.finalize().into_bytes().into())
+    }
+
     /// Whether both are the same key, in constant time: two places of one request may repeat it.
     pub fn is_same(&self, other: &Self) -> bool {
         self.id == other.id && bool::from(self.secret.ct_eq(&other.secret))
@@ -225,8 +236,9 @@ fn checksum_of(access: &[u8], entropy: &[u8]) -> [u8; CHECKSUM_LEN] {
     base62::encode_u32(crc.finalize())
 }
 
-/// HMAC-SHA-256 under a 32-byte key, which fills its 64-byte block with zeros (RFC 2104, section 2).
-pub(crate) fn keyed_hmac(key: &[u8; 32]) -> Hmac<Sha256> {
+/// HMAC-SHA-256 under a key of at most 64 bytes, which fills its block with zeros (RFC 2104,
+/// section 2).
+pub(crate) fn keyed_hmac(key: &[u8]) -> Hmac<Sha256> {
     let mut block = [0; 64];
     for (slot, byte) in block.iter_mut().zip(key) {
         *slot = *byte;
@@ -564,5 +576,21 @@ pub(crate) mod tests {
                 prop_assert!(swapped == text || is_no_spelling_of(&key, &swapped));
             }
         }
+    }
+
+    #[test]
+    fn a_mac_is_of_one_key_one_purpose_and_one_list_of_parts() {
+        let key = minted("dw", 1);
+        let macs = [
+            key.mac("a", &[b"b", b"c"]),
+            key.mac("a", &[b"bc"]),
+            key.mac("a", &[b"b", b"c", b""]),
+            key.mac("ab", &[b"c"]),
+            minted("dw", 2).mac("a", &[b"b", b"c"]),
+        ];
+        for (index, mac) in macs.iter().enumerate() {
+            assert!(macs.iter().skip(index + 1).all(|other| other != mac), "{index}");
+        }
+        assert_eq!(key.mac("a", &[b"b", b"c"]), macs[0]);
     }
 }

@@ -3,7 +3,7 @@
 //! Every purpose has random keys of its own, each with a version, wrapped by the master key. So the
 //! master key can change without touching a row, and no key ever serves two purposes.
 
-mod aead;
+pub(crate) mod aead;
 
 use std::collections::BTreeMap;
 

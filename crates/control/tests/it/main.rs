@@ -4,6 +4,7 @@
 mod app;
 mod audit;
 mod guard;
+mod idempotency;
 mod keys;
 mod keys_bad_input;
 mod keys_rights;

@@ -9,7 +9,7 @@ use crate::StoreError;
 const NONCE_BYTES: usize = 12;
 
 /// Encrypts `plain`, bound to `place`.
-pub(super) fn seal(key: &[u8; 32], place: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn seal(key: &[u8; 32], place: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
     let mut nonce = [0; NONCE_BYTES];
     getrandom::fill(&mut nonce).map_err(|_| StoreError::NoRandomness)?;
     let cipher = Aes256Gcm::new(key.into());
@@ -19,7 +19,7 @@ pub(super) fn seal(key: &[u8; 32], place: &[u8], plain: &[u8]) -> Result<Vec<u8>
 }
 
 /// Decrypts what [`seal`] made under the same key for the same place.
-pub(super) fn open(
+pub(crate) fn open(
     key: &[u8; 32],
     place: &[u8],
     sealed: &[u8],

@@ -5,6 +5,7 @@ mod audit;
 mod calls;
 mod catalog;
 mod harness;
+mod idempotency;
 mod journal;
 mod keys;
 mod opening;

@@ -27,6 +27,7 @@ use super::parse_owner;
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::idempotency::WithoutSecret;
 use crate::problem::ApiError;
 use crate::request::{Field, JsonBody, etag};
 
@@ -65,9 +66,9 @@ struct CreatedKey {
     #[serde(flatten)]
     object: KeyObject,
     expires_clamped: bool,
-    key: String,
+    key: Option<String>,
     access_key: String,
-    secret_key: String,
+    secret_key: Option<String>,
 }
 
 /// Creates an API key; its secret is in this answer and in no other.
@@ -87,7 +88,7 @@ pub(crate) async fn create_key(
     let new = NewKey { quota: quota(owner, &settings), ..new };
     let (quota, act) = (new.quota, caller.act(now));
     let (key, plain) = control.store.create_key(&act, new).await.map_err(|e| full(e, quota))?;
-    Ok(answer(key, &plain, decided, now))
+    answer(key, &plain, decided, now)
 }
 
 impl CreateKey {
@@ -248,17 +249,28 @@ fn full(error: StoreError, quota: Option<u32>) -> ApiError {
     }
 }
 
-fn answer(key: ApiKey, plain: &PlainKey, decided: Decided, now: Timestamp) -> Response {
+/// The answer with the secret, and for those who ask once more later the same without it.
+fn answer(
+    key: ApiKey,
+    plain: &PlainKey,
+    decided: Decided,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
     let version = etag(key.life.updated_at);
     let spent = key.rights.budgets.iter().map(|budget| (*budget, Spend::default())).collect();
     let record = KeyRecord { key, spent, last_used_at: None, last_used_address: None };
-    let created = CreatedKey {
+    let mut created = CreatedKey {
         object: KeyObject::new(record, now),
         expires_clamped: decided.is_clamped,
-        key: plain.expose(),
+        key: Some(plain.expose()),
         access_key: plain.id().to_string(),
-        secret_key: plain.expose_secret_key(),
+        secret_key: Some(plain.expose_secret_key()),
     };
     let headers = [(CACHE_CONTROL, "no-store".to_owned()), (ETAG, version)];
-    (StatusCode::CREATED, headers, Json(created)).into_response()
+    let mut response = (StatusCode::CREATED, headers, Json(&created)).into_response();
+    (created.key, created.secret_key) = (None, None);
+    let without = serde_json::to_string(&created);
+    let without = without.map_err(|error| ApiError::Internal(error.to_string()))?;
+    response.extensions_mut().insert(WithoutSecret(without));
+    Ok(response)
 }

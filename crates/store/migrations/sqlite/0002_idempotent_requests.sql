@@ -1,0 +1,15 @@
+-- One row per request that was sent with an `Idempotency-Key`, for 24 hours: its answer, in case it is
+-- sent again. Nothing here tells what was asked to anybody without the secret of the key that asked.
+CREATE TABLE idempotent_requests (
+    id               BLOB    NOT NULL PRIMARY KEY   -- HMAC of the `Idempotency-Key` under that secret
+                             CHECK (length(id) = 32),
+    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
+    request          BLOB    NOT NULL,              -- HMAC of the request under that secret
+    begun_at_us      INTEGER NOT NULL,
+    status           INTEGER,                       -- NULL: it is being worked on, or its process died
+    etag             TEXT,
+    answer           TEXT,                         -- the body, without secrets
+    sealed           BLOB                         -- the whole body, where it has a secret; sealed under that secret
+) STRICT;
+
+CREATE INDEX idempotent_requests_age ON idempotent_requests (organization_id, begun_at_us);
