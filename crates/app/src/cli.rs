@@ -11,8 +11,9 @@ use clap_complete::Shell;
 pub(crate) use catalog::{
     CreateModel, CreateProvider, CreateProviderKey, DeploymentArgs, EditModel, EditProvider,
     EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
+    Verb,
 };
-pub(crate) use keys::{BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys};
+pub(crate) use keys::{BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs};
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]

@@ -1,5 +1,6 @@
 //! What the client subcommands do: ask the server, print its answer.
 
+mod catalog;
 pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod provider_keys;
@@ -11,7 +12,10 @@ use doorward_store::Clock;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::output;
+use crate::output::{self, Table};
+
+/// One thing, field by field.
+type Details = Vec<(&'static str, String)>;
 
 /// The body of a request: only what was said.
 #[derive(Debug, Default)]
@@ -97,6 +101,27 @@ fn instant(object: &Value, field: &str, now: Timestamp, absent: &str) -> String 
 
 fn now() -> Timestamp {
     Clock::system().now()
+}
+
+/// The path of one thing of a noun.
+fn path_of<'a>([version, noun]: [&'a str; 2], name: &'a str) -> [&'a str; 3] {
+    [version, noun, name]
+}
+
+fn print_list(
+    is_json: bool,
+    list: &Value,
+    table: impl FnOnce() -> anyhow::Result<Table>,
+) -> anyhow::Result<()> {
+    if is_json { output::json(list) } else { Ok(output::table(&table()?)?) }
+}
+
+fn print_one(
+    is_json: bool,
+    one: &Value,
+    details: impl FnOnce() -> anyhow::Result<Details>,
+) -> anyhow::Result<()> {
+    if is_json { output::json(one) } else { Ok(output::details(&details()?)?) }
 }
 
 /// Says what was done, unless JSON is asked for.

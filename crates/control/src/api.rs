@@ -1,5 +1,6 @@
 //! The REST API: one module per noun, as the URLs have them.
 
+mod answer;
 pub(crate) mod audit;
 pub(crate) mod keys;
 mod list;

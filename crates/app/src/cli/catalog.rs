@@ -8,20 +8,24 @@ use doorward_domain::money::NanoUsd;
 
 use super::Named;
 
+/// What can be done with a noun of the catalog; `C` and `E` are what a new one and an edit take.
 #[derive(Debug, Subcommand)]
-pub(crate) enum ProvidersCommand {
-    /// Add a provider
-    Create(CreateProvider),
-    /// List providers
+pub(crate) enum Verb<C: Args, E: Args> {
+    Create(C),
+    /// List all
     List,
-    /// Show one provider
+    /// Show one
     Show(Named),
-    /// Edit a provider; its kind stays
-    Edit(EditProvider),
-    /// Delete a provider that no model uses
+    Edit(E),
+    /// Delete one that nothing else uses
     Delete(Named),
 }
 
+pub(crate) type ProvidersCommand = Verb<CreateProvider, EditProvider>;
+pub(crate) type ProviderKeysCommand = Verb<CreateProviderKey, EditProviderKey>;
+pub(crate) type ModelsCommand = Verb<CreateModel, EditModel>;
+
+/// Add a provider
 #[derive(Debug, Args)]
 pub(crate) struct CreateProvider {
     /// A name, unique in the organization
@@ -34,6 +38,7 @@ pub(crate) struct CreateProvider {
     pub(crate) base_url: Option<String>,
 }
 
+/// Edit a provider; its kind stays
 #[derive(Debug, Args)]
 pub(crate) struct EditProvider {
     #[command(flatten)]
@@ -44,21 +49,6 @@ pub(crate) struct EditProvider {
     /// A new base URL
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ProviderKeysCommand {
-    /// Store a provider's credential in the vault; it is read from standard input, a file or a
-    /// variable, never from the command line
-    Create(CreateProviderKey),
-    /// List provider keys, masked
-    List,
-    /// Show one provider key, masked
-    Show(Named),
-    /// Edit a provider key; what uses it goes on using it
-    Edit(EditProviderKey),
-    /// Delete a provider key that no model uses
-    Delete(Named),
 }
 
 /// Where a secret value is read from.
@@ -73,6 +63,8 @@ pub(crate) struct ValueSource {
     pub(crate) value_env: Option<String>,
 }
 
+/// Store a provider's credential in the vault; it is read from standard input, a file or a
+/// variable, never from the command line
 #[derive(Debug, Args)]
 pub(crate) struct CreateProviderKey {
     /// A name, unique in the organization
@@ -84,6 +76,7 @@ pub(crate) struct CreateProviderKey {
     pub(crate) note: Option<String>,
 }
 
+/// Edit a provider key; what uses it goes on using it
 #[derive(Debug, Args)]
 pub(crate) struct EditProviderKey {
     #[command(flatten)]
@@ -101,20 +94,7 @@ pub(crate) struct EditProviderKey {
     pub(crate) value_stdin: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum ModelsCommand {
-    /// Add a model
-    Create(CreateModel),
-    /// List models
-    List,
-    /// Show one model
-    Show(Named),
-    /// Edit a model; its name stays
-    Edit(EditModel),
-    /// Delete a model
-    Delete(Named),
-}
-
+/// Add a model
 #[derive(Debug, Args)]
 pub(crate) struct CreateModel {
     /// The name that clients send
@@ -167,6 +147,7 @@ pub(crate) struct PriceArgs {
     pub(crate) price_reasoning: Option<NanoUsd>,
 }
 
+/// Edit a model; its name stays
 #[derive(Debug, Args)]
 pub(crate) struct EditModel {
     #[command(flatten)]

@@ -15,7 +15,8 @@ pub(crate) enum KeysCommand {
     List(ListKeys),
     /// Show one key
     Show(KeyRef),
-    /// Edit a key; what is not named stays
+    /// Edit a key; what is not named stays, a list that is named replaces the one before, and a
+    /// limit that is named leaves the others
     Edit(Box<EditKey>),
     /// Switch a key off; it can be enabled again
     Disable(KeyRef),
@@ -36,9 +37,6 @@ pub(crate) struct KeyRef {
 pub(crate) struct CreateKey {
     /// A name, unique among the keys of its owner
     pub(crate) name: String,
-    /// What it is for
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) description: Option<String>,
     /// `user`, or `service` for an app or agent
     #[arg(long, value_name = "KIND", value_parser = ["user", "service"])]
     pub(crate) kind: Option<String>,
@@ -48,14 +46,29 @@ pub(crate) struct CreateKey {
     /// The project that it belongs to
     #[arg(long, value_name = "ID")]
     pub(crate) project: Option<String>,
+    #[command(flatten)]
+    pub(crate) rights: RightsArgs,
+    /// Free data, NAME=VALUE; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
+/// What a key is for, what it may do, and how much of it.
+#[derive(Debug, Args)]
+pub(crate) struct RightsArgs {
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
     /// What it may do: inference:read, inference:write, analytics:read, keys:read, keys:write,
-    /// keys:verify, audit:read, admin [default: both of inference]
+    /// keys:verify, audit:read, admin [default of a new
+    /// key: both of inference]
     #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
     pub(crate) scopes: Vec<String>,
-    /// A model that it may call; `*` stands for any text [default: all]
+    /// A model that it may call; `*` stands for any text [default of a new key: all]
     #[arg(long = "model", value_name = "PATTERN", value_delimiter = ',')]
     pub(crate) models: Vec<String>,
-    /// An address or CIDR block that it may be used from [default: anywhere]
+    /// An address or CIDR block that it may be used from [default of a new key:
+    /// anywhere]
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub(crate) ip_allow: Vec<String>,
     /// An address or CIDR block that it may not be used from
@@ -68,9 +81,6 @@ pub(crate) struct CreateKey {
     /// Money or tokens that it may spend: 12.50, 12.50/month, 1000000tokens/day; may be repeated
     #[arg(long = "budget", value_name = "AMOUNT[/PERIOD]")]
     pub(crate) budgets: Vec<BudgetArg>,
-    /// Free data, NAME=VALUE; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
-    pub(crate) metadata: Vec<(String, String)>,
 }
 
 #[derive(Debug, Args)]
@@ -163,32 +173,10 @@ pub(crate) struct ListKeys {
 
 #[derive(Debug, Args)]
 pub(crate) struct EditKey {
-    /// Its id, dw_…, or its name
-    #[arg(value_name = "KEY")]
-    pub(crate) key: String,
-    /// What it is for
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) description: Option<String>,
-    /// What it may do, as a whole
-    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
-    pub(crate) scopes: Vec<String>,
-    /// The models that it may call, as a whole
-    #[arg(long = "model", value_name = "PATTERN", value_delimiter = ',')]
-    pub(crate) models: Vec<String>,
-    /// The addresses that it may be used from, as a whole
-    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
-    pub(crate) ip_allow: Vec<String>,
-    /// The addresses that it may not be used from, as a whole
-    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
-    pub(crate) ip_deny: Vec<String>,
     #[command(flatten)]
-    pub(crate) expiry: ExpiryArgs,
-    /// Changes the limits that are named
+    pub(crate) key: KeyRef,
     #[command(flatten)]
-    pub(crate) limits: LimitArgs,
-    /// Its budgets, as a whole; may be repeated
-    #[arg(long = "budget", value_name = "AMOUNT[/PERIOD]")]
-    pub(crate) budgets: Vec<BudgetArg>,
+    pub(crate) rights: RightsArgs,
     /// Takes restrictions away: all models may be called, from anywhere, without limits or budgets
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     pub(crate) clear: Vec<Field>,

@@ -7,8 +7,12 @@ use doorward_domain::credential::KeyId;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Body, confirm, instant, now, rows, text, when};
-use crate::cli::{BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, Remotely};
+use super::{
+    Body, Details, confirm, instant, now, path_of, print_list, print_one, rows, text, when,
+};
+use crate::cli::{
+    BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, Remotely, RightsArgs,
+};
 use crate::client::Client;
 use crate::environment::Environment;
 use crate::output::{self, Table};
@@ -25,13 +29,13 @@ pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> an
         KeysCommand::List(filter) => list(&client, filter, is_json),
         KeysCommand::Show(key) => {
             let key = client.get(&path(&find(&client, &key.key)?), &[])?;
-            if is_json { output::json(&key) } else { print_details(&key) }
+            print_one(is_json, &key, || Ok(details(&key, now())))
         }
         KeysCommand::Edit(wish) => {
-            let id = find(&client, &wish.key)?;
+            let id = find(&client, &wish.key.key)?;
             let before = client.get(&path(&id), &[])?;
             let edited = client.patch(&path(&id), &edit_body(wish, &before)?)?;
-            if is_json { output::json(&edited) } else { print_details(&edited) }
+            print_one(is_json, &edited, || Ok(details(&edited, now())))
         }
         KeysCommand::Disable(key) => switch(&client, &key.key, "disable", is_json),
         KeysCommand::Enable(key) => switch(&client, &key.key, "enable", is_json),
@@ -44,8 +48,7 @@ pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> an
 }
 
 fn path(id: &str) -> [&str; 3] {
-    let [version, noun] = PATH;
-    [version, noun, id]
+    path_of(PATH, id)
 }
 
 fn switch(client: &Client, key: &str, verb: &str, is_json: bool) -> anyhow::Result<()> {
@@ -73,29 +76,14 @@ fn find(client: &Client, key: &str) -> anyhow::Result<String> {
 fn create_body(wish: &CreateKey) -> Value {
     let mut body = Body::default();
     body.set("name", wish.name.clone());
-    body.set_if("description", wish.description.clone());
     body.set_if("kind", wish.kind.clone());
     body.set_if("owner", wish.owner.clone());
     body.set_if("project", wish.project.clone());
-    body.set_list("scopes", &wish.scopes);
-    body.set_list("models", &wish.models);
-    body.set_list("ip_allow", &wish.ip_allow);
-    body.set_list("ip_deny", &wish.ip_deny);
-    if let Some((field, value)) = wish.expiry.field() {
-        body.set(field, value);
-    }
-    let limits: Map<String, Value> =
-        wish.limits.fields().map(|(name, n)| (name.to_owned(), json!(n))).collect();
-    body.set_if("limits", (!limits.is_empty()).then_some(limits));
-    body.set_if("budgets", budgets(&wish.budgets));
+    set_rights(&mut body, &wish.rights, Map::new());
     let metadata: Map<String, Value> =
         wish.metadata.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     body.set_if("metadata", (!metadata.is_empty()).then_some(metadata));
     body.finish()
-}
-
-fn budgets(budgets: &[BudgetArg]) -> Option<Vec<Value>> {
-    (!budgets.is_empty()).then(|| budgets.iter().map(BudgetArg::as_json).collect())
 }
 
 /// Limits are edited one by one, so the others are sent as they are.
@@ -105,24 +93,29 @@ fn edit_body(wish: &EditKey, before: &Value) -> anyhow::Result<Value> {
         let (name, cleared) = cleared(*field);
         body.set(name, cleared);
     }
-    body.set_if("description", wish.description.clone());
-    body.set_list("scopes", &wish.scopes);
-    body.set_list("models", &wish.models);
-    body.set_list("ip_allow", &wish.ip_allow);
-    body.set_list("ip_deny", &wish.ip_deny);
-    if let Some((field, value)) = wish.expiry.field() {
+    let keeps = !wish.clear.contains(&Field::Limits);
+    let kept = before.get("limits").and_then(Value::as_object).filter(|_| keeps);
+    set_rights(&mut body, &wish.rights, kept.cloned().unwrap_or_default());
+    body.finish_edit()
+}
+
+/// Sets what was named. Limits that were named are put among those that the key has.
+fn set_rights(body: &mut Body, rights: &RightsArgs, mut limits: Map<String, Value>) {
+    body.set_if("description", rights.description.clone());
+    body.set_list("scopes", &rights.scopes);
+    body.set_list("models", &rights.models);
+    body.set_list("ip_allow", &rights.ip_allow);
+    body.set_list("ip_deny", &rights.ip_deny);
+    if let Some((field, value)) = rights.expiry.field() {
         body.set(field, value);
     }
-    let named: Vec<_> = wish.limits.fields().collect();
+    let named: Vec<_> = rights.limits.fields().collect();
     if !named.is_empty() {
-        let keeps = !wish.clear.contains(&Field::Limits);
-        let kept = before.get("limits").and_then(Value::as_object).filter(|_| keeps);
-        let mut limits = kept.cloned().unwrap_or_default();
         limits.extend(named.into_iter().map(|(name, limit)| (name.to_owned(), json!(limit))));
         body.set("limits", limits);
     }
-    body.set_if("budgets", budgets(&wish.budgets));
-    body.finish_edit()
+    let budgets: Vec<Value> = rights.budgets.iter().map(BudgetArg::as_json).collect();
+    body.set_if("budgets", (!budgets.is_empty()).then_some(budgets));
 }
 
 /// A field without its restriction.
@@ -150,7 +143,7 @@ fn list(client: &Client, filter: &ListKeys, is_json: bool) -> anyhow::Result<()>
     .filter_map(|(name, value)| Some((name, value?)))
     .collect();
     let keys = client.list(&PATH, &query)?;
-    if is_json { output::json(&keys) } else { Ok(output::table(&table(&keys, now()))?) }
+    print_list(is_json, &keys, || Ok(table(&keys, now())))
 }
 
 fn table(keys: &Value, now: Timestamp) -> Table {
@@ -197,11 +190,7 @@ fn spent(key: &Value) -> String {
     output::list_or(&told.collect::<Vec<_>>(), "-")
 }
 
-fn print_details(key: &Value) -> anyhow::Result<()> {
-    Ok(output::details(&details(key, now()))?)
-}
-
-fn details(key: &Value, now: Timestamp) -> Vec<(&'static str, String)> {
+fn details(key: &Value, now: Timestamp) -> Details {
     let last_used = match text(key, "last_used_ip").as_str() {
         "" => instant(key, "last_used_at", now, "never"),
         address => format!("{} from {address}", instant(key, "last_used_at", now, "never")),

@@ -6,7 +6,8 @@ use anyhow::bail;
 use doorward_domain::money::NanoUsd;
 use serde_json::{Map, Value, json};
 
-use super::{Body, confirm, instant, now, providers, rows, text};
+use super::catalog::Noun;
+use super::{Body, Details, instant, now, path_of, providers, rows, text};
 use crate::cli::{CreateModel, DeploymentArgs, EditModel, ModelsCommand, PriceArgs, Remotely};
 use crate::client::Client;
 use crate::environment::Environment;
@@ -16,38 +17,19 @@ const PATH: [&str; 2] = ["v1", "models"];
 /// Without it the path is the gateway's, which lists what a key may call.
 const VIEW: [(&str, &str); 1] = [("view", "routes")];
 
-pub(crate) fn run(args: &Remotely<ModelsCommand>, environment: &Environment) -> anyhow::Result<()> {
-    let (client, is_json) = (Client::new(&args.remote, environment)?, args.remote.json);
-    match &args.command {
-        ModelsCommand::Create(wish) => {
-            let answer = client.post(&PATH, &create_body(wish))?;
-            confirm(is_json, &answer, &format!("Created {}.", wish.name))
-        }
-        ModelsCommand::List => {
-            let list = client.list(&PATH, &VIEW)?;
-            if is_json {
-                return output::json(&list);
-            }
-            Ok(output::table(&table(&list, &provider_names(&client)?))?)
-        }
-        ModelsCommand::Show(named) => {
-            let model = client.get(&path(&named.name), &VIEW)?;
-            if is_json {
-                return output::json(&model);
-            }
-            print_details(&model, &provider_names(&client)?)
-        }
-        ModelsCommand::Edit(wish) => edit(&client, wish, is_json),
-        ModelsCommand::Delete(named) => {
-            let answer = client.delete(&path(&named.name))?;
-            confirm(is_json, &answer, &format!("Deleted {}.", named.name))
-        }
-    }
-}
+const NOUN: Noun<CreateModel, EditModel> = Noun {
+    path: PATH,
+    query: &VIEW,
+    create: |client, wish, _| {
+        Ok((client.post(&PATH, &create_body(wish))?, format!("Created {}.", wish.name)))
+    },
+    edit: |client, wish, _| edit(client, wish),
+    table: |client, list| Ok(table(list, &provider_names(client)?)),
+    details: |client, model| Ok(details(model, &provider_names(client)?)),
+};
 
-fn path(name: &str) -> [&str; 3] {
-    let [version, noun] = PATH;
-    [version, noun, name]
+pub(crate) fn run(args: &Remotely<ModelsCommand>, environment: &Environment) -> anyhow::Result<()> {
+    NOUN.run(args, environment)
 }
 
 /// Names of providers by their ids.
@@ -93,15 +75,14 @@ fn deployment(provider: &str, wish: &DeploymentArgs) -> Value {
     body.finish()
 }
 
-fn edit(client: &Client, wish: &EditModel, is_json: bool) -> anyhow::Result<()> {
-    let (before, version) = client.get_version(&path(&wish.model.name), &VIEW)?;
+fn edit(client: &Client, wish: &EditModel) -> anyhow::Result<Value> {
+    let path = path_of(PATH, &wish.model.name);
+    let (before, version) = client.get_version(&path, &VIEW)?;
     let names = match wish.remove_provider {
         Some(_) => provider_names(client)?,
         None => Names::new(),
     };
-    let body = edit_body(wish, &before, &names)?;
-    let answer = client.patch_version(&path(&wish.model.name), &body, version)?;
-    confirm(is_json, &answer, &format!("Edited {}.", text(&answer, "name")))
+    client.patch_version(&path, &edit_body(wish, &before, &names)?, version)
 }
 
 fn edit_body(wish: &EditModel, before: &Value, names: &Names) -> anyhow::Result<Value> {
@@ -164,16 +145,16 @@ fn served_by(model: &Value, names: &Names) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-fn print_details(model: &Value, names: &Names) -> anyhow::Result<()> {
+fn details(model: &Value, names: &Names) -> Details {
     let now = now();
-    Ok(output::details(&[
+    vec![
         ("model", text(model, "name")),
         ("price", price_words(model)),
         ("output tokens", text(model, "output_tokens_max")),
         ("served by", served_by(model, names)),
         ("created", instant(model, "created_at", now, "")),
         ("edited", instant(model, "updated_at", now, "")),
-    ])?)
+    ]
 }
 
 #[cfg(test)]

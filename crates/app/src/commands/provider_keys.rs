@@ -7,9 +7,9 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::{Body, confirm, instant, now, rows, text};
+use super::catalog::Noun;
+use super::{Body, Details, instant, now, path_of, rows, text};
 use crate::cli::{CreateProviderKey, EditProviderKey, ProviderKeysCommand, Remotely, ValueSource};
-use crate::client::Client;
 use crate::environment::Environment;
 use crate::output::{self, Table};
 
@@ -17,41 +17,27 @@ const PATH: [&str; 2] = ["v1", "provider-keys"];
 /// Far above any credential.
 const VALUE_BYTES_MAX: u64 = 64 << 10;
 
+const NOUN: Noun<CreateProviderKey, EditProviderKey> = Noun {
+    path: PATH,
+    query: &[],
+    create: |client, wish, environment| {
+        let value = read_value(&wish.value, environment)?;
+        let answer = client.post(&PATH, &create_body(wish, &value))?;
+        let said = format!("Stored {} as {}.", wish.name, text(&answer, "masked"));
+        Ok((answer, said))
+    },
+    edit: |client, wish, environment| {
+        client.patch(&path_of(PATH, &wish.provider_key.name), &edit_body(wish, environment)?)
+    },
+    table: |_, list| Ok(table(list)),
+    details: |_, key| Ok(details(key)),
+};
+
 pub(crate) fn run(
     args: &Remotely<ProviderKeysCommand>,
     environment: &Environment,
 ) -> anyhow::Result<()> {
-    let (client, is_json) = (Client::new(&args.remote, environment)?, args.remote.json);
-    match &args.command {
-        ProviderKeysCommand::Create(wish) => {
-            let value = read_value(&wish.value, environment)?;
-            let answer = client.post(&PATH, &create_body(wish, &value))?;
-            let said = format!("Stored {} as {}.", wish.name, text(&answer, "masked"));
-            confirm(is_json, &answer, &said)
-        }
-        ProviderKeysCommand::List => {
-            let list = client.list(&PATH, &[])?;
-            if is_json { output::json(&list) } else { Ok(output::table(&table(&list))?) }
-        }
-        ProviderKeysCommand::Show(named) => {
-            let key = client.get(&path(&named.name), &[])?;
-            if is_json { output::json(&key) } else { print_details(&key) }
-        }
-        ProviderKeysCommand::Edit(wish) => {
-            let body = edit_body(wish, environment)?;
-            let answer = client.patch(&path(&wish.provider_key.name), &body)?;
-            confirm(is_json, &answer, &format!("Edited {}.", text(&answer, "name")))
-        }
-        ProviderKeysCommand::Delete(named) => {
-            let answer = client.delete(&path(&named.name))?;
-            confirm(is_json, &answer, &format!("Deleted {}.", named.name))
-        }
-    }
-}
-
-fn path(name: &str) -> [&str; 3] {
-    let [version, noun] = PATH;
-    [version, noun, name]
+    NOUN.run(args, environment)
 }
 
 fn create_body(wish: &CreateProviderKey, value: &SecretString) -> Value {
@@ -139,16 +125,16 @@ fn table(list: &Value) -> Table {
     table
 }
 
-fn print_details(key: &Value) -> anyhow::Result<()> {
+fn details(key: &Value) -> Details {
     let now = now();
-    Ok(output::details(&[
+    vec![
         ("id", text(key, "id")),
         ("name", text(key, "name")),
         ("value", text(key, "masked")),
         ("note", text(key, "note")),
         ("created", instant(key, "created_at", now, "")),
         ("edited", instant(key, "updated_at", now, "")),
-    ])?)
+    ]
 }
 
 #[cfg(test)]

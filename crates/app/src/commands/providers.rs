@@ -2,46 +2,30 @@
 
 use serde_json::Value;
 
-use super::{Body, confirm, instant, now, rows, text};
+use super::catalog::Noun;
+use super::{Body, Details, instant, now, path_of, rows, text};
 use crate::cli::{CreateProvider, EditProvider, ProvidersCommand, Remotely};
-use crate::client::Client;
 use crate::environment::Environment;
-use crate::output::{self, Table};
+use crate::output::Table;
 
 pub(super) const PATH: [&str; 2] = ["v1", "providers"];
+
+const NOUN: Noun<CreateProvider, EditProvider> = Noun {
+    path: PATH,
+    query: &[],
+    create: |client, wish, _| {
+        Ok((client.post(&PATH, &create_body(wish))?, format!("Created {}.", wish.name)))
+    },
+    edit: |client, wish, _| client.patch(&path_of(PATH, &wish.provider.name), &edit_body(wish)?),
+    table: |_, list| Ok(table(list)),
+    details: |_, provider| Ok(details(provider)),
+};
 
 pub(crate) fn run(
     args: &Remotely<ProvidersCommand>,
     environment: &Environment,
 ) -> anyhow::Result<()> {
-    let (client, is_json) = (Client::new(&args.remote, environment)?, args.remote.json);
-    match &args.command {
-        ProvidersCommand::Create(wish) => {
-            let answer = client.post(&PATH, &create_body(wish))?;
-            confirm(is_json, &answer, &format!("Created {}.", wish.name))
-        }
-        ProvidersCommand::List => {
-            let list = client.list(&PATH, &[])?;
-            if is_json { output::json(&list) } else { Ok(output::table(&table(&list))?) }
-        }
-        ProvidersCommand::Show(named) => {
-            let provider = client.get(&path(&named.name), &[])?;
-            if is_json { output::json(&provider) } else { print_details(&provider) }
-        }
-        ProvidersCommand::Edit(wish) => {
-            let answer = client.patch(&path(&wish.provider.name), &edit_body(wish)?)?;
-            confirm(is_json, &answer, &format!("Edited {}.", text(&answer, "name")))
-        }
-        ProvidersCommand::Delete(named) => {
-            let answer = client.delete(&path(&named.name))?;
-            confirm(is_json, &answer, &format!("Deleted {}.", named.name))
-        }
-    }
-}
-
-fn path(name: &str) -> [&str; 3] {
-    let [version, noun] = PATH;
-    [version, noun, name]
+    NOUN.run(args, environment)
 }
 
 fn create_body(wish: &CreateProvider) -> Value {
@@ -67,14 +51,14 @@ fn table(list: &Value) -> Table {
     table
 }
 
-fn print_details(provider: &Value) -> anyhow::Result<()> {
+fn details(provider: &Value) -> Details {
     let now = now();
-    Ok(output::details(&[
+    vec![
         ("id", text(provider, "id")),
         ("name", text(provider, "name")),
         ("kind", text(provider, "kind")),
         ("base url", text(provider, "base_url")),
         ("created", instant(provider, "created_at", now, "")),
         ("edited", instant(provider, "updated_at", now, "")),
-    ])?)
+    ]
 }

@@ -3,7 +3,7 @@
 use doorward_domain::money::NanoUsd;
 use serde_json::Value;
 
-use super::{number, rows, text};
+use super::{number, print_list, rows, text};
 use crate::cli::{UsageArgs, UsageColumn};
 use crate::client::Client;
 use crate::environment::Environment;
@@ -31,10 +31,7 @@ pub(crate) fn run(args: &UsageArgs, environment: &Environment) -> anyhow::Result
     query.extend(args.from.as_deref().map(|from| ("from", from)));
     query.extend(args.to.as_deref().map(|to| ("to", to)));
     let report = client.get(&["v1", "usage"], &query)?;
-    if args.remote.json {
-        return output::json(&report);
-    }
-    Ok(output::table(&table(&report, &columns))?)
+    print_list(args.remote.json, &report, || Ok(table(&report, &columns)))
 }
 
 fn table(report: &Value, columns: &[&'static str]) -> Table {

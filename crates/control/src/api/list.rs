@@ -28,6 +28,16 @@ impl<T: Serialize> List<T> {
         let next = rows.last().map(cursor);
         Self::page(rows, has_more, next)
     }
+
+    /// A page of what is ordered by name, out of all rows there are.
+    pub(crate) fn by_name(
+        all: Vec<T>,
+        after: Option<&str>,
+        limit: u32,
+        name: impl Fn(&T) -> &str,
+    ) -> Self {
+        Self::cut(after_name(all, after, &name), limit, |row| name(row).to_owned())
+    }
 }
 
 impl<T: Serialize> IntoResponse for List<T> {
@@ -38,11 +48,7 @@ impl<T: Serialize> IntoResponse for List<T> {
 
 /// The rows after the name `after`, in the order of names. The cursor may be gone by now: what
 /// would come after it still does.
-pub(crate) fn after_name<T>(
-    mut rows: Vec<T>,
-    after: Option<&str>,
-    name: impl Fn(&T) -> &str,
-) -> Vec<T> {
+fn after_name<T>(mut rows: Vec<T>, after: Option<&str>, name: impl Fn(&T) -> &str) -> Vec<T> {
     rows.sort_by(|a, b| name(a).cmp(name(b)));
     let skipped = rows.partition_point(|row| after.is_some_and(|after| name(row) <= after));
     rows.split_off(skipped)
@@ -57,8 +63,7 @@ mod tests {
         let rows = || ["b", "a", "d", "c", "e"].map(str::to_owned).to_vec();
         let (mut seen, mut after) = (Vec::new(), None::<String>);
         loop {
-            let rest = after_name(rows(), after.as_deref(), |name| name);
-            let page = List::cut(rest, 2, String::clone);
+            let page = List::by_name(rows(), after.as_deref(), 2, |name| name);
             seen.extend(page.data);
             assert_eq!(page.has_more, page.next.is_some());
             let Some(next) = page.next else { break };

@@ -5,14 +5,11 @@ mod price;
 
 use std::num::NonZeroU64;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::catalog::{Model, Pricing};
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use doorward_domain::usage::TOKENS_MAX;
-use doorward_store::Removed;
-use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use self::deployments::{DeploymentObject, DeploymentWish, Served};
 use self::price::{PriceObject, PriceWish};
 use crate::Control;
+use crate::api::answer::{removed, versioned};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::problem::ApiError;
-use crate::request::{Field, JsonBody, Params, PathText, check_if_match, etag};
+use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
 const NOUN: &str = "model";
 
@@ -151,10 +149,7 @@ pub(crate) async fn delete_model(
     caller: Caller,
     PathText(name): PathText,
 ) -> Result<StatusCode, ApiError> {
-    match control.store.delete_model(&caller.act(control.now()), &name).await? {
-        Removed::Yes => Ok(StatusCode::NO_CONTENT),
-        Removed::NotFound => Err(ApiError::NotFound(NOUN)),
-    }
+    removed(control.store.delete_model(&caller.act(control.now()), &name).await?, NOUN)
 }
 
 /// A model after an edit, checked as a new one is.
@@ -209,8 +204,8 @@ fn refuse_unpriced(model: &Model, served: &[Served]) -> Result<(), ApiError> {
 }
 
 fn answer(model: Model) -> Response {
-    let version = etag(model.updated_at);
-    ([(ETAG, version)], Json(ModelObject::from(model))).into_response()
+    let updated_at = model.updated_at;
+    versioned(ModelObject::from(model), updated_at)
 }
 
 /// Without `view=routes` these paths are the gateway's, and answer in its dialect.

@@ -1,24 +1,23 @@
 //! `/v1/provider-keys`: the value goes into the vault and never comes out of this API.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::catalog::ProviderKey;
 use doorward_domain::id::{OrganizationId, ProviderKeyId};
 use doorward_domain::name::{check_description, check_name};
-use doorward_store::{NewProviderKey, ProviderKeyEdit, Removed};
-use http::header::ETAG;
+use doorward_store::{NewProviderKey, ProviderKeyEdit};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Control;
-use crate::api::list::{List, after_name};
+use crate::api::answer::{removed, versioned};
+use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::problem::ApiError;
-use crate::request::{JsonBody, Params, PathText, check_if_match, etag};
+use crate::request::{JsonBody, Params, PathText, check_if_match};
 
 const NOUN: &str = "provider key";
 /// Longest credential of a provider.
@@ -106,8 +105,7 @@ pub(crate) async fn list_provider_keys(
     params.finish()?;
     let all = control.store.list_provider_keys(caller.organization()).await?;
     let all = all.into_iter().map(ProviderKeyObject::from).collect();
-    let rows = after_name(all, after.as_deref(), |key| &key.name);
-    Ok(List::cut(rows, limit, |key| key.name.clone()))
+    Ok(List::by_name(all, after.as_deref(), limit, |key| &key.name))
 }
 
 /// Shows one provider key, by id or name, its value masked.
@@ -147,10 +145,7 @@ pub(crate) async fn delete_provider_key(
     PathText(id): PathText,
 ) -> Result<StatusCode, ApiError> {
     let key = get(&control, &caller, &id).await?;
-    match control.store.delete_provider_key(&caller.act(control.now()), key.id).await? {
-        Removed::Yes => Ok(StatusCode::NO_CONTENT),
-        Removed::NotFound => Err(ApiError::NotFound(NOUN)),
-    }
+    removed(control.store.delete_provider_key(&caller.act(control.now()), key.id).await?, NOUN)
 }
 
 async fn get(control: &Control, caller: &Caller, text: &str) -> Result<ProviderKey, ApiError> {
@@ -173,8 +168,8 @@ pub(super) async fn find(
 }
 
 fn answer(key: ProviderKey) -> Response {
-    let version = etag(key.updated_at);
-    ([(ETAG, version)], Json(ProviderKeyObject::from(key))).into_response()
+    let updated_at = key.updated_at;
+    versioned(ProviderKeyObject::from(key), updated_at)
 }
 
 /// A credential ends up in a header: no line end, space or letter beyond ASCII can be part of it.

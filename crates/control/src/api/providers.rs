@@ -1,25 +1,23 @@
 //! `/v1/providers`.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::catalog::{Provider, ProviderKind};
 use doorward_domain::id::{OrganizationId, ProviderId};
 use doorward_domain::name::check_name;
-use doorward_store::Removed;
-use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::Control;
-use crate::api::list::{List, after_name};
+use crate::api::answer::{removed, versioned};
+use crate::api::list::List;
 use crate::caller::Caller;
 use crate::control::id_parts;
 use crate::faults::Faults;
 use crate::problem::ApiError;
-use crate::request::{JsonBody, Params, PathText, check_if_match, etag};
+use crate::request::{JsonBody, Params, PathText, check_if_match};
 
 const NOUN: &str = "provider";
 /// Longest base URL.
@@ -97,8 +95,7 @@ pub(crate) async fn list_providers(
     params.finish()?;
     let all = control.store.list_providers(caller.organization()).await?;
     let all = all.into_iter().map(ProviderObject::from).collect();
-    let rows = after_name(all, after.as_deref(), |provider| &provider.name);
-    Ok(List::cut(rows, limit, |provider| provider.name.clone()))
+    Ok(List::by_name(all, after.as_deref(), limit, |provider| &provider.name))
 }
 
 /// Shows one provider, by id or name.
@@ -142,10 +139,7 @@ pub(crate) async fn delete_provider(
     PathText(id): PathText,
 ) -> Result<StatusCode, ApiError> {
     let provider = get(&control, &caller, &id).await?;
-    match control.store.delete_provider(&caller.act(control.now()), provider.id).await? {
-        Removed::Yes => Ok(StatusCode::NO_CONTENT),
-        Removed::NotFound => Err(ApiError::NotFound(NOUN)),
-    }
+    removed(control.store.delete_provider(&caller.act(control.now()), provider.id).await?, NOUN)
 }
 
 async fn get(control: &Control, caller: &Caller, text: &str) -> Result<Provider, ApiError> {
@@ -167,8 +161,8 @@ pub(super) async fn find(
 }
 
 fn answer(provider: Provider) -> Response {
-    let version = etag(provider.updated_at);
-    ([(ETAG, version)], Json(ProviderObject::from(provider))).into_response()
+    let updated_at = provider.updated_at;
+    versioned(ProviderObject::from(provider), updated_at)
 }
 
 /// The base URL of a provider of this kind; what is wrong with it is noted.

@@ -1,8 +1,7 @@
 //! `PATCH /v1/api-keys/{id}`.
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use doorward_domain::address::AddressBlock;
 use doorward_domain::budget::Budget;
 use doorward_domain::lifetime::Requested;
@@ -13,7 +12,6 @@ use doorward_domain::rights::Rights;
 use doorward_domain::scope::ScopeSet;
 use doorward_store::{KeyEdit, KeyRecord};
 use http::HeaderMap;
-use http::header::ETAG;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -23,10 +21,11 @@ use super::grant::{self, Attempt};
 use super::object::KeyObject;
 use super::{find, refuse_revoked};
 use crate::Control;
+use crate::api::answer::versioned;
 use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::problem::ApiError;
-use crate::request::{Field, JsonBody, PathText, check_if_match, etag};
+use crate::request::{Field, JsonBody, PathText, check_if_match};
 
 /// Fields of a key that were decided when it was made.
 const FIXED: [&str; 9] = [
@@ -159,7 +158,6 @@ async fn refuse_excess(
 }
 
 fn answer(record: KeyRecord, expires_clamped: bool, now: Timestamp) -> Response {
-    let version = etag(record.key.life.updated_at);
-    let edited = EditedKey { object: KeyObject::new(record, now), expires_clamped };
-    ([(ETAG, version)], Json(edited)).into_response()
+    let updated_at = record.key.life.updated_at;
+    versioned(EditedKey { object: KeyObject::new(record, now), expires_clamped }, updated_at)
 }

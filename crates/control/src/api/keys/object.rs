@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use axum::Json;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use doorward_domain::address::AddressBlock;
 use doorward_domain::budget::{Budget, Period};
 use doorward_domain::credential::KeyId;
@@ -14,11 +13,10 @@ use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::money::NanoUsd;
 use doorward_domain::scope::ScopeSet;
 use doorward_store::KeyRecord;
-use http::header::ETAG;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::request::etag;
+use crate::api::answer::versioned;
 
 /// The key object of the API. The secret is not in it.
 #[derive(Debug, Serialize)]
@@ -100,6 +98,6 @@ fn spent_in(period: Period, spend: doorward_domain::budget::Spend) -> Spent {
 
 /// An answer with one key and its version.
 pub(super) fn answer(record: KeyRecord, now: Timestamp) -> Response {
-    let version = etag(record.key.life.updated_at);
-    ([(ETAG, version)], Json(KeyObject::new(record, now))).into_response()
+    let updated_at = record.key.life.updated_at;
+    versioned(KeyObject::new(record, now), updated_at)
 }

@@ -1,0 +1,25 @@
+//! The shapes of answers that several nouns have.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use doorward_store::Removed;
+use http::StatusCode;
+use http::header::ETAG;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::problem::ApiError;
+use crate::request::etag;
+
+/// One thing and its version.
+pub(super) fn versioned(object: impl Serialize, updated_at: Timestamp) -> Response {
+    ([(ETAG, etag(updated_at))], Json(object)).into_response()
+}
+
+/// What became of a deletion.
+pub(super) fn removed(removed: Removed, noun: &'static str) -> Result<StatusCode, ApiError> {
+    match removed {
+        Removed::Yes => Ok(StatusCode::NO_CONTENT),
+        Removed::NotFound => Err(ApiError::NotFound(noun)),
+    }
+}
