@@ -33,14 +33,18 @@ const TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-/// What an upstream's answer may tell the client beside its body.
-const PASSED: [HeaderName; 5] = [
+/// The upstream's headers that the gateway reads or passes on; no other one is kept. None may carry
+/// what identifies the provider's account.
+const KEPT: [HeaderName; 6] = [
     header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
     header::CACHE_CONTROL,
     header::RETRY_AFTER,
     HeaderName::from_static("openai-processing-ms"),
     HeaderName::from_static("openai-version"),
 ];
+/// Headers of an answer, at most: those kept and our own.
+pub(crate) const HEADERS_MAX: usize = 24;
 
 /// What is known about a call while it goes its way; the answer's headers tell it.
 #[derive(Debug, Default)]
@@ -156,22 +160,23 @@ pub(crate) fn json(status: StatusCode, body: Bytes) -> Response<RelayBody> {
     answer
 }
 
-/// The head of a relayed answer, built from an allow-list.
-pub(crate) fn head(
-    status: StatusCode,
-    upstream: &HeaderMap,
-    secret: Option<&[u8]>,
-) -> Response<()> {
+/// The name of an upstream's header, if it is one to keep.
+pub(crate) fn kept(name: &[u8]) -> Option<HeaderName> {
+    KEPT.into_iter().find(|kept| kept.as_str().as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// Makes the head of an answer from what was kept of the upstream's. A header that holds the
+/// provider's credential is dropped.
+pub(crate) fn head(status: StatusCode, mut kept: HeaderMap, secret: Option<&[u8]>) -> Response<()> {
+    kept.remove(header::CONTENT_ENCODING);
+    if kept.values().any(|value| holds(value.as_bytes(), secret)) {
+        let clean = |(_, value): &(&HeaderName, &HeaderValue)| !holds(value.as_bytes(), secret);
+        let clean = kept.iter().filter(clean);
+        kept = clean.map(|(name, value)| (name.clone(), value.clone())).collect();
+    }
     let mut answer = Response::new(());
     *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.reserve(20);
-    for name in PASSED {
-        let value = upstream.get(&name).filter(|value| !holds(value.as_bytes(), secret));
-        if let Some(value) = value {
-            headers.insert(name, value.clone());
-        }
-    }
+    *answer.headers_mut() = kept;
     answer
 }
 

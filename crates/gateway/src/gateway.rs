@@ -87,7 +87,7 @@ struct Sent<'a> {
 
 /// What a deployment answers with.
 enum Answered {
-    Http(Response<Exchange>),
+    Http(upstream::Answer),
     Echo(Echo),
 }
 
@@ -303,7 +303,7 @@ impl Gateway {
             end.sending_to(target);
             let is_last = position + 1 == order.len();
             let failure = match self.attempt(target, sending, way.id).await {
-                Ok(Answered::Http(answer)) if !is_last && upstream::is_refusal(answer.status()) => {
+                Ok(Answered::Http(answer)) if !is_last && upstream::is_refusal(answer.status) => {
                     continue;
                 }
                 Ok(answered) => return Ok(answered),
@@ -345,7 +345,7 @@ impl Gateway {
                     output_field: http.output_field(call),
                 };
                 let body = rewrite(sending.body, sending.ask, &change);
-                upstream::send(http, call, sending.headers, body, &self.options.timeouts)
+                upstream::send(http, call, sending.headers, &body, &self.options.timeouts)
                     .await
                     .map(Answered::Http)
             }
@@ -354,20 +354,21 @@ impl Gateway {
 
     async fn relay(
         &self,
-        answer: Response<Exchange>,
+        answer: upstream::Answer,
         mut sent: Sent<'_>,
     ) -> Result<Response<RelayBody>, ProxyError> {
-        let (head, exchange) = answer.into_parts();
-        sent.end.answered(head.status);
+        let upstream::Answer { status, headers, body: exchange } = answer;
+        sent.end.answered(status);
         let target = sent.end.target();
         let secret = target.secret();
-        let ours = answer::head(head.status, &head.headers, secret);
-        if !head.status.is_success() {
+        let shape = answer::shape(&headers);
+        let ours = answer::head(status, headers, secret);
+        if !status.is_success() {
             let body = Box::pin(self.read_error(exchange, secret)).await;
-            sent.end.fail(head.status);
+            sent.end.fail(status);
             return Ok(ours.map(|()| RelayBody::whole(body)));
         }
-        match answer::shape(&head.headers) {
+        match shape {
             Ok(Shape::Json) => self.relay_json(ours, exchange, sent).await,
             Ok(Shape::Events) => {
                 let hides_usage = sent.ask.is_stream && !sent.ask.wants_usage();

@@ -6,6 +6,7 @@
 mod answer;
 mod ask;
 mod catalog;
+mod chunks;
 mod echo;
 mod error;
 mod gateway;
