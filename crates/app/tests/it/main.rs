@@ -9,6 +9,7 @@ mod presented;
 mod program;
 mod quickstart;
 mod raw;
+mod refusals;
 mod revocation;
 mod secrets;
 mod sudden_death;
