@@ -30,7 +30,7 @@ use crate::relay::{CallEnd, Meter, RelayBody, Source, Watch};
 use crate::rewrite::{Change, rewrite};
 use crate::route::{Call, Route, WrongMethod};
 use crate::upstream::{self, Connector, Exchange, Timeouts};
-use crate::verify::verify;
+use crate::verify;
 
 /// The largest error body of an upstream that is passed on.
 const ERROR_BYTES_MAX: usize = 256 * 1024;
@@ -147,8 +147,9 @@ impl Gateway {
     ) -> Result<Response<RelayBody>, ProxyError> {
         let route = route.map_err(|WrongMethod| ProxyError::WrongMethod)?;
         let address = address.ok_or(Denial::AddressRefused)?;
-        let key = verify(&self.store, request.headers(), address).await?;
+        let key = verify::identify(&self.store, request.headers()).await?;
         facts.key = Some(key.key.id);
+        verify::check(&self.store, &key, address)?;
         if !key.scopes.allows(route.scope()) {
             return Err(Denial::InsufficientScope.into());
         }

@@ -137,7 +137,11 @@ impl Program {
 
     /// A chat completion's stream, to be read while it comes.
     pub(crate) fn stream(&self, key: &str, model: &str) -> impl Read + use<> {
-        let mut body = chat(model);
+        self.stream_of(key, chat(model))
+    }
+
+    /// The stream of this chat request.
+    pub(crate) fn stream_of(&self, key: &str, mut body: Value) -> impl Read + use<> {
         body["stream"] = true.into();
         let answer = agent()
             .post(format!("{}/v1/chat/completions", self.url))
