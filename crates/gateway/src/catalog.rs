@@ -39,6 +39,18 @@ pub(crate) struct RoutedModel {
     pub(crate) is_unpriced: bool,
 }
 
+impl RoutedModel {
+    /// The price that holds the most for a million tokens each way: whichever deployment serves the
+    /// call, its hold covers it.
+    pub(crate) fn dearest(&self) -> Option<&Price> {
+        let worst = |target: &&Arc<Target>| target.price.worst_cost(1_000_000, 1_000_000);
+        match self.targets.as_slice() {
+            [only] => Some(&only.price),
+            several => several.iter().max_by_key(worst).map(|target| &target.price),
+        }
+    }
+}
+
 /// One deployment, ready to be called.
 #[derive(Debug)]
 pub(crate) struct Target {

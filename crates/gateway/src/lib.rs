@@ -9,6 +9,7 @@ mod catalog;
 mod chunks;
 mod echo;
 mod error;
+mod facts;
 mod gateway;
 pub mod listen;
 mod meter;

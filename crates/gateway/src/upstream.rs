@@ -77,7 +77,7 @@ pub(crate) async fn send(
     client_headers: &HeaderMap,
     body: &Bytes,
     timeouts: &Timeouts,
-) -> Result<Answer, Failure> {
+) -> Result<Box<Answer>, Failure> {
     let request = Outgoing { http, call, accept: client_headers.get(header::ACCEPT), body };
     let sending = http.origin.send(&request, timeouts.connect);
     let answer = match tokio::time::timeout(timeouts.connect + timeouts.first_byte, sending).await {

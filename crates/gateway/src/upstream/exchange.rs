@@ -61,10 +61,10 @@ impl Exchange {
         Self { source: Source::Http2(body), is_ended, fault: None }
     }
 
-    /// The length of the body, where the upstream told it.
-    pub(crate) fn exact_bytes(&self) -> Option<u64> {
+    /// How many bytes are still to come, where the upstream told it.
+    pub(crate) fn bytes_left(&self) -> Option<u64> {
         match &self.source {
-            Source::Http1 { body, .. } => body.exact_bytes(),
+            Source::Http1 { body, .. } => body.bytes_left(),
             Source::Http2(body) => body.size_hint().exact(),
             Source::None => None,
         }

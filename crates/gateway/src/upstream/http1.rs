@@ -185,7 +185,7 @@ impl Body {
     }
 
     /// The bytes still to come, where the upstream said how many.
-    pub(crate) fn exact_bytes(&self) -> Option<u64> {
+    pub(crate) fn bytes_left(&self) -> Option<u64> {
         match self.framing {
             Framing::Length(left) => Some(left),
             Framing::Chunked(_) | Framing::Close => None,

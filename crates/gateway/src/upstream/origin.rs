@@ -80,7 +80,7 @@ impl Origin {
         self: &Arc<Self>,
         request: &Outgoing<'_>,
         connect_timeout: Duration,
-    ) -> Result<Answer, SendFault> {
+    ) -> Result<Box<Answer>, SendFault> {
         if let Some(connection) = self.take_idle().await {
             return self.exchange(connection, request).await;
         }
@@ -94,7 +94,7 @@ impl Origin {
         self: &Arc<Self>,
         request: &Outgoing<'_>,
         connect_timeout: Duration,
-    ) -> Result<Answer, SendFault> {
+    ) -> Result<Box<Answer>, SendFault> {
         let connecting = self.connector.connect(&self.host, self.port, self.tls_name.as_ref());
         let (stream, is_h2) = tokio::time::timeout(connect_timeout, connecting)
             .await
@@ -112,14 +112,14 @@ impl Origin {
         self: &Arc<Self>,
         mut connection: Connection,
         request: &Outgoing<'_>,
-    ) -> Result<Answer, SendFault> {
+    ) -> Result<Box<Answer>, SendFault> {
         let answer = connection.exchange(|out| request.write_head(out), request.body).await;
         let answer = answer.map_err(|fault| SendFault::Exchange(Broken::Http1(fault)))?;
-        Ok(Answer {
+        Ok(Box::new(Answer {
             status: answer.status,
             headers: answer.headers,
             body: Exchange::http1(Arc::clone(self), connection, answer.body),
-        })
+        }))
     }
 
     /// Gives a connection back after an answer that was read to its end.
@@ -177,11 +177,12 @@ impl Origin {
 async fn send_http2(
     mut sender: http2::SendRequest<Body>,
     request: &Outgoing<'_>,
-) -> Result<Answer, SendFault> {
+) -> Result<Box<Answer>, SendFault> {
     let answer = sender.send_request(request.to_http2()).await;
     let answer = answer.map_err(|error| SendFault::Exchange(Broken::Http2(error)))?;
     let (head, body) = answer.into_parts();
-    Ok(Answer { status: head.status, headers: kept(&head.headers), body: Exchange::http2(body) })
+    let (headers, body) = (kept(&head.headers), Exchange::http2(body));
+    Ok(Box::new(Answer { status: head.status, headers, body }))
 }
 
 fn kept(headers: &HeaderMap) -> HeaderMap {
