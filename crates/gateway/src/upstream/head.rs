@@ -119,3 +119,94 @@ fn decimal(text: &[u8]) -> Option<u64> {
     let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(text).ok().filter(|_| is_plain)?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<Head>, Fault> {
+        take(&mut BytesMut::from(text))
+    }
+
+    /// The status, the framing and whether the connection stays.
+    fn frame(lines: &str) -> Result<(u16, Framing, bool), String> {
+        match read(&format!("HTTP/1.1 {lines}\r\n\r\n")) {
+            Ok(Some(head)) => Ok((head.status.as_u16(), head.framing, head.is_persistent)),
+            Ok(None) => Err("partial".to_owned()),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_body_ends_where_the_head_says() {
+        use Framing::{Chunked, Close, Length};
+        #[rustfmt::skip]
+        let cases = [
+            ("200 OK\r\nContent-Length: 5",                                  (200, Length(5), true)),
+            ("200 OK\r\ncontent-length: 5\r\nContent-Length:  5 ",           (200, Length(5), true)),
+            ("200\r\nContent-Length: 0",                                     (200, Length(0), true)),
+            ("200 OK\r\nTransfer-Encoding: Chunked",                         (200, Chunked(Chunks::new()), true)),
+            ("200 OK",                                                       (200, Close, true)),
+            ("204 No Content\r\nContent-Length: 5",                          (204, Length(0), true)),
+            ("304 Not Modified",                                             (304, Length(0), true)),
+            ("103 Early Hints\r\nlink: </a>",                                (103, Length(0), true)),
+            ("429 \r\nContent-Length: 1\r\nConnection: close",               (429, Length(1), false)),
+            ("200 OK\r\nContent-Length: 1\r\nConnection: x, CLOSE",          (200, Length(1), false)),
+            ("200 OK\r\nContent-Length: 1\r\nConnection: keep-alive",        (200, Length(1), true)),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(frame(lines), Ok(expected), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_two_readers_may_read_differently_is_refused() {
+        #[rustfmt::skip]
+        let cases = [
+            ("200 OK\r\nContent-Length: 5\r\nContent-Length: 6",             "two lengths"),
+            ("200 OK\r\nContent-Length: 5, 5",                               "not a number"),
+            ("200 OK\r\nContent-Length: +5",                                 "not a number"),
+            ("200 OK\r\nContent-Length: -5",                                 "not a number"),
+            ("200 OK\r\nContent-Length:",                                    "not a number"),
+            ("200 OK\r\nContent-Length: 99999999999999999999",               "not a number"),
+            ("200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",    "framed in two ways"),
+            ("200 OK\r\nTransfer-Encoding: gzip, chunked",                   "transfer coding"),
+            ("200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "transfer coding"),
+            ("200 OK\r\nContent-Length : 5",                                 "cannot be read"),
+            ("200 OK\r\n folded: x",                                         "cannot be read"),
+            ("200 OK\r\nx: a\0b",                                            "cannot be read"),
+            ("20 OK",                                                        "cannot be read"),
+        ];
+        for (lines, expected) in cases {
+            let fault = frame(lines).unwrap_err();
+            assert!(fault.contains(expected), "{lines:?}: {fault}");
+        }
+        for text in ["garbage\r\n\r\n", "HTTP/2 200\r\n\r\n", "SSH-2.0-x\r\n", "<html>"] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_taken_when_it_is_whole_and_nothing_behind_it() {
+        let text = "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: a=b\r\nx-request-id: theirs\r\n\r\n";
+        for cut in 0..text.len() {
+            let mut input = BytesMut::from(&text[..cut]);
+            assert!(take(&mut input).unwrap().is_none(), "cut at {cut}");
+            assert_eq!(input, &text[..cut]);
+        }
+        let mut input = BytesMut::from(format!("{text}body").as_str());
+        let head = take(&mut input).unwrap().unwrap();
+        assert_eq!(input, "body");
+        assert!(!head.is_persistent, "HTTP/1.0 closes");
+        let names: Vec<_> = head.headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["content-type"]);
+    }
+
+    #[test]
+    fn an_endless_head_is_refused() {
+        let text = format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(HEAD_BYTES_MAX));
+        assert!(read(&text).unwrap_err().to_string().contains("too large"));
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(HEADERS_MAX + 1));
+        assert!(read(&many).is_err());
+    }
+}

@@ -64,7 +64,7 @@ pub(crate) struct Answer {
 }
 
 /// Where a body ends (RFC 9112, section 6.3).
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// After this many more bytes.
     Length(u64),
@@ -260,4 +260,139 @@ fn skip_framing(chunks: &mut Chunks, input: &mut BytesMut) -> Result<(), Fault> 
     let (used, taken) = chunks.take_framing(input);
     bytes::Buf::advance(input, used);
     taken.map_err(|_malformed| Fault::Malformed("its chunks are broken"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const HEAD: &str = "POST / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    /// A connection, and the upstream's end of it.
+    async fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (theirs, _) = listener.accept().await.unwrap();
+        (Connection::new(Stream::Plain(ours)), theirs)
+    }
+
+    async fn exchange(connection: &mut Connection, body: &[u8]) -> Result<Answer, Fault> {
+        connection.exchange(|out| out.extend_from_slice(HEAD.as_bytes()), body).await
+    }
+
+    /// The body, and whether the connection can be used again.
+    async fn read(connection: &mut Connection, mut body: Body) -> Result<(Vec<u8>, bool), Fault> {
+        let mut read = Vec::new();
+        while let Some(piece) = poll_fn(|cx| body.poll_piece(connection, cx)).await {
+            read.extend_from_slice(&piece?);
+        }
+        Ok((read, body.leaves_reusable(connection)))
+    }
+
+    /// What becomes of an upstream that says this and hangs up.
+    async fn answer(text: &str) -> Result<(Vec<u8>, bool), Fault> {
+        let (mut connection, mut theirs) = pair().await;
+        theirs.write_all(text.as_bytes()).await.unwrap();
+        theirs.shutdown().await.unwrap();
+        let answer = exchange(&mut connection, b"body").await?;
+        read(&mut connection, answer.body).await
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_to_its_end_and_no_further() {
+        let head = "HTTP/1.1 200 OK\r\n";
+        #[rustfmt::skip]
+        let cases = [
+            ("Content-Length: 4\r\n\r\nbody",                                   Ok(("body", true))),
+            ("Content-Length: 0\r\n\r\n",                                       Ok(("", true))),
+            ("Content-Length: 4\r\n\r\nbody and more",                          Ok(("body", false))),
+            ("Content-Length: 4\r\nConnection: close\r\n\r\nbody",            Ok(("body", false))),
+            ("Transfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n", Ok(("body", true))),
+            ("Transfer-Encoding: chunked\r\n\r\n4;x\r\nbody\r\n0\r\nt: 1\r\n\r\n",  Ok(("body", true))),
+            ("\r\nbody",                                                        Ok(("body", false))),
+            ("Content-Length: 5\r\n\r\nbody",                                   Err("closed before")),
+            ("Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n",                 Err("closed before")),
+            ("Transfer-Encoding: chunked\r\n\r\n4\r\nbodyX",                    Err("chunks are broken")),
+            ("Content-Length: 4\r\n",                                           Err("closed before")),
+        ];
+        for (text, expected) in cases {
+            let read = answer(&format!("{head}{text}")).await;
+            match expected {
+                Ok((body, is_reusable)) => {
+                    assert_eq!(read.unwrap(), (body.as_bytes().to_vec(), is_reusable), "{text:?}");
+                }
+                Err(why) => {
+                    let fault = read.unwrap_err().to_string();
+                    assert!(fault.contains(why), "{text:?}: {fault}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_cut_of_a_chunked_body_gives_the_same_bytes() {
+        const TEXT: &[u8] = b"3\r\nabc\r\n0a\r\n0123456789\r\n0\r\nx: y\r\n\r\n";
+        for cut in 0..=TEXT.len() {
+            let mut body = Body::new(Framing::Chunked(Chunks::new()), true);
+            let (mut input, mut read) = (BytesMut::new(), Vec::new());
+            for part in [&TEXT[..cut], &TEXT[cut..]] {
+                input.extend_from_slice(part);
+                loop {
+                    let piece = body.take(&mut input).unwrap();
+                    if piece.is_empty() {
+                        break;
+                    }
+                    read.extend_from_slice(&piece);
+                }
+            }
+            assert_eq!((read.as_slice(), body.is_over()), (&b"abc0123456789"[..], true), "{cut}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_one_call_after_the_other_until_the_upstream_leaves() {
+        let (mut connection, mut theirs) = pair().await;
+        for number in 0..3 {
+            let text = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
+            theirs.write_all(text.as_bytes()).await.unwrap();
+            let answer = exchange(&mut connection, b"body").await.unwrap();
+            let body = read(&mut connection, answer.body).await.unwrap();
+            assert_eq!(body, (number.to_string().into_bytes(), true));
+            assert!(poll_fn(|cx| Poll::Ready(connection.is_open(cx))).await);
+            let mut sent = vec![0; HEAD.len() + 4];
+            theirs.read_exact(&mut sent).await.unwrap();
+            assert_eq!(sent, format!("{HEAD}body").into_bytes());
+        }
+        drop(theirs);
+        // The end arrives as an event of the socket.
+        let Stream::Plain(stream) = &connection.stream else { panic!("it is plain") };
+        stream.readable().await.unwrap();
+        assert!(!poll_fn(|cx| Poll::Ready(connection.is_open(cx))).await);
+    }
+
+    #[tokio::test]
+    async fn an_answer_before_the_whole_request_was_read_is_heard() {
+        let (mut connection, mut theirs) = pair().await;
+        let text = "HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno";
+        theirs.write_all(text.as_bytes()).await.unwrap();
+        // More than both ends' buffers hold: it can never be written whole.
+        let large = vec![b'x'; 64 << 20];
+        let answer = exchange(&mut connection, &large).await.unwrap();
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+        let body = read(&mut connection, answer.body).await.unwrap();
+        assert_eq!(body, (b"no".to_vec(), false), "the rest of the request was never sent");
+    }
+
+    #[tokio::test]
+    async fn interim_answers_are_passed_over_but_not_for_ever() {
+        let hint = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+        let last = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx";
+        let body = answer(&format!("{hint}{hint}{last}")).await.unwrap();
+        assert_eq!(body, (b"x".to_vec(), true));
+        let fault = answer(&hint.repeat(INTERIM_MAX + 1)).await.unwrap_err();
+        assert!(fault.to_string().contains("interim"), "{fault}");
+    }
 }
