@@ -63,6 +63,9 @@ impl OutputField {
     }
 }
 
+/// Nearly always none or one.
+type Bounds = smallvec::SmallVec<[(OutputField, Placed<u64>); 1]>;
+
 /// What a call asks for.
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
@@ -72,7 +75,7 @@ pub(crate) struct Ask<'a> {
     /// `stream_options` as it stands, and whether it asks for usage.
     pub(crate) stream_options: Option<Placed<bool>>,
     /// Every field that bounds the output; the smallest one counts.
-    pub(crate) output_bounds: Vec<(OutputField, Placed<u64>)>,
+    pub(crate) output_bounds: Bounds,
     /// How many answers are asked for.
     pub(crate) choices: u64,
     /// Bytes of the body: what the input is estimated from.
@@ -178,16 +181,13 @@ fn stream_options(body: &[u8], raw: Option<&RawValue>) -> Result<Option<Placed<b
     Ok(Some(Placed { value, range: range_in(body, raw) }))
 }
 
-fn output_bounds(
-    body: &[u8],
-    fields: &Fields<'_>,
-) -> Result<Vec<(OutputField, Placed<u64>)>, ProxyError> {
+fn output_bounds(body: &[u8], fields: &Fields<'_>) -> Result<Bounds, ProxyError> {
     let all = [
         (OutputField::Any, fields.max_tokens),
         (OutputField::Completion, fields.max_completion_tokens),
         (OutputField::Output, fields.max_output_tokens),
     ];
-    let mut bounds = Vec::new();
+    let mut bounds = Bounds::new();
     for (field, raw) in all {
         if let (Some(raw), Some(value)) = (raw, number(field.name(), raw, OUTPUT_TOKENS_MAX)?) {
             bounds.push((field, Placed { value, range: range_in(body, raw) }));
