@@ -10,7 +10,7 @@ use doorward_domain::credential::{KeyPrefix, PlainKey};
 use serde_json::{Value, json};
 
 use crate::program::{Answer, Program, chat, command, id_of};
-use crate::upstream::{Script, Upstream};
+use crate::upstream::{Script, Upstream, events, whole};
 
 const PROVIDER_KEY: &str = "sk-canary-5b1f0c9e7d3a4e8890aa-first";
 const PROVIDER_KEY_EDITED: &str = "sk-canary-c2d94b7700ee4f6f81bb-second";
@@ -483,22 +483,4 @@ fn echoes() -> Vec<(&'static str, bool, Vec<u8>, u16)> {
         ("in an error event with usage", true, events(&[&with_usage]), 200),
         ("in a last event without its end", true, events(&[&last]), 200),
     ]
-}
-
-fn whole(status: u16, headers: &str, body: &str) -> Vec<u8> {
-    let kind =
-        if headers.contains("content-type") { "" } else { "content-type: application/json\r\n" };
-    let length = body.len();
-    format!("HTTP/1.1 {status} X\r\n{kind}{headers}content-length: {length}\r\n\r\n{body}")
-        .into_bytes()
-}
-
-/// A stream, each text a chunk of its own.
-fn events(chunks: &[&str]) -> Vec<u8> {
-    let head =
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    let chunks: Vec<String> =
-        chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
-    let chunks = chunks.concat();
-    format!("{head}{chunks}0\r\n\r\n").into_bytes()
 }

@@ -1,12 +1,14 @@
 //! Every reason to refuse a call: the answer, and that neither upstream nor bill hears of it.
 
 use std::io::Read;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use doorward_domain::credential::PlainKey;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
 use crate::program::{Answer, Program, chat, id_of};
 use crate::raw::Wire;
@@ -37,7 +39,7 @@ struct House {
 }
 
 impl House {
-    fn start(dir: &std::path::Path) -> Self {
+    fn start(dir: &Path) -> Self {
         let program = Program::start(dir, &[]);
         let add = |name, script| {
             let upstream = Upstream::start(script);
@@ -287,4 +289,35 @@ fn another_method_than_post_is_refused_by_name() {
         }
     }
     house.assert_silence();
+}
+
+#[test]
+fn a_model_that_lost_its_price_is_refused_and_not_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let House { program, silent, primer, hanging } = House::start(dir.path());
+    let key = program.make_key(&json!({"name": "caller"}));
+    assert_eq!(program.stop(), 0);
+    remove_price(&dir.path().join("data/doorward.db"));
+
+    let program = Program::start(dir.path(), &[]);
+    let house = House { program, silent, primer, hanging };
+    let face = (400, INVALID, Some("model_not_priced"), NOTHING_MORE);
+    for route in ROUTES {
+        assert_face(route, &house.post(route, Some(&key), &request(MODEL)), face);
+    }
+    house.assert_silence();
+}
+
+/// As when a new table of prices no longer lists it.
+fn remove_price(database: &Path) {
+    let options = SqliteConnectOptions::new().filename(database);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let changed = runtime.block_on(async {
+        let pool = SqlitePool::connect_with(options).await.unwrap();
+        let change = sqlx::query("UPDATE models SET pricing = 'listed' WHERE name = $1");
+        let changed = change.bind(MODEL).execute(&pool).await.unwrap();
+        pool.close().await;
+        changed
+    });
+    assert_eq!(changed.rows_affected(), 1);
 }
