@@ -26,6 +26,7 @@ use crate::error::{ProxyError, UpstreamFault};
 use crate::meter::{JsonMeter, SseMeter};
 use crate::metrics::Metrics;
 use crate::models;
+use crate::redact::Needle;
 use crate::relay::{CallEnd, Meter, RelayBody, Source, Watch};
 use crate::rewrite::{Change, rewrite};
 use crate::route::{Call, Route, WrongMethod};
@@ -361,10 +362,10 @@ impl Gateway {
         let (head, exchange) = answer.into_parts();
         sent.end.answered(head.status);
         let target = sent.end.target();
-        let secret = target.secret();
-        let ours = answer::head(head.status, &head.headers, secret);
+        let needle = target.needle();
+        let ours = answer::head(head.status, &head.headers, needle.map(Arc::as_ref));
         if !head.status.is_success() {
-            let body = Box::pin(self.read_error(exchange, secret)).await;
+            let body = Box::pin(self.read_error(exchange, needle.map(Arc::as_ref))).await;
             sent.end.fail(head.status);
             return Ok(ours.map(|()| RelayBody::whole(body)));
         }
@@ -372,7 +373,7 @@ impl Gateway {
             Ok(Shape::Json) => self.relay_json(ours, exchange, sent).await,
             Ok(Shape::Events) => {
                 let hides_usage = sent.ask.is_stream && !sent.ask.wants_usage();
-                let meter = Meter::Sse(SseMeter::new(hides_usage, secret));
+                let meter = Meter::Sse(SseMeter::new(hides_usage, needle));
                 Ok(ours.map(|()| sent.live(Bytes::new(), Source::Http(exchange), meter)))
             }
             Err(what) => Err(self.garbage(&mut sent.end, what)),
@@ -387,7 +388,7 @@ impl Gateway {
         mut exchange: Exchange,
         mut sent: Sent<'_>,
     ) -> Result<Response<RelayBody>, ProxyError> {
-        let mut meter = JsonMeter::new();
+        let mut meter = JsonMeter::new(sent.end.target().needle());
         let exact = exchange.exact_bytes();
         let first = match self.first_piece(&mut exchange, &mut meter).await {
             Ok(Some(first)) if first.trim_ascii_start().starts_with(b"{") => first,
@@ -398,7 +399,13 @@ impl Gateway {
                 return Err(timeout);
             }
         };
+        if exchange.is_broken() {
+            return Err(self.garbage(&mut sent.end, "it broke off"));
+        }
         if exchange.is_ended() {
+            if !meter.is_complete() {
+                return Err(self.garbage(&mut sent.end, "it is not one whole JSON object"));
+            }
             sent.end.settle(Outcome::Done, meter.usage(), meter.bytes().div_ceil(4));
             return Ok(ours.map(|()| RelayBody::whole(first)));
         }
@@ -414,18 +421,14 @@ impl Gateway {
         exchange: &mut Exchange,
         meter: &mut JsonMeter,
     ) -> Result<Option<Bytes>, ProxyError> {
-        let reading = std::future::poll_fn(|cx| {
-            exchange.poll_ready_bytes(cx, |piece| {
-                meter.push(&piece);
-                Ok(piece)
-            })
-        });
+        let reading =
+            std::future::poll_fn(|cx| exchange.poll_ready_bytes(cx, |piece| Ok(meter.push(piece))));
         let read = tokio::time::timeout(self.options.timeouts.idle, reading).await;
         Ok(read.map_err(|_| ProxyError::UpstreamTimeout)?.and_then(Result::ok))
     }
 
     /// An error of the upstream is the client's to read, its credential is not.
-    async fn read_error(&self, mut exchange: Exchange, secret: Option<&[u8]>) -> Bytes {
+    async fn read_error(&self, mut exchange: Exchange, needle: Option<&Needle>) -> Bytes {
         let mut body = BytesMut::new();
         let reading = async {
             while let Some(Ok(piece)) =
@@ -436,13 +439,18 @@ impl Gateway {
                     break;
                 }
             }
+            exchange.is_ended() && body.len() <= ERROR_BYTES_MAX
         };
         // What came until then is passed on: better half an explanation than none.
-        let _is_whole =
-            tokio::time::timeout(self.options.timeouts.first_byte, reading).await.is_ok();
-        body.truncate(ERROR_BYTES_MAX);
+        let read = tokio::time::timeout(self.options.timeouts.first_byte, reading).await;
         let body = body.freeze();
-        secret.map_or_else(|| body.clone(), |secret| answer::redact(&body, secret))
+        let mut body = match needle {
+            Some(needle) if read == Ok(true) => needle.redact(&body),
+            Some(needle) => needle.redact_cut(&body),
+            None => body,
+        };
+        body.truncate(ERROR_BYTES_MAX);
+        body
     }
 
     fn garbage(&self, end: &mut CallEnd, what: &'static str) -> ProxyError {
@@ -467,8 +475,8 @@ fn relay_echo(echo: Echo, mut sent: Sent<'_>) -> Response<RelayBody> {
     sent.end.answered(StatusCode::OK);
     match echo {
         Echo::Whole(body) => {
-            let mut meter = JsonMeter::new();
-            meter.push(&body);
+            let mut meter = JsonMeter::new(None);
+            let body = meter.push(body);
             sent.end.settle(Outcome::Done, meter.usage(), 0);
             answer::json(StatusCode::OK, body)
         }

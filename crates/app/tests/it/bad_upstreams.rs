@@ -45,6 +45,19 @@ impl House {
         answer
     }
 
+    /// All that a client receives, also of an answer that breaks off.
+    fn call_by_wire(&self, script: Script) -> String {
+        self.upstream.then(script);
+        let body = chat(MODEL).to_string();
+        let (key, length) = (self.program.key(), body.len());
+        let mut wire = Wire::to(&self.program);
+        wire.send(format!(
+            "POST {PATH} HTTP/1.1\r\nhost: doorward\r\nx-api-key: {key}\r\nconnection: close\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        ));
+        wire.rest()
+    }
+
     /// Requests and errors that were billed until now.
     fn billed(&self) -> (u64, u64) {
         let usage = self.program.usage(MODEL);
@@ -189,12 +202,13 @@ fn a_stream_that_breaks_ends_with_an_error_event_and_is_billed_as_far_as_it_came
     let overlong = format!("data: {}", "x".repeat(2 << 20));
     let plain = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
     #[rustfmt::skip]
-    let cases: [(&str, Script); 7] = [
+    let cases: [(&str, Script); 8] = [
         ("a reset",              Script::Reset(3)),
         ("no [DONE]",            Script::Raw(events(&[EVENT, EVENT, EVENT]))),
         ("no last chunk",        Script::Raw(format!("{begun}{chunk}{chunk}{chunk}").into_bytes())),
         ("half a chunk",         Script::Raw(format!("{begun}{chunk}{chunk}{chunk}{cut}").into_bytes())),
         ("a bad chunk",          Script::Raw(format!("{begun}{chunk}{chunk}{chunk}zz\r\n").into_bytes())),
+        ("half an event",        Script::Raw(events(&[EVENT, EVENT, EVENT, &EVENT[..60]]))),
         ("an event without end", Script::Raw(events(&[EVENT, EVENT, EVENT, &overlong]))),
         ("a closed connection",  Script::Raw(format!("{plain}{EVENT}{EVENT}{EVENT}").into_bytes())),
     ];
@@ -224,18 +238,9 @@ fn an_answer_that_is_cut_short_does_not_look_whole() {
         ("with a bad chunk", chunked("zz\r\n")),
     ];
     for (name, bytes) in cases {
-        house.upstream.then(Script::Raw(bytes));
-        let mut wire = Wire::to(&house.program);
-        let body = chat(MODEL).to_string();
-        wire.send(format!(
-            "POST {PATH} HTTP/1.1\r\nhost: doorward\r\nx-api-key: {}\r\nconnection: close\r\n\
-             content-length: {}\r\n\r\n{body}",
-            house.program.key(),
-            body.len()
-        ));
-        let said = wire.rest();
-        let (head, body) = said.split_once("\r\n\r\n").unwrap();
-        // The break shows before the answer begins or after: as a 502, or as a cut.
+        let said = house.call_by_wire(Script::Raw(bytes));
+        let (head, body) = said.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{name}: {said}"));
+        // The break is seen before the answer begins or after: it is a 502, or a cut.
         let is_refused = head.starts_with("HTTP/1.1 502 ");
         assert!(is_refused || is_cut(head, body), "{name}: {said}");
     }
@@ -248,4 +253,69 @@ fn is_cut(head: &str, body: &str) -> bool {
         Some(length) => body.len() < length.parse().unwrap(),
         None => !body.ends_with("0\r\n\r\n"),
     }
+}
+
+/// The beginning of the credential that may be left to see: its kind, which everybody knows.
+const KIND: &str = "sk-provider-";
+
+#[test]
+fn a_good_answer_that_repeats_the_providers_credential_keeps_its_length_and_loses_it() {
+    let house = House::start(&[]);
+    let json = CHAT.replace("Hello.", &format!("{PROVIDER_KEY} and {PROVIDER_KEY}"));
+    let masked = json.replace(PROVIDER_KEY, &"*".repeat(PROVIDER_KEY.len()));
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunked = |size: usize| {
+        let chunks: Vec<String> = json
+            .as_bytes()
+            .chunks(size)
+            .map(|part| format!("{:x}\r\n{}\r\n", part.len(), str::from_utf8(part).unwrap()))
+            .collect();
+        format!("{head}{}0\r\n\r\n", chunks.concat()).into_bytes()
+    };
+    for bytes in [whole(200, "", &json), chunked(1), chunked(7), chunked(100)] {
+        let answer = house.call(Script::Raw(bytes), false);
+        assert_eq!((answer.status, &answer.body), (200, &masked));
+    }
+    let usage = house.program.usage(MODEL);
+    assert_eq!((&usage["output_tokens"], &usage["errors"]), (&json!(4 * 30), &json!(0)));
+}
+
+#[test]
+fn a_large_answer_that_repeats_the_providers_credential_loses_it_in_the_middle_too() {
+    let house = House::start(&[]);
+    let text = format!("{PROVIDER_KEY} {}", "x".repeat(997)).repeat(2_000);
+    let json = CHAT.replace("Hello.", &text);
+    let answer = house.call(Script::Raw(whole(200, "", &json)), false);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, json.replace(PROVIDER_KEY, &"*".repeat(PROVIDER_KEY.len())));
+}
+
+#[test]
+fn an_error_that_repeats_the_providers_credential_where_it_is_cut_loses_all_of_it() {
+    const KEPT_BYTES: usize = 256 * 1024;
+    let house = House::start(&[]);
+    for before in [KEPT_BYTES - PROVIDER_KEY.len(), KEPT_BYTES - 20, KEPT_BYTES - 13, KEPT_BYTES] {
+        let body = format!("{}{PROVIDER_KEY}{}", "x".repeat(before), "y".repeat(KEPT_BYTES));
+        let answer = house.call(Script::Raw(whole(400, "", &body)), false);
+        assert_eq!((answer.status, answer.body.len()), (400, KEPT_BYTES));
+        assert!(!answer.body.contains(KIND), "{before}");
+    }
+    // What is sent of it before the connection breaks.
+    let body = format!("Incorrect API key: {PROVIDER_KEY}.");
+    let bytes = whole(400, "", &body);
+    for missing in [2, 10, 20] {
+        let answer = house.call(Script::Raw(bytes[..bytes.len() - missing].to_vec()), false);
+        assert_eq!((answer.status, &*answer.body), (400, "Incorrect API key: "));
+    }
+}
+
+#[test]
+fn a_stream_that_ends_within_the_providers_credential_does_not_pass_its_beginning_on() {
+    let house = House::start(&[]);
+    let last = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{PROVIDER_KEY}");
+    let last = &last[..last.len() - 8];
+    let answer = house.call(Script::Raw(events(&[EVENT, last])), true);
+    assert_eq!(last_error("cut", &answer.body)["code"], "upstream_unavailable");
+    assert!(!answer.body.contains(KIND), "{}", answer.body);
 }

@@ -63,6 +63,11 @@ impl Exchange {
         self.body.size_hint().exact()
     }
 
+    /// Whether what was read last is all that comes, and not the whole.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.fault.is_some()
+    }
+
     /// Whether everything was read.
     pub(crate) fn is_ended(&self) -> bool {
         self.is_ended
