@@ -202,8 +202,8 @@ impl Program {
         rows.iter().find(|row| row["model"] == model).cloned().unwrap_or_default()
     }
 
-    /// The value of one metric.
-    pub(crate) fn metric(&self, name: &str) -> f64 {
+    /// The value of one metric that counts.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let metrics = self.send("GET", "/metrics", &[], None).body;
         let line = metrics.lines().find(|line| line.split(' ').next() == Some(name));
         line.and_then(|line| line.rsplit(' ').next()).unwrap().parse().unwrap()

@@ -234,11 +234,13 @@ fn a_body_that_cannot_be_read_is_refused_on_every_route_and_nothing_is_called_or
     let too_large = (413, INVALID, Some("request_too_large"), NOTHING_MORE);
     let padded = |bytes: usize| [request(MODEL), vec![b' '; bytes]].concat();
     #[rustfmt::skip]
-    let cases: [(&str, Vec<u8>, Face); 11] = [
+    let cases: [(&str, Vec<u8>, Face); 13] = [
         ("nothing",            Vec::new(),                            not_json),
         ("a text",             b"Say hello.".to_vec(),                not_json),
         ("half an object",     br#"{"model":"silent","#.to_vec(),     not_json),
         ("a list",             b"[]".to_vec(),                        not_json),
+        ("a list of values",   br#"["silent",null,null,null,null,null,null]"#.to_vec(), not_json),
+        ("deep in an object",  [&br#"{"model":"silent","messages":"#[..], &vec![b'['; 10_000_000]].concat(), not_json),
         ("null",               b"null".to_vec(),                      not_json),
         ("no model",           b"{}".to_vec(),                        not_json),
         ("a model twice",      br#"{"model":"silent","model":"primer"}"#.to_vec(), not_json),
@@ -267,8 +269,9 @@ fn a_body_whose_length_is_not_told_is_refused_once_it_is_too_large() {
         "POST /v1/chat/completions HTTP/1.1\r\nhost: doorward\r\nx-api-key: {key}\r\n\
          transfer-encoding: chunked\r\n\r\n"
     ));
+    let chunk = format!("{:x}\r\n{}\r\n", 1 << 20, " ".repeat(1 << 20));
     for _ in 0..50 {
-        wire.send([format!("{:x}\r\n", 1 << 20).as_bytes(), &[b' '; 1 << 20], b"\r\n"].concat());
+        wire.send(&chunk);
     }
     let face = (413, INVALID, Some("request_too_large"), NOTHING_MORE);
     assert_face("50 MB in chunks", &wire.answer(), face);
