@@ -451,6 +451,8 @@ fn echoes() -> Vec<(&'static str, bool, Vec<u8>, u16)> {
     let error = json!({"error": {"message": format!("Incorrect API key provided: {PROVIDER_KEY}."), "type": "x"}});
     let header = format!("x-debug: {PROVIDER_KEY}\r\nopenai-version: {PROVIDER_KEY}\r\n");
     let typed = format!("content-type: application/{PROVIDER_KEY}\r\n");
+    let good = json!({"choices": [{"message": {"content": PROVIDER_KEY}}]}).to_string();
+    let event = format!("data: {}\n\n", json!({"choices": [{"delta": {"content": PROVIDER_KEY}}]}));
     let (front, back) = PROVIDER_KEY.split_at(12);
     let split =
         [&*format!("data: {{\"error\":{{\"message\":\"{front}"), &*format!("{back}\"}}}}\n\n")];
@@ -464,6 +466,13 @@ fn echoes() -> Vec<(&'static str, bool, Vec<u8>, u16)> {
         ("in headers", false, whole(400, &header, "{}"), 400),
         ("in the content type", false, whole(400, &typed, "{}"), 400),
         ("in headers of a good answer", false, whole(200, &header, "{}"), 200),
+        ("in a good answer", false, whole(200, "", &good), 200),
+        (
+            "in two events of a good stream",
+            true,
+            events(&[&event, &event, "data: [DONE]\n\n"]),
+            200,
+        ),
         ("in a 401", false, whole(401, &header, &error.to_string()), 502),
         ("in a redirect", false, whole(307, &format!("location: /{PROVIDER_KEY}\r\n"), "{}"), 502),
         (

@@ -57,8 +57,9 @@ fn the_upstream_sees_its_own_credential_and_nothing_of_the_clients_headers_but_a
     let key = program.key();
     let body = chat("mock").to_string();
     for route in ROUTES {
-        let odd: String =
+        let odd: Vec<_> =
             HEADERS.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let odd = odd.concat();
         let length = body.len();
         let mut wire = Wire::to(&program);
         wire.send(format!(
