@@ -247,6 +247,16 @@ fn an_answer_that_is_cut_short_does_not_look_whole() {
     assert_eq!(house.billed(), (3, 3));
 }
 
+#[test]
+fn half_of_a_large_answer_passes_and_counts_as_an_error() {
+    let house = House::start(&[]);
+    let json = CHAT.replace("Hello.", &"x".repeat(1 << 20));
+    let half = &json[..1 << 20];
+    let answer = house.call(Script::Raw(whole(200, "", half)), false);
+    assert!(answer.status == 200 && answer.body == half, "{}", answer.status);
+    assert_eq!(house.billed(), (1, 1));
+}
+
 fn is_cut(head: &str, body: &str) -> bool {
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
     match length {
