@@ -1,9 +1,10 @@
 //! The head of an answer: which headers it has, and what must not be in it.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::error::ProxyError;
+use crate::redact::Needle;
 use crate::relay::RelayBody;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -43,11 +44,15 @@ pub(crate) fn kept(name: &[u8]) -> Option<HeaderName> {
 
 /// Makes the head of an answer from what was kept of the upstream's. A header that holds the
 /// provider's credential is dropped.
-pub(crate) fn head(status: StatusCode, mut kept: HeaderMap, secret: Option<&[u8]>) -> Response<()> {
+pub(crate) fn head(
+    status: StatusCode,
+    mut kept: HeaderMap,
+    secret: Option<&Needle>,
+) -> Response<()> {
     kept.remove(header::CONTENT_ENCODING);
-    if kept.values().any(|value| holds(value.as_bytes(), secret)) {
-        let clean = |(_, value): &(&HeaderName, &HeaderValue)| !holds(value.as_bytes(), secret);
-        let clean = kept.iter().filter(clean);
+    let is_echo = |value: &HeaderValue| secret.is_some_and(|secret| secret.is_in(value.as_bytes()));
+    if kept.values().any(is_echo) {
+        let clean = kept.iter().filter(|(_, value)| !is_echo(value));
         kept = clean.map(|(name, value)| (name.clone(), value.clone())).collect();
     }
     let mut answer = Response::new(());
@@ -87,33 +92,4 @@ pub(crate) fn events(body: RelayBody) -> Response<RelayBody> {
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
-}
-
-fn holds(text: &[u8], secret: Option<&[u8]>) -> bool {
-    secret.is_some_and(|secret| !secret.is_empty() && memchr::memmem::find(text, secret).is_some())
-}
-
-/// Cuts a provider's credential out of a text that echoes it.
-pub(crate) fn redact(text: &[u8], secret: &[u8]) -> Bytes {
-    const MARK: &[u8] = b"[REDACTED]";
-    let mut out = BytesMut::with_capacity(text.len());
-    let mut at = 0;
-    for found in memchr::memmem::find_iter(text, secret).take_while(|_| !secret.is_empty()) {
-        out.extend_from_slice(text.get(at..found).unwrap_or_default());
-        out.extend_from_slice(MARK);
-        at = found + secret.len();
-    }
-    out.extend_from_slice(text.get(at..).unwrap_or_default());
-    out.freeze()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_credential_is_cut_out_each_time_it_stands() {
-        assert_eq!(redact(b"a sk-1 b sk-1", b"sk-1"), "a [REDACTED] b [REDACTED]");
-        assert_eq!(redact(b"nothing", b""), "nothing");
-    }
 }

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::ask::OutputField;
+use crate::redact::Needle;
 use crate::route::Call;
 use crate::upstream::{self, Connector, Origin};
 
@@ -81,8 +82,8 @@ pub(crate) struct HttpTarget {
     heads: [SecretString; Call::ALL.len()],
     /// `Bearer …`, marked sensitive.
     pub(crate) auth: Option<HeaderValue>,
-    /// What must be cut out of errors that echo it.
-    pub(crate) secret: Option<SecretString>,
+    /// The same credential, to be found in what the provider says.
+    needle: Option<Arc<Needle>>,
     /// The upstream's name of the model as JSON; `None`: it is the public one.
     pub(crate) model_json: Option<String>,
     /// What bounds the output of a chat completion there.
@@ -90,13 +91,11 @@ pub(crate) struct HttpTarget {
 }
 
 impl Target {
-    /// The provider's credential, to be cut out of what the provider says.
-    pub(crate) fn secret(&self) -> Option<&[u8]> {
+    /// The provider's credential, to be kept out of what the provider says.
+    pub(crate) fn needle(&self) -> Option<&Arc<Needle>> {
         match &self.endpoint {
             Endpoint::Echo => None,
-            Endpoint::Http(http) => {
-                http.secret.as_ref().map(|secret| secret.expose_secret().as_bytes())
-            }
+            Endpoint::Http(http) => http.needle.as_ref(),
         }
     }
 }
@@ -286,7 +285,9 @@ impl Catalog {
             heads: uris.each_ref().map(|uri| head(uri, auth.as_ref())),
             uris,
             auth,
-            secret,
+            needle: secret
+                .and_then(|secret| Needle::new(secret.expose_secret().as_bytes()))
+                .map(Arc::new),
             model_json: (deployment.upstream_model != model.name)
                 .then(|| serde_json::Value::from(deployment.upstream_model.as_str()).to_string()),
             output_field: output_field(provider.kind),

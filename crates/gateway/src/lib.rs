@@ -15,6 +15,7 @@ pub mod listen;
 mod meter;
 mod metrics;
 mod models;
+mod redact;
 mod relay;
 mod rewrite;
 mod route;

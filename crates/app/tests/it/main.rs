@@ -1,8 +1,11 @@
 //! Black-box tests: the built program, real sockets, an upstream that does as it is told.
 #![cfg(test)] // so that the lints know that helpers are tests too
 
+mod answer_headers;
+mod bad_upstreams;
 mod canaries;
 mod command_line;
+mod fallback;
 mod lifecycle;
 mod limits;
 mod presented;
@@ -12,5 +15,7 @@ mod raw;
 mod refusals;
 mod revocation;
 mod secrets;
+mod streams;
 mod sudden_death;
 mod upstream;
+mod upstream_request;

@@ -1,12 +1,14 @@
 //! Every reason to refuse a call: the answer, and that neither upstream nor bill hears of it.
 
 use std::io::Read;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use doorward_domain::credential::PlainKey;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
 use crate::program::{Answer, Program, chat, id_of};
 use crate::raw::Wire;
@@ -37,7 +39,7 @@ struct House {
 }
 
 impl House {
-    fn start(dir: &std::path::Path) -> Self {
+    fn start(dir: &Path) -> Self {
         let program = Program::start(dir, &[]);
         let add = |name, script| {
             let upstream = Upstream::start(script);
@@ -63,7 +65,7 @@ impl House {
         let path = format!("/v1/api-keys/{}", id_of(&key));
         let object = self.program.ask("GET", &path, &admin, None).json();
         let now: Timestamp = object["created_at"].as_str().unwrap().parse().unwrap();
-        let edit = json!({"expires_at": now + SignedDuration::from_secs(1)});
+        let edit = json!({"expires_at": now + SignedDuration::from_secs(3)});
         assert_eq!(self.program.ask("PATCH", &path, &admin, Some(&edit)).status, 200);
         let begun = Instant::now();
         while self.program.ask("GET", "/v1/models", &key, None).status == 200 {
@@ -232,11 +234,13 @@ fn a_body_that_cannot_be_read_is_refused_on_every_route_and_nothing_is_called_or
     let too_large = (413, INVALID, Some("request_too_large"), NOTHING_MORE);
     let padded = |bytes: usize| [request(MODEL), vec![b' '; bytes]].concat();
     #[rustfmt::skip]
-    let cases: [(&str, Vec<u8>, Face); 11] = [
+    let cases: [(&str, Vec<u8>, Face); 13] = [
         ("nothing",            Vec::new(),                            not_json),
         ("a text",             b"Say hello.".to_vec(),                not_json),
         ("half an object",     br#"{"model":"silent","#.to_vec(),     not_json),
         ("a list",             b"[]".to_vec(),                        not_json),
+        ("a list of values",   br#"["silent",null,null,null,null,null,null]"#.to_vec(), not_json),
+        ("deep in an object",  [&br#"{"model":"silent","messages":"#[..], &vec![b'['; 10_000_000]].concat(), not_json),
         ("null",               b"null".to_vec(),                      not_json),
         ("no model",           b"{}".to_vec(),                        not_json),
         ("a model twice",      br#"{"model":"silent","model":"primer"}"#.to_vec(), not_json),
@@ -265,8 +269,9 @@ fn a_body_whose_length_is_not_told_is_refused_once_it_is_too_large() {
         "POST /v1/chat/completions HTTP/1.1\r\nhost: doorward\r\nx-api-key: {key}\r\n\
          transfer-encoding: chunked\r\n\r\n"
     ));
+    let chunk = format!("{:x}\r\n{}\r\n", 1 << 20, " ".repeat(1 << 20));
     for _ in 0..50 {
-        wire.send([format!("{:x}\r\n", 1 << 20).as_bytes(), &[b' '; 1 << 20], b"\r\n"].concat());
+        wire.send(&chunk);
     }
     let face = (413, INVALID, Some("request_too_large"), NOTHING_MORE);
     assert_face("50 MB in chunks", &wire.answer(), face);
@@ -287,4 +292,35 @@ fn another_method_than_post_is_refused_by_name() {
         }
     }
     house.assert_silence();
+}
+
+#[test]
+fn a_model_that_lost_its_price_is_refused_and_not_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let House { program, silent, primer, hanging } = House::start(dir.path());
+    let key = program.make_key(&json!({"name": "caller"}));
+    assert_eq!(program.stop(), 0);
+    remove_price(&dir.path().join("data/doorward.db"));
+
+    let program = Program::start(dir.path(), &[]);
+    let house = House { program, silent, primer, hanging };
+    let face = (400, INVALID, Some("model_not_priced"), NOTHING_MORE);
+    for route in ROUTES {
+        assert_face(route, &house.post(route, Some(&key), &request(MODEL)), face);
+    }
+    house.assert_silence();
+}
+
+/// As when a new table of prices no longer lists it.
+fn remove_price(database: &Path) {
+    let options = SqliteConnectOptions::new().filename(database);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let changed = runtime.block_on(async {
+        let pool = SqlitePool::connect_with(options).await.unwrap();
+        let change = sqlx::query("UPDATE models SET pricing = 'listed' WHERE name = $1");
+        let changed = change.bind(MODEL).execute(&pool).await.unwrap();
+        pool.close().await;
+        changed
+    });
+    assert_eq!(changed.rows_affected(), 1);
 }

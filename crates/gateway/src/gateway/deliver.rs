@@ -15,6 +15,7 @@ use crate::ask::Ask;
 use crate::echo::Echo;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::meter::{JsonMeter, SseMeter};
+use crate::redact::Needle;
 use crate::relay::{CallEnd, Meter, RelayBody, Source, Watch};
 use crate::upstream::{self, Exchange};
 
@@ -37,15 +38,17 @@ impl Gateway {
         }
         match answer::shape(&answer.headers) {
             Ok(Shape::Json) => {
-                let mut meter = JsonMeter::new();
+                let mut meter = JsonMeter::new(end.target().needle());
+                let exact = answer.body.bytes_left();
                 let first = self.first_piece(&mut answer.body, &mut meter).await;
-                self.deliver_json(answer, first, meter, (end, way))
+                self.deliver_json(answer, (first, exact), meter, (end, way))
             }
             Ok(Shape::Events) => {
                 let target = end.target();
                 let hides_usage = ask.is_stream && !ask.wants_usage();
-                let meter = Meter::Sse(SseMeter::new(hides_usage, target.secret()));
-                let head = answer::head(answer.status, answer.headers, target.secret());
+                let meter = Meter::Sse(SseMeter::new(hides_usage, target.needle()));
+                let head =
+                    answer::head(answer.status, answer.headers, target.needle().map(Arc::as_ref));
                 let (source, watch) = (Source::Http(answer.body), self.watch(way));
                 Ok(head.map(|()| RelayBody::live(Bytes::new(), source, meter, end, watch)))
             }
@@ -64,8 +67,8 @@ impl Gateway {
         end.answered(StatusCode::OK);
         match echo {
             Echo::Whole(body) => {
-                let mut meter = JsonMeter::new();
-                meter.push(&body);
+                let mut meter = JsonMeter::new(None);
+                let body = meter.push(body);
                 end.settle(Outcome::Done, meter.usage(), 0);
                 answer::json(StatusCode::OK, body)
             }
@@ -82,7 +85,7 @@ impl Gateway {
     fn deliver_json(
         &self,
         answer: Box<upstream::Answer>,
-        first: Result<Option<Bytes>, ProxyError>,
+        (first, exact): (Result<Option<Bytes>, ProxyError>, Option<u64>),
         meter: JsonMeter,
         (mut end, way): (Box<CallEnd>, &Way<'_>),
     ) -> Result<Response<RelayBody>, ProxyError> {
@@ -95,13 +98,20 @@ impl Gateway {
                 return Err(timeout);
             }
         };
-        let mut head = answer::head(answer.status, answer.headers, end.target().secret());
+        let mut head =
+            answer::head(answer.status, answer.headers, end.target().needle().map(Arc::as_ref));
+        if answer.body.is_broken() {
+            return Err(self.garbage(&mut end, "it broke off"));
+        }
         if answer.body.is_ended() {
+            if !meter.is_complete() {
+                return Err(self.garbage(&mut end, "it is not one whole JSON object"));
+            }
             end.settle(Outcome::Done, meter.usage(), meter.bytes().div_ceil(4));
             return Ok(head.map(|()| RelayBody::whole(first)));
         }
-        if let Some(left) = answer.body.bytes_left() {
-            head.headers_mut().insert(CONTENT_LENGTH, (left + first.len() as u64).into());
+        if let Some(bytes) = exact {
+            head.headers_mut().insert(CONTENT_LENGTH, bytes.into());
         }
         let (source, watch) = (Source::Http(answer.body), self.watch(way));
         Ok(head.map(|()| RelayBody::live(first, source, Meter::Json(meter), end, watch)))
@@ -113,12 +123,8 @@ impl Gateway {
         exchange: &mut Exchange,
         meter: &mut JsonMeter,
     ) -> Result<Option<Bytes>, ProxyError> {
-        let mut reading = poll_fn(|cx| {
-            exchange.poll_ready_bytes(cx, |piece| {
-                meter.push(&piece);
-                Ok(piece)
-            })
-        });
+        let mut reading =
+            poll_fn(|cx| exchange.poll_ready_bytes(cx, |piece| Ok(meter.push(piece))));
         // It nearly always came with the head: that costs no timer.
         let read = match (&mut reading).now_or_never() {
             Some(read) => read,
@@ -135,14 +141,14 @@ impl Gateway {
         mut end: Box<CallEnd>,
     ) -> Response<RelayBody> {
         let target = end.target();
-        let head = answer::head(answer.status, answer.headers, target.secret());
-        let body = self.read_error(answer.body, target.secret()).await;
+        let head = answer::head(answer.status, answer.headers, target.needle().map(Arc::as_ref));
+        let body = self.read_error(answer.body, target.needle().map(Arc::as_ref)).await;
         end.fail(answer.status);
         head.map(|()| RelayBody::whole(body))
     }
 
     /// An error of the upstream is the client's to read, its credential is not.
-    async fn read_error(&self, mut exchange: Exchange, secret: Option<&[u8]>) -> Bytes {
+    async fn read_error(&self, mut exchange: Exchange, needle: Option<&Needle>) -> Bytes {
         let mut body = BytesMut::new();
         let reading = async {
             while let Some(Ok(piece)) = poll_fn(|cx| exchange.poll_ready_bytes(cx, Ok)).await {
@@ -151,13 +157,18 @@ impl Gateway {
                     break;
                 }
             }
+            exchange.is_ended() && body.len() <= ERROR_BYTES_MAX
         };
         // What came until then is passed on: better half an explanation than none.
-        let _is_whole =
-            tokio::time::timeout(self.options.timeouts.first_byte, reading).await.is_ok();
-        body.truncate(ERROR_BYTES_MAX);
+        let read = tokio::time::timeout(self.options.timeouts.first_byte, reading).await;
         let body = body.freeze();
-        secret.map_or_else(|| body.clone(), |secret| answer::redact(&body, secret))
+        let mut body = match needle {
+            Some(needle) if read == Ok(true) => needle.redact(&body),
+            Some(needle) => needle.redact_cut(&body),
+            None => body,
+        };
+        body.truncate(ERROR_BYTES_MAX);
+        body
     }
 
     fn garbage(&self, end: &mut CallEnd, what: &'static str) -> ProxyError {

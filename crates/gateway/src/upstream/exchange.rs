@@ -70,6 +70,11 @@ impl Exchange {
         }
     }
 
+    /// Whether what was read last is all that comes, and not the whole.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.fault.is_some()
+    }
+
     /// Whether the last byte was given out.
     pub(crate) fn is_ended(&self) -> bool {
         self.is_ended && self.fault.is_none()
