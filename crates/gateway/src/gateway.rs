@@ -177,6 +177,7 @@ impl Gateway {
             output_tokens: open.output_tokens,
         };
         let mut end = self.begin(open, first, &ask);
+        end.written().await?;
         match self.send(&order, &sending, &mut end, &mut way).await? {
             Answered::Echo(echo) => Ok(self.deliver_echo(echo, &ask, end, &way)),
             Answered::Http(answer) => self.deliver(answer, &ask, end, &way).await,

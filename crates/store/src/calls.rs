@@ -1,8 +1,9 @@
 //! The data plane's side of the store: keys held in memory, their counters, holds and settlements.
 //!
-//! The way of a call: [`Store::call_key`] → [`CallKey::matches`] → [`Store::admit`] → (the call) →
-//! [`OpenCall::settle`]. Admission takes from every limit and budget of the key in one step, under
-//! one short lock, and writes the hold to the journal before it returns.
+//! The way of a call: [`Store::call_key`] → [`CallKey::matches`] → [`Store::admit`] →
+//! [`OpenCall::written`] → (the call) → [`OpenCall::settle`]. Admission takes from every limit and
+//! budget of the key in one step, under one short lock; the call leaves when its hold stands in the
+//! journal.
 
 mod admit;
 mod cache;
@@ -12,7 +13,7 @@ mod open_call;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use doorward_domain::credential::KeyId;
 use doorward_domain::key::Owner;
@@ -35,7 +36,9 @@ pub(crate) struct Calls {
     states: key_state::States,
     journal: Writer,
     drain: drain::Drain,
-    /// Settlements written to the journal since the start.
+    /// Calls that were admitted and are not settled yet.
+    open: AtomicUsize,
+    /// Settlements since the start.
     settled: AtomicU64,
 }
 
@@ -55,6 +58,7 @@ impl Calls {
             states: key_state::States::new(call_keys_max),
             journal,
             drain: drain::Drain::new(dir, next),
+            open: AtomicUsize::new(0),
             settled: AtomicU64::new(0),
         })
     }
