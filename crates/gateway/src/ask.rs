@@ -69,6 +69,9 @@ impl OutputField {
     }
 }
 
+/// Nearly always none or one.
+type Bounds = smallvec::SmallVec<[Placed<Option<u64>>; 1]>;
+
 /// What a call asks for.
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
@@ -78,7 +81,7 @@ pub(crate) struct Ask<'a> {
     /// `stream_options` as it stands, and whether it asks for usage.
     pub(crate) stream_options: Option<Placed<bool>>,
     /// Every field that bounds the output; the smallest one counts. `None`: it is `null`.
-    pub(crate) output_bounds: Vec<Placed<Option<u64>>>,
+    pub(crate) output_bounds: Bounds,
     /// How many answers are asked for.
     pub(crate) choices: u64,
     /// Bytes of the body: what the input is estimated from.
@@ -192,13 +195,13 @@ fn stream_options(body: &[u8], raw: Option<&RawValue>) -> Result<Option<Placed<b
     Ok(Some(Placed { value, range: range_in(body, raw) }))
 }
 
-fn output_bounds(body: &[u8], fields: &Fields<'_>) -> Result<Vec<Placed<Option<u64>>>, ProxyError> {
+fn output_bounds(body: &[u8], fields: &Fields<'_>) -> Result<Bounds, ProxyError> {
     let all = [
         (OutputField::Any, fields.max_tokens),
         (OutputField::Completion, fields.max_completion_tokens),
         (OutputField::Output, fields.max_output_tokens),
     ];
-    let mut bounds = Vec::new();
+    let mut bounds = Bounds::new();
     for (field, raw) in all {
         let value = number(field.name(), raw, OUTPUT_TOKENS_MAX)?;
         bounds.extend(raw.map(|raw| Placed { value, range: range_in(body, raw) }));

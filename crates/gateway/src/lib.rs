@@ -6,8 +6,10 @@
 mod answer;
 mod ask;
 mod catalog;
+mod chunks;
 mod echo;
 mod error;
+mod facts;
 mod gateway;
 pub mod listen;
 mod meter;

@@ -32,7 +32,7 @@ pub enum RelayBody {
 pub struct Live {
     source: Source,
     meter: Meter,
-    end: CallEnd,
+    end: Box<CallEnd>,
     watch: Watch,
     /// Waits to go out before anything else: the first piece, or an error event.
     ready: VecDeque<Bytes>,
@@ -77,7 +77,7 @@ impl RelayBody {
         first: Bytes,
         source: Source,
         meter: Meter,
-        end: CallEnd,
+        end: Box<CallEnd>,
         watch: Watch,
     ) -> Self {
         let ready = if first.is_empty() { VecDeque::new() } else { VecDeque::from([first]) };

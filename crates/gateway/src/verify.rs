@@ -7,12 +7,16 @@ use doorward_domain::credential::PlainKey;
 use doorward_domain::denial::Denial;
 use doorward_domain::presented::{self, NoCredential, Place};
 use doorward_store::{CallKey, Store};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 use crate::error::ProxyError;
 
 /// Where SDKs put an API key: Anthropic's, Azure's and Google's.
-const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+const KEY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// Finds the key of a request: shape and checksum, whether it exists and this is its secret (in
 /// constant time). Whether it may be used is for [`check`] to say, which comes after, so that only

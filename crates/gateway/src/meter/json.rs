@@ -98,19 +98,27 @@ impl JsonMeter {
     fn read(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
         let mut rest = chunk;
-        while let Some((&byte, tail)) = rest.split_first() {
-            if self.place == Place::String {
-                let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-                self.keep(rest.get(..plain).unwrap_or_default());
-                rest = rest.get(plain..).unwrap_or_default();
-                let Some((&byte, tail)) = rest.split_first() else { break };
-                self.step(byte);
-                rest = tail;
-            } else {
-                self.step(byte);
-                rest = tail;
-            }
+        while !rest.is_empty() {
+            rest = match self.place {
+                Place::String => self.skip(rest, text_end(rest)),
+                Place::Structure if self.depth > 1 => {
+                    let (nested, depth) = nested_end(rest, self.depth);
+                    self.depth = depth;
+                    self.skip(rest, nested)
+                }
+                Place::Structure | Place::Key(_) | Place::OtherKey | Place::Escape => rest,
+            };
+            let Some((&byte, tail)) = rest.split_first() else { return };
+            self.step(byte);
+            rest = tail;
         }
+    }
+
+    /// Takes bytes that change nothing.
+    fn skip<'a>(&mut self, rest: &'a [u8], bytes: usize) -> &'a [u8] {
+        let (skipped, rest) = rest.split_at_checked(bytes).unwrap_or((rest, &[]));
+        self.keep(skipped);
+        rest
     }
 
     /// What the answer says it used; `None`: nothing, or nothing that can be read.
@@ -207,6 +215,25 @@ impl JsonMeter {
             _ => {}
         }
     }
+}
+
+/// Where the plain text of a string ends.
+fn text_end(rest: &[u8]) -> usize {
+    memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
+}
+
+/// The next string, or the bracket that leads back to the top-level object; and the depth there.
+fn nested_end(rest: &[u8], mut depth: u32) -> (usize, u32) {
+    for (at, byte) in rest.iter().enumerate() {
+        match byte {
+            b'"' => return (at, depth),
+            b'{' | b'[' => depth = depth.saturating_add(1),
+            b'}' | b']' if depth <= 2 => return (at, depth),
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+    }
+    (rest.len(), depth)
 }
 
 #[cfg(test)]
