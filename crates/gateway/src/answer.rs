@@ -47,13 +47,12 @@ pub(crate) fn kept(name: &[u8]) -> Option<HeaderName> {
 pub(crate) fn head(
     status: StatusCode,
     mut kept: HeaderMap,
-    needle: Option<&Needle>,
+    secret: Option<&Needle>,
 ) -> Response<()> {
-    let holds = |value: &HeaderValue| needle.is_some_and(|needle| needle.is_in(value.as_bytes()));
     kept.remove(header::CONTENT_ENCODING);
-    if kept.values().any(holds) {
-        let clean = |(_, value): &(&HeaderName, &HeaderValue)| !holds(value);
-        let clean = kept.iter().filter(clean);
+    let is_echo = |value: &HeaderValue| secret.is_some_and(|secret| secret.is_in(value.as_bytes()));
+    if kept.values().any(is_echo) {
+        let clean = kept.iter().filter(|(_, value)| !is_echo(value));
         kept = clean.map(|(name, value)| (name.clone(), value.clone())).collect();
     }
     let mut answer = Response::new(());

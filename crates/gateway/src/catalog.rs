@@ -91,7 +91,7 @@ pub(crate) struct HttpTarget {
 }
 
 impl Target {
-    /// The provider's credential, to be cut out of what the provider says.
+    /// The provider's credential, to be kept out of what the provider says.
     pub(crate) fn needle(&self) -> Option<&Arc<Needle>> {
         match &self.endpoint {
             Endpoint::Echo => None,
@@ -280,13 +280,14 @@ impl Catalog {
         };
         let uris = uris(&url)?;
         let auth = secret.as_ref().map(bearer).transpose()?;
-        let needle = secret.and_then(|secret| Needle::new(secret.expose_secret().as_bytes()));
         Ok(Endpoint::Http(Box::new(HttpTarget {
             origin: self.origin(&url, used)?,
             heads: uris.each_ref().map(|uri| head(uri, auth.as_ref())),
             uris,
             auth,
-            needle: needle.map(Arc::new),
+            needle: secret
+                .and_then(|secret| Needle::new(secret.expose_secret().as_bytes()))
+                .map(Arc::new),
             model_json: (deployment.upstream_model != model.name)
                 .then(|| serde_json::Value::from(deployment.upstream_model.as_str()).to_string()),
             output_field: output_field(provider.kind),

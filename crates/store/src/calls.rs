@@ -20,6 +20,7 @@ use jiff::tz::TimeZone;
 
 pub use admit::CallRequest;
 pub use cache::CallKey;
+pub(crate) use drain::check_journal;
 pub use key_state::{Admitted, KeyState, Quota};
 pub use open_call::OpenCall;
 

@@ -10,8 +10,8 @@ mod reader;
 mod record;
 mod writer;
 
-pub(crate) use reader::{Damage, Position, Reader, segments};
-pub(crate) use record::{Record, write_hold, write_settled};
+pub(crate) use reader::{Damage, Position, Reader, check, segments};
+pub(crate) use record::Record;
 pub(crate) use writer::Writer;
 
 use std::path::{Path, PathBuf};

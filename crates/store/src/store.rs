@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use secrecy::SecretString;
 
-use crate::calls::Calls;
+use crate::calls::{Calls, check_journal};
 use crate::db::{Db, Pool, on};
 use crate::keyring::Keyring;
 use crate::{Clock, MasterKey, OpenError, StoreError};
@@ -167,8 +167,8 @@ pub(crate) fn random_bytes() -> impl FnMut() -> u8 {
     }
 }
 
-/// Everything between a connection and an open store. The master key is checked before anything is
-/// written.
+/// Everything between a connection and an open store. The master key and the journal are checked
+/// before anything is written.
 async fn prepare(db: &Db, options: &Options) -> Result<(Keyring, Calls), OpenError> {
     if !db.lock().await? {
         return Err(OpenError::AlreadyRunning("this database".to_owned()));
@@ -181,10 +181,11 @@ async fn prepare(db: &Db, options: &Options) -> Result<(Keyring, Calls), OpenErr
     let given = options.master_key.as_ref().or(from_file.as_ref());
     let master = given.ok_or(OpenError::MasterKeyWrong)?;
     Keyring::unwrap(&stored, master)?;
-    db.migrate().await?;
-    let keyring = Keyring::open(db, master, options.clock.now().as_microsecond()).await?;
     let journal_dir = options.data_dir.join("journal");
     make_dir(&journal_dir)?;
+    check_journal(&journal_dir)?;
+    db.migrate().await?;
+    let keyring = Keyring::open(db, master, options.clock.now().as_microsecond()).await?;
     let bounds = (options.journal_sync, options.call_keys_max);
     let calls = Calls::open(db, &journal_dir, &options.time_zone, bounds).await?;
     Ok((keyring, calls))

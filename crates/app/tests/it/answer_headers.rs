@@ -7,10 +7,9 @@ use crate::upstream::{Script, Upstream};
 
 const PATH: &str = "/v1/chat/completions";
 
-/// A list, whether it stands in one line or in several.
-fn list(answer: &Answer, name: &str) -> String {
+fn all(answer: &Answer, name: &str) -> Vec<String> {
     let values = answer.headers.get_all(name).iter();
-    values.map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join(", ")
+    values.map(|value| value.to_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -63,10 +62,10 @@ fn a_key_with_limits_is_told_them_in_both_families_of_headers() {
     {
         assert_eq!(answer.header(&format!("x-ratelimit-{header}")), value, "{header}");
     }
-    let policy = r#""requests";q=60;w=60, "tokens";q=6000;w=60"#;
-    assert_eq!(list(&answer, "ratelimit-policy"), policy);
-    let state = format!(r#""requests";r=59;t=60, "tokens";r={};t=60"#, 6_000 - worst);
-    assert_eq!(list(&answer, "ratelimit"), state);
+    let policies = all(&answer, "ratelimit-policy");
+    assert_eq!(policies, [r#""requests";q=60;w=60, "tokens";q=6000;w=60"#]);
+    let states = format!(r#""requests";r=59;t=60, "tokens";r={};t=60"#, 6_000 - worst);
+    assert_eq!(all(&answer, "ratelimit"), [states]);
     assert_eq!(answer.header("retry-after"), "");
 }
 

@@ -12,7 +12,6 @@ use http::{Response, StatusCode};
 use super::{Gateway, Way};
 use crate::answer::{self, Shape};
 use crate::ask::Ask;
-use crate::catalog::Target;
 use crate::echo::Echo;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::meter::{JsonMeter, SseMeter};
@@ -40,14 +39,16 @@ impl Gateway {
         match answer::shape(&answer.headers) {
             Ok(Shape::Json) => {
                 let mut meter = JsonMeter::new(end.target().needle());
+                let exact = answer.body.bytes_left();
                 let first = self.first_piece(&mut answer.body, &mut meter).await;
-                self.deliver_json(answer, first, meter, (end, way))
+                self.deliver_json(answer, (first, exact), meter, (end, way))
             }
             Ok(Shape::Events) => {
                 let target = end.target();
                 let hides_usage = ask.is_stream && !ask.wants_usage();
                 let meter = Meter::Sse(SseMeter::new(hides_usage, target.needle()));
-                let head = answer::head(answer.status, answer.headers, needle_of(&target));
+                let head =
+                    answer::head(answer.status, answer.headers, target.needle().map(Arc::as_ref));
                 let (source, watch) = (Source::Http(answer.body), self.watch(way));
                 Ok(head.map(|()| RelayBody::live(Bytes::new(), source, meter, end, watch)))
             }
@@ -84,7 +85,7 @@ impl Gateway {
     fn deliver_json(
         &self,
         answer: Box<upstream::Answer>,
-        first: Result<Option<Bytes>, ProxyError>,
+        (first, exact): (Result<Option<Bytes>, ProxyError>, Option<u64>),
         meter: JsonMeter,
         (mut end, way): (Box<CallEnd>, &Way<'_>),
     ) -> Result<Response<RelayBody>, ProxyError> {
@@ -97,7 +98,8 @@ impl Gateway {
                 return Err(timeout);
             }
         };
-        let mut head = answer::head(answer.status, answer.headers, needle_of(&end.target()));
+        let mut head =
+            answer::head(answer.status, answer.headers, end.target().needle().map(Arc::as_ref));
         if answer.body.is_broken() {
             return Err(self.garbage(&mut end, "it broke off"));
         }
@@ -108,8 +110,8 @@ impl Gateway {
             end.settle(Outcome::Done, meter.usage(), meter.bytes().div_ceil(4));
             return Ok(head.map(|()| RelayBody::whole(first)));
         }
-        if let Some(left) = answer.body.bytes_left() {
-            head.headers_mut().insert(CONTENT_LENGTH, (left + meter.bytes()).into());
+        if let Some(bytes) = exact {
+            head.headers_mut().insert(CONTENT_LENGTH, bytes.into());
         }
         let (source, watch) = (Source::Http(answer.body), self.watch(way));
         Ok(head.map(|()| RelayBody::live(first, source, Meter::Json(meter), end, watch)))
@@ -139,8 +141,8 @@ impl Gateway {
         mut end: Box<CallEnd>,
     ) -> Response<RelayBody> {
         let target = end.target();
-        let head = answer::head(answer.status, answer.headers, needle_of(&target));
-        let body = self.read_error(answer.body, needle_of(&target)).await;
+        let head = answer::head(answer.status, answer.headers, target.needle().map(Arc::as_ref));
+        let body = self.read_error(answer.body, target.needle().map(Arc::as_ref)).await;
         end.fail(answer.status);
         head.map(|()| RelayBody::whole(body))
     }
@@ -149,14 +151,13 @@ impl Gateway {
     async fn read_error(&self, mut exchange: Exchange, needle: Option<&Needle>) -> Bytes {
         let mut body = BytesMut::new();
         let reading = async {
-            while body.len() <= ERROR_BYTES_MAX {
-                match poll_fn(|cx| exchange.poll_ready_bytes(cx, Ok)).await {
-                    Some(Ok(piece)) => body.extend_from_slice(&piece),
-                    Some(Err(_)) => return false,
-                    None => return true,
+            while let Some(Ok(piece)) = poll_fn(|cx| exchange.poll_ready_bytes(cx, Ok)).await {
+                body.extend_from_slice(&piece);
+                if body.len() > ERROR_BYTES_MAX {
+                    break;
                 }
             }
-            false
+            exchange.is_ended() && body.len() <= ERROR_BYTES_MAX
         };
         // What came until then is passed on: better half an explanation than none.
         let read = tokio::time::timeout(self.options.timeouts.first_byte, reading).await;
@@ -180,8 +181,4 @@ impl Gateway {
         let (store, key) = (Arc::clone(&self.store), Arc::clone(&way.key));
         Watch::new(store, key, way.address, &self.options.timeouts)
     }
-}
-
-fn needle_of(target: &Target) -> Option<&Needle> {
-    target.needle().map(Arc::as_ref)
 }

@@ -70,14 +70,14 @@ impl Exchange {
         }
     }
 
-    /// Whether what was given out last is all that comes, and not the whole.
+    /// Whether what was read last is all that comes, and not the whole.
     pub(crate) fn is_broken(&self) -> bool {
         self.fault.is_some()
     }
 
     /// Whether the last byte was given out.
     pub(crate) fn is_ended(&self) -> bool {
-        self.is_ended && self.fault.is_none()
+        self.is_ended
     }
 
     /// Everything that is ready now, as one piece; `meter` reads each part as it comes and gives out
@@ -89,6 +89,9 @@ impl Exchange {
     ) -> Poll<Option<Result<Bytes, Broken>>> {
         if let Some(fault) = self.fault.take() {
             return Poll::Ready(Some(Err(fault)));
+        }
+        if matches!(self.source, Source::None) {
+            return Poll::Ready(None);
         }
         let mut gathered = Gathered::default();
         while !self.is_ended && gathered.len() < GATHER_BYTES_MAX {
@@ -116,7 +119,6 @@ impl Exchange {
     /// What was gathered before a fault goes on first.
     fn fail(&mut self, gathered: Gathered, fault: Broken) -> Poll<Option<Result<Bytes, Broken>>> {
         self.source = Source::None;
-        self.is_ended = true;
         let Some(bytes) = gathered.take() else { return Poll::Ready(Some(Err(fault))) };
         self.fault = Some(fault);
         Poll::Ready(Some(Ok(bytes)))

@@ -80,8 +80,6 @@ pub(crate) struct Body {
     is_over: bool,
     /// Whether the connection can be used again.
     is_persistent: bool,
-    /// What was found behind data that has to go on first.
-    fault: Option<Fault>,
 }
 
 impl Connection {
@@ -183,7 +181,7 @@ impl Body {
     fn new(framing: Framing, is_persistent: bool) -> Self {
         let is_over = matches!(framing, Framing::Length(0));
         let is_persistent = is_persistent && !matches!(framing, Framing::Close);
-        Self { framing, is_over, is_persistent, fault: None }
+        Self { framing, is_over, is_persistent }
     }
 
     /// The bytes still to come, where the upstream said how many.
@@ -235,9 +233,6 @@ impl Body {
 
     /// Takes what belongs to the body from the front of the input, without its framing.
     fn take(&mut self, input: &mut BytesMut) -> Result<Bytes, Fault> {
-        if let Some(fault) = self.fault.take() {
-            return Err(fault);
-        }
         let bytes = match &mut self.framing {
             Framing::Close => input.len(),
             Framing::Length(left) => {
@@ -253,9 +248,10 @@ impl Body {
         };
         let piece = input.split_to(bytes).freeze();
         if let Framing::Chunked(chunks) = &mut self.framing {
-            // The end may stand right behind the data: whoever waits for it need not read again.
-            self.fault = skip_framing(chunks, input).err();
-            self.is_over = chunks.is_over() && self.fault.is_none();
+            // The end may stand right behind the data: whoever waits for it need not read again. What
+            // is broken there is met again by the next call, behind this piece.
+            let _met_again = skip_framing(chunks, input);
+            self.is_over = chunks.is_over();
         }
         Ok(piece)
     }

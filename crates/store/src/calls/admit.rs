@@ -13,7 +13,6 @@ use doorward_domain::usage::Usage;
 
 use super::key_state::{Admitted, Moment};
 use super::{CallKey, OpenCall};
-use crate::journal::write_hold;
 use crate::{Store, StoreError};
 
 /// Finished calls that may wait in the journal. Beyond, no call may leave: some four gigabytes are
@@ -77,7 +76,7 @@ impl Store {
             estimate: Usage { input_tokens, output_tokens: granted, ..Usage::default() },
             held: taken.held(),
         };
-        if let Err(error) = self.calls.journal.append(|out| write_hold(&hold, out)) {
+        if let Err(error) = self.calls.journal.append_hold(&hold) {
             key.state.give_back(&taken);
             return Err(StoreError::Journal(error));
         }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use doorward_domain::call::{Hold, UsageEvent};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::db::Db;
-use crate::journal::{Damage, Position, Reader, Record, segments};
+use crate::journal::{Damage, Position, Reader, Record, check, segments};
 use crate::usage::write_events;
 use crate::{OpenError, Store, StoreError};
 
@@ -35,9 +35,16 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Drain {
     progress: tokio::sync::Mutex<Progress>,
     written: AtomicU64,
+    signals: Arc<Signals>,
+    tasks: TaskTracker,
+}
+
+/// What the task waits for. It shares this with the store, and holds the store only while it works,
+/// so that a store that nobody uses any more goes away.
+#[derive(Debug, Default)]
+struct Signals {
     wake: Notify,
     stop: CancellationToken,
-    tasks: TaskTracker,
 }
 
 #[derive(Debug)]
@@ -63,8 +70,7 @@ impl Drain {
                 oldest: segment,
             }),
             written: AtomicU64::new(0),
-            wake: Notify::new(),
-            stop: CancellationToken::new(),
+            signals: Arc::default(),
             tasks: TaskTracker::new(),
         }
     }
@@ -76,59 +82,76 @@ impl Drain {
 
     /// Something was settled.
     pub(super) fn wake(&self) {
-        self.wake.notify_one();
+        self.signals.wake.notify_one();
     }
 
     pub(super) async fn stop(&self) {
-        self.stop.cancel();
+        self.signals.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }
 }
 
-impl Store {
-    /// Starts the task that drains the journal until the store is closed.
-    pub(crate) fn start_drain(self: &Arc<Self>) {
-        let store = Arc::downgrade(self);
-        let stop = self.calls.drain.stop.clone();
-        self.calls.drain.tasks.spawn(async move {
-            let mut retry = GATHER;
-            while let Some(store) = store.upgrade() {
-                let drain = &store.calls.drain;
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = drain.wake.notified() => {}
-                }
-                retry = store.drain_paced(retry).await;
-                drop(store);
-            }
-        });
+impl Drop for Drain {
+    fn drop(&mut self) {
+        self.signals.stop.cancel();
+    }
+}
+
+impl Signals {
+    /// Waits until something was settled; false: the store is being closed.
+    async fn wait(&self) -> bool {
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = self.wake.notified() => true,
+        }
     }
 
-    /// Works off what waits, at the pace of the backlog. Returns how long to wait after the next
-    /// failure.
-    async fn drain_paced(&self, retry: Duration) -> Duration {
-        let stop = &self.calls.drain.stop;
-        let mut pause = GATHER;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return retry,
-                () = tokio::time::sleep(pause) => {}
+    /// Waits for a time; false: the store is being closed.
+    async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = tokio::time::sleep(time) => true,
+        }
+    }
+}
+
+/// Drains until the store is closed or gone.
+async fn drain(store: Weak<Store>, signals: Arc<Signals>) {
+    let mut retry = GATHER;
+    while signals.wait().await {
+        let mut next = Some(GATHER);
+        while let Some(pause) = next {
+            if !signals.pause(pause).await {
+                return;
             }
-            let end = self.calls.journal.end();
-            match self.drain_batch(end).await {
-                Ok(0) => return GATHER,
-                Ok(events) => pause = self.pause_after(events as u64),
-                Err(error) => {
-                    tracing::error!(%error, "finished calls cannot be written; they stay in the journal");
-                    // Asks again by itself: nobody may settle a call until the database is back.
-                    self.calls.drain.wake();
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = tokio::time::sleep(retry) => {}
-                    }
-                    return (retry * 2).min(RETRY_MAX);
-                }
+            let Some(store) = store.upgrade() else { return };
+            next = store.drain_paced(&mut retry).await;
+        }
+    }
+}
+
+impl Store {
+    /// Starts the task that drains the journal until the store is closed or gone.
+    pub(crate) fn start_drain(self: &Arc<Self>) {
+        let signals = Arc::clone(&self.calls.drain.signals);
+        self.calls.drain.tasks.spawn(drain(Arc::downgrade(self), signals));
+    }
+
+    /// Writes one batch. Returns when to write the next one; `None`: when something is settled.
+    /// `retry` is how long to wait after a failure.
+    async fn drain_paced(&self, retry: &mut Duration) -> Option<Duration> {
+        let end = self.calls.journal.catch_up();
+        match self.drain_batch(end).await {
+            Ok(events) => {
+                *retry = GATHER;
+                (events > 0).then(|| self.pause_after(events as u64))
+            }
+            Err(error) => {
+                tracing::error!(%error, "finished calls cannot be written; they stay in the journal");
+                let pause = *retry;
+                *retry = (pause * 2).min(RETRY_MAX);
+                Some(pause)
             }
         }
     }
@@ -141,14 +164,14 @@ impl Store {
 
     /// Writes everything that was settled before this call.
     pub(crate) async fn flush_events(&self) -> Result<(), StoreError> {
-        let end = self.calls.journal.end();
+        let end = self.calls.journal.catch_up();
         while self.drain_batch(end).await? > 0 {}
         Ok(())
     }
 
     /// Leaves nothing behind for the next start, if nothing is owed. No call may come any more.
     pub(crate) async fn delete_drained_journal(&self) {
-        let end = self.calls.journal.end();
+        let end = self.calls.journal.catch_up();
         self.calls.drain.progress.lock().await.delete_if_drained(end);
     }
 
@@ -244,37 +267,48 @@ fn pair(
     }
 }
 
+/// Reads everything that an earlier process left in the journal, and changes nothing: where it
+/// cannot be replayed, the data stays as it is.
+pub(crate) fn check_journal(dir: &Path) -> Result<(), OpenError> {
+    check(dir, &left(dir)?).map_err(damaged)
+}
+
 /// Writes everything that an earlier process left in the journal to the database, then deletes it.
 /// Holds that were never settled become interrupted calls at their estimate. Done twice, as after a
 /// crash in the middle, it counts nothing twice. Returns the number of the next segment.
 pub(super) async fn replay(db: &Db, dir: &Path, zone: &TimeZone) -> Result<u64, OpenError> {
-    let numbers = segments(dir).map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
+    let numbers = left(dir)?;
     let mut open = HashMap::new();
     for number in &numbers {
         let mut events = Vec::new();
-        let torn = Reader::new(dir, *number)
-            .read_torn(|record| events.extend(pair(&mut open, record, *number)))
+        let is_torn = Reader::new(dir, *number)
+            .read_left(|record| events.extend(pair(&mut open, record, *number)))
             .map_err(damaged)?;
-        if torn > 0 {
-            tracing::warn!(number, bytes = torn, "the last record of the journal was torn off");
+        if is_torn {
+            tracing::warn!(number, "the last record of the journal was torn off");
         }
         write_all(db, &events, zone).await?;
     }
-    let interrupted: Vec<UsageEvent> = open
-        .into_values()
-        .map(|(hold, _)| UsageEvent { settlement: hold.interrupted(), hold })
-        .collect();
-    if !interrupted.is_empty() {
-        tracing::warn!(
-            calls = interrupted.len(),
-            "calls were interrupted; they are booked at their estimate"
-        );
-    }
-    write_all(db, &interrupted, zone).await?;
+    write_all(db, &interrupted(open), zone).await?;
     for number in &numbers {
         delete_segment(dir, *number);
     }
     Ok(numbers.last().map_or(1, |last| last + 1))
+}
+
+fn left(dir: &Path) -> Result<Vec<u64>, OpenError> {
+    segments(dir).map_err(|source| OpenError::Io { path: dir.to_owned(), source })
+}
+
+fn interrupted(open: HashMap<CallId, (Hold, u64)>) -> Vec<UsageEvent> {
+    if !open.is_empty() {
+        tracing::warn!(
+            calls = open.len(),
+            "calls were interrupted; they are booked at their estimate"
+        );
+    }
+    let event = |(hold, _): (Hold, u64)| UsageEvent { settlement: hold.interrupted(), hold };
+    open.into_values().map(event).collect()
 }
 
 async fn write_all(db: &Db, events: &[UsageEvent], zone: &TimeZone) -> Result<(), StoreError> {

@@ -9,7 +9,6 @@ use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use super::CallKey;
 use super::key_state::{Admitted, Taken};
 use crate::Store;
-use crate::journal::write_settled;
 
 /// A call that was admitted and is not settled yet. Dropping it unsettled, as a panic does, settles
 /// it as interrupted at its estimate.
@@ -48,7 +47,7 @@ impl OpenCall {
     }
 
     /// Books what the call used: journal, counters, then, in a batch, the database. Never fails: a
-    /// journal that cannot be written is logged, and admission stops until it can.
+    /// journal that cannot be written gets it later, and admission stops until then.
     pub fn settle(mut self, settlement: Settlement) {
         self.book(&settlement);
     }
@@ -57,14 +56,8 @@ impl OpenCall {
         self.is_settled = true;
         let calls = &self.store.calls;
         let (provider, deployment) = (self.hold.provider, self.hold.deployment);
-        let written =
-            calls.journal.append(|out| write_settled(settlement, provider, deployment, out));
-        if let Err(error) = written {
-            // The hold stands in the journal: the next start books the call at its estimate.
-            tracing::error!(%error, call = %self.hold.call, "a settlement cannot be written");
-        } else {
-            calls.settled.fetch_add(1, Ordering::Relaxed);
-        }
+        calls.journal.append_settled(settlement, provider, deployment);
+        calls.settled.fetch_add(1, Ordering::Relaxed);
         self.key.state.settle(&self.taken, settlement.spend);
         calls.drain.wake();
     }

@@ -1,10 +1,10 @@
 //! The reading end of the journal.
 
 use std::fs::File;
-use std::io::Result;
+use std::io::Result as IoResult;
 use std::path::{Path, PathBuf};
 
-use super::record::{Front, RECORD_BYTES_MAX, read_front};
+use super::record::{Front, read_front};
 use super::writer::read_at;
 use super::{HEADER, Record, segment_path};
 
@@ -23,7 +23,7 @@ pub(crate) struct Position {
 pub(crate) enum Damage {
     /// The file cannot be read.
     Io(PathBuf, std::io::Error),
-    /// Bytes at this offset that no writer of ours wrote.
+    /// Bytes at this offset that no writer of ours wrote, and that no crash leaves.
     Bytes(PathBuf, u64),
 }
 
@@ -39,15 +39,34 @@ pub(crate) struct Reader {
 }
 
 /// The segments in a folder, in their order. Other files are left alone.
-pub(crate) fn segments(dir: &Path) -> Result<Vec<u64>> {
+pub(crate) fn segments(dir: &Path) -> IoResult<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(dir)? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        let path = entry?.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+        numbers.extend(number.filter(|number| segment_path(dir, *number) == path));
     }
     numbers.sort_unstable();
     Ok(numbers)
+}
+
+/// Reads every segment that dead processes left, to see that all of it can be replayed.
+///
+/// Only the last record of all may be torn: a segment is forced to the disk before the next one
+/// begins. A segment without a record, as a process leaves that died at once, may follow it.
+pub(crate) fn check(dir: &Path, numbers: &[u64]) -> Result<(), Damage> {
+    let mut tear = None;
+    for number in numbers {
+        let mut reader = Reader::new(dir, *number);
+        let mut is_empty = true;
+        let is_torn = reader.read_left(|_| is_empty = false)?;
+        match tear {
+            Some(tear) if !is_empty => return Err(tear),
+            Some(_) => {}
+            None => tear = is_torn.then(|| reader.damage()),
+        }
+    }
+    Ok(())
 }
 
 impl Reader {
@@ -63,26 +82,24 @@ impl Reader {
     }
 
     /// The next record before `end`, in this segment or those after it. `None`: there is none yet.
-    pub(crate) fn next_before(
-        &mut self,
-        end: Position,
-    ) -> std::result::Result<Option<Record>, Damage> {
+    pub(crate) fn next_before(&mut self, end: Position) -> Result<Option<Record>, Damage> {
         loop {
             if self.position >= end {
                 return Ok(None);
             }
             match read_front(self.unread()) {
                 Front::Whole(record, bytes) => {
-                    self.start += bytes;
-                    self.position.offset += bytes as u64;
+                    self.pass(bytes);
                     return Ok(Some(record));
                 }
-                Front::Damaged => return Err(self.damage()),
+                Front::Damaged { .. } => return Err(self.damage()),
                 Front::Partial => {
-                    if self.fill()? {
+                    let is_last = self.position.segment == end.segment;
+                    // What stands behind the end may yet be taken back.
+                    if self.fill(if is_last { end.offset } else { u64::MAX })? {
                         continue;
                     }
-                    if self.position.segment >= end.segment || !self.unread().is_empty() {
+                    if is_last || !self.unread().is_empty() {
                         return Err(self.damage());
                     }
                     self.go_to(self.position.segment + 1);
@@ -91,75 +108,97 @@ impl Reader {
         }
     }
 
-    /// Reads a segment of a process that died, to its last whole record. The second value counts the
-    /// bytes of a torn record behind that.
-    pub(crate) fn read_torn(
-        &mut self,
-        mut each: impl FnMut(Record),
-    ) -> std::result::Result<usize, Damage> {
+    /// Reads a segment of a process that died, to its last whole record. Returns whether the rest of
+    /// a record stands behind that.
+    ///
+    /// A process that dies leaves the beginning of its last record. A machine that dies may also
+    /// leave zeros, as many as it likes, where bytes did not reach the disk before the length of the
+    /// file did. Everything else is damage, a whole record with a wrong checksum above all.
+    pub(crate) fn read_left(&mut self, mut each: impl FnMut(Record)) -> Result<bool, Damage> {
         if !self.has_header()? {
-            return Ok(0);
+            return Ok(false);
         }
         loop {
             match read_front(self.unread()) {
                 Front::Whole(record, bytes) => {
-                    self.start += bytes;
-                    self.position.offset += bytes as u64;
+                    self.pass(bytes);
                     each(record);
                 }
-                Front::Partial if self.fill()? => {}
-                Front::Partial => return Ok(self.unread().len()),
-                // Only the last write can be torn, and no write is longer than one record.
-                Front::Damaged if self.is_near_end()? => return Ok(self.unread().len()),
-                Front::Damaged => return Err(self.damage()),
+                Front::Partial if self.fill(u64::MAX)? => {}
+                Front::Partial => return Ok(!self.unread().is_empty()),
+                Front::Damaged { cut }
+                    if self.is_zero_from(self.position.offset + cut as u64)? =>
+                {
+                    return Ok(true);
+                }
+                Front::Damaged { .. } => return Err(self.damage()),
             }
         }
     }
 
-    /// A segment shorter than its header was being made when the process died: it holds nothing.
-    fn has_header(&mut self) -> std::result::Result<bool, Damage> {
+    /// A segment without its header was being made when the process or the machine died: it holds
+    /// nothing.
+    fn has_header(&mut self) -> Result<bool, Damage> {
         let mut header = [0; HEADER.len()];
-        let path = self.path();
-        let file = File::open(&path).map_err(|error| Damage::Io(path.clone(), error))?;
-        let read =
-            read_at(&file, &mut header, 0).map_err(|error| Damage::Io(path.clone(), error))?;
-        if read < header.len() {
+        let read = self.read(&mut header, 0)?;
+        if &header == HEADER {
+            return Ok(true);
+        }
+        let is_begun = header.get(..read).is_some_and(|read| HEADER.starts_with(read));
+        if is_begun || self.is_zero_from(0)? {
             return Ok(false);
         }
-        if &header == HEADER { Ok(true) } else { Err(Damage::Bytes(path, 0)) }
+        Err(Damage::Bytes(self.path(), 0))
     }
 
-    fn is_near_end(&mut self) -> std::result::Result<bool, Damage> {
-        while self.unread().len() <= RECORD_BYTES_MAX {
-            if !self.fill()? {
+    fn is_zero_from(&mut self, mut offset: u64) -> Result<bool, Damage> {
+        let mut bytes = vec![0; READ_BYTES];
+        loop {
+            let read = self.read(&mut bytes, offset)?;
+            if read == 0 {
                 return Ok(true);
             }
+            if bytes.iter().take(read).any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            offset += read as u64;
         }
-        Ok(false)
     }
 
     fn unread(&self) -> &[u8] {
         self.buffer.get(self.start..).unwrap_or_default()
     }
 
-    /// Reads on in the present segment; whether there was anything.
-    fn fill(&mut self) -> std::result::Result<bool, Damage> {
+    fn pass(&mut self, bytes: usize) {
+        self.start += bytes;
+        self.position.offset += bytes as u64;
+    }
+
+    /// Reads on in the present segment, not beyond `until`; whether there was anything.
+    fn fill(&mut self, until: u64) -> Result<bool, Damage> {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let kept = buffer.len();
+        let offset = self.position.offset + kept as u64;
+        let left = usize::try_from(until.saturating_sub(offset)).unwrap_or(READ_BYTES);
+        buffer.resize(kept + left.min(READ_BYTES), 0);
+        let read = self.read(buffer.get_mut(kept..).unwrap_or_default(), offset);
+        buffer.truncate(kept + read.as_ref().copied().unwrap_or(0));
+        self.buffer = buffer;
+        read.map(|read| read > 0)
+    }
+
+    fn read(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, Damage> {
         let path = self.path();
         let io = |error| Damage::Io(path.clone(), error);
         let file = match self.file.take() {
             Some(file) => file,
             None => File::open(&path).map_err(io)?,
         };
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        let kept = self.buffer.len();
-        self.buffer.resize(kept + READ_BYTES, 0);
-        let offset = self.position.offset + kept as u64;
-        let read =
-            read_at(&file, self.buffer.get_mut(kept..).unwrap_or_default(), offset).map_err(io)?;
-        self.buffer.truncate(kept + read);
+        let read = read_at(&file, buffer, offset).map_err(io);
         self.file = Some(file);
-        Ok(read > 0)
+        read
     }
 
     fn go_to(&mut self, segment: u64) {

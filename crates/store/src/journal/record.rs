@@ -1,4 +1,8 @@
 //! One record: a length, a checksum, and a hold or a settlement in fixed-width little-endian fields.
+//!
+//! The length is written twice, the second time with every bit turned over: a damaged length is
+//! known as such and never read as the beginning of a longer record. The last byte is a mark that is
+//! not zero, so that a record whose end never reached the disk is told from one that was changed.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -9,13 +13,15 @@ use doorward_domain::id::{CallId, DeploymentId, OrganizationId, ProjectId, Provi
 use doorward_domain::money::NanoUsd;
 use doorward_domain::usage::Usage;
 
-/// Length and checksum.
+/// Length, the same turned over, checksum.
 pub(super) const FRAME_BYTES: usize = 8;
 /// No record is longer: the model's name is the only long field.
 pub(super) const RECORD_BYTES_MAX: usize = 1_024;
 
 const HOLD: u8 = 1;
 const SETTLED: u8 = 2;
+/// The last byte of every record.
+const END: u8 = 0x5a;
 
 /// What the journal holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,11 +76,13 @@ fn frame(out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME_BYTES]);
     payload(out);
+    out.push(END);
     let Some(record) = out.get_mut(start..) else { return };
     let Some((frame, payload)) = record.split_at_mut_checked(FRAME_BYTES) else { return };
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
+    let lengths = length.to_le_bytes().into_iter().chain((!length).to_le_bytes());
     let checksum = crc32fast::hash(payload).to_le_bytes();
-    for (slot, byte) in frame.iter_mut().zip(length.into_iter().chain(checksum)) {
+    for (slot, byte) in frame.iter_mut().zip(lengths.chain(checksum)) {
         *slot = byte;
     }
 }
@@ -117,8 +125,9 @@ pub(super) enum Front {
     Whole(Record, usize),
     /// The beginning of one.
     Partial,
-    /// Something that no writer of ours wrote.
-    Damaged,
+    /// No record. If it is one whose end never reached the disk, the file is zero from `cut` bytes
+    /// further on.
+    Damaged { cut: usize },
 }
 
 /// Reads the record at the front.
@@ -126,17 +135,19 @@ pub(super) fn read_front(bytes: &[u8]) -> Front {
     let Some((frame, rest)) = bytes.split_first_chunk::<FRAME_BYTES>() else {
         return Front::Partial;
     };
-    let [l0, l1, l2, l3, c0, c1, c2, c3] = *frame;
-    let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-    if length == 0 || length > RECORD_BYTES_MAX {
-        return Front::Damaged;
+    let [l0, l1, t0, t1, c0, c1, c2, c3] = *frame;
+    let length = u16::from_le_bytes([l0, l1]);
+    let is_length = !length == u16::from_le_bytes([t0, t1]);
+    let length = usize::from(length);
+    if !is_length || length == 0 || length > RECORD_BYTES_MAX {
+        return Front::Damaged { cut: FRAME_BYTES };
     }
     let Some(payload) = rest.get(..length) else { return Front::Partial };
-    if crc32fast::hash(payload) != u32::from_le_bytes([c0, c1, c2, c3]) {
-        return Front::Damaged;
+    let is_whole = crc32fast::hash(payload) == u32::from_le_bytes([c0, c1, c2, c3]);
+    match Fields(payload).record() {
+        Some(record) if is_whole => Front::Whole(record, FRAME_BYTES + length),
+        _ => Front::Damaged { cut: FRAME_BYTES + length - 1 },
     }
-    let record = Fields(payload).record();
-    record.map_or(Front::Damaged, |record| Front::Whole(record, FRAME_BYTES + length))
 }
 
 /// Takes fields off the front of a payload.
@@ -149,7 +160,7 @@ impl Fields<'_> {
             SETTLED => self.settled()?,
             _ => return None,
         };
-        self.0.is_empty().then_some(record)
+        (self.0 == [END]).then_some(record)
     }
 
     fn hold(&mut self) -> Option<Hold> {
