@@ -354,6 +354,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_came_before_broken_chunks_is_read_first() {
+        let (mut connection, mut theirs) = pair().await;
+        let text = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\nzz\r\n";
+        theirs.write_all(text.as_bytes()).await.unwrap();
+        let mut body = exchange(&mut connection, b"body").await.unwrap().body;
+        let piece = poll_fn(|cx| body.poll_piece(&mut connection, cx)).await.unwrap();
+        assert_eq!(piece.unwrap(), "body");
+        let fault = poll_fn(|cx| body.poll_piece(&mut connection, cx)).await.unwrap();
+        assert!(fault.unwrap_err().to_string().contains("chunks are broken"));
+    }
+
+    #[tokio::test]
     async fn a_connection_serves_one_call_after_the_other_until_the_upstream_leaves() {
         let (mut connection, mut theirs) = pair().await;
         for number in 0..3 {
