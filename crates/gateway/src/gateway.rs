@@ -15,6 +15,7 @@ use doorward_domain::price::{MalformedPrices, PriceTable};
 use doorward_store::{CallKey, CallRequest, OpenCall, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use tokio_util::task::TaskTracker;
 
@@ -96,10 +97,12 @@ impl Gateway {
         request: Request<Incoming>,
         address: Option<IpAddr>,
     ) -> Response<RelayBody> {
-        let id = self.ids.next(self.store.clock().now().as_millisecond());
+        let now = self.store.clock().now();
+        let id = self.ids.next(now.as_millisecond());
         let mut facts = Facts::default();
         let (head, body) = request.into_parts();
-        let answered = self.answer(route, (&head.headers, body), (id, address), &mut facts).await;
+        let answered =
+            self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
         let mut answer = answered.unwrap_or_else(|error| self.refuse(id, &error));
         facts.write_headers(id, answer.headers_mut());
         answer
@@ -128,14 +131,14 @@ impl Gateway {
         &self,
         route: Result<Route, WrongMethod>,
         (headers, body): (&HeaderMap, Incoming),
-        (id, address): (CallId, Option<IpAddr>),
+        (id, now, address): (CallId, Timestamp, Option<IpAddr>),
         facts: &mut Facts,
     ) -> Result<Response<RelayBody>, ProxyError> {
         let route = route.map_err(|WrongMethod| ProxyError::WrongMethod)?;
         let address = address.ok_or(Denial::AddressRefused)?;
         let key = verify::identify(&self.store, headers).await?;
         facts.key = Some(key.key.id);
-        verify::check(&self.store, &key, address)?;
+        verify::check(&key, now, address)?;
         if !key.scopes.allows(route.scope()) {
             return Err(Denial::InsufficientScope.into());
         }

@@ -8,6 +8,7 @@ use doorward_domain::denial::Denial;
 use doorward_domain::presented::{self, NoCredential, Place};
 use doorward_store::{CallKey, Store};
 use http::{HeaderMap, HeaderName, header};
+use jiff::Timestamp;
 
 use crate::error::ProxyError;
 
@@ -36,8 +37,8 @@ pub(crate) async fn identify(
 }
 
 /// Whether a key may be used now and from here: its status, its owner, the address.
-pub(crate) fn check(store: &Store, key: &CallKey, address: IpAddr) -> Result<(), Denial> {
-    key.key.check(store.clock().now(), address)?;
+pub(crate) fn check(key: &CallKey, now: Timestamp, address: IpAddr) -> Result<(), Denial> {
+    key.key.check(now, address)?;
     if key.owner_is_active { Ok(()) } else { Err(Denial::OwnerInactive) }
 }
 

@@ -36,7 +36,7 @@ impl CallEnd {
         input_tokens: u64,
     ) -> Self {
         metrics.begin();
-        let started_us = clock.monotonic_us();
+        let started_us = open.admitted_us();
         Self {
             open: Some(open),
             target,

@@ -22,6 +22,10 @@ use crate::chunks::Chunks;
 const READ_BYTES_MIN: usize = 8 * 1024;
 /// The most, for an upstream that fills all that it is offered.
 const READ_BYTES_MAX: usize = 64 * 1024;
+/// Where less space than this is left, new memory is taken for the next read.
+const SPACE_BYTES_MIN: usize = 2 * 1024;
+/// A body up to this size is copied behind its head: one buffer costs the system less than two.
+const JOINED_BYTES_MAX: usize = 4 * 1024;
 /// Interim answers (103) before the one that counts.
 const INTERIM_MAX: usize = 8;
 
@@ -109,6 +113,13 @@ impl Connection {
     ) -> Result<Answer, Fault> {
         self.output.clear();
         write_head(&mut self.output);
+        let is_joined = body.len() <= JOINED_BYTES_MAX;
+        let body = if is_joined {
+            self.output.extend_from_slice(body);
+            &[]
+        } else {
+            body
+        };
         let mut written = 0;
         let is_all_sent = poll_fn(|cx| self.poll_send(cx, body, &mut written)).await?;
         let head = self.read_head().await?;
@@ -130,9 +141,14 @@ impl Connection {
         while *written < total {
             let head = self.output.get(*written..).unwrap_or_default();
             let rest = body.get(written.saturating_sub(self.output.len())..).unwrap_or_default();
-            let slices = [IoSlice::new(head), IoSlice::new(rest)];
-            let slices = if head.is_empty() { &slices[1..] } else { &slices[..] };
-            match Pin::new(&mut self.stream).poll_write_vectored(cx, slices) {
+            let stream = Pin::new(&mut self.stream);
+            let polled = match (head, rest) {
+                ([], one) | (one, []) => stream.poll_write(cx, one),
+                (head, rest) => {
+                    stream.poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(rest)])
+                }
+            };
+            match polled {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => *written += bytes,
                 // What it said before it hung up is in the input, if it said anything.
                 Poll::Ready(_) => return Poll::Ready(Ok(false)),
@@ -167,10 +183,13 @@ impl Connection {
 
     /// Reads once; 0: the upstream has ended.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.input.reserve(self.read_bytes);
-        let space = self.input.capacity() - self.input.len();
+        let mut space = self.input.capacity() - self.input.len();
+        if space < SPACE_BYTES_MIN {
+            self.input.reserve(self.read_bytes);
+            space = self.input.capacity() - self.input.len();
+        }
         let bytes = ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input))?;
-        if bytes == space {
+        if bytes == space && space >= self.read_bytes {
             self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
         }
         Poll::Ready(Ok(bytes))

@@ -66,6 +66,11 @@ impl OpenCall {
         self.hold.call
     }
 
+    /// When it was admitted, by [`Clock::monotonic_us`](crate::Clock::monotonic_us).
+    pub fn admitted_us(&self) -> u64 {
+        self.taken.monotonic_us()
+    }
+
     /// Names the deployment that serves the call in the end, when it is not the first.
     pub fn reroute(&mut self, provider: ProviderId, deployment: DeploymentId) {
         (self.hold.provider, self.hold.deployment) = (provider, deployment);
