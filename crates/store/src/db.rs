@@ -167,9 +167,16 @@ impl Db {
         on!(self.write, |pool| pool.close().await);
         let locking = self.locking.lock().take();
         if let Some(connection) = locking
-            && let Err(error) = sqlx::Connection::close(connection).await
+            && let Err(error) = unlock(connection).await
         {
             tracing::debug!(%error, "the lock on the database ends with its connection");
         }
     }
+}
+
+/// Gives the lock back before the connection ends: the server notices the end of a connection only
+/// some time later, and whoever opens the database next shall not find it locked.
+async fn unlock(mut connection: PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await?;
+    sqlx::Connection::close(connection).await
 }

@@ -4,7 +4,8 @@ mod events;
 mod report;
 
 use doorward_domain::budget::Spend;
-use doorward_domain::id::{OrganizationId, UserId};
+use doorward_domain::id::OrganizationId;
+use doorward_domain::key::Owner;
 use doorward_domain::usage::Usage;
 use jiff::Timestamp;
 
@@ -26,8 +27,8 @@ pub enum GroupBy {
 pub struct UsageFilter {
     /// Whose calls.
     pub organization: OrganizationId,
-    /// Only calls with keys of this user. `None`: everyone's.
-    pub user: Option<UserId>,
+    /// Only calls with keys of this user or service account. `None`: everyone's.
+    pub owner: Option<Owner>,
     /// Calls begun at or after this instant.
     pub from: Timestamp,
     /// Calls begun before this instant.

@@ -1,8 +1,6 @@
 //! `/v1/usage`.
 
 use axum::extract::State;
-use doorward_domain::denial::Denial;
-use doorward_domain::id::UserId;
 use doorward_domain::key::Owner;
 use doorward_domain::money::NanoUsd;
 use doorward_store::{GroupBy, UsageFilter, UsageRow};
@@ -66,21 +64,16 @@ pub(crate) async fn report_usage(
     let columns = columns(&mut params);
     let (from, to) = span(&mut params, control.now());
     params.finish()?;
-    let (organization, user) = (caller.organization(), only_user(&caller)?);
-    let filter = UsageFilter { organization, user, from, to };
+    let filter =
+        UsageFilter { organization: caller.organization(), owner: only_owner(&caller), from, to };
     let rows = control.store.usage_report(&filter, &columns).await?;
     let has_more = rows.len() >= ROWS_MAX;
     Ok(List::page(rows.into_iter().map(RowObject::from).collect(), has_more, None))
 }
 
 /// Whose calls the caller may see. `None`: everyone's in the organization.
-fn only_user(caller: &Caller) -> Result<Option<UserId>, ApiError> {
-    match caller.key.owner {
-        _ if caller.role.manages_others() => Ok(None),
-        Owner::User(user) => Ok(Some(user)),
-        // Reports are kept by user: anything else would show a service account too much.
-        Owner::ServiceAccount(_) => Err(ApiError::Denied(Denial::InsufficientScope)),
-    }
+fn only_owner(caller: &Caller) -> Option<Owner> {
+    (!caller.role.manages_others()).then_some(caller.key.owner)
 }
 
 fn columns(params: &mut Params) -> Vec<GroupBy> {

@@ -1,6 +1,10 @@
 //! `/v1/usage`.
 
+use doorward_domain::id::{CallId, DeploymentId, ProviderId};
+use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::price::Price;
 use doorward_domain::scope::Scope;
+use doorward_store::CallRequest;
 use serde_json::json;
 
 use crate::app::{TestApp, only};
@@ -31,10 +35,49 @@ async fn a_wrong_report_is_refused_by_name() {
     }
 }
 
+/// One call with a key: 10 tokens in.
+async fn call(app: &TestApp, key: &ApiKey, n: u128) {
+    let loaded = app.store.call_key(&key.id).await.unwrap().unwrap();
+    let request = CallRequest {
+        call: CallId::new(1, n),
+        model: &"m".into(),
+        provider: ProviderId::new(1, 1),
+        deployment: DeploymentId::new(1, 1),
+        price: &Price::FREE,
+        input_tokens: 10,
+        output_tokens: 0,
+        address: [192, 0, 2, 7].into(),
+    };
+    // Dropped unsettled, a call is booked at its estimate.
+    drop(app.store.admit(&loaded, &request).unwrap().unwrap());
+}
+
 #[tokio::test]
-async fn a_service_account_sees_no_usage_of_others() {
+async fn a_key_without_an_administrator_behind_it_sees_the_usage_of_its_owner_only() {
     let app = TestApp::new().await;
-    let agent = app.service_account("agent").await;
-    let (_, key) = app.key(agent, "agent's", only(&[Scope::AnalyticsRead])).await;
-    assert_eq!(app.call(&key, "GET /v1/usage", None).await.problem(403), "insufficient_scope");
+    let (agent, other) = (app.service_account("agent").await, app.service_account("other").await);
+    let administrator = Owner::User(app.first.administrator);
+    let rights = || only(&[Scope::AnalyticsRead, Scope::InferenceWrite]);
+    let (first, first_key) = app.key(agent, "first", rights()).await;
+    let (second, _) = app.key(agent, "second", rights()).await;
+    let (foreign, _) = app.key(other, "foreign", rights()).await;
+    let (admins, _) = app.key(administrator, "admin's", rights()).await;
+    let (idle, idle_key) = app.key(app.service_account("idle").await, "idle", rights()).await;
+    for (n, key) in [&first, &second, &second, &foreign, &admins].into_iter().enumerate() {
+        call(&app, key, n as u128).await;
+    }
+    app.pass(1);
+
+    let report = app.call(&first_key, "GET /v1/usage?group_by=key", None).await.expect(200);
+    let rows = report["data"].as_array().unwrap();
+    let requests = |key: &ApiKey| {
+        let row = rows.iter().find(|row| row["key"] == key.id.as_str());
+        row.map_or(0, |row| row["requests"].as_u64().unwrap())
+    };
+    assert_eq!((rows.len(), requests(&first), requests(&second)), (2, 1, 2));
+
+    let report = app.call(&idle_key, "GET /v1/usage", None).await.expect(200);
+    assert_eq!(report["data"], json!([]), "{}", idle.id);
+    let report = app.get("/v1/usage").await.expect(200);
+    assert_eq!(report["data"][0]["requests"], 5);
 }

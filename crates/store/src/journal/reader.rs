@@ -216,3 +216,190 @@ impl Reader {
         segment_path(&self.dir, self.position.segment)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use doorward_domain::call::Hold;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::journal::record::tests::hold;
+    use crate::journal::record::{write_hold, write_settled};
+
+    /// What a process wrote, and where each record of it ends.
+    struct Written {
+        bytes: Vec<u8>,
+        records: Vec<(Record, usize)>,
+    }
+
+    impl Written {
+        fn new() -> Self {
+            let mut written = Self { bytes: HEADER.to_vec(), records: Vec::new() };
+            for n in 1..=3 {
+                written.hold(hold(n));
+            }
+            written.settled(&hold(2));
+            written.hold(hold(4));
+            written.settled(&hold(1));
+            written
+        }
+
+        fn hold(&mut self, hold: Hold) {
+            write_hold(&hold, &mut self.bytes);
+            self.records.push((Record::Hold(Box::new(hold)), self.bytes.len()));
+        }
+
+        fn settled(&mut self, hold: &Hold) {
+            let settled = hold.interrupted();
+            write_settled(&settled, hold.provider, hold.deployment, &mut self.bytes);
+            let record = Record::Settled(settled, hold.provider, hold.deployment);
+            self.records.push((record, self.bytes.len()));
+        }
+
+        /// The records of which every byte is before `end`.
+        fn before(&self, end: usize) -> Vec<Record> {
+            let whole = self.records.iter().take_while(|(_, record_end)| *record_end <= end);
+            whole.map(|(record, _)| record.clone()).collect()
+        }
+
+        /// Where the record begins that has the byte at `offset`; the header is one too.
+        fn start_of(&self, offset: usize) -> u64 {
+            let ends =
+                std::iter::once(HEADER.len()).chain(self.records.iter().map(|(_, end)| *end));
+            let start = ends.take_while(|end| *end <= offset).last();
+            start.unwrap_or(0) as u64
+        }
+    }
+
+    fn write(dir: &TempDir, segment: u64, parts: &[&[u8]]) {
+        std::fs::write(segment_path(dir.path(), segment), parts.concat()).unwrap();
+    }
+
+    fn read(dir: &TempDir, segment: u64) -> (Vec<Record>, bool) {
+        check(dir.path(), &[segment]).unwrap();
+        let mut records = Vec::new();
+        let is_torn = Reader::new(dir.path(), segment).read_left(|record| records.push(record));
+        (records, is_torn.unwrap())
+    }
+
+    /// Where the journal is damaged.
+    fn damage(dir: &TempDir) -> Option<(PathBuf, u64)> {
+        match check(dir.path(), &segments(dir.path()).unwrap()) {
+            Ok(()) => None,
+            Err(Damage::Bytes(path, offset)) => Some((path, offset)),
+            Err(Damage::Io(path, error)) => panic!("{path:?}: {error}"),
+        }
+    }
+
+    #[test]
+    fn a_file_torn_at_any_byte_has_the_records_before_it() {
+        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
+        for end in 0..=written.bytes.len() {
+            write(&dir, 1, &[&written.bytes[..end]]);
+            let (records, is_torn) = read(&dir, 1);
+            assert_eq!(records, written.before(end), "torn at {end}");
+            let is_cut = end > HEADER.len() && end as u64 != written.start_of(end);
+            assert_eq!(is_torn, is_cut, "torn at {end}");
+        }
+    }
+
+    #[test]
+    fn zeros_where_bytes_never_reached_the_disk_end_the_file() {
+        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
+        for end in (HEADER.len()..=written.bytes.len()).chain([0]) {
+            for zeros in [1_usize, 7, 2_000, 600_000] {
+                if zeros > 2_000 && end % 50 != 0 {
+                    continue;
+                }
+                write(&dir, 1, &[&written.bytes[..end], &vec![0; zeros]]);
+                assert_eq!(read(&dir, 1).0, written.before(end), "{zeros} zeros at {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_is_damage_wherever_it_is() {
+        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
+        for offset in 0..written.bytes.len() {
+            for flip in [0xff, 0x01, 0x80] {
+                let mut bytes = written.bytes.clone();
+                bytes[offset] ^= flip;
+                write(&dir, 1, &[&bytes]);
+                let place = (segment_path(dir.path(), 1), written.start_of(offset));
+                assert_eq!(damage(&dir), Some(place), "byte {offset} ^ {flip}");
+            }
+        }
+    }
+
+    #[test]
+    fn records_behind_zeros_are_damage() {
+        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
+        let records = &written.bytes[HEADER.len()..];
+        write(&dir, 1, &[&written.bytes, &[0; 4_096], records]);
+        let place = (segment_path(dir.path(), 1), written.bytes.len() as u64);
+        assert_eq!(damage(&dir), Some(place));
+    }
+
+    #[test]
+    fn only_the_last_record_of_all_may_be_torn() {
+        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
+        let torn = &written.bytes[..written.bytes.len() - 5];
+        write(&dir, 1, &[&written.bytes]);
+        write(&dir, 2, &[torn]);
+        for empty in [&b""[..], &HEADER[..3], HEADER, &[0; 4_096]] {
+            write(&dir, 3, &[empty]);
+            assert_eq!(damage(&dir), None, "{empty:?}");
+        }
+        write(&dir, 3, &[&written.bytes]);
+        let start = written.start_of(torn.len());
+        assert_eq!(damage(&dir), Some((segment_path(dir.path(), 2), start)));
+    }
+
+    #[test]
+    fn a_segment_of_another_making_is_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        for other in [&b"hello"[..], b"DWJRNL\x00\x02 and so on", &[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]] {
+            write(&dir, 1, &[other]);
+            assert_eq!(damage(&dir), Some((segment_path(dir.path(), 1), 0)), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn other_files_in_the_folder_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "0000000002.log",
+            "0000000010.log",
+            "3.log",
+            "+000000004.log",
+            "a.log",
+            "0000000005.bak",
+        ] {
+            File::create(dir.path().join(name)).unwrap();
+        }
+        assert_eq!(segments(dir.path()).unwrap(), [2, 10]);
+    }
+
+    /// The reader follows the writer, who may take back what stands behind the end.
+    #[test]
+    fn nothing_behind_the_end_is_ever_read() {
+        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
+        let path = segment_path(dir.path(), 1);
+        let (_, end) = written.records[0];
+        let (first, second) = (&written.bytes[..end], hold(9));
+        write(&dir, 1, &[&written.bytes]);
+        let mut reader = Reader::new(dir.path(), 1);
+        let at = |end: usize| Position { segment: 1, offset: end as u64 };
+        assert_eq!(reader.next_before(at(end)).unwrap(), Some(Record::Hold(Box::new(hold(1)))));
+        assert_eq!(reader.next_before(at(end)).unwrap(), None);
+
+        std::fs::write(&path, first).unwrap();
+        let mut bytes = Vec::new();
+        write_hold(&second, &mut bytes);
+        File::options().append(true).open(&path).unwrap().write_all(&bytes).unwrap();
+        let read = reader.next_before(at(end + bytes.len())).unwrap();
+        assert_eq!(read, Some(Record::Hold(Box::new(second))));
+    }
+}

@@ -240,6 +240,24 @@ pub(crate) mod tests {
 
     use super::*;
 
+    /// The hold of call `n`.
+    pub(crate) fn hold(n: u128) -> Hold {
+        let estimate = Usage { input_tokens: 60, output_tokens: 40, ..Usage::default() };
+        Hold {
+            call: CallId::new(1, n),
+            organization: OrganizationId::new(2, 1),
+            project: ProjectId::new(3, 1),
+            key: "dw_0123456789abcdef".parse().unwrap(),
+            provider: ProviderId::new(4, 1),
+            deployment: DeploymentId::new(5, 1),
+            model: "gemma-3-270m".into(),
+            started_at_us: 1_795_262_400_000_000,
+            address: IpAddr::from([127, 0, 0, 1]),
+            estimate,
+            held: Spend { cost: NanoUsd::from_nanos(7), tokens: 100 },
+        }
+    }
+
     /// Any hold that the gateway can write.
     pub(crate) fn any_hold() -> impl Strategy<Value = Hold> {
         let ids = any::<[u128; 5]>();

@@ -364,3 +364,145 @@ fn start_syncer(shared: Arc<SyncState>) -> Result<JoinHandle<()>> {
 pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize> {
     file.read_at(buffer, offset)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::journal::record::tests::hold;
+    use crate::journal::{Reader, Record, segments};
+
+    thread_local! {
+        static DISK_FAILS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// A disk that fails while the test says so.
+    fn force(file: &File) -> Result<()> {
+        if DISK_FAILS.get() { Err(Error::other("no disk")) } else { file.sync_data() }
+    }
+
+    fn open(dir: &TempDir, segment_bytes_max: u64) -> Writer {
+        DISK_FAILS.set(false);
+        let bounds: (u64, Force) = (segment_bytes_max, force);
+        Writer::open_with(dir.path(), 1, JournalSync::Always, bounds).unwrap()
+    }
+
+    fn settle(writer: &Writer, n: u128) {
+        let hold = hold(n);
+        writer.append_settled(&hold.interrupted(), hold.provider, hold.deployment);
+    }
+
+    /// What the next start reads: the calls of holds, and of settlements.
+    fn calls(dir: &TempDir) -> (Vec<u128>, Vec<u128>) {
+        let (mut begun, mut ended) = (Vec::new(), Vec::new());
+        let number = |call| (1..100).find(|n| hold(*n).call == call).unwrap();
+        for segment in segments(dir.path()).unwrap() {
+            let is_torn = Reader::new(dir.path(), segment).read_left(|record| match record {
+                Record::Hold(hold) => begun.push(number(hold.call)),
+                Record::Settled(settlement, ..) => ended.push(number(settlement.call)),
+            });
+            assert!(!is_torn.unwrap());
+        }
+        (begun, ended)
+    }
+
+    #[test]
+    fn a_hold_that_the_disk_does_not_keep_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = open(&dir, 1_000_000);
+        writer.append_hold(&hold(1)).unwrap();
+        DISK_FAILS.set(true);
+        writer.append_hold(&hold(2)).unwrap_err();
+        assert_eq!(calls(&dir), (vec![1], vec![]));
+        let mut reader = Reader::new(dir.path(), 1);
+        let end = writer.catch_up();
+        assert!(matches!(reader.next_before(end), Ok(Some(_))));
+        assert!(matches!(reader.next_before(end), Ok(None)));
+    }
+
+    #[test]
+    fn after_a_disk_that_failed_calls_leave_again_in_a_new_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = open(&dir, 1_000_000);
+        writer.append_hold(&hold(1)).unwrap();
+        DISK_FAILS.set(true);
+        writer.append_hold(&hold(2)).unwrap_err();
+        writer.append_hold(&hold(3)).unwrap_err();
+        // What ended is true, whether the disk keeps it or not.
+        settle(&writer, 1);
+        assert_eq!(calls(&dir), (vec![1], vec![1]));
+
+        DISK_FAILS.set(false);
+        writer.append_hold(&hold(4)).unwrap();
+        assert_eq!(writer.catch_up().segment, 2);
+        assert_eq!(calls(&dir), (vec![1, 4], vec![1]));
+    }
+
+    #[test]
+    fn a_disk_that_fails_in_the_background_stops_the_next_call() {
+        static DISK_FAILS: AtomicBool = AtomicBool::new(false);
+        let force: Force = |file| {
+            let fails = DISK_FAILS.load(Ordering::Relaxed);
+            if fails { Err(Error::other("no disk")) } else { file.sync_data() }
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let bounds = (1_000_000, force);
+        let writer = Writer::open_with(dir.path(), 1, JournalSync::Interval, bounds).unwrap();
+        DISK_FAILS.store(true, Ordering::Relaxed);
+        writer.append_hold(&hold(1)).unwrap();
+        while !writer.shared.has_failed.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        writer.append_hold(&hold(2)).unwrap_err();
+        DISK_FAILS.store(false, Ordering::Relaxed);
+        writer.append_hold(&hold(3)).unwrap();
+        assert_eq!(calls(&dir).0, [1, 3]);
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_written_when_it_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = open(&dir, 1_000_000);
+        for n in 1..=2 {
+            writer.append_hold(&hold(n)).unwrap();
+        }
+        let full = Arc::new(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let file = std::mem::replace(&mut writer.state.lock().file, full);
+        settle(&writer, 1);
+        settle(&writer, 2);
+        writer.append_hold(&hold(3)).unwrap_err();
+        // Half a record that could not be cut off at once.
+        (&*file).write_all(b"rest").unwrap();
+        writer.state.lock().file = file;
+        writer.append_hold(&hold(4)).unwrap();
+        assert_eq!(calls(&dir), (vec![1, 2, 4], vec![1, 2]));
+    }
+
+    #[test]
+    fn a_segment_that_cannot_begin_refuses_calls_until_it_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = open(&dir, 1);
+        writer.append_hold(&hold(1)).unwrap();
+        let in_the_way = segment_path(dir.path(), writer.catch_up().segment + 1);
+        std::fs::create_dir(&in_the_way).unwrap();
+        writer.append_hold(&hold(2)).unwrap_err();
+        settle(&writer, 1);
+        std::fs::remove_dir(&in_the_way).unwrap();
+        // The rest of an attempt that failed is no obstacle.
+        std::fs::write(&in_the_way, &HEADER[..5]).unwrap();
+        writer.append_hold(&hold(3)).unwrap();
+        assert_eq!(calls(&dir), (vec![1, 3], vec![1]));
+    }
+
+    #[test]
+    fn a_segment_with_records_is_never_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        open(&dir, 1_000_000).append_hold(&hold(1)).unwrap();
+        let refused = Writer::open(dir.path(), 1, JournalSync::Interval).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(calls(&dir).0, [1]);
+    }
+}

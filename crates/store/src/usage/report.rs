@@ -86,7 +86,7 @@ impl Store {
                 .bind(filter.organization.to_string())
                 .bind(filter.from.as_microsecond())
                 .bind(filter.to.as_microsecond())
-                .bind(filter.user.map(|user| user.to_string()))
+                .bind(filter.owner.map(|owner| owner.to_string()))
                 .bind(is_grouped(GroupBy::Key))
                 .bind(is_grouped(GroupBy::Model))
                 .bind(is_grouped(GroupBy::Day))

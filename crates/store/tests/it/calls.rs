@@ -73,7 +73,7 @@ async fn call_key(store: &Store, id: &KeyId) -> Arc<CallKey> {
 async fn usage(store: &Store, key: &ApiKey) -> UsageRow {
     let filter = UsageFilter {
         organization: key.organization,
-        user: None,
+        owner: None,
         from: Timestamp::UNIX_EPOCH,
         to: Timestamp::MAX,
     };
@@ -307,7 +307,7 @@ async fn what_the_database_does_not_take_waits_and_arrives_later() {
     call.settle(settlement);
     let filter = UsageFilter {
         organization: made.organization,
-        user: None,
+        owner: None,
         from: Timestamp::UNIX_EPOCH,
         to: Timestamp::MAX,
     };

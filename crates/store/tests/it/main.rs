@@ -5,6 +5,7 @@ mod audit;
 mod calls;
 mod catalog;
 mod harness;
+mod journal;
 mod keys;
 mod opening;
 mod organizations;

@@ -41,7 +41,7 @@ async fn call(store: &TestStore, key: &ApiKey, n: u128) {
 fn everything(store: &TestStore) -> UsageFilter {
     UsageFilter {
         organization: store.first.organization,
-        user: None,
+        owner: None,
         from: Timestamp::UNIX_EPOCH,
         to: store.now() + SignedDuration::from_secs(1),
     }
