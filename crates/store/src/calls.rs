@@ -5,11 +5,13 @@
 //! budget of the key in one step, under one short lock; the call leaves when its hold stands in the
 //! journal.
 
+mod accounts;
 mod admit;
 mod cache;
 mod drain;
 mod key_state;
 mod open_call;
+mod states;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +35,7 @@ use crate::{JournalSync, OpenError, Store, StoreStats};
 #[derive(Debug)]
 pub(crate) struct Calls {
     keys: cache::KeyCache,
-    states: key_state::States,
+    states: states::States,
     journal: Writer,
     drain: drain::Drain,
     /// Calls that were admitted and are not settled yet.
@@ -55,7 +57,7 @@ impl Calls {
             .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
         Ok(Self {
             keys: cache::KeyCache::new(call_keys_max),
-            states: key_state::States::new(call_keys_max),
+            states: states::States::new(call_keys_max),
             journal,
             drain: drain::Drain::new(dir, next),
             open: AtomicUsize::new(0),
@@ -66,12 +68,12 @@ impl Calls {
     /// Drops a key from memory, so that its next call reads the database, and wakes its open
     /// streams. Call it after the change is committed and before it is answered.
     pub(crate) fn forget_key(&self, id: &KeyId) {
-        self.keys.forget(id);
+        self.keys.forget(id, &self.states);
     }
 
     /// The same for every key of an owner.
     pub(crate) fn forget_owner(&self, owner: Owner) {
-        self.keys.forget_owner(owner);
+        self.keys.forget_owner(owner, &self.states);
     }
 
     /// Ends the drain's task.
