@@ -43,11 +43,12 @@ pub(crate) fn check(key: &CallKey, now: Timestamp, address: IpAddr) -> Result<()
 }
 
 fn presented(headers: &HeaderMap) -> Result<PlainKey, ProxyError> {
-    let authorization = headers.get_all(header::AUTHORIZATION).iter();
-    let others = KEY_HEADERS.into_iter().flat_map(|name| headers.get_all(name));
-    let values = authorization
-        .map(|value| (Place::Authorization, value.as_bytes()))
-        .chain(others.map(|value| (Place::Header, value.as_bytes())));
+    let place = |name: &HeaderName| match name {
+        &header::AUTHORIZATION => Some(Place::Authorization),
+        name if KEY_HEADERS.contains(name) => Some(Place::Header),
+        _ => None,
+    };
+    let values = headers.iter().filter_map(|(name, value)| Some((place(name)?, value.as_bytes())));
     presented::credential(values).map_err(|error| match error {
         NoCredential::Missing | NoCredential::Malformed => Denial::InvalidKey.into(),
         NoCredential::Ambiguous => ProxyError::ManyCredentials,

@@ -10,6 +10,8 @@ use crate::redact::{Mask, Needle};
 
 /// The largest `usage` object that is read.
 const USAGE_BYTES_MAX: usize = 16 * 1024;
+/// What most of them fit in.
+const USAGE_BYTES: usize = 256;
 const KEY: &[u8] = b"usage";
 
 /// What the scanner is inside of.
@@ -100,13 +102,13 @@ impl JsonMeter {
         let mut rest = chunk;
         while !rest.is_empty() {
             rest = match self.place {
-                Place::String => self.skip(rest, text_end(rest)),
+                Place::String | Place::OtherKey => self.skip(rest, text_end(rest)),
                 Place::Structure if self.depth > 1 => {
                     let (nested, depth) = nested_end(rest, self.depth);
                     self.depth = depth;
                     self.skip(rest, nested)
                 }
-                Place::Structure | Place::Key(_) | Place::OtherKey | Place::Escape => rest,
+                Place::Structure | Place::Key(_) | Place::Escape => rest,
             };
             let Some((&byte, tail)) = rest.split_first() else { return };
             self.step(byte);
@@ -211,6 +213,7 @@ impl JsonMeter {
             b':' if self.depth == 1 && self.member == Member::Usage => {
                 self.member = Member::Captured;
                 self.captured.clear();
+                self.captured.reserve(USAGE_BYTES);
             }
             _ => {}
         }

@@ -81,7 +81,7 @@ pub(super) struct Taken {
 impl Taken {
     /// When, on the clock that never runs backwards.
     pub(super) fn monotonic_us(&self) -> u64 {
-        self.moment.monotonic_us
+        self.monotonic_us
     }
 
     /// The worst case that was set aside.

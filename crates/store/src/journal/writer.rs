@@ -185,18 +185,24 @@ impl Writer {
 
     /// What cannot be written now is written before the next hold.
     fn write_owed(&self, state: &mut State) {
-        if state.owed.is_empty() {
+        // A call that broke off before its hold was written owes nothing until that is.
+        let has_holds = !state.holds.is_empty();
+        if state.owed.is_empty() || has_holds && self.write_batch(state).is_ok() {
             return;
         }
-        // A call that broke off before its hold was written owes nothing until that is.
-        let written = if state.holds.is_empty() {
-            self.write_pending(state)
-        } else {
-            self.write_batch(state)
-        };
-        if let Err(error) = written {
+        if let Err(error) = self.write_settlements(state) {
             tracing::error!(%error, "settlements cannot be written yet");
         }
+    }
+
+    /// A settlement that the disk may not keep is still true, and the database will have it.
+    fn write_settlements(&self, state: &mut State) -> Result<()> {
+        state.gather();
+        state.write()?;
+        state.advance();
+        state.owed.clear();
+        drop(self.keep(&state.file));
+        Ok(())
     }
 
     /// Writes the holds and what is owed. A hold comes before its settlement, and none is written to
@@ -390,9 +396,13 @@ mod tests {
         Writer::open_with(dir.path(), 1, JournalSync::Always, bounds).unwrap()
     }
 
+    fn append(writer: &Writer, n: u128) -> Result<()> {
+        writer.write(&writer.add_hold(&hold(n)))
+    }
+
     fn settle(writer: &Writer, n: u128) {
         let hold = hold(n);
-        writer.append_settled(&hold.interrupted(), hold.provider, hold.deployment);
+        writer.add_settled(&hold.interrupted(), hold.provider, hold.deployment);
     }
 
     /// What the next start reads: the calls of holds, and of settlements.
@@ -413,9 +423,9 @@ mod tests {
     fn a_hold_that_the_disk_does_not_keep_is_taken_back() {
         let dir = tempfile::tempdir().unwrap();
         let writer = open(&dir, 1_000_000);
-        writer.append_hold(&hold(1)).unwrap();
+        append(&writer, 1).unwrap();
         DISK_FAILS.set(true);
-        writer.append_hold(&hold(2)).unwrap_err();
+        append(&writer, 2).unwrap_err();
         assert_eq!(calls(&dir), (vec![1], vec![]));
         let mut reader = Reader::new(dir.path(), 1);
         let end = writer.catch_up();
@@ -427,16 +437,16 @@ mod tests {
     fn after_a_disk_that_failed_calls_leave_again_in_a_new_file() {
         let dir = tempfile::tempdir().unwrap();
         let writer = open(&dir, 1_000_000);
-        writer.append_hold(&hold(1)).unwrap();
+        append(&writer, 1).unwrap();
         DISK_FAILS.set(true);
-        writer.append_hold(&hold(2)).unwrap_err();
-        writer.append_hold(&hold(3)).unwrap_err();
+        append(&writer, 2).unwrap_err();
+        append(&writer, 3).unwrap_err();
         // What ended is true, whether the disk keeps it or not.
         settle(&writer, 1);
         assert_eq!(calls(&dir), (vec![1], vec![1]));
 
         DISK_FAILS.set(false);
-        writer.append_hold(&hold(4)).unwrap();
+        append(&writer, 4).unwrap();
         assert_eq!(writer.catch_up().segment, 2);
         assert_eq!(calls(&dir), (vec![1, 4], vec![1]));
     }
@@ -452,13 +462,13 @@ mod tests {
         let bounds = (1_000_000, force);
         let writer = Writer::open_with(dir.path(), 1, JournalSync::Interval, bounds).unwrap();
         DISK_FAILS.store(true, Ordering::Relaxed);
-        writer.append_hold(&hold(1)).unwrap();
+        append(&writer, 1).unwrap();
         while !writer.shared.has_failed.load(Ordering::Relaxed) {
             std::thread::yield_now();
         }
-        writer.append_hold(&hold(2)).unwrap_err();
+        append(&writer, 2).unwrap_err();
         DISK_FAILS.store(false, Ordering::Relaxed);
-        writer.append_hold(&hold(3)).unwrap();
+        append(&writer, 3).unwrap();
         assert_eq!(calls(&dir).0, [1, 3]);
     }
 
@@ -467,17 +477,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let writer = open(&dir, 1_000_000);
         for n in 1..=2 {
-            writer.append_hold(&hold(n)).unwrap();
+            append(&writer, n).unwrap();
         }
         let full = Arc::new(OpenOptions::new().write(true).open("/dev/full").unwrap());
         let file = std::mem::replace(&mut writer.state.lock().file, full);
         settle(&writer, 1);
         settle(&writer, 2);
-        writer.append_hold(&hold(3)).unwrap_err();
+        append(&writer, 3).unwrap_err();
         // Half a record that could not be cut off at once.
         (&*file).write_all(b"rest").unwrap();
         writer.state.lock().file = file;
-        writer.append_hold(&hold(4)).unwrap();
+        append(&writer, 4).unwrap();
         assert_eq!(calls(&dir), (vec![1, 2, 4], vec![1, 2]));
     }
 
@@ -485,22 +495,22 @@ mod tests {
     fn a_segment_that_cannot_begin_refuses_calls_until_it_can() {
         let dir = tempfile::tempdir().unwrap();
         let writer = open(&dir, 1);
-        writer.append_hold(&hold(1)).unwrap();
+        append(&writer, 1).unwrap();
         let in_the_way = segment_path(dir.path(), writer.catch_up().segment + 1);
         std::fs::create_dir(&in_the_way).unwrap();
-        writer.append_hold(&hold(2)).unwrap_err();
+        append(&writer, 2).unwrap_err();
         settle(&writer, 1);
         std::fs::remove_dir(&in_the_way).unwrap();
         // The rest of an attempt that failed is no obstacle.
         std::fs::write(&in_the_way, &HEADER[..5]).unwrap();
-        writer.append_hold(&hold(3)).unwrap();
+        append(&writer, 3).unwrap();
         assert_eq!(calls(&dir), (vec![1, 3], vec![1]));
     }
 
     #[test]
     fn a_segment_with_records_is_never_written_over() {
         let dir = tempfile::tempdir().unwrap();
-        open(&dir, 1_000_000).append_hold(&hold(1)).unwrap();
+        append(&open(&dir, 1_000_000), 1).unwrap();
         let refused = Writer::open(dir.path(), 1, JournalSync::Interval).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
         assert_eq!(calls(&dir).0, [1]);
