@@ -228,7 +228,8 @@ impl Window {
     /// already is left alone.
     pub fn correct(&mut self, at_us: u64, estimate: u32, real: u32) {
         let holds_it = |t: &&mut Taken| (t.first_us..=t.last_us).contains(&at_us);
-        let Some(entry) = self.taken.iter_mut().find(holds_it) else { return };
+        // Nearly always among the latest.
+        let Some(entry) = self.taken.iter_mut().rfind(holds_it) else { return };
         let before = entry.units;
         entry.units = before.saturating_sub(u64::from(estimate)).saturating_add(u64::from(real));
         self.units = self.units.saturating_sub(before).saturating_add(entry.units);

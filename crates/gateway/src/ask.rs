@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::error::ProxyError;
@@ -19,20 +19,26 @@ const CHOICES_MAX: u64 = 128;
 /// upstream would take is anybody's guess.
 #[derive(Deserialize)]
 struct Fields<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     model: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     stream: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     stream_options: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     max_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     max_completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     max_output_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     n: Option<&'a RawValue>,
+}
+
+/// A `null` is there, too: who adds the field a second time leaves it to the upstream which of the
+/// two it takes.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
 }
 
 /// A value and where it stands in the body.
@@ -63,6 +69,9 @@ impl OutputField {
     }
 }
 
+/// Nearly always none or one.
+type Bounds = smallvec::SmallVec<[Placed<Option<u64>>; 1]>;
+
 /// What a call asks for.
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
@@ -71,8 +80,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) is_stream: bool,
     /// `stream_options` as it stands, and whether it asks for usage.
     pub(crate) stream_options: Option<Placed<bool>>,
-    /// Every field that bounds the output; the smallest one counts.
-    pub(crate) output_bounds: Vec<(OutputField, Placed<u64>)>,
+    /// Every field that bounds the output; the smallest one counts. `None`: it is `null`.
+    pub(crate) output_bounds: Bounds,
     /// How many answers are asked for.
     pub(crate) choices: u64,
     /// Bytes of the body: what the input is estimated from.
@@ -82,6 +91,10 @@ pub(crate) struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// Reads a body. Errors name the field.
     pub(crate) fn parse(call: Call, body: &'a [u8]) -> Result<Self, ProxyError> {
+        // A list would be read as an object whose fields come in our order.
+        if body.trim_ascii_start().starts_with(b"[") {
+            return Err(not_an_object("it is a list"));
+        }
         let fields: Fields<'a> = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
         let model = fields.model.ok_or_else(|| bad("model", "is required"))?;
         let text: Cow<'a, str> =
@@ -102,7 +115,7 @@ impl<'a> Ask<'a> {
 
     /// The most output tokens of one answer that the client asks for; `None`: it names no bound.
     pub(crate) fn output_bound(&self) -> Option<u64> {
-        self.output_bounds.iter().map(|(_, bound)| bound.value).min()
+        self.output_bounds.iter().filter_map(|bound| bound.value).min()
     }
 
     /// Whether the client wants the usage chunk at the end of its stream.
@@ -126,6 +139,10 @@ fn not_json(error: &serde_json::Error) -> ProxyError {
             format!("at line {} column {}", error.line(), error.column())
         }
     };
+    not_an_object(&what)
+}
+
+fn not_an_object(what: &str) -> ProxyError {
     ProxyError::BadRequest(format!(
         "The request body is not a JSON object that this route takes: {what}."
     ))
@@ -178,20 +195,16 @@ fn stream_options(body: &[u8], raw: Option<&RawValue>) -> Result<Option<Placed<b
     Ok(Some(Placed { value, range: range_in(body, raw) }))
 }
 
-fn output_bounds(
-    body: &[u8],
-    fields: &Fields<'_>,
-) -> Result<Vec<(OutputField, Placed<u64>)>, ProxyError> {
+fn output_bounds(body: &[u8], fields: &Fields<'_>) -> Result<Bounds, ProxyError> {
     let all = [
         (OutputField::Any, fields.max_tokens),
         (OutputField::Completion, fields.max_completion_tokens),
         (OutputField::Output, fields.max_output_tokens),
     ];
-    let mut bounds = Vec::new();
+    let mut bounds = Bounds::new();
     for (field, raw) in all {
-        if let (Some(raw), Some(value)) = (raw, number(field.name(), raw, OUTPUT_TOKENS_MAX)?) {
-            bounds.push((field, Placed { value, range: range_in(body, raw) }));
-        }
+        let value = number(field.name(), raw, OUTPUT_TOKENS_MAX)?;
+        bounds.extend(raw.map(|raw| Placed { value, range: range_in(body, raw) }));
     }
     Ok(bounds)
 }
@@ -210,8 +223,8 @@ mod tests {
         let ask = parse(body).unwrap();
         assert_eq!(ask.model.value, "a\"b");
         assert_eq!(&body[ask.model.range.clone()], r#""a\"b""#);
-        let (field, bound) = &ask.output_bounds[0];
-        assert_eq!((*field, &body[bound.range.clone()]), (OutputField::Any, "7"));
+        let bound = &ask.output_bounds[0];
+        assert_eq!((bound.value, &body[bound.range.clone()]), (Some(7), "7"));
     }
 
     #[test]
@@ -221,8 +234,9 @@ mod tests {
             ("",                                        "not a JSON object"),
             ("not json",                                "not a JSON object"),
             ("[]",                                      "not a JSON object"),
+            (r#" ["a",true,{},1,1,1,1]"#,               "not a JSON object"),
             ("{}",                                      "`model` is required"),
-            (r#"{"model":null}"#,                       "`model` is required"),
+            (r#"{"model":null}"#,                       "`model` must be a string"),
             (r#"{"model":5}"#,                          "`model` must be a string"),
             (r#"{"model":""}"#,                         "`model` must have"),
             (r#"{"model":"a","model":"b"}"#,            "duplicate field `model`"),

@@ -17,8 +17,9 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::ask::OutputField;
+use crate::redact::Needle;
 use crate::route::Call;
-use crate::upstream::{Connector, Origin};
+use crate::upstream::{self, Connector, Origin};
 
 /// Output of a call to a model of which nothing is known: large enough for any answer, and small
 /// enough that a budget can hold it.
@@ -37,6 +38,18 @@ pub(crate) struct RoutedModel {
     pub(crate) targets: Vec<Arc<Target>>,
     /// Deployments were left out because they have no price.
     pub(crate) is_unpriced: bool,
+}
+
+impl RoutedModel {
+    /// The price that holds the most for a million tokens each way: whichever deployment serves the
+    /// call, its hold covers it.
+    pub(crate) fn dearest(&self) -> Option<&Price> {
+        let worst = |target: &&Arc<Target>| target.price.worst_cost(1_000_000, 1_000_000);
+        match self.targets.as_slice() {
+            [only] => Some(&only.price),
+            several => several.iter().max_by_key(worst).map(|target| &target.price),
+        }
+    }
 }
 
 /// One deployment, ready to be called.
@@ -65,10 +78,12 @@ pub(crate) enum Endpoint {
 pub(crate) struct HttpTarget {
     pub(crate) origin: Arc<Origin>,
     uris: [Uri; Call::ALL.len()],
+    /// The unchanging part of a request's head, with the credential in it.
+    heads: [SecretString; Call::ALL.len()],
     /// `Bearer …`, marked sensitive.
     pub(crate) auth: Option<HeaderValue>,
-    /// What must be cut out of errors that echo it.
-    pub(crate) secret: Option<SecretString>,
+    /// The same credential, to be found in what the provider says.
+    needle: Option<Arc<Needle>>,
     /// The upstream's name of the model as JSON; `None`: it is the public one.
     pub(crate) model_json: Option<String>,
     /// What bounds the output of a chat completion there.
@@ -76,13 +91,11 @@ pub(crate) struct HttpTarget {
 }
 
 impl Target {
-    /// The provider's credential, to be cut out of what the provider says.
-    pub(crate) fn secret(&self) -> Option<&[u8]> {
+    /// The provider's credential, to be kept out of what the provider says.
+    pub(crate) fn needle(&self) -> Option<&Arc<Needle>> {
         match &self.endpoint {
             Endpoint::Echo => None,
-            Endpoint::Http(http) => {
-                http.secret.as_ref().map(|secret| secret.expose_secret().as_bytes())
-            }
+            Endpoint::Http(http) => http.needle.as_ref(),
         }
     }
 }
@@ -90,6 +103,17 @@ impl Target {
 impl HttpTarget {
     pub(crate) fn uri(&self, call: Call) -> Uri {
         self.uris.get(call as usize).cloned().unwrap_or_default()
+    }
+
+    /// The unchanging part of a call's head as HTTP/1.1 has it.
+    pub(crate) fn head(&self, call: Call) -> &SecretString {
+        let [chat, completions, embeddings, responses] = &self.heads;
+        match call {
+            Call::ChatCompletions => chat,
+            Call::Completions => completions,
+            Call::Embeddings => embeddings,
+            Call::Responses => responses,
+        }
     }
 
     /// The field that bounds the output of a call.
@@ -254,11 +278,16 @@ impl Catalog {
             Some(id) => Some(self.store.reveal_provider_key(provider.organization, id).await?),
             None => None,
         };
+        let uris = uris(&url)?;
+        let auth = secret.as_ref().map(bearer).transpose()?;
         Ok(Endpoint::Http(Box::new(HttpTarget {
             origin: self.origin(&url, used)?,
-            uris: uris(&url)?,
-            auth: secret.as_ref().map(bearer).transpose()?,
-            secret,
+            heads: uris.each_ref().map(|uri| head(uri, auth.as_ref())),
+            uris,
+            auth,
+            needle: secret
+                .and_then(|secret| Needle::new(secret.expose_secret().as_bytes()))
+                .map(Arc::new),
             model_json: (deployment.upstream_model != model.name)
                 .then(|| serde_json::Value::from(deployment.upstream_model.as_str()).to_string()),
             output_field: output_field(provider.kind),
@@ -280,13 +309,12 @@ impl Catalog {
         // `host_str` keeps the brackets of an IPv6 address; connecting wants it without.
         let host = url.host_str().ok_or(Unusable::Address)?.trim_matches(['[', ']']).to_owned();
         let port = url.port_or_known_default().ok_or(Unusable::Address)?;
-        let authority = HeaderValue::from_str(url.authority()).map_err(|_| Unusable::Address)?;
         let tls_name = match url.scheme() {
             "https" => Some(ServerName::try_from(host.clone()).map_err(|_| Unusable::Address)?),
             _ => None,
         };
         let (connector, tasks) = (self.connector.clone(), self.tasks.clone());
-        let origin = Arc::new(Origin::new((host, port), authority, tls_name, connector, tasks));
+        let origin = Arc::new(Origin::new((host, port), tls_name, connector, tasks));
         used.insert(name, Arc::clone(&origin));
         Ok(origin)
     }
@@ -335,6 +363,19 @@ fn uris(base: &Url) -> Result<[Uri; Call::ALL.len()], Unusable> {
         *slot = format!("{base}{}", call.path()).parse().map_err(|_| Unusable::Address)?;
     }
     Ok(uris)
+}
+
+/// The head of a request, built from an allow-list. The length of the body and what one client asked
+/// for come behind it.
+fn head(uri: &Uri, auth: Option<&HeaderValue>) -> SecretString {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let host = uri.authority().map_or("", |authority| authority.as_str());
+    let agent = upstream::USER_AGENT;
+    let auth = auth.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let auth = auth.map(|value| format!("authorization: {value}\r\n")).unwrap_or_default();
+    SecretString::from(format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nuser-agent: {agent}\r\n{auth}"
+    ))
 }
 
 /// OpenAI's newer models refuse `max_tokens`; other servers may not know the newer name.

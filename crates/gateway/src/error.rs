@@ -8,6 +8,8 @@ use doorward_domain::limit::LimitKind;
 use doorward_store::StoreError;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use crate::upstream::Broken;
+
 /// Everything that can stop a call, grouped by who has to act on it. `Display` is for the client;
 /// the source is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +48,7 @@ pub(crate) enum UpstreamFault {
     #[error("cannot connect: {0}")]
     Connect(std::io::Error),
     #[error("the exchange failed: {0}")]
-    Exchange(#[source] hyper::Error),
+    Exchange(#[source] Broken),
     #[error("it refused our credential with status {0}")]
     Refused(StatusCode),
     #[error("it answered with a redirect, status {0}")]

@@ -6,13 +6,16 @@
 mod answer;
 mod ask;
 mod catalog;
+mod chunks;
 mod echo;
 mod error;
+mod facts;
 mod gateway;
 pub mod listen;
 mod meter;
 mod metrics;
 mod models;
+mod redact;
 mod relay;
 mod rewrite;
 mod route;

@@ -24,7 +24,6 @@ use registry::Registry;
 pub use registry::Stats;
 
 mod answer;
-mod chunks;
 mod connection;
 mod front;
 mod guard;

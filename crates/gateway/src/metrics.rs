@@ -51,6 +51,11 @@ impl Metrics {
         self.in_flight.fetch_add(1, Relaxed);
     }
 
+    /// A call did not leave.
+    pub(crate) fn cancel(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
     pub(crate) fn end(&self, settlement: &Settlement) {
         self.in_flight.fetch_sub(1, Relaxed);
         add(&self.outcomes, usize::from(settlement.outcome.code()));

@@ -32,7 +32,7 @@ pub enum RelayBody {
 pub struct Live {
     source: Source,
     meter: Meter,
-    end: CallEnd,
+    end: Box<CallEnd>,
     watch: Watch,
     /// Waits to go out before anything else: the first piece, or an error event.
     ready: VecDeque<Bytes>,
@@ -61,10 +61,7 @@ pub struct BrokenOff;
 impl Meter {
     pub(crate) fn push(&mut self, piece: Bytes) -> Result<Bytes, ()> {
         match self {
-            Self::Json(meter) => {
-                meter.push(&piece);
-                Ok(piece)
-            }
+            Self::Json(meter) => Ok(meter.push(piece)),
             Self::Sse(meter) => meter.push(piece).map_err(|_overlong| ()),
         }
     }
@@ -80,7 +77,7 @@ impl RelayBody {
         first: Bytes,
         source: Source,
         meter: Meter,
-        end: CallEnd,
+        end: Box<CallEnd>,
         watch: Watch,
     ) -> Self {
         let ready = if first.is_empty() { VecDeque::new() } else { VecDeque::from([first]) };
@@ -184,22 +181,22 @@ impl Live {
     /// The upstream is through. A stream that just stops must not look like one that ended well.
     fn finish(&mut self) {
         self.is_over = true;
-        let is_complete = match &mut self.meter {
-            Meter::Json(_) => true,
+        let (rest, is_complete) = match &mut self.meter {
+            Meter::Json(meter) => (meter.finish(), meter.is_complete()),
             Meter::Sse(meter) => {
                 let rest = meter.finish();
-                if !rest.is_empty() {
-                    self.ready.push_back(rest);
+                if meter.is_complete() {
+                    (rest, true)
+                } else {
+                    // Half an event would swallow the one that says why it is half.
+                    (cut_event(Cut::Upstream), false)
                 }
-                meter.is_complete()
             }
         };
-        if is_complete {
-            self.settle(Outcome::Done);
-        } else {
-            self.ready.push_back(cut_event(Cut::Upstream));
-            self.settle(Outcome::Interrupted);
+        if !rest.is_empty() {
+            self.ready.push_back(rest);
         }
+        self.settle(if is_complete { Outcome::Done } else { Outcome::Interrupted });
     }
 
     /// Ends the answer early: a stream by an event that says why, anything else by its connection.

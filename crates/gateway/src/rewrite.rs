@@ -40,8 +40,11 @@ fn bound_output(
     added: &mut String,
 ) {
     let Some(tokens) = change.output_tokens else { return };
-    for (_, bound) in &ask.output_bounds {
-        edits.push((bound.range.clone(), bound.value.min(tokens).to_string()));
+    // Where the client names a bound, a `null` beside it is none and stays.
+    let is_named = ask.output_bound().is_some();
+    for bound in ask.output_bounds.iter().filter(|bound| bound.value.is_some() || !is_named) {
+        let value = bound.value.map_or(tokens, |value| value.min(tokens));
+        edits.push((bound.range.clone(), value.to_string()));
     }
     if ask.output_bounds.is_empty() {
         *added = format!(r#""{}":{tokens},"#, change.output_field.name());
@@ -110,6 +113,12 @@ mod tests {
             (r#" {"model" : "a"}"#, Some(r#""b/c""#), None, r#" {"model" : "b/c"}"#),
             (r#"{"model":"a","max_tokens":900}"#, None, Some(256), r#"{"model":"a","max_tokens":256}"#),
             (r#"{"model":"a"}"#, None, Some(256), r#"{"max_tokens":256,"model":"a"}"#),
+            (r#"{"model":"a","max_tokens":null}"#, None, None, r#"{"model":"a","max_tokens":null}"#),
+            (r#"{"model":"a","max_tokens":null}"#, None, Some(256), r#"{"model":"a","max_tokens":256}"#),
+            (r#"{"model":"a","max_tokens":null,"max_completion_tokens":900}"#, None, Some(256),
+             r#"{"model":"a","max_tokens":null,"max_completion_tokens":256}"#),
+            (r#"{"model":"a","stream":true,"stream_options":null}"#, None, None,
+             r#"{"model":"a","stream":true,"stream_options":{"include_usage":true}}"#),
             (r#"{"model":"a","stream":true}"#, None, None,
              r#"{"stream_options":{"include_usage":true},"model":"a","stream":true}"#),
             (r#"{"model":"a","stream":true,"stream_options":{"x":1,"include_usage":false}}"#, None, None,

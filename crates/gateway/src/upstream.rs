@@ -2,17 +2,20 @@
 
 mod connect;
 mod exchange;
+mod head;
+mod http1;
 mod origin;
 mod stream;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
+use secrecy::ExposeSecret as _;
 
 pub(crate) use connect::Connector;
-pub(crate) use exchange::Exchange;
+pub(crate) use exchange::{Broken, Exchange};
 pub(crate) use origin::Origin;
 
 use crate::catalog::HttpTarget;
@@ -32,8 +35,8 @@ pub struct Timeouts {
     pub total: Duration,
 }
 
-const USER_AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("doorward/", env!("CARGO_PKG_VERSION")));
+/// What upstreams see as the client.
+pub(crate) const USER_AGENT: &str = concat!("doorward/", env!("CARGO_PKG_VERSION"));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Why an attempt gave no answer that can be relayed.
@@ -49,22 +52,40 @@ pub(crate) fn is_refusal(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 503 | 529)
 }
 
+/// A request as one deployment gets it.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'a> {
+    http: &'a HttpTarget,
+    call: Call,
+    accept: Option<&'a HeaderValue>,
+    body: &'a Bytes,
+}
+
+/// An answer whose body is still to be read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    /// Only those that the gateway reads or passes on.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Exchange,
+}
+
 /// Sends one attempt and waits for the answer's head.
 pub(crate) async fn send(
     http: &HttpTarget,
     call: Call,
     client_headers: &HeaderMap,
-    body: Bytes,
+    body: &Bytes,
     timeouts: &Timeouts,
-) -> Result<Response<Exchange>, Failure> {
-    let request = build(http, call, client_headers, body);
-    let sending = http.origin.send(request, timeouts.connect);
+) -> Result<Box<Answer>, Failure> {
+    let request = Outgoing { http, call, accept: client_headers.get(header::ACCEPT), body };
+    let sending = http.origin.send(&request, timeouts.connect);
     let answer = match tokio::time::timeout(timeouts.connect + timeouts.first_byte, sending).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(fault)) => return Err(unreachable(fault)),
         Err(_) => return Err(Failure { error: ProxyError::UpstreamTimeout, is_retryable: false }),
     };
-    check_status(answer.status()).map_err(|fault| Failure {
+    check_status(answer.status).map_err(|fault| Failure {
         error: ProxyError::UpstreamUnavailable(fault),
         is_retryable: true,
     })?;
@@ -98,26 +119,34 @@ fn check_status(status: StatusCode) -> Result<(), UpstreamFault> {
     }
 }
 
-/// Builds the request from an allow-list: nothing of the client's headers goes on but `accept`.
-fn build(
-    http: &HttpTarget,
-    call: Call,
-    client_headers: &HeaderMap,
-    body: Bytes,
-) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = http.uri(call);
-    let headers = request.headers_mut();
-    headers.reserve(8);
-    headers.insert(header::HOST, http.origin.authority());
-    headers.insert(header::CONTENT_TYPE, JSON);
-    headers.insert(header::USER_AGENT, USER_AGENT);
-    if let Some(accept) = client_headers.get(header::ACCEPT) {
-        headers.insert(header::ACCEPT, accept.clone());
+impl Outgoing<'_> {
+    /// Writes the head as HTTP/1.1 has it. What differs from call to call stands at the end.
+    fn write_head(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.http.head(self.call).expose_secret().as_bytes());
+        if let Some(accept) = self.accept {
+            out.extend_from_slice(b"accept: ");
+            out.extend_from_slice(accept.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"content-length: ");
+        out.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
     }
-    if let Some(auth) = &http.auth {
-        headers.insert(header::AUTHORIZATION, auth.clone());
+
+    /// The same request for HTTP/2, which names the server in `:authority`.
+    fn to_http2(&self) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.http.uri(self.call);
+        let headers = request.headers_mut();
+        headers.insert(header::CONTENT_TYPE, JSON);
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        if let Some(accept) = self.accept {
+            headers.insert(header::ACCEPT, accept.clone());
+        }
+        if let Some(auth) = &self.http.auth {
+            headers.insert(header::AUTHORIZATION, auth.clone());
+        }
+        request
     }
-    request
 }

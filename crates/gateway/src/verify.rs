@@ -7,20 +7,24 @@ use doorward_domain::credential::PlainKey;
 use doorward_domain::denial::Denial;
 use doorward_domain::presented::{self, NoCredential, Place};
 use doorward_store::{CallKey, Store};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
+use jiff::Timestamp;
 
 use crate::error::ProxyError;
 
 /// Where SDKs put an API key: Anthropic's, Azure's and Google's.
-const KEY_HEADERS: [&str; 3] = ["x-api-key", "api-key", "x-goog-api-key"];
+const KEY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
-/// Checks, in this order: shape and checksum, whether the key exists and this is its secret (in
-/// constant time), its status, its owner, the address. Only a caller with the right secret learns
-/// that a key is expired, disabled or revoked.
-pub(crate) async fn verify(
+/// Finds the key of a request: shape and checksum, whether it exists and this is its secret (in
+/// constant time). Whether it may be used is for [`check`] to say, which comes after, so that only
+/// a caller with the right secret learns that a key is expired, disabled or revoked.
+pub(crate) async fn identify(
     store: &Store,
     headers: &HeaderMap,
-    address: IpAddr,
 ) -> Result<Arc<CallKey>, ProxyError> {
     let presented = presented(headers)?;
     let id = presented.id();
@@ -29,25 +33,22 @@ pub(crate) async fn verify(
         // Boxed, as all that a warm call never runs: it would make every call's future larger.
         None => Box::pin(store.call_key(&id)).await?.ok_or(Denial::InvalidKey)?,
     };
-    if !key.matches(&presented) {
-        return Err(Denial::InvalidKey.into());
-    }
-    check(store, &key, address)?;
-    Ok(key)
+    if key.matches(&presented) { Ok(key) } else { Err(Denial::InvalidKey.into()) }
 }
 
-/// Whether a key that was verified may still be used.
-pub(crate) fn check(store: &Store, key: &CallKey, address: IpAddr) -> Result<(), Denial> {
-    key.key.check(store.clock().now(), address)?;
+/// Whether a key may be used now and from here: its status, its owner, the address.
+pub(crate) fn check(key: &CallKey, now: Timestamp, address: IpAddr) -> Result<(), Denial> {
+    key.key.check(now, address)?;
     if key.owner_is_active { Ok(()) } else { Err(Denial::OwnerInactive) }
 }
 
 fn presented(headers: &HeaderMap) -> Result<PlainKey, ProxyError> {
-    let authorization = headers.get_all(header::AUTHORIZATION).iter();
-    let others = KEY_HEADERS.into_iter().flat_map(|name| headers.get_all(name));
-    let values = authorization
-        .map(|value| (Place::Authorization, value.as_bytes()))
-        .chain(others.map(|value| (Place::Header, value.as_bytes())));
+    let place = |name: &HeaderName| match name {
+        &header::AUTHORIZATION => Some(Place::Authorization),
+        name if KEY_HEADERS.contains(name) => Some(Place::Header),
+        _ => None,
+    };
+    let values = headers.iter().filter_map(|(name, value)| Some((place(name)?, value.as_bytes())));
     presented::credential(values).map_err(|error| match error {
         NoCredential::Missing | NoCredential::Malformed => Denial::InvalidKey.into(),
         NoCredential::Ambiguous => ProxyError::ManyCredentials,

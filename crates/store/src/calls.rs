@@ -1,18 +1,21 @@
 //! The data plane's side of the store: keys held in memory, their counters, holds and settlements.
 //!
-//! The way of a call: [`Store::call_key`] → [`CallKey::matches`] → [`Store::admit`] → (the call) →
-//! [`OpenCall::settle`]. Admission takes from every limit and budget of the key in one step, under
-//! one short lock, and writes the hold to the journal before it returns.
+//! The way of a call: [`Store::call_key`] → [`CallKey::matches`] → [`Store::admit`] →
+//! [`OpenCall::written`] → (the call) → [`OpenCall::settle`]. Admission takes from every limit and
+//! budget of the key in one step, under one short lock; the call leaves when its hold stands in the
+//! journal.
 
+mod accounts;
 mod admit;
 mod cache;
 mod drain;
 mod key_state;
 mod open_call;
+mod states;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use doorward_domain::credential::KeyId;
 use doorward_domain::key::Owner;
@@ -32,10 +35,12 @@ use crate::{JournalSync, OpenError, Store, StoreStats};
 #[derive(Debug)]
 pub(crate) struct Calls {
     keys: cache::KeyCache,
-    states: key_state::States,
+    states: states::States,
     journal: Writer,
     drain: drain::Drain,
-    /// Settlements written to the journal since the start.
+    /// Calls that were admitted and are not settled yet.
+    open: AtomicUsize,
+    /// Settlements since the start.
     settled: AtomicU64,
 }
 
@@ -52,9 +57,10 @@ impl Calls {
             .map_err(|source| OpenError::Io { path: dir.to_owned(), source })?;
         Ok(Self {
             keys: cache::KeyCache::new(call_keys_max),
-            states: key_state::States::new(call_keys_max),
+            states: states::States::new(call_keys_max),
             journal,
             drain: drain::Drain::new(dir, next),
+            open: AtomicUsize::new(0),
             settled: AtomicU64::new(0),
         })
     }
@@ -62,12 +68,12 @@ impl Calls {
     /// Drops a key from memory, so that its next call reads the database, and wakes its open
     /// streams. Call it after the change is committed and before it is answered.
     pub(crate) fn forget_key(&self, id: &KeyId) {
-        self.keys.forget(id);
+        self.keys.forget(id, &self.states);
     }
 
     /// The same for every key of an owner.
     pub(crate) fn forget_owner(&self, owner: Owner) {
-        self.keys.forget_owner(owner);
+        self.keys.forget_owner(owner, &self.states);
     }
 
     /// Ends the drain's task.

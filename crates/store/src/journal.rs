@@ -12,7 +12,7 @@ mod writer;
 
 pub(crate) use reader::{Damage, Position, Reader, check, segments};
 pub(crate) use record::Record;
-pub(crate) use writer::Writer;
+pub(crate) use writer::{Batch, Writer};
 
 use std::path::{Path, PathBuf};
 

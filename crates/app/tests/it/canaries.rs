@@ -10,7 +10,7 @@ use doorward_domain::credential::{KeyPrefix, PlainKey};
 use serde_json::{Value, json};
 
 use crate::program::{Answer, Program, chat, command, id_of};
-use crate::upstream::{Script, Upstream};
+use crate::upstream::{Script, Upstream, events, whole};
 
 const PROVIDER_KEY: &str = "sk-canary-5b1f0c9e7d3a4e8890aa-first";
 const PROVIDER_KEY_EDITED: &str = "sk-canary-c2d94b7700ee4f6f81bb-second";
@@ -451,6 +451,8 @@ fn echoes() -> Vec<(&'static str, bool, Vec<u8>, u16)> {
     let error = json!({"error": {"message": format!("Incorrect API key provided: {PROVIDER_KEY}."), "type": "x"}});
     let header = format!("x-debug: {PROVIDER_KEY}\r\nopenai-version: {PROVIDER_KEY}\r\n");
     let typed = format!("content-type: application/{PROVIDER_KEY}\r\n");
+    let good = json!({"choices": [{"message": {"content": PROVIDER_KEY}}]}).to_string();
+    let event = format!("data: {}\n\n", json!({"choices": [{"delta": {"content": PROVIDER_KEY}}]}));
     let (front, back) = PROVIDER_KEY.split_at(12);
     let split =
         [&*format!("data: {{\"error\":{{\"message\":\"{front}"), &*format!("{back}\"}}}}\n\n")];
@@ -464,6 +466,13 @@ fn echoes() -> Vec<(&'static str, bool, Vec<u8>, u16)> {
         ("in headers", false, whole(400, &header, "{}"), 400),
         ("in the content type", false, whole(400, &typed, "{}"), 400),
         ("in headers of a good answer", false, whole(200, &header, "{}"), 200),
+        ("in a good answer", false, whole(200, "", &good), 200),
+        (
+            "in two events of a good stream",
+            true,
+            events(&[&event, &event, "data: [DONE]\n\n"]),
+            200,
+        ),
         ("in a 401", false, whole(401, &header, &error.to_string()), 502),
         ("in a redirect", false, whole(307, &format!("location: /{PROVIDER_KEY}\r\n"), "{}"), 502),
         (
@@ -483,22 +492,4 @@ fn echoes() -> Vec<(&'static str, bool, Vec<u8>, u16)> {
         ("in an error event with usage", true, events(&[&with_usage]), 200),
         ("in a last event without its end", true, events(&[&last]), 200),
     ]
-}
-
-fn whole(status: u16, headers: &str, body: &str) -> Vec<u8> {
-    let kind =
-        if headers.contains("content-type") { "" } else { "content-type: application/json\r\n" };
-    let length = body.len();
-    format!("HTTP/1.1 {status} X\r\n{kind}{headers}content-length: {length}\r\n\r\n{body}")
-        .into_bytes()
-}
-
-/// A stream, each text a chunk of its own.
-fn events(chunks: &[&str]) -> Vec<u8> {
-    let head =
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    let chunks: Vec<String> =
-        chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
-    let chunks = chunks.concat();
-    format!("{head}{chunks}0\r\n\r\n").into_bytes()
 }

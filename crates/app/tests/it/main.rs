@@ -1,13 +1,21 @@
 //! Black-box tests: the built program, real sockets, an upstream that does as it is told.
 #![cfg(test)] // so that the lints know that helpers are tests too
 
+mod answer_headers;
+mod bad_upstreams;
 mod canaries;
 mod command_line;
+mod fallback;
 mod lifecycle;
 mod limits;
+mod presented;
 mod program;
 mod quickstart;
+mod raw;
+mod refusals;
 mod revocation;
 mod secrets;
+mod streams;
 mod sudden_death;
 mod upstream;
+mod upstream_request;

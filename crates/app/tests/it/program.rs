@@ -137,7 +137,11 @@ impl Program {
 
     /// A chat completion's stream, to be read while it comes.
     pub(crate) fn stream(&self, key: &str, model: &str) -> impl Read + use<> {
-        let mut body = chat(model);
+        self.stream_of(key, chat(model))
+    }
+
+    /// The stream of this chat request.
+    pub(crate) fn stream_of(&self, key: &str, mut body: Value) -> impl Read + use<> {
         body["stream"] = true.into();
         let answer = agent()
             .post(format!("{}/v1/chat/completions", self.url))
@@ -148,20 +152,38 @@ impl Program {
         answer.into_body().into_reader()
     }
 
-    /// Makes a provider for this address and a model of this name on it, priced in dollars per
-    /// million tokens of input and output, or free.
+    /// Makes a provider `p-<name>` for this address and a model of this name on it, priced in dollars
+    /// per million tokens of input and output, or free.
     pub(crate) fn add_model(&self, name: &str, address: &str, price: Option<(&str, &str)>) {
-        let admin = self.admin_key();
+        let provider = self.add_provider(name, address);
+        self.add_deployed(name, price, &json!([{"provider": provider}]));
+    }
+
+    /// Makes a provider `p-<name>` for this address and returns its name.
+    pub(crate) fn add_provider(&self, name: &str, address: &str) -> String {
         let provider = format!("p-{name}");
         let base_url = format!("http://{address}/v1");
         let body = json!({"name": provider, "kind": "openai-compatible", "base_url": base_url});
-        assert_eq!(self.ask("POST", "/v1/providers", &admin, Some(&body)).status, 201);
+        self.make("/v1/providers", &body);
+        provider
+    }
+
+    /// Puts a provider's credential into the vault.
+    pub(crate) fn add_provider_key(&self, name: &str, value: &str) {
+        self.make("/v1/provider-keys", &json!({"name": name, "value": value}));
+    }
+
+    /// Makes a model on these deployments.
+    pub(crate) fn add_deployed(&self, name: &str, price: Option<(&str, &str)>, on: &Value) {
         let price = match price {
             None => json!("free"),
             Some((input, output)) => json!({"input": input, "output": output}),
         };
-        let body = json!({"name": name, "price": price, "deployments": [{"provider": provider}]});
-        let made = self.ask("POST", "/v1/models", &admin, Some(&body));
+        self.make("/v1/models", &json!({"name": name, "price": price, "deployments": on}));
+    }
+
+    fn make(&self, path: &str, body: &Value) {
+        let made = self.ask("POST", path, &self.admin_key(), Some(body));
         assert_eq!(made.status, 201, "{}", made.body);
     }
 
@@ -180,8 +202,8 @@ impl Program {
         rows.iter().find(|row| row["model"] == model).cloned().unwrap_or_default()
     }
 
-    /// The value of one metric.
-    pub(crate) fn metric(&self, name: &str) -> f64 {
+    /// The value of one metric that counts.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let metrics = self.send("GET", "/metrics", &[], None).body;
         let line = metrics.lines().find(|line| line.split(' ').next() == Some(name));
         line.and_then(|line| line.rsplit(' ').next()).unwrap().parse().unwrap()

@@ -15,6 +15,8 @@ pub(crate) enum Script {
     Hang(usize),
     /// These very bytes, then the connection is closed.
     Raw(Vec<u8>),
+    /// These very bytes, and then nothing until [`Upstream::release`] is called.
+    Stall(Vec<u8>),
     /// A stream of this many events, then a reset.
     Reset(usize),
     /// As `Chat`, but a stream's events come with this pause between them.
@@ -123,6 +125,7 @@ fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool
         Script::Hang(events) => {
             begin_stream(stream) && send_events(stream, *events) && wait(shared)
         }
+        Script::Stall(bytes) => send(stream, bytes) && wait(shared),
         Script::Raw(bytes) => {
             send(stream, bytes);
             stream.shutdown(Shutdown::Both).ok();
@@ -213,7 +216,29 @@ fn send_stream_end(stream: &TcpStream) -> bool {
     chunk(stream, USAGE) && chunk(stream, "data: [DONE]\n\n") && send(stream, b"0\r\n\r\n")
 }
 
+/// The bytes of an answer whose length is told; JSON unless the headers say otherwise.
+pub(crate) fn whole(status: u16, headers: &str, body: &str) -> Vec<u8> {
+    let kind =
+        if headers.contains("content-type") { "" } else { "content-type: application/json\r\n" };
+    let length = body.len();
+    format!("HTTP/1.1 {status} X\r\n{kind}{headers}content-length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+/// The bytes of a stream that ends in order, each text a chunk of its own.
+pub(crate) fn events(chunks: &[&str]) -> Vec<u8> {
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunks: Vec<String> =
+        chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
+    let chunks = chunks.concat();
+    format!("{head}{chunks}0\r\n\r\n").into_bytes()
+}
+
 const MODELS: &str = r#"{"object":"list","data":[{"id":"mock","object":"model","created":1700000000,"owned_by":"mock"}]}"#;
-const CHAT: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"mock","choices":[{"index":0,"message":{"role":"assistant","content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":25,"completion_tokens":30,"total_tokens":55}}"#;
-const EVENT: &str = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"},\"finish_reason\":null}]}\n\n";
-const USAGE: &str = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[],\"usage\":{\"prompt_tokens\":25,\"completion_tokens\":50,\"total_tokens\":75}}\n\n";
+/// The chat completion.
+pub(crate) const CHAT: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"mock","choices":[{"index":0,"message":{"role":"assistant","content":"Hello."},"finish_reason":"stop"}],"usage":{"prompt_tokens":25,"completion_tokens":30,"total_tokens":55}}"#;
+/// One event of one token.
+pub(crate) const EVENT: &str = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" token\"},\"finish_reason\":null}]}\n\n";
+/// The event that tells the usage.
+pub(crate) const USAGE: &str = "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"mock\",\"choices\":[],\"usage\":{\"prompt_tokens\":25,\"completion_tokens\":50,\"total_tokens\":75}}\n\n";

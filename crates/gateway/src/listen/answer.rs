@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
+use super::connection::Shared;
 use super::progress::Progress;
 use super::refusal::{self, Refusal};
 use super::{Peer, front};
@@ -97,7 +98,7 @@ where
 
 /// Answers one request: by refusal, by the service, or for a service that panicked.
 pub(super) fn answer<S, F, B>(
-    service: &S,
+    shared: Arc<Shared<S>>,
     request: Request<Incoming>,
     peer: Peer,
     progress: &Arc<Progress>,
@@ -106,29 +107,34 @@ where
     S: Fn(Request<Incoming>, Peer) -> F,
     F: Future<Output = Response<B>>,
 {
-    let version = request.version();
     let call = Call::begin(progress);
-    let begun = front::check(&request).map(|()| begin(service, request, peer));
     async move {
-        let mut response = match begun {
-            Err(refusal) => refuse(refusal, version),
-            Ok(None) => refusal::panicked(),
-            Ok(Some(future)) => match AssertUnwindSafe(future).catch_unwind().await {
-                Ok(response) => response.map(from_service),
-                Err(_) => refusal::panicked(),
-            },
+        let mut response = match front::check(&request) {
+            Err(refusal) => refuse(refusal, request.version()),
+            // The service's future is made in its place: it is large, and moving it costs.
+            Ok(()) => {
+                match AssertUnwindSafe(call_service(&shared, request, peer)).catch_unwind().await {
+                    Ok(response) => response.map(from_service),
+                    Err(_) => refusal::panicked(),
+                }
+            }
         };
         response.body_mut().call = Some(call);
         Ok(response)
     }
 }
 
-/// `None` when the service panics before it returns its future.
-fn begin<S, F>(service: &S, request: Request<Incoming>, peer: Peer) -> Option<F>
+/// A panic before the service returns its future is a panic of the future.
+async fn call_service<S, F, B>(
+    shared: &Shared<S>,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Response<B>
 where
     S: Fn(Request<Incoming>, Peer) -> F,
+    F: Future<Output = Response<B>>,
 {
-    catch_unwind(AssertUnwindSafe(|| service(request, peer))).ok()
+    (shared.service)(request, peer).await
 }
 
 fn from_service<B>(body: B) -> Answer<B> {

@@ -101,7 +101,7 @@ where
     let io = TokioIo::new(guard);
     let call = {
         let (shared, progress) = (Arc::clone(&shared), Arc::clone(&progress));
-        service_fn(move |request| answer(&shared.service, request, peer, &progress))
+        service_fn(move |request| answer(Arc::clone(&shared), request, peer, &progress))
     };
     match protocol {
         Protocol::Http1 => drive(shared.http1.serve_connection(io, call), &progress).await,

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -18,6 +19,10 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Unread input that is thrown away before closing, so that the reset which unread input causes
 /// does not overtake our answer.
 const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What is shorter is copied into one piece: that costs the system less than several, and with TLS
+/// it is one record.
+const JOINED_BYTES_MAX: usize = 2048;
 
 /// A connection with or without TLS.
 #[derive(Debug)]
@@ -297,7 +302,16 @@ impl AsyncWrite for Guard {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let polled = this.stream.poll_write_vectored(cx, slices);
+        let bytes: usize = slices.iter().map(|slice| slice.len()).sum();
+        let polled = if bytes <= JOINED_BYTES_MAX {
+            let mut joined = SmallVec::<[u8; JOINED_BYTES_MAX]>::new();
+            for slice in slices {
+                joined.extend_from_slice(slice);
+            }
+            this.stream.poll_write(cx, &joined)
+        } else {
+            this.stream.poll_write_vectored(cx, slices)
+        };
         this.note_write(&polled);
         polled
     }

@@ -1,9 +1,9 @@
 //! Follows the framing of an HTTP/1 connection's input, so that each head is judged before hyper,
 //! which is more forgiving than we are, sees a byte of it.
 
-use super::chunks::Chunks;
 use super::head::{Complete, Framing, Head};
 use super::refusal::Refusal;
+use crate::chunks::Chunks;
 
 /// The state machine over one connection's input. It copies and allocates nothing.
 #[derive(Debug)]

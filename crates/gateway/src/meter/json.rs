@@ -1,11 +1,17 @@
 //! Finds the top-level `usage` member of a JSON answer while it passes, however it is cut.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use doorward_domain::usage::Usage;
 
 use super::usage;
+use crate::redact::{Mask, Needle};
 
 /// The largest `usage` object that is read.
 const USAGE_BYTES_MAX: usize = 16 * 1024;
+/// What most of them fit in.
+const USAGE_BYTES: usize = 256;
 const KEY: &[u8] = b"usage";
 
 /// What the scanner is inside of.
@@ -36,7 +42,19 @@ enum Member {
     Other,
 }
 
-/// Reads a JSON answer as it passes. Memory is bounded by one `usage` object.
+/// How much of the one object has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Its end has not come yet.
+    Open,
+    /// All of it.
+    Whole,
+    /// It, and something behind it.
+    Exceeded,
+}
+
+/// Reads a JSON answer as it passes, and covers the provider's credential up in it. Memory is
+/// bounded by one `usage` object and one credential.
 #[derive(Debug)]
 pub(crate) struct JsonMeter {
     place: Place,
@@ -44,36 +62,65 @@ pub(crate) struct JsonMeter {
     member: Member,
     captured: Vec<u8>,
     bytes: u64,
+    extent: Extent,
+    mask: Mask,
 }
 
 impl JsonMeter {
-    pub(crate) fn new() -> Self {
+    /// `needle`: what must never reach the client, should the upstream echo it.
+    pub(crate) fn new(needle: Option<&Arc<Needle>>) -> Self {
         Self {
             place: Place::Structure,
             depth: 0,
             member: Member::Other,
             captured: Vec::new(),
             bytes: 0,
+            extent: Extent::Open,
+            mask: Mask::new(needle),
         }
     }
 
-    /// Feed every chunk as it passes; cuts may fall anywhere.
-    pub(crate) fn push(&mut self, chunk: &[u8]) {
+    /// Takes the next bytes, cut anywhere, and gives those that may go on now: nearly always the very
+    /// buffer that came in.
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Bytes {
+        self.read(&chunk);
+        self.mask.push(chunk)
+    }
+
+    /// What was held back, once the upstream has ended.
+    pub(crate) fn finish(&mut self) -> Bytes {
+        self.mask.finish()
+    }
+
+    /// Whether one whole object has passed and nothing else.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.extent == Extent::Whole
+    }
+
+    fn read(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
         let mut rest = chunk;
-        while let Some((&byte, tail)) = rest.split_first() {
-            if self.place == Place::String {
-                let plain = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-                self.keep(rest.get(..plain).unwrap_or_default());
-                rest = rest.get(plain..).unwrap_or_default();
-                let Some((&byte, tail)) = rest.split_first() else { break };
-                self.step(byte);
-                rest = tail;
-            } else {
-                self.step(byte);
-                rest = tail;
-            }
+        while !rest.is_empty() {
+            rest = match self.place {
+                Place::String | Place::OtherKey => self.skip(rest, text_end(rest)),
+                Place::Structure if self.depth > 1 => {
+                    let (nested, depth) = nested_end(rest, self.depth);
+                    self.depth = depth;
+                    self.skip(rest, nested)
+                }
+                Place::Structure | Place::Key(_) | Place::Escape => rest,
+            };
+            let Some((&byte, tail)) = rest.split_first() else { return };
+            self.step(byte);
+            rest = tail;
         }
+    }
+
+    /// Takes bytes that change nothing.
+    fn skip<'a>(&mut self, rest: &'a [u8], bytes: usize) -> &'a [u8] {
+        let (skipped, rest) = rest.split_at_checked(bytes).unwrap_or((rest, &[]));
+        self.keep(skipped);
+        rest
     }
 
     /// What the answer says it used; `None`: nothing, or nothing that can be read.
@@ -136,6 +183,9 @@ impl JsonMeter {
     }
 
     fn step_structure(&mut self, byte: u8) {
+        if self.extent == Extent::Whole && !byte.is_ascii_whitespace() {
+            self.extent = Extent::Exceeded;
+        }
         let is_end = self.depth == 1 && matches!(byte, b',' | b'}' | b']');
         if is_end {
             self.member = Member::Other;
@@ -153,15 +203,40 @@ impl JsonMeter {
                     self.member = Member::Key;
                 }
             }
-            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                if self.depth == 0 && self.extent == Extent::Open {
+                    self.extent = Extent::Whole;
+                }
+            }
             b',' if self.depth == 1 => self.member = Member::Key,
             b':' if self.depth == 1 && self.member == Member::Usage => {
                 self.member = Member::Captured;
                 self.captured.clear();
+                self.captured.reserve(USAGE_BYTES);
             }
             _ => {}
         }
     }
+}
+
+/// Where the plain text of a string ends.
+fn text_end(rest: &[u8]) -> usize {
+    memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
+}
+
+/// The next string, or the bracket that leads back to the top-level object; and the depth there.
+fn nested_end(rest: &[u8], mut depth: u32) -> (usize, u32) {
+    for (at, byte) in rest.iter().enumerate() {
+        match byte {
+            b'"' => return (at, depth),
+            b'{' | b'[' => depth = depth.saturating_add(1),
+            b'}' | b']' if depth <= 2 => return (at, depth),
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+    }
+    (rest.len(), depth)
 }
 
 #[cfg(test)]
@@ -173,9 +248,9 @@ mod tests {
     const ANSWER: &str = r#"{"id":"a\"b","usage2":{"usage":{"prompt_tokens":9}},"choices":[{"message":{"content":"say \"usage\":{} \\"}}],"\u0075sage":1,"usage" : {"prompt_tokens":25,"completion_tokens":30,"total_tokens":55,"x":["}",{}]},"z":1}"#;
 
     fn read(parts: &[&[u8]]) -> Option<(u64, u64)> {
-        let mut meter = JsonMeter::new();
+        let mut meter = JsonMeter::new(None);
         for part in parts {
-            meter.push(part);
+            meter.read(part);
         }
         meter.usage().map(|usage| (usage.input_tokens, usage.output_tokens))
     }
@@ -205,13 +280,48 @@ mod tests {
         }
     }
 
+    #[test]
+    fn one_whole_object_is_complete_and_nothing_else_is() {
+        #[rustfmt::skip]
+        let cases = [
+            (ANSWER,            true),
+            ("{}",              true),
+            (" {\"a\":[{}]} \n", true),
+            ("",                false),
+            ("{",               false),
+            ("{\"a\":\"}",       false),
+            ("{\"a\":[}",       false),
+            ("{}{}",            false),
+            ("{} x",            false),
+        ];
+        for (json, expected) in cases {
+            let mut meter = JsonMeter::new(None);
+            meter.read(json.as_bytes());
+            assert_eq!(meter.is_complete(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_covered_up_and_the_usage_behind_it_is_read() {
+        let needle = Arc::new(Needle::new(b"sk-canary-123").unwrap());
+        let json = r#"{"id":"sk-canary-123","usage":{"prompt_tokens":9}}"#;
+        for cut in 0..=json.len() {
+            let mut meter = JsonMeter::new(Some(&needle));
+            let (head, tail) = json.as_bytes().split_at(cut);
+            let passed = [head, tail].map(|part| meter.push(Bytes::from_static(part)));
+            let passed = [passed.concat(), meter.finish().to_vec()].concat();
+            assert_eq!(passed, json.replace("sk-canary-123", "*************").as_bytes());
+            assert_eq!(meter.usage().map(|usage| usage.input_tokens), Some(9), "cut at {cut}");
+        }
+    }
+
     proptest! {
         /// Whatever an upstream sends, metering neither panics nor keeps more than its bound.
         #[test]
         fn any_bytes_are_survived(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..32)) {
-            let mut meter = JsonMeter::new();
+            let mut meter = JsonMeter::new(None);
             for chunk in &chunks {
-                meter.push(chunk);
+                meter.read(chunk);
             }
             meter.usage();
             prop_assert!(meter.captured.len() <= USAGE_BYTES_MAX);

@@ -4,11 +4,14 @@
 //! did not ask for it, and none may carry the provider's credential. Whole events are never
 //! held back; what waits is at most the unfinished tail of one.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use doorward_domain::usage::Usage;
 use memchr::memmem::Finder;
 
 use super::usage;
+use crate::redact::Needle;
 
 /// The largest event; a longer one ends the stream.
 const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -27,29 +30,10 @@ pub(crate) struct SseMeter {
     searched: usize,
     hides_usage: bool,
     /// What must never reach the client, should the upstream echo it.
-    secret: Option<Box<Secret>>,
+    needle: Option<Arc<Needle>>,
     usage: Option<Usage>,
     output_tokens: u64,
     is_done: bool,
-}
-
-/// The provider's credential, and the search for it.
-struct Secret(Box<Finder<'static>>);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("[REDACTED]")
-    }
-}
-
-impl Secret {
-    fn new(secret: &[u8]) -> Self {
-        Self(Box::new(Finder::new(secret).into_owned()))
-    }
-
-    fn is_in(&self, event: &[u8]) -> bool {
-        self.0.find(event).is_some()
-    }
 }
 
 /// What becomes of an event.
@@ -76,14 +60,12 @@ static FINDERS: std::sync::LazyLock<Finders> = std::sync::LazyLock::new(|| Finde
 
 impl SseMeter {
     /// `hides_usage`: the client did not ask for the usage event that we asked for.
-    pub(crate) fn new(hides_usage: bool, secret: Option<&[u8]>) -> Self {
+    pub(crate) fn new(hides_usage: bool, needle: Option<&Arc<Needle>>) -> Self {
         Self {
             tail: BytesMut::new(),
             searched: 0,
             hides_usage,
-            secret: secret
-                .filter(|secret| !secret.is_empty())
-                .map(|secret| Box::new(Secret::new(secret))),
+            needle: needle.filter(|needle| needle.is_for_answers()).map(Arc::clone),
             usage: None,
             output_tokens: 0,
             is_done: false,
@@ -183,7 +165,7 @@ impl SseMeter {
             self.is_done = true;
         }
         // Whatever kind of event it is: not every server calls its errors `error`.
-        let is_echo = self.secret.as_ref().is_some_and(|secret| secret.is_in(event));
+        let is_echo = self.needle.as_ref().is_some_and(|needle| needle.is_in(event));
         if is_echo { Verdict::Redact } else { Verdict::Pass }
     }
 
@@ -208,8 +190,8 @@ impl SseMeter {
     }
 
     fn redacted(&self, event: &[u8]) -> Bytes {
-        match &self.secret {
-            Some(secret) => crate::answer::redact(event, secret.0.needle()),
+        match &self.needle {
+            Some(needle) => needle.redact(event),
             None => Bytes::copy_from_slice(event),
         }
     }
@@ -309,10 +291,11 @@ mod tests {
 
     #[test]
     fn an_error_event_loses_the_providers_credential_wherever_it_is_cut() {
+        let needle = Arc::new(Needle::new(b"sk-canary-123").unwrap());
         let event = b"data: {\"error\":{\"message\":\"bad key sk-canary-123\"}}\n\n";
         for cut in 0..=event.len() {
             let (head, tail) = event.split_at(cut);
-            let mut meter = SseMeter::new(false, Some(b"sk-canary-123"));
+            let mut meter = SseMeter::new(false, Some(&needle));
             let out = String::from_utf8(run(&mut meter, &[head, tail])).unwrap();
             assert!(out.contains("bad key") && !out.contains("canary"), "{out}");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use doorward_domain::budget::Spend;
 use doorward_domain::call::{Outcome, Settlement};
 use doorward_domain::usage::Usage;
-use doorward_store::{Clock, OpenCall};
+use doorward_store::{Clock, OpenCall, StoreError};
 use http::StatusCode;
 
 use crate::catalog::Target;
@@ -36,7 +36,7 @@ impl CallEnd {
         input_tokens: u64,
     ) -> Self {
         metrics.begin();
-        let started_us = clock.monotonic_us();
+        let started_us = open.admitted_us();
         Self {
             open: Some(open),
             target,
@@ -48,6 +48,19 @@ impl CallEnd {
             input_tokens,
             is_sent: false,
         }
+    }
+
+    /// Returns when the call may leave. On an error it is over, and cost nothing.
+    pub(crate) async fn written(&mut self) -> Result<(), StoreError> {
+        let Some(open) = &self.open else { return Ok(()) };
+        let written = open.written().await;
+        if written.is_err()
+            && let Some(open) = self.open.take()
+        {
+            self.metrics.cancel();
+            open.cancel();
+        }
+        written
     }
 
     /// The request is about to go to this deployment.

@@ -123,7 +123,7 @@ impl Watch {
             if now >= self.deadline || now >= self.last_data_at + self.idle {
                 return Poll::Ready(Cut::Timeout);
             }
-            if let Err(denial) = verify::check(&self.store, &self.key, self.address) {
+            if let Err(denial) = verify::check(&self.key, self.store.clock().now(), self.address) {
                 return Poll::Ready(Cut::Denied(denial));
             }
             self.alarm = None;
@@ -156,6 +156,6 @@ async fn reload(
         None
     });
     let loaded = loaded.ok_or(Denial::InvalidKey)?;
-    verify::check(&store, &loaded, address)?;
+    verify::check(&loaded, store.clock().now(), address)?;
     Ok(loaded)
 }

@@ -1,4 +1,4 @@
-//! The answer of an upstream while it arrives.
+//! The body of an upstream's answer while it arrives.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,173 +8,186 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::origin::{Http1, Origin};
+use super::http1::{self, Connection};
+use super::origin::Origin;
 
-/// Pieces that are ready together go on as one, up to this size.
+/// The most that is gathered into one piece before it goes on.
 const GATHER_BYTES_MAX: usize = 64 * 1024;
 
-/// A connection on loan: it goes back to its server's pool only after an answer read to its end.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    origin: Arc<Origin>,
-    connection: Option<Http1>,
-}
-
-impl Lease {
-    pub(crate) fn new(origin: Arc<Origin>, connection: Http1) -> Self {
-        Self { origin, connection: Some(connection) }
-    }
-
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.connection
-            && connection.drive(cx).is_ready()
-        {
-            self.connection = None;
-        }
-    }
-
-    /// One more turn lets the connection see the answer's end, then it is idle.
-    fn end(mut self, cx: &mut Context<'_>) {
-        self.drive(cx);
-        if let Some(connection) = self.connection.take() {
-            self.origin.give_back(connection);
-        }
-    }
-}
-
-/// An answer's body and the connection that it comes on. Dropped early, the connection is closed,
-/// which tells the provider to stop.
+/// A body and the connection that it comes on. A connection whose answer was read to its end is
+/// given back; any other one is closed.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    body: Incoming,
-    lease: Option<Lease>,
+    source: Source,
     is_ended: bool,
-    /// A fault that came behind data: it shows at the next poll.
+    /// A fault that was found behind bytes that had to go on first.
     fault: Option<Broken>,
 }
 
-impl Exchange {
-    pub(crate) fn new(body: Incoming, lease: Option<Lease>) -> Self {
-        Self { body, lease, is_ended: false, fault: None }
-    }
-
-    /// Bytes of the whole body, where the upstream said so.
-    pub(crate) fn exact_bytes(&self) -> Option<u64> {
-        self.body.size_hint().exact()
-    }
-
-    /// Whether everything was read.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.is_ended
-    }
-
-    /// Everything that is ready now, as one buffer: many small events leave in one write, and none
-    /// that is ready waits. `None`: the end.
-    pub(crate) fn poll_ready_bytes(
-        &mut self,
-        cx: &mut Context<'_>,
-        more: impl FnMut(Bytes) -> Result<Bytes, ()>,
-    ) -> Poll<Option<Result<Bytes, Broken>>> {
-        if let Some(fault) = self.fault.take() {
-            return Poll::Ready(Some(Err(fault)));
-        }
-        let mut gathered = Gathered::new(more);
-        let mut is_driven = false;
-        while !self.is_ended && gathered.len() < GATHER_BYTES_MAX {
-            match Pin::new(&mut self.body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    is_driven = false;
-                    let data = frame.into_data().unwrap_or_default();
-                    self.is_ended = self.body.is_end_stream();
-                    if gathered.add(data).is_err() {
-                        self.lease = None;
-                        return self.fail(&mut gathered, Broken::Overlong);
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    self.lease = None;
-                    return self.fail(&mut gathered, Broken::Upstream(error));
-                }
-                Poll::Ready(None) => self.is_ended = true,
-                Poll::Pending if is_driven => break,
-                Poll::Pending => {
-                    is_driven = true;
-                    let Some(lease) = &mut self.lease else { break };
-                    lease.drive(cx);
-                }
-            }
-        }
-        if self.is_ended
-            && let Some(lease) = self.lease.take()
-        {
-            lease.end(cx);
-        }
-        let is_ended = self.is_ended;
-        gathered.take().map_or(if is_ended { Poll::Ready(None) } else { Poll::Pending }, |bytes| {
-            Poll::Ready(Some(Ok(bytes)))
-        })
-    }
-
-    /// What was gathered before a fault goes on first.
-    fn fail<F: FnMut(Bytes) -> Result<Bytes, ()>>(
-        &mut self,
-        gathered: &mut Gathered<F>,
-        fault: Broken,
-    ) -> Poll<Option<Result<Bytes, Broken>>> {
-        let Some(bytes) = gathered.take() else { return Poll::Ready(Some(Err(fault))) };
-        self.fault = Some(fault);
-        Poll::Ready(Some(Ok(bytes)))
-    }
+#[derive(Debug)]
+enum Source {
+    Http1 {
+        origin: Arc<Origin>,
+        connection: Connection,
+        body: http1::Body,
+    },
+    Http2(Incoming),
+    /// Over, or broken.
+    None,
 }
 
-/// Why an answer does not come to its end.
+/// Why an answer does not come, or not to its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
-    /// The upstream closed, reset or sent what is not HTTP.
-    #[error("the connection failed: {0}")]
-    Upstream(hyper::Error),
-    /// One event is larger than any may be.
+    #[error(transparent)]
+    Http1(http1::Fault),
+    #[error("the HTTP/2 stream failed: {0}")]
+    Http2(hyper::Error),
     #[error("one event is larger than any may be")]
     Overlong,
 }
 
+impl Exchange {
+    pub(super) fn http1(origin: Arc<Origin>, connection: Connection, body: http1::Body) -> Self {
+        let is_ended = body.is_over();
+        let mut exchange =
+            Self { source: Source::Http1 { origin, connection, body }, is_ended, fault: None };
+        exchange.leave_if_ended();
+        exchange
+    }
+
+    pub(super) fn http2(body: Incoming) -> Self {
+        let is_ended = body.is_end_stream();
+        Self { source: Source::Http2(body), is_ended, fault: None }
+    }
+
+    /// How many bytes are still to come, where the upstream told it.
+    pub(crate) fn bytes_left(&self) -> Option<u64> {
+        match &self.source {
+            Source::Http1 { body, .. } => body.bytes_left(),
+            Source::Http2(body) => body.size_hint().exact(),
+            Source::None => None,
+        }
+    }
+
+    /// Whether what was read last is all that comes, and not the whole.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// Whether the last byte was given out.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
+    /// Everything that is ready now, as one piece; `meter` reads each part as it comes and gives out
+    /// what may pass. Nothing that is ready is held back, and nothing is waited for that is not.
+    pub(crate) fn poll_ready_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut meter: impl FnMut(Bytes) -> Result<Bytes, ()>,
+    ) -> Poll<Option<Result<Bytes, Broken>>> {
+        if let Some(fault) = self.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
+        if matches!(self.source, Source::None) {
+            return Poll::Ready(None);
+        }
+        let mut gathered = Gathered::default();
+        while !self.is_ended && gathered.len() < GATHER_BYTES_MAX {
+            match self.source.poll_piece(cx) {
+                Poll::Ready(Some(Ok(piece))) => {
+                    self.is_ended = self.source.is_over();
+                    match meter(piece) {
+                        Ok(passed) => gathered.add(passed),
+                        Err(()) => return self.fail(gathered, Broken::Overlong),
+                    }
+                }
+                Poll::Ready(Some(Err(fault))) => return self.fail(gathered, fault),
+                Poll::Ready(None) => self.is_ended = true,
+                Poll::Pending => break,
+            }
+        }
+        self.leave_if_ended();
+        match gathered.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(bytes))),
+            None if self.is_ended => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// What was gathered before a fault goes on first.
+    fn fail(&mut self, gathered: Gathered, fault: Broken) -> Poll<Option<Result<Bytes, Broken>>> {
+        self.source = Source::None;
+        let Some(bytes) = gathered.take() else { return Poll::Ready(Some(Err(fault))) };
+        self.fault = Some(fault);
+        Poll::Ready(Some(Ok(bytes)))
+    }
+
+    fn leave_if_ended(&mut self) {
+        if !self.is_ended {
+            return;
+        }
+        if let Source::Http1 { origin, connection, body } =
+            std::mem::replace(&mut self.source, Source::None)
+            && body.leaves_reusable(&connection)
+        {
+            origin.give_back(connection);
+        }
+    }
+}
+
+impl Source {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        match self {
+            Self::Http1 { connection, body, .. } => body
+                .poll_piece(connection, cx)
+                .map(|piece| piece.map(|piece| piece.map_err(Broken::Http1))),
+            Self::Http2(body) => Pin::new(body).poll_frame(cx).map(|frame| {
+                frame.map(|frame| match frame {
+                    Ok(frame) => Ok(frame.into_data().unwrap_or_default()),
+                    Err(error) => Err(Broken::Http2(error)),
+                })
+            }),
+            Self::None => Poll::Ready(None),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Http1 { body, .. } => body.is_over(),
+            Self::Http2(body) => body.is_end_stream(),
+            Self::None => true,
+        }
+    }
+}
+
 /// One piece as it came, or several in one new buffer.
-struct Gathered<F> {
-    more: F,
-    one: Option<Bytes>,
+#[derive(Default)]
+struct Gathered {
+    one: Bytes,
     many: BytesMut,
 }
 
-impl<F: FnMut(Bytes) -> Result<Bytes, ()>> Gathered<F> {
-    fn new(more: F) -> Self {
-        Self { more, one: None, many: BytesMut::new() }
-    }
-
+impl Gathered {
     fn len(&self) -> usize {
-        self.one.as_ref().map_or(0, Bytes::len) + self.many.len()
+        self.one.len() + self.many.len()
     }
 
-    /// Lets the meter read a piece and keeps what it lets through.
-    fn add(&mut self, piece: Bytes) -> Result<(), ()> {
-        let piece = (self.more)(piece)?;
-        if piece.is_empty() {
-            return Ok(());
+    fn add(&mut self, piece: Bytes) {
+        if self.len() == 0 {
+            self.one = piece;
+        } else if !piece.is_empty() {
+            if self.many.is_empty() {
+                self.many.reserve(16 * 1024);
+                self.many.extend_from_slice(&std::mem::take(&mut self.one));
+            }
+            self.many.extend_from_slice(&piece);
         }
-        if self.many.is_empty() && self.one.is_none() {
-            self.one = Some(piece);
-            return Ok(());
-        }
-        if let Some(first) = self.one.take() {
-            self.many.reserve(16 * 1024);
-            self.many.extend_from_slice(&first);
-        }
-        self.many.extend_from_slice(&piece);
-        Ok(())
     }
 
-    fn take(&mut self) -> Option<Bytes> {
-        let many =
-            || Some(std::mem::take(&mut self.many).freeze()).filter(|bytes| !bytes.is_empty());
-        self.one.take().or_else(many)
+    fn take(self) -> Option<Bytes> {
+        let all = if self.many.is_empty() { self.one } else { self.many.freeze() };
+        (!all.is_empty()).then_some(all)
     }
 }

@@ -41,11 +41,11 @@ pub struct CallRequest<'a> {
 }
 
 impl Store {
-    /// Takes from every limit and budget of the key in one step, or from none, and writes the hold
-    /// to the journal. The caller has checked status, scope and model.
+    /// Takes from every limit and budget of the key in one step, or from none. The caller has checked
+    /// status, scope and model. The call may leave once its hold stands in the journal:
+    /// [`OpenCall::written`].
     ///
-    /// The outer error is ours: the journal cannot be written, or the database is too far behind.
-    /// The inner one is the key's.
+    /// The outer error is ours: the database is too far behind. The inner one is the key's.
     pub fn admit(
         self: &Arc<Self>,
         key: &Arc<CallKey>,
@@ -59,7 +59,7 @@ impl Store {
         let (price, input_tokens) = (request.price, request.input_tokens);
         let quote = Quote { price, input_tokens, output_tokens: request.output_tokens };
         let (taken, granted, quotas) =
-            match key.state.admit(&key.key, &quote, moment, &self.time_zone) {
+            match key.state.admit(&key.key.rights, &quote, moment, &self.time_zone) {
                 Ok(admitted) => admitted,
                 Err(denied) => return Ok(Err(denied)),
             };
@@ -76,10 +76,6 @@ impl Store {
             estimate: Usage { input_tokens, output_tokens: granted, ..Usage::default() },
             held: taken.held(),
         };
-        if let Err(error) = self.calls.journal.append_hold(&hold) {
-            key.state.give_back(&taken);
-            return Err(StoreError::Journal(error));
-        }
         Ok(Ok(OpenCall::new(Arc::clone(self), Arc::clone(key), hold, taken, (quotas, granted))))
     }
 }

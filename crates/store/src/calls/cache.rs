@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use doorward_domain::credential::{KeyDigest, KeyId, Pepper, PlainKey};
 use doorward_domain::key::{ApiKey, Owner};
@@ -11,6 +12,7 @@ use quick_cache::sync::Cache;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::key_state::KeyState;
+use super::states::States;
 use crate::keys::load_call_key;
 use crate::{Store, StoreError};
 
@@ -43,12 +45,8 @@ impl CallKey {
         !self.key.rights.budgets.is_empty()
     }
 
-    /// Whether the key was changed since it was loaded: an open stream must ask again.
-    pub fn is_stale(&self) -> bool {
-        self.changed.is_cancelled()
-    }
-
-    /// Resolves when the key has been changed, also if that happened before the call.
+    /// Resolves when the key has been changed since it was loaded, also if that happened before this
+    /// was called or the key was pushed out of the cache in between: an open stream must ask again.
     pub fn changed(&self) -> WaitForCancellationFutureOwned {
         self.changed.clone().cancelled_owned()
     }
@@ -69,6 +67,8 @@ pub(super) struct KeyCache {
 
 /// How many cold keys may be loaded at once.
 const LOADERS: usize = 16;
+/// The longest wait for a key, the wait for those before it included.
+const WAIT: Duration = Duration::from_secs(2);
 
 impl KeyCache {
     pub(super) fn new(keys_max: usize) -> Self {
@@ -93,7 +93,28 @@ impl KeyCache {
         self.lookups.load(Ordering::Relaxed)
     }
 
+    /// A key from memory or the database; waits at most [`WAIT`].
     pub(super) async fn get_or_load(
+        &self,
+        store: &Store,
+        id: &KeyId,
+    ) -> Result<Option<Arc<CallKey>>, StoreError> {
+        if let Some(found) = self.remembered(id) {
+            return Ok(found);
+        }
+        let loading = tokio::time::timeout(WAIT, self.load_in_turn(store, id));
+        loading.await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+    }
+
+    /// What memory knows of an id: its key, or that there is none.
+    fn remembered(&self, id: &KeyId) -> Option<Option<Arc<CallKey>>> {
+        match self.get(id) {
+            Some(key) => Some(Some(key)),
+            None => self.unknown.get(id).map(|()| None),
+        }
+    }
+
+    async fn load_in_turn(
         &self,
         store: &Store,
         id: &KeyId,
@@ -103,13 +124,10 @@ impl KeyCache {
             Some(turn) => Some(turn.lock().await),
             None => None,
         };
+        if let Some(found) = self.remembered(id) {
+            return Ok(found);
+        }
         loop {
-            if let Some(key) = self.get(id) {
-                return Ok(Some(key));
-            }
-            if self.unknown.get(id).is_some() {
-                return Ok(None);
-            }
             let before = *self.changes.lock();
             let loaded = self.load(store, id).await?;
             let changes = self.changes.lock();
@@ -124,25 +142,20 @@ impl KeyCache {
         }
     }
 
-    pub(super) fn forget(&self, id: &KeyId) {
+    /// The signals are given under the lock: a key that is loaded afterwards has a fresh one.
+    pub(super) fn forget(&self, id: &KeyId, states: &States) {
         let mut changes = self.changes.lock();
         *changes += 1;
         self.unknown.remove(id);
-        if let Some((_, key)) = self.known.remove(id) {
-            key.changed.cancel();
-        }
+        self.known.remove(id);
+        states.signal_change(id);
     }
 
-    pub(super) fn forget_owner(&self, owner: Owner) {
+    pub(super) fn forget_owner(&self, owner: Owner, states: &States) {
         let mut changes = self.changes.lock();
         *changes += 1;
-        self.known.retain(|_, key| {
-            let is_kept = key.key.owner != owner;
-            if !is_kept {
-                key.changed.cancel();
-            }
-            is_kept
-        });
+        self.known.retain(|_, key| key.key.owner != owner);
+        states.signal_owner(owner);
     }
 
     async fn load(&self, store: &Store, id: &KeyId) -> Result<Option<Arc<CallKey>>, StoreError> {
@@ -154,10 +167,10 @@ impl KeyCache {
         Ok(Some(Arc::new(CallKey {
             scopes: stored.key.rights.scopes.intersect(stored.role.scopes()),
             owner_is_active: stored.owner_is_active,
+            changed: state.changed(),
             state,
             digest: stored.digest,
             pepper,
-            changed: CancellationToken::new(),
             key: stored.key,
         })))
     }

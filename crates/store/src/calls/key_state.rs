@@ -1,21 +1,19 @@
 //! The counters of a key: rate limits, calls in flight, budgets. They outlive the key's place in
 //! the cache, so that an edit resets no limit and forgets no hold.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use doorward_domain::budget::{Account, Budget, NoRoom, Period, Quote, Spend};
-use doorward_domain::credential::KeyId;
+use doorward_domain::budget::{NoRoom, Quote, Spend};
 use doorward_domain::denial::Denial;
-use doorward_domain::key::ApiKey;
+use doorward_domain::key::Owner;
 use doorward_domain::limit::{Admission, LimitKind, Limits, Span, Window};
+use doorward_domain::rights::Rights;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
-use crate::usage::load_spent;
-use crate::{Store, StoreError};
+use super::accounts::{Accounts, Held};
 
 /// The state of the tightest limit of one kind, for headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,19 +37,23 @@ pub struct Admitted {
     pub tokens: Option<Quota>,
 }
 
-/// The counters of one key.
+/// The counters of one key, and the signal that ends its streams.
 #[derive(Debug)]
 pub struct KeyState {
+    owner: Owner,
     counters: Mutex<Counters>,
-    /// Finished calls of this key that the database does not know yet.
-    unwritten: AtomicU64,
+    /// Finished calls of this key that the database does not know yet. Below nothing for the moment
+    /// in which the database was faster than the counter.
+    unwritten: AtomicI64,
+    /// Cancelled, and replaced, when the key changes.
+    changed: Mutex<CancellationToken>,
 }
 
 #[derive(Debug)]
 struct Counters {
     windows: Vec<RateWindow>,
     in_flight: u32,
-    accounts: Vec<PeriodAccount>,
+    accounts: Accounts,
 }
 
 #[derive(Debug)]
@@ -59,15 +61,6 @@ struct RateWindow {
     kind: LimitKind,
     span: Span,
     window: Window,
-}
-
-/// A budget's account and the period that it counts.
-#[derive(Debug, Clone, Copy)]
-struct PeriodAccount {
-    budget: Budget,
-    account: Account,
-    start: Timestamp,
-    end: Option<Timestamp>,
 }
 
 /// The two clocks at one moment.
@@ -80,62 +73,86 @@ pub(super) struct Moment {
 /// What a call took, to be given back or replaced by what it used.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taken {
-    moment: Moment,
-    held: Spend,
+    monotonic_us: u64,
+    held: Held,
     tokens: u32,
 }
 
 impl Taken {
+    /// When, on the clock that never runs backwards.
+    pub(super) fn monotonic_us(&self) -> u64 {
+        self.monotonic_us
+    }
+
     /// The worst case that was set aside.
     pub(super) fn held(&self) -> Spend {
-        self.held
+        self.held.spend
     }
 }
 
 impl KeyState {
-    fn new(accounts: Vec<PeriodAccount>) -> Self {
+    pub(super) fn new(owner: Owner, accounts: Accounts) -> Self {
         let counters = Counters { windows: Vec::new(), in_flight: 0, accounts };
-        Self { counters: Mutex::new(counters), unwritten: AtomicU64::new(0) }
+        Self {
+            owner,
+            counters: Mutex::new(counters),
+            unwritten: AtomicI64::new(0),
+            changed: Mutex::default(),
+        }
+    }
+
+    pub(super) fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    /// Cancelled when the key changes from how it is now.
+    pub(super) fn changed(&self) -> CancellationToken {
+        self.changed.lock().clone()
+    }
+
+    /// Wakes everything that waits for the key to change.
+    pub(super) fn signal_change(&self) {
+        std::mem::take(&mut *self.changed.lock()).cancel();
     }
 
     /// Takes from everything in one step, or from nothing. Returns what was taken and how many
     /// output tokens there is room for.
     pub(super) fn admit(
         &self,
-        key: &ApiKey,
+        rights: &Rights,
         quote: &Quote<'_>,
         moment: Moment,
         zone: &TimeZone,
     ) -> Result<(Taken, u64, Admitted), (Denial, Admitted)> {
         let mut counters = self.counters.lock();
-        counters.fit_limits(&key.rights.limits);
-        counters.fit_budgets(&key.rights.budgets, moment.now, zone);
-        let limit = key.rights.limits.concurrency;
+        counters.fit_limits(&rights.limits);
+        counters.accounts.roll(moment.now, zone);
+        let limit = rights.limits.concurrency;
         if limit.is_some_and(|limit| counters.in_flight >= limit.get()) {
-            return Err((Denial::TooManyConcurrent, counters.quotas(moment)));
+            return Err((Denial::TooManyConcurrent, counters.quotas(moment.monotonic_us)));
         }
-        let granted = counters.granted(quote).map_err(|no| (denial(no), counters.quotas(moment)));
-        let tokens = |granted: u64| {
-            u32::try_from(quote.input_tokens.saturating_add(granted)).unwrap_or(u32::MAX)
-        };
+        let fitting = counters.accounts.fit(quote, &rights.budgets);
         // The limits answer first, so that a caller who is too fast is told just that.
-        let wanted = tokens(granted.as_ref().copied().unwrap_or(quote.output_tokens));
-        if let Some(denial) = counters.first_limited(wanted, moment) {
-            return Err((denial, counters.quotas(moment)));
+        let worst_case = quote.hold(fitting.unwrap_or(quote.output_tokens));
+        let tokens = units(worst_case.tokens);
+        if let Some(denial) = counters.first_limited(tokens, moment.monotonic_us) {
+            return Err((denial, counters.quotas(moment.monotonic_us)));
         }
-        let granted = granted?;
-        let taken = Taken { moment, held: quote.hold(granted), tokens: wanted };
-        counters.take(&taken);
-        Ok((taken, granted, counters.quotas(moment)))
+        match fitting {
+            Ok(granted) => {
+                let taken = counters.take(worst_case, tokens, moment.monotonic_us);
+                Ok((taken, granted, counters.quotas(moment.monotonic_us)))
+            }
+            Err(no_room) => Err((denial(no_room), counters.quotas(moment.monotonic_us))),
+        }
     }
 
     /// Gives everything back: the call did not leave.
     pub(super) fn give_back(&self, taken: &Taken) {
         let mut counters = self.counters.lock();
-        counters.in_flight = counters.in_flight.saturating_sub(1);
         for rate in &mut counters.windows {
             let estimate = rate.cost(taken.tokens);
-            rate.window.correct(taken.moment.monotonic_us, estimate, 0);
+            rate.window.correct(taken.monotonic_us, estimate, 0);
         }
         counters.release(taken, Spend::default());
     }
@@ -143,13 +160,12 @@ impl KeyState {
     /// Replaces what a call took by what it used.
     pub(super) fn settle(&self, taken: &Taken, spend: Spend) {
         self.unwritten.fetch_add(1, Ordering::Relaxed);
-        let real = u32::try_from(spend.tokens).unwrap_or(u32::MAX);
+        let real = units(spend.tokens);
         let mut counters = self.counters.lock();
-        counters.in_flight = counters.in_flight.saturating_sub(1);
         for rate in &mut counters.windows {
             if rate.kind == LimitKind::Tokens {
                 let estimate = rate.cost(taken.tokens);
-                rate.window.correct(taken.moment.monotonic_us, estimate, real);
+                rate.window.correct(taken.monotonic_us, estimate, real);
             }
         }
         counters.release(taken, spend);
@@ -157,14 +173,24 @@ impl KeyState {
 
     /// The database knows some more finished calls of this key.
     pub(super) fn written(&self, events: u64) {
-        let before = self.unwritten.load(Ordering::Relaxed);
-        self.unwritten.store(before.saturating_sub(events), Ordering::Relaxed);
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
+        self.unwritten.fetch_sub(events, Ordering::Relaxed);
     }
 
-    /// Whether forgetting the counters would forget something that the database does not know.
-    fn is_idle(&self) -> bool {
-        self.unwritten.load(Ordering::Relaxed) == 0 && self.counters.lock().in_flight == 0
+    /// Whether counters made anew from the database would be the same: no call in flight, none that
+    /// the database does not know, nothing left in a rate limit's window.
+    pub(super) fn is_idle(&self, monotonic_us: u64) -> bool {
+        let counters = self.counters.lock();
+        let is_empty = |rate: &RateWindow| rate.window.reset_us(monotonic_us) == 0;
+        self.unwritten.load(Ordering::Relaxed) == 0
+            && counters.in_flight == 0
+            && counters.windows.iter().all(is_empty)
     }
+}
+
+/// Windows count in 32 bits; what is larger exceeds any limit.
+fn units(tokens: u64) -> u32 {
+    u32::try_from(tokens).unwrap_or(u32::MAX)
 }
 
 fn denial(no: NoRoom) -> Denial {
@@ -204,36 +230,10 @@ impl Counters {
         }
     }
 
-    /// Follows edits of the budgets, and begins new periods. A budget for a period that was not
-    /// counted so far begins with what other budgets of the same period know, else at nothing.
-    fn fit_budgets(&mut self, budgets: &[Budget], now: Timestamp, zone: &TimeZone) {
-        if !self.accounts.iter().map(|a| &a.budget).eq(budgets) {
-            let old = std::mem::take(&mut self.accounts);
-            for budget in budgets {
-                let known = old.iter().find(|a| a.budget.period == budget.period);
-                let account = known.map_or_else(Account::default, |known| known.account);
-                self.accounts.push(PeriodAccount::new(*budget, account, now, zone));
-            }
-        }
-        for account in &mut self.accounts {
-            if account.end.is_some_and(|end| end <= now) {
-                *account = PeriodAccount::new(account.budget, Account::default(), now, zone);
-            }
-        }
-    }
-
-    fn granted(&self, quote: &Quote<'_>) -> Result<u64, NoRoom> {
-        if self.accounts.is_empty() {
-            return Ok(quote.output_tokens);
-        }
-        let accounts: Vec<_> = self.accounts.iter().map(|a| (a.budget, a.account)).collect();
-        quote.fit(&accounts)
-    }
-
-    fn first_limited(&mut self, tokens: u32, moment: Moment) -> Option<Denial> {
+    fn first_limited(&mut self, tokens: u32, monotonic_us: u64) -> Option<Denial> {
         self.windows.iter_mut().find_map(|rate| {
             let cost = rate.cost(tokens);
-            match rate.window.check(moment.monotonic_us, cost) {
+            match rate.window.check(monotonic_us, cost) {
                 Admission::Admitted { .. } => None,
                 Admission::Limited { retry_after_us, .. } => {
                     Some(Denial::RateLimited { kind: rate.kind, retry_after_us })
@@ -242,34 +242,27 @@ impl Counters {
         })
     }
 
-    fn take(&mut self, taken: &Taken) {
+    fn take(&mut self, worst_case: Spend, tokens: u32, monotonic_us: u64) -> Taken {
         self.in_flight = self.in_flight.saturating_add(1);
         for rate in &mut self.windows {
-            let cost = rate.cost(taken.tokens);
-            rate.window.take(taken.moment.monotonic_us, cost);
+            let cost = rate.cost(tokens);
+            rate.window.take(monotonic_us, cost);
         }
-        for account in &mut self.accounts {
-            account.account.held = account.account.held.plus(taken.held);
-        }
+        Taken { monotonic_us, held: self.accounts.hold(worst_case), tokens }
     }
 
-    /// A call that began in an earlier period held nothing of this one, and is paid in its own.
     fn release(&mut self, taken: &Taken, spend: Spend) {
-        for account in &mut self.accounts {
-            if account.start <= taken.moment.now {
-                account.account.held = account.account.held.minus(taken.held);
-                account.account.spent = account.account.spent.plus(spend);
-            }
-        }
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.accounts.settle(&taken.held, spend);
     }
 
-    fn quotas(&mut self, moment: Moment) -> Admitted {
+    fn quotas(&mut self, monotonic_us: u64) -> Admitted {
         let mut quotas = Admitted::default();
         for rate in &mut self.windows {
             let quota = Quota {
                 limit: rate.window.limit(),
-                remaining: rate.window.remaining(moment.monotonic_us),
-                reset_us: rate.window.reset_us(moment.monotonic_us),
+                remaining: rate.window.remaining(monotonic_us),
+                reset_us: rate.window.reset_us(monotonic_us),
                 window_seconds: rate.span.seconds(),
             };
             let slot = match rate.kind {
@@ -284,93 +277,5 @@ impl Counters {
     }
 }
 
-impl PeriodAccount {
-    fn new(budget: Budget, account: Account, now: Timestamp, zone: &TimeZone) -> Self {
-        let period: Period = budget.period;
-        let (start, end) = (period.start(now, zone), period.end(now, zone));
-        Self { budget, account, start, end }
-    }
-}
-
-/// The counters of all keys that were used lately.
-#[derive(Debug)]
-pub(super) struct States {
-    states: Mutex<HashMap<KeyId, Arc<KeyState>>>,
-    states_max: usize,
-}
-
-impl States {
-    pub(super) fn new(call_keys_max: usize) -> Self {
-        Self { states: Mutex::default(), states_max: call_keys_max.saturating_mul(2).max(16) }
-    }
-
-    /// The counters of a key: those in memory, or new ones with what the database knows was spent.
-    pub(super) async fn of(
-        &self,
-        store: &Store,
-        key: &ApiKey,
-    ) -> Result<Arc<KeyState>, StoreError> {
-        if let Some(state) = self.find(&key.id)
-            && state.knows_periods(key)
-        {
-            return Ok(state);
-        }
-        let now = store.clock.now();
-        // A budget added to a key that is in use may be for a period that nobody counted so far: what
-        // waits for the database must be in it before it is asked.
-        store.flush_events().await?;
-        let budgets = &key.rights.budgets;
-        let spent = load_spent(&store.db, &key.id, budgets, now, &store.time_zone).await?;
-        let accounts = spent.into_iter().map(|(budget, spent)| {
-            let account = Account { spent, held: Spend::default() };
-            PeriodAccount::new(budget, account, now, &store.time_zone)
-        });
-        Ok(self.adopt(key.id, accounts.collect()))
-    }
-
-    /// The database knows some more finished calls of this key.
-    pub(super) fn written(&self, key: &KeyId, events: u64) {
-        if let Some(state) = self.find(key) {
-            state.written(events);
-        }
-    }
-
-    fn find(&self, id: &KeyId) -> Option<Arc<KeyState>> {
-        self.states.lock().get(id).cloned()
-    }
-
-    fn adopt(&self, id: KeyId, accounts: Vec<PeriodAccount>) -> Arc<KeyState> {
-        let mut states = self.states.lock();
-        if let Some(state) = states.get(&id) {
-            state.counters.lock().add_accounts(accounts);
-            return Arc::clone(state);
-        }
-        if states.len() >= self.states_max {
-            states.retain(|_, state| Arc::strong_count(state) > 1 || !state.is_idle());
-        }
-        let state = Arc::new(KeyState::new(accounts));
-        states.insert(id, Arc::clone(&state));
-        state
-    }
-}
-
-impl KeyState {
-    /// Whether every period of the key's budgets is counted already.
-    fn knows_periods(&self, key: &ApiKey) -> bool {
-        let counters = self.counters.lock();
-        let is_known =
-            |budget: &Budget| counters.accounts.iter().any(|a| a.budget.period == budget.period);
-        key.rights.budgets.iter().all(is_known)
-    }
-}
-
-impl Counters {
-    /// Adds accounts for periods that were not counted so far; those that were know more.
-    fn add_accounts(&mut self, accounts: Vec<PeriodAccount>) {
-        for account in accounts {
-            if !self.accounts.iter().any(|known| known.budget.period == account.budget.period) {
-                self.accounts.push(account);
-            }
-        }
-    }
-}
+#[cfg(test)]
+pub(super) mod tests;

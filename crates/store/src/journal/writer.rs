@@ -4,8 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const SEGMENT_BYTES_MAX: u64 = 16 << 20;
 /// How often the journal is forced to the disk.
 const SYNC_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Appends records. Shared by all calls; the lock is held for one `write`.
+/// Appends records. Shared by all calls; the lock is held for one `write` at most.
 #[derive(Debug)]
 pub(crate) struct Writer {
     dir: PathBuf,
@@ -40,11 +40,25 @@ struct State {
     end: Position,
     /// Something stands behind the end that is to be cut off before anything else is written.
     has_rest: bool,
-    /// The record that is being written.
+    /// What is being written.
     buffer: Vec<u8>,
-    /// Settlements that are still to be written. While there are some no call may leave, so there
-    /// are never more than there were calls in flight.
+    /// Holds that wait to be written, together, and those who wait for that.
+    holds: Vec<u8>,
+    batch: Arc<Batch>,
+    /// Settlements that are still to be written. No hold is written before them, so there are never
+    /// more than there were calls in flight.
     owed: Vec<u8>,
+}
+
+/// Holds that are written in one go: what many calls share costs each of them little.
+#[derive(Debug, Default)]
+pub(crate) struct Batch(OnceLock<bool>);
+
+impl Batch {
+    /// Whether it was written; `None`: nobody tried so far.
+    fn is_written(&self) -> Option<bool> {
+        self.0.get().copied()
+    }
 }
 
 /// How a file is forced to the disk; only tests of failing disks have another way.
@@ -96,25 +110,37 @@ impl Writer {
         })
     }
 
-    /// Writes down that a call is about to leave. On an error nothing of it stays in the file.
-    pub(crate) fn append_hold(&self, hold: &Hold) -> Result<()> {
+    /// Takes down that a call is about to leave. It may leave once [`write`](Self::write) has
+    /// returned for what this returns.
+    pub(crate) fn add_hold(&self, hold: &Hold) -> Arc<Batch> {
         let mut state = self.state.lock();
-        self.make_ready(&mut state)?;
-        state.buffer.clear();
-        write_hold(hold, &mut state.buffer);
-        state.write()?;
-        if let Err(error) = self.keep(&state.file) {
-            // The call is refused, so nobody may be billed for it.
-            state.has_rest = true;
-            state.cut_rest()?;
-            return Err(error);
-        }
-        state.advance();
-        Ok(())
+        write_hold(hold, &mut state.holds);
+        Arc::clone(&state.batch)
     }
 
-    /// Writes down how a call ended. What cannot be written now is written before the next record.
-    pub(crate) fn append_settled(
+    /// Writes a batch, unless somebody who shares it has done so. On an error nothing of it stays in
+    /// the file.
+    pub(crate) fn write(&self, batch: &Batch) -> Result<()> {
+        let mut written = batch.is_written();
+        if written.is_none() {
+            let mut state = self.state.lock();
+            // While we waited for our turn, another one may have.
+            if batch.is_written().is_none() {
+                return self.write_batch(&mut state);
+            }
+            written = batch.is_written();
+        }
+        match written {
+            Some(true) => Ok(()),
+            Some(false) | None => Err(Error::other("the journal could not be written")),
+        }
+    }
+
+    /// Takes down how a call ended. It is written with the next hold, or when [`catch_up`] is
+    /// called: soon, in any case.
+    ///
+    /// [`catch_up`]: Self::catch_up
+    pub(crate) fn add_settled(
         &self,
         settled: &Settlement,
         provider: ProviderId,
@@ -122,17 +148,15 @@ impl Writer {
     ) {
         let mut state = self.state.lock();
         write_settled(settled, provider, deployment, &mut state.owed);
-        if let Err(error) = self.write_owed(&mut state) {
-            tracing::error!(%error, call = %settled.call, "a settlement cannot be written yet");
+        if self.sync == JournalSync::Always {
+            self.write_owed(&mut state);
         }
     }
 
     /// Writes what is owed, and returns how far has been written: what stands before it is whole.
     pub(crate) fn catch_up(&self) -> Position {
         let mut state = self.state.lock();
-        if let Err(error) = self.write_owed(&mut state) {
-            tracing::error!(%error, "settlements cannot be written yet");
-        }
+        self.write_owed(&mut state);
         state.end
     }
 
@@ -149,9 +173,55 @@ impl Writer {
         }
     }
 
-    /// No hold is written before all settlements are, nor to a file that the disk may not keep.
+    /// Settles the batch that is being gathered, one way or the other, and begins the next.
+    fn write_batch(&self, state: &mut State) -> Result<()> {
+        let written = self.write_pending(state);
+        // Those whose holds these were are refused, so nobody may be billed for them.
+        state.holds.clear();
+        let batch = std::mem::take(&mut state.batch);
+        let _first = batch.0.set(written.is_ok());
+        written
+    }
+
+    /// What cannot be written now is written before the next hold.
+    fn write_owed(&self, state: &mut State) {
+        // A call that broke off before its hold was written owes nothing until that is.
+        let has_holds = !state.holds.is_empty();
+        if state.owed.is_empty() || has_holds && self.write_batch(state).is_ok() {
+            return;
+        }
+        if let Err(error) = self.write_settlements(state) {
+            tracing::error!(%error, "settlements cannot be written yet");
+        }
+    }
+
+    /// A settlement that the disk may not keep is still true, and the database will have it.
+    fn write_settlements(&self, state: &mut State) -> Result<()> {
+        state.gather();
+        state.write()?;
+        state.advance();
+        state.owed.clear();
+        drop(self.keep(&state.file));
+        Ok(())
+    }
+
+    /// Writes the holds and what is owed. A hold comes before its settlement, and none is written to
+    /// a file that the disk may not keep. On an error nothing of it stays in the file.
+    fn write_pending(&self, state: &mut State) -> Result<()> {
+        self.make_ready(state)?;
+        state.gather();
+        state.write()?;
+        if let Err(error) = self.keep(&state.file) {
+            state.has_rest = true;
+            state.cut_rest()?;
+            return Err(error);
+        }
+        state.advance();
+        state.owed.clear();
+        Ok(())
+    }
+
     fn make_ready(&self, state: &mut State) -> Result<()> {
-        self.write_owed(state)?;
         state.cut_rest()?;
         let has_failed = self.shared.has_failed.load(Ordering::Relaxed);
         if has_failed || state.end.offset >= self.segment_bytes_max {
@@ -159,25 +229,9 @@ impl Writer {
                 // Only the last segment may be torn.
                 self.shared.force(&state.file)?;
             }
-            let next = State::begin(&self.dir, state.end.segment + 1, self.shared.force)?;
-            *state = next;
+            state.begin_next(&self.dir, self.shared.force)?;
             self.shared.has_failed.store(false, Ordering::Relaxed);
         }
-        Ok(())
-    }
-
-    /// A settlement that the disk may not keep is still true, and the database will have it.
-    fn write_owed(&self, state: &mut State) -> Result<()> {
-        if state.owed.is_empty() {
-            return Ok(());
-        }
-        state.buffer.clear();
-        let State { buffer, owed, .. } = state;
-        buffer.extend_from_slice(owed);
-        state.write()?;
-        state.advance();
-        state.owed.clear();
-        drop(self.keep(&state.file));
         Ok(())
     }
 
@@ -229,21 +283,28 @@ impl SyncState {
 }
 
 impl State {
-    /// Begins a segment. It may be there already, empty, as the rest of an attempt that failed.
     fn begin(dir: &Path, number: u64, force: Force) -> Result<Self> {
-        let path = segment_path(dir, number);
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
-        if file.metadata()?.len() > HEADER.len() as u64 {
-            return Err(Error::from(ErrorKind::AlreadyExists));
-        }
-        file.set_len(0)?;
-        file.write_all(HEADER)?;
-        force(&file)?;
-        // The name of a file is on the disk only when its folder is.
-        File::open(dir)?.sync_all()?;
-        let end = Position { segment: number, offset: HEADER.len() as u64 };
-        let buffer = Vec::with_capacity(1_024);
-        Ok(Self { file: Arc::new(file), end, has_rest: false, buffer, owed: Vec::new() })
+        let (file, end) = begin_segment(dir, number, force)?;
+        Ok(Self {
+            file,
+            end,
+            has_rest: false,
+            buffer: Vec::new(),
+            holds: Vec::new(),
+            batch: Arc::default(),
+            owed: Vec::new(),
+        })
+    }
+
+    fn begin_next(&mut self, dir: &Path, force: Force) -> Result<()> {
+        (self.file, self.end) = begin_segment(dir, self.end.segment + 1, force)?;
+        Ok(())
+    }
+
+    fn gather(&mut self) {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&self.holds);
+        self.buffer.extend_from_slice(&self.owed);
     }
 
     /// Writes the buffer behind the end. A full disk may take a part of it: that is cut off again,
@@ -270,6 +331,21 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// Begins a segment. It may be there already, empty, as the rest of an attempt that failed.
+fn begin_segment(dir: &Path, number: u64, force: Force) -> Result<(Arc<File>, Position)> {
+    let path = segment_path(dir, number);
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+    if file.metadata()?.len() > HEADER.len() as u64 {
+        return Err(Error::from(ErrorKind::AlreadyExists));
+    }
+    file.set_len(0)?;
+    file.write_all(HEADER)?;
+    force(&file)?;
+    // The name of a file is on the disk only when its folder is.
+    File::open(dir)?.sync_all()?;
+    Ok((Arc::new(file), Position { segment: number, offset: HEADER.len() as u64 }))
 }
 
 fn start_syncer(shared: Arc<SyncState>) -> Result<JoinHandle<()>> {
@@ -320,9 +396,13 @@ mod tests {
         Writer::open_with(dir.path(), 1, JournalSync::Always, bounds).unwrap()
     }
 
+    fn append(writer: &Writer, n: u128) -> Result<()> {
+        writer.write(&writer.add_hold(&hold(n)))
+    }
+
     fn settle(writer: &Writer, n: u128) {
         let hold = hold(n);
-        writer.append_settled(&hold.interrupted(), hold.provider, hold.deployment);
+        writer.add_settled(&hold.interrupted(), hold.provider, hold.deployment);
     }
 
     /// What the next start reads: the calls of holds, and of settlements.
@@ -343,9 +423,9 @@ mod tests {
     fn a_hold_that_the_disk_does_not_keep_is_taken_back() {
         let dir = tempfile::tempdir().unwrap();
         let writer = open(&dir, 1_000_000);
-        writer.append_hold(&hold(1)).unwrap();
+        append(&writer, 1).unwrap();
         DISK_FAILS.set(true);
-        writer.append_hold(&hold(2)).unwrap_err();
+        append(&writer, 2).unwrap_err();
         assert_eq!(calls(&dir), (vec![1], vec![]));
         let mut reader = Reader::new(dir.path(), 1);
         let end = writer.catch_up();
@@ -357,16 +437,16 @@ mod tests {
     fn after_a_disk_that_failed_calls_leave_again_in_a_new_file() {
         let dir = tempfile::tempdir().unwrap();
         let writer = open(&dir, 1_000_000);
-        writer.append_hold(&hold(1)).unwrap();
+        append(&writer, 1).unwrap();
         DISK_FAILS.set(true);
-        writer.append_hold(&hold(2)).unwrap_err();
-        writer.append_hold(&hold(3)).unwrap_err();
+        append(&writer, 2).unwrap_err();
+        append(&writer, 3).unwrap_err();
         // What ended is true, whether the disk keeps it or not.
         settle(&writer, 1);
         assert_eq!(calls(&dir), (vec![1], vec![1]));
 
         DISK_FAILS.set(false);
-        writer.append_hold(&hold(4)).unwrap();
+        append(&writer, 4).unwrap();
         assert_eq!(writer.catch_up().segment, 2);
         assert_eq!(calls(&dir), (vec![1, 4], vec![1]));
     }
@@ -382,13 +462,13 @@ mod tests {
         let bounds = (1_000_000, force);
         let writer = Writer::open_with(dir.path(), 1, JournalSync::Interval, bounds).unwrap();
         DISK_FAILS.store(true, Ordering::Relaxed);
-        writer.append_hold(&hold(1)).unwrap();
+        append(&writer, 1).unwrap();
         while !writer.shared.has_failed.load(Ordering::Relaxed) {
             std::thread::yield_now();
         }
-        writer.append_hold(&hold(2)).unwrap_err();
+        append(&writer, 2).unwrap_err();
         DISK_FAILS.store(false, Ordering::Relaxed);
-        writer.append_hold(&hold(3)).unwrap();
+        append(&writer, 3).unwrap();
         assert_eq!(calls(&dir).0, [1, 3]);
     }
 
@@ -397,17 +477,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let writer = open(&dir, 1_000_000);
         for n in 1..=2 {
-            writer.append_hold(&hold(n)).unwrap();
+            append(&writer, n).unwrap();
         }
         let full = Arc::new(OpenOptions::new().write(true).open("/dev/full").unwrap());
         let file = std::mem::replace(&mut writer.state.lock().file, full);
         settle(&writer, 1);
         settle(&writer, 2);
-        writer.append_hold(&hold(3)).unwrap_err();
+        append(&writer, 3).unwrap_err();
         // Half a record that could not be cut off at once.
         (&*file).write_all(b"rest").unwrap();
         writer.state.lock().file = file;
-        writer.append_hold(&hold(4)).unwrap();
+        append(&writer, 4).unwrap();
         assert_eq!(calls(&dir), (vec![1, 2, 4], vec![1, 2]));
     }
 
@@ -415,22 +495,22 @@ mod tests {
     fn a_segment_that_cannot_begin_refuses_calls_until_it_can() {
         let dir = tempfile::tempdir().unwrap();
         let writer = open(&dir, 1);
-        writer.append_hold(&hold(1)).unwrap();
+        append(&writer, 1).unwrap();
         let in_the_way = segment_path(dir.path(), writer.catch_up().segment + 1);
         std::fs::create_dir(&in_the_way).unwrap();
-        writer.append_hold(&hold(2)).unwrap_err();
+        append(&writer, 2).unwrap_err();
         settle(&writer, 1);
         std::fs::remove_dir(&in_the_way).unwrap();
         // The rest of an attempt that failed is no obstacle.
         std::fs::write(&in_the_way, &HEADER[..5]).unwrap();
-        writer.append_hold(&hold(3)).unwrap();
+        append(&writer, 3).unwrap();
         assert_eq!(calls(&dir), (vec![1, 3], vec![1]));
     }
 
     #[test]
     fn a_segment_with_records_is_never_written_over() {
         let dir = tempfile::tempdir().unwrap();
-        open(&dir, 1_000_000).append_hold(&hold(1)).unwrap();
+        append(&open(&dir, 1_000_000), 1).unwrap();
         let refused = Writer::open(dir.path(), 1, JournalSync::Interval).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
         assert_eq!(calls(&dir).0, [1]);

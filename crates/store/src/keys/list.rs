@@ -7,7 +7,7 @@ use doorward_domain::key::{ApiKey, KeyStatus};
 use super::row::{KeyRow, key_columns};
 use super::{KeyFilter, KeyRecord, Page};
 use crate::db::{on, timestamp};
-use crate::usage::load_spent;
+use crate::usage::{PeriodSpend, load_spent};
 use crate::{Store, StoreError};
 
 #[derive(sqlx::FromRow)]
@@ -108,9 +108,12 @@ impl Store {
         let key: ApiKey = row.key.parse()?;
         let now = self.clock.now();
         let budgets = &key.rights.budgets;
-        let spent = load_spent(&self.db, &key.id, budgets, now, &self.time_zone).await?;
+        let spent = match budgets.is_empty() {
+            true => PeriodSpend::default(),
+            false => load_spent(&self.db, &key.id, now, &self.time_zone).await?,
+        };
         Ok(KeyRecord {
-            spent,
+            spent: budgets.iter().map(|budget| (*budget, spent.of(budget.period))).collect(),
             last_used_at: row.last_used_at_us.map(timestamp).transpose()?,
             last_used_address: row.last_used_address.and_then(|text| text.parse().ok()),
             key,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use doorward_domain::budget::{Budget, Period, Spend};
+use doorward_domain::budget::{Period, Spend};
 use doorward_domain::call::{Hold, UsageEvent};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
@@ -148,30 +148,52 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// What a key spent in the present period of each of these budgets, in their order.
+/// What a key spent in the present day, week and month, and altogether.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PeriodSpend([Spend; 4]);
+
+impl PeriodSpend {
+    /// What `of` says of each period.
+    pub(crate) fn from_fn(of: impl FnMut(Period) -> Spend) -> Self {
+        Self(Period::ALL.map(of))
+    }
+
+    pub(crate) fn of(&self, period: Period) -> Spend {
+        let mut all = Period::ALL.into_iter().zip(self.0);
+        all.find(|(known, _)| *known == period).map_or_else(Spend::default, |(_, spent)| spent)
+    }
+}
+
+/// What the database knows a key to have spent in the periods that hold `now`.
 pub(crate) async fn load_spent(
     db: &Db,
     key: &KeyId,
-    budgets: &[Budget],
     now: Timestamp,
     zone: &TimeZone,
-) -> Result<Vec<(Budget, Spend)>, StoreError> {
+) -> Result<PeriodSpend, StoreError> {
     const SQL: &str = "
-        SELECT cost_nanousd, tokens FROM spend
-        WHERE subject = $1 AND period = $2 AND period_start_us = $3";
-    let mut spent = Vec::with_capacity(budgets.len());
-    for budget in budgets {
-        let row: Option<(i64, i64)> = on!(db.read, |pool| {
-            sqlx::query_as(SQL)
-                .bind(subject(key))
-                .bind(budget.period.as_str())
-                .bind(budget.period.start(now, zone).as_microsecond())
-                .fetch_optional(pool)
-                .await?
-        });
-        let (cost, tokens) = row.unwrap_or((0, 0));
-        let cost = NanoUsd::from_column(cost);
-        spent.push((*budget, Spend { cost, tokens: unsigned(tokens) }));
-    }
-    Ok(spent)
+        SELECT period, cost_nanousd, tokens FROM spend
+        WHERE subject = $1 AND (
+            (period = 'day' AND period_start_us = $2)
+            OR (period = 'week' AND period_start_us = $3)
+            OR (period = 'month' AND period_start_us = $4)
+            OR (period = 'total' AND period_start_us = $5))";
+    let start = |period: Period| period.start(now, zone).as_microsecond();
+    let rows: Vec<(String, i64, i64)> = on!(db.read, |pool| {
+        sqlx::query_as(SQL)
+            .bind(subject(key))
+            .bind(start(Period::Day))
+            .bind(start(Period::Week))
+            .bind(start(Period::Month))
+            .bind(start(Period::Total))
+            .fetch_all(pool)
+            .await?
+    });
+    Ok(PeriodSpend::from_fn(|period| {
+        let row = rows.iter().find(|(name, _, _)| name == period.as_str());
+        row.map_or_else(Spend::default, |(_, cost, tokens)| Spend {
+            cost: NanoUsd::from_column(*cost),
+            tokens: unsigned(*tokens),
+        })
+    }))
 }

@@ -16,10 +16,10 @@ use doorward_store::{
     CallKey, CallRequest, Clock, GroupBy, KeyEdit, OpenCall, OpenError, Options, Store, StoreError,
     UsageFilter, UsageRow,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
-use crate::harness::{TestStore, every_store};
+use crate::harness::{TestStore, every_store, every_store_for, is_changed};
 use crate::opening::{act, new_key, options};
 
 fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'static> {
@@ -135,16 +135,67 @@ async fn a_revoked_key_ends_at_once_also_where_it_is_in_use() {
         let key = call_key(&store, &made.id).await;
         let (changed, stays) = (key.changed(), store.make_key("other").await.0);
         let stays = call_key(&store, &stays.id).await;
-        assert!(!key.is_stale());
+        assert!(!is_changed(&key));
 
         store.revoke_key(&store.act(), &made.id).await.unwrap();
         changed.await;
-        assert!(key.is_stale() && !stays.is_stale());
+        assert!(is_changed(&key) && !is_changed(&stays));
         assert!(store.cached_call_key(&made.id).is_none());
         let now = call_key(&store, &made.id).await;
-        assert!(!now.is_stale());
+        assert!(!is_changed(&now));
         let refused = now.key.check(store.now(), "127.0.0.1".parse().unwrap());
         assert_eq!(refused, Err(Denial::Revoked), "{}", store.engine());
+    }
+}
+
+/// A key with a call in flight that others have pushed out of a small cache.
+async fn pushed_out(store: &TestStore) -> (Arc<CallKey>, OpenCall) {
+    let mut streaming = Vec::new();
+    for n in 0..40 {
+        let (made, _) = store.make_key(&n.to_string()).await;
+        let key = call_key(store, &made.id).await;
+        let call = admit(&store.store, &key, &request(n, 10, 10)).unwrap();
+        streaming.push((key, call));
+    }
+    let is_out = |key: &CallKey| store.cached_call_key(&key.key.id).is_none();
+    let first = streaming.iter().position(|(key, _)| is_out(key)).unwrap();
+    streaming.swap_remove(first)
+}
+
+#[tokio::test]
+async fn a_stream_of_a_key_that_left_memory_still_ends_with_the_key() {
+    for store in every_store_for(2).await {
+        let (key, _call) = pushed_out(&store).await;
+        assert!(!is_changed(&key));
+        store.revoke_key(&store.act(), &key.key.id).await.unwrap();
+        assert!(is_changed(&key), "{}", store.engine());
+        let now = call_key(&store, &key.key.id).await;
+        assert!(!is_changed(&now), "a key that is loaded later has a signal of its own");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_a_key_that_left_memory_still_ends_with_its_owner() {
+    for store in every_store_for(2).await {
+        let (key, _call) = pushed_out(&store).await;
+        let owner = store.first.administrator;
+        store.set_user_disabled(&store.act(), owner, true).await.unwrap();
+        assert!(is_changed(&key), "{}", store.engine());
+        store.set_user_disabled(&store.act(), owner, false).await.unwrap();
+        let again = call_key(&store, &key.key.id).await;
+        assert!(!is_changed(&again));
+        store.set_user_disabled(&store.act(), owner, true).await.unwrap();
+        assert!(is_changed(&again), "a second time, too");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_loaded_again_ends_every_stream_of_it() {
+    for store in every_store_for(2).await {
+        let (early, _call) = pushed_out(&store).await;
+        let late = call_key(&store, &early.key.id).await;
+        store.revoke_key(&store.act(), &early.key.id).await.unwrap();
+        assert!(is_changed(&early) && is_changed(&late), "{}", store.engine());
     }
 }
 
@@ -162,7 +213,7 @@ async fn a_disabled_user_stops_every_key_of_theirs() {
             (call_key(&store, &theirs.id).await, call_key(&store, &mine.id).await);
 
         store.set_user_disabled(&act, second.administrator, true).await.unwrap();
-        assert!(theirs_before.is_stale() && !mine.is_stale());
+        assert!(is_changed(&theirs_before) && !is_changed(&mine));
         assert!(!call_key(&store, &theirs.id).await.owner_is_active, "{}", store.engine());
     }
 }
@@ -181,9 +232,103 @@ async fn an_edit_counts_with_the_next_call_and_resets_no_limit() {
         rights.limits.requests_per_minute = NonZeroU32::new(2);
         let edit = KeyEdit { rights: Some(rights), ..KeyEdit::default() };
         store.edit_key(&store.act(), &id, edit).await.unwrap();
-        assert!(before.is_stale());
+        assert!(is_changed(&before));
         let refused = admit(&store.store, &call_key(&store, &id).await, &request(2, 1, 1));
         assert!(matches!(refused, Err(Denial::RateLimited { .. })), "{}", store.engine());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn after_an_edit_nobody_sees_the_key_as_it_was() {
+    for store in every_store().await {
+        let (made, _) = store.make_key("ci").await;
+        let mut readers = JoinSet::new();
+        for _ in 0..4 {
+            let (shared, id) = (Arc::clone(&store.store), made.id);
+            drop(readers.spawn(async move {
+                loop {
+                    call_key(&shared, &id).await;
+                    tokio::task::yield_now().await;
+                }
+            }));
+        }
+        for n in 0..50 {
+            let edit = KeyEdit { description: Some(n.to_string()), ..KeyEdit::default() };
+            store.edit_key(&store.act(), &made.id, edit).await.unwrap();
+            let key = call_key(&store, &made.id).await;
+            assert_eq!(key.key.description, n.to_string(), "{}", store.engine());
+            assert!(!is_changed(&key));
+        }
+        readers.shutdown().await;
+    }
+}
+
+/// A budget of a period that no budget counted before, added while one call is in flight and another
+/// is finished but not in the database.
+#[tokio::test]
+async fn a_budget_of_a_new_period_counts_what_is_in_flight_and_unwritten() {
+    for store in every_store().await {
+        for (n, period) in (0..).zip(Period::ALL) {
+            let (made, _) = store.make_key(period.as_str()).await;
+            let key = call_key(&store, &made.id).await;
+            let finished = admit(&store.store, &key, &request(n * 10, 100, 100)).unwrap();
+            let settlement = done(&finished, 100, 0);
+            finished.settle(settlement);
+            let in_flight = admit(&store.store, &key, &request(n * 10 + 1, 300, 200)).unwrap();
+
+            let mut rights = made.rights.clone();
+            let amount = Amount::Tokens(1_000);
+            rights.budgets = vec![
+                Budget { amount, period, overrun: Overrun::Allow },
+                Budget { amount, period, overrun: Overrun::Deny },
+            ];
+            let edit = KeyEdit { rights: Some(rights), ..KeyEdit::default() };
+            store.edit_key(&store.act(), &made.id, edit).await.unwrap();
+            let key = call_key(&store, &made.id).await;
+            let call = admit(&store.store, &key, &request(n * 10 + 2, 0, 2_000)).unwrap();
+            assert_eq!(call.output_tokens, 400, "{period:?} on {}", store.engine());
+
+            let settlement = done(&call, 0, 0);
+            call.settle(settlement);
+            let settlement = done(&in_flight, 300, 0);
+            in_flight.settle(settlement);
+            let call = admit(&store.store, &key, &request(n * 10 + 3, 0, 2_000)).unwrap();
+            assert_eq!(call.output_tokens, 600, "{period:?} on {}", store.engine());
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_period_of_a_key_counts_by_itself_across_a_restart() {
+    for mut store in every_store().await {
+        let mut new = store.new_key("ci");
+        new.rights.expires_at = None;
+        let (made, _) = store.create_key(&store.act(), new).await.unwrap();
+        // Saturday the 21st; then Sunday, Monday, and December.
+        for (n, days) in (0..).zip([1, 1, 10, 0]) {
+            let key = call_key(&store, &made.id).await;
+            let call = admit(&store.store, &key, &request(n, 100, 0)).unwrap();
+            let settlement = done(&call, 100, 0);
+            call.settle(settlement);
+            store.pass(SignedDuration::from_hours(24 * days));
+        }
+        store.reopen().await;
+        let left =
+            [(Period::Day, 900), (Period::Week, 900), (Period::Month, 900), (Period::Total, 600)];
+        for (n, (period, left)) in (100..).step_by(2).zip(left) {
+            let mut rights = made.rights.clone();
+            let amount = Amount::Tokens(1_000);
+            rights.budgets = vec![Budget { amount, period, overrun: Overrun::Deny }];
+            let edit = KeyEdit { rights: Some(rights), ..KeyEdit::default() };
+            store.edit_key(&store.act(), &made.id, edit).await.unwrap();
+            let key = call_key(&store, &made.id).await;
+            let refused = admit(&store.store, &key, &request(n, left + 1, 0));
+            assert!(refused.is_err(), "{period:?} on {}", store.engine());
+            let call = admit(&store.store, &key, &request(n + 1, left, 0));
+            let call = call.unwrap_or_else(|denial| panic!("{period:?}: {denial:?}"));
+            let settlement = done(&call, 0, 0);
+            call.settle(settlement);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Waker};
 
 use doorward_domain::address::AddressRules;
 use doorward_domain::credential::PlainKey;
@@ -12,7 +13,9 @@ use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::Scope;
-use doorward_store::{Act, Bootstrap, Clock, JournalSync, MasterKey, NewKey, Options, Store};
+use doorward_store::{
+    Act, Bootstrap, CallKey, Clock, JournalSync, MasterKey, NewKey, Options, Store,
+};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -32,6 +35,7 @@ pub(crate) struct TestStore {
     /// `None`: SQLite.
     pub(crate) database_url: Option<String>,
     now_us: Arc<AtomicI64>,
+    call_keys_max: usize,
 }
 
 impl Deref for TestStore {
@@ -44,24 +48,39 @@ impl Deref for TestStore {
 
 /// The contract holds on each of these.
 pub(crate) async fn every_store() -> [TestStore; 2] {
+    every_store_for(100).await
+}
+
+/// The same with room for so many keys in memory.
+pub(crate) async fn every_store_for(call_keys_max: usize) -> [TestStore; 2] {
     let database = postgres::new_database().await;
-    [TestStore::open(None).await, TestStore::open(Some(database)).await]
+    [
+        TestStore::open(None, call_keys_max).await,
+        TestStore::open(Some(database), call_keys_max).await,
+    ]
+}
+
+/// Whether a key was changed since it was loaded, so that its streams end.
+pub(crate) fn is_changed(key: &CallKey) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    std::pin::pin!(key.changed()).poll(&mut context).is_ready()
 }
 
 impl TestStore {
-    async fn open(database_url: Option<String>) -> Self {
+    async fn open(database_url: Option<String>, call_keys_max: usize) -> Self {
         let data = tempfile::tempdir().unwrap();
         let now_us = Arc::new(AtomicI64::new(START_US));
-        let store = open(&data, database_url.as_deref(), &now_us).await;
+        let store = open(&data, database_url.as_deref(), &now_us, call_keys_max).await;
         let (first, is_new) = store.bootstrap().await.unwrap();
         assert!(is_new);
-        Self { store, first, data, database_url, now_us }
+        Self { store, first, data, database_url, now_us, call_keys_max }
     }
 
     /// Closes the store and opens it again on the same data.
     pub(crate) async fn reopen(&mut self) {
         self.store.close().await;
-        self.store = open(&self.data, self.database_url.as_deref(), &self.now_us).await;
+        let url = self.database_url.as_deref();
+        self.store = open(&self.data, url, &self.now_us, self.call_keys_max).await;
     }
 
     pub(crate) fn engine(&self) -> &'static str {
@@ -190,7 +209,12 @@ impl TestStore {
     }
 }
 
-async fn open(data: &TempDir, url: Option<&str>, now_us: &Arc<AtomicI64>) -> Arc<Store> {
+async fn open(
+    data: &TempDir,
+    url: Option<&str>,
+    now_us: &Arc<AtomicI64>,
+    call_keys_max: usize,
+) -> Arc<Store> {
     let options = Options {
         data_dir: data.path().to_owned(),
         database_url: url.map(Into::into),
@@ -198,7 +222,7 @@ async fn open(data: &TempDir, url: Option<&str>, now_us: &Arc<AtomicI64>) -> Arc
         clock: Clock::Fixed(Arc::clone(now_us)),
         time_zone: TimeZone::UTC,
         journal_sync: JournalSync::Interval,
-        call_keys_max: 100,
+        call_keys_max,
     };
     Store::open(options).await.unwrap()
 }

@@ -82,7 +82,7 @@ impl Data {
             master_key: Some(MasterKey::parse(master_key, "the test").unwrap()),
             clock: Clock::Fixed(Arc::new(AtomicI64::new(START_US))),
             time_zone: TimeZone::UTC,
-            journal_sync: JournalSync::Interval,
+            journal_sync: JournalSync::Always,
             call_keys_max: 100,
         })
         .await
@@ -142,7 +142,9 @@ impl Data {
     }
 
     async fn admit(&self, store: &Arc<Store>, n: u128) -> OpenCall {
-        store.admit(&self.key(store).await, &request(n, 60, 40)).unwrap().unwrap()
+        let open = store.admit(&self.key(store).await, &request(n, 60, 40)).unwrap().unwrap();
+        open.written().await.unwrap();
+        open
     }
 
     async fn call(&self, store: &Arc<Store>, n: u128) {
@@ -388,13 +390,23 @@ async fn a_journal_that_cannot_be_written_refuses_calls_and_recovers() {
     let store = data.open().await;
     let key = data.key(&store).await;
     let model: Arc<str> = "m".repeat(250).into();
-    let try_admit = |n| store.admit(&key, &CallRequest { model: &model, ..request(n, 60, 40) });
-    let (away, open) = (data.dir.path().join("away"), try_admit(0).unwrap().unwrap());
+    let try_admit = async |n| {
+        let admitted = store.admit(&key, &CallRequest { model: &model, ..request(n, 60, 40) })?;
+        let Ok(call) = admitted else { return Ok(admitted) };
+        match call.written().await {
+            Ok(()) => Ok(Ok(call)),
+            Err(error) => {
+                call.cancel();
+                Err(error)
+            }
+        }
+    };
+    let (away, open) = (data.dir.path().join("away"), try_admit(0).await.unwrap().unwrap());
     std::fs::rename(data.journal(), &away).unwrap();
     std::fs::write(data.journal(), b"").unwrap();
     let mut calls = 1;
     let refused = loop {
-        match try_admit(calls) {
+        match try_admit(calls).await {
             Ok(call) => drop(call.unwrap()),
             Err(error) => break error,
         }
@@ -403,7 +415,7 @@ async fn a_journal_that_cannot_be_written_refuses_calls_and_recovers() {
     assert!(matches!(refused, StoreError::Journal(_)));
     // A refused call holds nothing: not of the five at a time, not of the budget.
     for n in 0..10 {
-        assert!(matches!(try_admit(calls + n), Err(StoreError::Journal(_))));
+        assert!(matches!(try_admit(calls + n).await, Err(StoreError::Journal(_))));
     }
     // What is open can end.
     let done = settlement(&open, Outcome::Done, 15);
@@ -411,8 +423,11 @@ async fn a_journal_that_cannot_be_written_refuses_calls_and_recovers() {
 
     std::fs::remove_file(data.journal()).unwrap();
     std::fs::rename(&away, data.journal()).unwrap();
-    let five: Vec<_> = (0..5).map(|n| try_admit(calls + n).unwrap().unwrap()).collect();
-    let (denied, _) = try_admit(calls + 5).unwrap().unwrap_err();
+    let mut five = Vec::new();
+    for n in 0..5 {
+        five.push(try_admit(calls + n).await.unwrap().unwrap());
+    }
+    let (denied, _) = try_admit(calls + 5).await.unwrap().unwrap_err();
     assert_eq!(denied, Denial::TooManyConcurrent);
     drop(five);
     let interrupted = u64::try_from(calls).unwrap() + 4;

@@ -1,4 +1,6 @@
-//! Finds the end of a chunked body. Accepts less than hyper does and reads it the same way.
+//! The chunked transfer coding, on both sides: what clients send is followed to its end, what
+//! upstreams send is taken apart. Accepts less than other readers do and reads it the same way.
+//! Source: RFC 9112, section 7.1.
 
 /// Bytes of one chunk's extension. Nobody uses extensions; endless ones are an attack.
 const EXTENSION_BYTES_MAX: u16 = 256;
@@ -11,7 +13,7 @@ const SIZE_DIGITS_MAX: u16 = 15;
 
 /// A chunked body on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     step: Step,
     /// The chunk's size while it is read, then the bytes of it still to come.
     left: u64,
@@ -38,37 +40,50 @@ enum Step {
 
 /// The body breaks the grammar of chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct MalformedChunks;
+pub(crate) struct MalformedChunks;
 
 impl Chunks {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { step: Step::SizeStart, left: 0, counted: 0 }
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.step == Step::End
     }
 
     /// Takes what belongs to the body from the front of `bytes`, and says how much that was.
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> (usize, Result<(), MalformedChunks>) {
+    pub(crate) fn advance(&mut self, bytes: &[u8]) -> (usize, Result<(), MalformedChunks>) {
         let mut used = 0;
-        while let Some(byte) = bytes.get(used) {
-            if self.is_over() {
-                break;
+        loop {
+            let (framing, taken) = self.take_framing(bytes.get(used..).unwrap_or_default());
+            used += framing;
+            let data = self.take_data(bytes.len() - used);
+            used += data;
+            if data == 0 || taken.is_err() {
+                return (used, taken);
             }
-            if self.step == Step::Data {
-                used += self.take_data(bytes.len() - used);
-                continue;
+        }
+    }
+
+    /// Takes what stands around the data from the front of `bytes`, up to data or the end, and says
+    /// how much that was.
+    pub(crate) fn take_framing(&mut self, bytes: &[u8]) -> (usize, Result<(), MalformedChunks>) {
+        for (used, byte) in bytes.iter().enumerate() {
+            if matches!(self.step, Step::Data | Step::End) {
+                return (used, Ok(()));
             }
             if let Err(malformed) = self.take(*byte) {
                 return (used, Err(malformed));
             }
-            used += 1;
         }
-        (used, Ok(()))
+        (bytes.len(), Ok(()))
     }
 
-    fn take_data(&mut self, available: usize) -> usize {
+    /// How many of the next bytes are data, and takes them.
+    pub(crate) fn take_data(&mut self, available: usize) -> usize {
+        if self.step != Step::Data {
+            return 0;
+        }
         let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(available);
         self.left -= taken as u64;
         if self.left == 0 {

@@ -1,0 +1,184 @@
+//! From the upstream's answer to the client's.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use doorward_domain::call::Outcome;
+use futures_util::FutureExt as _;
+use http::header::CONTENT_LENGTH;
+use http::{Response, StatusCode};
+
+use super::{Gateway, Way};
+use crate::answer::{self, Shape};
+use crate::ask::Ask;
+use crate::echo::Echo;
+use crate::error::{ProxyError, UpstreamFault};
+use crate::meter::{JsonMeter, SseMeter};
+use crate::redact::Needle;
+use crate::relay::{CallEnd, Meter, RelayBody, Source, Watch};
+use crate::upstream::{self, Exchange};
+
+/// The largest error body of an upstream that is passed on.
+const ERROR_BYTES_MAX: usize = 256 * 1024;
+
+impl Gateway {
+    /// Passes an upstream's answer on. Errors of the upstream are the client's to read; what is no
+    /// answer that this route speaks is refused.
+    pub(super) async fn deliver(
+        &self,
+        mut answer: Box<upstream::Answer>,
+        ask: &Ask<'_>,
+        mut end: Box<CallEnd>,
+        way: &Way<'_>,
+    ) -> Result<Response<RelayBody>, ProxyError> {
+        end.answered(answer.status);
+        if !answer.status.is_success() {
+            return Ok(Box::pin(self.deliver_error(answer, end)).await);
+        }
+        match answer::shape(&answer.headers) {
+            Ok(Shape::Json) => {
+                let mut meter = JsonMeter::new(end.target().needle());
+                let exact = answer.body.bytes_left();
+                let first = self.first_piece(&mut answer.body, &mut meter).await;
+                self.deliver_json(answer, (first, exact), meter, (end, way))
+            }
+            Ok(Shape::Events) => {
+                let target = end.target();
+                let hides_usage = ask.is_stream && !ask.wants_usage();
+                let meter = Meter::Sse(SseMeter::new(hides_usage, target.needle()));
+                let head =
+                    answer::head(answer.status, answer.headers, target.needle().map(Arc::as_ref));
+                let (source, watch) = (Source::Http(answer.body), self.watch(way));
+                Ok(head.map(|()| RelayBody::live(Bytes::new(), source, meter, end, watch)))
+            }
+            Err(what) => Err(self.garbage(&mut end, what)),
+        }
+    }
+
+    /// Passes the built-in provider's answer on.
+    pub(super) fn deliver_echo(
+        &self,
+        echo: Echo,
+        ask: &Ask<'_>,
+        mut end: Box<CallEnd>,
+        way: &Way<'_>,
+    ) -> Response<RelayBody> {
+        end.answered(StatusCode::OK);
+        match echo {
+            Echo::Whole(body) => {
+                let mut meter = JsonMeter::new(None);
+                let body = meter.push(body);
+                end.settle(Outcome::Done, meter.usage(), 0);
+                answer::json(StatusCode::OK, body)
+            }
+            Echo::Events(events) => {
+                let meter = Meter::Sse(SseMeter::new(!ask.wants_usage(), None));
+                let (source, watch) = (Source::Events(events), self.watch(way));
+                answer::events(RelayBody::live(Bytes::new(), source, meter, end, watch))
+            }
+        }
+    }
+
+    /// The first piece nearly always is the whole: an answer that does not even begin as JSON can
+    /// still be refused, and a whole one can be settled here and now.
+    fn deliver_json(
+        &self,
+        answer: Box<upstream::Answer>,
+        (first, exact): (Result<Option<Bytes>, ProxyError>, Option<u64>),
+        meter: JsonMeter,
+        (mut end, way): (Box<CallEnd>, &Way<'_>),
+    ) -> Result<Response<RelayBody>, ProxyError> {
+        let first = match first {
+            Ok(Some(first)) if first.trim_ascii_start().starts_with(b"{") => first,
+            Ok(Some(_)) => return Err(self.garbage(&mut end, "it is not a JSON object")),
+            Ok(None) => return Err(self.garbage(&mut end, "it broke off at once")),
+            Err(timeout) => {
+                end.settle(Outcome::Interrupted, None, 0);
+                return Err(timeout);
+            }
+        };
+        let mut head =
+            answer::head(answer.status, answer.headers, end.target().needle().map(Arc::as_ref));
+        if answer.body.is_broken() {
+            return Err(self.garbage(&mut end, "it broke off"));
+        }
+        if answer.body.is_ended() {
+            if !meter.is_complete() {
+                return Err(self.garbage(&mut end, "it is not one whole JSON object"));
+            }
+            end.settle(Outcome::Done, meter.usage(), meter.bytes().div_ceil(4));
+            return Ok(head.map(|()| RelayBody::whole(first)));
+        }
+        if let Some(bytes) = exact {
+            head.headers_mut().insert(CONTENT_LENGTH, bytes.into());
+        }
+        let (source, watch) = (Source::Http(answer.body), self.watch(way));
+        Ok(head.map(|()| RelayBody::live(first, source, Meter::Json(meter), end, watch)))
+    }
+
+    /// `None`: there is none, the answer ended or broke before it began.
+    async fn first_piece(
+        &self,
+        exchange: &mut Exchange,
+        meter: &mut JsonMeter,
+    ) -> Result<Option<Bytes>, ProxyError> {
+        let mut reading =
+            poll_fn(|cx| exchange.poll_ready_bytes(cx, |piece| Ok(meter.push(piece))));
+        // It nearly always came with the head: that costs no timer.
+        let read = match (&mut reading).now_or_never() {
+            Some(read) => read,
+            None => Box::pin(tokio::time::timeout(self.options.timeouts.idle, reading))
+                .await
+                .map_err(|_| ProxyError::UpstreamTimeout)?,
+        };
+        Ok(read.and_then(Result::ok))
+    }
+
+    async fn deliver_error(
+        &self,
+        answer: Box<upstream::Answer>,
+        mut end: Box<CallEnd>,
+    ) -> Response<RelayBody> {
+        let target = end.target();
+        let head = answer::head(answer.status, answer.headers, target.needle().map(Arc::as_ref));
+        let body = self.read_error(answer.body, target.needle().map(Arc::as_ref)).await;
+        end.fail(answer.status);
+        head.map(|()| RelayBody::whole(body))
+    }
+
+    /// An error of the upstream is the client's to read, its credential is not.
+    async fn read_error(&self, mut exchange: Exchange, needle: Option<&Needle>) -> Bytes {
+        let mut body = BytesMut::new();
+        let reading = async {
+            while let Some(Ok(piece)) = poll_fn(|cx| exchange.poll_ready_bytes(cx, Ok)).await {
+                body.extend_from_slice(&piece);
+                if body.len() > ERROR_BYTES_MAX {
+                    break;
+                }
+            }
+            exchange.is_ended() && body.len() <= ERROR_BYTES_MAX
+        };
+        // What came until then is passed on: better half an explanation than none.
+        let read = tokio::time::timeout(self.options.timeouts.first_byte, reading).await;
+        let body = body.freeze();
+        let mut body = match needle {
+            Some(needle) if read == Ok(true) => needle.redact(&body),
+            Some(needle) => needle.redact_cut(&body),
+            None => body,
+        };
+        body.truncate(ERROR_BYTES_MAX);
+        body
+    }
+
+    fn garbage(&self, end: &mut CallEnd, what: &'static str) -> ProxyError {
+        self.metrics.count_upstream_failure();
+        end.settle(Outcome::Interrupted, None, 0);
+        ProxyError::UpstreamUnavailable(UpstreamFault::Garbage(what))
+    }
+
+    fn watch(&self, way: &Way<'_>) -> Watch {
+        let (store, key) = (Arc::clone(&self.store), Arc::clone(&way.key));
+        Watch::new(store, key, way.address, &self.options.timeouts)
+    }
+}

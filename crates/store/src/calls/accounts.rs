@@ -1,0 +1,176 @@
+//! What a key spent and holds in each period, in memory.
+
+use doorward_domain::budget::{Account, Budget, NoRoom, Period, Quote, Spend};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::usage::PeriodSpend;
+
+/// One account per period, whether a budget needs it or not: a budget that is added while calls are
+/// in flight finds what they hold, and what was spent before it.
+#[derive(Debug)]
+pub(super) struct Accounts([PeriodAccount; 4]);
+
+#[derive(Debug)]
+struct PeriodAccount {
+    period: Period,
+    start: Timestamp,
+    /// Not in it any more. `None`: it never ends.
+    end: Option<Timestamp>,
+    account: Account,
+}
+
+/// What was set aside, and in which periods: the start of each, in the order of the accounts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    pub(super) spend: Spend,
+    starts: [Timestamp; 4],
+}
+
+impl Accounts {
+    /// Accounts as of `now`, with what the database knows to be spent.
+    pub(super) fn new(spent: &PeriodSpend, now: Timestamp, zone: &TimeZone) -> Self {
+        Self(Period::ALL.map(|period| {
+            let mut account = PeriodAccount::new(period, now, zone);
+            account.account.spent = spent.of(period);
+            account
+        }))
+    }
+
+    /// Begins a new account where a period is over. A clock that is set back begins none.
+    pub(super) fn roll(&mut self, now: Timestamp, zone: &TimeZone) {
+        for account in &mut self.0 {
+            if account.end.is_some_and(|end| end <= now) {
+                *account = PeriodAccount::new(account.period, now, zone);
+            }
+        }
+    }
+
+    /// How many output tokens fit into every budget. Where one is held and another spent, it is
+    /// spent: waiting would not help.
+    pub(super) fn fit(&self, quote: &Quote<'_>, budgets: &[Budget]) -> Result<u64, NoRoom> {
+        let (mut fitting, mut is_held) = (quote.output_tokens, false);
+        for budget in budgets {
+            match quote.fit(&[(*budget, self.of(budget.period))]) {
+                Ok(room) => fitting = fitting.min(room),
+                Err(NoRoom::Held) => is_held = true,
+                Err(NoRoom::Spent) => return Err(NoRoom::Spent),
+            }
+        }
+        if is_held { Err(NoRoom::Held) } else { Ok(fitting) }
+    }
+
+    /// Sets `worst_case` aside in every account.
+    pub(super) fn hold(&mut self, worst_case: Spend) -> Held {
+        for account in &mut self.0 {
+            account.account.held = account.account.held.plus(worst_case);
+        }
+        Held { spend: worst_case, starts: self.0.each_ref().map(|account| account.start) }
+    }
+
+    /// Replaces a hold by what was really spent. A period that is over is left alone: its successor
+    /// never had the hold, and the call is paid in the period that it began in.
+    pub(super) fn settle(&mut self, held: &Held, spent: Spend) {
+        for (account, start) in self.0.iter_mut().zip(held.starts) {
+            if account.start == start {
+                account.account.held = account.account.held.minus(held.spend);
+                account.account.spent = account.account.spent.plus(spent);
+            }
+        }
+    }
+
+    fn of(&self, period: Period) -> Account {
+        let found = self.0.iter().find(|account| account.period == period);
+        found.map_or_else(Account::default, |found| found.account)
+    }
+}
+
+impl PeriodAccount {
+    fn new(period: Period, now: Timestamp, zone: &TimeZone) -> Self {
+        let (start, end) = (period.start(now, zone), period.end(now, zone));
+        Self { period, start, end, account: Account::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_domain::budget::{Amount, Overrun};
+    use doorward_domain::price::Price;
+
+    use super::*;
+
+    fn tokens_per(period: Period, tokens: u64) -> Budget {
+        Budget { amount: Amount::Tokens(tokens), period, overrun: Overrun::Deny }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn spend(tokens: u64) -> Spend {
+        Spend { tokens, ..Spend::default() }
+    }
+
+    fn accounts(now: &str) -> Accounts {
+        Accounts::new(&PeriodSpend::default(), at(now), &TimeZone::UTC)
+    }
+
+    fn fit(accounts: &Accounts, output_tokens: u64, budgets: &[Budget]) -> Result<u64, NoRoom> {
+        let quote = Quote { price: &Price::FREE, input_tokens: 0, output_tokens };
+        accounts.fit(&quote, budgets)
+    }
+
+    #[test]
+    fn a_hold_of_yesterday_does_not_touch_todays_account() {
+        let budget = [tokens_per(Period::Day, 1_000)];
+        let mut accounts = accounts("2026-03-01T23:59:59Z");
+        let yesterday = accounts.hold(spend(600));
+        accounts.roll(at("2026-03-02T00:00:00Z"), &TimeZone::UTC);
+        let today = accounts.hold(spend(300));
+        assert_eq!(fit(&accounts, 700, &budget), Ok(700));
+
+        accounts.settle(&yesterday, spend(600));
+        assert_eq!(fit(&accounts, 701, &budget), Ok(700));
+        accounts.settle(&today, spend(100));
+        assert_eq!(fit(&accounts, 901, &budget), Ok(900));
+        assert_eq!(fit(&accounts, 901, &[tokens_per(Period::Total, 1_000)]), Ok(300));
+    }
+
+    #[test]
+    fn a_clock_set_back_neither_forgets_nor_leaks() {
+        let budget = [tokens_per(Period::Day, 1_000)];
+        let mut accounts = accounts("2026-03-02T00:00:01Z");
+        let early = accounts.hold(spend(400));
+        accounts.settle(&early, spend(400));
+        accounts.roll(at("2026-02-20T00:00:00Z"), &TimeZone::UTC);
+        let late = accounts.hold(spend(600));
+        accounts.settle(&late, spend(0));
+        assert_eq!(fit(&accounts, 601, &budget), Ok(600));
+    }
+
+    #[test]
+    fn what_the_database_knows_counts_in_its_period() {
+        let (day, month) = (tokens_per(Period::Day, 1_000), tokens_per(Period::Month, 1_000));
+        let known = PeriodSpend::from_fn(|period| match period {
+            Period::Day => spend(900),
+            Period::Month => spend(999),
+            Period::Week | Period::Total => spend(0),
+        });
+        let accounts = Accounts::new(&known, at("2026-03-02T12:00:00Z"), &TimeZone::UTC);
+        assert_eq!(fit(&accounts, 100, &[day]), Ok(100));
+        assert_eq!(fit(&accounts, 100, &[month]), Err(NoRoom::Spent));
+    }
+
+    #[test]
+    fn a_spent_budget_is_told_before_one_that_is_only_held() {
+        let mut accounts = accounts("2026-03-02T12:00:00Z");
+        let call = accounts.hold(spend(500));
+        accounts.settle(&call, spend(500));
+        accounts.hold(spend(500));
+        let (held, spent) = (tokens_per(Period::Day, 1_000), tokens_per(Period::Week, 500));
+        assert_eq!(fit(&accounts, 100, &[held]), Err(NoRoom::Held));
+        for budgets in [[held, spent], [spent, held]] {
+            assert_eq!(fit(&accounts, 100, &budgets), Err(NoRoom::Spent));
+        }
+    }
+}

@@ -1,0 +1,259 @@
+use std::num::NonZeroU32;
+
+use doorward_domain::address::AddressRules;
+use doorward_domain::budget::{Amount, Budget, Overrun, Period};
+use doorward_domain::id::UserId;
+use doorward_domain::limit::Limits;
+use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::price::Price;
+use doorward_domain::scope::ScopeSet;
+use proptest::prelude::*;
+
+use super::*;
+use crate::usage::PeriodSpend;
+
+/// Rights without rate limits.
+pub(crate) fn rights(budgets: &[Budget]) -> Rights {
+    limited(Limits::NONE, budgets)
+}
+
+fn limited(limits: Limits, budgets: &[Budget]) -> Rights {
+    Rights {
+        scopes: ScopeSet::ALL,
+        models: ModelRule::All,
+        addresses: AddressRules::ANY,
+        limits,
+        budgets: budgets.to_vec(),
+        expires_at: None,
+    }
+}
+
+fn limit(most: u32) -> Option<NonZeroU32> {
+    NonZeroU32::new(most)
+}
+
+fn total_tokens(most: u64) -> Budget {
+    Budget { amount: Amount::Tokens(most), period: Period::Total, overrun: Overrun::Deny }
+}
+
+fn state() -> KeyState {
+    let accounts = Accounts::new(&PeriodSpend::default(), Timestamp::UNIX_EPOCH, &TimeZone::UTC);
+    KeyState::new(Owner::User(UserId::new(1, 1)), accounts)
+}
+
+type Answer = Result<(Taken, u64, Admitted), (Denial, Admitted)>;
+
+/// Asks for a call of so many tokens, with all output tokens or fewer.
+fn take(state: &KeyState, rights: &Rights, input: u64, output: u64) -> Result<Taken, Denial> {
+    let taken = take_at(state, rights, 0, (input, output));
+    taken.map(|(taken, _, _)| taken).map_err(|(denial, _)| denial)
+}
+
+fn take_at(
+    state: &KeyState,
+    rights: &Rights,
+    monotonic_us: u64,
+    (input_tokens, output_tokens): (u64, u64),
+) -> Answer {
+    let quote = Quote { price: &Price::FREE, input_tokens, output_tokens };
+    let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us };
+    state.admit(rights, &quote, moment, &TimeZone::UTC)
+}
+
+fn quotas(answer: &Answer) -> Admitted {
+    match answer {
+        Ok((_, _, quotas)) | Err((_, quotas)) => *quotas,
+    }
+}
+
+fn denied(answer: Answer) -> Denial {
+    answer.unwrap_err().0
+}
+
+fn spent(tokens: u64) -> Spend {
+    Spend { tokens, ..Spend::default() }
+}
+
+#[test]
+fn no_more_calls_run_at_once_than_allowed() {
+    let rights = limited(Limits { concurrency: limit(2), ..Limits::NONE }, &[]);
+    let state = state();
+    let first = take(&state, &rights, 1, 1).unwrap();
+    take(&state, &rights, 1, 1).unwrap();
+    assert_eq!(take(&state, &rights, 1, 1).unwrap_err(), Denial::TooManyConcurrent);
+    state.settle(&first, spent(2));
+    take(&state, &rights, 1, 1).unwrap();
+}
+
+#[test]
+fn the_first_of_several_reasons_is_told() {
+    let all = Limits {
+        concurrency: limit(1),
+        requests_per_minute: limit(1),
+        tokens_per_minute: limit(10),
+        ..Limits::NONE
+    };
+    let mut rights = limited(all, &[total_tokens(10)]);
+    let state = state();
+    let call = take(&state, &rights, 9, 1).unwrap();
+    assert_eq!(take(&state, &rights, 9, 1).unwrap_err(), Denial::TooManyConcurrent);
+
+    state.settle(&call, spent(10));
+    let refused = take(&state, &rights, 9, 1).unwrap_err();
+    let minute_us = 60_000_000;
+    let by = |kind| Denial::RateLimited { kind, retry_after_us: minute_us };
+    assert_eq!(refused, by(LimitKind::Requests));
+
+    rights.limits.requests_per_minute = None;
+    assert_eq!(take(&state, &rights, 9, 1).unwrap_err(), by(LimitKind::Tokens));
+
+    assert_eq!(denied(take_at(&state, &rights, minute_us, (9, 1))), Denial::BudgetSpent);
+}
+
+#[test]
+fn a_refused_call_takes_nothing() {
+    let limits = Limits { requests_per_minute: limit(5), ..Limits::NONE };
+    let rights = limited(limits, &[total_tokens(1_000)]);
+    let state = state();
+    let call = take(&state, &rights, 800, 0).unwrap();
+    for _ in 0..10 {
+        let refused = take_at(&state, &rights, 0, (800, 0));
+        assert_eq!(quotas(&refused).requests.map(|quota| quota.remaining), Some(4));
+        assert_eq!(denied(refused), Denial::BudgetHeld);
+    }
+    state.settle(&call, spent(100));
+    take(&state, &rights, 900, 0).unwrap();
+}
+
+#[test]
+fn a_call_that_never_left_gives_everything_back() {
+    let limits = Limits {
+        requests_per_minute: limit(1),
+        tokens_per_minute: limit(100),
+        concurrency: limit(1),
+        ..Limits::NONE
+    };
+    let rights = limited(limits, &[total_tokens(100)]);
+    let state = state();
+    let call = take(&state, &rights, 100, 0).unwrap();
+    state.give_back(&call);
+    take(&state, &rights, 100, 0).unwrap();
+}
+
+#[test]
+fn an_estimate_is_corrected_by_what_was_used() {
+    let rights = limited(Limits { tokens_per_minute: limit(1_000), ..Limits::NONE }, &[]);
+    let state = state();
+    let call = take(&state, &rights, 100, 700).unwrap();
+    state.settle(&call, spent(150));
+    let (_, _, quotas) = take_at(&state, &rights, 1, (100, 700)).unwrap();
+    assert_eq!(quotas.tokens.map(|quota| quota.remaining), Some(50));
+}
+
+/// Else such a call could never be made.
+#[test]
+fn a_worst_case_above_a_token_limit_takes_all_of_it() {
+    let rights = limited(Limits { tokens_per_minute: limit(1_000), ..Limits::NONE }, &[]);
+    let state = state();
+    let (call, granted, quotas) = take_at(&state, &rights, 0, (100, 8_192)).unwrap();
+    assert_eq!((granted, quotas.tokens.map(|quota| quota.remaining)), (8_192, Some(0)));
+    assert!(take(&state, &rights, 1, 1).is_err());
+    state.settle(&call, spent(400));
+    take(&state, &rights, 300, 300).unwrap();
+}
+
+#[test]
+fn an_edit_resets_no_limit() {
+    let mut rights = limited(Limits { requests_per_minute: limit(3), ..Limits::NONE }, &[]);
+    let state = state();
+    take(&state, &rights, 1, 1).unwrap();
+    take(&state, &rights, 1, 1).unwrap();
+    rights.limits.requests_per_minute = limit(2);
+    assert!(take(&state, &rights, 1, 1).is_err());
+}
+
+#[test]
+fn the_tightest_limit_is_shown() {
+    let limits =
+        Limits { requests_per_minute: limit(10), requests_per_hour: limit(5), ..Limits::NONE };
+    let rights = limited(limits, &[]);
+    let quotas = quotas(&take_at(&state(), &rights, 0, (1, 1)));
+    let hour = Quota { limit: 5, remaining: 4, reset_us: 3_600_000_000, window_seconds: 3_600 };
+    assert_eq!((quotas.requests, quotas.tokens), (Some(hour), None));
+}
+
+#[test]
+fn counters_are_idle_only_when_their_windows_are_empty() {
+    let rights = limited(Limits { requests_per_minute: limit(3), ..Limits::NONE }, &[]);
+    let state = state();
+    assert!(state.is_idle(0));
+    let call = take(&state, &rights, 1, 1).unwrap();
+    assert!(!state.is_idle(60_000_000));
+    state.settle(&call, spent(2));
+    state.written(1);
+    assert!(!state.is_idle(59_999_999));
+    assert!(state.is_idle(60_000_000));
+}
+
+#[test]
+fn of_many_at_once_exactly_as_many_get_through_as_the_budget_pays() {
+    let rights = rights(&[total_tokens(1_000)]);
+    let state = state();
+    let admitted = std::thread::scope(|scope| {
+        let calls: Vec<_> =
+            (0..64).map(|_| scope.spawn(|| take(&state, &rights, 100, 0).is_ok())).collect();
+        calls.into_iter().map(|call| call.join().unwrap()).filter(|ok| *ok).count()
+    });
+    assert_eq!(admitted, 10);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Take(u64, u64),
+    Settle(prop::sample::Index, u64),
+    GiveBack(prop::sample::Index),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0_u64..400, 0_u64..800).prop_map(|(input, output)| Step::Take(input, output)),
+        (any::<prop::sample::Index>(), 0_u64..=100).prop_map(|(i, share)| Step::Settle(i, share)),
+        any::<prop::sample::Index>().prop_map(Step::GiveBack),
+    ]
+}
+
+proptest! {
+    /// Whatever comes in whatever order: spent and held never exceed the budget, and what is left
+    /// in the end is exactly the budget without what was spent.
+    #[test]
+    fn a_budget_is_never_overspent_and_nothing_of_it_is_lost(
+        budget in 0_u64..5_000,
+        steps in prop::collection::vec(any_step(), 1..60),
+    ) {
+        let rights = rights(&[total_tokens(budget)]);
+        let state = state();
+        let (mut open, mut used): (Vec<Taken>, u64) = (Vec::new(), 0);
+        for step in steps {
+            match step {
+                Step::Take(input, output) => open.extend(take(&state, &rights, input, output)),
+                Step::Settle(at, share) if !open.is_empty() => {
+                    let call = open.swap_remove(at.index(open.len()));
+                    let real = call.held().tokens * share / 100;
+                    state.settle(&call, spent(real));
+                    used += real;
+                }
+                Step::GiveBack(at) if !open.is_empty() => {
+                    state.give_back(&open.swap_remove(at.index(open.len())));
+                }
+                Step::Settle(..) | Step::GiveBack(_) => {}
+            }
+            let held: u64 = open.iter().map(|call| call.held().tokens).sum();
+            prop_assert!(used + held <= budget);
+        }
+        for call in &open {
+            state.give_back(call);
+        }
+        prop_assert!(take(&state, &rights, budget - used + 1, 0).is_err());
+        prop_assert!(take(&state, &rights, budget - used, 0).is_ok());
+    }
+}
