@@ -107,6 +107,7 @@ impl KeyCache {
     }
 
     /// What memory knows of an id: its key, or that there is none.
+    #[expect(clippy::option_option, reason = "what is known may be that there is none")]
     fn remembered(&self, id: &KeyId) -> Option<Option<Arc<CallKey>>> {
         match self.get(id) {
             Some(key) => Some(Some(key)),
