@@ -146,3 +146,33 @@ async fn acts_at_the_same_time_make_one_chain() {
         assert!(matches!(verdict, AuditVerdict::Whole(21)), "{verdict:?} on {}", store.engine());
     }
 }
+
+#[tokio::test]
+async fn any_edit_is_found() {
+    let edits = [
+        "at_us = at_us + 1",
+        "organization_id = 'org_other'",
+        "actor = 'system'",
+        "action = 'user.sign_out'",
+        "subject = 'other'",
+        "detail = '{}'",
+        "link = (SELECT link FROM audit_entries WHERE sequence = 1)",
+        "at_us = 9223372036854775807",
+    ];
+    for store in every_store().await {
+        write_five(&store).await;
+        drop_triggers(&store).await;
+        store.tamper("CREATE TABLE kept AS SELECT * FROM audit_entries").await;
+        for edit in edits {
+            store.tamper(&format!("UPDATE audit_entries SET {edit} WHERE sequence = 3")).await;
+            assert_eq!(broken(&store).await, BrokenChain::Edited(3), "{edit}, {}", store.engine());
+            store
+                .tamper(
+                    "DELETE FROM audit_entries WHERE sequence = 3;
+                    INSERT INTO audit_entries SELECT * FROM kept WHERE sequence = 3",
+                )
+                .await;
+        }
+        assert!(matches!(store.verify_audit().await.unwrap(), AuditVerdict::Whole(5)));
+    }
+}

@@ -169,3 +169,61 @@ async fn a_newer_schema_is_left_alone() {
     assert!(matches!(refused, Err(OpenError::SchemaNewer)));
     assert_eq!(files(data.path()), before);
 }
+
+#[tokio::test]
+async fn a_wrong_master_key_changes_no_data_of_a_killed_process_either() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(options(data.path())).await.unwrap();
+    store.bootstrap().await.unwrap();
+    let killed = tempfile::tempdir().unwrap();
+    for (path, content) in files(data.path()) {
+        let name = path.strip_prefix(data.path()).unwrap();
+        std::fs::create_dir_all(killed.path().join(name).parent().unwrap()).unwrap();
+        std::fs::write(killed.path().join(name), content).unwrap();
+    }
+    let mut before = files(killed.path());
+    assert!(before.keys().any(|path| path.ends_with("doorward.db-wal")));
+
+    let wrong = Options { master_key: Some(other_master_key()), ..options(killed.path()) };
+    assert!(matches!(Store::open(wrong).await, Err(OpenError::MasterKeyWrong)));
+    let mut after = files(killed.path());
+    // SQLite's index of its log holds no data, only locks and what it found in the log.
+    let index = killed.path().join("doorward.db-shm");
+    before.remove(&index);
+    after.remove(&index);
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn a_damaged_journal_is_named_and_left_alone() {
+    let data = closed_store().await;
+    let path = data.path().join("journal").join("0000000007.log");
+    std::fs::write(&path, b"somebody else's file").unwrap();
+    let before = files(data.path());
+    match Store::open(options(data.path())).await {
+        Err(OpenError::JournalDamaged { path: named, offset: 0 }) => assert_eq!(named, path),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(files(data.path()), before);
+}
+
+#[tokio::test]
+async fn an_empty_end_of_a_journal_is_no_obstacle() {
+    let data = closed_store().await;
+    std::fs::write(data.path().join("journal").join("0000000007.log"), b"doorw").unwrap();
+    let store = Store::open(options(data.path())).await.unwrap();
+    store.close().await;
+    assert_eq!(std::fs::read_dir(data.path().join("journal")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn everything_that_is_made_belongs_to_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("data");
+    let _store = Store::open(options(&dir)).await.unwrap();
+    for path in files(&dir).keys().chain([&dir, &dir.join("journal")]) {
+        let mode = std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+}

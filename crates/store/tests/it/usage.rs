@@ -1,10 +1,10 @@
-use doorward_domain::budget::Spend;
+use doorward_domain::budget::{Amount, Budget, Overrun, Period, Spend};
 use doorward_domain::call::{Outcome, Settlement};
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use doorward_domain::key::ApiKey;
 use doorward_domain::price::{Price, Rates};
 use doorward_domain::usage::Usage;
-use doorward_store::{CallRequest, GroupBy, UsageFilter};
+use doorward_store::{CallRequest, GroupBy, KeyFilter, UsageFilter};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::harness::{TestStore, every_store};
@@ -73,5 +73,39 @@ async fn what_is_reported_survives_a_restart_once() {
         let rows = store.usage_report(&everything(&store), &[GroupBy::Model]).await.unwrap();
         assert_eq!((rows.len(), rows[0].requests), (1, 1), "{}", store.engine());
         assert_eq!(rows[0].model.as_deref(), Some("m"));
+    }
+}
+
+#[tokio::test]
+async fn a_key_shows_its_last_call_and_what_its_budgets_spent() {
+    for store in every_store().await {
+        let budget = |period| Budget {
+            amount: Amount::Usd("100".parse().unwrap()),
+            period,
+            overrun: Overrun::Deny,
+        };
+        let mut new = store.new_key("ci");
+        new.rights.budgets = vec![budget(Period::Total), budget(Period::Day)];
+        new.rights.expires_at = None;
+        let (key, _) = store.create_key(&store.act(), new).await.unwrap();
+        store.make_key("unused").await;
+        call(&store, &key, 1).await;
+        let yesterday = store.now();
+        store.pass(SignedDuration::from_hours(24));
+        call(&store, &key, 2).await;
+        call(&store, &key, 3).await;
+
+        let record = store.find_key(store.first.organization, &key.id).await.unwrap().unwrap();
+        let spend =
+            |calls: u64| Spend { cost: calls.to_string().parse().unwrap(), tokens: calls * 1_500 };
+        let expected = vec![(budget(Period::Total), spend(3)), (budget(Period::Day), spend(2))];
+        assert_eq!(record.spent, expected, "{}", store.engine());
+        assert_eq!(record.last_used_at, Some(store.now()));
+        assert_ne!(record.last_used_at, Some(yesterday));
+        assert_eq!(record.last_used_address, Some([10, 0, 0, 7].into()));
+
+        let filter = KeyFilter { search: Some("ci".to_owned()), ..KeyFilter::default() };
+        let page = store.list_keys(store.first.organization, &filter, None, 10).await.unwrap();
+        assert_eq!(page.rows[0].spent, expected);
     }
 }
