@@ -73,6 +73,11 @@ pub(crate) fn missing(error: sqlx::Error, what: &'static str) -> StoreError {
     if is_reference(&error) { StoreError::Missing(what) } else { StoreError::Database(error) }
 }
 
+/// The same for an insert that can be refused for both reasons.
+pub(crate) fn refused(error: sqlx::Error, field: &'static str, what: &'static str) -> StoreError {
+    if is_reference(&error) { StoreError::Missing(what) } else { taken(error, field) }
+}
+
 /// A violated reference from something means that it is in use; anything else stays what it is.
 pub(crate) fn in_use(error: sqlx::Error, by: &str) -> StoreError {
     if is_reference(&error) {

@@ -291,6 +291,30 @@ mod tests {
     }
 
     #[test]
+    fn an_older_version_opens_what_was_sealed_under_it() {
+        let mut old = keyring();
+        old.vault.remove(&2);
+        let place = SealedFor { organization: OrganizationId::new(1, 1), row: "r", field: "f" };
+        let sealed = old.seal(&place, b"secret").unwrap();
+        assert_eq!(keyring().open_sealed(&place, &sealed).unwrap().as_slice(), b"secret");
+        let sealed = keyring().seal(&place, b"secret").unwrap();
+        assert!(matches!(old.open_sealed(&place, &sealed), Err(StoreError::Integrity)));
+    }
+
+    #[test]
+    fn sealing_twice_gives_two_ciphertexts_and_none_opens_shortened() {
+        let (keyring, organization) = (keyring(), OrganizationId::new(1, 1));
+        let place = SealedFor { organization, row: "r", field: "f" };
+        let sealed = keyring.seal(&place, b"secret").unwrap();
+        assert_ne!(sealed, keyring.seal(&place, b"secret").unwrap());
+        for len in 0..sealed.len() {
+            assert!(keyring.open_sealed(&place, &sealed[..len]).is_err(), "first {len} bytes");
+        }
+        let moved = SealedFor { row: "", field: "rf", ..place };
+        assert!(keyring.open_sealed(&moved, &sealed).is_err());
+    }
+
+    #[test]
     fn a_master_key_is_32_bytes_in_base64() {
         let key = MasterKey::generate().unwrap();
         assert!(MasterKey::parse(&format!(" {}\n", key.expose().as_str()), "here").is_ok());

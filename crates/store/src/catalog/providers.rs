@@ -50,11 +50,11 @@ pub(super) const FIND_PROVIDER: &str =
 impl Store {
     /// Stores a provider and audits it; `provider.id` is new. [`StoreError::Taken`] with `name`.
     pub async fn create_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
-        check_texts(provider)?;
         const SQL: &str = "
             INSERT INTO providers
                 (id, organization_id, name, kind, base_url, created_at_us, updated_at_us)
             VALUES ($1, $2, $3, $4, $5, $6, $6)";
+        check_texts(provider)?;
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             sqlx::query(SQL)

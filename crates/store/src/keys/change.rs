@@ -11,7 +11,7 @@ use super::row::StoredRights;
 use super::{KeyEdit, NewKey};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, finds, json_text, missing, next_version, on, taken};
+use crate::db::{check_storable, finds, json_text, next_version, on, refused};
 use crate::organizations::{FIND_ACTIVE_OWNER, FIND_PROJECT};
 use crate::store::random_bytes;
 use crate::{Act, Store, StoreError};
@@ -111,10 +111,7 @@ impl Store {
                 .bind(key.rights.expires_at.map(Timestamp::as_microsecond))
                 .execute(&mut *tx)
                 .await
-                .map_err(|error| match taken(error, "name") {
-                    StoreError::Database(error) => missing(error, "user"),
-                    other => other,
-                })?;
+                .map_err(|error| refused(error, "name", "user"))?;
             append_audit!(self, tx, act.entry("key.create", key.id.as_str(), &summary(key)?));
             // Counted after the audit row, at which acts wait for each other.
             if let Some(quota) = quota {

@@ -154,9 +154,10 @@ impl Store {
         let key: ApiKey = row.key.parse()?;
         let now = self.clock.now();
         let budgets = &key.rights.budgets;
-        let spent = match budgets.is_empty() {
-            true => PeriodSpend::default(),
-            false => load_spent(&self.db, &key.id, now, &self.time_zone).await?,
+        let spent = if budgets.is_empty() {
+            PeriodSpend::default()
+        } else {
+            load_spent(&self.db, &key.id, now, &self.time_zone).await?
         };
         Ok(KeyRecord {
             spent: budgets.iter().map(|budget| (*budget, spent.of(budget.period))).collect(),

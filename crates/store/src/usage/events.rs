@@ -90,8 +90,9 @@ pub(crate) async fn write_events(
             insert.push(ONLY_NEW);
             new.extend(insert.build_query_as::<(String,)>().fetch_all(&mut *tx).await?);
         }
-        let new: HashSet<String> = new.into_iter().map(|(id,)| id).collect();
-        let is_new = |event: &&UsageEvent| new.contains(&event.hold.call.to_string());
+        let mut new: HashSet<String> = new.into_iter().map(|(id,)| id).collect();
+        // Each row counts once, also where a batch has a call twice.
+        let is_new = |event: &&UsageEvent| new.remove(&event.hold.call.to_string());
         let sums = Sums::of(events.iter().filter(is_new), zone)?;
         for ((key, period, start_us), (organization, spend)) in &sums.spent {
             sqlx::query(ADD_SPEND)

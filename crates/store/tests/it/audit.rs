@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use doorward_domain::audit::BrokenChain;
-use doorward_store::AuditVerdict;
+use doorward_store::{AuditVerdict, StoreError};
 use serde_json::json;
 
 use crate::harness::{TestStore, every_store};
@@ -174,5 +174,40 @@ async fn any_edit_is_found() {
                 .await;
         }
         assert!(matches!(store.verify_audit().await.unwrap(), AuditVerdict::Whole(5)));
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_was_put_back_is_found() {
+    for store in every_store().await {
+        write_five(&store).await;
+        let zeros = if store.database_url.is_some() {
+            "decode(repeat('00', 32), 'hex')"
+        } else {
+            "zeroblob(32)"
+        };
+        store.tamper(&format!("UPDATE audit_head SET sequence = 0, link = {zeros}")).await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(1), "{}", store.engine());
+        let of_third = "(SELECT e.link FROM audit_entries e WHERE e.sequence = 3)";
+        store.tamper(&format!("UPDATE audit_head SET sequence = 3, link = {of_third}")).await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(4));
+        store
+            .tamper("UPDATE audit_head SET sequence = 5, link = keyring.wrapped FROM keyring")
+            .await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(5), "a link of another length");
+    }
+}
+
+#[tokio::test]
+async fn a_nul_is_refused_before_the_database_does() {
+    for store in every_store().await {
+        let refused = store.record(&store.act(), "a.b", "x\0", json!({ "n": "\0" })).await;
+        assert!(
+            matches!(refused, Err(StoreError::Unstorable { field: "subject" })),
+            "{refused:?} on {}",
+            store.engine()
+        );
+        store.record(&store.act(), "a.b", "x", json!({ "n": "\0" })).await.unwrap();
+        assert!(matches!(store.verify_audit().await.unwrap(), AuditVerdict::Whole(2)));
     }
 }

@@ -486,7 +486,7 @@ async fn a_nul_is_refused_by_name_and_never_reaches_the_database() {
         let named = provider(&store, 1, "a\0");
         let one = add_provider(&store, 2, "one").await;
         let new =
-            NewProviderKey { name: "k\0".to_owned(), value: CANARY.into(), note: "".to_owned() };
+            NewProviderKey { name: "k\0".to_owned(), value: CANARY.into(), note: String::new() };
         let nul = Deployment { upstream_model: "u\0".to_owned(), ..deployment(1, one) };
         let errors = [
             (store.create_provider(&act, &named).await.unwrap_err(), "name"),

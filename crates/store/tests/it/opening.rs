@@ -12,7 +12,7 @@ use doorward_store::{
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::harness::every_store;
 use crate::postgres;
@@ -225,5 +225,58 @@ async fn everything_that_is_made_belongs_to_its_owner_only() {
     for path in files(&dir).keys().chain([&dir, &dir.join("journal")]) {
         let mode = std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+}
+
+/// The connection of a process that ended must not keep the next one out.
+#[tokio::test]
+async fn a_closed_store_is_opened_again_at_once() {
+    let (data, url) = (tempfile::tempdir().unwrap(), postgres::new_database().await);
+    for _ in 0..20 {
+        let again = Options { database_url: Some(url.clone().into()), ..options(data.path()) };
+        Store::open(again).await.unwrap().close().await;
+    }
+}
+
+/// The session of a killed process ends when PostgreSQL notices, which may be after the next start.
+#[tokio::test]
+async fn a_lock_that_a_killed_process_still_holds_is_waited_for() {
+    let (data, url) = (tempfile::tempdir().unwrap(), postgres::new_database().await);
+    let mut killed = PgConnection::connect(&url).await.unwrap();
+    let lock = "SELECT pg_advisory_lock(7237125581402956132)";
+    sqlx::query(lock).execute(&mut killed).await.unwrap();
+    let again = Options { database_url: Some(url.clone().into()), ..options(data.path()) };
+    let mut opening = tokio::task::JoinSet::new();
+    opening.spawn(Store::open(again));
+
+    let mut watcher = PgConnection::connect(&url).await.unwrap();
+    let is_waited_for = "SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_database d
+        ON d.oid = l.database AND d.datname = current_database()
+        WHERE l.locktype = 'advisory' AND NOT l.granted)";
+    while !sqlx::query_scalar::<_, bool>(is_waited_for).fetch_one(&mut watcher).await.unwrap() {
+        tokio::task::yield_now().await;
+    }
+    killed.close().await.unwrap();
+    opening.join_next().await.unwrap().unwrap().unwrap();
+}
+
+/// Each key is wrapped for its purpose and version: swapped, they do not open.
+#[tokio::test]
+async fn a_keyring_that_somebody_mixed_up_is_not_believed() {
+    for store in every_store().await {
+        store
+            .tamper(
+                "UPDATE keyring SET wrapped = (SELECT v.wrapped FROM keyring v
+                WHERE v.purpose = 'vault') WHERE purpose = 'audit'",
+            )
+            .await;
+        store.close().await;
+        let again = Options {
+            database_url: store.database_url.clone().map(Into::into),
+            master_key: Some(other_master_key()),
+            ..options(store.data.path())
+        };
+        let refused = Store::open(again).await;
+        assert!(matches!(refused, Err(OpenError::MasterKeyWrong)), "{}", store.engine());
     }
 }
