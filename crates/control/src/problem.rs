@@ -216,6 +216,11 @@ impl From<StoreError> for ApiError {
                 detail: format!("There is already one with this {field}."),
                 field: Some(field),
             },
+            StoreError::Unstorable { field } => Self::Invalid(vec![FieldError::new(
+                field,
+                "invalid",
+                "must not hold a NUL character",
+            )]),
             StoreError::Missing(what) => Self::NotFound(what),
             StoreError::Stale => Self::Stale,
             StoreError::InUse(by) => Self::Conflict {

@@ -4,7 +4,7 @@ use doorward_domain::audit::{AuditEntry, BrokenChain, ChainWalk, Link};
 use doorward_domain::id::OrganizationId;
 use jiff::Timestamp;
 
-use crate::db::on;
+use crate::db::{check_storable, on};
 use crate::{Store, StoreError};
 
 /// Entries read at a time when the chain is walked.
@@ -127,6 +127,7 @@ impl Store {
         subject: &str,
         detail: serde_json::Value,
     ) -> Result<(), StoreError> {
+        check_storable(&[("actor", &act.actor), ("action", action), ("subject", subject)])?;
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             append_audit!(self, tx, act.entry(action, subject, &detail));
@@ -160,36 +161,66 @@ impl Store {
 
     /// Walks the whole chain, page by page, against the stored head.
     pub async fn verify_audit(&self) -> Result<AuditVerdict, StoreError> {
-        const HEAD: &str = "SELECT sequence, link FROM audit_head WHERE id = 1";
-        let (sequence, link): (i64, Vec<u8>) =
-            on!(self.db.read, |pool| sqlx::query_as(HEAD).fetch_one(pool).await?);
-        let head = (sequence, read_link(&link)?);
+        let (written, link) = self.audit_head().await?;
+        let Ok(link) = read_link(&link) else {
+            return Ok(AuditVerdict::Broken(BrokenChain::Edited(written)));
+        };
         let mut walk = ChainWalk::new(self.keyring.audit_key());
-        let mut after = 0;
-        loop {
-            let page = self.audit_page(after).await?;
-            let Some((last, _)) = page.last() else { break };
-            after = last.sequence;
-            for (entry, link) in &page {
-                // What was written after the head was read is the next walk's.
-                if entry.sequence > head.0 {
-                    break;
-                }
-                if let Err(broken) = walk.push(entry, link) {
+        let mut walked = 0;
+        while walked < written {
+            let page = self.audit_page(walked).await?;
+            if page.is_empty() {
+                break;
+            }
+            // What was written after the head was read is the next walk's.
+            for row in page.into_iter().take_while(|row| row.sequence <= written) {
+                if let Err(broken) = push(&mut walk, row, walked + 1) {
                     return Ok(AuditVerdict::Broken(broken));
                 }
+                walked += 1;
             }
         }
-        Ok(walk.finish(Some(head)).map_or_else(AuditVerdict::Broken, AuditVerdict::Whole))
+        let walked = walk.finish(Some((written, link)));
+        Ok(match (walked, self.beyond_head().await?) {
+            (Err(broken), _) => AuditVerdict::Broken(broken),
+            (Ok(_), Some(sequence)) => AuditVerdict::Broken(BrokenChain::Edited(sequence)),
+            (Ok(count), None) => AuditVerdict::Whole(count),
+        })
     }
 
-    async fn audit_page(&self, after: i64) -> Result<Vec<(AuditEntry, Link)>, StoreError> {
+    /// How many entries were written, and the last link.
+    async fn audit_head(&self) -> Result<(i64, Vec<u8>), StoreError> {
+        const SQL: &str = "SELECT sequence, link FROM audit_head WHERE id = 1";
+        Ok(on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_one(pool).await?))
+    }
+
+    /// An entry that the head does not know: somebody put the head back.
+    async fn beyond_head(&self) -> Result<Option<i64>, StoreError> {
+        const SQL: &str = "
+            SELECT e.sequence FROM audit_entries e
+            WHERE e.sequence > (SELECT h.sequence FROM audit_head h WHERE h.id = 1)
+            ORDER BY e.sequence LIMIT 1";
+        let row: Option<(i64,)> =
+            on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_optional(pool).await?);
+        Ok(row.map(|(sequence,)| sequence))
+    }
+
+    async fn audit_page(&self, after: i64) -> Result<Vec<EntryRow>, StoreError> {
         const SQL: &str = "
             SELECT sequence, at_us, organization_id, actor, action, subject, detail, link
             FROM audit_entries WHERE sequence > $1 ORDER BY sequence LIMIT $2";
-        let rows: Vec<EntryRow> = on!(self.db.read, |pool| {
+        Ok(on!(self.db.read, |pool| {
             sqlx::query_as(SQL).bind(after).bind(PAGE).fetch_all(pool).await?
-        });
-        rows.into_iter().map(EntryRow::parse).collect()
+        }))
+    }
+}
+
+/// Takes the next entry. One that does not parse was not written by this program.
+fn push(walk: &mut ChainWalk<'_>, row: EntryRow, expected: i64) -> Result<(), BrokenChain> {
+    let found = row.sequence;
+    match row.parse() {
+        Ok((entry, link)) => walk.push(&entry, &link),
+        Err(_) if found == expected => Err(BrokenChain::Edited(found)),
+        Err(_) => Err(BrokenChain::Gap { expected, found }),
     }
 }

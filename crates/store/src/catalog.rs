@@ -7,6 +7,7 @@ mod providers;
 use std::sync::atomic::Ordering;
 
 use doorward_domain::catalog::{Model, Provider};
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::Store;
@@ -49,6 +50,8 @@ pub struct ProviderKeyEdit {
     pub value: Option<SecretString>,
     /// What it is for.
     pub note: Option<String>,
+    /// Only if it was last edited at this instant; else [`StoreError::Stale`](crate::StoreError::Stale).
+    pub if_updated_at: Option<Timestamp>,
 }
 
 impl Store {

@@ -24,14 +24,14 @@ impl Clock {
         Self::System { started: Instant::now() }
     }
 
-    /// The wall clock.
+    /// The wall clock, to the microsecond: what is stored reads back as it was.
     pub fn now(&self) -> Timestamp {
         match self {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "the one place that reads the wall clock"
             )]
-            Self::System { .. } => Timestamp::now(),
+            Self::System { .. } => whole_us(Timestamp::now()),
             Self::Fixed(us) => {
                 Timestamp::from_microsecond(us.load(Ordering::Relaxed)).unwrap_or_default()
             }
@@ -47,4 +47,9 @@ impl Clock {
             Self::Fixed(us) => u64::try_from(us.load(Ordering::Relaxed)).unwrap_or(0),
         }
     }
+}
+
+/// Without the part that no column holds.
+pub(crate) fn whole_us(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }

@@ -1,9 +1,11 @@
 //! The two engines behind one set of queries.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::error::DatabaseError;
@@ -18,6 +20,7 @@ use crate::{OpenError, StoreError};
 /// Longest wait for a connection or a lock; then the caller answers 503.
 const WAIT: Duration = Duration::from_secs(2);
 const READERS: u32 = 4;
+const SQLITE_FILE: &str = "doorward.db";
 
 /// Connections of one engine.
 #[derive(Debug, Clone)]
@@ -49,10 +52,63 @@ macro_rules! on {
 }
 pub(crate) use on;
 
+/// Whether a query finds a row inside an open transaction of either engine. `?` acts on the caller.
+macro_rules! finds {
+    ($tx:ident, $sql:expr, $($value:expr),+) => {{
+        let row: Option<(i32,)> =
+            sqlx::query_as($sql)$(.bind($value))+.fetch_optional(&mut *$tx).await?;
+        row.is_some()
+    }};
+}
+pub(crate) use finds;
+
 /// A violated uniqueness means that `field` is taken; anything else stays what it is.
 pub(crate) fn taken(error: sqlx::Error, field: &'static str) -> StoreError {
     let is_taken = error.as_database_error().is_some_and(DatabaseError::is_unique_violation);
     if is_taken { StoreError::Taken { field } } else { StoreError::Database(error) }
+}
+
+/// A violated reference to something means that it is not there; anything else stays what it is.
+pub(crate) fn missing(error: sqlx::Error, what: &'static str) -> StoreError {
+    if is_reference(&error) { StoreError::Missing(what) } else { StoreError::Database(error) }
+}
+
+/// The same for an insert that can be refused for both reasons.
+pub(crate) fn refused(error: sqlx::Error, field: &'static str, what: &'static str) -> StoreError {
+    if is_reference(&error) { StoreError::Missing(what) } else { taken(error, field) }
+}
+
+/// A violated reference from something means that it is in use; anything else stays what it is.
+pub(crate) fn in_use(error: sqlx::Error, by: &str) -> StoreError {
+    if is_reference(&error) {
+        StoreError::InUse(vec![by.to_owned()])
+    } else {
+        StoreError::Database(error)
+    }
+}
+
+fn is_reference(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation)
+}
+
+/// Whether a text can stand in the database at all: PostgreSQL refuses NUL. A look-up by another one
+/// finds nothing, instead of failing.
+pub(crate) fn is_storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+/// Refuses texts that cannot be stored, before the database does.
+pub(crate) fn check_storable(texts: &[(&'static str, &str)]) -> Result<(), StoreError> {
+    match texts.iter().find(|(_, text)| !is_storable(text)) {
+        None => Ok(()),
+        Some((field, _)) => Err(StoreError::Unstorable { field }),
+    }
+}
+
+/// The version of an edit, as its time: it rises even where the clock stands still or runs backwards.
+pub(crate) fn next_version(last: Timestamp, now: Timestamp) -> Timestamp {
+    let next = last.checked_add(SignedDuration::from_micros(1)).unwrap_or(last);
+    now.max(next)
 }
 
 /// Reads a column's text; rows are parsed, not trusted.
@@ -95,12 +151,13 @@ impl Db {
         url: Option<&SecretString>,
     ) -> Result<Self, sqlx::Error> {
         match url {
-            None => Self::connect_sqlite(&data_dir.join("doorward.db")).await,
+            None => Self::connect_sqlite(&data_dir.join(SQLITE_FILE)).await,
             Some(url) => Self::connect_postgres(url).await,
         }
     }
 
     async fn connect_sqlite(path: &Path) -> Result<Self, sqlx::Error> {
+        make_private(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -128,21 +185,27 @@ impl Db {
         })
     }
 
-    /// Keeps the connection that holds the lock for as long as the database is open.
-    pub(crate) fn keep(&self, connection: PgConnection) {
-        *self.locking.lock() = Some(connection);
-    }
-
-    /// Whether a doorward has ever written here.
-    pub(crate) async fn has_schema(&self) -> Result<bool, sqlx::Error> {
-        const SQLITE: &str =
-            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'keyring'";
-        const POSTGRES: &str = "SELECT 1 WHERE to_regclass('keyring') IS NOT NULL";
-        let row: Option<(i32,)> = match &self.write {
-            Pool::Sqlite(pool) => sqlx::query_as(SQLITE).fetch_optional(pool).await?,
-            Pool::Postgres(pool) => sqlx::query_as(POSTGRES).fetch_optional(pool).await?,
+    /// Takes the database for this process; SQLite is guarded by the lock file. Budgets and limits
+    /// are counted in this process's memory, so a second one on the same database would spend them
+    /// twice. `false`: another one has it. The session of a process that was killed may take a moment
+    /// to end, so it is waited for.
+    pub(crate) async fn lock(&self) -> Result<bool, sqlx::Error> {
+        const WAIT: &str = "SET lock_timeout = '2s'";
+        // "doorward" as a number: no other program uses it.
+        const LOCK: &str = "SELECT pg_advisory_lock(7237125581402956132)";
+        let mut connection = match &self.write {
+            Pool::Sqlite(_) => return Ok(true),
+            Pool::Postgres(pool) => pool.acquire().await?.detach(),
         };
-        Ok(row.is_some())
+        sqlx::query(WAIT).execute(&mut connection).await?;
+        match sqlx::query(LOCK).execute(&mut connection).await {
+            Ok(_) => {
+                *self.locking.lock() = Some(connection);
+                Ok(true)
+            }
+            Err(error) if is_lock_timeout(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Brings the schema to this program's version, all or nothing. A schema that this program does
@@ -161,7 +224,8 @@ impl Db {
         })
     }
 
-    /// Closes every connection.
+    /// Closes every connection. The lock goes last, and at once: a session that only ends may hold it
+    /// for longer than the next start takes.
     pub(crate) async fn close(&self) {
         on!(self.read, |pool| pool.close().await);
         on!(self.write, |pool| pool.close().await);
@@ -179,4 +243,43 @@ impl Db {
 async fn unlock(mut connection: PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await?;
     sqlx::Connection::close(connection).await
+}
+
+/// PostgreSQL's `lock_not_available`.
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
+}
+
+impl Pool {
+    /// SQLite's file in `data_dir` as it lies, if there is one: opened so that a start which is then
+    /// refused has changed nothing. Where a killed process left a log, SQLite has to look into it,
+    /// for which it makes an index beside it.
+    pub(crate) async fn peek_sqlite(data_dir: &Path) -> Result<Option<Self>, sqlx::Error> {
+        let path = data_dir.join(SQLITE_FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let has_log = path.with_extension("db-wal").exists();
+        let options =
+            SqliteConnectOptions::new().filename(path).read_only(true).immutable(!has_log);
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(WAIT);
+        pool.connect_with(options).await.map(|pool| Some(Self::Sqlite(pool)))
+    }
+
+    /// Whether a doorward has ever written here.
+    pub(crate) async fn has_schema(&self) -> Result<bool, sqlx::Error> {
+        const SQLITE: &str =
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'keyring'";
+        const POSTGRES: &str = "SELECT 1 WHERE to_regclass('keyring') IS NOT NULL";
+        let row: Option<(i32,)> = match self {
+            Self::Sqlite(pool) => sqlx::query_as(SQLITE).fetch_optional(pool).await?,
+            Self::Postgres(pool) => sqlx::query_as(POSTGRES).fetch_optional(pool).await?,
+        };
+        Ok(row.is_some())
+    }
+}
+
+/// SQLite would make the file readable for everybody; its other files get the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }

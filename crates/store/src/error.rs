@@ -17,6 +17,12 @@ pub enum StoreError {
         /// The field that must be unique.
         field: &'static str,
     },
+    /// A text cannot be stored: PostgreSQL takes no NUL.
+    #[error("the {field} holds a NUL character")]
+    Unstorable {
+        /// Which text.
+        field: &'static str,
+    },
     /// The thing that an edit names is not there, or not in this organization.
     #[error("no such {0}")]
     Missing(&'static str),

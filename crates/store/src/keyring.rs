@@ -14,7 +14,7 @@ use doorward_domain::credential::Pepper;
 use doorward_domain::id::OrganizationId;
 use zeroize::Zeroizing;
 
-use crate::db::{Db, on};
+use crate::db::{Db, Pool, on};
 use crate::{OpenError, StoreError};
 
 /// What a key of the keyring is for. The text is stored and never changes.
@@ -47,6 +47,7 @@ impl Purpose {
 type KeyBytes = Zeroizing<[u8; 32]>;
 
 /// The key that wraps the keyring: 32 bytes.
+#[derive(Clone)]
 pub struct MasterKey(KeyBytes);
 
 impl std::fmt::Debug for MasterKey {
@@ -116,12 +117,12 @@ pub(crate) type Wrapped = (String, i64, Vec<u8>);
 
 impl Keyring {
     /// The stored keyring; empty where there is no data yet.
-    pub(crate) async fn stored(db: &Db) -> Result<Vec<Wrapped>, StoreError> {
+    pub(crate) async fn stored(pool: &Pool) -> Result<Vec<Wrapped>, StoreError> {
         const SQL: &str = "SELECT purpose, version, wrapped FROM keyring";
-        if !db.has_schema().await? {
+        if !pool.has_schema().await? {
             return Ok(Vec::new());
         }
-        Ok(on!(db.read, |pool| sqlx::query_as(SQL).fetch_all(pool).await?))
+        Ok(on!(*pool, |pool| sqlx::query_as(SQL).fetch_all(pool).await?))
     }
 
     /// Opens every stored key; one that does not open means that this is not the master key.
@@ -134,13 +135,13 @@ impl Keyring {
 
     /// Opens the keyring, after making a first key for each purpose that has none.
     pub(crate) async fn open(db: &Db, master: &MasterKey, now_us: i64) -> Result<Self, OpenError> {
-        let stored = Self::stored(db).await?;
+        let stored = Self::stored(&db.read).await?;
         for purpose in Purpose::ALL {
             if !stored.iter().any(|(name, _, _)| name == purpose.as_str()) {
                 add_key(db, master, purpose, now_us).await?;
             }
         }
-        let stored = Self::stored(db).await?;
+        let stored = Self::stored(&db.read).await?;
         let peppers: BTreeMap<u32, Pepper> = keys_of(&stored, master, Purpose::KeyDigest)?
             .into_iter()
             .map(|(version, key)| (version, Pepper::new(version, &key)))
@@ -287,6 +288,30 @@ mod tests {
             changed[at] ^= 1;
             assert!(keyring.open_sealed(&place, &changed).is_err(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn an_older_version_opens_what_was_sealed_under_it() {
+        let mut old = keyring();
+        old.vault.remove(&2);
+        let place = SealedFor { organization: OrganizationId::new(1, 1), row: "r", field: "f" };
+        let sealed = old.seal(&place, b"secret").unwrap();
+        assert_eq!(keyring().open_sealed(&place, &sealed).unwrap().as_slice(), b"secret");
+        let sealed = keyring().seal(&place, b"secret").unwrap();
+        assert!(matches!(old.open_sealed(&place, &sealed), Err(StoreError::Integrity)));
+    }
+
+    #[test]
+    fn sealing_twice_gives_two_ciphertexts_and_none_opens_shortened() {
+        let (keyring, organization) = (keyring(), OrganizationId::new(1, 1));
+        let place = SealedFor { organization, row: "r", field: "f" };
+        let sealed = keyring.seal(&place, b"secret").unwrap();
+        assert_ne!(sealed, keyring.seal(&place, b"secret").unwrap());
+        for len in 0..sealed.len() {
+            assert!(keyring.open_sealed(&place, &sealed[..len]).is_err(), "first {len} bytes");
+        }
+        let moved = SealedFor { row: "", field: "rf", ..place };
+        assert!(keyring.open_sealed(&moved, &sealed).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::audit::append_audit;
-use crate::db::{on, parsed, taken, timestamp};
+use crate::db::{check_storable, finds, on, parsed, taken, timestamp};
 use crate::keys::load_call_key;
 use crate::{Act, Store, StoreError};
 
@@ -51,6 +51,17 @@ pub struct Identity {
     /// The user's role; for a service key [`OrganizationRole::Member`] with its own keys only.
     pub role: OrganizationRole,
 }
+
+/// Whether an organization has a project.
+pub(crate) const FIND_PROJECT: &str =
+    "SELECT 1 FROM projects WHERE organization_id = $1 AND id = $2";
+/// Whether an organization has an active user or service account.
+pub(crate) const FIND_ACTIVE_OWNER: &str = "
+    SELECT 1 FROM users
+    WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL
+    UNION ALL
+    SELECT 1 FROM service_accounts
+    WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL";
 
 impl Store {
     /// The first organization, project and administrator; makes them where there are none.
@@ -170,9 +181,8 @@ impl Store {
         organization: OrganizationId,
         id: ProjectId,
     ) -> Result<bool, StoreError> {
-        const SQL: &str = "SELECT 1 FROM projects WHERE organization_id = $1 AND id = $2";
         let row: Option<(i32,)> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL)
+            sqlx::query_as(FIND_PROJECT)
                 .bind(organization.to_string())
                 .bind(id.to_string())
                 .fetch_optional(pool)
@@ -187,14 +197,8 @@ impl Store {
         organization: OrganizationId,
         owner: Owner,
     ) -> Result<bool, StoreError> {
-        const SQL: &str = "
-            SELECT 1 FROM users
-            WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL
-            UNION ALL
-            SELECT 1 FROM service_accounts
-            WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL";
         let row: Option<(i32,)> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL)
+            sqlx::query_as(FIND_ACTIVE_OWNER)
                 .bind(organization.to_string())
                 .bind(owner.to_string())
                 .fetch_optional(pool)
@@ -227,6 +231,18 @@ impl Store {
         id: UserId,
         is_disabled: bool,
     ) -> Result<(), StoreError> {
+        let done = self.switch_user(act, id, is_disabled).await;
+        // Also after an error: a commit whose answer was lost may have happened.
+        self.calls.forget_owner(Owner::User(id));
+        done
+    }
+
+    async fn switch_user(
+        &self,
+        act: &Act,
+        id: UserId,
+        is_disabled: bool,
+    ) -> Result<(), StoreError> {
         const DISABLE: &str = "
             UPDATE users SET disabled_at_us = COALESCE(disabled_at_us, $3)
             WHERE organization_id = $1 AND id = $2";
@@ -249,11 +265,11 @@ impl Store {
             append_audit!(self, tx, act.entry(action, &id.to_string(), &json!({})));
             tx.commit().await?;
         });
-        self.calls.forget_owner(Owner::User(id));
         Ok(())
     }
 
-    /// Makes a service account; its name is unique within the organization.
+    /// Makes a service account; its name is unique within the organization. [`StoreError::Missing`]
+    /// when the organization has no such project.
     pub async fn create_service_account(
         &self,
         act: &Act,
@@ -263,9 +279,13 @@ impl Store {
         const SQL: &str = "
             INSERT INTO service_accounts (id, organization_id, project_id, name, created_at_us)
             VALUES ($1, $2, $3, $4, $5)";
+        check_storable(&[("name", name)])?;
         let id = self.new_id(ServiceAccountId::new);
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
+            if !finds!(tx, FIND_PROJECT, act.organization.to_string(), project.to_string()) {
+                return Err(StoreError::Missing("project"));
+            }
             sqlx::query(SQL)
                 .bind(id.to_string())
                 .bind(act.organization.to_string())

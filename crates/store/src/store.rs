@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use crate::calls::{Calls, check_journal};
 use crate::db::{Db, Pool, on};
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, Wrapped};
 use crate::{Clock, MasterKey, OpenError, StoreError};
 
 /// When the journal is forced to the disk. `kill -9` loses nothing either way; a power cut does.
@@ -77,6 +77,9 @@ impl Store {
     pub async fn open(options: Options) -> Result<Arc<Self>, OpenError> {
         make_dir(&options.data_dir)?;
         let lock = take_lock(&options.data_dir)?;
+        if options.database_url.is_none() {
+            check_sqlite(&options).await?;
+        }
         let db = Db::connect(&options.data_dir, options.database_url.as_ref()).await?;
         match prepare(&db, &options).await {
             Ok((keyring, calls)) => {
@@ -173,19 +176,12 @@ async fn prepare(db: &Db, options: &Options) -> Result<(Keyring, Calls), OpenErr
     if !db.lock().await? {
         return Err(OpenError::AlreadyRunning("this database".to_owned()));
     }
-    let stored = Keyring::stored(db).await?;
-    let from_file = match options.master_key {
-        Some(_) => None,
-        None => Some(master_key(&options.data_dir.join("master.key"), stored.is_empty())?),
-    };
-    let given = options.master_key.as_ref().or(from_file.as_ref());
-    let master = given.ok_or(OpenError::MasterKeyWrong)?;
-    Keyring::unwrap(&stored, master)?;
+    let master = master_key(options, &Keyring::stored(&db.read).await?)?;
     let journal_dir = options.data_dir.join("journal");
     make_dir(&journal_dir)?;
     check_journal(&journal_dir)?;
     db.migrate().await?;
-    let keyring = Keyring::open(db, master, options.clock.now().as_microsecond()).await?;
+    let keyring = Keyring::open(db, &master, options.clock.now().as_microsecond()).await?;
     let bounds = (options.journal_sync, options.call_keys_max);
     let calls = Calls::open(db, &journal_dir, &options.time_zone, bounds).await?;
     Ok((keyring, calls))
@@ -221,8 +217,29 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
+/// Checks the master key against SQLite's file before that is opened for writing: opening moves what
+/// a killed process left in the log.
+async fn check_sqlite(options: &Options) -> Result<(), OpenError> {
+    if let Some(pool) = Pool::peek_sqlite(&options.data_dir).await? {
+        let stored = Keyring::stored(&pool).await;
+        on!(pool, |pool| pool.close().await);
+        master_key(options, &stored?)?;
+    }
+    Ok(())
+}
+
+/// The master key, given or from its file, checked against the keyring that it wraps.
+fn master_key(options: &Options, stored: &[Wrapped]) -> Result<MasterKey, OpenError> {
+    let master = match &options.master_key {
+        Some(given) => given.clone(),
+        None => master_key_file(&options.data_dir.join("master.key"), stored.is_empty())?,
+    };
+    Keyring::unwrap(stored, &master)?;
+    Ok(master)
+}
+
 /// Reads the master key's file; makes it only where there is no data that it could have wrapped.
-fn master_key(path: &Path, is_new: bool) -> Result<MasterKey, OpenError> {
+fn master_key_file(path: &Path, is_new: bool) -> Result<MasterKey, OpenError> {
     let mut text = zeroize::Zeroizing::new(String::new());
     match File::open(path).and_then(|mut file| file.read_to_string(&mut text)) {
         Ok(_) => MasterKey::parse(&text, &path.display().to_string()),
@@ -241,23 +258,4 @@ fn make_master_key(path: &Path) -> Result<MasterKey, OpenError> {
     writeln!(file, "{}", key.expose().as_str()).map_err(io(path))?;
     file.sync_all().map_err(io(path))?;
     Ok(key)
-}
-
-impl Db {
-    /// Takes the database for this process; SQLite is guarded by the lock file. Budgets and limits
-    /// are counted in this process's memory, so a second one on the same database would spend them
-    /// twice.
-    async fn lock(&self) -> Result<bool, sqlx::Error> {
-        // "doorward" as a number: no other program uses it.
-        const SQL: &str = "SELECT pg_try_advisory_lock(7237125581402956132)";
-        match &self.write {
-            Pool::Sqlite(_) => Ok(true),
-            Pool::Postgres(pool) => {
-                let mut connection = pool.acquire().await?.detach();
-                let (is_taken,): (bool,) = sqlx::query_as(SQL).fetch_one(&mut connection).await?;
-                self.keep(connection);
-                Ok(is_taken)
-            }
-        }
-    }
 }

@@ -281,8 +281,8 @@ impl Linker<'_> {
         let last = model.deployments.iter().map(|deployment| deployment.priority).max();
         let priority = last.map_or(0, |last| last.saturating_add(1));
         model.deployments.push(self.deployment(&act, link, upstream, priority));
-        model.updated_at = act.at;
-        Ok(self.store.edit_model(&act, &model).await?)
+        self.store.edit_model(&act, &model).await?;
+        Ok(())
     }
 
     fn deployment(&self, act: &Act, link: &Link, upstream: &str, priority: u32) -> Deployment {

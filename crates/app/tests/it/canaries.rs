@@ -478,7 +478,10 @@ fn echoes() -> Vec<(&'static str, bool, Vec<u8>, u16)> {
         (
             "in a status line",
             false,
-            format!("HTTP/1.1 500 {PROVIDER_KEY}\r\ncontent-length: 0\r\n\r\n").into_bytes(),
+            format!(
+                "HTTP/1.1 500 {PROVIDER_KEY}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            )
+            .into_bytes(),
             500,
         ),
         (

@@ -59,7 +59,9 @@ fn no_secret_is_in_the_log_at_its_finest_nor_in_the_data() {
     let head = upstream.seen().remove(0).head;
     assert!(head.contains(PROVIDER_SECRET) && !head.contains(&secret_of(&key)), "{head}");
     // What goes wrong is logged with more words than what goes well.
-    upstream.then(Script::Raw(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n".to_vec()));
+    upstream.then(Script::Raw(
+        b"HTTP/1.1 401 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_vec(),
+    ));
     assert_eq!(program.chat(&key, "sealed").status, 502);
     for path in ["/v1/api-keys", "/v1/api-keys/nope", "/v1/provider-keys", "/v1/audit"] {
         let answer = program.ask("GET", path, &admin, None).body;

@@ -221,14 +221,13 @@ pub(crate) fn whole(status: u16, headers: &str, body: &str) -> Vec<u8> {
     let kind =
         if headers.contains("content-type") { "" } else { "content-type: application/json\r\n" };
     let length = body.len();
-    format!("HTTP/1.1 {status} X\r\n{kind}{headers}content-length: {length}\r\n\r\n{body}")
+    format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{kind}{headers}content-length: {length}\r\n\r\n{body}")
         .into_bytes()
 }
 
 /// The bytes of a stream that ends in order, each text a chunk of its own.
 pub(crate) fn events(chunks: &[&str]) -> Vec<u8> {
-    let head =
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let chunks: Vec<String> =
         chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();
     let chunks = chunks.concat();

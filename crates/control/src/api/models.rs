@@ -139,8 +139,8 @@ pub(crate) async fn edit_model(
     check_if_match(&headers, model.updated_at)?;
     let now = control.now();
     let edited = apply(&control, &caller, model, wish, now).await?;
-    control.store.edit_model(&caller.act(now), &edited).await?;
-    Ok(answer(edited))
+    // The version that was read goes along: an edit in between must not be undone by this one.
+    Ok(answer(control.store.edit_model(&caller.act(now), &edited).await?))
 }
 
 /// Deletes a model and its deployments.
@@ -174,7 +174,6 @@ async fn apply(
     let served = deployments::read(control, caller, &model.name, wishes, &mut faults).await?;
     faults.finish()?;
     model.deployments = deployments::place(&served, &model.deployments, now)?;
-    model.updated_at = now;
     refuse_unpriced(&model, &served)?;
     Ok(model)
 }

@@ -134,7 +134,9 @@ pub(crate) async fn edit_provider_key(
     faults.check("value", value.as_ref().map_or(Ok(()), check_value));
     faults.check("note", note.as_deref().map_or(Ok(()), check_description));
     faults.finish()?;
-    let (edit, act) = (ProviderKeyEdit { name, value, note }, caller.act(control.now()));
+    let if_updated_at = Some(key.updated_at);
+    let edit = ProviderKeyEdit { name, value, note, if_updated_at };
+    let act = caller.act(control.now());
     Ok(answer(control.store.edit_provider_key(&act, key.id, edit).await?))
 }
 

@@ -127,9 +127,9 @@ pub(crate) async fn edit_provider(
         provider.base_url = base_url(provider.kind, Some(&text), &mut faults);
     }
     faults.finish()?;
-    provider.updated_at = control.now();
-    control.store.edit_provider(&caller.act(provider.updated_at), &provider).await?;
-    Ok(answer(provider))
+    // The version that was read goes along: an edit in between must not be undone by this one.
+    let edited = control.store.edit_provider(&caller.act(control.now()), &provider).await?;
+    Ok(answer(edited))
 }
 
 /// Deletes a provider that no model uses.

@@ -41,7 +41,7 @@ impl Gateway {
                 let mut meter = JsonMeter::new(end.target().needle());
                 let exact = answer.body.bytes_left();
                 let first = self.first_piece(&mut answer.body, &mut meter).await;
-                self.deliver_json(answer, (first, exact), meter, (end, way))
+                self.deliver_json(answer, (first, exact), meter, (end, way)).await
             }
             Ok(Shape::Events) => {
                 let target = end.target();
@@ -82,7 +82,7 @@ impl Gateway {
 
     /// The first piece nearly always is the whole: an answer that does not even begin as JSON can
     /// still be refused, and a whole one can be settled here and now.
-    fn deliver_json(
+    async fn deliver_json(
         &self,
         answer: Box<upstream::Answer>,
         (first, exact): (Result<Option<Bytes>, ProxyError>, Option<u64>),
@@ -107,7 +107,7 @@ impl Gateway {
             if !meter.is_complete() {
                 return Err(self.garbage(&mut end, "it is not one whole JSON object"));
             }
-            end.settle(Outcome::Done, meter.usage(), meter.bytes().div_ceil(4));
+            end.settle_shared(Outcome::Done, meter.usage(), meter.bytes().div_ceil(4)).await;
             return Ok(head.map(|()| RelayBody::whole(first)));
         }
         if let Some(bytes) = exact {

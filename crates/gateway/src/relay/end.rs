@@ -99,7 +99,32 @@ impl CallEnd {
         reported: Option<Usage>,
         counted_output: u64,
     ) {
-        let Some(open) = self.open.take() else { return };
+        if let Some((open, settlement)) = self.end(outcome, reported, counted_output) {
+            open.settle(settlement);
+        }
+    }
+
+    /// The same for an answer that has not gone out yet: the calls that end at the same moment are
+    /// written down together.
+    pub(crate) async fn settle_shared(
+        &mut self,
+        outcome: Outcome,
+        reported: Option<Usage>,
+        counted_output: u64,
+    ) {
+        if let Some((open, settlement)) = self.end(outcome, reported, counted_output) {
+            open.settle_shared(settlement).await;
+        }
+    }
+
+    /// `None`: it is settled already.
+    fn end(
+        &mut self,
+        outcome: Outcome,
+        reported: Option<Usage>,
+        counted_output: u64,
+    ) -> Option<(OpenCall, Settlement)> {
+        let open = self.open.take()?;
         let input_tokens = if self.is_sent { self.input_tokens } else { 0 };
         let counted = Usage { input_tokens, output_tokens: counted_output, ..Usage::default() };
         let usage = reported.unwrap_or(counted);
@@ -115,7 +140,7 @@ impl CallEnd {
         };
         self.metrics.end(&settlement);
         log(&self.target, &settlement);
-        open.settle(settlement);
+        Some((open, settlement))
     }
 
     fn elapsed_us(&self) -> u64 {

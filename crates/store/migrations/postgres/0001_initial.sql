@@ -1,65 +1,79 @@
--- The billing and isolation border. Every table with tenant data carries its id.
+-- The billing and isolation border. Every table with tenant data carries its id, and foreign keys
+-- between such tables include it, so that no row can point across the border. Text sorts by byte, as
+-- on SQLite.
 CREATE TABLE organizations (
-    id             TEXT    NOT NULL PRIMARY KEY,   -- org_<ULID>
-    name           TEXT    NOT NULL UNIQUE,
-    created_at_us  BIGINT NOT NULL                -- microseconds since the Unix epoch, as in all `_us`
+    id             TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- org_<ULID>
+    name           TEXT COLLATE "C" NOT NULL UNIQUE,
+    created_at_us  BIGINT           NOT NULL               -- microseconds since the Unix epoch, as in all `_us`
 );
 
 -- A group of keys, members and limits inside an organization.
 CREATE TABLE projects (
-    id               TEXT    NOT NULL PRIMARY KEY, -- prj_<ULID>
-    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
-    name             TEXT    NOT NULL,
-    created_at_us    BIGINT NOT NULL,
-    UNIQUE (organization_id, name)
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- prj_<ULID>
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    name             TEXT COLLATE "C" NOT NULL,
+    created_at_us    BIGINT           NOT NULL,
+    UNIQUE (organization_id, name),
+    UNIQUE (organization_id, id)
 );
 
 -- A person who signs in.
 CREATE TABLE users (
-    id               TEXT    NOT NULL PRIMARY KEY, -- usr_<ULID>
-    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
-    name             TEXT    NOT NULL,
-    email            TEXT,
-    role             TEXT    NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
-    created_at_us    BIGINT NOT NULL,
-    disabled_at_us   BIGINT,                      -- NULL: active
-    UNIQUE (organization_id, name)
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- usr_<ULID>
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    name             TEXT COLLATE "C" NOT NULL,
+    email            TEXT COLLATE "C",
+    role             TEXT COLLATE "C" NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
+    created_at_us    BIGINT           NOT NULL,
+    disabled_at_us   BIGINT,                                 -- NULL: active
+    UNIQUE (organization_id, name),
+    UNIQUE (organization_id, id)
 );
 
 -- An identity for an app or agent that never signs in.
 CREATE TABLE service_accounts (
-    id               TEXT    NOT NULL PRIMARY KEY, -- sva_<ULID>
-    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
-    project_id       TEXT    NOT NULL REFERENCES projects (id),
-    name             TEXT    NOT NULL,
-    created_at_us    BIGINT NOT NULL,
-    disabled_at_us   BIGINT,                      -- NULL: active
-    UNIQUE (organization_id, name)
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- sva_<ULID>
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    project_id       TEXT COLLATE "C" NOT NULL,
+    name             TEXT COLLATE "C" NOT NULL,
+    created_at_us    BIGINT           NOT NULL,
+    disabled_at_us   BIGINT,                                 -- NULL: active
+    UNIQUE (organization_id, name),
+    UNIQUE (organization_id, id),
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
 );
 
 -- One row per API key. The secret itself is never stored, only its HMAC-SHA-256.
 CREATE TABLE api_keys (
-    id                 TEXT    NOT NULL PRIMARY KEY, -- <prefix>_<access>, the public part
-    organization_id    TEXT    NOT NULL REFERENCES organizations (id),
-    project_id         TEXT    NOT NULL REFERENCES projects (id),
-    owner_kind         TEXT    NOT NULL CHECK (owner_kind IN ('user', 'service')),
-    owner_id           TEXT    NOT NULL,             -- a user or a service account
-    name               TEXT    NOT NULL,
-    description        TEXT    NOT NULL,
-    tail               TEXT    NOT NULL,             -- last four characters of the secret, for lists
-    digest             BYTEA    NOT NULL CHECK (length(digest) = 32),
-    pepper_version     BIGINT NOT NULL,             -- which key of the keyring made the digest
-    rights             TEXT    NOT NULL,             -- JSON: scopes, models, addresses, limits, budgets
-    metadata           TEXT    NOT NULL,             -- a JSON object of the organization's own
-    created_by         TEXT    NOT NULL,             -- the user who made it
-    created_at_us      BIGINT NOT NULL,
-    updated_at_us      BIGINT NOT NULL,
-    expires_at_us      BIGINT,                      -- NULL: never
-    disabled_at_us     BIGINT,                      -- NULL: switched on
-    revoked_at_us      BIGINT,                      -- NULL: not ended
-    rotated_at_us      BIGINT,                      -- NULL: still the first secret
-    last_used_at_us    BIGINT,
-    last_used_address  TEXT
+    id                        TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- <prefix>_<access>, the public part
+    organization_id           TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    project_id                TEXT COLLATE "C" NOT NULL,
+    owner_kind                TEXT COLLATE "C" NOT NULL CHECK (owner_kind IN ('user', 'service')),
+    owner_id                  TEXT COLLATE "C" NOT NULL,  -- a user or a service account
+    -- The owner again, for each table that it can stand in: a foreign key needs a column of its own.
+    owner_user_id             TEXT COLLATE "C" GENERATED ALWAYS AS (CASE WHEN owner_kind = 'user' THEN owner_id END) STORED,
+    owner_service_account_id  TEXT COLLATE "C" GENERATED ALWAYS AS (CASE WHEN owner_kind = 'service' THEN owner_id END) STORED,
+    name                      TEXT COLLATE "C" NOT NULL,
+    description               TEXT COLLATE "C" NOT NULL,
+    search_text               TEXT COLLATE "C" NOT NULL,  -- name, description and id in lower case
+    tail                      TEXT COLLATE "C" NOT NULL,  -- last four characters of the secret, for lists
+    digest                    BYTEA            NOT NULL CHECK (length(digest) = 32),
+    pepper_version            BIGINT           NOT NULL,  -- which key of the keyring made the digest
+    rights                    TEXT COLLATE "C" NOT NULL,  -- JSON: scopes, models, addresses, limits, budgets
+    metadata                  TEXT COLLATE "C" NOT NULL,  -- a JSON object of the organization's own
+    created_by                TEXT COLLATE "C" NOT NULL,  -- the user who made it
+    created_at_us             BIGINT           NOT NULL,
+    updated_at_us             BIGINT           NOT NULL,
+    expires_at_us             BIGINT,                     -- NULL: never
+    disabled_at_us            BIGINT,                     -- NULL: switched on
+    revoked_at_us             BIGINT,                     -- NULL: not ended
+    rotated_at_us             BIGINT,                     -- NULL: still the first secret
+    last_used_at_us           BIGINT,
+    last_used_address         TEXT COLLATE "C",
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id),
+    FOREIGN KEY (organization_id, owner_user_id) REFERENCES users (organization_id, id),
+    FOREIGN KEY (organization_id, owner_service_account_id) REFERENCES service_accounts (organization_id, id),
+    FOREIGN KEY (organization_id, created_by) REFERENCES users (organization_id, id)
 );
 
 -- A name is unique within its owner; a revoked key gives its name free.
@@ -69,118 +83,123 @@ CREATE INDEX api_keys_owner ON api_keys (owner_id, created_at_us DESC, id DESC);
 
 -- An upstream API.
 CREATE TABLE providers (
-    id               TEXT    NOT NULL PRIMARY KEY, -- prv_<ULID>
-    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
-    name             TEXT    NOT NULL,
-    kind             TEXT    NOT NULL,
-    base_url         TEXT,                         -- NULL: the kind needs none
-    created_at_us    BIGINT NOT NULL,
-    updated_at_us    BIGINT NOT NULL,
-    UNIQUE (organization_id, name)
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- prv_<ULID>
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    name             TEXT COLLATE "C" NOT NULL,
+    kind             TEXT COLLATE "C" NOT NULL,
+    base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
+    created_at_us    BIGINT           NOT NULL,
+    updated_at_us    BIGINT           NOT NULL,
+    UNIQUE (organization_id, name),
+    UNIQUE (organization_id, id)
 );
 
 -- A credential for a provider, sealed under the vault's key.
 CREATE TABLE provider_keys (
-    id               TEXT    NOT NULL PRIMARY KEY, -- pvk_<ULID>
-    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
-    name             TEXT    NOT NULL,
-    masked           TEXT    NOT NULL,             -- first three and last three characters
-    ciphertext       BYTEA    NOT NULL,             -- AES-256-GCM, bound to organization and row
-    note             TEXT    NOT NULL,
-    created_at_us    BIGINT NOT NULL,
-    updated_at_us    BIGINT NOT NULL,
-    UNIQUE (organization_id, name)
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- pvk_<ULID>
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    name             TEXT COLLATE "C" NOT NULL,
+    masked           TEXT COLLATE "C" NOT NULL,              -- first three and last three characters
+    ciphertext       BYTEA            NOT NULL,              -- AES-256-GCM, bound to organization and row
+    note             TEXT COLLATE "C" NOT NULL,
+    created_at_us    BIGINT           NOT NULL,
+    updated_at_us    BIGINT           NOT NULL,
+    UNIQUE (organization_id, name),
+    UNIQUE (organization_id, id)
 );
 
 -- A public model name.
 CREATE TABLE models (
-    organization_id    TEXT    NOT NULL REFERENCES organizations (id),
-    name               TEXT    NOT NULL,
-    pricing            TEXT    NOT NULL,           -- 'free', 'listed', or a price as JSON
-    output_tokens_max  BIGINT,                    -- NULL: not known
-    created_at_us      BIGINT NOT NULL,
-    updated_at_us      BIGINT NOT NULL,
+    organization_id    TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    name               TEXT COLLATE "C" NOT NULL,
+    pricing            TEXT COLLATE "C" NOT NULL,  -- 'free', 'listed', or a price as JSON
+    output_tokens_max  BIGINT,                     -- NULL: not known
+    created_at_us      BIGINT           NOT NULL,
+    updated_at_us      BIGINT           NOT NULL,
     PRIMARY KEY (organization_id, name)
 );
 
 -- Who serves a model: one provider, one upstream name, one provider key.
 CREATE TABLE deployments (
-    id               TEXT    NOT NULL PRIMARY KEY, -- dep_<ULID>
-    organization_id  TEXT    NOT NULL,
-    model            TEXT    NOT NULL,
-    position         BIGINT NOT NULL,             -- the order in which they were given
-    provider_id      TEXT    NOT NULL REFERENCES providers (id),
-    upstream_model   TEXT    NOT NULL,
-    provider_key_id  TEXT    REFERENCES provider_keys (id),
-    weight           BIGINT NOT NULL CHECK (weight > 0),
-    priority         BIGINT NOT NULL CHECK (priority >= 0),
-    FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- dep_<ULID>
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    model            TEXT COLLATE "C" NOT NULL,
+    position         BIGINT           NOT NULL,              -- the order in which they were given
+    provider_id      TEXT COLLATE "C" NOT NULL,
+    upstream_model   TEXT COLLATE "C" NOT NULL,
+    provider_key_id  TEXT COLLATE "C",                       -- NULL: the provider wants none
+    weight           BIGINT           NOT NULL CHECK (weight > 0),
+    priority         BIGINT           NOT NULL CHECK (priority >= 0),
+    FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, provider_id) REFERENCES providers (organization_id, id),
+    FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 );
 
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
-CREATE INDEX deployments_provider ON deployments (provider_id);
-CREATE INDEX deployments_provider_key ON deployments (provider_key_id);
+CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
+CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
 
--- One row per finished call.
+-- One row per finished call. No foreign keys: what was consumed is booked whatever became of its
+-- key, model or provider.
 CREATE TABLE usage_events (
-    id                   TEXT    NOT NULL PRIMARY KEY, -- req_<ULID>, the call
-    organization_id      TEXT    NOT NULL,
-    project_id           TEXT    NOT NULL,
-    key_id               TEXT    NOT NULL,
-    provider_id          TEXT    NOT NULL,
-    deployment_id        TEXT    NOT NULL,
-    model                TEXT    NOT NULL,
-    day                  TEXT    NOT NULL,             -- the day on which it began, UTC
-    started_at_us        BIGINT NOT NULL,
-    duration_us          BIGINT NOT NULL,
-    first_byte_us        BIGINT NOT NULL,             -- 0: no byte came
-    address              TEXT    NOT NULL,
-    outcome              TEXT    NOT NULL,
-    is_error             BIGINT NOT NULL,             -- 1: failed or interrupted
-    status               BIGINT NOT NULL,             -- 0: no answer
-    input_tokens         BIGINT NOT NULL,
-    cached_input_tokens  BIGINT NOT NULL,
-    cache_write_tokens   BIGINT NOT NULL,
-    output_tokens        BIGINT NOT NULL,
-    reasoning_tokens     BIGINT NOT NULL,
-    is_estimated         BIGINT NOT NULL,             -- 1: counted here, not reported
-    cost_nanousd         BIGINT NOT NULL,
-    held_nanousd         BIGINT NOT NULL,             -- what was set aside before the call
-    is_over_hold         BIGINT NOT NULL              -- 1: the provider billed more than that
+    id                   TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- req_<ULID>, the call
+    organization_id      TEXT COLLATE "C" NOT NULL,
+    project_id           TEXT COLLATE "C" NOT NULL,
+    key_id               TEXT COLLATE "C" NOT NULL,
+    provider_id          TEXT COLLATE "C" NOT NULL,
+    deployment_id        TEXT COLLATE "C" NOT NULL,
+    model                TEXT COLLATE "C" NOT NULL,
+    day                  TEXT COLLATE "C" NOT NULL,              -- the day on which it began, UTC
+    started_at_us        BIGINT           NOT NULL,
+    duration_us          BIGINT           NOT NULL,
+    first_byte_us        BIGINT           NOT NULL,              -- 0: no byte came
+    address              TEXT COLLATE "C" NOT NULL,
+    outcome              TEXT COLLATE "C" NOT NULL,
+    is_error             BIGINT           NOT NULL,              -- 1: failed or interrupted
+    status               BIGINT           NOT NULL,              -- 0: no answer
+    input_tokens         BIGINT           NOT NULL,
+    cached_input_tokens  BIGINT           NOT NULL,
+    cache_write_tokens   BIGINT           NOT NULL,
+    output_tokens        BIGINT           NOT NULL,
+    reasoning_tokens     BIGINT           NOT NULL,
+    is_estimated         BIGINT           NOT NULL,              -- 1: counted here, not reported
+    cost_nanousd         BIGINT           NOT NULL,
+    held_nanousd         BIGINT           NOT NULL,              -- what was set aside before the call
+    is_over_hold         BIGINT           NOT NULL               -- 1: the provider billed more than that
 );
 
 CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);
 
 -- What was spent in a period: the running sums behind budgets.
 CREATE TABLE spend (
-    subject          TEXT    NOT NULL,             -- 'key:<id>'
-    period           TEXT    NOT NULL CHECK (period IN ('day', 'week', 'month', 'total')),
-    period_start_us  BIGINT NOT NULL,
-    organization_id  TEXT    NOT NULL,
-    cost_nanousd     BIGINT NOT NULL,
-    tokens           BIGINT NOT NULL,
+    subject          TEXT COLLATE "C" NOT NULL,  -- 'key:<id>'
+    period           TEXT COLLATE "C" NOT NULL CHECK (period IN ('day', 'week', 'month', 'total')),
+    period_start_us  BIGINT           NOT NULL,
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    cost_nanousd     BIGINT           NOT NULL,
+    tokens           BIGINT           NOT NULL,
     PRIMARY KEY (subject, period, period_start_us)
 );
 
 -- Settings changed at run time; what is not here has its default.
 CREATE TABLE settings (
-    organization_id  TEXT NOT NULL REFERENCES organizations (id),
-    name             TEXT NOT NULL,
-    value            TEXT NOT NULL,
-    updated_at_us    BIGINT NOT NULL,
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    name             TEXT COLLATE "C" NOT NULL,
+    value            TEXT COLLATE "C" NOT NULL,
+    updated_at_us    BIGINT           NOT NULL,
     PRIMARY KEY (organization_id, name)
 );
 
 -- One row per administrative act, chained: each link authenticates the row and the link before it.
 CREATE TABLE audit_entries (
-    sequence      BIGINT NOT NULL PRIMARY KEY,    -- from 1, without gaps
-    at_us         BIGINT NOT NULL,
-    organization_id  TEXT NOT NULL,
-    actor         TEXT    NOT NULL,
-    action        TEXT    NOT NULL,
-    subject       TEXT    NOT NULL,
-    detail        TEXT    NOT NULL,
-    link          BYTEA    NOT NULL
+    sequence         BIGINT           NOT NULL PRIMARY KEY,  -- from 1, without gaps
+    at_us            BIGINT           NOT NULL,
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    actor            TEXT COLLATE "C" NOT NULL,
+    action           TEXT COLLATE "C" NOT NULL,
+    subject          TEXT COLLATE "C" NOT NULL,
+    detail           TEXT COLLATE "C" NOT NULL,
+    link             BYTEA            NOT NULL
 );
 
 CREATE INDEX audit_entries_list ON audit_entries (organization_id, sequence DESC);
@@ -196,16 +215,16 @@ FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
 CREATE TABLE audit_head (
     id        BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     sequence  BIGINT NOT NULL,
-    link      BYTEA    NOT NULL
+    link      BYTEA  NOT NULL
 );
 
 -- One random key per purpose and version, wrapped by the master key.
 CREATE TABLE keyring (
-    purpose        TEXT    NOT NULL,
-    version        BIGINT NOT NULL,
-    wrapped        BYTEA    NOT NULL,
-    created_at_us  BIGINT NOT NULL,
-    retired_at_us  BIGINT,                        -- NULL: in use
+    purpose        TEXT COLLATE "C" NOT NULL,
+    version        BIGINT           NOT NULL,
+    wrapped        BYTEA            NOT NULL,
+    created_at_us  BIGINT           NOT NULL,
+    retired_at_us  BIGINT,  -- NULL: in use
     PRIMARY KEY (purpose, version)
 );
 

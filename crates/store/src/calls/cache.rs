@@ -65,6 +65,9 @@ pub(super) struct KeyCache {
     lookups: AtomicU64,
 }
 
+/// Memory does not know the id: the database has to be asked.
+struct NotLoaded;
+
 /// How many cold keys may be loaded at once.
 const LOADERS: usize = 16;
 /// The longest wait for a key, the wait for those before it included.
@@ -99,7 +102,7 @@ impl KeyCache {
         store: &Store,
         id: &KeyId,
     ) -> Result<Option<Arc<CallKey>>, StoreError> {
-        if let Some(found) = self.remembered(id) {
+        if let Ok(found) = self.remembered(id) {
             return Ok(found);
         }
         let loading = tokio::time::timeout(WAIT, self.load_in_turn(store, id));
@@ -107,11 +110,10 @@ impl KeyCache {
     }
 
     /// What memory knows of an id: its key, or that there is none.
-    #[expect(clippy::option_option, reason = "what is known may be that there is none")]
-    fn remembered(&self, id: &KeyId) -> Option<Option<Arc<CallKey>>> {
+    fn remembered(&self, id: &KeyId) -> Result<Option<Arc<CallKey>>, NotLoaded> {
         match self.get(id) {
-            Some(key) => Some(Some(key)),
-            None => self.unknown.get(id).map(|()| None),
+            Some(key) => Ok(Some(key)),
+            None => self.unknown.get(id).map(|()| None).ok_or(NotLoaded),
         }
     }
 
@@ -125,7 +127,7 @@ impl KeyCache {
             Some(turn) => Some(turn.lock().await),
             None => None,
         };
-        if let Some(found) = self.remembered(id) {
+        if let Ok(found) = self.remembered(id) {
             return Ok(found);
         }
         loop {

@@ -21,8 +21,6 @@ use crate::{OpenError, Store, StoreError};
 
 /// Finished calls in one transaction.
 const BATCH: usize = 400;
-/// How long a settlement may wait for the next hold, to be written to the journal together with it.
-const OWED: Duration = Duration::from_millis(5);
 /// How long finished calls gather before they are written.
 const GATHER: Duration = Duration::from_millis(200);
 /// Calls per second that are written while others are being served: the database's work competes
@@ -41,13 +39,11 @@ pub(super) struct Drain {
     tasks: TaskTracker,
 }
 
-/// What the tasks wait for. They share this with the store, and hold the store only while they work,
+/// What the task waits for. It shares this with the store, and holds the store only while it works,
 /// so that a store that nobody uses any more goes away.
 #[derive(Debug, Default)]
 struct Signals {
     /// A call was settled.
-    settled: Notify,
-    /// The settlement stands in the journal.
     wake: Notify,
     stop: CancellationToken,
 }
@@ -86,8 +82,8 @@ impl Drain {
     }
 
     /// Something was settled.
-    pub(super) fn settled(&self) {
-        self.signals.settled.notify_one();
+    pub(super) fn wake(&self) {
+        self.signals.wake.notify_one();
     }
 
     pub(super) async fn stop(&self) {
@@ -104,11 +100,11 @@ impl Drop for Drain {
 }
 
 impl Signals {
-    /// Waits for one of the signals; false: the store is being closed.
-    async fn wait(&self, signal: &Notify) -> bool {
+    /// Waits until something was settled; false: the store is being closed.
+    async fn wait(&self) -> bool {
         tokio::select! {
             () = self.stop.cancelled() => false,
-            () = signal.notified() => true,
+            () = self.wake.notified() => true,
         }
     }
 
@@ -121,19 +117,10 @@ impl Signals {
     }
 }
 
-/// Sees to it that settlements get into the journal when no hold takes them along.
-async fn catch_up(store: Weak<Store>, signals: Arc<Signals>) {
-    while signals.wait(&signals.settled).await && signals.pause(OWED).await {
-        let Some(store) = store.upgrade() else { return };
-        store.calls.journal.catch_up();
-        signals.wake.notify_one();
-    }
-}
-
 /// Drains until the store is closed or gone.
 async fn drain(store: Weak<Store>, signals: Arc<Signals>) {
     let mut retry = GATHER;
-    while signals.wait(&signals.wake).await {
+    while signals.wait().await {
         let mut next = Some(GATHER);
         while let Some(pause) = next {
             if !signals.pause(pause).await {
@@ -146,12 +133,10 @@ async fn drain(store: Weak<Store>, signals: Arc<Signals>) {
 }
 
 impl Store {
-    /// Starts the tasks that drain the journal until the store is closed or gone.
+    /// Starts the task that drains the journal until the store is closed or gone.
     pub(crate) fn start_drain(self: &Arc<Self>) {
         let signals = Arc::clone(&self.calls.drain.signals);
-        let drain_tasks = &self.calls.drain.tasks;
-        drain_tasks.spawn(catch_up(Arc::downgrade(self), Arc::clone(&signals)));
-        drain_tasks.spawn(drain(Arc::downgrade(self), signals));
+        self.calls.drain.tasks.spawn(drain(Arc::downgrade(self), signals));
     }
 
     /// Writes one batch. Returns when to write the next one; `None`: when something is settled.

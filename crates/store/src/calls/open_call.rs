@@ -11,7 +11,7 @@ use super::key_state::{Admitted, Taken};
 use crate::journal::Batch;
 use crate::{Store, StoreError};
 
-/// From so many calls in flight on, they wait for each other with their holds.
+/// From so many calls in flight on, they wait for each other with their records.
 const SHARING_MIN: usize = 8;
 
 /// A call that was admitted and is not settled yet. Dropping it unsettled, as a panic does, settles
@@ -46,19 +46,13 @@ impl OpenCall {
     /// Returns when the hold stands in the journal: the call may leave. On an error it must not, and
     /// is to be [cancelled](Self::cancel).
     pub async fn written(&self) -> Result<(), StoreError> {
-        // Calls that are ready at the same moment share one write: they get the chance to add theirs.
-        // Where there are few, waiting for each other would cost more than it saves.
-        if self.store.calls.open.load(Ordering::Relaxed) >= SHARING_MIN {
-            tokio::task::yield_now().await;
-        }
+        self.give_way().await;
         self.store.calls.journal.write(&self.batch).map_err(StoreError::Journal)
     }
 
     /// Gives everything back: the call did not leave.
     pub fn cancel(mut self) {
-        self.is_settled = true;
-        self.store.calls.open.fetch_sub(1, Ordering::Relaxed);
-        self.key.state.give_back(&self.taken);
+        self.give_back();
     }
 
     /// The call's id.
@@ -76,21 +70,56 @@ impl OpenCall {
         (self.hold.provider, self.hold.deployment) = (provider, deployment);
     }
 
-    /// Books what the call used: journal, counters, then, in a batch, the database. Never fails: a
-    /// journal that cannot be written gets it later, and admission stops until then.
+    /// Books what the call used: counters, journal, then, in a batch, the database. Never fails: a
+    /// journal that cannot be written gets it later, and no call leaves until then.
     pub fn settle(mut self, settlement: Settlement) {
         self.book(&settlement);
     }
 
+    /// The same for a call whose answer has not gone out yet: it may wait to share a write with
+    /// others.
+    pub async fn settle_shared(mut self, settlement: Settlement) {
+        if let Some(batch) = self.take_down(&settlement) {
+            self.give_way().await;
+            self.store.calls.journal.write_settled(&batch);
+        }
+    }
+
     fn book(&mut self, settlement: &Settlement) {
-        self.is_settled = true;
+        if let Some(batch) = self.take_down(settlement) {
+            self.store.calls.journal.write_settled(&batch);
+        }
+    }
+
+    /// `None`: the hold could never be written, so there is nothing to settle.
+    fn take_down(&mut self, settlement: &Settlement) -> Option<Arc<Batch>> {
         let calls = &self.store.calls;
+        if calls.journal.write(&self.batch).is_err() {
+            self.give_back();
+            return None;
+        }
+        self.is_settled = true;
         calls.open.fetch_sub(1, Ordering::Relaxed);
         let (provider, deployment) = (self.hold.provider, self.hold.deployment);
-        calls.journal.add_settled(settlement, provider, deployment);
+        let batch = calls.journal.add_settled(settlement, provider, deployment);
         calls.settled.fetch_add(1, Ordering::Relaxed);
         self.key.state.settle(&self.taken, settlement.spend);
-        calls.drain.settled();
+        calls.drain.wake();
+        Some(batch)
+    }
+
+    fn give_back(&mut self) {
+        self.is_settled = true;
+        self.store.calls.open.fetch_sub(1, Ordering::Relaxed);
+        self.key.state.give_back(&self.taken);
+    }
+
+    /// Calls that are ready at the same moment share one write: they get the chance to add their
+    /// records. Where there are few, waiting for each other would cost more than it saves.
+    async fn give_way(&self) {
+        if self.store.calls.open.load(Ordering::Relaxed) >= SHARING_MIN {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

@@ -7,9 +7,14 @@ use doorward_domain::id::{OrganizationId, ProviderId};
 use doorward_domain::price::Price;
 use serde_json::json;
 
+use super::provider_keys::FIND_PROVIDER_KEY;
+use super::providers::FIND_PROVIDER;
 use super::{CatalogRow, Removed};
 use crate::audit::append_audit;
-use crate::db::{json_text, on, parsed, parsed_json, signed, taken, timestamp, unsigned};
+use crate::db::{
+    check_storable, finds, is_storable, json_text, missing, next_version, on, parsed, parsed_json,
+    signed, taken, timestamp, unsigned,
+};
 use crate::{Act, Store, StoreError};
 
 const INSERT_DEPLOYMENT: &str = "
@@ -19,20 +24,31 @@ const INSERT_DEPLOYMENT: &str = "
 
 /// Inserts a model's deployments inside an open transaction of either engine.
 macro_rules! insert_deployments {
-    ($tx:ident, $act:expr, $model:expr) => {
+    ($tx:ident, $organization:expr, $model:expr) => {
         for (position, deployment) in $model.deployments.iter().enumerate() {
+            let provider = deployment.provider.to_string();
+            let provider_key = deployment.provider_key.map(|id| id.to_string());
+            if !finds!($tx, FIND_PROVIDER, $organization, &provider) {
+                return Err(StoreError::Missing("provider"));
+            }
+            if let Some(key) = &provider_key
+                && !finds!($tx, FIND_PROVIDER_KEY, $organization, key)
+            {
+                return Err(StoreError::Missing("provider key"));
+            }
             sqlx::query(INSERT_DEPLOYMENT)
                 .bind(deployment.id.to_string())
-                .bind($act.organization.to_string())
+                .bind($organization)
                 .bind(&$model.name)
                 .bind(signed(position as u64))
-                .bind(deployment.provider.to_string())
+                .bind(provider)
                 .bind(&deployment.upstream_model)
-                .bind(deployment.provider_key.map(|id| id.to_string()))
+                .bind(provider_key)
                 .bind(i64::from(deployment.weight))
                 .bind(i64::from(deployment.priority))
                 .execute(&mut *$tx)
-                .await?;
+                .await
+                .map_err(|error| missing(error, "provider"))?;
         }
     };
 }
@@ -120,7 +136,7 @@ fn join(models: Vec<ModelRow>, deployments: Vec<DeploymentRow>) -> Result<Vec<Mo
 }
 
 impl Store {
-    /// Everything that can be called, of every organization.
+    /// Everything that can be called, of every organization. What nobody serves cannot.
     pub async fn catalog(&self) -> Result<Vec<CatalogRow>, StoreError> {
         const MODELS: &str = "
             SELECT organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us
@@ -140,22 +156,26 @@ impl Store {
             let found = model.deployments.iter().map(|d| by_id.get(&d.provider).cloned());
             let providers = found.collect::<Option<Vec<_>>>();
             // Rows of different moments: the change in between makes this snapshot stale anyway.
+            let providers = providers.filter(|providers| !providers.is_empty());
             providers.map(|providers| CatalogRow { model, providers })
         };
         Ok(join(models, deployments)?.into_iter().filter_map(with_providers).collect())
     }
 
-    /// Stores a model with its deployments, and audits it. [`StoreError::Taken`] with `name`.
+    /// Stores a model with its deployments, and audits it. [`StoreError::Taken`] with `name`;
+    /// [`StoreError::Missing`] when the organization has not what a deployment refers to.
     pub async fn create_model(&self, act: &Act, model: &Model) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO models
                 (organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us)
             VALUES ($1, $2, $3, $4, $5, $5)";
+        check_texts(model)?;
         let pricing = pricing_text(&model.pricing)?;
+        let organization = act.organization.to_string();
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             sqlx::query(SQL)
-                .bind(act.organization.to_string())
+                .bind(&organization)
                 .bind(&model.name)
                 .bind(&pricing)
                 .bind(model.output_tokens_max.map(signed))
@@ -163,7 +183,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
-            insert_deployments!(tx, act, model);
+            insert_deployments!(tx, &organization, model);
             append_audit!(self, tx, entry(act, "model.create", model));
             tx.commit().await?;
         });
@@ -171,14 +191,20 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces pricing, output limit and deployments of a model, and audits it.
-    pub async fn edit_model(&self, act: &Act, model: &Model) -> Result<(), StoreError> {
+    /// Replaces pricing, output limit and deployments of a model, and audits it. `edited.updated_at`
+    /// is that of the version that was edited; [`StoreError::Stale`] when there is a newer one.
+    /// Returns the model with its new version.
+    pub async fn edit_model(&self, act: &Act, edited: &Model) -> Result<Model, StoreError> {
         const SQL: &str = "
             UPDATE models SET pricing = $3, output_tokens_max = $4, updated_at_us = $5
-            WHERE organization_id = $1 AND name = $2";
+            WHERE organization_id = $1 AND name = $2 AND updated_at_us = $6";
+        const FIND: &str = "SELECT 1 FROM models WHERE organization_id = $1 AND name = $2";
         const CLEAR: &str = "DELETE FROM deployments WHERE organization_id = $1 AND model = $2";
-        let pricing = pricing_text(&model.pricing)?;
+        check_texts(edited)?;
+        let pricing = pricing_text(&edited.pricing)?;
         let organization = act.organization.to_string();
+        let read_at = edited.updated_at;
+        let model = Model { updated_at: next_version(read_at, act.at), ..edited.clone() };
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             let done = sqlx::query(SQL)
@@ -187,23 +213,32 @@ impl Store {
                 .bind(&pricing)
                 .bind(model.output_tokens_max.map(signed))
                 .bind(model.updated_at.as_microsecond())
+                .bind(read_at.as_microsecond())
                 .execute(&mut *tx)
                 .await?;
             if done.rows_affected() == 0 {
-                return Err(StoreError::Missing("model"));
+                let is_there = finds!(tx, FIND, &organization, &model.name);
+                return Err(if is_there {
+                    StoreError::Stale
+                } else {
+                    StoreError::Missing("model")
+                });
             }
             sqlx::query(CLEAR).bind(&organization).bind(&model.name).execute(&mut *tx).await?;
-            insert_deployments!(tx, act, model);
-            append_audit!(self, tx, entry(act, "model.edit", model));
+            insert_deployments!(tx, &organization, model);
+            append_audit!(self, tx, entry(act, "model.edit", &model));
             tx.commit().await?;
         });
         self.catalog_changed();
-        Ok(())
+        Ok(model)
     }
 
     /// Deletes a model and its deployments, and audits it.
     pub async fn delete_model(&self, act: &Act, name: &str) -> Result<Removed, StoreError> {
         const SQL: &str = "DELETE FROM models WHERE organization_id = $1 AND name = $2";
+        if !is_storable(name) {
+            return Ok(Removed::NotFound);
+        }
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             let organization = act.organization.to_string();
@@ -231,6 +266,9 @@ impl Store {
             SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
                 priority
             FROM deployments WHERE organization_id = $1 AND model = $2 ORDER BY position";
+        if !is_storable(name) {
+            return Ok(None);
+        }
         let organization = organization.to_string();
         let (model, deployments) = on!(self.db.read, |pool| (
             sqlx::query_as(MODEL).bind(&organization).bind(name).fetch_all(pool).await?,
@@ -258,6 +296,9 @@ impl Store {
             ORDER BY model, position";
         let organization = organization.to_string();
         let after = after.unwrap_or_default();
+        if !is_storable(after) {
+            return Ok(Vec::new());
+        }
         let limit = i64::from(limit);
         let (models, deployments) = on!(self.db.read, |pool| (
             sqlx::query_as(MODELS)
@@ -275,6 +316,13 @@ impl Store {
         ));
         join(models, deployments)
     }
+}
+
+fn check_texts(model: &Model) -> Result<(), StoreError> {
+    check_storable(&[("name", &model.name)])?;
+    let upstream =
+        |deployment: &Deployment| check_storable(&[("upstream_model", &deployment.upstream_model)]);
+    model.deployments.iter().try_for_each(upstream)
 }
 
 fn entry(act: &Act, action: &str, model: &Model) -> doorward_domain::audit::AuditEntry {

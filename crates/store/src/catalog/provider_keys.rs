@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::{NewProviderKey, ProviderKeyEdit, Removed};
 use crate::audit::append_audit;
-use crate::db::{on, parsed, taken, timestamp};
+use crate::clock::whole_us;
+use crate::db::{check_storable, in_use, next_version, on, parsed, taken, timestamp};
 use crate::keyring::SealedFor;
 use crate::{Act, Store, StoreError};
 
@@ -37,6 +38,10 @@ impl ProviderKeyRow {
     }
 }
 
+/// Whether an organization has a provider key.
+pub(super) const FIND_PROVIDER_KEY: &str =
+    "SELECT 1 FROM provider_keys WHERE organization_id = $1 AND id = $2";
+
 /// What a ciphertext is bound to: moved to another row or organization, it does not open.
 fn sealed_for(organization: OrganizationId, id: &str) -> SealedFor<'_> {
     SealedFor { organization, row: id, field: "provider_keys.ciphertext" }
@@ -53,14 +58,15 @@ impl Store {
             INSERT INTO provider_keys
                 (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+        check_storable(&[("name", &new.name), ("note", &new.note)])?;
         let key = ProviderKey {
             id: self.new_id(ProviderKeyId::new),
             organization: act.organization,
             name: new.name,
             masked: Masked::of(new.value.expose_secret()),
             note: new.note,
-            created_at: act.at,
-            updated_at: act.at,
+            created_at: whole_us(act.at),
+            updated_at: whole_us(act.at),
         };
         let id = key.id.to_string();
         let secret = new.value.expose_secret().as_bytes();
@@ -90,6 +96,7 @@ impl Store {
     }
 
     /// Changes name, note or value; `None` leaves it. What links to the key goes on using it.
+    /// [`StoreError::Stale`] when somebody else edits it at the same time.
     pub async fn edit_provider_key(
         &self,
         act: &Act,
@@ -99,11 +106,14 @@ impl Store {
         const SQL: &str = "
             UPDATE provider_keys SET name = $3, note = $4, masked = $5,
                 ciphertext = COALESCE($6, ciphertext), updated_at_us = $7
-            WHERE organization_id = $1 AND id = $2";
+            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $8";
         let found = self.find_provider_key(act.organization, id).await?;
         let mut key = found.ok_or(StoreError::Missing("provider key"))?;
+        let read_at = key.updated_at;
+        if edit.if_updated_at.is_some_and(|expected| whole_us(expected) != read_at) {
+            return Err(StoreError::Stale);
+        }
         let text = id.to_string();
-        let is_new_value = edit.value.is_some();
         let mut sealed = None;
         if let Some(value) = &edit.value {
             let secret = value.expose_secret();
@@ -113,21 +123,26 @@ impl Store {
         }
         key.name = edit.name.unwrap_or(key.name);
         key.note = edit.note.unwrap_or(key.note);
-        key.updated_at = act.at;
+        check_storable(&[("name", &key.name), ("note", &key.note)])?;
+        key.updated_at = next_version(read_at, act.at);
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            sqlx::query(SQL)
+            let done = sqlx::query(SQL)
                 .bind(act.organization.to_string())
                 .bind(&text)
                 .bind(&key.name)
                 .bind(&key.note)
                 .bind(key.masked.to_string())
                 .bind(sealed.as_deref())
-                .bind(act.at.as_microsecond())
+                .bind(key.updated_at.as_microsecond())
+                .bind(read_at.as_microsecond())
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
-            let detail = json!({ "name": key.name, "is_value_new": is_new_value });
+            if done.rows_affected() == 0 {
+                return Err(StoreError::Stale);
+            }
+            let detail = json!({ "name": key.name, "is_value_new": sealed.is_some() });
             append_audit!(self, tx, act.entry("provider_key.edit", &text, &detail));
             tx.commit().await?;
         });
@@ -153,7 +168,12 @@ impl Store {
             if !uses.is_empty() {
                 return Err(StoreError::InUse(uses.into_iter().map(|(model,)| model).collect()));
             }
-            let done = sqlx::query(SQL).bind(&organization).bind(&id).execute(&mut *tx).await?;
+            let done = sqlx::query(SQL)
+                .bind(&organization)
+                .bind(&id)
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| in_use(error, "a model"))?;
             if done.rows_affected() == 0 {
                 return Ok(Removed::NotFound);
             }

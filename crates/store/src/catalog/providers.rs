@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::Removed;
 use crate::audit::append_audit;
-use crate::db::{on, parsed, taken, timestamp};
+use crate::db::{
+    check_storable, finds, in_use, is_storable, next_version, on, parsed, taken, timestamp,
+};
 use crate::{Act, Store, StoreError};
 
 /// The columns of [`ProviderRow`].
@@ -41,6 +43,10 @@ impl ProviderRow {
     }
 }
 
+/// Whether an organization has a provider.
+pub(super) const FIND_PROVIDER: &str =
+    "SELECT 1 FROM providers WHERE organization_id = $1 AND id = $2";
+
 impl Store {
     /// Stores a provider and audits it; `provider.id` is new. [`StoreError::Taken`] with `name`.
     pub async fn create_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
@@ -48,6 +54,7 @@ impl Store {
             INSERT INTO providers
                 (id, organization_id, name, kind, base_url, created_at_us, updated_at_us)
             VALUES ($1, $2, $3, $4, $5, $6, $6)";
+        check_texts(provider)?;
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             sqlx::query(SQL)
@@ -67,30 +74,46 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces name and base URL of a provider, and audits it.
-    pub async fn edit_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
+    /// Replaces name and base URL of a provider, and audits it. `edited.updated_at` is that of the
+    /// version that was edited; [`StoreError::Stale`] when there is a newer one. Returns the provider
+    /// with its new version.
+    pub async fn edit_provider(
+        &self,
+        act: &Act,
+        edited: &Provider,
+    ) -> Result<Provider, StoreError> {
         const SQL: &str = "
             UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5
-            WHERE organization_id = $1 AND id = $2";
+            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6";
+        check_texts(edited)?;
+        let read_at = edited.updated_at;
+        let provider = Provider { updated_at: next_version(read_at, act.at), ..edited.clone() };
+        let (organization, id) = (act.organization.to_string(), provider.id.to_string());
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             let done = sqlx::query(SQL)
-                .bind(act.organization.to_string())
-                .bind(provider.id.to_string())
+                .bind(&organization)
+                .bind(&id)
                 .bind(&provider.name)
                 .bind(provider.base_url.as_deref())
                 .bind(provider.updated_at.as_microsecond())
+                .bind(read_at.as_microsecond())
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
             if done.rows_affected() == 0 {
-                return Err(StoreError::Missing("provider"));
+                let is_there = finds!(tx, FIND_PROVIDER, &organization, &id);
+                return Err(if is_there {
+                    StoreError::Stale
+                } else {
+                    StoreError::Missing("provider")
+                });
             }
-            append_audit!(self, tx, entry(act, "provider.edit", provider));
+            append_audit!(self, tx, entry(act, "provider.edit", &provider));
             tx.commit().await?;
         });
         self.catalog_changed();
-        Ok(())
+        Ok(provider)
     }
 
     /// Deletes a provider, unless a deployment uses it ([`StoreError::InUse`]: the models).
@@ -107,7 +130,12 @@ impl Store {
             if !uses.is_empty() {
                 return Err(StoreError::InUse(uses.into_iter().map(|(model,)| model).collect()));
             }
-            let done = sqlx::query(SQL).bind(&organization).bind(&id).execute(&mut *tx).await?;
+            let done = sqlx::query(SQL)
+                .bind(&organization)
+                .bind(&id)
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| in_use(error, "a model"))?;
             if done.rows_affected() == 0 {
                 return Ok(Removed::NotFound);
             }
@@ -176,6 +204,9 @@ impl Store {
         organization: OrganizationId,
         wanted: &str,
     ) -> Result<Option<Provider>, StoreError> {
+        if !is_storable(wanted) {
+            return Ok(None);
+        }
         let row: Option<ProviderRow> = on!(self.db.read, |pool| {
             sqlx::query_as(sql)
                 .bind(organization.to_string())
@@ -185,6 +216,11 @@ impl Store {
         });
         row.map(ProviderRow::parse).transpose()
     }
+}
+
+fn check_texts(provider: &Provider) -> Result<(), StoreError> {
+    let base_url = provider.base_url.as_deref().unwrap_or_default();
+    check_storable(&[("name", &provider.name), ("base_url", base_url)])
 }
 
 fn entry(act: &Act, action: &str, provider: &Provider) -> doorward_domain::audit::AuditEntry {

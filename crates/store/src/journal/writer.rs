@@ -136,21 +136,30 @@ impl Writer {
         }
     }
 
-    /// Takes down how a call ended. It is written with the next hold, or when [`catch_up`] is
-    /// called: soon, in any case.
-    ///
-    /// [`catch_up`]: Self::catch_up
+    /// Takes down how a call ended. It is safe once [`write_settled`](Self::write_settled) has
+    /// returned for what this returns.
     pub(crate) fn add_settled(
         &self,
         settled: &Settlement,
         provider: ProviderId,
         deployment: DeploymentId,
-    ) {
+    ) -> Arc<Batch> {
         let mut state = self.state.lock();
         write_settled(settled, provider, deployment, &mut state.owed);
-        if self.sync == JournalSync::Always {
-            self.write_owed(&mut state);
+        Arc::clone(&state.batch)
+    }
+
+    /// Writes a batch with settlements in it, unless somebody who shares it has done so. What cannot
+    /// be written now is written before the next hold.
+    pub(crate) fn write_settled(&self, batch: &Batch) {
+        if batch.is_written() == Some(true) {
+            return;
         }
+        let mut state = self.state.lock();
+        if batch.is_written().is_none() && self.write_batch(&mut state).is_ok() {
+            return;
+        }
+        self.write_owed(&mut state);
     }
 
     /// Writes what is owed, and returns how far has been written: what stands before it is whole.
@@ -183,7 +192,6 @@ impl Writer {
         written
     }
 
-    /// What cannot be written now is written before the next hold.
     fn write_owed(&self, state: &mut State) {
         // A call that broke off before its hold was written owes nothing until that is.
         let has_holds = !state.holds.is_empty();
@@ -402,7 +410,8 @@ mod tests {
 
     fn settle(writer: &Writer, n: u128) {
         let hold = hold(n);
-        writer.add_settled(&hold.interrupted(), hold.provider, hold.deployment);
+        let batch = writer.add_settled(&hold.interrupted(), hold.provider, hold.deployment);
+        writer.write_settled(&batch);
     }
 
     /// What the next start reads: the calls of holds, and of settlements.

@@ -2,73 +2,105 @@
 
 use doorward_domain::credential::{KeyId, PlainKey};
 use doorward_domain::key::{ApiKey, Life};
+use doorward_domain::rights::Rights;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::list::search_text;
 use super::row::StoredRights;
 use super::{KeyEdit, NewKey};
 use crate::audit::append_audit;
-use crate::db::{json_text, on, taken};
+use crate::clock::whole_us;
+use crate::db::{check_storable, finds, json_text, next_version, on, refused};
+use crate::organizations::{FIND_ACTIVE_OWNER, FIND_PROJECT};
 use crate::store::random_bytes;
 use crate::{Act, Store, StoreError};
 
 const INSERT: &str = "
     INSERT INTO api_keys (id, organization_id, project_id, owner_kind, owner_id, name, description,
-        tail, digest, pepper_version, rights, metadata, created_by, created_at_us, updated_at_us,
-        expires_at_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15)";
+        search_text, tail, digest, pepper_version, rights, metadata, created_by, created_at_us,
+        updated_at_us, expires_at_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, $16)";
 
-/// Keys that count against a quota: active and disabled ones.
-const COUNT: &str = "
-    SELECT COUNT(*) FROM api_keys
-    WHERE organization_id = $1 AND owner_id = $2 AND revoked_at_us IS NULL
-      AND (expires_at_us IS NULL OR expires_at_us > $3)";
+/// Other keys that count against a quota: active and disabled ones.
+const QUOTA: &str = "
+    SELECT name FROM api_keys
+    WHERE organization_id = $1 AND owner_id = $2 AND id <> $3 AND revoked_at_us IS NULL
+      AND (expires_at_us IS NULL OR expires_at_us > $4)
+    ORDER BY name LIMIT $5";
 
 const EDIT: &str = "
-    UPDATE api_keys SET description = $3, rights = $4, metadata = $5, expires_at_us = $6,
-        updated_at_us = $7
-    WHERE organization_id = $1 AND id = $2 AND updated_at_us = $8";
+    UPDATE api_keys SET description = $3, search_text = $4, rights = $5, metadata = $6,
+        expires_at_us = $7, updated_at_us = $8
+    WHERE organization_id = $1 AND id = $2 AND updated_at_us = $9 AND revoked_at_us IS NULL";
 
-const DISABLE: &str = "
-    UPDATE api_keys SET disabled_at_us = COALESCE(disabled_at_us, $3), updated_at_us = $4
-    WHERE organization_id = $1 AND id = $2";
-
-const ENABLE: &str = "
-    UPDATE api_keys SET disabled_at_us = NULL, updated_at_us = $4
-    WHERE organization_id = $1 AND id = $2 AND $3 > 0";
-
-const REVOKE: &str = "
-    UPDATE api_keys SET revoked_at_us = COALESCE(revoked_at_us, $3), updated_at_us = $4
-    WHERE organization_id = $1 AND id = $2";
+/// A change of life that finds nothing to change finds no row.
+macro_rules! change_life {
+    ($set:literal, $only_where:literal) => {
+        concat!(
+            "UPDATE api_keys SET ",
+            $set,
+            ", updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
+             WHERE organization_id = $1 AND id = $2 AND revoked_at_us IS NULL AND ",
+            $only_where,
+            " RETURNING name"
+        )
+    };
+}
+const DISABLE: &str = change_life!("disabled_at_us = $3", "disabled_at_us IS NULL");
+const ENABLE: &str = change_life!("disabled_at_us = NULL", "disabled_at_us IS NOT NULL");
+const REVOKE: &str = change_life!("revoked_at_us = $3", "revoked_at_us IS NULL");
 
 impl Store {
     /// Makes a key and audits it, in one transaction. Returns it and, this once, its clear text.
-    /// [`StoreError::Taken`] with `name`; [`StoreError::InUse`] when the quota is reached.
+    /// [`StoreError::Missing`] when the organization has no such project, or no such active owner;
+    /// [`StoreError::Taken`] with `name`; [`StoreError::InUse`] with the names of the keys that fill
+    /// the quota.
     pub async fn create_key(
         &self,
         act: &Act,
         new: NewKey,
     ) -> Result<(ApiKey, PlainKey), StoreError> {
+        check_storable(&[("name", &new.name), ("description", &new.description)])?;
         let settings = self.settings(act.organization).await?;
         let plain = PlainKey::mint(&settings.key_prefix, random_bytes());
         let quota = new.quota;
         let key = new_key(act, new, &plain);
+        let done = self.insert_key(act, &key, &plain, quota).await;
+        self.calls.forget_key(&key.id);
+        done.map(|()| (key, plain))
+    }
+
+    async fn insert_key(
+        &self,
+        act: &Act,
+        key: &ApiKey,
+        plain: &PlainKey,
+        quota: Option<u32>,
+    ) -> Result<(), StoreError> {
         let rights = StoredRights::text(&key.rights)?;
         let metadata = json_text("metadata", &key.metadata)?;
         let pepper = self.keyring.pepper();
-        let digest = pepper.digest(&plain);
+        let digest = pepper.digest(plain);
         let at_us = act.at.as_microsecond();
+        let (organization, owner) = (act.organization.to_string(), key.owner.to_string());
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            let organization = act.organization.to_string();
+            if !finds!(tx, FIND_PROJECT, &organization, key.project.to_string()) {
+                return Err(StoreError::Missing("project"));
+            }
+            if !finds!(tx, FIND_ACTIVE_OWNER, &organization, &owner) {
+                return Err(StoreError::Missing("owner"));
+            }
             sqlx::query(INSERT)
                 .bind(key.id.as_str())
                 .bind(&organization)
                 .bind(key.project.to_string())
                 .bind(key.owner.kind())
-                .bind(key.owner.to_string())
+                .bind(&owner)
                 .bind(&key.name)
                 .bind(&key.description)
+                .bind(search_text(&key.name, &key.description, &key.id))
                 .bind(&key.tail)
                 .bind(digest.as_bytes().as_slice())
                 .bind(i64::from(pepper.version()))
@@ -79,41 +111,54 @@ impl Store {
                 .bind(key.rights.expires_at.map(Timestamp::as_microsecond))
                 .execute(&mut *tx)
                 .await
-                .map_err(|error| taken(error, "name"))?;
-            // Counted after the insert, inside the transaction that the audit row serializes.
-            append_audit!(self, tx, act.entry("key.create", key.id.as_str(), &summary(&key)));
-            let (count,): (i64,) = sqlx::query_as(COUNT)
-                .bind(&organization)
-                .bind(key.owner.to_string())
-                .bind(at_us)
-                .fetch_one(&mut *tx)
-                .await?;
-            if quota.is_some_and(|quota| count > i64::from(quota)) {
-                return Err(StoreError::InUse(vec!["the quota of keys".to_owned()]));
+                .map_err(|error| refused(error, "name", "user"))?;
+            append_audit!(self, tx, act.entry("key.create", key.id.as_str(), &summary(key)?));
+            // Counted after the audit row, at which acts wait for each other.
+            if let Some(quota) = quota {
+                let others: Vec<(String,)> = sqlx::query_as(QUOTA)
+                    .bind(&organization)
+                    .bind(&owner)
+                    .bind(key.id.as_str())
+                    .bind(at_us)
+                    .bind(i64::from(quota))
+                    .fetch_all(&mut *tx)
+                    .await?;
+                if others.len() as u64 >= u64::from(quota) {
+                    return Err(StoreError::InUse(
+                        others.into_iter().map(|(name,)| name).collect(),
+                    ));
+                }
             }
             tx.commit().await?;
         });
-        self.calls.forget_key(&key.id);
-        Ok((key, plain))
+        Ok(())
     }
 
-    /// Edits a key and audits it. The data plane sees the change with its next call.
+    /// Edits a key and audits what changed. The data plane sees it with its next call. A revoked key
+    /// is not there to be edited: [`StoreError::Missing`].
     pub async fn edit_key(
         &self,
         act: &Act,
         id: &KeyId,
         edit: KeyEdit,
     ) -> Result<ApiKey, StoreError> {
-        let found = self.find_key(act.organization, id).await?;
-        let mut key = found.ok_or(StoreError::Missing("key"))?.key;
+        let edited = self.update_key(act, id, edit).await;
+        // Also after an error: a commit whose answer was lost may have happened.
+        self.calls.forget_key(id);
+        edited
+    }
+
+    async fn update_key(&self, act: &Act, id: &KeyId, edit: KeyEdit) -> Result<ApiKey, StoreError> {
+        let found = self.stored_key(act.organization, id).await?;
+        let living = found.filter(|key| key.life.revoked_at.is_none());
+        let mut key = living.ok_or(StoreError::Missing("key"))?;
         let read_at = key.life.updated_at;
-        if edit.if_updated_at.is_some_and(|expected| expected != read_at) {
+        if edit.if_updated_at.is_some_and(|expected| whole_us(expected) != read_at) {
             return Err(StoreError::Stale);
         }
-        key.description = edit.description.unwrap_or(key.description);
-        key.rights = edit.rights.unwrap_or(key.rights);
-        key.metadata = edit.metadata.unwrap_or(key.metadata);
-        key.life.updated_at = after(read_at, act.at);
+        let detail = apply(&mut key, edit)?;
+        check_storable(&[("description", &key.description)])?;
+        key.life.updated_at = next_version(read_at, act.at);
         let rights = StoredRights::text(&key.rights)?;
         let metadata = json_text("metadata", &key.metadata)?;
         on!(self.db.write, |pool| {
@@ -122,6 +167,7 @@ impl Store {
                 .bind(act.organization.to_string())
                 .bind(id.as_str())
                 .bind(&key.description)
+                .bind(search_text(&key.name, &key.description, id))
                 .bind(&rights)
                 .bind(&metadata)
                 .bind(key.rights.expires_at.map(Timestamp::as_microsecond))
@@ -132,29 +178,28 @@ impl Store {
             if done.rows_affected() == 0 {
                 return Err(StoreError::Stale);
             }
-            append_audit!(self, tx, act.entry("key.edit", id.as_str(), &summary(&key)));
+            append_audit!(self, tx, act.entry("key.edit", id.as_str(), &detail));
             tx.commit().await?;
         });
-        self.calls.forget_key(id);
         Ok(key)
     }
 
-    /// Switches a key off (`true`) or on again, and audits it. Doing it twice keeps the first instant.
+    /// Switches a key off (`true`) or on again, and audits it. Doing it twice keeps the first instant
+    /// and is not audited again. A revoked key is not there to be switched: [`StoreError::Missing`].
     pub async fn set_key_disabled(
         &self,
         act: &Act,
         id: &KeyId,
         is_disabled: bool,
     ) -> Result<ApiKey, StoreError> {
-        if is_disabled {
-            self.change_life(act, id, (DISABLE, "key.disable")).await
-        } else {
-            self.change_life(act, id, (ENABLE, "key.enable")).await
-        }
+        let change = if is_disabled { (DISABLE, "key.disable") } else { (ENABLE, "key.enable") };
+        let key = self.change_life(act, id, change).await?;
+        if key.life.revoked_at.is_some() { Err(StoreError::Missing("key")) } else { Ok(key) }
     }
 
-    /// Ends a key for good and audits it. Doing it twice keeps the first instant. When this returns,
-    /// the data plane of this process refuses the key and its open streams are ending.
+    /// Ends a key for good and audits it. Doing it twice keeps the first instant and is not audited
+    /// again. When this returns, the data plane of this process refuses the key and its open streams
+    /// are ending.
     pub async fn revoke_key(&self, act: &Act, id: &KeyId) -> Result<ApiKey, StoreError> {
         self.change_life(act, id, (REVOKE, "key.revoke")).await
     }
@@ -163,45 +208,47 @@ impl Store {
         &self,
         act: &Act,
         id: &KeyId,
-        (sql, action): (&'static str, &'static str),
+        change: (&'static str, &'static str),
     ) -> Result<ApiKey, StoreError> {
-        let found = self.find_key(act.organization, id).await?;
-        let before = found.ok_or(StoreError::Missing("key"))?.key;
+        let done = self.update_life(act, id, change).await;
+        // Also after an error: a commit whose answer was lost may have happened.
+        self.calls.forget_key(id);
+        done?;
+        let changed = self.stored_key(act.organization, id).await?;
+        changed.ok_or(StoreError::Missing("key"))
+    }
+
+    async fn update_life(
+        &self,
+        act: &Act,
+        id: &KeyId,
+        (sql, action): (&'static str, &'static str),
+    ) -> Result<(), StoreError> {
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            sqlx::query(sql)
+            let changed: Option<(String,)> = sqlx::query_as(sql)
                 .bind(act.organization.to_string())
                 .bind(id.as_str())
                 .bind(act.at.as_microsecond())
-                .bind(after(before.life.updated_at, act.at).as_microsecond())
-                .execute(&mut *tx)
+                .fetch_optional(&mut *tx)
                 .await?;
-            append_audit!(
-                self,
-                tx,
-                act.entry(action, id.as_str(), &json!({ "name": before.name }))
-            );
-            tx.commit().await?;
+            if let Some((name,)) = changed {
+                append_audit!(self, tx, act.entry(action, id.as_str(), &json!({ "name": name })));
+                tx.commit().await?;
+            }
         });
-        self.calls.forget_key(id);
-        let changed = self.find_key(act.organization, id).await?;
-        changed.map(|record| record.key).ok_or(StoreError::Missing("key"))
+        Ok(())
     }
 }
 
-/// Versions rise even where the clock stands still or runs backwards.
-fn after(last: Timestamp, now: Timestamp) -> Timestamp {
-    let next = last.checked_add(jiff::SignedDuration::from_micros(1)).unwrap_or(last);
-    now.max(next)
-}
-
 fn new_key(act: &Act, new: NewKey, plain: &PlainKey) -> ApiKey {
+    let at = whole_us(act.at);
     let life = Life {
-        created_at: act.at,
+        created_at: at,
         disabled_at: None,
         revoked_at: None,
         rotated_at: None,
-        updated_at: act.at,
+        updated_at: at,
     };
     ApiKey {
         id: plain.id(),
@@ -211,23 +258,45 @@ fn new_key(act: &Act, new: NewKey, plain: &PlainKey) -> ApiKey {
         owner: new.owner,
         name: new.name,
         description: new.description,
-        rights: new.rights,
+        rights: storable(new.rights),
         life,
         created_by: new.created_by,
         metadata: new.metadata,
     }
 }
 
-/// What the audit log says about a key: its name and its rights, nothing of its secret.
-fn summary(key: &ApiKey) -> Value {
-    json!({
-        "name": key.name,
-        "owner": key.owner.to_string(),
-        "project": key.project,
-        "scopes": key.rights.scopes,
-        "models": key.rights.models,
-        "limits": key.rights.limits,
-        "budgets": key.rights.budgets,
-        "expires_at": key.rights.expires_at,
-    })
+/// Rights as they read back.
+fn storable(rights: Rights) -> Rights {
+    Rights { expires_at: rights.expires_at.map(whole_us), ..rights }
+}
+
+/// What the audit log says about a new key: its name and its rights, nothing of its secret.
+fn summary(key: &ApiKey) -> Result<Value, StoreError> {
+    let mut fields = StoredRights::fields(&key.rights)?;
+    fields.insert("name".to_owned(), json!(key.name));
+    fields.insert("owner".to_owned(), json!(key.owner.to_string()));
+    fields.insert("project".to_owned(), json!(key.project));
+    Ok(Value::Object(fields))
+}
+
+/// Edits the key, and tells the audit log what: new rights in full; of the free texts, which may hold
+/// anything, only that they were edited.
+fn apply(key: &mut ApiKey, edit: KeyEdit) -> Result<Value, StoreError> {
+    let mut changed = Map::new();
+    if let Some(description) = edit.description.filter(|text| *text != key.description) {
+        changed.insert("description".to_owned(), Value::Bool(true));
+        key.description = description;
+    }
+    if let Some(metadata) = edit.metadata.filter(|data| *data != key.metadata) {
+        changed.insert("metadata".to_owned(), Value::Bool(true));
+        key.metadata = metadata;
+    }
+    if let Some(rights) = edit.rights.map(storable) {
+        let before = StoredRights::fields(&key.rights)?;
+        let after = StoredRights::fields(&rights)?;
+        let is_new = |(name, value): &(String, Value)| before.get(name) != Some(value);
+        changed.extend(after.into_iter().filter(is_new));
+        key.rights = rights;
+    }
+    Ok(json!({ "name": key.name, "changed": changed }))
 }

@@ -1,12 +1,14 @@
 //! Finding and listing keys.
 
+use std::time::Duration;
+
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::key::{ApiKey, KeyStatus};
 
 use super::row::{KeyRow, key_columns};
 use super::{KeyFilter, KeyRecord, Page};
-use crate::db::{on, timestamp};
+use crate::db::{is_storable, on, timestamp};
 use crate::usage::{PeriodSpend, load_spent};
 use crate::{Store, StoreError};
 
@@ -29,8 +31,7 @@ const LIST: &str = concat!(
        AND (CAST($3 AS TEXT) IS NULL OR k.project_id = $3)
        AND (CAST($4 AS TEXT) IS NULL OR k.owner_kind = $4)
        AND (CAST($5 AS BIGINT) IS NULL OR k.expires_at_us < $5)
-       AND (CAST($6 AS TEXT) IS NULL OR k.name LIKE $6 ESCAPE '!'
-            OR k.description LIKE $6 ESCAPE '!' OR k.id LIKE $6 ESCAPE '!')
+       AND (CAST($6 AS TEXT) IS NULL OR k.search_text LIKE $6 ESCAPE '!')
        AND CASE CAST($7 AS TEXT)
              WHEN 'revoked' THEN k.revoked_at_us IS NOT NULL
              WHEN 'expired' THEN k.revoked_at_us IS NULL AND k.expires_at_us <= $9
@@ -40,12 +41,15 @@ const LIST: &str = concat!(
                   AND (k.expires_at_us IS NULL OR k.expires_at_us > $9)
              ELSE k.revoked_at_us IS NULL
            END
-       AND (CAST($8 AS TEXT) IS NULL OR (k.created_at_us, k.id) < (
-             SELECT a.created_at_us, a.id FROM api_keys a
-             WHERE a.id = $8 AND a.organization_id = $1))
+       AND (CAST($8 AS BIGINT) IS NULL OR (k.created_at_us, k.id) < ($8, $11))
      ORDER BY k.created_at_us DESC, k.id DESC
      LIMIT $10"
 );
+
+/// The longest wait for the latest calls to be in what is shown.
+const CATCH_UP: Duration = Duration::from_secs(1);
+/// No key holds a longer text, and SQLite's patterns have a limit.
+const SEARCH_BYTES_MAX: usize = 10_000;
 
 impl Store {
     /// A key of this organization.
@@ -54,26 +58,45 @@ impl Store {
         organization: OrganizationId,
         id: &KeyId,
     ) -> Result<Option<KeyRecord>, StoreError> {
+        self.catch_up().await;
+        match self.stored_row(organization, id).await? {
+            Some(row) => self.record_of(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The key alone, as it is in the database.
+    pub(super) async fn stored_key(
+        &self,
+        organization: OrganizationId,
+        id: &KeyId,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let row = self.stored_row(organization, id).await?;
+        row.map(|row| row.key.parse()).transpose()
+    }
+
+    async fn stored_row(
+        &self,
+        organization: OrganizationId,
+        id: &KeyId,
+    ) -> Result<Option<ListRow>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             key_columns!(),
             ", k.last_used_at_us, k.last_used_address
              FROM api_keys k WHERE k.organization_id = $1 AND k.id = $2"
         );
-        let row: Option<ListRow> = on!(self.db.read, |pool| {
+        Ok(on!(self.db.read, |pool| {
             sqlx::query_as(SQL)
                 .bind(organization.to_string())
                 .bind(id.as_str())
                 .fetch_optional(pool)
                 .await?
-        });
-        match row {
-            Some(row) => self.record_of(row).await.map(Some),
-            None => Ok(None),
-        }
+        }))
     }
 
     /// Keys of this organization, newest first; `after` is the last id of the page before.
+    /// [`StoreError::Missing`] when the organization has no key `after`.
     pub async fn list_keys(
         &self,
         organization: OrganizationId,
@@ -81,6 +104,18 @@ impl Store {
         after: Option<KeyId>,
         limit: u32,
     ) -> Result<Page<KeyRecord>, StoreError> {
+        self.catch_up().await;
+        let cursor = match after {
+            Some(id) => {
+                let last = self.stored_key(organization, &id).await?;
+                Some(last.ok_or(StoreError::Missing("key"))?)
+            }
+            None => None,
+        };
+        let texts = [&filter.search, &filter.kind];
+        if !texts.into_iter().flatten().all(|text| is_searchable(text)) {
+            return Ok(Page { rows: Vec::new(), has_more: false });
+        }
         let rows: Vec<ListRow> = on!(self.db.read, |pool| {
             sqlx::query_as(LIST)
                 .bind(organization.to_string())
@@ -90,9 +125,10 @@ impl Store {
                 .bind(filter.expires_before.map(jiff::Timestamp::as_microsecond))
                 .bind(filter.search.as_deref().map(containing))
                 .bind(filter.status.map(KeyStatus::as_str))
-                .bind(after.map(|id| id.to_string()))
+                .bind(cursor.as_ref().map(|key| key.life.created_at.as_microsecond()))
                 .bind(self.clock.now().as_microsecond())
                 .bind(i64::from(limit) + 1)
+                .bind(cursor.as_ref().map(|key| key.id.to_string()))
                 .fetch_all(pool)
                 .await?
         });
@@ -102,6 +138,16 @@ impl Store {
             records.push(self.record_of(row).await?);
         }
         Ok(Page { rows: records, has_more })
+    }
+
+    /// Writes finished calls first, so that what is shown of a key includes its last call. Where
+    /// that fails or takes long, reading goes on: a disk that is full must not hide the keys.
+    async fn catch_up(&self) {
+        match tokio::time::timeout(CATCH_UP, self.flush_events()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "keys are shown without the latest calls"),
+            Err(_) => tracing::warn!("keys are shown without the latest calls"),
+        }
     }
 
     async fn record_of(&self, row: ListRow) -> Result<KeyRecord, StoreError> {
@@ -122,11 +168,22 @@ impl Store {
     }
 }
 
+fn is_searchable(text: &str) -> bool {
+    text.len() <= SEARCH_BYTES_MAX && is_storable(text)
+}
+
+/// What a search looks into. The engines do not agree on what is a lower case of what, so it is done
+/// here, for the text as for the search.
+pub(super) fn search_text(name: &str, description: &str, id: &KeyId) -> String {
+    // Neither a name nor a description holds the separator, so nothing is found across.
+    format!("{name}\u{1f}{description}\u{1f}{id}").to_lowercase()
+}
+
 /// A `LIKE` pattern for text that contains `text`, whose own wildcards mean themselves.
 fn containing(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
-    for character in text.chars() {
+    for character in text.to_lowercase().chars() {
         if matches!(character, '%' | '_' | '!') {
             pattern.push('!');
         }
@@ -142,6 +199,6 @@ mod tests {
 
     #[test]
     fn wildcards_in_a_search_mean_themselves() {
-        assert_eq!(containing("100%_!"), "%100!%!_!!%");
+        assert_eq!(containing("A100%_!\\"), "%a100!%!_!!\\%");
     }
 }

@@ -11,6 +11,7 @@ use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::ScopeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::StoreError;
 use crate::db::{Db, json_text, on, parsed, parsed_json, timestamp};
@@ -68,6 +69,14 @@ impl StoredRights {
             budgets: rights.budgets.clone(),
         };
         json_text("rights", &stored)
+    }
+
+    /// Rights as the audit log shows them, field by field.
+    pub(super) fn fields(rights: &Rights) -> Result<Map<String, Value>, StoreError> {
+        let mut fields: Map<String, Value> = parsed_json("rights", &Self::text(rights)?)?;
+        let expires_at = rights.expires_at.map(|at| at.to_string());
+        fields.insert("expires_at".to_owned(), expires_at.into());
+        Ok(fields)
     }
 
     fn into_rights(self, expires_at: Option<Timestamp>) -> Rights {

@@ -25,12 +25,17 @@ const ROWS: usize = 50;
 /// Says which rows are new.
 const ONLY_NEW: &str = " ON CONFLICT (id) DO NOTHING RETURNING id";
 
+/// Sums stop at the largest number: an overflow would stop every batch from then on.
 const ADD_SPEND: &str = "
     INSERT INTO spend (subject, period, period_start_us, organization_id, cost_nanousd, tokens)
     VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (subject, period, period_start_us) DO UPDATE SET
-        cost_nanousd = spend.cost_nanousd + excluded.cost_nanousd,
-        tokens = spend.tokens + excluded.tokens";
+        cost_nanousd = CASE
+            WHEN spend.cost_nanousd > 9223372036854775807 - excluded.cost_nanousd
+            THEN 9223372036854775807 ELSE spend.cost_nanousd + excluded.cost_nanousd END,
+        tokens = CASE
+            WHEN spend.tokens > 9223372036854775807 - excluded.tokens
+            THEN 9223372036854775807 ELSE spend.tokens + excluded.tokens END";
 
 const TOUCH: &str = "
     UPDATE api_keys SET last_used_at_us = $3, last_used_address = $4
@@ -56,6 +61,7 @@ pub(crate) async fn write_events(
             let mut insert = sqlx::QueryBuilder::new(INSERT);
             insert.push_values(rows, |mut row, event| {
                 let (hold, settled) = (&event.hold, &event.settlement);
+                let usage = settled.usage.bounded();
                 row.push_bind(hold.call.to_string())
                     .push_bind(hold.organization.to_string())
                     .push_bind(hold.project.to_string())
@@ -71,11 +77,11 @@ pub(crate) async fn write_events(
                     .push_bind(settled.outcome.as_str())
                     .push_bind(i64::from(settled.outcome.is_error()))
                     .push_bind(i64::from(settled.status))
-                    .push_bind(signed(settled.usage.input_tokens))
-                    .push_bind(signed(settled.usage.cached_input_tokens))
-                    .push_bind(signed(settled.usage.cache_write_tokens))
-                    .push_bind(signed(settled.usage.output_tokens))
-                    .push_bind(signed(settled.usage.reasoning_tokens))
+                    .push_bind(signed(usage.input_tokens))
+                    .push_bind(signed(usage.cached_input_tokens))
+                    .push_bind(signed(usage.cache_write_tokens))
+                    .push_bind(signed(usage.output_tokens))
+                    .push_bind(signed(usage.reasoning_tokens))
                     .push_bind(i64::from(settled.is_estimated))
                     .push_bind(settled.spend.cost.to_column())
                     .push_bind(hold.held.cost.to_column())
@@ -85,7 +91,7 @@ pub(crate) async fn write_events(
             new.extend(insert.build_query_as::<(String,)>().fetch_all(&mut *tx).await?);
         }
         let mut new: HashSet<String> = new.into_iter().map(|(id,)| id).collect();
-        // A call that stands in the batch twice is one row.
+        // Each row counts once, also where a batch has a call twice.
         let is_new = |event: &&UsageEvent| new.remove(&event.hold.call.to_string());
         let sums = Sums::of(events.iter().filter(is_new), zone)?;
         for ((key, period, start_us), (organization, spend)) in &sums.spent {

@@ -8,7 +8,8 @@ use super::{GroupBy, UsageFilter, UsageRow};
 use crate::db::{on, unsigned};
 use crate::{Store, StoreError};
 
-/// A column that is not grouped by is one empty text for all rows; which are is bound, never
+/// Dollars and the rest of them are summed apart: nano-dollars of many dear calls are more than a
+/// column holds. A column that is not grouped by is one empty text for all rows; which are is bound, never
 /// written into the query.
 const REPORT: &str = "
     SELECT CASE WHEN $5 > 0 THEN e.key_id ELSE '' END AS grouped_key,
@@ -21,14 +22,17 @@ const REPORT: &str = "
            CAST(SUM(e.cache_write_tokens) AS BIGINT) AS cache_write_tokens,
            CAST(SUM(e.output_tokens) AS BIGINT) AS output_tokens,
            CAST(SUM(e.reasoning_tokens) AS BIGINT) AS reasoning_tokens,
-           CAST(SUM(e.cost_nanousd) AS BIGINT) AS cost_nanousd
+           CAST(SUM(e.cost_nanousd / 1000000000) AS BIGINT)
+             + CAST(SUM(e.cost_nanousd % 1000000000) AS BIGINT) / 1000000000 AS cost_usd,
+           CAST(SUM(e.cost_nanousd % 1000000000) AS BIGINT) % 1000000000 AS cost_rest_nanousd
     FROM usage_events e
     WHERE e.organization_id = $1 AND e.started_at_us >= $2 AND e.started_at_us < $3
       AND (CAST($4 AS TEXT) IS NULL OR EXISTS (
             SELECT 1 FROM api_keys k
             WHERE k.id = e.key_id AND k.organization_id = e.organization_id AND k.owner_id = $4))
     GROUP BY grouped_key, grouped_model, grouped_day
-    ORDER BY grouped_day DESC, cost_nanousd DESC, requests DESC, grouped_key, grouped_model
+    ORDER BY grouped_day DESC, cost_usd DESC, cost_rest_nanousd DESC, requests DESC, grouped_key,
+        grouped_model
     LIMIT 10000";
 
 #[derive(sqlx::FromRow)]
@@ -43,11 +47,14 @@ struct ReportRow {
     cache_write_tokens: i64,
     output_tokens: i64,
     reasoning_tokens: i64,
-    cost_nanousd: i64,
+    cost_usd: i64,
+    cost_rest_nanousd: i64,
 }
 
 impl From<ReportRow> for UsageRow {
     fn from(row: ReportRow) -> Self {
+        let nanos = u128::from(unsigned(row.cost_usd)) * 1_000_000_000
+            + u128::from(unsigned(row.cost_rest_nanousd));
         let grouped = |text: String| Some(text).filter(|text| !text.is_empty());
         let usage = Usage {
             input_tokens: unsigned(row.input_tokens),
@@ -63,10 +70,7 @@ impl From<ReportRow> for UsageRow {
             requests: unsigned(row.requests),
             errors: unsigned(row.errors),
             usage,
-            spend: Spend {
-                cost: NanoUsd::from_column(row.cost_nanousd),
-                tokens: usage.total_tokens(),
-            },
+            spend: Spend { cost: NanoUsd::from_wide_nanos(nanos), tokens: usage.total_tokens() },
         }
     }
 }

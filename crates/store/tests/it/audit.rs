@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use doorward_domain::audit::BrokenChain;
-use doorward_store::AuditVerdict;
+use doorward_store::{AuditVerdict, StoreError};
 use serde_json::json;
 
 use crate::harness::{TestStore, every_store};
@@ -144,5 +144,70 @@ async fn acts_at_the_same_time_make_one_chain() {
         set.join_all().await;
         let verdict = store.verify_audit().await.unwrap();
         assert!(matches!(verdict, AuditVerdict::Whole(21)), "{verdict:?} on {}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn any_edit_is_found() {
+    let edits = [
+        "at_us = at_us + 1",
+        "organization_id = 'org_other'",
+        "actor = 'system'",
+        "action = 'user.sign_out'",
+        "subject = 'other'",
+        "detail = '{}'",
+        "link = (SELECT link FROM audit_entries WHERE sequence = 1)",
+        "at_us = 9223372036854775807",
+    ];
+    for store in every_store().await {
+        write_five(&store).await;
+        drop_triggers(&store).await;
+        store.tamper("CREATE TABLE kept AS SELECT * FROM audit_entries").await;
+        for edit in edits {
+            store.tamper(&format!("UPDATE audit_entries SET {edit} WHERE sequence = 3")).await;
+            assert_eq!(broken(&store).await, BrokenChain::Edited(3), "{edit}, {}", store.engine());
+            store
+                .tamper(
+                    "DELETE FROM audit_entries WHERE sequence = 3;
+                    INSERT INTO audit_entries SELECT * FROM kept WHERE sequence = 3",
+                )
+                .await;
+        }
+        assert!(matches!(store.verify_audit().await.unwrap(), AuditVerdict::Whole(5)));
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_was_put_back_is_found() {
+    for store in every_store().await {
+        write_five(&store).await;
+        let zeros = if store.database_url.is_some() {
+            "decode(repeat('00', 32), 'hex')"
+        } else {
+            "zeroblob(32)"
+        };
+        store.tamper(&format!("UPDATE audit_head SET sequence = 0, link = {zeros}")).await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(1), "{}", store.engine());
+        let of_third = "(SELECT e.link FROM audit_entries e WHERE e.sequence = 3)";
+        store.tamper(&format!("UPDATE audit_head SET sequence = 3, link = {of_third}")).await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(4));
+        store
+            .tamper("UPDATE audit_head SET sequence = 5, link = keyring.wrapped FROM keyring")
+            .await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(5), "a link of another length");
+    }
+}
+
+#[tokio::test]
+async fn a_nul_is_refused_before_the_database_does() {
+    for store in every_store().await {
+        let refused = store.record(&store.act(), "a.b", "x\0", json!({ "n": "\0" })).await;
+        assert!(
+            matches!(refused, Err(StoreError::Unstorable { field: "subject" })),
+            "{refused:?} on {}",
+            store.engine()
+        );
+        store.record(&store.act(), "a.b", "x", json!({ "n": "\0" })).await.unwrap();
+        assert!(matches!(store.verify_audit().await.unwrap(), AuditVerdict::Whole(2)));
     }
 }

@@ -16,10 +16,11 @@ use doorward_store::{
     CallKey, CallRequest, Clock, GroupBy, KeyEdit, OpenCall, OpenError, Options, Store, StoreError,
     UsageFilter, UsageRow,
 };
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
-use crate::harness::{TestStore, every_store, every_store_for, is_changed};
+use crate::harness::{Setup, TestStore, every_store, every_store_with, is_changed};
 use crate::opening::{act, new_key, options};
 
 fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'static> {
@@ -148,6 +149,11 @@ async fn a_revoked_key_ends_at_once_also_where_it_is_in_use() {
     }
 }
 
+/// Room for two keys.
+fn small() -> Setup {
+    Setup { call_keys_max: 2, time_zone: TimeZone::UTC }
+}
+
 /// A key with a call in flight that others have pushed out of a small cache.
 async fn pushed_out(store: &TestStore) -> (Arc<CallKey>, OpenCall) {
     let mut streaming = Vec::new();
@@ -164,7 +170,7 @@ async fn pushed_out(store: &TestStore) -> (Arc<CallKey>, OpenCall) {
 
 #[tokio::test]
 async fn a_stream_of_a_key_that_left_memory_still_ends_with_the_key() {
-    for store in every_store_for(2).await {
+    for store in every_store_with(small()).await {
         let (key, _call) = pushed_out(&store).await;
         assert!(!is_changed(&key));
         store.revoke_key(&store.act(), &key.key.id).await.unwrap();
@@ -176,7 +182,7 @@ async fn a_stream_of_a_key_that_left_memory_still_ends_with_the_key() {
 
 #[tokio::test]
 async fn a_stream_of_a_key_that_left_memory_still_ends_with_its_owner() {
-    for store in every_store_for(2).await {
+    for store in every_store_with(small()).await {
         let (key, _call) = pushed_out(&store).await;
         let owner = store.first.administrator;
         store.set_user_disabled(&store.act(), owner, true).await.unwrap();
@@ -191,7 +197,7 @@ async fn a_stream_of_a_key_that_left_memory_still_ends_with_its_owner() {
 
 #[tokio::test]
 async fn a_key_that_was_loaded_again_ends_every_stream_of_it() {
-    for store in every_store_for(2).await {
+    for store in every_store_with(small()).await {
         let (early, _call) = pushed_out(&store).await;
         let late = call_key(&store, &early.key.id).await;
         store.revoke_key(&store.act(), &early.key.id).await.unwrap();

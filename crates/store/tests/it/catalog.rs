@@ -88,12 +88,12 @@ async fn editing_a_provider_replaces_its_name_and_address() {
         let new = Provider {
             name: "new".to_owned(),
             base_url: Some("https://example.com/v1".to_owned()),
-            updated_at: store.now(),
             ..old.clone()
         };
-        store.edit_provider(&store.act(), &new).await.unwrap();
+        let edited = store.edit_provider(&store.act(), &new).await.unwrap();
+        assert_eq!(edited, Provider { updated_at: store.now(), ..new });
         let found = store.find_provider(old.organization, old.id).await.unwrap().unwrap();
-        assert_eq!(found, new, "{}", store.engine());
+        assert_eq!(found, edited, "{}", store.engine());
         let gone = provider(&store, 9, "gone");
         let missing = store.edit_provider(&store.act(), &gone).await.unwrap_err();
         assert!(matches!(missing, StoreError::Missing("provider")));
@@ -203,7 +203,7 @@ async fn editing_a_provider_key_leaves_what_it_does_not_name() {
         let edit = ProviderKeyEdit {
             name: Some("renamed".to_owned()),
             value: Some("gsk-another-canary-000".into()),
-            note: None,
+            ..ProviderKeyEdit::default()
         };
         let edited = store.edit_provider_key(&store.act(), key.id, edit).await.unwrap();
         assert_eq!(edited.masked.to_string(), "gsk…000");
@@ -271,10 +271,10 @@ async fn editing_a_model_replaces_price_limit_and_deployments() {
             pricing: Pricing::Listed,
             output_tokens_max: Some(1),
             deployments: vec![deployment(2, two), deployment(3, one)],
-            updated_at: store.now(),
             ..old.clone()
         };
-        store.edit_model(&store.act(), &new).await.unwrap();
+        let new = store.edit_model(&store.act(), &new).await.unwrap();
+        assert_eq!(new.updated_at, store.now());
         let found = store.find_model(old.organization, "m").await.unwrap().unwrap();
         assert_eq!(found, new, "{}", store.engine());
 
@@ -318,5 +318,193 @@ async fn every_change_of_the_catalog_moves_its_epoch_and_nothing_else_does() {
         store.delete_provider(&act, id).await.unwrap();
         store.make_key("ci").await;
         assert_eq!(store.catalog_epoch(), last);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_is_found_by_id_by_name_and_in_the_list() {
+    for store in every_store().await {
+        let vllm = provider(&store, 1, "vllm");
+        let echo =
+            Provider { kind: ProviderKind::Echo, base_url: None, ..provider(&store, 2, "Echo") };
+        store.create_provider(&store.act(), &vllm).await.unwrap();
+        store.create_provider(&store.act(), &echo).await.unwrap();
+
+        let organization = store.first.organization;
+        assert_eq!(store.find_provider(organization, vllm.id).await.unwrap().unwrap(), vllm);
+        let found = store.find_provider_by_name(organization, "Echo").await.unwrap().unwrap();
+        assert_eq!(found, echo);
+        assert!(store.find_provider_by_name(organization, "echo").await.unwrap().is_none());
+        assert!(store.find_provider_by_name(organization, "Echo\0").await.unwrap().is_none());
+        let list = store.list_providers(organization).await.unwrap();
+        assert_eq!(list, [echo, vllm], "by byte: capitals first, {}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_model_is_gone_with_its_deployments() {
+    for store in every_store().await {
+        let id = add_provider(&store, 1, "one").await;
+        let model = model(&store, "m", vec![deployment(1, id)]);
+        store.create_model(&store.act(), &model).await.unwrap();
+        assert_eq!(store.delete_model(&store.act(), "m").await.unwrap(), Removed::Yes);
+        assert_eq!(store.delete_model(&store.act(), "m").await.unwrap(), Removed::NotFound);
+        assert_eq!(store.delete_model(&store.act(), "m\0").await.unwrap(), Removed::NotFound);
+        assert!(store.find_model(model.organization, "m").await.unwrap().is_none());
+        assert!(store.catalog().await.unwrap().is_empty(), "{}", store.engine());
+        store.create_model(&store.act(), &model).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn models_are_listed_by_name_in_pages() {
+    for store in every_store().await {
+        let id = add_provider(&store, 1, "one").await;
+        let organization = store.first.organization;
+        for (n, name) in (1..).zip(["c", "a", "b", "Z"]) {
+            let served = vec![deployment(n * 2, id), deployment(n * 2 + 1, id)];
+            store.create_model(&store.act(), &model(&store, name, served)).await.unwrap();
+        }
+        store.create_model(&store.act(), &model(&store, "unserved", Vec::new())).await.unwrap();
+        let names = async |after, limit| -> Vec<String> {
+            let page = store.list_models(organization, after, limit).await.unwrap();
+            page.into_iter()
+                .map(|model| format!("{}{}", model.name, model.deployments.len()))
+                .collect()
+        };
+        assert_eq!(names(None, 3).await, ["Z2", "a2", "b2"], "{}", store.engine());
+        assert_eq!(names(Some("b"), 3).await, ["c2", "unserved0"]);
+        assert_eq!(names(Some("b\0"), 3).await, Vec::<String>::new());
+        assert_eq!(store.catalog().await.unwrap().len(), 4, "what nobody serves cannot be called");
+    }
+}
+
+#[tokio::test]
+async fn the_catalog_of_another_organization_is_out_of_reach() {
+    for store in every_store().await {
+        let id = add_provider(&store, 1, "one").await;
+        let key = add_provider_key(&store, "key").await;
+        let mine = model(&store, "m", vec![deployment(1, id)]);
+        store.create_model(&store.act(), &mine).await.unwrap();
+
+        let other = store.second_organization().await.organization;
+        let act = store.act_in(other);
+        assert!(store.find_provider(other, id).await.unwrap().is_none());
+        assert!(store.find_provider_by_name(other, "one").await.unwrap().is_none());
+        assert!(store.list_providers(other).await.unwrap().is_empty());
+        assert!(store.find_provider_key(other, key.id).await.unwrap().is_none());
+        assert!(store.list_provider_keys(other).await.unwrap().is_empty());
+        assert!(store.reveal_provider_key(other, key.id).await.is_err());
+        assert!(store.find_model(other, "m").await.unwrap().is_none());
+        assert!(store.list_models(other, None, 9).await.unwrap().is_empty());
+        assert_eq!(store.delete_model(&act, "m").await.unwrap(), Removed::NotFound);
+        assert_eq!(store.delete_provider_key(&act, key.id).await.unwrap(), Removed::NotFound);
+        assert_eq!(store.delete_provider(&act, id).await.unwrap(), Removed::NotFound);
+        assert!(store.edit_provider(&act, &provider(&store, 1, "x")).await.is_err());
+        assert!(store.edit_model(&act, &mine).await.is_err());
+        let edit = ProviderKeyEdit::default();
+        assert!(store.edit_provider_key(&act, key.id, edit).await.is_err());
+
+        // Neither can it be served by what is not its own.
+        let theirs = Model { organization: other, ..mine.clone() };
+        let error = store.create_model(&act, &theirs).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing("provider")), "{error:?} {}", store.engine());
+        assert_eq!(store.catalog().await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_model_needs_a_provider_key_that_exists() {
+    for store in every_store().await {
+        let id = add_provider(&store, 1, "one").await;
+        let unknown = Some(ProviderKeyId::new(9, 9));
+        let model =
+            model(&store, "m", vec![Deployment { provider_key: unknown, ..deployment(1, id) }]);
+        let error = store.create_model(&store.act(), &model).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing("provider key")), "{}", store.engine());
+        assert!(store.find_model(model.organization, "m").await.unwrap().is_none());
+    }
+}
+
+/// Two edits of the same version: one of them wins, also where the clock stands still.
+#[tokio::test]
+async fn an_edit_of_an_older_version_is_stale() {
+    for store in every_store().await {
+        let act = store.act();
+        let read = provider(&store, 1, "one");
+        store.create_provider(&act, &read).await.unwrap();
+        let (first, late) = (
+            Provider { name: "first".to_owned(), ..read.clone() },
+            Provider { name: "late".to_owned(), ..read.clone() },
+        );
+        let edited = store.edit_provider(&act, &first).await.unwrap();
+        let late = store.edit_provider(&act, &late).await;
+        assert!(matches!(late, Err(StoreError::Stale)), "provider, {}", store.engine());
+        store.edit_provider(&act, &edited).await.unwrap();
+
+        let read = model(&store, "m", vec![deployment(1, read.id)]);
+        store.create_model(&act, &read).await.unwrap();
+        let edited = store.edit_model(&act, &read).await.unwrap();
+        let late = Model { deployments: Vec::new(), ..read.clone() };
+        let late = store.edit_model(&act, &late).await;
+        assert!(matches!(late, Err(StoreError::Stale)), "model, {}", store.engine());
+        let found = store.find_model(read.organization, "m").await.unwrap().unwrap();
+        assert_eq!(found, edited, "its deployments are there");
+
+        let read = add_provider_key(&store, "key").await;
+        let of_read = |note: &str| ProviderKeyEdit {
+            note: Some(note.to_owned()),
+            if_updated_at: Some(read.updated_at),
+            ..ProviderKeyEdit::default()
+        };
+        store.edit_provider_key(&act, read.id, of_read("first")).await.unwrap();
+        let late = store.edit_provider_key(&act, read.id, of_read("late")).await;
+        assert!(matches!(late, Err(StoreError::Stale)), "provider key, {}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn of_many_edits_of_one_version_exactly_one_wins() {
+    for store in every_store().await {
+        let read = provider(&store, 1, "one");
+        store.create_provider(&store.act(), &read).await.unwrap();
+        let mut edits = tokio::task::JoinSet::new();
+        for n in 0..10 {
+            let (shared, act) = (std::sync::Arc::clone(&store.store), store.act());
+            let edit = Provider { name: n.to_string(), ..read.clone() };
+            drop(edits.spawn(async move { shared.edit_provider(&act, &edit).await.is_ok() }));
+        }
+        let won = edits.join_all().await.into_iter().filter(|is_won| *is_won).count();
+        assert_eq!(won, 1, "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn a_nul_is_refused_by_name_and_never_reaches_the_database() {
+    for store in every_store().await {
+        let act = store.act();
+        let named = provider(&store, 1, "a\0");
+        let one = add_provider(&store, 2, "one").await;
+        let new =
+            NewProviderKey { name: "k\0".to_owned(), value: CANARY.into(), note: String::new() };
+        let nul = Deployment { upstream_model: "u\0".to_owned(), ..deployment(1, one) };
+        let errors = [
+            (store.create_provider(&act, &named).await.unwrap_err(), "name"),
+            (store.edit_provider(&act, &named).await.unwrap_err(), "name"),
+            (store.create_provider_key(&act, new).await.unwrap_err(), "name"),
+            (store.create_model(&act, &model(&store, "m\0", vec![])).await.unwrap_err(), "name"),
+            (
+                store.create_model(&act, &model(&store, "m", vec![nul])).await.unwrap_err(),
+                "upstream_model",
+            ),
+        ];
+        for (error, expected) in errors {
+            assert!(
+                matches!(error, StoreError::Unstorable { field } if field == expected),
+                "{error:?} on {}",
+                store.engine()
+            );
+        }
+        assert!(store.find_model(named.organization, "m\0").await.unwrap().is_none());
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct TestStore {
     /// `None`: SQLite.
     pub(crate) database_url: Option<String>,
     now_us: Arc<AtomicI64>,
-    call_keys_max: usize,
+    setup: Setup,
 }
 
 impl Deref for TestStore {
@@ -48,16 +48,19 @@ impl Deref for TestStore {
 
 /// The contract holds on each of these.
 pub(crate) async fn every_store() -> [TestStore; 2] {
-    every_store_for(100).await
+    every_store_with(Setup { call_keys_max: 100, time_zone: TimeZone::UTC }).await
 }
 
-/// The same with room for so many keys in memory.
-pub(crate) async fn every_store_for(call_keys_max: usize) -> [TestStore; 2] {
+/// What a test may want otherwise.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) call_keys_max: usize,
+    pub(crate) time_zone: TimeZone,
+}
+
+pub(crate) async fn every_store_with(setup: Setup) -> [TestStore; 2] {
     let database = postgres::new_database().await;
-    [
-        TestStore::open(None, call_keys_max).await,
-        TestStore::open(Some(database), call_keys_max).await,
-    ]
+    [TestStore::open(None, setup.clone()).await, TestStore::open(Some(database), setup).await]
 }
 
 /// Whether a key was changed since it was loaded, so that its streams end.
@@ -67,20 +70,20 @@ pub(crate) fn is_changed(key: &CallKey) -> bool {
 }
 
 impl TestStore {
-    async fn open(database_url: Option<String>, call_keys_max: usize) -> Self {
+    async fn open(database_url: Option<String>, setup: Setup) -> Self {
         let data = tempfile::tempdir().unwrap();
         let now_us = Arc::new(AtomicI64::new(START_US));
-        let store = open(&data, database_url.as_deref(), &now_us, call_keys_max).await;
+        let store = open(&data, database_url.as_deref(), &now_us, &setup).await;
         let (first, is_new) = store.bootstrap().await.unwrap();
         assert!(is_new);
-        Self { store, first, data, database_url, now_us, call_keys_max }
+        Self { store, first, data, database_url, now_us, setup }
     }
 
     /// Closes the store and opens it again on the same data.
     pub(crate) async fn reopen(&mut self) {
         self.store.close().await;
         let url = self.database_url.as_deref();
-        self.store = open(&self.data, url, &self.now_us, self.call_keys_max).await;
+        self.store = open(&self.data, url, &self.now_us, &self.setup).await;
     }
 
     pub(crate) fn engine(&self) -> &'static str {
@@ -213,16 +216,16 @@ async fn open(
     data: &TempDir,
     url: Option<&str>,
     now_us: &Arc<AtomicI64>,
-    call_keys_max: usize,
+    setup: &Setup,
 ) -> Arc<Store> {
     let options = Options {
         data_dir: data.path().to_owned(),
         database_url: url.map(Into::into),
         master_key: Some(MasterKey::parse(MASTER_KEY, "the test").unwrap()),
         clock: Clock::Fixed(Arc::clone(now_us)),
-        time_zone: TimeZone::UTC,
+        time_zone: setup.time_zone.clone(),
         journal_sync: JournalSync::Interval,
-        call_keys_max,
+        call_keys_max: setup.call_keys_max,
     };
     Store::open(options).await.unwrap()
 }

@@ -1,17 +1,17 @@
 use doorward_domain::address::AddressRules;
 use doorward_domain::budget::{Amount, Budget, Overrun, Period, Spend};
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::ProjectId;
+use doorward_domain::id::{ProjectId, UserId};
 use doorward_domain::key::{ApiKey, KeyStatus, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
-use doorward_domain::scope::ScopeSet;
+use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_store::{KeyEdit, KeyFilter, StoreError};
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::harness::{TestStore, every_store};
+use crate::harness::{TestStore, every_store, is_changed};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
@@ -266,5 +266,313 @@ async fn filters_keep_to_owner_project_kind_and_end() {
         }
         let filter = KeyFilter { project: Some(project), ..all() };
         assert_eq!(names(&store, &filter).await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn no_table_holds_the_secret() {
+    for store in every_store().await {
+        let (key, plain) = store.make_key("ci").await;
+        let secret = plain.expose_secret_key();
+        let sql = format!("SELECT CAST(k.* AS TEXT) FROM api_keys k WHERE id = '{}'", key.id);
+        let sqlite = format!(
+            "SELECT quote(digest) || search_text || tail || metadata FROM api_keys WHERE id = '{}'",
+            key.id
+        );
+        let row = store.read(&sqlite, &sql).await.remove(0);
+        assert!(row.contains(&key.tail) && !row.contains(&secret));
+        let audit = store.list_audit(store.first.organization, None, 1).await.unwrap().remove(0);
+        assert_eq!((audit.action.as_str(), audit.subject), ("key.create", key.id.to_string()));
+        assert!(!audit.detail.contains(&secret[..20]), "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn the_quota_counts_active_and_disabled_keys() {
+    for store in every_store().await {
+        let (disabled, _) = store.make_key("disabled").await;
+        let (revoked, _) = store.make_key("revoked").await;
+        let mut new = store.new_key("expired");
+        new.rights.expires_at = Some(store.now() + SECOND);
+        store.create_key(&store.act(), new).await.unwrap();
+        store.pass(SECOND);
+        store.set_key_disabled(&store.act(), &disabled.id, true).await.unwrap();
+        store.revoke_key(&store.act(), &revoked.id).await.unwrap();
+
+        let within = |name: &str| {
+            let mut new = store.new_key(name);
+            new.quota = Some(2);
+            new
+        };
+        store.create_key(&store.act(), within("second")).await.unwrap();
+        let full = store.create_key(&store.act(), within("third")).await.unwrap_err();
+        let StoreError::InUse(names) = full else { panic!("{full:?} on {}", store.engine()) };
+        assert_eq!(names, ["disabled", "second"]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_needs_a_project_and_an_active_owner_of_its_organization() {
+    for store in every_store().await {
+        let second = store.second_organization().await;
+        let cases: [(&str, ProjectId, UserId); 2] = [
+            ("project", second.project, store.first.administrator),
+            ("owner", store.first.project, second.administrator),
+        ];
+        for (missing, project, owner) in cases {
+            let mut new = store.new_key("ci");
+            (new.project, new.owner) = (project, Owner::User(owner));
+            let error = store.create_key(&store.act(), new).await.unwrap_err();
+            assert!(matches!(error, StoreError::Missing(what) if what == missing), "{error:?}");
+        }
+        let user = store.first.administrator;
+        store.set_user_disabled(&store.act(), user, true).await.unwrap();
+        let error = store.create_key(&store.act(), store.new_key("ci")).await.unwrap_err();
+        assert!(matches!(error, StoreError::Missing("owner")), "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn another_organization_finds_lists_and_changes_nothing() {
+    for store in every_store().await {
+        let (key, _) = store.make_key("ci").await;
+        let other = store.second_organization().await.organization;
+        assert!(store.find_key(other, &key.id).await.unwrap().is_none());
+        let page = store.list_keys(other, &KeyFilter::default(), None, 10).await.unwrap();
+        assert!(page.rows.is_empty());
+        let act = store.act_in(other);
+        let edit = KeyEdit { description: Some("mine".to_owned()), ..KeyEdit::default() };
+        let errors = [
+            store.edit_key(&act, &key.id, edit).await.unwrap_err(),
+            store.set_key_disabled(&act, &key.id, true).await.unwrap_err(),
+            store.revoke_key(&act, &key.id).await.unwrap_err(),
+            store.list_keys(other, &KeyFilter::default(), Some(key.id), 10).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert!(matches!(error, StoreError::Missing("key")), "{error:?} {}", store.engine());
+        }
+        assert_eq!(find(&store, &key.id).await.life, key.life);
+    }
+}
+
+#[tokio::test]
+async fn an_edit_changes_what_it_names_and_nothing_else() {
+    for store in every_store().await {
+        let (key, _) = store.make_key("ci").await;
+        store.pass(SECOND);
+        let edit = KeyEdit { description: Some("new".to_owned()), ..KeyEdit::default() };
+        let edited = store.edit_key(&store.act(), &key.id, edit).await.unwrap();
+        assert_eq!(edited.description, "new");
+        assert_eq!((edited.rights, edited.metadata), (key.rights, key.metadata));
+        assert_eq!(edited.life.updated_at, store.now());
+
+        let rights = every_right(&store);
+        let metadata = json!({ "secret": "hunter2" }).as_object().unwrap().clone();
+        let edit = KeyEdit {
+            rights: Some(rights.clone()),
+            metadata: Some(metadata.clone()),
+            ..KeyEdit::default()
+        };
+        store.edit_key(&store.act(), &key.id, edit).await.unwrap();
+        let found = find(&store, &key.id).await;
+        assert_eq!((found.rights, found.metadata), (rights, metadata), "{}", store.engine());
+        assert_eq!(found.description, "new");
+
+        let audit = store.list_audit(store.first.organization, None, 1).await.unwrap().remove(0);
+        let detail: serde_json::Value = serde_json::from_str(&audit.detail).unwrap();
+        assert_eq!(audit.action, "key.edit");
+        assert_eq!(detail["changed"]["ip_deny"], json!(["10.1.0.0/16"]));
+        assert_eq!(detail["changed"]["metadata"], json!(true), "what it holds may be a secret");
+        assert_eq!(detail["changed"].get("description"), None);
+    }
+}
+
+#[tokio::test]
+async fn revoking_twice_keeps_the_first_instant() {
+    for store in every_store().await {
+        let (key, plain) = store.make_key("ci").await;
+        let first = store.now();
+        store.revoke_key(&store.act(), &key.id).await.unwrap();
+        store.pass(SECOND);
+        let again = store.revoke_key(&store.act(), &key.id).await.unwrap();
+        assert_eq!(again.life.revoked_at, Some(first), "{}", store.engine());
+        let identity = store.identify(&plain).await.unwrap().unwrap();
+        assert_eq!(identity.key.status(store.now()), KeyStatus::Revoked);
+        assert_eq!(store.list_audit(store.first.organization, None, 10).await.unwrap().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_not_edited_or_enabled() {
+    for store in every_store().await {
+        let (key, _) = store.make_key("ci").await;
+        store.revoke_key(&store.act(), &key.id).await.unwrap();
+        for error in [
+            store.edit_key(&store.act(), &key.id, KeyEdit::default()).await.unwrap_err(),
+            store.set_key_disabled(&store.act(), &key.id, false).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, StoreError::Missing("key")), "{}", store.engine());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_search_takes_its_text_literally_and_ignores_case() {
+    for store in every_store().await {
+        for (name, description) in
+            [("100% Prod", "x_y"), ("100 prod", "xzy"), ("wow!", "ÄÖÜ straße"), ("it's", "")]
+        {
+            let mut new = store.new_key(name);
+            new.description = description.to_owned();
+            store.create_key(&store.act(), new).await.unwrap();
+            store.pass(SECOND);
+        }
+        let (by_id, _) = store.make_key("by id").await;
+        #[rustfmt::skip]
+        let cases = [
+            ("0% p",      vec!["100% Prod"]),
+            ("PROD",      vec!["100 prod", "100% Prod"]),
+            ("X_Y",       vec!["100% Prod"]),
+            ("w!",        vec!["wow!"]),
+            ("äöü STRA",  vec!["wow!"]),
+            ("it's",      vec!["it's"]),
+            ("' OR 1=1",  vec![]),
+            ("a\0",       vec![]),
+        ];
+        for (text, expected) in cases {
+            let filter = KeyFilter { search: Some(text.to_owned()), ..KeyFilter::default() };
+            assert_eq!(names(&store, &filter).await, expected, "{text:?} on {}", store.engine());
+        }
+        let access = by_id.id.access_key()[..8].to_owned();
+        let filter = KeyFilter { search: Some(access), ..KeyFilter::default() };
+        assert_eq!(names(&store, &filter).await, ["by id"]);
+
+        let edit = KeyEdit { description: Some("findable".to_owned()), ..KeyEdit::default() };
+        store.edit_key(&store.act(), &by_id.id, edit).await.unwrap();
+        let filter = KeyFilter { search: Some("Findable".to_owned()), ..KeyFilter::default() };
+        assert_eq!(names(&store, &filter).await, ["by id"], "an edit is found too");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_else_wrote_is_corrupt_not_believed() {
+    for store in every_store().await {
+        let (key, plain) = store.make_key("ci").await;
+        assert!(key.rights.scopes.allows(Scope::InferenceWrite));
+        let sql = format!("UPDATE api_keys SET rights = '{{}}' WHERE id = '{}'", key.id);
+        store.tamper(&sql).await;
+        let found = store.find_key(store.first.organization, &key.id).await.unwrap_err();
+        let identified = store.identify(&plain).await.unwrap_err();
+        for error in [found, identified] {
+            assert!(matches!(error, StoreError::Corrupt(_)), "{error:?} on {}", store.engine());
+        }
+    }
+}
+
+/// The data plane holds keys in memory: each change must reach it before the change is answered.
+#[tokio::test]
+async fn every_change_of_a_key_reaches_the_data_plane() {
+    for store in every_store().await {
+        let (key, _) = store.make_key("ci").await;
+        let load = async || store.call_key(&key.id).await.unwrap().unwrap();
+        let mut held = load().await;
+
+        let edit = KeyEdit { rights: Some(every_right(&store)), ..KeyEdit::default() };
+        store.edit_key(&store.act(), &key.id, edit).await.unwrap();
+        assert!(is_changed(&held), "edit on {}", store.engine());
+        held = load().await;
+        assert_eq!(held.key.rights, every_right(&store));
+
+        store.set_key_disabled(&store.act(), &key.id, true).await.unwrap();
+        assert!(is_changed(&held), "disable on {}", store.engine());
+        held = load().await;
+        assert_eq!(held.key.status(store.now()), KeyStatus::Disabled);
+        store.set_key_disabled(&store.act(), &key.id, false).await.unwrap();
+        assert!(is_changed(&held), "enable on {}", store.engine());
+
+        held = load().await;
+        store.set_user_disabled(&store.act(), store.first.administrator, true).await.unwrap();
+        assert!(is_changed(&held), "owner on {}", store.engine());
+        held = load().await;
+        assert!(!held.owner_is_active);
+
+        store.revoke_key(&store.act(), &key.id).await.unwrap();
+        assert!(is_changed(&held), "revoke on {}", store.engine());
+        assert!(store.cached_call_key(&key.id).is_none());
+        assert_eq!(load().await.key.status(store.now()), KeyStatus::Revoked);
+    }
+}
+
+#[tokio::test]
+async fn a_nul_is_refused_by_name_and_found_nowhere() {
+    for store in every_store().await {
+        let (key, _) = store.make_key("ci").await;
+        let mut of_text = store.new_key("a\0");
+        let by_name = store.create_key(&store.act(), of_text.clone()).await.unwrap_err();
+        (of_text.name, of_text.description) = ("b".to_owned(), "\0".to_owned());
+        let described = store.create_key(&store.act(), of_text).await.unwrap_err();
+        let edit = KeyEdit { description: Some("\0".to_owned()), ..KeyEdit::default() };
+        let edited = store.edit_key(&store.act(), &key.id, edit).await.unwrap_err();
+        for (error, expected) in
+            [(by_name, "name"), (described, "description"), (edited, "description")]
+        {
+            assert!(
+                matches!(error, StoreError::Unstorable { field } if field == expected),
+                "{error:?} on {}",
+                store.engine()
+            );
+        }
+        let filter = KeyFilter { kind: Some("user\0".to_owned()), ..KeyFilter::default() };
+        assert!(names(&store, &filter).await.is_empty());
+        let long = KeyFilter { search: Some("ci".repeat(50_000)), ..KeyFilter::default() };
+        assert!(names(&store, &long).await.is_empty());
+    }
+}
+
+/// Not even for somebody who has the database in hand.
+#[tokio::test]
+async fn no_row_points_across_the_border_of_an_organization() {
+    for store in every_store().await {
+        let (key, _) = store.make_key("ci").await;
+        let (first, second) = (&store.first, store.second_organization().await);
+        let (home, away) = (first.organization, second.organization);
+        let setup = format!(
+            "INSERT INTO service_accounts (id, organization_id, project_id, name, created_at_us)
+                VALUES ('sva_there', '{away}', '{}', 'bot', 1);
+            INSERT INTO providers (id, organization_id, name, kind, created_at_us, updated_at_us)
+                VALUES ('prv_here', '{home}', 'p', 'echo', 1, 1), ('prv_there', '{away}', 'p', 'echo', 1, 1);
+            INSERT INTO provider_keys
+                (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
+                SELECT 'pvk_there', '{away}', 'k', '', digest, '', 1, 1 FROM api_keys;
+            INSERT INTO models (organization_id, name, pricing, created_at_us, updated_at_us)
+                VALUES ('{home}', 'm', 'free', 1, 1);
+            INSERT INTO deployments
+                (id, organization_id, model, position, provider_id, upstream_model, weight, priority)
+                VALUES ('dep_here', '{home}', 'm', 0, 'prv_here', 'm', 1, 0);",
+            second.project
+        );
+        store.tamper(&setup).await;
+        let of_key = |set: &str| format!("UPDATE api_keys SET {set} WHERE id = '{}'", key.id);
+        let crossings = [
+            of_key(&format!("project_id = '{}'", second.project)),
+            of_key(&format!("owner_id = '{}'", second.administrator)),
+            of_key("owner_kind = 'service', owner_id = 'sva_there'"),
+            of_key("owner_kind = 'service'"),
+            of_key(&format!("created_by = '{}'", second.administrator)),
+            of_key(&format!("organization_id = '{away}'")),
+            format!("UPDATE service_accounts SET project_id = '{}'", first.project),
+            format!("UPDATE service_accounts SET organization_id = '{home}'"),
+            "UPDATE deployments SET provider_id = 'prv_there'".to_owned(),
+            "UPDATE deployments SET provider_key_id = 'pvk_there'".to_owned(),
+            format!("UPDATE deployments SET organization_id = '{away}'"),
+            format!("UPDATE models SET organization_id = '{away}'"),
+            format!(
+                "UPDATE providers SET organization_id = '{away}', name = 'q' WHERE id = 'prv_here'"
+            ),
+        ];
+        for sql in crossings {
+            let refusal = store.refusal(&sql).await.to_lowercase();
+            assert!(refusal.contains("foreign key"), "{sql}: {refusal}, {}", store.engine());
+        }
     }
 }

@@ -12,7 +12,7 @@ use doorward_store::{
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::harness::every_store;
 use crate::postgres;
@@ -168,4 +168,115 @@ async fn a_newer_schema_is_left_alone() {
     let refused = Store::open(options(data.path())).await;
     assert!(matches!(refused, Err(OpenError::SchemaNewer)));
     assert_eq!(files(data.path()), before);
+}
+
+#[tokio::test]
+async fn a_wrong_master_key_changes_no_data_of_a_killed_process_either() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(options(data.path())).await.unwrap();
+    store.bootstrap().await.unwrap();
+    let killed = tempfile::tempdir().unwrap();
+    for (path, content) in files(data.path()) {
+        let name = path.strip_prefix(data.path()).unwrap();
+        std::fs::create_dir_all(killed.path().join(name).parent().unwrap()).unwrap();
+        std::fs::write(killed.path().join(name), content).unwrap();
+    }
+    let mut before = files(killed.path());
+    assert!(before.keys().any(|path| path.ends_with("doorward.db-wal")));
+
+    let wrong = Options { master_key: Some(other_master_key()), ..options(killed.path()) };
+    assert!(matches!(Store::open(wrong).await, Err(OpenError::MasterKeyWrong)));
+    let mut after = files(killed.path());
+    // SQLite's index of its log holds no data, only locks and what it found in the log.
+    let index = killed.path().join("doorward.db-shm");
+    before.remove(&index);
+    after.remove(&index);
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn a_damaged_journal_is_named_and_left_alone() {
+    let data = closed_store().await;
+    let path = data.path().join("journal").join("0000000007.log");
+    std::fs::write(&path, b"somebody else's file").unwrap();
+    let before = files(data.path());
+    match Store::open(options(data.path())).await {
+        Err(OpenError::JournalDamaged { path: named, offset: 0 }) => assert_eq!(named, path),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(files(data.path()), before);
+}
+
+#[tokio::test]
+async fn an_empty_end_of_a_journal_is_no_obstacle() {
+    let data = closed_store().await;
+    std::fs::write(data.path().join("journal").join("0000000007.log"), b"doorw").unwrap();
+    let store = Store::open(options(data.path())).await.unwrap();
+    store.close().await;
+    assert_eq!(std::fs::read_dir(data.path().join("journal")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn everything_that_is_made_belongs_to_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("data");
+    let _store = Store::open(options(&dir)).await.unwrap();
+    for path in files(&dir).keys().chain([&dir, &dir.join("journal")]) {
+        let mode = std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+}
+
+/// The connection of a process that ended must not keep the next one out.
+#[tokio::test]
+async fn a_closed_store_is_opened_again_at_once() {
+    let (data, url) = (tempfile::tempdir().unwrap(), postgres::new_database().await);
+    for _ in 0..20 {
+        let again = Options { database_url: Some(url.clone().into()), ..options(data.path()) };
+        Store::open(again).await.unwrap().close().await;
+    }
+}
+
+/// The session of a killed process ends when PostgreSQL notices, which may be after the next start.
+#[tokio::test]
+async fn a_lock_that_a_killed_process_still_holds_is_waited_for() {
+    let (data, url) = (tempfile::tempdir().unwrap(), postgres::new_database().await);
+    let mut killed = PgConnection::connect(&url).await.unwrap();
+    let lock = "SELECT pg_advisory_lock(7237125581402956132)";
+    sqlx::query(lock).execute(&mut killed).await.unwrap();
+    let again = Options { database_url: Some(url.clone().into()), ..options(data.path()) };
+    let mut opening = tokio::task::JoinSet::new();
+    opening.spawn(Store::open(again));
+
+    let mut watcher = PgConnection::connect(&url).await.unwrap();
+    let is_waited_for = "SELECT EXISTS (SELECT 1 FROM pg_locks l JOIN pg_database d
+        ON d.oid = l.database AND d.datname = current_database()
+        WHERE l.locktype = 'advisory' AND NOT l.granted)";
+    while !sqlx::query_scalar::<_, bool>(is_waited_for).fetch_one(&mut watcher).await.unwrap() {
+        tokio::task::yield_now().await;
+    }
+    killed.close().await.unwrap();
+    opening.join_next().await.unwrap().unwrap().unwrap();
+}
+
+/// Each key is wrapped for its purpose and version: swapped, they do not open.
+#[tokio::test]
+async fn a_keyring_that_somebody_mixed_up_is_not_believed() {
+    for store in every_store().await {
+        store
+            .tamper(
+                "UPDATE keyring SET wrapped = (SELECT v.wrapped FROM keyring v
+                WHERE v.purpose = 'vault') WHERE purpose = 'audit'",
+            )
+            .await;
+        store.close().await;
+        let again = Options {
+            database_url: store.database_url.clone().map(Into::into),
+            master_key: Some(other_master_key()),
+            ..options(store.data.path())
+        };
+        let refused = Store::open(again).await;
+        assert!(matches!(refused, Err(OpenError::MasterKeyWrong)), "{}", store.engine());
+    }
 }

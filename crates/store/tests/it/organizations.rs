@@ -101,3 +101,44 @@ async fn a_disabled_user_is_not_active_until_enabled_again() {
         assert_eq!(actions, ["user.enable", "user.disable"]);
     }
 }
+
+#[tokio::test]
+async fn the_administrator_is_an_owner_in_the_default_project() {
+    for store in every_store().await {
+        let first = &store.first;
+        let user = store.find_user(first.organization, first.administrator).await.unwrap().unwrap();
+        assert_eq!(user.role, OrganizationRole::Owner);
+        assert_eq!(user.name, "administrator");
+        assert_eq!(user.disabled_at, None);
+        assert_eq!(store.default_project(first.organization).await.unwrap(), first.project);
+        assert!(store.has_project(first.organization, first.project).await.unwrap());
+        let owner = Owner::User(first.administrator);
+        assert!(store.is_owner_active(first.organization, owner).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_service_account_owns_keys_that_act_as_a_member() {
+    for store in every_store().await {
+        let project = store.first.project;
+        let id = store.create_service_account(&store.act(), project, "bot").await.unwrap();
+        let mut new = store.new_key("agent");
+        new.owner = Owner::ServiceAccount(id);
+        let (key, plain) = store.create_key(&store.act(), new).await.unwrap();
+        assert_eq!(key.owner, Owner::ServiceAccount(id));
+
+        let identity = store.identify(&plain).await.unwrap().unwrap();
+        assert!(identity.owner_is_active);
+        assert_eq!(identity.role, OrganizationRole::Member);
+        assert_eq!(identity.key.owner, Owner::ServiceAccount(id));
+
+        let taken = store.create_service_account(&store.act(), project, "bot").await.unwrap_err();
+        assert!(matches!(taken, StoreError::Taken { field: "name" }), "{}", store.engine());
+        let second = store.second_organization().await;
+        let missing = store
+            .create_service_account(&store.act_in(second.organization), project, "bot")
+            .await
+            .unwrap_err();
+        assert!(matches!(missing, StoreError::Missing("project")));
+    }
+}

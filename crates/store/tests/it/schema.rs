@@ -7,7 +7,7 @@ use crate::harness::{TestStore, every_store};
 async fn names(store: &TestStore) -> BTreeSet<String> {
     let columns = store
         .read(
-            "SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_info(m.name) c
+            "SELECT m.name || '.' || c.name FROM sqlite_schema m, pragma_table_xinfo(m.name) c
             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '_sqlx_migrations'",
             "SELECT table_name || '.' || column_name FROM information_schema.columns
             WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations'",
@@ -66,6 +66,16 @@ async fn sqlite_tables_are_strict() {
         WHERE schema = 'main' AND strict = 0 AND name NOT LIKE 'sqlite_%'
             AND name <> '_sqlx_migrations'";
     assert_eq!(sqlite.read(sql, "").await, Vec::<String>::new());
+}
+
+/// Cursors of lists are compared here and there: both must agree on what comes next.
+#[tokio::test]
+async fn text_sorts_by_byte() {
+    let [_, postgres] = every_store().await;
+    let sql = "SELECT table_name || '.' || column_name FROM information_schema.columns
+        WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations'
+            AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'";
+    assert_eq!(postgres.read("", sql).await, Vec::<String>::new());
 }
 
 /// Earlier ones can corrupt a database in WAL mode when a reader resets it.

@@ -1,13 +1,21 @@
-use doorward_domain::budget::Spend;
+use std::net::IpAddr;
+use std::path::Path;
+
+use doorward_domain::budget::{Amount, Budget, Overrun, Period, Spend};
 use doorward_domain::call::{Outcome, Settlement};
+use doorward_domain::id::UserId;
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
-use doorward_domain::key::ApiKey;
+use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::money::NanoUsd;
 use doorward_domain::price::{Price, Rates};
-use doorward_domain::usage::Usage;
-use doorward_store::{CallRequest, GroupBy, UsageFilter};
+use doorward_domain::usage::{TOKENS_MAX, Usage};
+use doorward_store::{
+    CallRequest, GroupBy, KeyFilter, OpenCall, StoreError, UsageFilter, UsageRow,
+};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::harness::{TestStore, every_store};
+use crate::harness::{Setup, TestStore, every_store, every_store_with};
 
 /// Makes one call: 1 000 tokens in for a dollar, 500 out for nothing.
 async fn call(store: &TestStore, key: &ApiKey, n: u128) {
@@ -73,5 +81,364 @@ async fn what_is_reported_survives_a_restart_once() {
         let rows = store.usage_report(&everything(&store), &[GroupBy::Model]).await.unwrap();
         assert_eq!((rows.len(), rows[0].requests), (1, 1), "{}", store.engine());
         assert_eq!(rows[0].model.as_deref(), Some("m"));
+    }
+}
+
+#[tokio::test]
+async fn a_key_shows_its_last_call_and_what_its_budgets_spent() {
+    for store in every_store().await {
+        let budget = |period| Budget {
+            amount: Amount::Usd("100".parse().unwrap()),
+            period,
+            overrun: Overrun::Deny,
+        };
+        let mut new = store.new_key("ci");
+        new.rights.budgets = vec![budget(Period::Total), budget(Period::Day)];
+        new.rights.expires_at = None;
+        let (key, _) = store.create_key(&store.act(), new).await.unwrap();
+        store.make_key("unused").await;
+        call(&store, &key, 1).await;
+        let yesterday = store.now();
+        store.pass(SignedDuration::from_hours(24));
+        call(&store, &key, 2).await;
+        call(&store, &key, 3).await;
+
+        let record = store.find_key(store.first.organization, &key.id).await.unwrap().unwrap();
+        let spend =
+            |calls: u64| Spend { cost: calls.to_string().parse().unwrap(), tokens: calls * 1_500 };
+        let expected = vec![(budget(Period::Total), spend(3)), (budget(Period::Day), spend(2))];
+        assert_eq!(record.spent, expected, "{}", store.engine());
+        assert_eq!(record.last_used_at, Some(store.now()));
+        assert_ne!(record.last_used_at, Some(yesterday));
+        assert_eq!(record.last_used_address, Some([10, 0, 0, 7].into()));
+
+        let filter = KeyFilter { search: Some("ci".to_owned()), ..KeyFilter::default() };
+        let page = store.list_keys(store.first.organization, &filter, None, 10).await.unwrap();
+        assert_eq!(page.rows[0].spent, expected);
+    }
+}
+
+/// Ends a call of the key that begins now, settled as `change` says: by default one dollar, ten
+/// tokens in and five out.
+async fn book(store: &TestStore, key: &ApiKey, n: u128, change: impl FnOnce(&mut Settlement)) {
+    book_as(store, key, n, ("m", [127, 0, 0, 1].into()), change).await;
+}
+
+async fn book_as(
+    store: &TestStore,
+    key: &ApiKey,
+    n: u128,
+    (model, address): (&str, IpAddr),
+    change: impl FnOnce(&mut Settlement),
+) {
+    let open = begin(store, key, n, (model, address)).await;
+    let mut settlement = one_dollar(n);
+    change(&mut settlement);
+    open.settle(settlement);
+}
+
+async fn begin(
+    store: &TestStore,
+    key: &ApiKey,
+    n: u128,
+    (model, address): (&str, IpAddr),
+) -> OpenCall {
+    let loaded = store.call_key(&key.id).await.unwrap().unwrap();
+    let request = CallRequest {
+        call: CallId::new(1, n),
+        model: &model.into(),
+        provider: ProviderId::new(1, 1),
+        deployment: DeploymentId::new(1, 1),
+        price: &Price::FREE,
+        input_tokens: 10,
+        output_tokens: 5,
+        address,
+    };
+    store.store.admit(&loaded, &request).unwrap().unwrap()
+}
+
+fn one_dollar(n: u128) -> Settlement {
+    Settlement {
+        call: CallId::new(1, n),
+        outcome: Outcome::Done,
+        status: 200,
+        usage: Usage { input_tokens: 10, output_tokens: 5, ..Usage::default() },
+        spend: Spend { cost: "1".parse().unwrap(), tokens: 15 },
+        is_estimated: false,
+        duration_us: 2_000,
+        first_byte_us: 1_000,
+    }
+}
+
+/// A key with a wide budget for every period, so that its spend is shown.
+async fn key_with_budgets(store: &TestStore, name: &str) -> ApiKey {
+    let mut new = store.new_key(name);
+    new.rights.expires_at = None;
+    new.rights.budgets = Period::ALL
+        .map(|period| Budget { amount: Amount::Usd(NanoUsd::MAX), period, overrun: Overrun::Allow })
+        .to_vec();
+    store.create_key(&store.act(), new).await.unwrap().0
+}
+
+/// In the present day, week and month, and altogether.
+async fn tokens_spent(store: &TestStore, key: &ApiKey) -> [u64; 4] {
+    report(store, &[]).await;
+    let record = store.find_key(key.organization, &key.id).await.unwrap().unwrap();
+    let tokens: Vec<u64> = record.spent.iter().map(|(_, spent)| spent.tokens).collect();
+    tokens.try_into().unwrap()
+}
+
+async fn report(store: &TestStore, group_by: &[GroupBy]) -> Vec<UsageRow> {
+    store.usage_report(&everything(store), group_by).await.unwrap()
+}
+
+/// A start that was killed after it had written the journal to the database, and before it had
+/// deleted it, is followed by one that does it again.
+#[tokio::test]
+async fn a_journal_that_is_replayed_again_adds_nothing() {
+    for mut store in every_store().await {
+        let key = key_with_budgets(&store, "ci").await;
+        for n in 0..60 {
+            book(&store, &key, n, |_| {}).await;
+        }
+        let journal = store.data.path().join("journal");
+        let kept = tempfile::tempdir().unwrap();
+        let copy = |from: &Path, to: &Path| {
+            for entry in std::fs::read_dir(from).unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        };
+        copy(&journal, kept.path());
+        store.close().await;
+        copy(kept.path(), &journal);
+        store.reopen().await;
+        let rows = report(&store, &[]).await;
+        assert_eq!((rows.len(), rows[0].requests), (1, 60), "{}", store.engine());
+        assert_eq!(tokens_spent(&store, &key).await, [900; 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_written_whole_or_not_at_all() {
+    for store in every_store().await {
+        let key = key_with_budgets(&store, "ci").await;
+        store.tamper("ALTER TABLE spend RENAME TO spend_gone").await;
+        let loaded = store.call_key(&key.id).await;
+        assert!(loaded.is_err(), "what was spent cannot be read");
+        store.tamper("ALTER TABLE spend_gone RENAME TO spend").await;
+        let open = begin(&store, &key, 1, ("m", [127, 0, 0, 1].into())).await;
+        store.tamper("ALTER TABLE spend RENAME TO spend_gone").await;
+        open.settle(one_dollar(1));
+        let failed = store.usage_report(&everything(&store), &[]).await;
+        assert!(matches!(failed, Err(StoreError::Database(_))), "{}", store.engine());
+        let count = "SELECT CAST(COUNT(*) AS TEXT) FROM usage_events";
+        assert_eq!(store.read(count, count).await, ["0"]);
+
+        store.tamper("ALTER TABLE spend_gone RENAME TO spend").await;
+        assert_eq!(report(&store, &[]).await[0].requests, 1);
+        assert_eq!(tokens_spent(&store, &key).await, [15; 4]);
+    }
+}
+
+#[tokio::test]
+async fn a_full_batch_of_many_keys_is_booked_to_each() {
+    for store in every_store().await {
+        let mut keys = Vec::new();
+        for n in 0..30 {
+            keys.push(key_with_budgets(&store, &n.to_string()).await);
+        }
+        for (n, key) in (0..500).zip(keys.iter().cycle()) {
+            book(&store, key, n, |_| {}).await;
+        }
+        for (key, calls) in [(&keys[0], 17), (&keys[19], 17), (&keys[20], 16), (&keys[29], 16)] {
+            assert_eq!(tokens_spent(&store, key).await, [calls * 15; 4], "{}", store.engine());
+        }
+        assert_eq!(report(&store, &[GroupBy::Key]).await.len(), 30);
+    }
+}
+
+/// In New York. The store's clock stands at Saturday the 21st, noon in UTC.
+#[tokio::test]
+async fn spend_counts_in_the_calendar_of_the_zone() {
+    let time_zone = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").unwrap();
+    for store in every_store_with(Setup { call_keys_max: 10, time_zone }).await {
+        let key = key_with_budgets(&store, "ci").await;
+        // Monday the 30th, 23:30 there; in UTC it is December already.
+        store
+            .pass("2026-12-01T04:30:00Z".parse::<Timestamp>().unwrap().duration_since(store.now()));
+        book(&store, &key, 1, |_| {}).await;
+        store.pass(SignedDuration::from_hours(1));
+        book(&store, &key, 2, |_| {}).await;
+        book(&store, &key, 3, |_| {}).await;
+        assert_eq!(tokens_spent(&store, &key).await, [30, 45, 30, 45], "{}", store.engine());
+        store.pass(SignedDuration::from_hours(24 * 45));
+        assert_eq!(tokens_spent(&store, &key).await, [0, 0, 0, 45]);
+    }
+}
+
+#[tokio::test]
+async fn absurd_figures_saturate_and_stop_no_batch() {
+    for store in every_store().await {
+        let key = key_with_budgets(&store, "ci").await;
+        let mut calls = Vec::new();
+        for n in 0..3 {
+            calls.push((n, begin(&store, &key, n, ("m", [127, 0, 0, 1].into())).await));
+        }
+        for (n, call) in calls {
+            let mut absurd = one_dollar(n);
+            absurd.spend = Spend { cost: NanoUsd::MAX, tokens: u64::MAX };
+            absurd.usage.input_tokens = u64::MAX;
+            call.settle(absurd);
+            report(&store, &[]).await;
+        }
+        let record = store.find_key(key.organization, &key.id).await.unwrap().unwrap();
+        for (budget, spent) in record.spent {
+            let all = Spend { cost: NanoUsd::MAX, tokens: i64::MAX.unsigned_abs() };
+            assert_eq!(spent, all, "{budget:?} on {}", store.engine());
+        }
+        let row = report(&store, &[]).await.remove(0);
+        assert_eq!(row.spend.cost, NanoUsd::MAX);
+        assert_eq!(row.usage.input_tokens, 3 * TOKENS_MAX);
+    }
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_never_goes_back() {
+    for store in every_store().await {
+        let (key, _) = store.make_key("ci").await;
+        let early = begin(&store, &key, 1, ("m", [10, 0, 0, 1].into())).await;
+        store.pass(SignedDuration::from_secs(1));
+        let address: IpAddr = "2001:db8::7".parse().unwrap();
+        book_as(&store, &key, 2, ("m", address), |_| {}).await;
+        report(&store, &[]).await;
+        early.settle(one_dollar(1));
+        report(&store, &[]).await;
+        let record = store.find_key(key.organization, &key.id).await.unwrap().unwrap();
+        assert_eq!(record.last_used_at, Some(store.now()), "{}", store.engine());
+        assert_eq!(record.last_used_address, Some(address));
+    }
+}
+
+#[tokio::test]
+async fn a_report_sums_every_figure() {
+    for store in every_store().await {
+        let (key, _) = store.make_key("ci").await;
+        assert_eq!(report(&store, &[]).await, [], "nothing yet, {}", store.engine());
+        for (n, outcome) in (1..).zip(Outcome::ALL) {
+            let change = |settlement: &mut Settlement| {
+                settlement.outcome = outcome;
+                settlement.usage = Usage {
+                    input_tokens: 100,
+                    cached_input_tokens: 20,
+                    cache_write_tokens: 30,
+                    output_tokens: 50,
+                    reasoning_tokens: 7,
+                };
+                settlement.spend.cost = "0.999999999".parse().unwrap();
+            };
+            book(&store, &key, n, change).await;
+        }
+        let usage = Usage {
+            input_tokens: 400,
+            cached_input_tokens: 80,
+            cache_write_tokens: 120,
+            output_tokens: 200,
+            reasoning_tokens: 28,
+        };
+        let row = UsageRow {
+            key: None,
+            model: None,
+            day: None,
+            requests: 4,
+            errors: 2,
+            usage,
+            spend: Spend { cost: "3.999999996".parse().unwrap(), tokens: 600 },
+        };
+        assert_eq!(report(&store, &[]).await, [row], "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn a_report_groups_by_what_is_asked_newest_day_first_then_by_cost() {
+    for store in every_store().await {
+        let (one, two) = (store.make_key("one").await.0, store.make_key("two").await.0);
+        store.pass(SignedDuration::from_secs(43_199));
+        book(&store, &one, 1, |_| {}).await;
+        store.pass(SignedDuration::from_secs(1));
+        book(&store, &one, 2, |_| {}).await;
+        book(&store, &two, 3, |settlement| settlement.spend.cost = "1.5".parse().unwrap()).await;
+        let local = [127, 0, 0, 1].into();
+        let dear = |settlement: &mut Settlement| settlement.spend.cost = "9".parse().unwrap();
+        book_as(&store, &two, 4, ("dear", local), dear).await;
+
+        let texts = |rows: Vec<UsageRow>| -> Vec<String> {
+            let of = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+            let name = |row: &UsageRow| match &row.key {
+                Some(id) if *id == one.id.to_string() => "one".to_owned(),
+                Some(id) if *id == two.id.to_string() => "two".to_owned(),
+                other => of(other),
+            };
+            let line = |row: &UsageRow| {
+                format!("{} {} {} {}", name(row), of(&row.model), of(&row.day), row.spend.cost)
+            };
+            rows.iter().map(line).collect()
+        };
+        assert_eq!(
+            texts(report(&store, &[GroupBy::Key]).await),
+            ["two - - 10.50", "one - - 2.00"],
+            "{}",
+            store.engine()
+        );
+        let by_model = report(&store, &[GroupBy::Model]).await;
+        assert_eq!(texts(by_model), ["- dear - 9.00", "- m - 3.50"]);
+        assert_eq!(
+            texts(report(&store, &[GroupBy::Day, GroupBy::Model, GroupBy::Key]).await),
+            [
+                "two dear 2026-11-22 9.00",
+                "two m 2026-11-22 1.50",
+                "one m 2026-11-22 1.00",
+                "one m 2026-11-21 1.00",
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_report_keeps_to_its_organization_time_and_user() {
+    for store in every_store().await {
+        let second = store.second_organization().await;
+        let (mine, _) = store.make_key("mine").await;
+        let bot = store.create_service_account(&store.act(), store.first.project, "bot").await;
+        let mut new = store.new_key("of the bot");
+        new.owner = Owner::ServiceAccount(bot.unwrap());
+        let (of_bot, _) = store.create_key(&store.act(), new).await.unwrap();
+        let mut new = store.new_key("theirs");
+        new.owner = Owner::User(second.administrator);
+        (new.project, new.created_by) = (second.project, second.administrator);
+        let theirs = store.create_key(&store.act_in(second.organization), new).await.unwrap().0;
+
+        let from = store.now() + SignedDuration::from_micros(1);
+        let to = from + SignedDuration::from_hours(1);
+        book(&store, &mine, 1, |_| {}).await;
+        store.pass(SignedDuration::from_micros(1));
+        for (n, key) in (2..).zip([&mine, &of_bot, &theirs]) {
+            book(&store, key, n, |_| {}).await;
+        }
+        store.pass(SignedDuration::from_hours(1));
+        book(&store, &mine, 5, |_| {}).await;
+
+        let requests = async |organization, user: Option<UserId>| -> u64 {
+            let owner = user.map(Owner::User);
+            let filter = UsageFilter { organization, owner, from, to };
+            let rows = store.usage_report(&filter, &[]).await.unwrap();
+            rows.iter().map(|row| row.requests).sum()
+        };
+        let (home, away) = (store.first.organization, second.organization);
+        assert_eq!(requests(home, None).await, 2, "{}", store.engine());
+        assert_eq!(requests(home, Some(store.first.administrator)).await, 1);
+        assert_eq!(requests(home, Some(second.administrator)).await, 0);
+        assert_eq!(requests(away, None).await, 1);
+        assert_eq!(requests(away, Some(store.first.administrator)).await, 0);
     }
 }
