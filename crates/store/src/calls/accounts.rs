@@ -14,7 +14,7 @@ pub(super) struct Accounts([PeriodAccount; 4]);
 #[derive(Debug)]
 struct PeriodAccount {
     period: Period,
-    start: Timestamp,
+    start_us: i64,
     /// Not in it any more. `None`: it never ends.
     end: Option<Timestamp>,
     account: Account,
@@ -24,7 +24,7 @@ struct PeriodAccount {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {
     pub(super) spend: Spend,
-    starts: [Timestamp; 4],
+    starts_us: [i64; 4],
 }
 
 impl Accounts {
@@ -65,14 +65,14 @@ impl Accounts {
         for account in &mut self.0 {
             account.account.held = account.account.held.plus(worst_case);
         }
-        Held { spend: worst_case, starts: self.0.each_ref().map(|account| account.start) }
+        Held { spend: worst_case, starts_us: self.0.each_ref().map(|account| account.start_us) }
     }
 
     /// Replaces a hold by what was really spent. A period that is over is left alone: its successor
     /// never had the hold, and the call is paid in the period that it began in.
     pub(super) fn settle(&mut self, held: &Held, spent: Spend) {
-        for (account, start) in self.0.iter_mut().zip(held.starts) {
-            if account.start == start {
+        for (account, start_us) in self.0.iter_mut().zip(held.starts_us) {
+            if account.start_us == start_us {
                 account.account.held = account.account.held.minus(held.spend);
                 account.account.spent = account.account.spent.plus(spent);
             }
@@ -88,7 +88,7 @@ impl Accounts {
 impl PeriodAccount {
     fn new(period: Period, now: Timestamp, zone: &TimeZone) -> Self {
         let (start, end) = (period.start(now, zone), period.end(now, zone));
-        Self { period, start, end, account: Account::default() }
+        Self { period, start_us: start.as_microsecond(), end, account: Account::default() }
     }
 }
 

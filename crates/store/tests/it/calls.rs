@@ -139,7 +139,7 @@ async fn a_revoked_key_ends_at_once_also_where_it_is_in_use() {
         assert!(!is_changed(&key));
 
         store.revoke_key(&store.act(), &made.id).await.unwrap();
-        changed.await;
+        tokio::time::timeout(Duration::from_secs(10), changed).await.unwrap();
         assert!(is_changed(&key) && !is_changed(&stays));
         assert!(store.cached_call_key(&made.id).is_none());
         let now = call_key(&store, &made.id).await;
