@@ -102,11 +102,17 @@ fn configuration(command: ConfigCommand, environment: &Environment) -> anyhow::R
     }
 }
 
-/// One worker per core that we may use.
+/// One worker per core that we may use; on a single core, without the machinery for sharing work.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    let workers = std::thread::available_parallelism()?.get();
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    Ok(builder.worker_threads(workers).enable_all().build()?)
+    let mut builder = match std::thread::available_parallelism()?.get() {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        workers => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
+    };
+    Ok(builder.enable_all().build()?)
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {

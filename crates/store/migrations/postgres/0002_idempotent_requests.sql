@@ -3,12 +3,12 @@
 CREATE TABLE idempotent_requests (
     id               BYTEA   NOT NULL PRIMARY KEY   -- HMAC of the `Idempotency-Key` under that secret
                              CHECK (length(id) = 32),
-    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
     request          BYTEA   NOT NULL,              -- HMAC of the request under that secret
     begun_at_us      BIGINT  NOT NULL,
     status           BIGINT,                       -- NULL: it is being worked on, or its process died
-    etag             TEXT,
-    answer           TEXT,                         -- the body, without secrets
+    etag             TEXT COLLATE "C",
+    answer           TEXT COLLATE "C",              -- the body, without secrets
     sealed           BYTEA                         -- the whole body, where it has a secret; sealed under that secret
 );
 

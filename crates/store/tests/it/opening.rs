@@ -210,7 +210,7 @@ async fn a_damaged_journal_is_named_and_left_alone() {
 #[tokio::test]
 async fn an_empty_end_of_a_journal_is_no_obstacle() {
     let data = closed_store().await;
-    std::fs::write(data.path().join("journal").join("0000000007.log"), b"doorw").unwrap();
+    std::fs::write(data.path().join("journal").join("0000000007.log"), b"DWJRN").unwrap();
     let store = Store::open(options(data.path())).await.unwrap();
     store.close().await;
     assert_eq!(std::fs::read_dir(data.path().join("journal")).unwrap().count(), 0);
