@@ -71,6 +71,11 @@ impl ProxyError {
         self.face().status
     }
 
+    /// What a client's code tells errors apart by.
+    pub(crate) fn code(&self) -> Option<&'static str> {
+        self.face().code
+    }
+
     fn face(&self) -> Face {
         let face = |status, kind, code| Face { status, kind, code };
         let invalid = "invalid_request_error";

@@ -103,7 +103,8 @@ impl Gateway {
         let (head, body) = request.into_parts();
         let answered =
             self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
-        let mut answer = answered.unwrap_or_else(|error| self.refuse(id, &error));
+        let mut answer =
+            answered.unwrap_or_else(|error| self.refuse((id, address), &facts, &error));
         facts.write_headers(id, answer.headers_mut());
         answer
     }
@@ -119,8 +120,18 @@ impl Gateway {
         self.tasks.wait().await;
     }
 
-    fn refuse(&self, id: CallId, error: &ProxyError) -> Response<RelayBody> {
+    /// A refused call leaves one line in the log, as every other one does.
+    fn refuse(
+        &self,
+        (id, address): (CallId, Option<IpAddr>),
+        facts: &Facts,
+        error: &ProxyError,
+    ) -> Response<RelayBody> {
         self.metrics.count_refusal(error.status());
+        let key = facts.key.as_ref().map(tracing::field::display);
+        let address = address.map(tracing::field::display);
+        let status = error.status().as_u16();
+        tracing::info!(call = %id, key, address, status, code = error.code(), "refused");
         if error.is_ours() {
             tracing::warn!(call = %id, error = error as &dyn std::error::Error, "a call failed");
         }

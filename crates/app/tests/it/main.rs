@@ -8,6 +8,7 @@ mod command_line;
 mod fallback;
 mod lifecycle;
 mod limits;
+mod model_names;
 mod presented;
 mod program;
 mod quickstart;

@@ -17,7 +17,7 @@ pub(super) fn check<T>(request: &Request<T>) -> Result<(), Refusal> {
         check_http2(request)?;
     }
     let target = request.uri().path_and_query().ok_or(Refusal::Target)?;
-    let is_plain = target.as_str().is_ascii() && is_plain_path(target.path());
+    let is_plain = target.as_str().is_ascii() && is_plain_target(target.path());
     if is_plain { Ok(()) } else { Err(Refusal::Path) }
 }
 
@@ -56,6 +56,19 @@ fn check_authority<T>(request: &Request<T>) -> Result<(), Refusal> {
 
 fn has_two(headers: &HeaderMap, name: &header::HeaderName) -> bool {
     headers.get_all(name).iter().nth(1).is_some()
+}
+
+/// Names of models may hold slashes, and client libraries encode those. What follows this is a name
+/// to every reader of ours.
+const MODELS: &str = "/v1/models/";
+
+fn is_plain_target(path: &str) -> bool {
+    if path.starts_with(MODELS) && path.contains('%') {
+        // Judged as it is read: an encoded way upwards is one all the same.
+        is_plain_path(&path.replace("%2F", "/").replace("%2f", "/"))
+    } else {
+        is_plain_path(path)
+    }
 }
 
 /// Whether the path means the same to whoever decodes or normalizes it and to whoever does not.
@@ -133,10 +146,17 @@ mod tests {
             ("/v1%3Bx=1",                 false),
             ("/v1%",                      false),
             ("/v1%2",                     false),
+            ("/v1/models/a%2Fb%2fc",      true),
+            ("/v1/models/a%2F%2Fb",       false),
+            ("/v1/models/..%2fapi-keys",  false),
+            ("/v1/models/a%2f..%2f..",    false),
+            ("/v1/models/a%2e%2e%2fb",    false),
+            ("/v1/models%2fa",            false),
+            ("/v1/api-keys/a%2fb",        false),
             ("/v1%zz",                    false),
         ];
         for (path, expected) in cases {
-            assert_eq!(is_plain_path(path), expected, "{path:?}");
+            assert_eq!(is_plain_target(path), expected, "{path:?}");
         }
     }
 

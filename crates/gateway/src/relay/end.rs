@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use doorward_domain::budget::Spend;
-use doorward_domain::call::{Outcome, Settlement};
+use doorward_domain::call::{Hold, Outcome, Settlement};
 use doorward_domain::usage::Usage;
 use doorward_store::{Clock, OpenCall, StoreError};
 use http::StatusCode;
@@ -139,7 +139,7 @@ impl CallEnd {
             first_byte_us: self.first_byte_us,
         };
         self.metrics.end(&settlement);
-        log(&self.target, &settlement);
+        log(open.hold(), &self.target, &settlement);
         Some((open, settlement))
     }
 
@@ -155,9 +155,12 @@ impl Drop for CallEnd {
 }
 
 /// The one line that each call leaves in the log.
-fn log(target: &Target, settlement: &Settlement) {
+fn log(hold: &Hold, target: &Target, settlement: &Settlement) {
     tracing::info!(
         call = %settlement.call,
+        key = %hold.key,
+        address = %hold.address,
+        model = &*hold.model,
         deployment = %target.deployment,
         outcome = settlement.outcome.as_str(),
         status = settlement.status,

@@ -55,6 +55,11 @@ impl OpenCall {
         self.give_back();
     }
 
+    /// What was set aside for it, and for whom.
+    pub fn hold(&self) -> &Hold {
+        &self.hold
+    }
+
     /// The call's id.
     pub fn id(&self) -> CallId {
         self.hold.call
