@@ -429,6 +429,35 @@ mod tests {
     }
 
     #[test]
+    fn records_that_come_together_share_one_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = open(&dir, 1_000_000);
+        let (first, second) = (writer.add_hold(&hold(1)), writer.add_hold(&hold(2)));
+        assert_eq!(calls(&dir), (vec![], vec![]));
+        writer.write(&first).unwrap();
+        assert_eq!((second.is_written(), calls(&dir)), (Some(true), (vec![1, 2], vec![])));
+        writer.write(&second).unwrap();
+
+        // A call that breaks off before its hold is written: the hold still comes first.
+        let third = writer.add_hold(&hold(3));
+        settle(&writer, 3);
+        assert_eq!((third.is_written(), calls(&dir)), (Some(true), (vec![1, 2, 3], vec![3])));
+    }
+
+    #[test]
+    fn a_write_that_fails_fails_for_all_who_share_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = open(&dir, 1_000_000);
+        let (first, second) = (writer.add_hold(&hold(1)), writer.add_hold(&hold(2)));
+        DISK_FAILS.set(true);
+        writer.write(&first).unwrap_err();
+        DISK_FAILS.set(false);
+        writer.write(&second).unwrap_err();
+        append(&writer, 3).unwrap();
+        assert_eq!(calls(&dir), (vec![3], vec![]));
+    }
+
+    #[test]
     fn a_hold_that_the_disk_does_not_keep_is_taken_back() {
         let dir = tempfile::tempdir().unwrap();
         let writer = open(&dir, 1_000_000);
