@@ -27,7 +27,7 @@ const SPACE_BYTES_MIN: usize = 2 * 1024;
 /// A body up to this size is copied behind its head: one buffer costs the system less than two.
 const JOINED_BYTES_MAX: usize = 4 * 1024;
 /// A connection that was in use so lately is not asked whether the upstream has closed it.
-const RECENT: Duration = Duration::from_micros(100);
+const RECENT: Duration = Duration::from_millis(5);
 /// Interim answers (103) before the one that counts.
 const INTERIM_MAX: usize = 8;
 
