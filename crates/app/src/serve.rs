@@ -45,6 +45,10 @@ fn say_where(admin_key: &AdminKey) {
         AdminKeyState::Replaced => output::note(&format!(
             "The administrator's key was gone or no longer worked: a new one is in {path}."
         )),
+        AdminKeyState::Renewed => output::note(&format!(
+            "Less than half of the life of the administrator's key was left: a new one is in {path}. \
+             The old one works until its end."
+        )),
     }
 }
 
