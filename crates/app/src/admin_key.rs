@@ -164,7 +164,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use doorward_store::{Clock, JournalSync, Options};
+    use doorward_store::{Clock, JournalSync, KeyCaps, Options};
     use jiff::tz::TimeZone;
 
     use super::*;
@@ -183,6 +183,7 @@ mod tests {
             time_zone: TimeZone::UTC,
             journal_sync: JournalSync::Interval,
             call_keys_max: 100,
+            key_caps: KeyCaps::STANDARD,
         };
         let store = Store::open(options).await.unwrap();
         let (made, _) = store.bootstrap().await.unwrap();
