@@ -70,14 +70,14 @@ async fn a_new_key_cannot_exceed_its_maker_on_any_axis() {
     let app = TestApp::new().await;
     let (rights, within) = bounded(&app);
     let (_, maker) = app.key(Owner::User(app.first.administrator), "maker", rights).await;
-    let before = app.get("/v1/api-keys").await.text;
     for (fields, field) in beyond() {
         let wish = with(&within, &fields);
         let answer = app.call(&maker, "POST /v1/api-keys", Some(wish)).await;
         assert_eq!(answer.problem(403), "exceeds_own_rights", "{fields}");
         assert_eq!(answer.fields(), [field], "{fields}");
     }
-    assert_eq!(app.get("/v1/api-keys").await.text, before);
+    let list = app.get("/v1/api-keys").await.expect(200);
+    assert_eq!(list["data"].as_array().unwrap().len(), 2, "the administrator's and the maker");
     let made = app.call(&maker, "POST /v1/api-keys", Some(within)).await.expect(201);
     assert_eq!(made["expires_at"], "2026-01-11T00:00:00Z", "the end of the maker's own key");
     assert_eq!(made["expires_clamped"], true);
