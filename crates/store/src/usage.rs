@@ -9,6 +9,8 @@ use doorward_domain::key::Owner;
 use doorward_domain::usage::Usage;
 use jiff::Timestamp;
 
+pub use report::USAGE_ROWS_MAX;
+
 pub(crate) use events::{PeriodSpend, TOUCH_KEY, load_spent, write_events};
 
 /// A column to group a report by.
