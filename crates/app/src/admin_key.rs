@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use doorward_domain::address::AddressRules;
 use doorward_domain::credential::PlainKey;
-use doorward_domain::key::{KeyStatus, Owner};
+use doorward_domain::key::{ApiKey, KeyStatus, Owner};
 use doorward_domain::lifetime::{Requested, resolve};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_store::{Act, Bootstrap, NewKey, Store, StoreError};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::private_file;
@@ -39,6 +40,9 @@ pub(crate) enum AdminKeyState {
     Made,
     /// The stored one was gone or no longer worked: another one was made.
     Replaced,
+    /// The stored one ends before long, and with it every key that it makes: another one was made.
+    /// The old one works until its end.
+    Renewed,
 }
 
 /// Finds the administrator's key in the data directory; makes one where none works.
@@ -49,9 +53,14 @@ pub(crate) async fn ensure(
     data_dir: &Path,
 ) -> anyhow::Result<AdminKey> {
     let path = data_dir.join(FILE);
-    if let Some(key) = find_working(store, made, &path).await? {
-        return Ok(AdminKey { key, path, state: AdminKeyState::Kept });
-    }
+    let state = match find_working(store, made, &path).await? {
+        Some((key, Remaining::Long)) => {
+            return Ok(AdminKey { key, path, state: AdminKeyState::Kept });
+        }
+        Some((_, Remaining::Short)) => AdminKeyState::Renewed,
+        None if is_first_run => AdminKeyState::Made,
+        None => AdminKeyState::Replaced,
+    };
     // Every scope: nobody hands out more than they have, and this key makes all the others.
     // No quota: whoever can write to the data directory must never be locked out by one.
     let wish = Wish { name: NAME, scopes: ScopeSet::ALL, quota: None };
@@ -59,15 +68,32 @@ pub(crate) async fn ensure(
     let key = SecretString::from(plain.expose());
     private_file::write(&path, format!("{}\n", key.expose_secret()).as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
-    let state = if is_first_run { AdminKeyState::Made } else { AdminKeyState::Replaced };
     Ok(AdminKey { key, path, state })
+}
+
+/// What is left of a key's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remaining {
+    /// Half of it or more, or it never ends.
+    Long,
+    /// Less than half: no key outlives the one that makes it, so new ones would be short-lived too.
+    Short,
+}
+
+impl Remaining {
+    fn of(key: &ApiKey, now: Timestamp) -> Self {
+        let is_short = key.rights.expires_at.is_some_and(|end| {
+            end.duration_since(now) < end.duration_since(key.life.created_at) / 2
+        });
+        if is_short { Self::Short } else { Self::Long }
+    }
 }
 
 async fn find_working(
     store: &Store,
     made: &Bootstrap,
     path: &Path,
-) -> anyhow::Result<Option<SecretString>> {
+) -> anyhow::Result<Option<(SecretString, Remaining)>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => SecretString::from(text.trim()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -75,11 +101,12 @@ async fn find_working(
     };
     let Ok(plain) = PlainKey::parse(text.expose_secret().as_bytes()) else { return Ok(None) };
     let Some(identity) = store.identify(&plain).await? else { return Ok(None) };
+    let now = store.clock().now();
     let works = identity.owner_is_active
         && identity.key.organization == made.organization
-        && identity.key.status(store.clock().now()) == KeyStatus::Active
+        && identity.key.status(now) == KeyStatus::Active
         && identity.key.rights.scopes.allows(Scope::Admin);
-    Ok(works.then_some(text))
+    Ok(works.then(|| (text, Remaining::of(&identity.key, now))))
 }
 
 /// A key that the program makes for the administrator.
@@ -130,4 +157,54 @@ pub(crate) async fn create(
 
 fn numbered(name: &str, number: u32) -> String {
     if number == 1 { name.to_owned() } else { format!("{name}-{number}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use doorward_store::{Clock, JournalSync, KeyCaps, Options};
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    const DAY_US: i64 = 86_400 * 1_000_000;
+
+    #[tokio::test]
+    async fn the_key_is_renewed_when_less_than_half_of_its_life_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(AtomicI64::new(1_767_225_600_000_000));
+        let options = Options {
+            data_dir: dir.path().to_owned(),
+            database_url: None,
+            master_key: None,
+            clock: Clock::Fixed(Arc::clone(&clock)),
+            time_zone: TimeZone::UTC,
+            journal_sync: JournalSync::Interval,
+            call_keys_max: 100,
+            key_caps: KeyCaps::STANDARD,
+        };
+        let store = Store::open(options).await.unwrap();
+        let (made, _) = store.bootstrap().await.unwrap();
+        let mut found = Vec::new();
+        for (is_first_run, days) in [(true, 0), (false, 45), (false, 1), (false, 1)] {
+            clock.fetch_add(days * DAY_US, Ordering::Relaxed);
+            found.push(ensure(&store, &made, is_first_run, dir.path()).await.unwrap());
+        }
+        let states: Vec<_> = found.iter().map(|key| key.state).collect();
+        let expected =
+            [AdminKeyState::Made, AdminKeyState::Kept, AdminKeyState::Renewed, AdminKeyState::Kept];
+        assert_eq!(states, expected);
+        let key = |index: usize| found[index].key.expose_secret();
+        assert_eq!(key(0), key(1));
+        assert_ne!(key(1), key(2));
+        assert_eq!(key(2), key(3));
+        for key in &found {
+            let plain = PlainKey::parse(key.key.expose_secret().as_bytes()).unwrap();
+            let identity = store.identify(&plain).await.unwrap().unwrap();
+            assert_eq!(identity.key.status(store.clock().now()), KeyStatus::Active);
+        }
+        store.close().await;
+    }
 }

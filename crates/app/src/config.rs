@@ -15,7 +15,7 @@ use std::time::Duration;
 use doorward_domain::address::AddressBlock;
 use doorward_gateway::GatewayOptions;
 use doorward_gateway::listen::Limits;
-use doorward_store::{JournalSync, MasterKey};
+use doorward_store::{JournalSync, KeyCaps, MasterKey};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
@@ -30,6 +30,7 @@ pub(crate) const DEFAULT_TOML: &str = include_str!("config.default.toml");
 pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) data: Data,
+    pub(crate) keys: KeyCaps,
     pub(crate) gateway: GatewayOptions,
     pub(crate) log: Log,
 }

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use doorward_control::Control;
 use doorward_gateway::listen::Listener;
 use doorward_gateway::{Gateway, GatewayOptions};
-use doorward_store::{Clock, Options, Store};
+use doorward_store::{Clock, KeyCaps, Options, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,6 +45,10 @@ fn say_where(admin_key: &AdminKey) {
         AdminKeyState::Replaced => output::note(&format!(
             "The administrator's key was gone or no longer worked: a new one is in {path}."
         )),
+        AdminKeyState::Renewed => output::note(&format!(
+            "Less than half of the life of the administrator's key was left: a new one is in {path}. \
+             The old one works until its end."
+        )),
     }
 }
 
@@ -68,9 +72,9 @@ impl Prepared {
     /// Opens the store and binds the address. From here on, a signal to stop is one to stop in
     /// order, and the command line finds the server.
     pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
-        let Config { server, data, gateway, log: _ } = config;
+        let Config { server, data, keys, gateway, log: _ } = config;
         let data_dir = data.dir.clone();
-        let store = Store::open(options(data)).await?;
+        let store = Store::open(options(data, keys)).await?;
         let (listener, gateway, signals) = match parts(&server, gateway, &data_dir, &store) {
             Ok(parts) => parts,
             Err(error) => {
@@ -175,7 +179,7 @@ fn bind(server: &Server, data_dir: &Path, store: &Store) -> anyhow::Result<Liste
         .with_context(|| format!("cannot listen on {address}"))
 }
 
-fn options(data: Data) -> Options {
+fn options(data: Data, key_caps: KeyCaps) -> Options {
     Options {
         data_dir: data.dir,
         database_url: data.database_url,
@@ -184,6 +188,7 @@ fn options(data: Data) -> Options {
         time_zone: data.time_zone,
         journal_sync: data.journal_sync,
         call_keys_max: data.call_keys_max,
+        key_caps,
     }
 }
 

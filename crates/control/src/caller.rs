@@ -112,6 +112,10 @@ async fn identify(
     if !identity.owner_is_active {
         return Err(ApiError::Denied(Denial::OwnerInactive));
     }
+    // Only for people to look at: who is let in is let in without it.
+    if let Err(error) = control.store.touch_key(&identity, address).await {
+        tracing::warn!(%error, "the use of a key is not noted");
+    }
     Ok(Caller::new(identity))
 }
 

@@ -12,6 +12,7 @@ mod idempotency;
 mod problem;
 mod request;
 mod routes;
+mod unknown_path;
 
 pub use caller::ClientAddress;
 pub use control::Control;

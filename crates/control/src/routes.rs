@@ -18,6 +18,7 @@ use crate::caller::authorize;
 use crate::control::id_parts;
 use crate::problem::ApiError;
 use crate::request::BODY_BYTES_MAX;
+use crate::unknown_path::unknown_path;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -134,7 +135,7 @@ pub fn router(control: Control) -> Router {
     table()
         .into_iter()
         .fold(Router::new(), guarded)
-        .fallback(async || ApiError::NotFound("path"))
+        .fallback(unknown_path)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(control.clone(), finish))

@@ -28,6 +28,6 @@ pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use keyring::MasterKey;
 pub use keys::{KeyEdit, KeyFilter, KeyRecord, NewKey, Page};
 pub use organizations::{Bootstrap, Identity, User};
-pub use settings::Settings;
+pub use settings::{KeyCaps, Settings};
 pub use store::{JournalSync, Options, Store, StoreStats};
-pub use usage::{GroupBy, UsageFilter, UsageRow};
+pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};

@@ -1,4 +1,4 @@
-//! Settings that an administrator changes at run time, one set per organization.
+//! Settings of an organization: what is stored for it, else what the program was started with.
 
 use doorward_domain::credential::KeyPrefix;
 use doorward_domain::id::OrganizationId;
@@ -7,15 +7,29 @@ use doorward_domain::lifetime::TTL_MINUTES_DEFAULT;
 use crate::db::on;
 use crate::{Store, StoreError};
 
-const KEYS_PER_USER_DEFAULT: u32 = 20;
 const KEY_PREFIX_DEFAULT: &str = "dw";
+
+/// How long keys may live and how many a user may have, in organizations for which nothing else is
+/// stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyCaps {
+    /// No key lives longer. 0: no cap.
+    pub ttl_minutes_max: u64,
+    /// Active and disabled keys of one user.
+    pub per_user_max: u32,
+}
+
+impl KeyCaps {
+    /// 90 days and 20 keys.
+    pub const STANDARD: Self = Self { ttl_minutes_max: TTL_MINUTES_DEFAULT, per_user_max: 20 };
+}
 
 /// The settings of an organization. Stored by name; what is not stored has its default.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `auth-token-max-ttl-minutes`: no key lives longer. 0: no cap. Default 129 600 (90 days).
+    /// `auth-token-max-ttl-minutes`: no key lives longer. 0: no cap.
     pub ttl_minutes_max: u64,
-    /// `keys-per-user-max`: active and disabled keys of one user. Default 20.
+    /// `keys-per-user-max`: active and disabled keys of one user.
     pub keys_per_user_max: u32,
     /// `key-prefix`: the brand of new keys. Default `dw`.
     pub key_prefix: KeyPrefix,
@@ -39,17 +53,14 @@ impl Store {
         let rows: Vec<(String, String)> = on!(self.db.read, |pool| {
             sqlx::query_as(SQL).bind(organization.to_string()).fetch_all(pool).await?
         });
+        let caps = self.key_caps;
         Ok(Settings {
             ttl_minutes_max: setting(
                 &rows,
                 "auth-token-max-ttl-minutes",
-                &TTL_MINUTES_DEFAULT.to_string(),
+                &caps.ttl_minutes_max.to_string(),
             )?,
-            keys_per_user_max: setting(
-                &rows,
-                "keys-per-user-max",
-                &KEYS_PER_USER_DEFAULT.to_string(),
-            )?,
+            keys_per_user_max: setting(&rows, "keys-per-user-max", &caps.per_user_max.to_string())?,
             key_prefix: setting(&rows, "key-prefix", KEY_PREFIX_DEFAULT)?,
         })
     }

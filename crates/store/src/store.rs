@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use crate::calls::{Calls, check_journal};
 use crate::db::{Db, Pool, on};
 use crate::keyring::{Keyring, Wrapped};
-use crate::{Clock, MasterKey, OpenError, StoreError};
+use crate::{Clock, KeyCaps, MasterKey, OpenError, StoreError};
 
 /// When the journal is forced to the disk. `kill -9` loses nothing either way; a power cut does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -43,6 +43,8 @@ pub struct Options {
     pub journal_sync: JournalSync,
     /// How many keys are kept in memory at most.
     pub call_keys_max: usize,
+    /// How long keys may live, and how many a user may have.
+    pub key_caps: KeyCaps,
 }
 
 /// Figures for `/metrics`.
@@ -67,6 +69,7 @@ pub struct Store {
     pub(crate) catalog_epoch: AtomicU64,
     pub(crate) clock: Clock,
     pub(crate) time_zone: TimeZone,
+    pub(crate) key_caps: KeyCaps,
     /// Held while the store is open: other processes see that somebody has the data.
     lock: Mutex<Option<File>>,
 }
@@ -90,6 +93,7 @@ impl Store {
                     catalog_epoch: AtomicU64::new(1),
                     clock: options.clock,
                     time_zone: options.time_zone,
+                    key_caps: options.key_caps,
                     lock: Mutex::new(Some(lock)),
                 });
                 store.start_drain();

@@ -9,7 +9,9 @@ use doorward_domain::key::Owner;
 use doorward_domain::usage::Usage;
 use jiff::Timestamp;
 
-pub(crate) use events::{PeriodSpend, load_spent, write_events};
+pub use report::USAGE_ROWS_MAX;
+
+pub(crate) use events::{PeriodSpend, TOUCH_KEY, load_spent, write_events};
 
 /// A column to group a report by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

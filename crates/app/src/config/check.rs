@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use doorward_gateway::listen::Limits;
 use doorward_gateway::{GatewayOptions, Timeouts};
-use doorward_store::MasterKey;
+use doorward_store::{KeyCaps, MasterKey};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use rustls_pki_types::CertificateDer;
@@ -19,7 +19,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::layers::Origins;
 use super::settings::{
-    DataSettings, GatewaySettings, LimitSettings, LogSettings, ServerSettings, Settings,
+    DataSettings, GatewaySettings, KeySettings, LimitSettings, LogSettings, ServerSettings,
+    Settings,
 };
 use super::{Config, Data, Log, Problem, Problems, Server, Transport};
 
@@ -27,6 +28,8 @@ use super::{Config, Data, Log, Problem, Problems, Server, Transport};
 const PORT_PLAIN: u16 = 8440;
 const PORT_TLS: u16 = 8443;
 
+/// A hundred years: a longer life is none that ends.
+const TTL_MINUTES_MAX: u64 = 100 * 365 * 24 * 60;
 const DAY_SECONDS: u64 = 86_400;
 /// A file with a secret or with certificates is small; anything larger is a mistake.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -40,11 +43,12 @@ pub(super) fn check(
     let mut check = Check { origins, problems };
     let server = check.server(&settings.server);
     let data = check.data(settings.data);
+    let keys = check.keys(&settings.keys);
     let gateway = check.gateway(&settings.gateway);
     let log = check.log(settings.log);
     match (server, data, gateway, log) {
         (Some(server), Some(data), Some(gateway), Some(log)) if check.problems.is_empty() => {
-            Ok(Config { server, data, gateway, log })
+            Ok(Config { server, data, keys, gateway, log })
         }
         _ => Err(Problems(check.problems)),
     }
@@ -233,6 +237,20 @@ impl Check<'_> {
             self.note(setting, "must begin with postgres://");
         } else if url::Url::parse(url).is_err() {
             self.note(setting, "is not a URL");
+        }
+    }
+
+    fn keys(&mut self, settings: &KeySettings) -> KeyCaps {
+        let minutes = settings.auth_token_max_ttl_minutes;
+        let per_user =
+            self.number("keys.keys_per_user_max", settings.keys_per_user_max, 1..=1_000_000);
+        KeyCaps {
+            ttl_minutes_max: self.number(
+                "keys.auth_token_max_ttl_minutes",
+                minutes,
+                0..=TTL_MINUTES_MAX,
+            ),
+            per_user_max: u32::try_from(per_user).unwrap_or(u32::MAX),
         }
     }
 

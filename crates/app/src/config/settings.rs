@@ -12,6 +12,7 @@ use super::LogFormat;
 pub(super) struct Settings {
     pub(super) server: ServerSettings,
     pub(super) data: DataSettings,
+    pub(super) keys: KeySettings,
     pub(super) gateway: GatewaySettings,
     pub(super) log: LogSettings,
 }
@@ -58,6 +59,13 @@ pub(super) struct DataSettings {
     pub(super) journal_sync: JournalSync,
     pub(super) time_zone: String,
     pub(super) call_keys_max: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeySettings {
+    pub(super) auth_token_max_ttl_minutes: u64,
+    pub(super) keys_per_user_max: u64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -29,6 +29,7 @@ fn the_manual_names_every_setting_and_is_valid() {
     assert_eq!(config.server.drain, Duration::from_secs(30));
     assert_eq!(config.gateway.body_bytes_max, 10 * 1024 * 1024);
     assert_eq!(config.gateway.timeouts.total, Duration::from_mins(30));
+    assert_eq!(config.keys, KeyCaps::STANDARD);
     assert_eq!(config.log.format, LogFormat::Json);
     let (ours, standard) = (config.server.limits, Limits::STANDARD);
     assert_eq!(format!("{ours:?}"), format!("{standard:?}"));
@@ -107,6 +108,17 @@ fn a_problem_names_its_source() {
     assert!(found.0[0].origin.starts_with('/'), "{found}");
     let found = load_file("", &[("DOORWARD__SERVER__X__Y", "1")]).unwrap_err().to_string();
     assert!(found.contains("server.x: there is no such setting"), "{found}");
+}
+
+#[test]
+fn how_long_keys_live_and_how_many_a_user_has_is_set_within_bounds() {
+    let toml = "[keys]\nauth_token_max_ttl_minutes = 0\nkeys_per_user_max = 500";
+    let keys = load_file(toml, &[]).unwrap().keys;
+    assert_eq!(keys, KeyCaps { ttl_minutes_max: 0, per_user_max: 500 });
+    let found = problems("[keys]\nauth_token_max_ttl_minutes = 52560001\nkeys_per_user_max = 0");
+    let expected = "keys.keys_per_user_max: must be from 1 to 1000000, is 0\n\
+        keys.auth_token_max_ttl_minutes: must be from 0 to 52560000, is 52560001";
+    assert_eq!(found, expected);
 }
 
 #[test]

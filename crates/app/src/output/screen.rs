@@ -176,6 +176,7 @@ const NEXT: [(&str, &str); 3] = [
 const fn admin_words(state: AdminKeyState) -> &'static str {
     match state {
         AdminKeyState::Kept | AdminKeyState::Made => "the command line finds it there",
+        AdminKeyState::Renewed => "new, as little was left of the life of the old one",
         AdminKeyState::Replaced => {
             "the stored one was gone or no longer worked: a new one was made"
         }

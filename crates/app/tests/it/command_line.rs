@@ -156,6 +156,30 @@ fn the_manual_of_settings_is_a_valid_configuration() {
 }
 
 #[test]
+fn how_many_keys_a_user_has_and_how_long_they_live_is_a_setting() {
+    let dir = tempfile::tempdir().unwrap();
+    let environment = [
+        ("DOORWARD__KEYS__KEYS_PER_USER_MAX", "30"),
+        ("DOORWARD__KEYS__AUTH_TOKEN_MAX_TTL_MINUTES", "0"),
+    ];
+    let program = Program::start_with(dir.path(), &[], &environment);
+    let admin = program.admin_key();
+    let create = |number: usize| {
+        let wish = json!({"name": format!("key {number}"), "never_expires": true});
+        program.ask("POST", "/v1/api-keys", &admin, Some(&wish))
+    };
+    let list = program.ask("GET", "/v1/api-keys?limit=200", &admin, None).json();
+    let before = list["data"].as_array().unwrap().len();
+    for number in before..30 {
+        let made = create(number);
+        assert_eq!((made.status, &made.json()["expires_at"]), (201, &Value::Null));
+    }
+    let full = create(30);
+    assert_eq!((full.status, &full.json()["code"]), (409, &json!("key_quota_reached")));
+    assert!(full.json()["detail"].as_str().unwrap().contains("at most 30"));
+}
+
+#[test]
 fn completions_know_the_subcommands() {
     for shell in ["bash", "zsh", "fish"] {
         let script = out(&command(&["completions", shell]).output().unwrap());

@@ -23,7 +23,7 @@ use std::thread;
 use std::time::Duration;
 
 use doorward_domain::money::NanoUsd;
-use doorward_store::{AuditVerdict, Clock, JournalSync, Options, Store};
+use doorward_store::{AuditVerdict, Clock, JournalSync, KeyCaps, Options, Store};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
@@ -389,6 +389,7 @@ async fn verify_audit(data_dir: &Path) -> i64 {
         time_zone: jiff::tz::TimeZone::UTC,
         journal_sync: JournalSync::Interval,
         call_keys_max: 10,
+        key_caps: KeyCaps::STANDARD,
     };
     let store = Store::open(options).await.unwrap();
     let verdict = store.verify_audit().await.unwrap();

@@ -84,6 +84,7 @@ pub(crate) async fn create_model(
     let now = control.now();
     let served =
         deployments::read(&control, &caller, &wish.name, wish.deployments, &mut faults).await?;
+    deployments::refuse_duplicates(&served, &mut faults);
     faults.finish()?;
     let model = Model {
         organization: caller.organization(),
@@ -170,8 +171,12 @@ async fn apply(
     if let Some(price) = wish.price {
         model.pricing = price.into();
     }
+    let is_named = wish.deployments.is_some();
     let wishes = wish.deployments.unwrap_or_else(|| deployments::as_wishes(&model.deployments));
     let served = deployments::read(control, caller, &model.name, wishes, &mut faults).await?;
+    if is_named {
+        deployments::refuse_duplicates(&served, &mut faults);
+    }
     faults.finish()?;
     model.deployments = deployments::place(&served, &model.deployments, now)?;
     refuse_unpriced(&model, &served)?;

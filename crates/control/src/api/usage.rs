@@ -3,7 +3,7 @@
 use axum::extract::State;
 use doorward_domain::key::Owner;
 use doorward_domain::money::NanoUsd;
-use doorward_store::{GroupBy, UsageFilter, UsageRow};
+use doorward_store::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -12,13 +12,12 @@ use serde::Serialize;
 use crate::Control;
 use crate::api::list::List;
 use crate::caller::Caller;
+use crate::faults::Faults;
 use crate::problem::ApiError;
 use crate::request::Params;
 
 /// How far back a report reaches that does not say.
 const SPAN_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// As many rows as the store sums up at most.
-const ROWS_MAX: usize = 10_000;
 
 /// One row of a report; what it is not grouped by is left out.
 #[derive(Debug, Serialize)]
@@ -67,8 +66,21 @@ pub(crate) async fn report_usage(
     let filter =
         UsageFilter { organization: caller.organization(), owner: only_owner(&caller), from, to };
     let rows = control.store.usage_report(&filter, &columns).await?;
-    let has_more = rows.len() >= ROWS_MAX;
-    Ok(List::page(rows.into_iter().map(RowObject::from).collect(), has_more, None))
+    refuse_cut(&rows)?;
+    Ok(List::page(rows.into_iter().map(RowObject::from).collect(), false, None))
+}
+
+/// A report that was cut short would pass for the whole.
+fn refuse_cut(rows: &[UsageRow]) -> Result<(), ApiError> {
+    let mut faults = Faults::new();
+    if rows.len() as u64 > u64::from(USAGE_ROWS_MAX) {
+        let detail = format!(
+            "the report has more than {USAGE_ROWS_MAX} rows; narrow the time with `from` and `to`, \
+             or group by less"
+        );
+        faults.add("group_by", "too_many_rows", detail);
+    }
+    faults.finish()
 }
 
 /// Whose calls the caller may see. `None`: everyone's in the organization.

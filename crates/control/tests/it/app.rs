@@ -13,7 +13,7 @@ use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
-use doorward_store::{Act, Bootstrap, Clock, JournalSync, NewKey, Options, Store};
+use doorward_store::{Act, Bootstrap, Clock, JournalSync, KeyCaps, NewKey, Options, Store};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -105,6 +105,7 @@ impl TestApp {
             time_zone: TimeZone::UTC,
             journal_sync: JournalSync::Interval,
             call_keys_max: 100,
+            key_caps: KeyCaps::STANDARD,
         };
         let store = Store::open(options).await.expect("a store");
         let (first, _) = store.bootstrap().await.expect("the first organization");

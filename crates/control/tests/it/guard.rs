@@ -8,6 +8,7 @@ use doorward_domain::rights::Rights;
 use doorward_domain::scope::Scope;
 use http::Request;
 use jiff::SignedDuration;
+use serde_json::json;
 
 use crate::app::{TestApp, all_rights, only, request};
 
@@ -136,11 +137,25 @@ async fn a_request_without_a_client_address_is_never_let_in() {
 #[tokio::test]
 async fn unknown_paths_and_wrong_methods_are_problems_too() {
     let app = TestApp::new().await;
-    assert_eq!(app.get("/v1/nothing").await.problem(404), "not_found");
+    assert_eq!(app.get("/v1/api-keys/a/b").await.problem(404), "not_found");
     let answer = app.call(&app.admin, "PUT /v1/api-keys", None).await;
     assert_eq!(answer.problem(405), "method_not_allowed");
     let allow = answer.header("allow");
     assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_of_this_api_is_answered_in_the_dialect_of_client_libraries() {
+    let app = TestApp::new().await;
+    for path in ["/chat/completions", "/v1/nothing", "/"] {
+        let answer = app.post(path, json!({})).await;
+        assert_eq!(answer.header("content-type"), "application/json", "{path}");
+        let error = json!({
+            "message": "There is no such path. The base URL of client libraries ends with /v1.",
+            "type": "invalid_request_error", "param": null, "code": "not_found",
+        });
+        assert_eq!(answer.expect(404), json!({"error": error}), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -244,6 +244,47 @@ async fn a_lost_race_is_told_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_request_that_changes_nothing_leaves_no_trace() {
+    let app = TestApp::new().await;
+    let created = create(&app, "k").await;
+    let at = |action: &str| format!("{}/{action}", path(&created));
+    for change in ["", "disable", "enable"] {
+        if !change.is_empty() {
+            app.post(&at(change), json!({})).await.expect(200);
+        }
+        let shown = app.get(&path(&created)).await;
+        let audit = app.get("/v1/audit").await.text;
+        app.pass(1);
+        let mut again = vec![app.patch(&path(&created), json!({})).await];
+        again.push(app.patch(&path(&created), json!({"description": null})).await);
+        if !change.is_empty() {
+            again.push(app.post(&at(change), json!({})).await);
+        }
+        for answer in again {
+            assert_eq!(answer.header("etag"), shown.header("etag"), "{change}");
+            let mut object = answer.expect(200);
+            object.as_object_mut().unwrap().remove("expires_clamped");
+            assert_eq!(object, shown.json(), "{change}");
+        }
+        assert_eq!(app.get("/v1/audit").await.text, audit, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_use_of_the_management_api_is_a_use_of_the_key() {
+    let app = TestApp::new().await;
+    let wish = json!({"name": "k", "scopes": ["keys:read"]});
+    let created = app.post("/v1/api-keys", wish).await.expect(201);
+    assert_eq!(created["last_used_at"], json!(null));
+    app.pass(5);
+    let key = created["key"].as_str().unwrap();
+    app.call(key, "GET /v1/api-keys", None).await.expect(200);
+    let shown = app.get(&path(&created)).await.expect(200);
+    assert_eq!(shown["last_used_at"], "2026-01-01T00:00:05Z");
+    assert_eq!(shown["last_used_ip"], "192.0.2.7");
+}
+
+#[tokio::test]
 async fn a_name_is_unique_within_its_owner() {
     let app = TestApp::new().await;
     create(&app, "ci").await;

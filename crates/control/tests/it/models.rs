@@ -137,6 +137,36 @@ async fn a_bad_model_is_refused_by_the_field_at_fault() {
 }
 
 #[tokio::test]
+async fn a_deployment_is_named_once() {
+    let app = app_with_providers().await;
+    let id = app.get("/v1/providers/openai").await.expect(200)["id"].clone();
+    let distinct = json!([
+        {"provider": "openai"},
+        {"provider": "openai", "provider_key": "main"},
+        {"provider": "openai", "upstream_model": "other"},
+        {"provider": "echo"},
+    ]);
+    let wish = json!({"name": "m", "price": "free", "deployments": distinct});
+    app.post("/v1/models", wish).await.expect(201);
+    let twice = json!([
+        {"provider": "openai", "upstream_model": "m", "weight": 2},
+        {"provider": "echo"},
+        {"provider": id, "upstream_model": "m", "priority": 1},
+    ]);
+    for mut wish in [json!({"name": "n", "price": "free"}), json!({})] {
+        wish["deployments"] = twice.clone();
+        let answer = if wish["name"].is_null() {
+            app.patch("/v1/models/m", wish).await
+        } else {
+            app.post("/v1/models", wish).await
+        };
+        assert_eq!(answer.problem(400), "invalid_request");
+        assert_eq!(answer.fields(), ["deployments[2]"]);
+        assert_eq!(answer.json()["errors"][0]["code"], "duplicate");
+    }
+}
+
+#[tokio::test]
 async fn what_a_model_uses_cannot_be_deleted() {
     let app = app_with_providers().await;
     let deployments = json!([{"provider": "openai", "provider_key": "main"}]);

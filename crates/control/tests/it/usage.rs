@@ -37,10 +37,14 @@ async fn a_wrong_report_is_refused_by_name() {
 
 /// One call with a key: 10 tokens in.
 async fn call(app: &TestApp, key: &ApiKey, n: u128) {
+    call_model(app, key, n, "m").await;
+}
+
+async fn call_model(app: &TestApp, key: &ApiKey, n: u128, model: &str) {
     let loaded = app.store.call_key(&key.id).await.unwrap().unwrap();
     let request = CallRequest {
         call: CallId::new(1, n),
-        model: &"m".into(),
+        model: &model.into(),
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &Price::FREE,
@@ -80,4 +84,26 @@ async fn a_key_without_an_administrator_behind_it_sees_the_usage_of_its_owner_on
     assert_eq!(report["data"], json!([]), "{}", idle.id);
     let report = app.get("/v1/usage").await.expect(200);
     assert_eq!(report["data"][0]["requests"], 5);
+}
+
+#[tokio::test]
+async fn a_report_that_would_be_cut_short_is_refused_with_what_to_do() {
+    let app = TestApp::new().await;
+    let owner = Owner::User(app.first.administrator);
+    let (key, _) = app.key(owner, "busy", only(&[Scope::InferenceWrite])).await;
+    for n in 0..10_000 {
+        call_model(&app, &key, n, &format!("model-{n}")).await;
+    }
+    app.pass(1);
+    let report = app.get("/v1/usage?group_by=model").await.expect(200);
+    assert_eq!(report["data"].as_array().unwrap().len(), 10_000);
+    assert_eq!(report["has_more"], false);
+
+    call_model(&app, &key, 10_000, "one-more").await;
+    app.pass(1);
+    let refused = app.get("/v1/usage?group_by=model").await;
+    assert_eq!(refused.problem(400), "invalid_request");
+    assert_eq!(refused.json()["errors"][0]["code"], "too_many_rows");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("narrow the time"));
+    assert_eq!(app.get("/v1/usage").await.expect(200)["data"][0]["requests"], 10_001);
 }

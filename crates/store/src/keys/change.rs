@@ -134,7 +134,7 @@ impl Store {
         Ok(())
     }
 
-    /// Edits a key and audits what changed. The data plane sees it with its next call. A revoked key
+    /// Edits a key and audits what changed; an edit that changes nothing leaves no trace. The data plane sees it with its next call. A revoked key
     /// is not there to be edited: [`StoreError::Missing`].
     pub async fn edit_key(
         &self,
@@ -156,7 +156,11 @@ impl Store {
         if edit.if_updated_at.is_some_and(|expected| whole_us(expected) != read_at) {
             return Err(StoreError::Stale);
         }
-        let detail = apply(&mut key, edit)?;
+        let changed = apply(&mut key, edit)?;
+        if changed.is_empty() {
+            return Ok(key);
+        }
+        let detail = json!({ "name": key.name, "changed": changed });
         check_storable(&[("description", &key.description)])?;
         key.life.updated_at = next_version(read_at, act.at);
         let rights = StoredRights::text(&key.rights)?;
@@ -281,7 +285,7 @@ fn summary(key: &ApiKey) -> Result<Value, StoreError> {
 
 /// Edits the key, and tells the audit log what: new rights in full; of the free texts, which may hold
 /// anything, only that they were edited.
-fn apply(key: &mut ApiKey, edit: KeyEdit) -> Result<Value, StoreError> {
+fn apply(key: &mut ApiKey, edit: KeyEdit) -> Result<Map<String, Value>, StoreError> {
     let mut changed = Map::new();
     if let Some(description) = edit.description.filter(|text| *text != key.description) {
         changed.insert("description".to_owned(), Value::Bool(true));
@@ -298,5 +302,5 @@ fn apply(key: &mut ApiKey, edit: KeyEdit) -> Result<Value, StoreError> {
         changed.extend(after.into_iter().filter(is_new));
         key.rights = rights;
     }
-    Ok(json!({ "name": key.name, "changed": changed }))
+    Ok(changed)
 }

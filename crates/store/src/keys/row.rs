@@ -134,6 +134,7 @@ pub(crate) struct StoredCallKey {
     pub(crate) owner_is_active: bool,
     /// The user's role; a service account acts as a member.
     pub(crate) role: OrganizationRole,
+    pub(crate) last_used_at: Option<Timestamp>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -145,6 +146,7 @@ struct CallKeyRow {
     role: Option<String>,
     is_owner_found: i64,
     owner_disabled_at_us: Option<i64>,
+    last_used_at_us: Option<i64>,
 }
 
 impl CallKeyRow {
@@ -158,6 +160,7 @@ impl CallKeyRow {
             pepper_version: u32::try_from(self.pepper_version).map_err(|_| corrupt("pepper"))?,
             owner_is_active: self.is_owner_found > 0 && self.owner_disabled_at_us.is_none(),
             role: role.unwrap_or(OrganizationRole::Member),
+            last_used_at: self.last_used_at_us.map(timestamp).transpose()?,
         })
     }
 }
@@ -170,7 +173,7 @@ pub(crate) async fn load_call_key(
     const SQL: &str = concat!(
         "SELECT ",
         key_columns!(),
-        ", k.digest, k.pepper_version, u.role,
+        ", k.digest, k.pepper_version, k.last_used_at_us, u.role,
            CAST(CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS is_owner_found,
            COALESCE(u.disabled_at_us, s.disabled_at_us) AS owner_disabled_at_us
          FROM api_keys k

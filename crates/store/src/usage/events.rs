@@ -37,7 +37,8 @@ const ADD_SPEND: &str = "
             WHEN spend.tokens > 9223372036854775807 - excluded.tokens
             THEN 9223372036854775807 ELSE spend.tokens + excluded.tokens END";
 
-const TOUCH: &str = "
+/// Notes a use of a key, unless a later one is noted.
+pub(crate) const TOUCH_KEY: &str = "
     UPDATE api_keys SET last_used_at_us = $3, last_used_address = $4
     WHERE organization_id = $1 AND id = $2
       AND (last_used_at_us IS NULL OR last_used_at_us < $3)";
@@ -106,7 +107,7 @@ pub(crate) async fn write_events(
                 .await?;
         }
         for (key, last) in &sums.last_used {
-            sqlx::query(TOUCH)
+            sqlx::query(TOUCH_KEY)
                 .bind(last.organization.to_string())
                 .bind(key.as_str())
                 .bind(last.started_at_us)

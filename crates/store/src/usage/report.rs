@@ -8,6 +8,9 @@ use super::{GroupBy, UsageFilter, UsageRow};
 use crate::db::{on, unsigned};
 use crate::{Store, StoreError};
 
+/// The rows of a whole report at most.
+pub const USAGE_ROWS_MAX: u32 = 10_000;
+
 /// Dollars and the rest of them are summed apart: nano-dollars of many dear calls are more than a
 /// column holds. A column that is not grouped by is one empty text for all rows; which are is bound, never
 /// written into the query.
@@ -33,7 +36,7 @@ const REPORT: &str = "
     GROUP BY grouped_key, grouped_model, grouped_day
     ORDER BY grouped_day DESC, cost_usd DESC, cost_rest_nanousd DESC, requests DESC, grouped_key,
         grouped_model
-    LIMIT 10000";
+    LIMIT $8";
 
 #[derive(sqlx::FromRow)]
 struct ReportRow {
@@ -77,7 +80,8 @@ impl From<ReportRow> for UsageRow {
 
 impl Store {
     /// Sums usage up. Finished calls that still wait for the database are written first, so that a
-    /// report is never behind. At most 10 000 rows, newest day first, then by cost.
+    /// report is never behind. Newest day first, then by cost. Of a report of
+    /// more than [`USAGE_ROWS_MAX`] rows the first ones, and one more than that.
     pub async fn usage_report(
         &self,
         filter: &UsageFilter,
@@ -94,6 +98,7 @@ impl Store {
                 .bind(is_grouped(GroupBy::Key))
                 .bind(is_grouped(GroupBy::Model))
                 .bind(is_grouped(GroupBy::Day))
+                .bind(i64::from(USAGE_ROWS_MAX) + 1)
                 .fetch_all(pool)
                 .await?
         });

@@ -16,7 +16,6 @@ use doorward_store::{
     CallKey, CallRequest, Clock, GroupBy, KeyEdit, OpenCall, OpenError, Options, Store, StoreError,
     UsageFilter, UsageRow,
 };
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
@@ -151,7 +150,7 @@ async fn a_revoked_key_ends_at_once_also_where_it_is_in_use() {
 
 /// Room for two keys.
 fn small() -> Setup {
-    Setup { call_keys_max: 2, time_zone: TimeZone::UTC }
+    Setup { call_keys_max: 2, ..Setup::default() }
 }
 
 /// A key with a call in flight that others have pushed out of a small cache.

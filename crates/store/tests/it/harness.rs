@@ -14,7 +14,7 @@ use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::Scope;
 use doorward_store::{
-    Act, Bootstrap, CallKey, Clock, JournalSync, MasterKey, NewKey, Options, Store,
+    Act, Bootstrap, CallKey, Clock, JournalSync, KeyCaps, MasterKey, NewKey, Options, Store,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -48,7 +48,7 @@ impl Deref for TestStore {
 
 /// The contract holds on each of these.
 pub(crate) async fn every_store() -> [TestStore; 2] {
-    every_store_with(Setup { call_keys_max: 100, time_zone: TimeZone::UTC }).await
+    every_store_with(Setup::default()).await
 }
 
 /// What a test may want otherwise.
@@ -56,6 +56,13 @@ pub(crate) async fn every_store() -> [TestStore; 2] {
 pub(crate) struct Setup {
     pub(crate) call_keys_max: usize,
     pub(crate) time_zone: TimeZone,
+    pub(crate) key_caps: KeyCaps,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { call_keys_max: 100, time_zone: TimeZone::UTC, key_caps: KeyCaps::STANDARD }
+    }
 }
 
 pub(crate) async fn every_store_with(setup: Setup) -> [TestStore; 2] {
@@ -226,6 +233,7 @@ async fn open(
         time_zone: setup.time_zone.clone(),
         journal_sync: JournalSync::Interval,
         call_keys_max: setup.call_keys_max,
+        key_caps: setup.key_caps,
     };
     Store::open(options).await.unwrap()
 }

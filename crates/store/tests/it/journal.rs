@@ -16,8 +16,8 @@ use doorward_domain::money::NanoUsd;
 use doorward_domain::price::Price;
 use doorward_domain::usage::Usage;
 use doorward_store::{
-    CallKey, CallRequest, Clock, GroupBy, JournalSync, MasterKey, OpenCall, OpenError, Options,
-    Store, StoreError, UsageFilter,
+    CallKey, CallRequest, Clock, GroupBy, JournalSync, KeyCaps, MasterKey, OpenCall, OpenError,
+    Options, Store, StoreError, UsageFilter,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -84,6 +84,7 @@ impl Data {
             time_zone: TimeZone::UTC,
             journal_sync: JournalSync::Always,
             call_keys_max: 100,
+            key_caps: KeyCaps::STANDARD,
         })
         .await
     }

@@ -576,3 +576,30 @@ async fn no_row_points_across_the_border_of_an_organization() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_changes_nothing_is_no_change() {
+    for store in every_store().await {
+        let (key, _) = store.make_key("ci").await;
+        let same = KeyEdit {
+            description: Some(key.description.clone()),
+            rights: Some(key.rights.clone()),
+            metadata: Some(key.metadata.clone()),
+            if_updated_at: Some(key.life.updated_at),
+        };
+        let actions = async || {
+            let entries = store.list_audit(key.organization, None, 100).await.unwrap();
+            entries.len()
+        };
+        let before = actions().await;
+        store.pass(SignedDuration::from_secs(1));
+        for edit in [KeyEdit::default(), same] {
+            let edited = store.edit_key(&store.act(), &key.id, edit).await.unwrap();
+            assert_eq!(edited.life.updated_at, key.life.updated_at, "{}", store.engine());
+        }
+        let stale = KeyEdit { if_updated_at: Some(store.now()), ..KeyEdit::default() };
+        let refused = store.edit_key(&store.act(), &key.id, stale).await;
+        assert!(matches!(refused, Err(StoreError::Stale)));
+        assert_eq!(actions().await, before, "{}", store.engine());
+    }
+}

@@ -8,7 +8,7 @@ use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::ScopeSet;
 use doorward_store::{
-    Act, Bootstrap, Clock, JournalSync, MasterKey, NewKey, OpenError, Options, Store,
+    Act, Bootstrap, Clock, JournalSync, KeyCaps, MasterKey, NewKey, OpenError, Options, Store,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -27,6 +27,7 @@ pub(crate) fn options(dir: &Path) -> Options {
         time_zone: TimeZone::UTC,
         journal_sync: JournalSync::Always,
         call_keys_max: 100,
+        key_caps: KeyCaps::STANDARD,
     }
 }
 

@@ -142,3 +142,26 @@ async fn a_service_account_owns_keys_that_act_as_a_member() {
         assert!(matches!(missing, StoreError::Missing("project")));
     }
 }
+
+#[tokio::test]
+async fn a_use_on_the_management_api_is_noted_at_most_once_a_minute() {
+    for store in every_store().await {
+        let (key, plain) = store.make_key("ci").await;
+        let start = store.now();
+        let touched = async |address: [u8; 4]| {
+            let identity = store.identify(&plain).await.unwrap().unwrap();
+            store.touch_key(&identity, address.into()).await.unwrap();
+            let record = store.find_key(key.organization, &key.id).await.unwrap().unwrap();
+            (record.last_used_at, record.last_used_address)
+        };
+        let first = (Some(start), Some([10, 0, 0, 1].into()));
+        assert_eq!(touched([10, 0, 0, 1]).await, first, "{}", store.engine());
+        store.pass(SignedDuration::from_secs(59));
+        assert_eq!(touched([10, 0, 0, 2]).await, first, "{}", store.engine());
+        store.pass(SignedDuration::from_secs(1));
+        let second = (Some(store.now()), Some([10, 0, 0, 2].into()));
+        assert_eq!(touched([10, 0, 0, 2]).await, second, "{}", store.engine());
+        let unchanged = store.identify(&plain).await.unwrap().unwrap().key;
+        assert_eq!(unchanged.life.updated_at, key.life.updated_at);
+    }
+}

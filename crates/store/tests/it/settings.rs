@@ -1,6 +1,6 @@
-use doorward_store::StoreError;
+use doorward_store::{KeyCaps, StoreError};
 
-use crate::harness::every_store;
+use crate::harness::{Setup, every_store, every_store_with};
 
 #[tokio::test]
 async fn what_is_not_set_has_its_default() {
@@ -9,6 +9,24 @@ async fn what_is_not_set_has_its_default() {
         assert_eq!(settings.ttl_minutes_max, 129_600);
         assert_eq!(settings.keys_per_user_max, 20);
         assert_eq!(settings.key_prefix.as_str(), "dw");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_set_is_as_the_program_was_started() {
+    let key_caps = KeyCaps { ttl_minutes_max: 60, per_user_max: 2 };
+    for store in every_store_with(Setup { key_caps, ..Setup::default() }).await {
+        let organization = store.first.organization;
+        let settings = store.settings(organization).await.unwrap();
+        assert_eq!((settings.ttl_minutes_max, settings.keys_per_user_max), (60, 2));
+        store
+            .tamper(&format!(
+                "INSERT INTO settings (organization_id, name, value, updated_at_us)
+                VALUES ('{organization}', 'keys-per-user-max', '3', 1)"
+            ))
+            .await;
+        let settings = store.settings(organization).await.unwrap();
+        assert_eq!((settings.ttl_minutes_max, settings.keys_per_user_max), (60, 3));
     }
 }
 

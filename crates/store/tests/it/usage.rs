@@ -262,7 +262,8 @@ async fn a_full_batch_of_many_keys_is_booked_to_each() {
 #[tokio::test]
 async fn spend_counts_in_the_calendar_of_the_zone() {
     let time_zone = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").unwrap();
-    for store in every_store_with(Setup { call_keys_max: 10, time_zone }).await {
+    for store in every_store_with(Setup { call_keys_max: 10, time_zone, ..Setup::default() }).await
+    {
         let key = key_with_budgets(&store, "ci").await;
         // Monday the 30th, 23:30 there; in UTC it is December already.
         store

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use doorward_store::{Clock, JournalSync, Options};
+use doorward_store::{Clock, JournalSync, KeyCaps, Options};
 use jiff::tz::TimeZone;
 
 use super::*;
@@ -58,6 +58,7 @@ async fn data() -> Data {
         time_zone: TimeZone::UTC,
         journal_sync: JournalSync::Interval,
         call_keys_max: 100,
+        key_caps: KeyCaps::STANDARD,
     };
     let store = Store::open(options).await.unwrap();
     let (made, _) = store.bootstrap().await.unwrap();

@@ -80,9 +80,8 @@ fn request_of<T>(field: Field<T>, request: impl Fn(T) -> Requested) -> Option<Re
 
 /// Decides the end of a key. `None`: refused, and noted.
 ///
-/// What did not name an end of its own (nothing, never, the cap) ends with the caller's own key at
-/// the latest. A named end stays as named: if it is later than the caller's, the rule on rights
-/// refuses it.
+/// No key outlives the one that makes or edits it: a later end becomes the end of the caller's own
+/// key, as one beyond the cap becomes the cap, and the answer says so.
 pub(super) fn decide(requested: Requested, bounds: Bounds, faults: &mut Faults) -> Option<Decided> {
     if let Requested::At(at) = requested
         && at <= bounds.now
@@ -93,13 +92,8 @@ pub(super) fn decide(requested: Requested, bounds: Bounds, faults: &mut Faults) 
     let resolved = resolve(requested, bounds.cap_minutes, bounds.now);
     let expiry = faults.check("expires_in_days", resolved)?;
     let at = expiry.at.map(whole_microseconds);
-    let is_named = match requested {
-        Requested::Days(days) => days > 0,
-        Requested::At(_) => true,
-        Requested::Unsaid | Requested::Never => false,
-    };
     match bounds.own {
-        Some(own) if !is_named && at.is_none_or(|at| at > own) => {
+        Some(own) if at.is_none_or(|at| at > own) => {
             Some(Decided { at: Some(own), is_clamped: true })
         }
         Some(_) | None => Some(Decided { at, is_clamped: expiry.is_clamped }),
@@ -150,9 +144,11 @@ mod tests {
             (Requested::Never,           CAP_MINUTES, Some(ten), Some(ten),             true),
             (Requested::Never,           0,           Some(ten), Some(ten),             true),
             (days(5),                    CAP_MINUTES, Some(ten), Some(after(5 * 24)),   false),
-            // A named end stays as named, for the rule on rights to refuse.
-            (days(30),                   CAP_MINUTES, Some(ten), Some(after(30 * 24)),  false),
-            (Requested::At(after(720)),  CAP_MINUTES, Some(ten), Some(after(720)),      false),
+            (days(10),                   CAP_MINUTES, Some(ten), Some(ten),             false),
+            (days(30),                   CAP_MINUTES, Some(ten), Some(ten),             true),
+            (Requested::At(after(720)),  CAP_MINUTES, Some(ten), Some(ten),             true),
+            (Requested::At(after(720)),  0,           Some(ten), Some(ten),             true),
+            (days(91),                   CAP_MINUTES, None,      Some(ninety),          true),
         ];
         for (requested, cap, own, at, is_clamped) in cases {
             let found = decided(requested, cap, own).unwrap();

@@ -83,6 +83,17 @@ pub(super) async fn read(
     Ok(served)
 }
 
+/// Notes deployments that are named twice: calls would be tried again where they just failed.
+pub(super) fn refuse_duplicates(served: &[Served], faults: &mut Faults) {
+    for (index, one) in served.iter().enumerate() {
+        if served.iter().take(index).any(|earlier| earlier.serves_like(one)) {
+            let detail =
+                "there is already a deployment with this provider, provider key and upstream model";
+            faults.add(format!("deployments[{index}]"), "duplicate", detail);
+        }
+    }
+}
+
 async fn read_one(
     control: &Control,
     caller: &Caller,
@@ -142,6 +153,12 @@ pub(super) fn place(
 }
 
 impl Served {
+    fn serves_like(&self, other: &Self) -> bool {
+        self.provider.id == other.provider.id
+            && self.upstream_model == other.upstream_model
+            && self.provider_key == other.provider_key
+    }
+
     fn is(&self, known: &Deployment) -> bool {
         known.provider == self.provider.id
             && known.upstream_model == self.upstream_model
