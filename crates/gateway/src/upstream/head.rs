@@ -1,6 +1,8 @@
 //! The head of an upstream's answer.
 //! Source: RFC 9112, sections 4 to 6.
 
+use std::mem::MaybeUninit;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -34,9 +36,11 @@ struct Frame {
 
 /// Takes a head from the front of the input; `None`: it is not all there yet.
 pub(super) fn take(input: &mut BytesMut) -> Result<Option<Head>, Fault> {
-    let mut space = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut parsed = httparse::Response::new(&mut space);
-    let head_bytes = match parsed.parse(input) {
+    let mut space = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut parsed = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let head_bytes = match parser.parse_response_with_uninit_headers(&mut parsed, input, &mut space)
+    {
         Ok(httparse::Status::Complete(bytes)) => bytes,
         Ok(httparse::Status::Partial) if input.len() > HEAD_BYTES_MAX => {
             return Err(Fault::Malformed("its head is too large"));

@@ -173,7 +173,8 @@ impl Connection {
     async fn read_head(&mut self) -> Result<Head, Fault> {
         let mut interims = 0;
         loop {
-            match head::take(&mut self.input)? {
+            let head = if self.input.is_empty() { None } else { head::take(&mut self.input)? };
+            match head {
                 Some(head) if head.status.is_informational() => interims += 1,
                 Some(head) => return Ok(head),
                 None => {
