@@ -24,9 +24,10 @@ const BATCH: usize = 400;
 /// How long finished calls gather before they are written.
 const GATHER: Duration = Duration::from_millis(200);
 /// Calls per second that are written while others are being served: the database's work competes
-/// with theirs for the processor. A backlog is worked off faster, within two minutes.
+/// with theirs for the processor, and nobody waits for it: a report asks for it first. A backlog is
+/// worked off faster, within ten minutes.
 const PACE: u64 = 500;
-const BACKLOG_SECONDS: u64 = 120;
+const BACKLOG_SECONDS: u64 = 600;
 /// The longest wait after a database that failed.
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
