@@ -96,7 +96,8 @@ pub(crate) struct Remotely<C: Subcommand> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Remote {
-    /// The server [default: what runs on the data directory, else `http://127.0.0.1:8440`]
+    /// The server [default: what runs on the data directory; with `DOORWARD_API_KEY` set, else
+    /// `http://127.0.0.1:8440`]
     #[arg(long, global = true, env = "DOORWARD_URL", value_name = "URL")]
     pub(crate) url: Option<String>,
     /// The data directory, where admin.key is unless `DOORWARD_API_KEY` is set

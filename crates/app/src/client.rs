@@ -1,10 +1,12 @@
 //! The command line's side of the management API.
 
 use std::fmt;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use doorward_store::LOCK_FILE;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH};
 use http::{HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
@@ -68,7 +70,7 @@ impl std::error::Error for Refusal {}
 impl Client {
     /// Finds the server and the key.
     pub(crate) fn new(remote: &Remote, environment: &Environment) -> anyhow::Result<Self> {
-        let (base, is_local) = find_url(remote)?;
+        let (base, is_local) = find_url(remote, environment)?;
         let own = remote.data.join(tls::CERT_FILE);
         let ca = remote.ca.clone().or_else(|| (is_local && own.exists()).then_some(own));
         let agent = agent(ca.as_deref(), TIMEOUT)?;
@@ -254,12 +256,19 @@ fn read_roots(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
 }
 
 /// The server's address, and whether it is the one that runs on the data directory.
-fn find_url(remote: &Remote) -> anyhow::Result<(Url, bool)> {
-    let left = || std::fs::read_to_string(remote.data.join(ENDPOINT_FILE)).ok();
-    let (text, is_local) = match (&remote.url, left()) {
+///
+/// The administrator's key of a data directory goes to the server on that directory and to nobody
+/// else, unless one is named: another program may have the port by now.
+fn find_url(remote: &Remote, environment: &Environment) -> anyhow::Result<(Url, bool)> {
+    let has_own_key = environment.get("DOORWARD_API_KEY").is_some();
+    let (text, is_local) = match (&remote.url, running_endpoint(&remote.data)) {
         (Some(named), _) => (named.clone(), false),
-        (None, Some(left)) => (left, true),
-        (None, None) => (URL_DEFAULT.to_owned(), true),
+        (None, Some(running)) => (running, true),
+        (None, None) if has_own_key => (URL_DEFAULT.to_owned(), true),
+        (None, None) => bail!(
+            "no doorward runs on {}: start it, or name its data directory with --data, or a server with --url",
+            remote.data.display()
+        ),
     };
     // What `quickstart` prints ends with the path that client libraries want.
     let base = text.trim().trim_end_matches('/');
@@ -272,6 +281,16 @@ fn find_url(remote: &Remote) -> anyhow::Result<(Url, bool)> {
         bail!("put the key into DOORWARD_API_KEY, not into the URL");
     }
     Ok((url, is_local))
+}
+
+/// Where the server on this data directory is reached. The file stays behind when a server is killed;
+/// the lock does not.
+fn running_endpoint(data: &Path) -> Option<String> {
+    let lock = File::open(data.join(LOCK_FILE)).ok()?;
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => std::fs::read_to_string(data.join(ENDPOINT_FILE)).ok(),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
 }
 
 fn find_key(remote: &Remote, environment: &Environment) -> anyhow::Result<SecretString> {

@@ -29,5 +29,5 @@ pub use keyring::MasterKey;
 pub use keys::{KeyEdit, KeyFilter, KeyRecord, NewKey, Page};
 pub use organizations::{Bootstrap, Identity, User};
 pub use settings::{KeyCaps, Settings};
-pub use store::{JournalSync, Options, Store, StoreStats};
+pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};

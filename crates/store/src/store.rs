@@ -16,6 +16,9 @@ use crate::db::{Db, Pool, on};
 use crate::keyring::{Keyring, Wrapped};
 use crate::{Clock, KeyCaps, MasterKey, OpenError, StoreError};
 
+/// The file in the data directory that is locked as long as a process has the data.
+pub const LOCK_FILE: &str = "doorward.lock";
+
 /// When the journal is forced to the disk. `kill -9` loses nothing either way; a power cut does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -201,7 +204,7 @@ fn make_dir(dir: &Path) -> Result<(), OpenError> {
 }
 
 fn take_lock(dir: &Path) -> Result<File, OpenError> {
-    let path = dir.join("doorward.lock");
+    let path = dir.join(LOCK_FILE);
     let mut options = OpenOptions::new();
     let file = options
         .create(true)

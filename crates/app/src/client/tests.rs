@@ -9,12 +9,19 @@ fn remote(data: &Path, url: Option<&str>) -> Remote {
 #[test]
 fn where_the_server_is_looked_for() {
     let dir = tempfile::tempdir().unwrap();
-    let url = |remote: &Remote| find_url(remote).unwrap();
-    let default = url(&remote(dir.path(), None));
+    let empty = Environment::of(&[]);
+    let own_key = Environment::of(&[("DOORWARD_API_KEY", "dw_env")]);
+    let url = |remote: &Remote| find_url(remote, &empty).unwrap();
+    let default = find_url(&remote(dir.path(), None), &own_key).unwrap();
     assert_eq!((default.0.as_str(), default.1), ("http://127.0.0.1:8440/", true));
+    let lock = File::create(dir.path().join(LOCK_FILE)).unwrap();
+    lock.try_lock().unwrap();
     std::fs::write(dir.path().join(ENDPOINT_FILE), "https://127.0.0.1:9999\n").unwrap();
-    let left = url(&remote(dir.path(), None));
-    assert_eq!((left.0.as_str(), left.1), ("https://127.0.0.1:9999/", true));
+    let running = url(&remote(dir.path(), None));
+    assert_eq!((running.0.as_str(), running.1), ("https://127.0.0.1:9999/", true));
+    lock.unlock().unwrap();
+    let gone = find_url(&remote(dir.path(), None), &empty).unwrap_err().to_string();
+    assert!(gone.contains("no doorward runs on"), "{gone}");
     let named = url(&remote(dir.path(), Some("http://h:1/base")));
     assert_eq!((named.0.as_str(), named.1), ("http://h:1/base", false));
     for printed in ["http://h:1/v1", "http://h:1/v1/", "http://h:1/"] {
@@ -25,7 +32,8 @@ fn where_the_server_is_looked_for() {
 #[test]
 fn a_url_that_is_none_or_holds_a_key_is_refused() {
     for url in ["", "ftp://h", "h:1", "http://dw_a:secret@h"] {
-        assert!(find_url(&remote(Path::new("/nonexistent"), Some(url))).is_err(), "{url}");
+        let remote = remote(Path::new("/nonexistent"), Some(url));
+        assert!(find_url(&remote, &Environment::of(&[])).is_err(), "{url}");
     }
 }
 
