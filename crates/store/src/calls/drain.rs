@@ -28,6 +28,8 @@ const GATHER: Duration = Duration::from_millis(200);
 /// worked off faster, within ten minutes.
 const PACE: u64 = 500;
 const BACKLOG_SECONDS: u64 = 600;
+/// How many batches somebody who looks at a key waits for: about a second of work.
+const LATEST_BATCHES: usize = 20;
 /// The longest wait after a database that failed.
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
@@ -169,6 +171,18 @@ impl Store {
         let end = self.calls.journal.catch_up();
         while self.drain_batch(end).await? > 0 {}
         Ok(())
+    }
+
+    /// Writes what was settled before this call, unless that is more than a reader should wait for;
+    /// whether it was all.
+    pub(crate) async fn flush_latest(&self) -> Result<bool, StoreError> {
+        let end = self.calls.journal.catch_up();
+        for _ in 0..LATEST_BATCHES {
+            if self.drain_batch(end).await? == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Leaves nothing behind for the next start, if nothing is owed. No call may come any more.

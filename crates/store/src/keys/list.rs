@@ -1,7 +1,5 @@
 //! Finding and listing keys.
 
-use std::time::Duration;
-
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::key::{ApiKey, KeyStatus};
@@ -46,8 +44,6 @@ const LIST: &str = concat!(
      LIMIT $10"
 );
 
-/// The longest wait for the latest calls to be in what is shown.
-const CATCH_UP: Duration = Duration::from_secs(1);
 /// No key holds a longer text, and SQLite's patterns have a limit.
 const SEARCH_BYTES_MAX: usize = 10_000;
 
@@ -141,12 +137,12 @@ impl Store {
     }
 
     /// Writes finished calls first, so that what is shown of a key includes its last call. Where
-    /// that fails or takes long, reading goes on: a disk that is full must not hide the keys.
+    /// that fails or would take long, reading goes on: a disk that is full must not hide the keys.
     async fn catch_up(&self) {
-        match tokio::time::timeout(CATCH_UP, self.flush_events()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "keys are shown without the latest calls"),
-            Err(_) => tracing::warn!("keys are shown without the latest calls"),
+        match self.flush_latest().await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("keys are shown without the latest calls"),
+            Err(error) => tracing::warn!(%error, "keys are shown without the latest calls"),
         }
     }
 
