@@ -64,6 +64,9 @@ pub enum BrokenChain {
         /// The last sequence that is there.
         found: i64,
     },
+    /// What says where the chain ends is missing.
+    #[error("the record of where the chain ends is missing")]
+    HeadMissing,
 }
 
 impl AuditKey {

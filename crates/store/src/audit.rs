@@ -161,7 +161,9 @@ impl Store {
 
     /// Walks the whole chain, page by page, against the stored head.
     pub async fn verify_audit(&self) -> Result<AuditVerdict, StoreError> {
-        let (written, link) = self.audit_head().await?;
+        let Some((written, link)) = self.audit_head().await? else {
+            return Ok(AuditVerdict::Broken(BrokenChain::HeadMissing));
+        };
         let Ok(link) = read_link(&link) else {
             return Ok(AuditVerdict::Broken(BrokenChain::Edited(written)));
         };
@@ -189,9 +191,9 @@ impl Store {
     }
 
     /// How many entries were written, and the last link.
-    async fn audit_head(&self) -> Result<(i64, Vec<u8>), StoreError> {
+    async fn audit_head(&self) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
         const SQL: &str = "SELECT sequence, link FROM audit_head WHERE id = 1";
-        Ok(on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_one(pool).await?))
+        Ok(on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_optional(pool).await?))
     }
 
     /// An entry that the head does not know: somebody put the head back.

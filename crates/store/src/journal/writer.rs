@@ -48,6 +48,8 @@ struct State {
     /// Settlements that are still to be written. No hold is written before them, so there are never
     /// more than there were calls in flight.
     owed: Vec<u8>,
+    /// Nothing is written any more: the next process may be reading.
+    is_closed: bool,
 }
 
 /// Holds that are written in one go: what many calls share costs each of them little.
@@ -169,9 +171,10 @@ impl Writer {
         state.end
     }
 
-    /// Forces everything to the disk and stops.
+    /// Forces everything to the disk and stops. No hold is taken any more.
     pub(crate) fn close(&self) {
         self.catch_up();
+        self.state.lock().is_closed = true;
         if let Some(syncer) = self.syncer.lock().take() {
             let left = self.shared.dirty.lock().take().unwrap_or_default();
             self.shared.wake.notify_all();
@@ -195,7 +198,8 @@ impl Writer {
     fn write_owed(&self, state: &mut State) {
         // A call that broke off before its hold was written owes nothing until that is.
         let has_holds = !state.holds.is_empty();
-        if state.owed.is_empty() || has_holds && self.write_batch(state).is_ok() {
+        if state.is_closed || state.owed.is_empty() || has_holds && self.write_batch(state).is_ok()
+        {
             return;
         }
         if let Err(error) = self.write_settlements(state) {
@@ -230,6 +234,9 @@ impl Writer {
     }
 
     fn make_ready(&self, state: &mut State) -> Result<()> {
+        if state.is_closed {
+            return Err(Error::other("the journal is closed"));
+        }
         state.cut_rest()?;
         let has_failed = self.shared.has_failed.load(Ordering::Relaxed);
         if has_failed || state.end.offset >= self.segment_bytes_max {
@@ -301,6 +308,7 @@ impl State {
             holds: Vec::new(),
             batch: Arc::default(),
             owed: Vec::new(),
+            is_closed: false,
         })
     }
 
@@ -487,6 +495,17 @@ mod tests {
         append(&writer, 4).unwrap();
         assert_eq!(writer.catch_up().segment, 2);
         assert_eq!(calls(&dir), (vec![1, 4], vec![1]));
+    }
+
+    #[test]
+    fn after_the_end_nothing_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = open(&dir, 1_000_000);
+        append(&writer, 1).unwrap();
+        writer.close();
+        append(&writer, 2).unwrap_err();
+        settle(&writer, 1);
+        assert_eq!(calls(&dir), (vec![1], vec![]));
     }
 
     #[test]

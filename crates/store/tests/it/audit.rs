@@ -125,6 +125,8 @@ async fn a_cut_end_is_missed() {
         // Who also moves the head back does not know the link that it would need.
         store.tamper("UPDATE audit_head SET sequence = 3").await;
         assert_eq!(broken(&store).await, BrokenChain::Edited(3));
+        store.tamper("DELETE FROM audit_head").await;
+        assert_eq!(broken(&store).await, BrokenChain::HeadMissing);
     }
 }
 
