@@ -134,7 +134,7 @@ impl Prepared {
         let shutdown = CancellationToken::new();
         let management = faces.tasks.clone();
         let service = move |request, peer| Arc::clone(&faces).answer(request, peer);
-        let serving = listener.serve(service, shutdown.clone(), drain);
+        let serving = listener.serve(service, gateway.call_ids(), shutdown.clone(), drain);
         let stopping = async {
             signals.next().await;
             tracing::info!(drain_seconds = drain.as_secs(), "stopping: running calls may finish");

@@ -8,7 +8,7 @@ use doorward_domain::id::CallId;
 use doorward_store::{Admitted, Quota};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const KEY: HeaderName = HeaderName::from_static("x-doorward-key");
 const MODEL: HeaderName = HeaderName::from_static("x-doorward-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-doorward-provider");

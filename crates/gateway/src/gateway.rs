@@ -2,7 +2,6 @@
 
 mod attempt;
 mod body;
-mod call_ids;
 mod deliver;
 
 use std::net::IpAddr;
@@ -19,8 +18,8 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use tokio_util::task::TaskTracker;
 
+use crate::call_ids::CallIds;
 use attempt::{Answered, Sending};
-use call_ids::CallIds;
 
 use crate::answer;
 use crate::ask::Ask;
@@ -64,7 +63,7 @@ pub struct Gateway {
     store: Arc<Store>,
     catalog: Catalog,
     metrics: Arc<Metrics>,
-    ids: CallIds,
+    ids: Arc<CallIds>,
     options: GatewayOptions,
     tasks: TaskTracker,
 }
@@ -85,8 +84,13 @@ impl Gateway {
         let prices = PriceTable::built_in()?;
         let catalog = Catalog::new(Arc::clone(&store), prices, connector, tasks.clone());
         let metrics = Arc::new(Metrics::default());
-        let ids = CallIds::new(store.random_u64());
+        let ids = Arc::new(CallIds::new(store.clock().clone(), store.random_u64()));
         Ok(Arc::new(Self { store, catalog, metrics, ids, options, tasks }))
+    }
+
+    /// Where the ids of calls come from.
+    pub fn call_ids(&self) -> Arc<CallIds> {
+        Arc::clone(&self.ids)
     }
 
     /// Answers one request of a client at `address`; `None`: it cannot be known, which no address
@@ -97,8 +101,7 @@ impl Gateway {
         request: Request<Incoming>,
         address: Option<IpAddr>,
     ) -> Response<RelayBody> {
-        let now = self.store.clock().now();
-        let id = self.ids.next(now.as_millisecond());
+        let (id, now) = self.ids.next();
         let mut facts = Facts::default();
         let (head, body) = request.into_parts();
         let answered =

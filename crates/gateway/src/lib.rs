@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod call_ids;
 mod catalog;
 mod chunks;
 mod echo;
@@ -23,6 +24,7 @@ mod source;
 mod upstream;
 mod verify;
 
+pub use call_ids::CallIds;
 pub use gateway::{Gateway, GatewayOptions, StartError};
 pub use relay::RelayBody as GatewayBody;
 pub use route::{Call, Route, WrongMethod};

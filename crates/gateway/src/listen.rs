@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::CallIds;
 use connection::Shared;
 use progress::Order;
 use registry::Registry;
@@ -149,8 +150,15 @@ impl Listener {
     /// Serves until `shutdown` is cancelled; then stops accepting, lets running calls finish for up
     /// to `drain`, ends the rest, and returns when all is over. A panic in the service ends one
     /// request.
-    pub async fn serve<S, F, B>(self, service: S, shutdown: CancellationToken, drain: Duration)
-    where
+    ///
+    /// What never reaches the service is answered with an id from `ids`.
+    pub async fn serve<S, F, B>(
+        self,
+        service: S,
+        ids: Arc<CallIds>,
+        shutdown: CancellationToken,
+        drain: Duration,
+    ) where
         S: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes> + Send + 'static,
@@ -161,7 +169,7 @@ impl Listener {
         let mut ticks = tokio::time::interval(self.limits.tick());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let tls = self.tls.clone().map(TlsAcceptor::from);
-        let shared = Arc::new(Shared::new(tls, self.limits.clone(), service, &tracker));
+        let shared = Arc::new(Shared::new(tls, self.limits.clone(), (service, ids), &tracker));
 
         let mut stop = std::pin::pin!(shutdown.cancelled());
         let mut paused_until = None;

@@ -3,10 +3,13 @@
 
 use std::fs::File;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use doorward_gateway::CallIds;
 use doorward_gateway::listen::{Limits, Listener};
+use doorward_store::Clock;
 use http::Response;
 use http_body_util::Full;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,7 +23,9 @@ async fn running_out_of_files_delays_clients_and_neither_ends_nor_burns_the_loop
     let (address, stats) = (listener.local_addr().unwrap(), listener.stats());
     let answer = async |_request, _peer| Response::new(Full::new(Bytes::from_static(b"fine")));
     let stop = CancellationToken::new();
-    let serving = listener.serve(move |r, p| Box::pin(answer(r, p)), stop.clone(), Duration::ZERO);
+    let ids = Arc::new(CallIds::new(Clock::system(), 1));
+    let serving =
+        listener.serve(move |r, p| Box::pin(answer(r, p)), ids, stop.clone(), Duration::ZERO);
     let done = TaskTracker::new().spawn(serving);
 
     let process = std::process::id().to_string();

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use doorward_domain::id::CallId;
 use futures_util::FutureExt as _;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -18,6 +19,7 @@ use super::connection::Shared;
 use super::progress::Progress;
 use super::refusal::{self, Refusal};
 use super::{Peer, front};
+use crate::facts::REQUEST_ID;
 
 /// One request in the service's hands, until its answer's body is dropped.
 #[derive(Debug)]
@@ -110,12 +112,12 @@ where
     let call = Call::begin(progress);
     async move {
         let mut response = match front::check(&request) {
-            Err(refusal) => refuse(refusal, request.version()),
+            Err(refusal) => shared.refuse(refusal, request.version()),
             // The service's future is made in its place: it is large, and moving it costs.
             Ok(()) => {
                 match AssertUnwindSafe(call_service(&shared, request, peer)).catch_unwind().await {
                     Ok(response) => response.map(from_service),
-                    Err(_) => refusal::panicked(),
+                    Err(_) => shared.named(refusal::panicked()).1,
                 }
             }
         };
@@ -141,7 +143,19 @@ fn from_service<B>(body: B) -> Answer<B> {
     Answer { content: Content::Service { body }, call: None }
 }
 
-fn refuse<B>(refusal: Refusal, version: http::Version) -> Response<Answer<B>> {
-    tracing::debug!(?refusal, "request refused at the front");
-    refusal.answer(version)
+impl<S> Shared<S> {
+    fn refuse<B>(&self, refusal: Refusal, version: Version) -> Response<Answer<B>> {
+        let (request, answer) = self.named(refusal.answer(version));
+        tracing::debug!(%request, ?refusal, "request refused at the front");
+        answer
+    }
+
+    /// Gives an answer of our own its request's id, as every answer has one.
+    fn named<B>(&self, mut answer: Response<B>) -> (CallId, Response<B>) {
+        let (id, _) = self.ids.next();
+        if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+            answer.headers_mut().insert(REQUEST_ID, value);
+        }
+        (id, answer)
+    }
 }

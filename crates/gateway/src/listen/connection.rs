@@ -25,6 +25,7 @@ use super::guard::{Guard, Protocol, Stream};
 use super::progress::{Order, Phase, Progress};
 use super::registry::Seat;
 use super::{Limits, Peer};
+use crate::CallIds;
 
 /// Bytes that one connection may buffer in each direction, and one HTTP/2 stream may queue.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
@@ -37,6 +38,8 @@ pub(super) struct Shared<S> {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) limits: Limits,
     pub(super) service: S,
+    /// For answers that are not the service's.
+    pub(super) ids: Arc<CallIds>,
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
 }
@@ -59,11 +62,11 @@ impl<S> Shared<S> {
     pub(super) fn new(
         tls: Option<TlsAcceptor>,
         limits: Limits,
-        service: S,
+        (service, ids): (S, Arc<CallIds>),
         tracker: &TaskTracker,
     ) -> Self {
         let http2 = http2_builder(&limits, Streams(tracker.clone()));
-        Self { tls, limits, service, http1: http1_builder(), http2 }
+        Self { tls, limits, service, ids, http1: http1_builder(), http2 }
     }
 }
 

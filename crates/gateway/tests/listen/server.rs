@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use doorward_gateway::CallIds;
 use doorward_gateway::listen::{Limits, Listener, Peer, Stats};
+use doorward_store::Clock;
 use futures_util::stream;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
@@ -52,10 +54,11 @@ impl Server {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), tls, limits).unwrap();
         let (address, stats) = (listener.local_addr().unwrap(), listener.stats());
         let shutdown = CancellationToken::new();
+        let ids = Arc::new(CallIds::new(Clock::system(), 1));
         let service = Arc::new(Service { seen: Mutex::default(), gate: Semaphore::new(0) });
         let answering = Arc::clone(&service);
         let answer = move |request, peer| answer(Arc::clone(&answering), request, peer);
-        let done = TaskTracker::new().spawn(listener.serve(answer, shutdown.clone(), drain));
+        let done = TaskTracker::new().spawn(listener.serve(answer, ids, shutdown.clone(), drain));
         Self { address, stats, service, shutdown, done }
     }
 

@@ -49,6 +49,7 @@ async fn a_panic_ends_one_request_and_not_the_connection() {
     client.send(b"GET /panic HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let answer = client.receive_until("internal_error").await;
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer:?}");
+    assert!(answer.contains("x-request-id: "), "{answer:?}");
     client.send(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
     client.receive_until("fine").await;
     server.stop().await;

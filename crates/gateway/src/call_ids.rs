@@ -3,29 +3,36 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use doorward_domain::id::CallId;
+use doorward_store::Clock;
+use jiff::Timestamp;
 
 /// Makes call ids without asking the operating system each time: unique by a counter, spread by a
 /// random beginning.
 #[derive(Debug)]
-pub(super) struct CallIds {
+pub struct CallIds {
+    clock: Clock,
     seed: u64,
     count: AtomicU64,
 }
 
 impl CallIds {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { seed, count: AtomicU64::new(0) }
+    /// `seed` is a random number.
+    pub fn new(clock: Clock, seed: u64) -> Self {
+        Self { clock, seed, count: AtomicU64::new(0) }
     }
 
-    pub(super) fn next(&self, at_ms: i64) -> CallId {
+    /// An id for what begins now, and when that is.
+    pub(crate) fn next(&self) -> (CallId, Timestamp) {
+        let now = self.clock.now();
+        let at_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let random =
             u128::from(self.seed >> 48) << 64 | u128::from(mix(self.seed.wrapping_add(count)));
-        CallId::new(u64::try_from(at_ms).unwrap_or(0), random)
+        (CallId::new(at_ms, random), now)
     }
 
     /// A number that is as good as random for sharing out load.
-    pub(super) fn draw(&self) -> u64 {
+    pub(crate) fn draw(&self) -> u64 {
         mix(self.seed ^ self.count.load(Ordering::Relaxed))
     }
 }
