@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -72,7 +72,8 @@ impl Client {
     pub(crate) fn new(remote: &Remote, environment: &Environment) -> anyhow::Result<Self> {
         let (base, is_local) = find_url(remote, environment)?;
         let own = remote.data.join(tls::CERT_FILE);
-        let ca = remote.ca.clone().or_else(|| (is_local && own.exists()).then_some(own));
+        let named = remote.ca.clone().or_else(|| environment.get("DOORWARD_CA").map(PathBuf::from));
+        let ca = named.or_else(|| (is_local && own.exists()).then_some(own));
         let agent = agent(ca.as_deref(), TIMEOUT)?;
         Ok(Self { agent, base, key: find_key(remote, environment)? })
     }
@@ -261,8 +262,9 @@ fn read_roots(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
 /// else, unless one is named: another program may have the port by now.
 fn find_url(remote: &Remote, environment: &Environment) -> anyhow::Result<(Url, bool)> {
     let has_own_key = environment.get("DOORWARD_API_KEY").is_some();
-    let (text, is_local) = match (&remote.url, running_endpoint(&remote.data)) {
-        (Some(named), _) => (named.clone(), false),
+    let named = remote.url.as_deref().or_else(|| environment.get("DOORWARD_URL"));
+    let (text, is_local) = match (named, running_endpoint(&remote.data)) {
+        (Some(named), _) => (named.to_owned(), false),
         (None, Some(running)) => (running, true),
         (None, None) if has_own_key => (URL_DEFAULT.to_owned(), true),
         (None, None) => bail!(

@@ -79,7 +79,7 @@ fn start(
     let overrides = overrides(args);
     let file = args.config.as_deref();
     let config = config::load(&Sources { file, environment, preferences, overrides })?;
-    logging::start(&config.log, environment)?;
+    logging::start(&config.log)?;
     Ok(config)
 }
 

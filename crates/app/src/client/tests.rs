@@ -30,6 +30,17 @@ fn where_the_server_is_looked_for() {
 }
 
 #[test]
+fn blank_variables_are_as_good_as_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let remote = remote(dir.path(), None);
+    let set = Environment::of(&[("DOORWARD_URL", "http://h:1"), ("DOORWARD_API_KEY", "dw_env")]);
+    assert_eq!(find_url(&remote, &set).unwrap().0.as_str(), "http://h:1/");
+    let blank = Environment::of(&[("DOORWARD_URL", " "), ("DOORWARD_API_KEY", "")]);
+    assert!(find_url(&remote, &blank).unwrap_err().to_string().contains("no doorward runs on"));
+    assert!(find_key(&remote, &blank).is_err());
+}
+
+#[test]
 fn a_url_that_is_none_or_holds_a_key_is_refused() {
     for url in ["", "ftp://h", "h:1", "http://dw_a:secret@h"] {
         let remote = remote(Path::new("/nonexistent"), Some(url));

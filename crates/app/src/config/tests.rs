@@ -111,6 +111,17 @@ fn a_problem_names_its_source() {
 }
 
 #[test]
+fn a_misspelt_log_level_is_refused_with_the_variable_that_holds_it() {
+    let toml = "[log]\nlevel = \"debug\"";
+    let environment = [("DOORWARD__LOG__LEVEL", "warn"), ("RUST_LOG", "error")];
+    assert_eq!(load_file(toml, &environment).unwrap().log.level, "error");
+    assert_eq!(load_file(toml, &[("RUST_LOG", " ")]).unwrap().log.level, "debug");
+    let found = load_file(toml, &[("RUST_LOG", "inof")]).unwrap_err().to_string();
+    assert!(found.contains("log.level: `inof` is not one of"), "{found}");
+    assert!(found.contains("(from the environment: RUST_LOG)"), "{found}");
+}
+
+#[test]
 fn how_long_keys_live_and_how_many_a_user_has_is_set_within_bounds() {
     let toml = "[keys]\nauth_token_max_ttl_minutes = 0\nkeys_per_user_max = 500";
     let keys = load_file(toml, &[]).unwrap().keys;

@@ -271,6 +271,13 @@ mod tests {
     }
 
     #[test]
+    fn a_blank_variable_is_no_key() {
+        let environment = Environment::of(&[("GEMINI_API_KEY", ""), ("OPENAI_API_KEY", " ")]);
+        let all = candidates(&environment, &[]).unwrap();
+        assert!(all.iter().all(|c| matches!(c.origin, Origin::Port)), "{all:?}");
+    }
+
+    #[test]
     fn what_is_no_base_url_is_refused_and_a_secret_in_it_not_repeated() {
         for text in ["", "localhost:1", "ftp://h", "http://u:canary@h", "http://h/?x=1"] {
             let error = candidates(&Environment::of(&[]), &[text.to_owned()]).unwrap_err();
