@@ -1,6 +1,7 @@
 //! The program `doorward`: configuration, wiring, shutdown, and the command line.
 
 mod admin_key;
+mod base_url;
 mod cli;
 mod client;
 mod commands;

@@ -1,6 +1,7 @@
 //! Wiring: the store, the data plane, the control plane and the listener become one program; how
 //! it stops.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -175,8 +176,24 @@ fn bind(server: &Server, data_dir: &Path, store: &Store) -> anyhow::Result<Liste
     if server.transport == Transport::Plain && !address.ip().is_loopback() {
         tracing::warn!(%address, "plain HTTP: keys and prompts cross the network readable");
     }
-    Listener::bind(address, tls, server.limits.clone())
-        .with_context(|| format!("cannot listen on {address}"))
+    Listener::bind(address, tls, server.limits.clone()).map_err(|error| {
+        let words = unbound_words(address, error.kind());
+        anyhow::Error::new(error).context(words)
+    })
+}
+
+fn unbound_words(address: SocketAddr, why: ErrorKind) -> String {
+    let hint = if why == ErrorKind::AddrInUse {
+        let other = SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(1024));
+        format!(": another program has that port; name another one, as --listen {other}")
+    } else if why == ErrorKind::AddrNotAvailable {
+        "; --listen needs an address of this machine".to_owned()
+    } else if why == ErrorKind::PermissionDenied {
+        "; --listen needs a port that this user may use, from 1024 on".to_owned()
+    } else {
+        String::new()
+    };
+    format!("cannot listen on {address}{hint}")
 }
 
 fn options(data: Data, key_caps: KeyCaps) -> Options {

@@ -44,8 +44,14 @@ fn blank_variables_are_as_good_as_none() {
 fn a_url_that_is_none_or_holds_a_key_is_refused() {
     for url in ["", "ftp://h", "h:1", "http://dw_a:secret@h"] {
         let remote = remote(Path::new("/nonexistent"), Some(url));
-        assert!(find_url(&remote, &Environment::of(&[])).is_err(), "{url}");
+        let refused = find_url(&remote, &Environment::of(&[])).unwrap_err().to_string();
+        assert!(!refused.contains("secret"), "{refused}");
     }
+    let remote = remote(Path::new("/nonexistent"), None);
+    let set = Environment::of(&[("DOORWARD_URL", "localhost:8440")]);
+    let refused = find_url(&remote, &set).unwrap_err().to_string();
+    let expected = "DOORWARD_URL `localhost:8440` has no scheme: write http://localhost:8440";
+    assert_eq!(refused, expected);
 }
 
 #[test]

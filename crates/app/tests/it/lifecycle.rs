@@ -120,6 +120,22 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
+fn a_port_that_is_taken_is_named_with_the_flag_that_names_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap();
+    for subcommand in ["serve", "quickstart"] {
+        let args = [subcommand, "--listen", &taken.to_string(), "--data"];
+        let refused = command(&args).arg(dir.path().join("data")).output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("cannot listen on {taken}: another program")), "{said}");
+        assert!(said.contains("--listen 127.0.0.1:"), "{said}");
+    }
+    drop(holder);
+}
+
+#[test]
 fn what_operators_and_their_machines_ask() {
     let dir = tempfile::tempdir().unwrap();
     let program = Program::start(dir.path(), &[]);
@@ -150,8 +166,16 @@ fn an_address_that_others_reach_has_tls_which_the_command_line_trusts() {
     let listed = command(&["keys", "list", "--data"]).arg(&data).output().unwrap();
     assert!(listed.status.success(), "{listed:?}");
     // Nobody else does without being told to.
-    let asked = command(&["keys", "list", "--url", &program.url, "--data"]).arg(&data).output();
-    assert_eq!(asked.unwrap().status.code(), Some(1));
+    let ask = |url: &str| {
+        let asked = command(&["keys", "list", "--url", url, "--data"]).arg(&data).output().unwrap();
+        assert_eq!(asked.status.code(), Some(1));
+        String::from_utf8(asked.stderr).unwrap()
+    };
+    let said = ask(&program.url);
+    assert!(said.contains("TLS") && said.contains("--ca FILE"), "{said}");
+    assert!(!said.contains("is it running?"), "{said}");
+    let said = ask(&program.url.replace("https", "http"));
+    assert!(said.contains("if it serves TLS, write https://"), "{said}");
     let ca = data.join("tls.pem");
     let mut told = command(&["keys", "list", "--url", &program.url, "--ca"]);
     assert!(told.arg(ca).arg("--data").arg(&data).output().unwrap().status.success());
