@@ -292,7 +292,7 @@ fn find_url(remote: &Remote, environment: &Environment) -> anyhow::Result<(Url, 
 
 /// Where the server on this data directory is reached. The file stays behind when a server is killed;
 /// the lock does not.
-fn running_endpoint(data: &Path) -> Option<String> {
+pub(crate) fn running_endpoint(data: &Path) -> Option<String> {
     let lock = File::open(data.join(LOCK_FILE)).ok()?;
     match lock.try_lock_shared() {
         Err(TryLockError::WouldBlock) => std::fs::read_to_string(data.join(ENDPOINT_FILE)).ok(),

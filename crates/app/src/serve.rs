@@ -1,6 +1,8 @@
 //! Wiring: the store, the data plane, the control plane and the listener become one program; how
 //! it stops.
 
+mod signals;
+
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,7 +14,6 @@ use doorward_control::Control;
 use doorward_gateway::listen::Listener;
 use doorward_gateway::{Gateway, GatewayOptions};
 use doorward_store::{Clock, KeyCaps, Options, Store};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,6 +22,8 @@ use crate::client::ENDPOINT_FILE;
 use crate::config::{Config, Data, Server, Transport};
 use crate::faces::Faces;
 use crate::{output, private_file, tls};
+
+use signals::Signals;
 
 /// The status of a program that a second signal ended, as shells have it.
 const INTERRUPTED: i32 = 130;
@@ -137,8 +140,7 @@ impl Prepared {
         let service = move |request, peer| Arc::clone(&faces).answer(request, peer);
         let serving = listener.serve(service, shutdown.clone(), drain);
         let stopping = async {
-            signals.next().await;
-            tracing::info!(drain_seconds = drain.as_secs(), "stopping: running calls may finish");
+            signals.next().await.announce(gateway.calls_in_flight(), drain);
             shutdown.cancel();
             signals.next().await;
             tracing::warn!("stopping at once");
@@ -224,27 +226,6 @@ fn endpoint(address: SocketAddr, transport: &Transport) -> String {
 fn remove(endpoint_file: &Path) {
     if let Err(error) = std::fs::remove_file(endpoint_file) {
         tracing::warn!(%error, "cannot remove {}", endpoint_file.display());
-    }
-}
-
-/// SIGTERM and SIGINT, which mean the same.
-#[derive(Debug)]
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
-        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 

@@ -19,6 +19,8 @@ fn a_second_server_on_the_same_data_is_refused_and_the_first_unharmed() {
         let said = String::from_utf8(second.stderr).unwrap();
         assert_eq!(second.status.code(), Some(4), "{said}");
         assert!(said.contains("already running on"), "{said}");
+        let offers_a_key = said.contains(&program.url) && said.contains("keys create NAME --data");
+        assert_eq!(offers_a_key, subcommand == "quickstart", "{said}");
     }
     assert_eq!(program.chat(program.key(), "doorward/echo").status, 200);
 }
@@ -115,6 +117,7 @@ fn a_second_signal_ends_at_once() {
     stream.read_exact(&mut [0; 16]).unwrap();
     program.signal("INT");
     wait_until_closed(&program);
+    assert!(program.log().contains("waits up to 30 s for 1 running call"), "{}", program.log());
     program.signal("TERM");
     assert_eq!(program.wait(), 130);
 }
