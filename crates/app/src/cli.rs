@@ -2,6 +2,7 @@
 
 mod catalog;
 mod keys;
+mod values;
 
 use std::path::PathBuf;
 

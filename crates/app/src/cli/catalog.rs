@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use doorward_domain::money::NanoUsd;
 
 use super::Named;
+use super::values::{dollars, not_negative, positive};
 
 /// What can be done with a noun of the catalog; `C` and `E` are what a new one and an edit take.
 #[derive(Debug, Subcommand)]
@@ -107,7 +108,7 @@ pub(crate) struct CreateModel {
     #[command(flatten)]
     pub(crate) price: PriceArgs,
     /// The most output tokens of one call
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU64>, value_name = "N")]
     pub(crate) output_tokens_max: Option<NonZeroU64>,
 }
 
@@ -120,10 +121,10 @@ pub(crate) struct DeploymentArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) provider_key: Option<String>,
     /// Its share among deployments of equal priority [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU32>, value_name = "N")]
     pub(crate) weight: Option<NonZeroU32>,
     /// Lower is tried first [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = not_negative, value_name = "N")]
     pub(crate) priority: Option<u32>,
 }
 
@@ -134,16 +135,16 @@ pub(crate) struct PriceArgs {
     #[arg(long, conflicts_with_all = ["price_input", "price_output"])]
     pub(crate) free: bool,
     /// Dollars per million tokens of input
-    #[arg(long, value_name = "USD", requires = "price_output")]
+    #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_output")]
     pub(crate) price_input: Option<NanoUsd>,
     /// Dollars per million tokens of output
-    #[arg(long, value_name = "USD", requires = "price_input")]
+    #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_input")]
     pub(crate) price_output: Option<NanoUsd>,
     /// Dollars per million tokens of input read from the provider's cache
-    #[arg(long, value_name = "USD", requires = "price_input")]
+    #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_input")]
     pub(crate) price_cached_input: Option<NanoUsd>,
     /// Dollars per million tokens of reasoning
-    #[arg(long, value_name = "USD", requires = "price_input")]
+    #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_input")]
     pub(crate) price_reasoning: Option<NanoUsd>,
 }
 
@@ -158,7 +159,7 @@ pub(crate) struct EditModel {
     #[arg(long, conflicts_with_all = ["free", "price_input"])]
     pub(crate) listed: bool,
     /// The most output tokens of one call
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU64>, value_name = "N")]
     pub(crate) output_tokens_max: Option<NonZeroU64>,
     /// Let this provider serve it too
     #[arg(long, value_name = "NAME")]

@@ -148,10 +148,10 @@ fn list(client: &Client, filter: &ListKeys, is_json: bool) -> anyhow::Result<()>
 
 fn table(keys: &Value, now: Timestamp) -> Table {
     let header = ["key", "name", "kind", "status", "models", "spent", "last used", "expires"];
-    let mut table = Table::new(&header, "There are no keys.");
+    let mut table = Table::new(&header, "There are no keys.").with_spare(&["kind", "models"]);
     for key in rows(keys) {
         table.push(&[
-            text(key, "fingerprint"),
+            text(key, "id"),
             text(key, "name"),
             text(key, "kind"),
             text(key, "status"),
@@ -231,14 +231,16 @@ fn print_created(client: &Client, created: &Value) -> anyhow::Result<()> {
 
 fn created_text(created: &Value, endpoint: &str, now: Timestamp) -> String {
     let (name, key) = (output::cell(&text(created, "name")), text(created, "key"));
-    let expires = when(created, "expires_at", now, "never");
+    let ends = match when(created, "expires_at", now, "never").as_str() {
+        "never" => "never expires".to_owned(),
+        when => format!("expires {when}"),
+    };
     let clamped = match created.get("expires_clamped") {
         Some(Value::Bool(true)) => ", the longest that is allowed",
         _ => "",
     };
-    let mut said = format!(
-        "Created {name}. It expires {expires}{clamped}. Its key is shown this once:\n\n  {key}\n"
-    );
+    let mut said =
+        format!("Created {name}. It {ends}{clamped}. Its key is shown this once:\n\n  {key}\n");
     if text(created, "scopes").contains("inference:read") {
         let header = output::shell_word(&format!("authorization: Bearer {key}"));
         // Writing to a text cannot fail.
