@@ -128,6 +128,19 @@ pub(crate) struct DeploymentArgs {
     pub(crate) priority: Option<u32>,
 }
 
+impl DeploymentArgs {
+    /// One that was given, if any was.
+    pub(crate) fn first_flag(&self) -> Option<&'static str> {
+        let given = [
+            ("--upstream-model", self.upstream_model.is_some()),
+            ("--provider-key", self.provider_key.is_some()),
+            ("--weight", self.weight.is_some()),
+            ("--priority", self.priority.is_some()),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
+}
+
 /// What a million tokens cost, in dollars. Without any: as the built-in table says.
 #[derive(Debug, Args)]
 pub(crate) struct PriceArgs {

@@ -86,11 +86,21 @@ impl Table {
     fn wishes(&self, columns: &[Column]) -> Vec<Wish> {
         let of = |column: &Column| {
             let cells = self.rows.iter().filter_map(|row| row.get(column.index));
-            let wish = Wish::of(&column.heading, cells.map(String::as_str));
-            if column.index == 0 { wish.rigid() } else { wish }
+            let cells = cells.map(String::as_str);
+            let is_number = cells.clone().all(is_number);
+            match (column.index, Wish::of(&column.heading, cells)) {
+                (0, wish) => wish.rigid(),
+                (_, wish) if is_number => wish.uncut(),
+                (_, wish) => wish,
+            }
         };
         columns.iter().map(of).collect()
     }
+}
+
+/// An amount as [`count`](super::words::count) and [`dollars`](super::words::dollars) write it.
+fn is_number(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit() || matches!(c, '$' | '.' | '\u{202f}'))
 }
 
 /// A column that is shown.

@@ -47,6 +47,10 @@ fn the_life_of_a_key() {
     assert_eq!(program.chat(key, "doorward/echo").status, 401);
     assert!(!out(&cli("keys list")).contains(" app "));
     assert!(out(&cli("keys list --status revoked")).contains(" app "));
+    assert!(out(&cli("keys show app")).contains("revoked"));
+    let (code, said) = refusal(&cli("keys edit app --rpm 5"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("there is no key with the name or id `app`"), "{said}");
 }
 
 #[test]
@@ -95,6 +99,15 @@ fn usage_by_key_model_and_day() {
     let table = out(&program.cli(&["usage", "--group-by", "key,model,day"]));
     let row = table.lines().nth(1).unwrap();
     assert!(row.starts_with(id_of(program.key())) && row.contains("doorward/echo"), "{table}");
+    assert!(row.contains(" quickstart "), "{table}");
+    out(&program.cli(&["keys", "revoke", "quickstart"]));
+    let table = out(&program.cli(&["usage", "--group-by", "key"]));
+    assert!(table.contains(" quickstart "), "{table}");
+    // Who may read reports but no keys gets a report all the same.
+    let analyst = program.make_key(&json!({"name": "analyst", "scopes": ["analytics:read"]}));
+    let mut report = command(&["usage", "--group-by", "key", "--url", &program.url]);
+    let table = out(&report.env("DOORWARD_API_KEY", analyst).output().unwrap());
+    assert!(table.contains(program.ready["access_key"].as_str().unwrap()), "{table}");
     let none = out(&program.cli(&["usage", "--from", "2020-01-01", "--to", "2020-01-02"]));
     assert!(none.contains("There were no calls."), "{none}");
 }

@@ -38,6 +38,11 @@ impl Wish {
         Self { whole, heading, heading_word: whole, word: whole }
     }
 
+    /// Of a column whose words are never cut: a number with an ellipsis is another number.
+    pub(super) fn uncut(self) -> Self {
+        Self { heading_word: self.heading_word.max(self.word), ..self }
+    }
+
     /// Wide enough for all words, but for those of unreasonable length.
     fn words(&self) -> usize {
         self.word.min(WORD_MAX).max(self.heading_word)
@@ -161,6 +166,16 @@ mod tests {
         ];
         assert_eq!(fit(&columns, 60), [4, 39, 13]);
         assert!(keeps_words(&columns, 60) && !keeps_words(&columns, 38));
+    }
+
+    #[test]
+    fn a_number_is_never_cut() {
+        let columns = [
+            Wish::of("NAME", ["my-application"].into_iter()),
+            Wish::of("TOKENS", ["1_234_567_890"].into_iter()).uncut(),
+        ];
+        assert_eq!(fit(&columns, 22), [7, 13]);
+        assert_eq!(fit(&columns, 10), [4, 13]);
     }
 
     #[test]
