@@ -17,7 +17,7 @@ use doorward_store::{Clock, KeyCaps, Options, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin_key::{self, AdminKey, AdminKeyState};
+use crate::admin_key::{self, AdminKey, AdminKeyState, renewal};
 use crate::client::ENDPOINT_FILE;
 use crate::config::{Config, Data, Server, Transport};
 use crate::faces::Faces;
@@ -137,6 +137,8 @@ impl Prepared {
         tracing::info!(endpoint, version = env!("CARGO_PKG_VERSION"), "serving");
         let shutdown = CancellationToken::new();
         let management = faces.tasks.clone();
+        // Waited for at the end like the requests: it writes to the store.
+        management.spawn(renewal::run(Arc::clone(&store), data_dir.clone(), shutdown.clone()));
         let service = move |request, peer| Arc::clone(&faces).answer(request, peer);
         let serving = listener.serve(service, shutdown.clone(), drain);
         let stopping = async {
