@@ -104,6 +104,9 @@ fn the_environment_is_stronger_than_the_file_and_flags_are_strongest() {
 fn a_problem_names_its_source() {
     let found = load_file("", &[("DOORWARD__SERVER__DRAIN_SECONDS", "x")]).unwrap_err().to_string();
     assert!(found.contains("DOORWARD__SERVER__DRAIN_SECONDS"), "{found}");
+    let found = load_file("", &[("DOORWARD_MASTER_KEY", "canary")]).unwrap_err().to_string();
+    assert!(found.contains("(from the environment: DOORWARD_MASTER_KEY)"), "{found}");
+    assert!(!found.contains("canary"), "{found}");
     let found = load_file("[server]\ndrain_seconds = true", &[]).unwrap_err();
     assert!(found.0[0].origin.starts_with('/'), "{found}");
     let found = load_file("", &[("DOORWARD__SERVER__X__Y", "1")]).unwrap_err().to_string();

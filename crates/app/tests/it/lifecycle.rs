@@ -181,5 +181,8 @@ fn an_address_that_others_reach_has_tls_which_the_command_line_trusts() {
     assert!(said.contains("if it serves TLS, write https://"), "{said}");
     let ca = data.join("tls.pem");
     let mut told = command(&["keys", "list", "--url", &program.url, "--ca"]);
-    assert!(told.arg(ca).arg("--data").arg(&data).output().unwrap().status.success());
+    assert!(told.arg(&ca).arg("--data").arg(&data).output().unwrap().status.success());
+    let mut told = command(&["keys", "list", "--data"]);
+    told.arg(&data).env("DOORWARD_URL", &program.url).env("DOORWARD_CA", &ca);
+    assert!(told.output().unwrap().status.success());
 }
