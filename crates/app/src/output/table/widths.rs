@@ -59,7 +59,7 @@ pub(super) fn keeps_words(wishes: &[Wish], width: usize) -> bool {
 }
 
 /// Widths whose sum fits. Words are kept whole while they can be, headings too; then the widest
-/// columns give way, and what is longer than they are is to be [cut](cut). A heading's words never
+/// columns give way, and what is longer than they are is to be [`cut`]. A heading's words never
 /// are, and neither is a rigid column: a terminal that is narrower than those wraps by itself.
 pub(super) fn fit(wishes: &[Wish], width: usize) -> Vec<usize> {
     let room = room(wishes, width);
