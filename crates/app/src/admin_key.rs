@@ -1,5 +1,7 @@
 //! The administrator's key in the data directory, where the command line finds it.
 
+pub(crate) mod renewal;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -61,14 +63,20 @@ pub(crate) async fn ensure(
         None if is_first_run => AdminKeyState::Made,
         None => AdminKeyState::Replaced,
     };
+    let key = make(store, made, &path).await?;
+    Ok(AdminKey { key, path, state })
+}
+
+/// Makes a key of the administrator and writes it to the file.
+async fn make(store: &Store, made: &Bootstrap, path: &Path) -> anyhow::Result<SecretString> {
     // Every scope: nobody hands out more than they have, and this key makes all the others.
     // No quota: whoever can write to the data directory must never be locked out by one.
     let wish = Wish { name: NAME, scopes: ScopeSet::ALL, quota: None };
     let (plain, _) = create(store, made, &wish).await?;
     let key = SecretString::from(plain.expose());
-    private_file::write(&path, format!("{}\n", key.expose_secret()).as_bytes())
+    private_file::write(path, format!("{}\n", key.expose_secret()).as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(AdminKey { key, path, state })
+    Ok(key)
 }
 
 /// What is left of a key's life.
@@ -94,6 +102,18 @@ async fn find_working(
     made: &Bootstrap,
     path: &Path,
 ) -> anyhow::Result<Option<(SecretString, Remaining)>> {
+    let now = store.clock().now();
+    let stored = find_stored(store, made, path).await?;
+    let working = stored.filter(|(_, key)| key.status(now) == KeyStatus::Active);
+    Ok(working.map(|(text, key)| (text, Remaining::of(&key, now))))
+}
+
+/// The administrator's key in the file, whatever its status.
+async fn find_stored(
+    store: &Store,
+    made: &Bootstrap,
+    path: &Path,
+) -> anyhow::Result<Option<(SecretString, ApiKey)>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => SecretString::from(text.trim()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -101,12 +121,10 @@ async fn find_working(
     };
     let Ok(plain) = PlainKey::parse(text.expose_secret().as_bytes()) else { return Ok(None) };
     let Some(identity) = store.identify(&plain).await? else { return Ok(None) };
-    let now = store.clock().now();
-    let works = identity.owner_is_active
+    let is_administrators = identity.owner_is_active
         && identity.key.organization == made.organization
-        && identity.key.status(now) == KeyStatus::Active
         && identity.key.rights.scopes.allows(Scope::Admin);
-    Ok(works.then(|| (text, Remaining::of(&identity.key, now))))
+    Ok(is_administrators.then_some((text, identity.key)))
 }
 
 /// A key that the program makes for the administrator.
@@ -171,8 +189,35 @@ mod tests {
 
     const DAY_US: i64 = 86_400 * 1_000_000;
 
-    #[tokio::test]
-    async fn the_key_is_renewed_when_less_than_half_of_its_life_is_left() {
+    /// A store after its first start, with a clock that a test moves.
+    pub(super) struct Fixture {
+        pub(super) dir: tempfile::TempDir,
+        pub(super) store: Arc<Store>,
+        clock: Arc<AtomicI64>,
+    }
+
+    impl Fixture {
+        pub(super) fn pass_us(&self, us: i64) {
+            self.clock.fetch_add(us, Ordering::Relaxed);
+        }
+
+        pub(super) fn pass_days(&self, days: i64) {
+            self.pass_us(days * DAY_US);
+        }
+
+        pub(super) async fn status(&self, key: &str) -> KeyStatus {
+            let plain = PlainKey::parse(key.trim().as_bytes()).unwrap();
+            let identity = self.store.identify(&plain).await.unwrap().unwrap();
+            identity.key.status(self.store.clock().now())
+        }
+
+        async fn ensure(&self, is_first_run: bool) -> AdminKey {
+            let (made, _) = self.store.bootstrap().await.unwrap();
+            ensure(&self.store, &made, is_first_run, self.dir.path()).await.unwrap()
+        }
+    }
+
+    pub(super) async fn fixture() -> Fixture {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicI64::new(1_767_225_600_000_000));
         let options = Options {
@@ -186,25 +231,30 @@ mod tests {
             key_caps: KeyCaps::STANDARD,
         };
         let store = Store::open(options).await.unwrap();
-        let (made, _) = store.bootstrap().await.unwrap();
+        let fixture = Fixture { dir, store, clock };
+        assert_eq!(fixture.ensure(true).await.state, AdminKeyState::Made);
+        fixture
+    }
+
+    #[tokio::test]
+    async fn the_key_is_renewed_when_less_than_half_of_its_life_is_left() {
+        let fixture = fixture().await;
         let mut found = Vec::new();
-        for (is_first_run, days) in [(true, 0), (false, 45), (false, 1), (false, 1)] {
-            clock.fetch_add(days * DAY_US, Ordering::Relaxed);
-            found.push(ensure(&store, &made, is_first_run, dir.path()).await.unwrap());
+        for days in [0, 45, 1, 1] {
+            fixture.pass_days(days);
+            found.push(fixture.ensure(false).await);
         }
         let states: Vec<_> = found.iter().map(|key| key.state).collect();
         let expected =
-            [AdminKeyState::Made, AdminKeyState::Kept, AdminKeyState::Renewed, AdminKeyState::Kept];
+            [AdminKeyState::Kept, AdminKeyState::Kept, AdminKeyState::Renewed, AdminKeyState::Kept];
         assert_eq!(states, expected);
         let key = |index: usize| found[index].key.expose_secret();
         assert_eq!(key(0), key(1));
         assert_ne!(key(1), key(2));
         assert_eq!(key(2), key(3));
         for key in &found {
-            let plain = PlainKey::parse(key.key.expose_secret().as_bytes()).unwrap();
-            let identity = store.identify(&plain).await.unwrap().unwrap();
-            assert_eq!(identity.key.status(store.clock().now()), KeyStatus::Active);
+            assert_eq!(fixture.status(key.key.expose_secret()).await, KeyStatus::Active);
         }
-        store.close().await;
+        fixture.store.close().await;
     }
 }

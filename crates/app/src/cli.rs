@@ -2,6 +2,7 @@
 
 mod catalog;
 mod keys;
+mod values;
 
 use std::path::PathBuf;
 
@@ -96,15 +97,15 @@ pub(crate) struct Remotely<C: Subcommand> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Remote {
-    /// The server [default: what runs on the data directory; with `DOORWARD_API_KEY` set, else
-    /// `http://127.0.0.1:8440`]
-    #[arg(long, global = true, env = "DOORWARD_URL", value_name = "URL")]
+    /// The server; also as `DOORWARD_URL` [default: what runs on the data directory; with
+    /// `DOORWARD_API_KEY` set, else `http://127.0.0.1:8440`]
+    #[arg(long, global = true, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// The data directory, where admin.key is unless `DOORWARD_API_KEY` is set
     #[arg(long, global = true, default_value = "./doorward-data", value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// A PEM file with the certificate that the server's is signed by
-    #[arg(long, global = true, env = "DOORWARD_CA", value_name = "FILE")]
+    /// A PEM file with the certificate that the server's is signed by; also as `DOORWARD_CA`
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     /// Print the server's JSON
     #[arg(long, global = true)]

@@ -1,8 +1,10 @@
 //! The command line's side of the management API.
 
+mod unanswered;
+
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -18,10 +20,13 @@ use url::Url;
 use crate::admin_key;
 use crate::cli::Remote;
 use crate::environment::Environment;
-use crate::tls;
+use crate::{base_url, tls};
+
+pub(crate) use unanswered::tls_fault;
 
 /// Where a running server leaves its address.
 pub(crate) const ENDPOINT_FILE: &str = "endpoint";
+const URL_VARIABLE: &str = "DOORWARD_URL";
 const URL_DEFAULT: &str = "http://127.0.0.1:8440";
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Far above any page of the API.
@@ -72,7 +77,8 @@ impl Client {
     pub(crate) fn new(remote: &Remote, environment: &Environment) -> anyhow::Result<Self> {
         let (base, is_local) = find_url(remote, environment)?;
         let own = remote.data.join(tls::CERT_FILE);
-        let ca = remote.ca.clone().or_else(|| (is_local && own.exists()).then_some(own));
+        let named = remote.ca.clone().or_else(|| environment.get("DOORWARD_CA").map(PathBuf::from));
+        let ca = named.or_else(|| (is_local && own.exists()).then_some(own));
         let agent = agent(ca.as_deref(), TIMEOUT)?;
         Ok(Self { agent, base, key: find_key(remote, environment)? })
     }
@@ -186,8 +192,9 @@ impl Client {
         answer: Result<http::Response<ureq::Body>, ureq::Error>,
     ) -> anyhow::Result<Value> {
         let endpoint = self.endpoint();
-        let mut answer = answer.with_context(|| {
-            format!("no answer from {endpoint}; is it running? `doorward quickstart` starts one")
+        let mut answer = answer.map_err(|error| {
+            let words = unanswered::words(&error, &self.base);
+            anyhow::Error::new(error).context(words)
         })?;
         let status = answer.status();
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
@@ -261,10 +268,13 @@ fn read_roots(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
 /// else, unless one is named: another program may have the port by now.
 fn find_url(remote: &Remote, environment: &Environment) -> anyhow::Result<(Url, bool)> {
     let has_own_key = environment.get("DOORWARD_API_KEY").is_some();
-    let (text, is_local) = match (&remote.url, running_endpoint(&remote.data)) {
-        (Some(named), _) => (named.clone(), false),
-        (None, Some(running)) => (running, true),
-        (None, None) if has_own_key => (URL_DEFAULT.to_owned(), true),
+    let by_flag = remote.url.as_deref().map(|text| ("--url", text));
+    let named = by_flag.or_else(|| Some((URL_VARIABLE, environment.get(URL_VARIABLE)?)));
+    let running = running_endpoint(&remote.data);
+    let (source, text, is_local) = match (named, &running) {
+        (Some((source, text)), _) => (source, text, false),
+        (None, Some(running)) => (ENDPOINT_FILE, &**running, true),
+        (None, None) if has_own_key => ("--url", URL_DEFAULT, true),
         (None, None) => bail!(
             "no doorward runs on {}: start it, or name its data directory with --data, or a server with --url",
             remote.data.display()
@@ -272,11 +282,8 @@ fn find_url(remote: &Remote, environment: &Environment) -> anyhow::Result<(Url, 
     };
     // What `quickstart` prints ends with the path that client libraries want.
     let base = text.trim().trim_end_matches('/');
-    let url = Url::parse(base.strip_suffix("/v1").unwrap_or(base))
-        .with_context(|| format!("`{text}` is not a URL"))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        bail!("`{text}` is not an http or https URL");
-    }
+    let url = base_url::parse(base.strip_suffix("/v1").unwrap_or(base))
+        .map_err(|misfit| anyhow::anyhow!("{source} {misfit}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         bail!("put the key into DOORWARD_API_KEY, not into the URL");
     }
@@ -285,7 +292,7 @@ fn find_url(remote: &Remote, environment: &Environment) -> anyhow::Result<(Url, 
 
 /// Where the server on this data directory is reached. The file stays behind when a server is killed;
 /// the lock does not.
-fn running_endpoint(data: &Path) -> Option<String> {
+pub(crate) fn running_endpoint(data: &Path) -> Option<String> {
     let lock = File::open(data.join(LOCK_FILE)).ok()?;
     match lock.try_lock_shared() {
         Err(TryLockError::WouldBlock) => std::fs::read_to_string(data.join(ENDPOINT_FILE)).ok(),

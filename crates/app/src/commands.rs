@@ -85,18 +85,24 @@ fn number(object: &Value, field: &str) -> u64 {
 /// An instant as people tell it; `absent` where there is none.
 fn when(object: &Value, field: &str, now: Timestamp, absent: &str) -> String {
     let at = text(object, field);
-    let told = at.parse().map(|at| output::relative(at, now));
-    told.unwrap_or_else(|_| if at.is_empty() { absent.to_owned() } else { at })
+    match at.parse() {
+        _ if is_end_of_time(&at) => "never".to_owned(),
+        Ok(at) => output::relative(at, now),
+        Err(_) if at.is_empty() => absent.to_owned(),
+        Err(_) => at,
+    }
 }
 
 /// An instant both ways, where there is room for it.
 fn instant(object: &Value, field: &str, now: Timestamp, absent: &str) -> String {
-    let at = text(object, field);
-    if at.is_empty() {
-        absent.to_owned()
-    } else {
-        format!("{at} ({})", when(object, field, now, ""))
-    }
+    let (at, told) = (text(object, field), when(object, field, now, absent));
+    let is_told = at.is_empty() || is_end_of_time(&at);
+    if is_told { told } else { format!("{at} ({told})") }
+}
+
+/// The last year of the calendar stands for an end that never comes.
+fn is_end_of_time(at: &str) -> bool {
+    at.starts_with("9999-")
 }
 
 fn now() -> Timestamp {
@@ -155,6 +161,18 @@ mod tests {
         for (field, expected) in cases {
             assert_eq!(text(&object, field), expected, "{field}");
         }
+    }
+
+    #[test]
+    fn the_end_of_time_is_told_as_never() {
+        let now = "2026-11-21T12:00:00Z".parse().unwrap();
+        let object =
+            json!({ "a": "9999-12-30T22:00:00.999999Z", "b": "2027-02-19T12:00:00Z", "c": null });
+        let told = |field| (when(&object, field, now, "-"), instant(&object, field, now, "-"));
+        let both = |when: &str, instant: &str| (when.to_owned(), instant.to_owned());
+        assert_eq!(told("a"), both("never", "never"));
+        assert_eq!(told("b"), both("in 90 days", "2027-02-19T12:00:00Z (in 90 days)"));
+        assert_eq!(told("c"), both("-", "-"));
     }
 
     #[test]

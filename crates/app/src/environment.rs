@@ -23,14 +23,15 @@ impl Environment {
         Self(std::env::vars_os().filter_map(unicode).collect())
     }
 
-    /// A variable; an empty one counts as not set.
+    /// A variable; a blank one counts as not set.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0.get(name).map(String::as_str).filter(is_set)
     }
 
-    /// The variables whose name begins with `prefix`, without it.
+    /// The variables whose name begins with `prefix`, with their names; blank ones are left out.
     pub(crate) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, &**value)))
+        let all = self.0.iter().map(|(name, value)| (&**name, &**value));
+        all.filter(move |(name, value)| name.starts_with(prefix) && is_set(value))
     }
 
     /// Made-up variables.
@@ -38,6 +39,11 @@ impl Environment {
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
         Self(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
     }
+}
+
+/// `NAME=` in a shell or a compose file is how people say "none".
+fn is_set(value: &&str) -> bool {
+    !value.trim().is_empty()
 }
 
 #[cfg(test)]
@@ -52,7 +58,9 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_counts_as_not_set() {
-        assert_eq!(Environment::of(&[("A", "")]).get("A"), None);
+    fn a_blank_variable_counts_as_not_set() {
+        let environment = Environment::of(&[("D_A", ""), ("D_B", " \t"), ("D_C", "c"), ("E", "e")]);
+        assert_eq!((environment.get("D_A"), environment.get("D_B")), (None, None));
+        assert_eq!(environment.with_prefix("D_").collect::<Vec<_>>(), [("D_C", "c")]);
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Faces {
     pub(crate) listener: Arc<Stats>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) metrics_from: Vec<AddressBlock>,
-    /// Management requests under way.
+    /// Management requests under way, and what goes on beside them.
     pub(crate) tasks: TaskTracker,
 }
 

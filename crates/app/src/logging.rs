@@ -10,16 +10,18 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{Log, LogFormat};
-use crate::environment::Environment;
 
 /// Libraries that write headers, statements or key material into their finer logs. A prefix stands
 /// for every module below it.
 const CAPPED: [&str; 6] = ["hyper", "h2", "sqlx", "rustls", "ureq", "axum"];
 
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+const EXPECTED: &str = "one of error, warn, info, debug, trace, off, or such a level of a module \
+                        as doorward_gateway=debug";
+
 /// Starts the log. Call it once.
-pub(crate) fn start(log: &Log, environment: &Environment) -> anyhow::Result<()> {
-    let level = environment.get("RUST_LOG").unwrap_or(&log.level);
-    let wanted = EnvFilter::builder().parse(level)?;
+pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
+    let wanted = filter(&log.level).map_err(anyhow::Error::msg)?;
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match log.format {
         LogFormat::Json => layer.json().flatten_event(true).with_current_span(true).boxed(),
@@ -30,6 +32,28 @@ pub(crate) fn start(log: &Log, environment: &Environment) -> anyhow::Result<()> 
     tracing_subscriber::registry().with(wanted).with(lines).try_init()?;
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Reads a level, or levels by module: `info,doorward_gateway=debug`.
+///
+/// The library takes a word that is no level for a module, with the effect that everything else is
+/// silent: a slip of the pen must not cost an operator the log.
+pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
+    let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    if let Some(misfit) = parts().find(|part| !is_level_of_something(part)) {
+        let misfit: String = misfit.chars().take(80).collect();
+        return Err(format!("`{misfit}` is not {EXPECTED}"));
+    }
+    if parts().next().is_none() {
+        return Err(format!("must be {EXPECTED}"));
+    }
+    let text = parts().collect::<Vec<_>>().join(",");
+    EnvFilter::builder().parse(text).map_err(|_| format!("must be {EXPECTED}"))
+}
+
+fn is_level_of_something(part: &str) -> bool {
+    let level = part.rsplit_once('=').map_or(part, |(_module, level)| level);
+    LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level.trim()))
 }
 
 fn caps() -> Targets {
@@ -49,6 +73,32 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelt_level_is_refused_by_name() {
+        #[rustfmt::skip]
+        let cases = [
+            ("info",                               None),
+            ("WARN",                               None),
+            ("off",                                None),
+            ("info,doorward_gateway=debug",        None),
+            (" info , doorward_store::keys=trace", None),
+            ("inof",                               Some("`inof`")),
+            ("info,doorward_gateway",              Some("`doorward_gateway`")),
+            ("info,doorward_gateway=debgu",        Some("`doorward_gateway=debgu`")),
+            ("doorward_gateway=",                  Some("`doorward_gateway=`")),
+            ("a=b=c",                              Some("`a=b=c`")),
+            ("[=info",                             Some("must be one of")),
+            (" , ",                                Some("must be one of")),
+        ];
+        for (text, expected) in cases {
+            let refused = filter(text).err();
+            match expected {
+                None => assert_eq!(refused, None, "{text}"),
+                Some(words) => assert!(refused.unwrap_or_default().contains(words), "{text}"),
+            }
+        }
+    }
 
     #[test]
     fn libraries_cannot_log_more_than_info() {

@@ -1,6 +1,7 @@
 //! The program `doorward`: configuration, wiring, shutdown, and the command line.
 
 mod admin_key;
+mod base_url;
 mod cli;
 mod client;
 mod commands;
@@ -79,7 +80,7 @@ fn start(
     let overrides = overrides(args);
     let file = args.config.as_deref();
     let config = config::load(&Sources { file, environment, preferences, overrides })?;
-    logging::start(&config.log, environment)?;
+    logging::start(&config.log)?;
     Ok(config)
 }
 

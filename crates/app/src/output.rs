@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _};
 
 use serde_json::Value;
 
-pub(crate) use screen::{KeyShown, Linked, Screen, Unlinked, shell_word};
+pub(crate) use screen::{KeyShown, Linked, Screen, Unlinked, key_beside, shell_word};
 pub(crate) use table::Table;
 pub(crate) use words::{cell, count, dollars, list_or, relative, sentence};
 

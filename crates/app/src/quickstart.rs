@@ -6,9 +6,11 @@
 mod discover;
 mod link;
 
+use std::path::Path;
+
 use doorward_domain::key::{KeyStatus, Owner};
 use doorward_domain::scope::Scope;
-use doorward_store::{Bootstrap, KeyFilter, Store};
+use doorward_store::{Bootstrap, KeyFilter, OpenError, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
@@ -18,7 +20,7 @@ use crate::config::Config;
 use crate::environment::Environment;
 use crate::output::{self, KeyShown, Screen};
 use crate::serve::Prepared;
-use crate::tls;
+use crate::{client, tls};
 
 use link::Report;
 
@@ -41,7 +43,9 @@ pub(crate) async fn run(
     environment: &Environment,
 ) -> anyhow::Result<()> {
     let candidates = discover::candidates(environment, &args.upstream)?;
-    let prepared = Prepared::open(config).await?;
+    let data_dir = config.data.dir.clone();
+    let prepared = Prepared::open(config).await;
+    let prepared = prepared.map_err(|error| beside_the_running(error, &data_dir))?;
     let set_up = set_up(&prepared, candidates, args.new_key).await;
     match set_up {
         Ok(done) => done.announce(&prepared, args.json)?,
@@ -51,6 +55,17 @@ pub(crate) async fn run(
         }
     }
     prepared.serve().await
+}
+
+/// Who meets a server that runs already mostly wants a key, which it can make.
+fn beside_the_running(error: anyhow::Error, data_dir: &Path) -> anyhow::Error {
+    let is_running = matches!(error.downcast_ref(), Some(OpenError::AlreadyRunning(_)));
+    let endpoint = client::running_endpoint(data_dir).filter(|_| is_running);
+    let Some(endpoint) = endpoint else { return error };
+    let data_dir = data_dir.display().to_string();
+    let hint = output::key_beside(&program(), &data_dir, endpoint.trim());
+    let words = format!("{error}; {hint}");
+    error.context(words)
 }
 
 /// What was set up.

@@ -1,6 +1,9 @@
 //! Wiring: the store, the data plane, the control plane and the listener become one program; how
 //! it stops.
 
+mod signals;
+
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,15 +14,16 @@ use doorward_control::Control;
 use doorward_gateway::listen::Listener;
 use doorward_gateway::{Gateway, GatewayOptions};
 use doorward_store::{Clock, KeyCaps, Options, Store};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin_key::{self, AdminKey, AdminKeyState};
+use crate::admin_key::{self, AdminKey, AdminKeyState, renewal};
 use crate::client::ENDPOINT_FILE;
 use crate::config::{Config, Data, Server, Transport};
 use crate::faces::Faces;
 use crate::{output, private_file, tls};
+
+use signals::Signals;
 
 /// The status of a program that a second signal ended, as shells have it.
 const INTERRUPTED: i32 = 130;
@@ -133,11 +137,12 @@ impl Prepared {
         tracing::info!(endpoint, version = env!("CARGO_PKG_VERSION"), "serving");
         let shutdown = CancellationToken::new();
         let management = faces.tasks.clone();
+        // Waited for at the end like the requests: it writes to the store.
+        management.spawn(renewal::run(Arc::clone(&store), data_dir.clone(), shutdown.clone()));
         let service = move |request, peer| Arc::clone(&faces).answer(request, peer);
         let serving = listener.serve(service, gateway.call_ids(), shutdown.clone(), drain);
         let stopping = async {
-            signals.next().await;
-            tracing::info!(drain_seconds = drain.as_secs(), "stopping: running calls may finish");
+            signals.next().await.announce(gateway.calls_in_flight(), drain);
             shutdown.cancel();
             signals.next().await;
             tracing::warn!("stopping at once");
@@ -175,8 +180,24 @@ fn bind(server: &Server, data_dir: &Path, store: &Store) -> anyhow::Result<Liste
     if server.transport == Transport::Plain && !address.ip().is_loopback() {
         tracing::warn!(%address, "plain HTTP: keys and prompts cross the network readable");
     }
-    Listener::bind(address, tls, server.limits.clone())
-        .with_context(|| format!("cannot listen on {address}"))
+    Listener::bind(address, tls, server.limits.clone()).map_err(|error| {
+        let words = unbound_words(address, error.kind());
+        anyhow::Error::new(error).context(words)
+    })
+}
+
+fn unbound_words(address: SocketAddr, why: ErrorKind) -> String {
+    let hint = if why == ErrorKind::AddrInUse {
+        let other = SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(1024));
+        format!(": another program has that port; name another one, as --listen {other}")
+    } else if why == ErrorKind::AddrNotAvailable {
+        "; --listen needs an address of this machine".to_owned()
+    } else if why == ErrorKind::PermissionDenied {
+        "; --listen needs a port that this user may use, from 1024 on".to_owned()
+    } else {
+        String::new()
+    };
+    format!("cannot listen on {address}{hint}")
 }
 
 fn options(data: Data, key_caps: KeyCaps) -> Options {
@@ -207,27 +228,6 @@ fn endpoint(address: SocketAddr, transport: &Transport) -> String {
 fn remove(endpoint_file: &Path) {
     if let Err(error) = std::fs::remove_file(endpoint_file) {
         tracing::warn!(%error, "cannot remove {}", endpoint_file.display());
-    }
-}
-
-/// SIGTERM and SIGINT, which mean the same.
-#[derive(Debug)]
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
-        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 

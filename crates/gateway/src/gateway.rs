@@ -117,6 +117,11 @@ impl Gateway {
         self.metrics.render(out)
     }
 
+    /// Calls that are not settled yet.
+    pub fn calls_in_flight(&self) -> u64 {
+        self.metrics.in_flight()
+    }
+
     /// Waits for what runs beside the calls. Call it when no request can come any more.
     pub async fn drain(&self) {
         self.tasks.close();

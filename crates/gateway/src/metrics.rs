@@ -67,6 +67,11 @@ impl Metrics {
         self.duration_sum_us.fetch_add(settlement.duration_us, Relaxed);
     }
 
+    /// Calls that are not settled yet.
+    pub(crate) fn in_flight(&self) -> u64 {
+        u64::try_from(self.in_flight.load(Relaxed)).unwrap_or_default()
+    }
+
     /// Writes everything. Writing to a `String` cannot fail.
     pub(crate) fn render(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "# HELP doorward_calls_total Finished calls, by how they ended.")?;

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use doorward_domain::money::NanoUsd;
 
 use super::Named;
+use super::values::{dollars, not_negative, positive};
 
 /// What can be done with a noun of the catalog; `C` and `E` are what a new one and an edit take.
 #[derive(Debug, Subcommand)]
@@ -107,7 +108,7 @@ pub(crate) struct CreateModel {
     #[command(flatten)]
     pub(crate) price: PriceArgs,
     /// The most output tokens of one call
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU64>, value_name = "N")]
     pub(crate) output_tokens_max: Option<NonZeroU64>,
 }
 
@@ -120,11 +121,24 @@ pub(crate) struct DeploymentArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) provider_key: Option<String>,
     /// Its share among deployments of equal priority [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU32>, value_name = "N")]
     pub(crate) weight: Option<NonZeroU32>,
     /// Lower is tried first [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = not_negative, value_name = "N")]
     pub(crate) priority: Option<u32>,
+}
+
+impl DeploymentArgs {
+    /// One that was given, if any was.
+    pub(crate) fn first_flag(&self) -> Option<&'static str> {
+        let given = [
+            ("--upstream-model", self.upstream_model.is_some()),
+            ("--provider-key", self.provider_key.is_some()),
+            ("--weight", self.weight.is_some()),
+            ("--priority", self.priority.is_some()),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
 }
 
 /// What a million tokens cost, in dollars. Without any: as the built-in table says.
@@ -134,16 +148,16 @@ pub(crate) struct PriceArgs {
     #[arg(long, conflicts_with_all = ["price_input", "price_output"])]
     pub(crate) free: bool,
     /// Dollars per million tokens of input
-    #[arg(long, value_name = "USD", requires = "price_output")]
+    #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_output")]
     pub(crate) price_input: Option<NanoUsd>,
     /// Dollars per million tokens of output
-    #[arg(long, value_name = "USD", requires = "price_input")]
+    #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_input")]
     pub(crate) price_output: Option<NanoUsd>,
     /// Dollars per million tokens of input read from the provider's cache
-    #[arg(long, value_name = "USD", requires = "price_input")]
+    #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_input")]
     pub(crate) price_cached_input: Option<NanoUsd>,
     /// Dollars per million tokens of reasoning
-    #[arg(long, value_name = "USD", requires = "price_input")]
+    #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_input")]
     pub(crate) price_reasoning: Option<NanoUsd>,
 }
 
@@ -158,7 +172,7 @@ pub(crate) struct EditModel {
     #[arg(long, conflicts_with_all = ["free", "price_input"])]
     pub(crate) listed: bool,
     /// The most output tokens of one call
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU64>, value_name = "N")]
     pub(crate) output_tokens_max: Option<NonZeroU64>,
     /// Let this provider serve it too
     #[arg(long, value_name = "NAME")]

@@ -7,6 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::values::{instant, not_negative, positive};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
     /// Create a key and print it, this once
@@ -87,10 +89,10 @@ pub(crate) struct RightsArgs {
 #[group(multiple = false)]
 pub(crate) struct ExpiryArgs {
     /// It ends after this many days
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = not_negative, value_name = "N")]
     pub(crate) expires_in_days: Option<u32>,
     /// It ends at this instant, such as 2026-12-31T00:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_parser = instant, value_name = "TIME")]
     pub(crate) expires_at: Option<Timestamp>,
     /// It never ends, where the organization allows that
     #[arg(long)]
@@ -110,25 +112,25 @@ impl ExpiryArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LimitArgs {
     /// Requests in any 60 seconds
-    #[arg(long, visible_alias = "rpm", value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU32>, visible_alias = "rpm", value_name = "N")]
     pub(crate) requests_per_minute: Option<NonZeroU32>,
     /// Requests in any hour
-    #[arg(long, visible_alias = "rph", value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU32>, visible_alias = "rph", value_name = "N")]
     pub(crate) requests_per_hour: Option<NonZeroU32>,
     /// Requests in any 24 hours
-    #[arg(long, visible_alias = "rpd", value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU32>, visible_alias = "rpd", value_name = "N")]
     pub(crate) requests_per_day: Option<NonZeroU32>,
     /// Tokens in any 60 seconds
-    #[arg(long, visible_alias = "tpm", value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU32>, visible_alias = "tpm", value_name = "N")]
     pub(crate) tokens_per_minute: Option<NonZeroU32>,
     /// Tokens in any hour
-    #[arg(long, visible_alias = "tph", value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU32>, visible_alias = "tph", value_name = "N")]
     pub(crate) tokens_per_hour: Option<NonZeroU32>,
     /// Tokens in any 24 hours
-    #[arg(long, visible_alias = "tpd", value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU32>, visible_alias = "tpd", value_name = "N")]
     pub(crate) tokens_per_day: Option<NonZeroU32>,
     /// Calls at one time
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = positive::<NonZeroU32>, value_name = "N")]
     pub(crate) concurrency: Option<NonZeroU32>,
 }
 
@@ -164,7 +166,7 @@ pub(crate) struct ListKeys {
     #[arg(long, value_name = "ID")]
     pub(crate) project: Option<String>,
     /// Keys that end before this instant
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_parser = instant, value_name = "TIME")]
     pub(crate) expires_before: Option<Timestamp>,
     /// Keys whose name, description or id contains this
     #[arg(long, value_name = "TEXT")]

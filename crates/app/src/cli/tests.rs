@@ -44,6 +44,30 @@ fn what_can_be_typed() {
 }
 
 #[test]
+fn a_value_that_makes_no_sense_is_refused_in_plain_words() {
+    #[rustfmt::skip]
+    let cases = [
+        ("keys create k --rpm 0",                  "must be a whole number from 1 on"),
+        ("keys create k --rpm abc",                "must be a whole number from 1 on"),
+        ("keys create k --rpm 99999999999",        "this one is too large"),
+        ("keys create k --concurrency=-1",         "must be a whole number from 1 on"),
+        ("keys create k --expires-in-days soon",   "must be a whole number from 0 on"),
+        ("keys create k --expires-at tomorrow",    "must be a time such as 2026-12-31T00:00:00Z"),
+        ("keys list --expires-before 2026",        "must be a time such as 2026-12-31T00:00:00Z"),
+        ("keys create k --budget 9xtokens",        "a budget is like 12.50"),
+        ("models create m --provider p --weight 0",          "must be a whole number from 1 on"),
+        ("models create m --provider p --priority x",        "must be a whole number from 0 on"),
+        ("models create m --provider p --output-tokens-max 0", "must be a whole number from 1 on"),
+        ("models create m --provider p --price-input cheap --price-output 1", "must be an amount of dollars such as 0.15"),
+    ];
+    for (line, expected) in cases {
+        let refused = parse(&format!("doorward {line}")).unwrap_err().to_string();
+        let first = refused.lines().next().unwrap_or_default();
+        assert!(first.contains(expected), "{line}: {refused}");
+    }
+}
+
+#[test]
 fn a_budget_is_money_or_tokens_in_a_period() {
     #[rustfmt::skip]
     let cases = [

@@ -30,11 +30,28 @@ fn where_the_server_is_looked_for() {
 }
 
 #[test]
+fn blank_variables_are_as_good_as_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let remote = remote(dir.path(), None);
+    let set = Environment::of(&[("DOORWARD_URL", "http://h:1"), ("DOORWARD_API_KEY", "dw_env")]);
+    assert_eq!(find_url(&remote, &set).unwrap().0.as_str(), "http://h:1/");
+    let blank = Environment::of(&[("DOORWARD_URL", " "), ("DOORWARD_API_KEY", "")]);
+    assert!(find_url(&remote, &blank).unwrap_err().to_string().contains("no doorward runs on"));
+    assert!(find_key(&remote, &blank).is_err());
+}
+
+#[test]
 fn a_url_that_is_none_or_holds_a_key_is_refused() {
     for url in ["", "ftp://h", "h:1", "http://dw_a:secret@h"] {
         let remote = remote(Path::new("/nonexistent"), Some(url));
-        assert!(find_url(&remote, &Environment::of(&[])).is_err(), "{url}");
+        let refused = find_url(&remote, &Environment::of(&[])).unwrap_err().to_string();
+        assert!(!refused.contains("secret"), "{refused}");
     }
+    let remote = remote(Path::new("/nonexistent"), None);
+    let set = Environment::of(&[("DOORWARD_URL", "localhost:8440")]);
+    let refused = find_url(&remote, &set).unwrap_err().to_string();
+    let expected = "DOORWARD_URL `localhost:8440` has no scheme: write http://localhost:8440";
+    assert_eq!(refused, expected);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! `doorward keys …`.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use doorward_domain::credential::KeyId;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -18,6 +19,8 @@ use crate::environment::Environment;
 use crate::output::{self, Table};
 
 const PATH: [&str; 2] = ["v1", "api-keys"];
+/// Lists leave revoked keys out unless they are asked for.
+const REVOKED: [(&str, &str); 1] = [("status", "revoked")];
 
 pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> anyhow::Result<()> {
     let (client, is_json) = (Client::new(&args.remote, environment)?, args.remote.json);
@@ -28,7 +31,7 @@ pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> an
         }
         KeysCommand::List(filter) => list(&client, filter, is_json),
         KeysCommand::Show(key) => {
-            let key = client.get(&path(&find(&client, &key.key)?), &[])?;
+            let key = client.get(&path(&find_even_revoked(&client, &key.key)?), &[])?;
             print_one(is_json, &key, || Ok(details(&key, now())))
         }
         KeysCommand::Edit(wish) => {
@@ -60,17 +63,47 @@ fn switch(client: &Client, key: &str, verb: &str, is_json: bool) -> anyhow::Resu
 
 /// The id of a key that is given by id or by name.
 fn find(client: &Client, key: &str) -> anyhow::Result<String> {
-    if key.parse::<KeyId>().is_ok() {
-        return Ok(key.to_owned());
+    let found = find_among(client, key, &[])?;
+    found.ok_or_else(|| anyhow!("there is no key with the name or id `{key}`"))
+}
+
+/// The same, also of a revoked key where no other has the name: there is nothing to do with one but
+/// look at it.
+fn find_even_revoked(client: &Client, key: &str) -> anyhow::Result<String> {
+    match find_among(client, key, &[])? {
+        Some(id) => Ok(id),
+        None => find_among(client, key, &REVOKED)?
+            .ok_or_else(|| anyhow!("there is no key with the name or id `{key}`")),
     }
-    let found = client.list(&PATH, &[("q", key)])?;
+}
+
+fn find_among(
+    client: &Client,
+    key: &str,
+    filter: &[(&str, &str)],
+) -> anyhow::Result<Option<String>> {
+    if key.parse::<KeyId>().is_ok() {
+        return Ok(Some(key.to_owned()));
+    }
+    let query: Vec<_> = [("q", key)].iter().chain(filter).copied().collect();
+    let found = client.list(&PATH, &query)?;
     let ids: Vec<String> =
         rows(&found).filter(|row| text(row, "name") == key).map(|row| text(row, "id")).collect();
     match ids.as_slice() {
-        [only] => Ok(only.clone()),
-        [] => bail!("there is no key with the name or id `{key}`"),
+        [] => Ok(None),
+        [only] => Ok(Some(only.clone())),
         several => bail!("several keys are called `{key}`: {}", several.join(", ")),
     }
+}
+
+/// Names of keys by their ids, revoked ones too.
+pub(super) fn names(client: &Client) -> anyhow::Result<HashMap<String, String>> {
+    let mut names = HashMap::new();
+    for filter in [&[][..], &REVOKED] {
+        let list = client.list(&PATH, filter)?;
+        names.extend(rows(&list).map(|row| (text(row, "id"), text(row, "name"))));
+    }
+    Ok(names)
 }
 
 fn create_body(wish: &CreateKey) -> Value {
@@ -148,10 +181,10 @@ fn list(client: &Client, filter: &ListKeys, is_json: bool) -> anyhow::Result<()>
 
 fn table(keys: &Value, now: Timestamp) -> Table {
     let header = ["key", "name", "kind", "status", "models", "spent", "last used", "expires"];
-    let mut table = Table::new(&header, "There are no keys.");
+    let mut table = Table::new(&header, "There are no keys.").with_spare(&["kind", "models"]);
     for key in rows(keys) {
         table.push(&[
-            text(key, "fingerprint"),
+            text(key, "id"),
             text(key, "name"),
             text(key, "kind"),
             text(key, "status"),
@@ -231,14 +264,16 @@ fn print_created(client: &Client, created: &Value) -> anyhow::Result<()> {
 
 fn created_text(created: &Value, endpoint: &str, now: Timestamp) -> String {
     let (name, key) = (output::cell(&text(created, "name")), text(created, "key"));
-    let expires = when(created, "expires_at", now, "never");
+    let ends = match when(created, "expires_at", now, "never").as_str() {
+        "never" => "never expires".to_owned(),
+        when => format!("expires {when}"),
+    };
     let clamped = match created.get("expires_clamped") {
         Some(Value::Bool(true)) => ", the longest that is allowed",
         _ => "",
     };
-    let mut said = format!(
-        "Created {name}. It expires {expires}{clamped}. Its key is shown this once:\n\n  {key}\n"
-    );
+    let mut said =
+        format!("Created {name}. It {ends}{clamped}. Its key is shown this once:\n\n  {key}\n");
     if text(created, "scopes").contains("inference:read") {
         let header = output::shell_word(&format!("authorization: Bearer {key}"));
         // Writing to a text cannot fail.

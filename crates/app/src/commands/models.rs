@@ -86,6 +86,9 @@ fn edit(client: &Client, wish: &EditModel) -> anyhow::Result<Value> {
 }
 
 fn edit_body(wish: &EditModel, before: &Value, names: &Names) -> anyhow::Result<Value> {
+    if let (Some(flag), None) = (wish.deployment.first_flag(), &wish.add_provider) {
+        bail!("{flag} is of a provider that is added: name that one with --add-provider");
+    }
     let mut body = Body::default();
     body.set_if("price", price(&wish.price));
     body.set_if("price", wish.listed.then_some("listed"));
@@ -213,6 +216,11 @@ mod tests {
         );
         assert_eq!(edited("edit m --listed").unwrap(), json!({ "price": "listed" }));
         assert!(edited("edit m").is_err());
+        for flag in ["--upstream-model u", "--provider-key k", "--weight 2", "--priority 1"] {
+            let refused = edited(&format!("edit m --listed {flag}")).unwrap_err();
+            let name = flag.split(' ').next().unwrap();
+            assert!(refused.starts_with(name) && refused.contains("--add-provider"), "{refused}");
+        }
     }
 
     #[test]

@@ -118,7 +118,8 @@ impl Drop for Silence {
 }
 
 fn table(list: &Value) -> Table {
-    let mut table = Table::new(&["name", "value", "note", "id"], "There are no provider keys.");
+    let mut table = Table::new(&["name", "value", "note", "id"], "There are no provider keys.")
+        .with_spare(&["id"]);
     for row in rows(list) {
         table.push(&["name", "masked", "note", "id"].map(|field| text(row, field)));
     }

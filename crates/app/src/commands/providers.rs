@@ -44,7 +44,8 @@ fn edit_body(wish: &EditProvider) -> anyhow::Result<Value> {
 }
 
 fn table(list: &Value) -> Table {
-    let mut table = Table::new(&["name", "kind", "base url", "id"], "There are no providers.");
+    let mut table = Table::new(&["name", "kind", "base url", "id"], "There are no providers.")
+        .with_spare(&["id"]);
     for row in rows(list) {
         table.push(&["name", "kind", "base_url", "id"].map(|field| text(row, field)));
     }

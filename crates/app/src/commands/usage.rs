@@ -1,11 +1,13 @@
 //! `doorward usage`.
 
+use std::collections::HashMap;
+
 use doorward_domain::money::NanoUsd;
 use serde_json::Value;
 
-use super::{number, print_list, rows, text};
+use super::{keys, number, print_list, rows, text};
 use crate::cli::{UsageArgs, UsageColumn};
-use crate::client::Client;
+use crate::client::{Client, Refusal};
 use crate::environment::Environment;
 use crate::output::{self, Table};
 
@@ -31,23 +33,60 @@ pub(crate) fn run(args: &UsageArgs, environment: &Environment) -> anyhow::Result
     query.extend(args.from.as_deref().map(|from| ("from", from)));
     query.extend(args.to.as_deref().map(|to| ("to", to)));
     let report = client.get(&["v1", "usage"], &query)?;
-    print_list(args.remote.json, &report, || Ok(table(&report, &columns)))
+    print_list(args.remote.json, &report, || {
+        let has_keys = columns.contains(&KEY) && rows(&report).next().is_some();
+        let names = if has_keys { names(&client)? } else { Names::new() };
+        Ok(table(&report, &columns, &names))
+    })
 }
 
-fn table(report: &Value, columns: &[&'static str]) -> Table {
-    let sums = SUMS.iter().map(|(_, heading)| *heading);
-    let header: Vec<&'static str> = columns.iter().copied().chain(sums).chain(["cost"]).collect();
-    let mut table = Table::new(&header, "There were no calls.");
+/// The column beside which a name is shown: the id alone tells people nothing.
+const KEY: &str = UsageColumn::Key.as_str();
+/// What a narrow terminal goes without.
+const SPARE: [&str; 2] = ["of them reasoning", "of them cached"];
+
+/// Names of keys by their ids.
+type Names = HashMap<String, String>;
+
+/// Who may read reports but no keys gets one without names.
+fn names(client: &Client) -> anyhow::Result<Names> {
+    match keys::names(client) {
+        Err(error) if error.is::<Refusal>() => Ok(Names::new()),
+        names => names,
+    }
+}
+
+fn table(report: &Value, columns: &[&'static str], names: &Names) -> Table {
+    let headings = columns.iter().flat_map(|column| match *column {
+        KEY => vec![KEY, "name"],
+        other => vec![other],
+    });
+    let mut header: Vec<&'static str> = headings.collect();
+    let groups = header.len();
+    header.extend(SUMS.iter().map(|(_, heading)| *heading).chain(["cost"]));
+    let mut table = Table::new(&header, "There were no calls.").with_spare(&SPARE);
     for row in rows(report) {
-        let groups = columns.iter().map(|column| text(row, column));
+        let groups = columns.iter().flat_map(|column| group(row, column, names));
         let sums = SUMS.iter().map(|(field, _)| output::count(number(row, field)));
         let cost = output::dollars(&text(row, "cost_usd"));
         table.push(&groups.chain(sums).chain([cost]).collect::<Vec<_>>());
     }
     if rows(report).nth(1).is_some() {
-        table.push(&total(report, columns.len()));
+        table.push(&total(report, groups));
     }
     table
+}
+
+/// The cells of one thing that a report is grouped by.
+fn group(row: &Value, column: &str, names: &Names) -> Vec<String> {
+    let value = text(row, column);
+    match column {
+        KEY => {
+            let name = names.get(&value).cloned().unwrap_or_else(|| "-".to_owned());
+            vec![value, name]
+        }
+        _ => vec![value],
+    }
 }
 
 fn total(report: &Value, groups: usize) -> Vec<String> {
@@ -79,12 +118,25 @@ mod tests {
     fn a_report_with_its_total() {
         let report =
             json!({ "data": [row("gpt-4o", 10, "0.25"), row("doorward/echo", 2, "0.00")] });
-        insta::assert_snapshot!(table(&report, &["model"]).render(Some(120)));
+        insta::assert_snapshot!(table(&report, &["model"], &Names::new()).render(Some(120)));
+    }
+
+    #[test]
+    fn a_report_by_key_on_80_columns_names_the_keys() {
+        let id = |n: u8| format!("dw_0123456789abcde{n}");
+        let mut report = json!({ "data": [row("gpt-4o", 10, "0.25"), row("o3", 2, "0.00")] });
+        for n in 0..2 {
+            report["data"][usize::from(n)]["key"] = json!(id(n));
+        }
+        let names = Names::from([(id(0), "my-application".to_owned())]);
+        let text = table(&report, &["key", "model"], &names).render(Some(80));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        insta::assert_snapshot!(text);
     }
 
     #[test]
     fn one_row_is_its_own_total() {
         let report = json!({ "data": [row("", 10, "0.25")] });
-        assert_eq!(table(&report, &[]).render(None).lines().count(), 2);
+        assert_eq!(table(&report, &[], &Names::new()).render(None).lines().count(), 2);
     }
 }

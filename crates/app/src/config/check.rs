@@ -15,7 +15,6 @@ use jiff::tz::TimeZone;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
-use tracing_subscriber::EnvFilter;
 
 use super::layers::Origins;
 use super::settings::{
@@ -23,6 +22,7 @@ use super::settings::{
     Settings,
 };
 use super::{Config, Data, Log, Problem, Problems, Server, Transport};
+use crate::logging;
 
 /// The port of plain HTTP, and of TLS, where the address names none.
 const PORT_PLAIN: u16 = 8440;
@@ -277,7 +277,7 @@ impl Check<'_> {
 
     fn log(&mut self, settings: LogSettings) -> Option<Log> {
         let LogSettings { level, format } = settings;
-        self.take("log.level", EnvFilter::builder().parse(&level))?;
+        self.take("log.level", logging::filter(&level))?;
         Some(Log { level, format })
     }
 }

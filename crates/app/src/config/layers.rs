@@ -14,10 +14,11 @@ use crate::environment::Environment;
 /// The file that is read when no other is named, if it exists.
 const FILE_DEFAULT: &str = "doorward.toml";
 const PREFIX: &str = "DOORWARD__";
-/// Secrets that have a short name in the environment as well.
-const SHORT_NAMES: [(&str, &str); 2] = [
+/// Variables with a name of their own; they are stronger than the long ones.
+const SHORT_NAMES: [(&str, &str); 3] = [
     ("DOORWARD_MASTER_KEY", "data.master_key"),
     ("DOORWARD_MASTER_KEY_FILE", "data.master_key_file"),
+    ("RUST_LOG", "log.level"),
 ];
 /// More problems than anybody reads at once.
 const PROBLEMS_MAX: usize = 100;
@@ -53,12 +54,8 @@ pub(super) struct Origins(Figment);
 
 impl Origins {
     pub(super) fn of(&self, setting: &str) -> String {
-        let name = self.0.find_metadata(setting).map(|found| found.name.to_string());
-        match name {
-            Some(name) if name == ENVIRONMENT => format!("the environment: {}", variable(setting)),
-            Some(name) => name,
-            None => "the defaults".to_owned(),
-        }
+        let found = self.0.find_metadata(setting);
+        found.map_or_else(|| "the defaults".to_owned(), |found| found.name.to_string())
     }
 
     pub(super) fn problem(&self, setting: &str, detail: String) -> Problem {
@@ -75,9 +72,10 @@ pub(super) fn read(sources: &Sources<'_>) -> Result<(Settings, Origins, Vec<Prob
     if let Some((name, text)) = file_text(sources.file)? {
         figment = figment.merge(Layer::new(&name, parse(&text, &name)?));
     }
-    let figment = figment
-        .merge(environment(sources.environment, &defaults))
-        .merge(flags("the command line", &sources.overrides));
+    for variable in environment(sources.environment, &defaults) {
+        figment = figment.merge(variable);
+    }
+    let figment = figment.merge(flags("the command line", &sources.overrides));
     let origins = Origins(figment);
     let (settings, problems) = extract(&origins, &defaults)?;
     Ok((settings, origins, problems))
@@ -141,35 +139,40 @@ fn flags(name: &str, overrides: &[Override]) -> Layer {
     layer
 }
 
-const ENVIRONMENT: &str = "the environment";
+/// A variable of the environment and the setting that it is for.
+struct Variable<'a> {
+    name: &'a str,
+    setting: String,
+    text: &'a str,
+}
 
-fn environment(environment: &Environment, defaults: &Figment) -> Layer {
-    let mut layer = Layer::new(ENVIRONMENT, Dict::new());
-    let long = environment.with_prefix(PREFIX);
-    let long = long.map(|(name, text)| (name.to_ascii_lowercase().replace("__", "."), text));
-    let short = SHORT_NAMES.into_iter();
-    let short = short.filter_map(|(name, setting)| Some((setting.into(), environment.get(name)?)));
-    let given: Vec<(String, &str)> = long.chain(short).collect();
-    for (setting, text) in &given {
+/// Each variable as a source of its own, so that a problem names it; the later the stronger.
+fn environment(environment: &Environment, defaults: &Figment) -> Vec<Layer> {
+    let long = environment.with_prefix(PREFIX).map(|(name, text)| {
+        let setting = name.strip_prefix(PREFIX).unwrap_or(name);
+        Variable { name, setting: setting.to_ascii_lowercase().replace("__", "."), text }
+    });
+    let short = SHORT_NAMES.into_iter().filter_map(|(name, setting)| {
+        Some(Variable { name, setting: setting.to_owned(), text: environment.get(name)? })
+    });
+    let given: Vec<Variable<'_>> = long.chain(short).collect();
+    let layer = |variable: &Variable<'_>| {
+        let Variable { name, setting, text } = variable;
+        let mut layer = Layer::new(&format!("the environment: {name}"), Dict::new());
         layer.set(setting, value(text, defaults.find_value(setting).ok().as_ref()));
-    }
-    for (setting, _) in &given {
         forget_other_form(&mut layer, setting, &given);
-    }
-    layer
+        layer
+    };
+    given.iter().map(layer).collect()
 }
 
 /// A secret of the environment, or a file with it, replaces either form of a weaker source.
-fn forget_other_form(layer: &mut Layer, setting: &str, given: &[(String, &str)]) {
+fn forget_other_form(layer: &mut Layer, setting: &str, given: &[Variable<'_>]) {
     let plain = setting.strip_suffix("_file").unwrap_or(setting);
     let other = if plain == setting { format!("{plain}_file") } else { plain.to_owned() };
-    if SECRETS.contains(&plain) && !given.iter().any(|(name, _)| *name == other) {
+    if SECRETS.contains(&plain) && !given.iter().any(|variable| variable.setting == other) {
         layer.set(&other, Value::from(""));
     }
-}
-
-fn variable(setting: &str) -> String {
-    format!("{PREFIX}{}", setting.to_ascii_uppercase().replace('.', "__"))
 }
 
 /// Reads a variable as what its default is: a text stays a text, though it may look like a number.

@@ -104,10 +104,24 @@ fn the_environment_is_stronger_than_the_file_and_flags_are_strongest() {
 fn a_problem_names_its_source() {
     let found = load_file("", &[("DOORWARD__SERVER__DRAIN_SECONDS", "x")]).unwrap_err().to_string();
     assert!(found.contains("DOORWARD__SERVER__DRAIN_SECONDS"), "{found}");
+    let found = load_file("", &[("DOORWARD_MASTER_KEY", "canary")]).unwrap_err().to_string();
+    assert!(found.contains("(from the environment: DOORWARD_MASTER_KEY)"), "{found}");
+    assert!(!found.contains("canary"), "{found}");
     let found = load_file("[server]\ndrain_seconds = true", &[]).unwrap_err();
     assert!(found.0[0].origin.starts_with('/'), "{found}");
     let found = load_file("", &[("DOORWARD__SERVER__X__Y", "1")]).unwrap_err().to_string();
     assert!(found.contains("server.x: there is no such setting"), "{found}");
+}
+
+#[test]
+fn a_misspelt_log_level_is_refused_with_the_variable_that_holds_it() {
+    let toml = "[log]\nlevel = \"debug\"";
+    let environment = [("DOORWARD__LOG__LEVEL", "warn"), ("RUST_LOG", "error")];
+    assert_eq!(load_file(toml, &environment).unwrap().log.level, "error");
+    assert_eq!(load_file(toml, &[("RUST_LOG", " ")]).unwrap().log.level, "debug");
+    let found = load_file(toml, &[("RUST_LOG", "inof")]).unwrap_err().to_string();
+    assert!(found.contains("log.level: `inof` is not one of"), "{found}");
+    assert!(found.contains("(from the environment: RUST_LOG)"), "{found}");
 }
 
 #[test]

@@ -117,11 +117,7 @@ impl Screen {
 
     /// A command as it is typed here and finds this server.
     fn command(&self, command: &str) -> String {
-        let data = match self.data.as_str() {
-            DATA_DEFAULT => String::new(),
-            other => format!(" --data {}", shell_word(other)),
-        };
-        format!("{} {command}{data}", self.program)
+        command_on(&self.program, command, &self.data)
     }
 
     fn model_lines(&self) -> Vec<String> {
@@ -141,7 +137,8 @@ impl Screen {
             }
             KeyShown::Known { fingerprint } => vec![
                 format!("{fingerprint}, made by an earlier run. A key is shown only once;"),
-                format!("for another one: {}", self.command("quickstart --new-key")),
+                format!("for another one, while this server runs: {}", self.command(NEW_KEY)),
+                format!("or, once it has stopped: {}", self.command("quickstart --new-key")),
             ],
         }
     }
@@ -164,6 +161,23 @@ impl Screen {
             quoted(&format!("authorization: Bearer {key}")),
             quoted(&body),
         )
+    }
+}
+
+/// Makes a key on a server that runs.
+const NEW_KEY: &str = "keys create NAME";
+
+/// What to do about a server that runs already.
+pub(crate) fn key_beside(program: &str, data: &str, endpoint: &str) -> String {
+    let command = command_on(program, NEW_KEY, data);
+    format!("it answers at {endpoint}, and `{command}` makes a key on it")
+}
+
+/// A command as it is typed to find the server on this data directory.
+fn command_on(program: &str, command: &str, data: &str) -> String {
+    match data {
+        DATA_DEFAULT => format!("{program} {command}"),
+        other => format!("{program} {command} --data {}", shell_word(other)),
     }
 }
 

@@ -8,10 +8,10 @@ use anyhow::{anyhow, bail};
 use doorward_domain::catalog::ProviderKind;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Host;
 
-use crate::client;
 use crate::environment::Environment;
+use crate::{base_url, client};
 
 /// A model server on this machine answers at once, or is none.
 const LOCAL_TIMEOUT: Duration = Duration::from_millis(500);
@@ -109,9 +109,8 @@ fn of_port(port: u16, name: &str) -> Candidate {
 
 /// Reads `--upstream`: without a path, `/v1` is meant.
 fn of_url(text: &str) -> anyhow::Result<Candidate> {
-    let url = Url::parse(text).map_err(|error| anyhow!("--upstream {text}: {error}"))?;
-    let host = url.host().filter(|_| matches!(url.scheme(), "http" | "https"));
-    let host = host.ok_or_else(|| anyhow!("--upstream {text}: must be an http or https URL"))?;
+    let url = base_url::parse(text).map_err(|misfit| anyhow!("--upstream {misfit}"))?;
+    let host = url.host().ok_or_else(|| anyhow!("--upstream {text}: must name a host"))?;
     if !url.username().is_empty() || url.password().is_some() {
         bail!("--upstream: a URL must not hold a name or password");
     }
@@ -229,11 +228,11 @@ fn credential(kind: ProviderKind, key: &SecretString) -> Vec<(&'static str, Stri
 
 /// A reason in words. A library's own may quote the request, in which the key is.
 fn reason(error: &ureq::Error) -> String {
+    if let Some(fault) = client::tls_fault(error) {
+        return format!("no TLS connection: {fault}");
+    }
     if let ureq::Error::Io(error) = error {
         return format!("it cannot be reached: {}", error.kind());
-    }
-    if let ureq::Error::Rustls(error) = error {
-        return format!("no secure connection: {error}");
     }
     let words = [
         (matches!(error, ureq::Error::Timeout(_)), "no answer in time"),
@@ -268,6 +267,13 @@ mod tests {
             ("lm-studio",          "http://127.0.0.1:1234/v1",       true),
             ("models.example:443", "https://models.example/api",     false),
         ]);
+    }
+
+    #[test]
+    fn a_blank_variable_is_no_key() {
+        let environment = Environment::of(&[("GEMINI_API_KEY", ""), ("OPENAI_API_KEY", " ")]);
+        let all = candidates(&environment, &[]).unwrap();
+        assert!(all.iter().all(|c| matches!(c.origin, Origin::Port)), "{all:?}");
     }
 
     #[test]

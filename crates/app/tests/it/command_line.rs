@@ -1,11 +1,11 @@
 //! The command line against a running server.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::program::{Program, command, id_of};
+use crate::program::{Program, chat, command, id_of};
 
 fn out(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
@@ -47,6 +47,10 @@ fn the_life_of_a_key() {
     assert_eq!(program.chat(key, "doorward/echo").status, 401);
     assert!(!out(&cli("keys list")).contains(" app "));
     assert!(out(&cli("keys list --status revoked")).contains(" app "));
+    assert!(out(&cli("keys show app")).contains("revoked"));
+    let (code, said) = refusal(&cli("keys edit app --rpm 5"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("there is no key with the name or id `app`"), "{said}");
 }
 
 #[test]
@@ -87,6 +91,38 @@ fn store_key(program: &Program, value: &str) {
     assert!(child.wait().unwrap().success());
 }
 
+/// What the README says of `serve` and the three commands after it.
+#[test]
+fn a_bare_server_needs_a_provider_a_model_and_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut server = command(&["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = BufReader::new(server.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said: Vec<String> = log.take_while(|line| !line.contains("\"serving\"")).collect();
+    assert!(said.iter().any(|line| line.contains("admin.key")), "{said:?}");
+    let cli = |line: &str| {
+        let words: Vec<_> = line.split(' ').collect();
+        out(&command(&words).arg("--data").arg(&data).output().unwrap())
+    };
+    assert_eq!(cli("models list"), "There are no models.\n");
+    cli("providers create echo --kind echo");
+    cli("models create doorward/echo --provider echo --free");
+    let created = cli("keys create my-app");
+    let key = created.split_whitespace().find(|word| word.starts_with("dw_")).unwrap();
+    let endpoint = std::fs::read_to_string(data.join("endpoint")).unwrap();
+    let answer = ureq::post(format!("{}/v1/chat/completions", endpoint.trim()))
+        .header("authorization", format!("Bearer {key}"))
+        .header("content-type", "application/json")
+        .send(chat("doorward/echo").to_string().as_bytes());
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(answer.unwrap().status().as_u16(), 200);
+}
+
 #[test]
 fn usage_by_key_model_and_day() {
     let dir = tempfile::tempdir().unwrap();
@@ -95,6 +131,15 @@ fn usage_by_key_model_and_day() {
     let table = out(&program.cli(&["usage", "--group-by", "key,model,day"]));
     let row = table.lines().nth(1).unwrap();
     assert!(row.starts_with(id_of(program.key())) && row.contains("doorward/echo"), "{table}");
+    assert!(row.contains(" quickstart "), "{table}");
+    out(&program.cli(&["keys", "revoke", "quickstart"]));
+    let table = out(&program.cli(&["usage", "--group-by", "key"]));
+    assert!(table.contains(" quickstart "), "{table}");
+    // Who may read reports but no keys gets a report all the same.
+    let analyst = program.make_key(&json!({"name": "analyst", "scopes": ["analytics:read"]}));
+    let mut report = command(&["usage", "--group-by", "key", "--url", &program.url]);
+    let table = out(&report.env("DOORWARD_API_KEY", analyst).output().unwrap());
+    assert!(table.contains(program.ready["access_key"].as_str().unwrap()), "{table}");
     let none = out(&program.cli(&["usage", "--from", "2020-01-01", "--to", "2020-01-02"]));
     assert!(none.contains("There were no calls."), "{none}");
 }

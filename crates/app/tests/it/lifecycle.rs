@@ -19,6 +19,8 @@ fn a_second_server_on_the_same_data_is_refused_and_the_first_unharmed() {
         let said = String::from_utf8(second.stderr).unwrap();
         assert_eq!(second.status.code(), Some(4), "{said}");
         assert!(said.contains("already running on"), "{said}");
+        let offers_a_key = said.contains(&program.url) && said.contains("keys create NAME --data");
+        assert_eq!(offers_a_key, subcommand == "quickstart", "{said}");
     }
     assert_eq!(program.chat(program.key(), "doorward/echo").status, 200);
 }
@@ -115,8 +117,25 @@ fn a_second_signal_ends_at_once() {
     stream.read_exact(&mut [0; 16]).unwrap();
     program.signal("INT");
     wait_until_closed(&program);
+    assert!(program.log().contains("waits up to 30 s for 1 running call"), "{}", program.log());
     program.signal("TERM");
     assert_eq!(program.wait(), 130);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_the_flag_that_names_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap();
+    for subcommand in ["serve", "quickstart"] {
+        let args = [subcommand, "--listen", &taken.to_string(), "--data"];
+        let refused = command(&args).arg(dir.path().join("data")).output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("cannot listen on {taken}: another program")), "{said}");
+        assert!(said.contains("--listen 127.0.0.1:"), "{said}");
+    }
+    drop(holder);
 }
 
 #[test]
@@ -150,9 +169,20 @@ fn an_address_that_others_reach_has_tls_which_the_command_line_trusts() {
     let listed = command(&["keys", "list", "--data"]).arg(&data).output().unwrap();
     assert!(listed.status.success(), "{listed:?}");
     // Nobody else does without being told to.
-    let asked = command(&["keys", "list", "--url", &program.url, "--data"]).arg(&data).output();
-    assert_eq!(asked.unwrap().status.code(), Some(1));
+    let ask = |url: &str| {
+        let asked = command(&["keys", "list", "--url", url, "--data"]).arg(&data).output().unwrap();
+        assert_eq!(asked.status.code(), Some(1));
+        String::from_utf8(asked.stderr).unwrap()
+    };
+    let said = ask(&program.url);
+    assert!(said.contains("TLS") && said.contains("--ca FILE"), "{said}");
+    assert!(!said.contains("is it running?"), "{said}");
+    let said = ask(&program.url.replace("https", "http"));
+    assert!(said.contains("if it serves TLS, write https://"), "{said}");
     let ca = data.join("tls.pem");
     let mut told = command(&["keys", "list", "--url", &program.url, "--ca"]);
-    assert!(told.arg(ca).arg("--data").arg(&data).output().unwrap().status.success());
+    assert!(told.arg(&ca).arg("--data").arg(&data).output().unwrap().status.success());
+    let mut told = command(&["keys", "list", "--data"]);
+    told.arg(&data).env("DOORWARD_URL", &program.url).env("DOORWARD_CA", &ca);
+    assert!(told.output().unwrap().status.success());
 }

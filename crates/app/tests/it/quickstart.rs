@@ -119,7 +119,7 @@ fn an_upstream_that_is_no_url_is_refused_before_anything_is_made() {
     let dir = tempfile::tempdir().unwrap();
     let failed = Program::try_start(dir.path(), &["--upstream", "nonsense"], &[]);
     let log = failed.err().unwrap();
-    assert!(log.contains("--upstream nonsense"), "{log}");
+    assert!(log.contains("--upstream `nonsense` has no scheme: write http://nonsense"), "{log}");
     assert!(!dir.path().join("data").exists());
 }
 

@@ -65,11 +65,25 @@ fn an_edit_of_one_limit_keeps_the_others() {
 fn keys_as_a_table() {
     let mut other = sample();
     other["name"] = json!("x".repeat(300));
+    other["kind"] = json!("service");
+    other["status"] = json!("disabled");
     other["models"] = json!(null);
     other["budgets"] = json!([]);
     other["last_used_at"] = json!(null);
     let list = json!({ "data": [sample(), other] });
     insta::assert_snapshot!(table(&list, at_noon()).render(Some(110)));
+}
+
+#[test]
+fn keys_as_a_table_on_80_columns() {
+    let mut other = sample();
+    other["name"] = json!("my-application");
+    other["models"] = json!(["doorward/*", "meta-llama/Llama-3.3-70B-Instruct"]);
+    other["kind"] = json!("service");
+    other["status"] = json!("disabled");
+    let table = table(&json!({ "data": [sample(), other] }), at_noon()).render(Some(80));
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    insta::assert_snapshot!(table);
 }
 
 #[test]

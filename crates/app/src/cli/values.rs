@@ -1,0 +1,31 @@
+//! Values as they are typed, refused in words that say what is expected.
+
+use std::str::FromStr;
+
+use doorward_domain::money::NanoUsd;
+use jiff::Timestamp;
+
+/// A number from 1 on that fits its type.
+pub(super) fn positive<N: FromStr>(text: &str) -> Result<N, String> {
+    let is_zero = text.bytes().all(|byte| byte == b'0');
+    text.parse().ok().filter(|_| !is_zero).ok_or_else(|| number_from(1, text))
+}
+
+pub(super) fn not_negative(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| number_from(0, text))
+}
+
+fn number_from(least: u8, text: &str) -> String {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let too_large = if is_number && text.len() > 9 { "; this one is too large" } else { "" };
+    format!("must be a whole number from {least} on{too_large}")
+}
+
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "must be a time such as 2026-12-31T00:00:00Z".to_owned())
+}
+
+pub(super) fn dollars(text: &str) -> Result<NanoUsd, String> {
+    let amount = text.strip_prefix('$').unwrap_or(text);
+    amount.parse().map_err(|_| "must be an amount of dollars such as 0.15".to_owned())
+}
