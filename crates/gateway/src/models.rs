@@ -9,7 +9,7 @@ use crate::catalog::{RoutedModel, Snapshot};
 /// Source of the shape: <https://platform.openai.com/docs/api-reference/models/list>.
 fn entry(model: &RoutedModel) -> Value {
     json!({
-        "id": model.name, "object": "model", "created": model.created_at_s, "owned_by": "doorward",
+        "id": &*model.name, "object": "model", "created": model.created_at_s, "owned_by": "doorward",
     })
 }
 

@@ -5,6 +5,7 @@ use doorward_domain::id::OrganizationId;
 use jiff::Timestamp;
 
 use crate::db::{check_storable, on};
+use crate::row::row;
 use crate::{Store, StoreError};
 
 /// Entries read at a time when the chain is walked.
@@ -89,16 +90,17 @@ pub(crate) fn read_link(bytes: &[u8]) -> Result<Link, StoreError> {
     bytes.try_into().map_err(|_| StoreError::Corrupt("audit link".to_owned()))
 }
 
-#[derive(sqlx::FromRow)]
-struct EntryRow {
-    sequence: i64,
-    at_us: i64,
-    organization_id: String,
-    actor: String,
-    action: String,
-    subject: String,
-    detail: String,
-    link: Vec<u8>,
+row! {
+    struct EntryRow {
+        sequence: i64,
+        at_us: i64,
+        organization_id: String,
+        actor: String,
+        action: String,
+        subject: String,
+        detail: String,
+        link: Vec<u8>,
+    }
 }
 
 impl EntryRow {

@@ -15,7 +15,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-use crate::{OpenError, StoreError};
+use crate::{OpenError, StoreError, migrations};
 
 /// Longest wait for a connection or a lock; then the caller answers 503.
 const WAIT: Duration = Duration::from_secs(2);
@@ -212,8 +212,8 @@ impl Db {
     /// not know is left alone.
     pub(crate) async fn migrate(&self) -> Result<(), OpenError> {
         let migrated = match &self.write {
-            Pool::Sqlite(pool) => sqlx::migrate!("migrations/sqlite").run(pool).await,
-            Pool::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await,
+            Pool::Sqlite(pool) => migrations::sqlite().run(pool).await,
+            Pool::Postgres(pool) => migrations::postgres().run(pool).await,
         };
         migrated.map_err(|error| {
             if matches!(error, MigrateError::VersionMissing(_)) {

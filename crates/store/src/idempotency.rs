@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::db::on;
 use crate::keyring::aead;
+use crate::row::row;
 use crate::{Store, StoreError};
 
 /// How long an answer is kept.
@@ -59,14 +60,15 @@ pub struct FirstAnswer {
     pub whole: Option<SecretString>,
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    request: Vec<u8>,
-    begun_at_us: i64,
-    status: Option<i64>,
-    etag: Option<String>,
-    answer: Option<String>,
-    sealed: Option<Vec<u8>>,
+row! {
+    struct Row {
+        request: Vec<u8>,
+        begun_at_us: i64,
+        status: Option<i64>,
+        etag: Option<String>,
+        answer: Option<String>,
+        sealed: Option<Vec<u8>>,
+    }
 }
 
 impl IdempotentRequest {

@@ -70,7 +70,7 @@ enum Fate {
 }
 
 /// A row of the events.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 struct Event {
     id: String,
     key_id: String,
@@ -316,10 +316,22 @@ fn spent(program: &Program, key: &str) -> u64 {
 
 async fn read_events(path: &Path) -> Vec<Event> {
     let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(path)).await.unwrap();
-    let events = sqlx::query_as(
+    let rows: Vec<(String, String, String, String, i64, i64, i64)> = sqlx::query_as(
         "SELECT id, key_id, model, outcome, status, started_at_us, cost_nanousd FROM usage_events",
-    );
-    let events = events.fetch_all(&pool).await.unwrap();
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    let event = |(id, key_id, model, outcome, status, started_at_us, cost_nanousd)| Event {
+        id,
+        key_id,
+        model,
+        outcome,
+        status,
+        started_at_us,
+        cost_nanousd,
+    };
+    let events = rows.into_iter().map(event).collect();
     pool.close().await;
     events
 }

@@ -15,6 +15,7 @@ use crate::db::{
     check_storable, finds, is_storable, json_text, missing, next_version, on, parsed, parsed_json,
     signed, taken, timestamp, unsigned,
 };
+use crate::row::row;
 use crate::{Act, Store, StoreError};
 
 const INSERT_DEPLOYMENT: &str = "
@@ -53,26 +54,28 @@ macro_rules! insert_deployments {
     };
 }
 
-#[derive(sqlx::FromRow)]
-struct ModelRow {
-    organization_id: String,
-    name: String,
-    pricing: String,
-    output_tokens_max: Option<i64>,
-    created_at_us: i64,
-    updated_at_us: i64,
+row! {
+    struct ModelRow {
+        organization_id: String,
+        name: String,
+        pricing: String,
+        output_tokens_max: Option<i64>,
+        created_at_us: i64,
+        updated_at_us: i64,
+    }
 }
 
-#[derive(sqlx::FromRow)]
-struct DeploymentRow {
-    organization_id: String,
-    model: String,
-    id: String,
-    provider_id: String,
-    upstream_model: String,
-    provider_key_id: Option<String>,
-    weight: i64,
-    priority: i64,
+row! {
+    struct DeploymentRow {
+        organization_id: String,
+        model: String,
+        id: String,
+        provider_id: String,
+        upstream_model: String,
+        provider_key_id: Option<String>,
+        weight: i64,
+        priority: i64,
+    }
 }
 
 /// `free`, `listed`, or a price as JSON.

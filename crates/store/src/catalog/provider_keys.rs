@@ -11,17 +11,19 @@ use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{check_storable, in_use, next_version, on, parsed, taken, timestamp};
 use crate::keyring::SealedFor;
+use crate::row::row;
 use crate::{Act, Store, StoreError};
 
-#[derive(sqlx::FromRow)]
-struct ProviderKeyRow {
-    id: String,
-    organization_id: String,
-    name: String,
-    masked: String,
-    note: String,
-    created_at_us: i64,
-    updated_at_us: i64,
+row! {
+    struct ProviderKeyRow {
+        id: String,
+        organization_id: String,
+        name: String,
+        masked: String,
+        note: String,
+        created_at_us: i64,
+        updated_at_us: i64,
+    }
 }
 
 impl ProviderKeyRow {

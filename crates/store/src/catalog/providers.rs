@@ -9,6 +9,7 @@ use crate::audit::append_audit;
 use crate::db::{
     check_storable, finds, in_use, is_storable, next_version, on, parsed, taken, timestamp,
 };
+use crate::row::row;
 use crate::{Act, Store, StoreError};
 
 /// The columns of [`ProviderRow`].
@@ -18,15 +19,16 @@ macro_rules! provider_columns {
     };
 }
 
-#[derive(sqlx::FromRow)]
-struct ProviderRow {
-    id: String,
-    organization_id: String,
-    name: String,
-    kind: String,
-    base_url: Option<String>,
-    created_at_us: i64,
-    updated_at_us: i64,
+row! {
+    struct ProviderRow {
+        id: String,
+        organization_id: String,
+        name: String,
+        kind: String,
+        base_url: Option<String>,
+        created_at_us: i64,
+        updated_at_us: i64,
+    }
 }
 
 impl ProviderRow {

@@ -7,15 +7,16 @@ use doorward_domain::key::{ApiKey, KeyStatus};
 use super::row::{KeyRow, key_columns};
 use super::{KeyFilter, KeyRecord, Page};
 use crate::db::{is_storable, on, timestamp};
+use crate::row::row;
 use crate::usage::{PeriodSpend, load_spent};
 use crate::{Store, StoreError};
 
-#[derive(sqlx::FromRow)]
-struct ListRow {
-    #[sqlx(flatten)]
-    key: KeyRow,
-    last_used_at_us: Option<i64>,
-    last_used_address: Option<String>,
+row! {
+    struct ListRow {
+        ..key: KeyRow,
+        last_used_at_us: Option<i64>,
+        last_used_address: Option<String>,
+    }
 }
 
 /// A condition that is not given is `NULL`, and then holds. The status is that at `$9`.

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::StoreError;
 use crate::db::{Db, json_text, on, parsed, parsed_json, timestamp};
+use crate::row::row;
 
 /// The columns of [`KeyRow`], for every query that reads keys.
 macro_rules! key_columns {
@@ -26,25 +27,26 @@ macro_rules! key_columns {
 }
 pub(super) use key_columns;
 
-#[derive(sqlx::FromRow)]
-pub(super) struct KeyRow {
-    id: String,
-    organization_id: String,
-    project_id: String,
-    owner_kind: String,
-    owner_id: String,
-    name: String,
-    description: String,
-    tail: String,
-    rights: String,
-    metadata: String,
-    created_by: String,
-    created_at_us: i64,
-    updated_at_us: i64,
-    expires_at_us: Option<i64>,
-    disabled_at_us: Option<i64>,
-    revoked_at_us: Option<i64>,
-    rotated_at_us: Option<i64>,
+row! {
+    pub(super) struct KeyRow {
+        id: String,
+        organization_id: String,
+        project_id: String,
+        owner_kind: String,
+        owner_id: String,
+        name: String,
+        description: String,
+        tail: String,
+        rights: String,
+        metadata: String,
+        created_by: String,
+        created_at_us: i64,
+        updated_at_us: i64,
+        expires_at_us: Option<i64>,
+        disabled_at_us: Option<i64>,
+        revoked_at_us: Option<i64>,
+        rotated_at_us: Option<i64>,
+    }
 }
 
 /// [`Rights`] as one JSON column; the expiry has a column of its own, for it is searched.
@@ -137,16 +139,16 @@ pub(crate) struct StoredCallKey {
     pub(crate) last_used_at: Option<Timestamp>,
 }
 
-#[derive(sqlx::FromRow)]
-struct CallKeyRow {
-    #[sqlx(flatten)]
-    key: KeyRow,
-    digest: Vec<u8>,
-    pepper_version: i64,
-    role: Option<String>,
-    is_owner_found: i64,
-    owner_disabled_at_us: Option<i64>,
-    last_used_at_us: Option<i64>,
+row! {
+    struct CallKeyRow {
+        ..key: KeyRow,
+        digest: Vec<u8>,
+        pepper_version: i64,
+        role: Option<String>,
+        is_owner_found: i64,
+        owner_disabled_at_us: Option<i64>,
+        last_used_at_us: Option<i64>,
+    }
 }
 
 impl CallKeyRow {

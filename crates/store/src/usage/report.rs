@@ -6,6 +6,7 @@ use doorward_domain::usage::Usage;
 
 use super::{GroupBy, UsageFilter, UsageRow};
 use crate::db::{on, unsigned};
+use crate::row::row;
 use crate::{Store, StoreError};
 
 /// The rows of a whole report at most.
@@ -38,20 +39,21 @@ const REPORT: &str = "
         grouped_model
     LIMIT $8";
 
-#[derive(sqlx::FromRow)]
-struct ReportRow {
-    grouped_key: String,
-    grouped_model: String,
-    grouped_day: String,
-    requests: i64,
-    errors: i64,
-    input_tokens: i64,
-    cached_input_tokens: i64,
-    cache_write_tokens: i64,
-    output_tokens: i64,
-    reasoning_tokens: i64,
-    cost_usd: i64,
-    cost_rest_nanousd: i64,
+row! {
+    struct ReportRow {
+        grouped_key: String,
+        grouped_model: String,
+        grouped_day: String,
+        requests: i64,
+        errors: i64,
+        input_tokens: i64,
+        cached_input_tokens: i64,
+        cache_write_tokens: i64,
+        output_tokens: i64,
+        reasoning_tokens: i64,
+        cost_usd: i64,
+        cost_rest_nanousd: i64,
+    }
 }
 
 impl From<ReportRow> for UsageRow {
