@@ -13,7 +13,7 @@ use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
-use doorward_store::{Act, Bootstrap, NewKey, Store, StoreError};
+use doorward_store::{Act, Actor, Bootstrap, NewKey, Store, StoreError};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -151,7 +151,7 @@ pub(crate) async fn create(
         budgets: Vec::new(),
         expires_at: resolve(Requested::Never, cap, now)?.at,
     };
-    let act = Act { organization: made.organization, actor: "system".to_owned(), at: now };
+    let act = Act { organization: made.organization, actor: Actor::System, at: now };
     for number in 1..=NAMES_MAX {
         let name = numbered(wish.name, number);
         let new = NewKey {

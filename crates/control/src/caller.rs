@@ -13,7 +13,7 @@ use doorward_domain::presented::{Place, credential};
 use doorward_domain::rights::Rights;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::Scope;
-use doorward_store::{Act, Identity};
+use doorward_store::{Act, Actor, Identity};
 use http::HeaderMap;
 use http::request::Parts;
 use jiff::Timestamp;
@@ -64,7 +64,9 @@ impl Caller {
 
     /// An act of the caller, for the audit log.
     pub(crate) fn act(&self, at: Timestamp) -> Act {
-        Act { organization: self.organization(), actor: self.key.id.to_string(), at }
+        let actor =
+            Actor::Key { id: self.key.id, updated_at: self.key.life.updated_at, role: self.role };
+        Act { organization: self.organization(), actor, at }
     }
 }
 

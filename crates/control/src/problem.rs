@@ -223,6 +223,13 @@ impl From<StoreError> for ApiError {
             )]),
             StoreError::Missing(what) => Self::NotFound(what),
             StoreError::Stale => Self::Stale,
+            StoreError::ActorChanged => Self::Conflict {
+                code: "key_changed",
+                detail:
+                    "The key that asked for this was changed or ended in between. Nothing was done."
+                        .to_owned(),
+                field: None,
+            },
             StoreError::InUse(by) => Self::Conflict {
                 code: "in_use",
                 detail: format!("It is in use by {}.", by.join(", ")),

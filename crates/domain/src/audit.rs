@@ -92,6 +92,28 @@ impl AuditKey {
     }
 }
 
+impl AuditKey {
+    /// What is kept beside a chain that ends here: nobody without the key can move the end back, for
+    /// the links alone do not tell it. Before the first entry there is nothing to seal.
+    pub fn seal(&self, sequence: i64, last: &Link) -> Link {
+        if sequence == 0 {
+            return GENESIS;
+        }
+        let mut mac = self.0.clone();
+        mac.update(b"head");
+        mac.update(&sequence.to_be_bytes());
+        mac.update(last);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// The link that the next entry builds on. Where the end was tampered with, that is none that
+    /// fits, so that the chain shows it for ever.
+    pub fn resume(&self, sequence: i64, last: &Link, seal: &Link) -> Link {
+        let right = self.seal(sequence, last);
+        if bool::from(right.ct_eq(seal)) { *last } else { right }
+    }
+}
+
 /// Walks a chain from its beginning, entry by entry, so that it never has to be held as a whole.
 #[derive(Debug)]
 pub struct ChainWalk<'a> {
@@ -120,17 +142,23 @@ impl<'a> ChainWalk<'a> {
         Ok(())
     }
 
-    /// Ends the walk against the last known head: how many entries were written, and the last link.
+    /// Ends the walk against the last known head: how many entries were written, and the
+    /// [seal](AuditKey::seal) of the last link.
     pub fn finish(self, head: Option<(i64, Link)>) -> Result<i64, BrokenChain> {
         match head {
             Some((expected, _)) if expected > self.sequence => {
                 Err(BrokenChain::Cut { expected, found: self.sequence })
             }
-            Some((sequence, link)) if sequence == self.sequence && link != self.last => {
+            Some((sequence, seal)) if !self.ends_at(sequence, &seal) => {
                 Err(BrokenChain::Edited(sequence))
             }
             Some(_) | None => Ok(self.sequence),
         }
+    }
+
+    fn ends_at(&self, sequence: i64, seal: &Link) -> bool {
+        let expected = self.key.seal(sequence, &self.last);
+        sequence != self.sequence || bool::from(expected.ct_eq(seal))
     }
 }
 
@@ -179,7 +207,7 @@ mod tests {
     }
 
     fn head_of(stored: &Stored) -> Option<(i64, Link)> {
-        stored.last().map(|(entry, link)| (entry.sequence, *link))
+        stored.last().map(|(entry, link)| (entry.sequence, key().seal(entry.sequence, link)))
     }
 
     fn verify(stored: &Stored, head: Option<(i64, Link)>) -> Result<i64, BrokenChain> {
@@ -218,6 +246,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_end_that_was_moved_back_is_found_also_after_more_is_written(
+            stored in any_chain(),
+            more in any_entry(),
+            left in any::<prop::sample::Index>(),
+        ) {
+            let key = key();
+            let mut forged = stored[..=left.index(stored.len() - 1)].to_vec();
+            let (last, link) = forged.last().map(|(e, link)| (e.sequence, *link)).unwrap();
+            prop_assert_eq!(verify(&forged, Some((last, link))), Err(BrokenChain::Edited(last)));
+            let entry = AuditEntry { sequence: last + 1, ..more };
+            let next = key.link(&key.resume(last, &link, &link), &entry);
+            forged.push((entry, next));
+            prop_assert_eq!(verify(&forged, head_of(&forged)), Err(BrokenChain::Edited(last + 1)));
+        }
+
         #[test]
         fn a_whole_chain_passes(stored in any_chain()) {
             let count = i64::try_from(stored.len()).unwrap();

@@ -157,10 +157,7 @@ impl Gateway {
         let address = address.ok_or(Denial::AddressRefused)?;
         let key = verify::identify(&self.store, headers).await?;
         facts.key = Some(key.key.id);
-        verify::check(&key, now, address)?;
-        if !key.scopes.allows(route.scope()) {
-            return Err(Denial::InsufficientScope.into());
-        }
+        verify::check(&key, route.scope(), now, address)?;
         match route {
             Route::Call(call) => {
                 self.call(call, (headers, body), Way { id, address, key, facts }).await
@@ -185,6 +182,7 @@ impl Gateway {
         let options = &self.options;
         let body = body::read(body, options.body_bytes_max, options.body_timeout).await?;
         let ask = Ask::parse(call, &body)?;
+        self.verify_again(headers, &mut way).await?;
         let model = self.find_model(&way.key, &ask.model.value).await?;
         way.facts.model = Some(model.header.clone());
         let order = self.order(&model);
@@ -204,6 +202,15 @@ impl Gateway {
             Answered::Echo(echo) => Ok(self.deliver_echo(echo, &ask, end, &way)),
             Answered::Http(answer) => self.deliver(answer, &ask, end, &way).await,
         }
+    }
+
+    /// A body may take a minute to come, and the key may have been revoked, narrowed or run out since
+    /// its head was read.
+    async fn verify_again(&self, headers: &HeaderMap, way: &mut Way<'_>) -> Result<(), ProxyError> {
+        if way.key.has_changed() {
+            way.key = Box::pin(verify::identify(&self.store, headers)).await?;
+        }
+        Ok(verify::check(&way.key, Call::SCOPE, self.store.clock().now(), way.address)?)
     }
 
     fn begin(&self, open: OpenCall, first: &Arc<Target>, ask: &Ask<'_>) -> Box<CallEnd> {

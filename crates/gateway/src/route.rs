@@ -29,6 +29,9 @@ pub enum Call {
 }
 
 impl Call {
+    /// What a key needs for any call.
+    pub const SCOPE: Scope = Scope::InferenceWrite;
+
     /// Every call; the position is the index into a target's addresses.
     pub const ALL: [Self; 4] =
         [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses];
@@ -78,7 +81,7 @@ impl Route {
     /// What a key must be allowed to do.
     pub const fn scope(&self) -> Scope {
         match self {
-            Self::Call(_) => Scope::InferenceWrite,
+            Self::Call(_) => Call::SCOPE,
             Self::Models | Self::Model(_) => Scope::InferenceRead,
         }
     }

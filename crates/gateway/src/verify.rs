@@ -6,6 +6,7 @@ use std::sync::Arc;
 use doorward_domain::credential::PlainKey;
 use doorward_domain::denial::Denial;
 use doorward_domain::presented::{self, NoCredential, Place};
+use doorward_domain::scope::Scope;
 use doorward_store::{CallKey, Store};
 use http::{HeaderMap, HeaderName, header};
 use jiff::Timestamp;
@@ -36,10 +37,19 @@ pub(crate) async fn identify(
     if key.matches(&presented) { Ok(key) } else { Err(Denial::InvalidKey.into()) }
 }
 
-/// Whether a key may be used now and from here: its status, its owner, the address.
-pub(crate) fn check(key: &CallKey, now: Timestamp, address: IpAddr) -> Result<(), Denial> {
+/// Whether a key may be used now, from here and for this: its status, its owner, the address, its
+/// scopes.
+pub(crate) fn check(
+    key: &CallKey,
+    needs: Scope,
+    now: Timestamp,
+    address: IpAddr,
+) -> Result<(), Denial> {
     key.key.check(now, address)?;
-    if key.owner_is_active { Ok(()) } else { Err(Denial::OwnerInactive) }
+    if !key.owner_is_active {
+        return Err(Denial::OwnerInactive);
+    }
+    if key.scopes.allows(needs) { Ok(()) } else { Err(Denial::InsufficientScope) }
 }
 
 fn presented(headers: &HeaderMap) -> Result<PlainKey, ProxyError> {

@@ -1,7 +1,11 @@
 //! The audit log: one row per administrative act, in the act's own transaction.
 
-use doorward_domain::audit::{AuditEntry, BrokenChain, ChainWalk, Link};
-use doorward_domain::id::OrganizationId;
+use std::fmt;
+
+use doorward_domain::audit::{AuditEntry, AuditKey, BrokenChain, ChainWalk, GENESIS, Link};
+use doorward_domain::credential::KeyId;
+use doorward_domain::id::{OrganizationId, UserId};
+use doorward_domain::role::OrganizationRole;
 use jiff::Timestamp;
 
 use crate::db::{check_storable, on};
@@ -11,15 +15,50 @@ use crate::{Store, StoreError};
 /// Entries read at a time when the chain is walked.
 const PAGE: i64 = 1_000;
 
+/// Who does something.
+#[derive(Debug, Clone)]
+pub enum Actor {
+    /// The program itself.
+    System,
+    /// A person, who must be active.
+    User(UserId),
+    /// A key, as it was when it was let in: what it does is done only if nothing about it has changed
+    /// by then.
+    Key {
+        /// Which.
+        id: KeyId,
+        /// Its version: [`Life::updated_at`](doorward_domain::key::Life::updated_at).
+        updated_at: Timestamp,
+        /// The role of its user.
+        role: OrganizationRole,
+    },
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("system"),
+            Self::User(id) => id.fmt(f),
+            Self::Key { id, .. } => id.fmt(f),
+        }
+    }
+}
+
 /// Who does something, where and when: the first argument of everything that changes data.
 #[derive(Debug, Clone)]
 pub struct Act {
     /// The organization that it happens in; every query keeps to it.
     pub organization: OrganizationId,
-    /// A key id, a user id, or `system`.
-    pub actor: String,
+    /// Who does it.
+    pub actor: Actor,
     /// When.
     pub at: Timestamp,
+}
+
+/// An act that is about to be written down, and whoever does it.
+pub(crate) struct Deed<'a> {
+    pub(crate) entry: AuditEntry,
+    pub(crate) actor: &'a Actor,
 }
 
 impl Act {
@@ -29,16 +68,17 @@ impl Act {
         action: &str,
         subject: &str,
         detail: &serde_json::Value,
-    ) -> AuditEntry {
-        AuditEntry {
+    ) -> Deed<'_> {
+        let entry = AuditEntry {
             sequence: 0,
             at: self.at,
             organization: self.organization.to_string(),
-            actor: self.actor.clone(),
+            actor: self.actor.to_string(),
             action: action.to_owned(),
             subject: subject.to_owned(),
             detail: detail.to_string(),
-        }
+        };
+        Deed { entry, actor: &self.actor }
     }
 }
 
@@ -54,21 +94,69 @@ pub enum AuditVerdict {
 /// Takes the next place in the chain; the lock on this row keeps the others waiting until the
 /// transaction is over.
 pub(crate) const NEXT: &str = "
-    UPDATE audit_head SET sequence = sequence + 1 WHERE id = 1 RETURNING sequence, link";
+    UPDATE audit_head SET sequence = sequence + 1 WHERE id = 1 RETURNING sequence, seal";
+pub(crate) const LAST: &str = "SELECT link FROM audit_entries WHERE sequence = $1";
 pub(crate) const APPEND: &str = "
     INSERT INTO audit_entries (sequence, at_us, organization_id, actor, action, subject, detail, link)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-pub(crate) const ADVANCE: &str = "UPDATE audit_head SET link = $1 WHERE id = 1";
+pub(crate) const ADVANCE: &str = "UPDATE audit_head SET seal = $1 WHERE id = 1";
 
-/// Appends an entry inside an open transaction of either engine. `?` acts on the caller.
+/// Whether a user may still act.
+pub(crate) const USER_MAY: &str =
+    "SELECT 1 FROM users WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL";
+/// Whether a key may still act, and is the one that was let in.
+pub(crate) const KEY_MAY: &str = "
+    SELECT 1 FROM api_keys k
+    WHERE k.organization_id = $1 AND k.id = $2 AND k.updated_at_us = $3
+      AND k.revoked_at_us IS NULL AND k.disabled_at_us IS NULL
+      AND (k.expires_at_us IS NULL OR k.expires_at_us > $4)
+      AND (EXISTS (SELECT 1 FROM users u
+                   WHERE u.organization_id = $1 AND u.id = k.owner_user_id
+                     AND u.disabled_at_us IS NULL AND u.role = $5)
+        OR EXISTS (SELECT 1 FROM service_accounts s
+                   WHERE s.organization_id = $1 AND s.id = k.owner_service_account_id
+                     AND s.disabled_at_us IS NULL))";
+
+/// Appends an entry inside an open transaction of either engine, unless whoever acts may not any
+/// more: acts wait for each other here, so nothing can change until the transaction is over. `?` acts
+/// on the caller.
 macro_rules! append_audit {
-    ($store:expr, $tx:ident, $entry:expr) => {{
-        let mut entry = $entry;
-        let (sequence, previous): (i64, Vec<u8>) =
+    ($store:expr, $tx:ident, $deed:expr) => {{
+        let $crate::audit::Deed { mut entry, actor } = $deed;
+        let (sequence, seal): (i64, Vec<u8>) =
             sqlx::query_as($crate::audit::NEXT).fetch_one(&mut *$tx).await?;
+        let last: Option<(Vec<u8>,)> = sqlx::query_as($crate::audit::LAST)
+            .bind(sequence - 1)
+            .fetch_optional(&mut *$tx)
+            .await?;
+        let may = match actor {
+            $crate::audit::Actor::System => true,
+            $crate::audit::Actor::User(id) => {
+                $crate::db::finds!(
+                    $tx,
+                    $crate::audit::USER_MAY,
+                    &entry.organization,
+                    id.to_string()
+                )
+            }
+            // What changes the key itself has made sure of its version.
+            $crate::audit::Actor::Key { id, .. } if entry.subject == id.as_str() => true,
+            $crate::audit::Actor::Key { id, updated_at, role } => $crate::db::finds!(
+                $tx,
+                $crate::audit::KEY_MAY,
+                &entry.organization,
+                id.as_str(),
+                updated_at.as_microsecond(),
+                $store.clock.now().as_microsecond(),
+                role.as_str()
+            ),
+        };
+        if !may {
+            return Err(StoreError::ActorChanged);
+        }
         entry.sequence = sequence;
-        let previous = $crate::audit::read_link(&previous)?;
-        let link = $store.keyring.audit_key().link(&previous, &entry);
+        let key = $store.keyring.audit_key();
+        let link = $crate::audit::next_link(key, &entry, last, &seal)?;
         sqlx::query($crate::audit::APPEND)
             .bind(entry.sequence)
             .bind(entry.at.as_microsecond())
@@ -80,10 +168,23 @@ macro_rules! append_audit {
             .bind(link.as_slice())
             .execute(&mut *$tx)
             .await?;
-        sqlx::query($crate::audit::ADVANCE).bind(link.as_slice()).execute(&mut *$tx).await?;
+        let seal = key.seal(sequence, &link);
+        sqlx::query($crate::audit::ADVANCE).bind(seal.as_slice()).execute(&mut *$tx).await?;
     }};
 }
 pub(crate) use append_audit;
+
+/// The link of a new entry, after the last one that is there.
+pub(crate) fn next_link(
+    key: &AuditKey,
+    entry: &AuditEntry,
+    last: Option<(Vec<u8>,)>,
+    seal: &[u8],
+) -> Result<Link, StoreError> {
+    let last = last.map_or(Ok(GENESIS), |(last,)| read_link(&last))?;
+    let previous = key.resume(entry.sequence - 1, &last, &read_link(seal)?);
+    Ok(key.link(&previous, entry))
+}
 
 /// Reads a link of the chain.
 pub(crate) fn read_link(bytes: &[u8]) -> Result<Link, StoreError> {
@@ -129,7 +230,7 @@ impl Store {
         subject: &str,
         detail: serde_json::Value,
     ) -> Result<(), StoreError> {
-        check_storable(&[("actor", &act.actor), ("action", action), ("subject", subject)])?;
+        check_storable(&[("action", action), ("subject", subject)])?;
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             append_audit!(self, tx, act.entry(action, subject, &detail));
@@ -163,10 +264,10 @@ impl Store {
 
     /// Walks the whole chain, page by page, against the stored head.
     pub async fn verify_audit(&self) -> Result<AuditVerdict, StoreError> {
-        let Some((written, link)) = self.audit_head().await? else {
+        let Some((written, seal)) = self.audit_head().await? else {
             return Ok(AuditVerdict::Broken(BrokenChain::HeadMissing));
         };
-        let Ok(link) = read_link(&link) else {
+        let Ok(seal) = read_link(&seal) else {
             return Ok(AuditVerdict::Broken(BrokenChain::Edited(written)));
         };
         let mut walk = ChainWalk::new(self.keyring.audit_key());
@@ -184,7 +285,7 @@ impl Store {
                 walked += 1;
             }
         }
-        let walked = walk.finish(Some((written, link)));
+        let walked = walk.finish(Some((written, seal)));
         Ok(match (walked, self.beyond_head().await?) {
             (Err(broken), _) => AuditVerdict::Broken(broken),
             (Ok(_), Some(sequence)) => AuditVerdict::Broken(BrokenChain::Edited(sequence)),
@@ -192,9 +293,9 @@ impl Store {
         })
     }
 
-    /// How many entries were written, and the last link.
+    /// How many entries were written, and the seal of the last link.
     async fn audit_head(&self) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
-        const SQL: &str = "SELECT sequence, link FROM audit_head WHERE id = 1";
+        const SQL: &str = "SELECT sequence, seal FROM audit_head WHERE id = 1";
         Ok(on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_optional(pool).await?))
     }
 

@@ -29,6 +29,9 @@ pub enum StoreError {
     /// Somebody else edited it in between.
     #[error("it was edited in between")]
     Stale,
+    /// Whoever asked for it was changed or ended in between; nothing was done.
+    #[error("who asked for it may not any more")]
+    ActorChanged,
     /// Something still uses it; the names of what does.
     #[error("it is in use by {}", .0.join(", "))]
     InUse(Vec<String>),

@@ -6,25 +6,19 @@ use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 pub(crate) fn sqlite() -> Migrator {
-    Migrator::with_migrations(vec![
-        version(1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
-        version(
-            2,
-            "idempotent requests",
-            include_str!("../migrations/sqlite/0002_idempotent_requests.sql"),
-        ),
-    ])
+    Migrator::with_migrations(vec![version(
+        1,
+        "initial",
+        include_str!("../migrations/sqlite/0001_initial.sql"),
+    )])
 }
 
 pub(crate) fn postgres() -> Migrator {
-    Migrator::with_migrations(vec![
-        version(1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
-        version(
-            2,
-            "idempotent requests",
-            include_str!("../migrations/postgres/0002_idempotent_requests.sql"),
-        ),
-    ])
+    Migrator::with_migrations(vec![version(
+        1,
+        "initial",
+        include_str!("../migrations/postgres/0001_initial.sql"),
+    )])
 }
 
 /// One version. Its text is never edited once it was released: every start compares it with what was

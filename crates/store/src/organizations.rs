@@ -9,7 +9,7 @@ use doorward_domain::role::OrganizationRole;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::audit::append_audit;
+use crate::audit::{Actor, append_audit};
 use crate::db::{check_storable, finds, on, parsed, taken, timestamp};
 use crate::keys::load_call_key;
 use crate::usage::TOUCH_KEY;
@@ -114,7 +114,7 @@ impl Store {
             INSERT INTO users (id, organization_id, name, role, created_at_us)
             VALUES ($1, $2, 'administrator', 'owner', $3)";
         let at = self.clock.now();
-        let act = Act { organization: made.organization, actor: "system".to_owned(), at };
+        let act = Act { organization: made.organization, actor: Actor::System, at };
         let organization = made.organization.to_string();
         let us = at.as_microsecond();
         on!(self.db.write, |pool| {

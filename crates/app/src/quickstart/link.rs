@@ -4,7 +4,7 @@ use doorward_domain::catalog::{Deployment, Model, Pricing, Provider, ProviderKin
 use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use doorward_domain::price::PriceTable;
-use doorward_store::{Act, Bootstrap, NewProviderKey, ProviderKeyEdit, Store};
+use doorward_store::{Act, Actor, Bootstrap, NewProviderKey, ProviderKeyEdit, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::discover::{Candidate, Found, Origin};
@@ -102,7 +102,7 @@ struct Link {
 impl Linker<'_> {
     fn act(&self) -> Act {
         let at = self.store.clock().now();
-        Act { organization: self.made.organization, actor: "system".to_owned(), at }
+        Act { organization: self.made.organization, actor: Actor::System, at }
     }
 
     async fn link(&mut self, found: Found) -> anyhow::Result<()> {

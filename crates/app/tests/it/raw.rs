@@ -31,7 +31,7 @@ impl Wire {
         self.answer()
     }
 
-    /// The next answer, of which the length is known.
+    /// The next answer, of which the length is known; an interim one has no body.
     pub(crate) fn answer(&mut self) -> Answer {
         let status = self.line();
         let status = status.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap();
@@ -44,7 +44,7 @@ impl Wire {
         }
         let length =
             headers.get("content-length").and_then(|value| value.to_str().unwrap().parse().ok());
-        let mut body = vec![0; length.unwrap()];
+        let mut body = vec![0; if status < 200 { 0 } else { length.unwrap() }];
         self.0.read_exact(&mut body).unwrap();
         Answer { status, headers, body: String::from_utf8(body).unwrap() }
     }

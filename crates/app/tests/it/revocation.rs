@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
-use crate::program::{Program, id_of};
+use crate::program::{Answer, Program, chat, id_of};
+use crate::raw::Wire;
 use crate::upstream::{Script, Upstream};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn the_very_next_request_after_a_revocation_is_refused() {
@@ -17,6 +18,46 @@ fn the_very_next_request_after_a_revocation_is_refused() {
     assert!(done.status.success(), "{done:?}");
     let refused = program.chat(&key, "doorward/echo");
     assert_eq!((refused.status, &refused.json()["error"]["code"]), (401, &json!("key_revoked")));
+}
+
+/// Sends a request whose body waits until the key in its head has been let in and then revoked.
+fn with_revocation_before_the_body(program: &Program, path: &str, body: &Value) -> Answer {
+    let all = ["inference:write", "keys:read", "keys:write"];
+    let key = program.make_key(&json!({"name": format!("for {path}"), "scopes": all}));
+    let body = body.to_string();
+    let mut wire = Wire::to(program);
+    wire.send(format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        body.len()
+    ));
+    // Whoever is told to go on has been let in.
+    assert_eq!(wire.answer().status, 100);
+    let revoked = format!("/v1/api-keys/{}", id_of(&key));
+    assert_eq!(program.ask("DELETE", &revoked, &program.admin_key(), None).status, 204);
+    wire.send(body);
+    wire.answer()
+}
+
+#[test]
+fn a_call_whose_body_comes_after_the_revocation_does_not_leave() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let path = "/v1/chat/completions";
+    let refused = with_revocation_before_the_body(&program, path, &chat("doorward/echo"));
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (401, &json!("key_revoked")));
+    assert_eq!(program.usage("doorward/echo"), Value::Null);
+}
+
+#[test]
+fn a_key_that_is_revoked_while_it_asks_changes_nothing_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let wish = json!({"name": "child"});
+    let refused = with_revocation_before_the_body(&program, "/v1/api-keys", &wish);
+    assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("key_changed")));
+    let keys = program.ask("GET", "/v1/api-keys", &program.admin_key(), None).json();
+    assert!(!keys.to_string().contains("child"), "{keys}");
 }
 
 #[test]

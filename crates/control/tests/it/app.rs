@@ -13,7 +13,7 @@ use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
-use doorward_store::{Act, Bootstrap, Clock, JournalSync, KeyCaps, NewKey, Options, Store};
+use doorward_store::{Act, Actor, Bootstrap, Clock, JournalSync, KeyCaps, NewKey, Options, Store};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -126,8 +126,7 @@ impl TestApp {
     }
 
     pub(crate) fn act(&self) -> Act {
-        let actor = "system".to_owned();
-        Act { organization: self.first.organization, actor, at: self.now() }
+        Act { organization: self.first.organization, actor: Actor::System, at: self.now() }
     }
 
     /// Makes a key in the store itself: what no caller may make is needed too.

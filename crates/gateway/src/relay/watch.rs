@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
+use crate::route::Call;
 use crate::upstream::Timeouts;
 use crate::verify;
 
@@ -123,7 +124,8 @@ impl Watch {
             if now >= self.deadline || now >= self.last_data_at + self.idle {
                 return Poll::Ready(Cut::Timeout);
             }
-            if let Err(denial) = verify::check(&self.key, self.store.clock().now(), self.address) {
+            let now = self.store.clock().now();
+            if let Err(denial) = verify::check(&self.key, Call::SCOPE, now, self.address) {
                 return Poll::Ready(Cut::Denied(denial));
             }
             self.alarm = None;
@@ -156,6 +158,6 @@ async fn reload(
         None
     });
     let loaded = loaded.ok_or(Denial::InvalidKey)?;
-    verify::check(&loaded, store.clock().now(), address)?;
+    verify::check(&loaded, Call::SCOPE, store.clock().now(), address)?;
     Ok(loaded)
 }

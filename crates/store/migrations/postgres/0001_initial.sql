@@ -215,8 +215,24 @@ FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
 CREATE TABLE audit_head (
     id        BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     sequence  BIGINT NOT NULL,
-    link      BYTEA  NOT NULL
+    seal      BYTEA  NOT NULL
 );
+
+-- One row per request that was sent with an `Idempotency-Key`, for 24 hours: its answer, in case it is
+-- sent again. Nothing here tells what was asked to anybody without the secret of the key that asked.
+CREATE TABLE idempotent_requests (
+    id               BYTEA   NOT NULL PRIMARY KEY   -- HMAC of the `Idempotency-Key` under that secret
+                             CHECK (length(id) = 32),
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    request          BYTEA   NOT NULL,              -- HMAC of the request under that secret
+    begun_at_us      BIGINT  NOT NULL,
+    status           BIGINT,                       -- NULL: it is being worked on, or its process died
+    etag             TEXT COLLATE "C",
+    answer           TEXT COLLATE "C",              -- the body, without secrets
+    sealed           BYTEA                         -- the whole body, where it has a secret; sealed under that secret
+);
+
+CREATE INDEX idempotent_requests_age ON idempotent_requests (organization_id, begun_at_us);
 
 -- One random key per purpose and version, wrapped by the master key.
 CREATE TABLE keyring (
@@ -228,4 +244,4 @@ CREATE TABLE keyring (
     PRIMARY KEY (purpose, version)
 );
 
-INSERT INTO audit_head (id, sequence, link) VALUES (1, 0, decode(repeat('00', 32), 'hex'));
+INSERT INTO audit_head (id, sequence, seal) VALUES (1, 0, decode(repeat('00', 32), 'hex'));

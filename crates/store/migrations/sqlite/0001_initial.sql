@@ -212,8 +212,24 @@ BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TABLE audit_head (
     id        INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     sequence  INTEGER NOT NULL,
-    link      BLOB    NOT NULL
+    seal      BLOB    NOT NULL
 ) STRICT;
+
+-- One row per request that was sent with an `Idempotency-Key`, for 24 hours: its answer, in case it is
+-- sent again. Nothing here tells what was asked to anybody without the secret of the key that asked.
+CREATE TABLE idempotent_requests (
+    id               BLOB    NOT NULL PRIMARY KEY   -- HMAC of the `Idempotency-Key` under that secret
+                             CHECK (length(id) = 32),
+    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
+    request          BLOB    NOT NULL,              -- HMAC of the request under that secret
+    begun_at_us      INTEGER NOT NULL,
+    status           INTEGER,                       -- NULL: it is being worked on, or its process died
+    etag             TEXT,
+    answer           TEXT,                         -- the body, without secrets
+    sealed           BLOB                         -- the whole body, where it has a secret; sealed under that secret
+) STRICT;
+
+CREATE INDEX idempotent_requests_age ON idempotent_requests (organization_id, begun_at_us);
 
 -- One random key per purpose and version, wrapped by the master key.
 CREATE TABLE keyring (
@@ -225,4 +241,4 @@ CREATE TABLE keyring (
     PRIMARY KEY (purpose, version)
 ) STRICT;
 
-INSERT INTO audit_head (id, sequence, link) VALUES (1, 0, zeroblob(32));
+INSERT INTO audit_head (id, sequence, seal) VALUES (1, 0, zeroblob(32));

@@ -45,6 +45,11 @@ impl CallKey {
         !self.key.rights.budgets.is_empty()
     }
 
+    /// Whether the key has been changed since it was loaded.
+    pub fn has_changed(&self) -> bool {
+        self.changed.is_cancelled()
+    }
+
     /// Resolves when the key has been changed since it was loaded, also if that happened before this
     /// was called or the key was pushed out of the cache in between: an open stream must ask again.
     pub fn changed(&self) -> WaitForCancellationFutureOwned {

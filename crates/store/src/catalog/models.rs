@@ -10,7 +10,7 @@ use serde_json::json;
 use super::provider_keys::FIND_PROVIDER_KEY;
 use super::providers::FIND_PROVIDER;
 use super::{CatalogRow, Removed};
-use crate::audit::append_audit;
+use crate::audit::{Deed, append_audit};
 use crate::db::{
     check_storable, finds, is_storable, json_text, missing, next_version, on, parsed, parsed_json,
     signed, taken, timestamp, unsigned,
@@ -328,7 +328,7 @@ fn check_texts(model: &Model) -> Result<(), StoreError> {
     model.deployments.iter().try_for_each(upstream)
 }
 
-fn entry(act: &Act, action: &str, model: &Model) -> doorward_domain::audit::AuditEntry {
+fn entry<'a>(act: &'a Act, action: &str, model: &Model) -> Deed<'a> {
     let deployments: Vec<_> = model
         .deployments
         .iter()

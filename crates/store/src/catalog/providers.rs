@@ -5,7 +5,7 @@ use doorward_domain::id::{OrganizationId, ProviderId};
 use serde_json::json;
 
 use super::Removed;
-use crate::audit::append_audit;
+use crate::audit::{Deed, append_audit};
 use crate::db::{
     check_storable, finds, in_use, is_storable, next_version, on, parsed, taken, timestamp,
 };
@@ -225,7 +225,7 @@ fn check_texts(provider: &Provider) -> Result<(), StoreError> {
     check_storable(&[("name", &provider.name), ("base_url", base_url)])
 }
 
-fn entry(act: &Act, action: &str, provider: &Provider) -> doorward_domain::audit::AuditEntry {
+fn entry<'a>(act: &'a Act, action: &str, provider: &Provider) -> Deed<'a> {
     let detail = json!({
         "name": provider.name, "kind": provider.kind.as_str(), "base_url": provider.base_url,
     });

@@ -47,7 +47,7 @@ async fn entries_of_one_organization_come_newest_first_in_pages() {
 
         let newest = &page[0];
         assert_eq!(newest.at, store.now());
-        assert_eq!(newest.actor, store.first.administrator.to_string());
+        assert_eq!(newest.actor, "system");
         assert_eq!((newest.action.as_str(), newest.subject.as_str()), ("user.sign_in", "3"));
         assert_eq!(newest.detail, r#"{"n":3}"#);
         assert_eq!(store.list_audit(second.organization, None, 9).await.unwrap().len(), 1);
@@ -122,9 +122,17 @@ async fn a_cut_end_is_missed() {
         store.tamper("DELETE FROM audit_entries WHERE sequence > 3").await;
         let cut = BrokenChain::Cut { expected: 5, found: 3 };
         assert_eq!(broken(&store).await, cut, "{}", store.engine());
-        // Who also moves the head back does not know the link that it would need.
-        store.tamper("UPDATE audit_head SET sequence = 3").await;
+        // Who also moves the head back cannot make the seal that it would need; and what is written
+        // afterwards does not cover it up.
+        store
+            .tamper(
+                "UPDATE audit_head SET sequence = 3,
+                seal = (SELECT e.link FROM audit_entries e WHERE e.sequence = 3)",
+            )
+            .await;
         assert_eq!(broken(&store).await, BrokenChain::Edited(3));
+        store.store.record(&store.act(), "a.b", "x", json!({})).await.unwrap();
+        assert_eq!(broken(&store).await, BrokenChain::Edited(4));
         store.tamper("DELETE FROM audit_head").await;
         assert_eq!(broken(&store).await, BrokenChain::HeadMissing);
     }
@@ -154,7 +162,7 @@ async fn any_edit_is_found() {
     let edits = [
         "at_us = at_us + 1",
         "organization_id = 'org_other'",
-        "actor = 'system'",
+        "actor = 'other'",
         "action = 'user.sign_out'",
         "subject = 'other'",
         "detail = '{}'",
@@ -183,20 +191,25 @@ async fn any_edit_is_found() {
 async fn a_head_that_was_put_back_is_found() {
     for store in every_store().await {
         write_five(&store).await;
+        store.tamper("CREATE TABLE kept AS SELECT * FROM audit_head").await;
+        store.store.record(&store.act(), "a.b", "x", json!({})).await.unwrap();
+        let kept = "UPDATE audit_head SET sequence = kept.sequence, seal = kept.seal FROM kept";
+        store.tamper(kept).await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(6), "{}", store.engine());
         let zeros = if store.database_url.is_some() {
             "decode(repeat('00', 32), 'hex')"
         } else {
             "zeroblob(32)"
         };
-        store.tamper(&format!("UPDATE audit_head SET sequence = 0, link = {zeros}")).await;
+        store.tamper(&format!("UPDATE audit_head SET sequence = 0, seal = {zeros}")).await;
         assert_eq!(broken(&store).await, BrokenChain::Edited(1), "{}", store.engine());
         let of_third = "(SELECT e.link FROM audit_entries e WHERE e.sequence = 3)";
-        store.tamper(&format!("UPDATE audit_head SET sequence = 3, link = {of_third}")).await;
-        assert_eq!(broken(&store).await, BrokenChain::Edited(4));
+        store.tamper(&format!("UPDATE audit_head SET sequence = 3, seal = {of_third}")).await;
+        assert_eq!(broken(&store).await, BrokenChain::Edited(3));
         store
-            .tamper("UPDATE audit_head SET sequence = 5, link = keyring.wrapped FROM keyring")
+            .tamper("UPDATE audit_head SET sequence = 5, seal = keyring.wrapped FROM keyring")
             .await;
-        assert_eq!(broken(&store).await, BrokenChain::Edited(5), "a link of another length");
+        assert_eq!(broken(&store).await, BrokenChain::Edited(5), "a seal of another length");
     }
 }
 

@@ -14,7 +14,7 @@ use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::Scope;
 use doorward_store::{
-    Act, Bootstrap, CallKey, Clock, JournalSync, KeyCaps, MasterKey, NewKey, Options, Store,
+    Act, Actor, Bootstrap, CallKey, Clock, JournalSync, KeyCaps, MasterKey, NewKey, Options, Store,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -113,7 +113,7 @@ impl TestStore {
     }
 
     pub(crate) fn act_in(&self, organization: OrganizationId) -> Act {
-        Act { organization, actor: self.first.administrator.to_string(), at: self.now() }
+        Act { organization, actor: Actor::System, at: self.now() }
     }
 
     /// A key of the administrator to be made: no limits, 30 days.

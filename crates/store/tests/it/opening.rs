@@ -8,7 +8,8 @@ use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::ScopeSet;
 use doorward_store::{
-    Act, Bootstrap, Clock, JournalSync, KeyCaps, MasterKey, NewKey, OpenError, Options, Store,
+    Act, Actor, Bootstrap, Clock, JournalSync, KeyCaps, MasterKey, NewKey, OpenError, Options,
+    Store,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -32,8 +33,7 @@ pub(crate) fn options(dir: &Path) -> Options {
 }
 
 pub(crate) fn act(first: &Bootstrap) -> Act {
-    let actor = first.administrator.to_string();
-    Act { organization: first.organization, actor, at: Timestamp::UNIX_EPOCH }
+    Act { organization: first.organization, actor: Actor::System, at: Timestamp::UNIX_EPOCH }
 }
 
 pub(crate) fn new_key(first: &Bootstrap) -> NewKey {

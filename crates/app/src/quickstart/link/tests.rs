@@ -177,7 +177,7 @@ async fn an_operators_edits_survive_another_run() {
     data.link(vec![ollama(1, &["a"])]).await;
     let act = Act {
         organization: data.made.organization,
-        actor: "test".into(),
+        actor: Actor::System,
         at: data.store.clock().now(),
     };
     let priced = Model { pricing: Pricing::Listed, ..data.model("a").await };
