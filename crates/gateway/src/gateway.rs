@@ -128,18 +128,21 @@ impl Gateway {
         self.tasks.wait().await;
     }
 
-    /// A refused call leaves one line in the log, as every other one does.
+    /// A refused call leaves one line in the log, as every other one does; one that went wrong later
+    /// has left its own.
     fn refuse(
         &self,
         (id, address): (CallId, Option<IpAddr>),
         facts: &Facts,
         error: &ProxyError,
     ) -> Response<RelayBody> {
-        self.metrics.count_refusal(error.status());
-        let key = facts.key.as_ref().map(tracing::field::display);
-        let address = address.map(tracing::field::display);
-        let status = error.status().as_u16();
-        tracing::info!(call = %id, key, address, status, code = error.code(), "refused");
+        if facts.attempts == 0 {
+            self.metrics.count_refusal(error.status());
+            let key = facts.key.as_ref().map(tracing::field::display);
+            let address = address.map(tracing::field::display);
+            let status = error.status().as_u16();
+            tracing::info!(call = %id, key, address, status, code = error.code(), "refused");
+        }
         if error.is_ours() {
             tracing::warn!(call = %id, error = error as &dyn std::error::Error, "a call failed");
         }

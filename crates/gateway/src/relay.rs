@@ -36,6 +36,8 @@ pub struct Live {
     watch: Watch,
     /// Waits to go out before anything else: the first piece, or an error event.
     ready: VecDeque<Bytes>,
+    /// The answer ended in a way that only closing the connection can tell.
+    is_broken: bool,
     is_over: bool,
 }
 
@@ -65,6 +67,15 @@ impl Meter {
             Self::Sse(meter) => meter.push(piece).map_err(|_overlong| ()),
         }
     }
+
+    /// Whether a stream was said to its end, whatever becomes of its connection: some servers just
+    /// close then.
+    fn is_said(&self) -> bool {
+        match self {
+            Self::Json(_) => false,
+            Self::Sse(meter) => meter.is_complete(),
+        }
+    }
 }
 
 impl RelayBody {
@@ -81,7 +92,15 @@ impl RelayBody {
         watch: Watch,
     ) -> Self {
         let ready = if first.is_empty() { VecDeque::new() } else { VecDeque::from([first]) };
-        Self::Live(Box::new(Live { source, meter, end, watch, ready, is_over: false }))
+        Self::Live(Box::new(Live {
+            source,
+            meter,
+            end,
+            watch,
+            ready,
+            is_broken: false,
+            is_over: false,
+        }))
     }
 }
 
@@ -104,7 +123,7 @@ impl Body for RelayBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
-            Self::Live(live) => live.is_over && live.ready.is_empty(),
+            Self::Live(live) => live.is_over && live.ready.is_empty() && !live.is_broken,
         }
     }
 
@@ -122,7 +141,14 @@ impl Live {
             return Poll::Ready(Some(Ok(bytes)));
         }
         if self.is_over {
-            return Poll::Ready(None);
+            let is_broken = std::mem::take(&mut self.is_broken);
+            return Poll::Ready(is_broken.then_some(Err(BrokenOff)));
+        }
+        // A stream that always has something ready must not outlive its key.
+        if self.watch.is_due()
+            && let Poll::Ready(cut) = self.watch.poll(cx)
+        {
+            return self.break_off(cut);
         }
         match self.poll_source(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
@@ -132,10 +158,10 @@ impl Live {
                 }
                 Poll::Ready(Some(Ok(bytes)))
             }
-            Poll::Ready(Some(Err(()))) => self.break_off(Cut::Upstream),
-            Poll::Ready(None) => {
+            Poll::Ready(Some(Err(()))) if !self.meter.is_said() => self.break_off(Cut::Upstream),
+            Poll::Ready(Some(Err(())) | None) => {
                 self.finish();
-                Poll::Ready(self.ready.pop_front().map(Ok))
+                self.poll(cx)
             }
             Poll::Pending => match self.watch.poll(cx) {
                 Poll::Ready(cut) => self.break_off(cut),
@@ -182,7 +208,10 @@ impl Live {
     fn finish(&mut self) {
         self.is_over = true;
         let (rest, is_complete) = match &mut self.meter {
-            Meter::Json(meter) => (meter.finish(), meter.is_complete()),
+            Meter::Json(meter) => {
+                self.is_broken = !meter.is_complete();
+                (meter.finish(), meter.is_complete())
+            }
             Meter::Sse(meter) => {
                 let rest = meter.finish();
                 if meter.is_complete() {

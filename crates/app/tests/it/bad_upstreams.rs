@@ -225,6 +225,18 @@ fn a_stream_that_breaks_ends_with_an_error_event_and_is_billed_as_far_as_it_came
 }
 
 #[test]
+fn a_stream_whose_server_just_closes_after_its_last_event_is_whole() {
+    let begun =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let said = format!("{EVENT}data: [DONE]\n\n");
+    let house = House::start(&[]);
+    let bytes = format!("{begun}{:x}\r\n{said}\r\n", said.len()).into_bytes();
+    let answer = house.call(Script::Raw(bytes), true);
+    assert_eq!((answer.status, answer.body), (200, said));
+    assert_eq!(house.billed(), (1, 0));
+}
+
+#[test]
 fn an_answer_that_is_cut_short_does_not_look_whole() {
     let house = House::start(&[]);
     let bytes = whole(200, "", CHAT);
@@ -236,6 +248,11 @@ fn an_answer_that_is_cut_short_does_not_look_whole() {
         ("short of its length", bytes[..bytes.len() - 30].to_vec()),
         ("without its last chunk", chunked("")),
         ("with a bad chunk", chunked("zz\r\n")),
+        ("half of it, ended by its connection", {
+            let long = CHAT.replace("Hello.", &"x".repeat(1 << 20));
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+            format!("{head}{}", &long[..1 << 20]).into_bytes()
+        }),
     ];
     for (name, bytes) in cases {
         let said = house.call_by_wire(Script::Raw(bytes));
@@ -244,7 +261,7 @@ fn an_answer_that_is_cut_short_does_not_look_whole() {
         let is_refused = head.starts_with("HTTP/1.1 502 ");
         assert!(is_refused || is_cut(head, body), "{name}: {said}");
     }
-    assert_eq!(house.billed(), (3, 3));
+    assert_eq!(house.billed(), (4, 4));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A revoked key stops at once.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read as _};
 use std::time::{Duration, Instant};
 
 use crate::program::{Answer, Program, chat, id_of};
@@ -58,6 +58,46 @@ fn a_key_that_is_revoked_while_it_asks_changes_nothing_any_more() {
     assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("key_changed")));
     let keys = program.ask("GET", "/v1/api-keys", &program.admin_key(), None).json();
     assert!(!keys.to_string().contains("child"), "{keys}");
+}
+
+#[test]
+fn a_stream_that_always_has_something_ready_ends_with_its_key_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let upstream = Upstream::start(Script::Endless);
+    program.add_model("mock", &upstream.address.to_string(), Some(("1", "1")));
+    let key = program.make_key(&json!({"name": "streaming"}));
+    let mut stream = program.stream(&key, "mock");
+    stream.read_exact(&mut [0; 100]).unwrap();
+    let path = format!("/v1/api-keys/{}", id_of(&key));
+    assert_eq!(program.ask("DELETE", &path, &program.admin_key(), None).status, 204);
+    // What the buffers in between hold, and then the end.
+    let mut rest = Vec::new();
+    stream.take(32 << 20).read_to_end(&mut rest).unwrap();
+    let end = String::from_utf8_lossy(&rest[rest.len().saturating_sub(200)..]);
+    assert!(end.contains("data: {\"error\"") && end.contains("key_revoked"), "{end}");
+}
+
+#[test]
+fn a_stream_ends_when_its_key_loses_what_it_needs() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let upstream = Upstream::start(Script::Hang(3));
+    program.add_model("mock", &upstream.address.to_string(), Some(("1", "1")));
+    for (edit, code) in [
+        (json!({"models": ["other"]}), "model_not_found"),
+        (json!({"scopes": ["inference:read"]}), "insufficient_scope"),
+        (json!({"ip_deny": ["127.0.0.0/8"]}), "ip_not_allowed"),
+    ] {
+        let key = program.make_key(&json!({"name": code}));
+        let mut lines = BufReader::new(program.stream(&key, "mock")).lines().map(Result::unwrap);
+        assert_eq!(lines.by_ref().filter(|line| line.contains(" token")).take(3).count(), 3);
+        let path = format!("/v1/api-keys/{}", id_of(&key));
+        let edited = program.ask("PATCH", &path, &program.admin_key(), Some(&edit));
+        assert_eq!(edited.status, 200, "{}", edited.body);
+        let rest: String = lines.collect();
+        assert!(rest.contains("data: {\"error\"") && rest.contains(code), "{code}: {rest}");
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) enum Script {
     Stall(Vec<u8>),
     /// A stream of this many events, then a reset.
     Reset(usize),
+    /// A stream without end, as fast as it is taken.
+    Endless,
     /// As `Chat`, but a stream's events come with this pause between them.
     Paced(Duration),
 }
@@ -124,6 +126,11 @@ fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool
         Script::Chat | Script::Paced(_) => answer_json(stream, CHAT),
         Script::Hang(events) => {
             begin_stream(stream) && send_events(stream, *events) && wait(shared)
+        }
+        Script::Endless => {
+            begin_stream(stream);
+            while send_events(stream, 1_000) {}
+            false
         }
         Script::Stall(bytes) => send(stream, bytes) && wait(shared),
         Script::Raw(bytes) => {

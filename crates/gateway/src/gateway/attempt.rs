@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_domain::call::Outcome;
 use doorward_domain::id::CallId;
 use http::HeaderMap;
 
@@ -73,7 +72,7 @@ impl Gateway {
             };
             self.metrics.count_upstream_failure();
             if !failure.is_retryable {
-                end.settle(Outcome::Interrupted, None, 0);
+                end.interrupt(failure.error.status());
                 return Err(failure.error);
             }
             if !is_last {
@@ -98,7 +97,7 @@ impl Gateway {
                 let facts = (id.to_string(), created_at_s, sending.output_tokens);
                 echo::answer(sending.body, sending.ask, facts)
                     .map(Answered::Echo)
-                    .map_err(|error| upstream::Failure { error, is_retryable: true })
+                    .map_err(|error| upstream::Failure { error, is_retryable: false })
             }
             Endpoint::Http(http) => {
                 let change = Change {

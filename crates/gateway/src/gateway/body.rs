@@ -24,7 +24,10 @@ pub(super) async fn read(
         Some(piece) => piece?,
         None => Bytes::new(),
     };
-    if body.is_end_stream() && first.len() <= max {
+    if first.len() > max {
+        return Err(ProxyError::TooLarge(max));
+    }
+    if body.is_end_stream() {
         return Ok(first);
     }
     let rest = tokio::time::timeout(timeout, read_rest(first, body, max));

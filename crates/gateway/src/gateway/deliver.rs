@@ -49,7 +49,7 @@ impl Gateway {
                 let meter = Meter::Sse(SseMeter::new(hides_usage, target.needle()));
                 let head =
                     answer::head(answer.status, answer.headers, target.needle().map(Arc::as_ref));
-                let (source, watch) = (Source::Http(answer.body), self.watch(way));
+                let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
                 Ok(head.map(|()| RelayBody::live(Bytes::new(), source, meter, end, watch)))
             }
             Err(what) => Err(self.garbage(&mut end, what)),
@@ -74,7 +74,7 @@ impl Gateway {
             }
             Echo::Events(events) => {
                 let meter = Meter::Sse(SseMeter::new(!ask.wants_usage(), None));
-                let (source, watch) = (Source::Events(events), self.watch(way));
+                let (source, watch) = (Source::Events(events), self.watch(way, &end));
                 answer::events(RelayBody::live(Bytes::new(), source, meter, end, watch))
             }
         }
@@ -94,7 +94,7 @@ impl Gateway {
             Ok(Some(_)) => return Err(self.garbage(&mut end, "it is not a JSON object")),
             Ok(None) => return Err(self.garbage(&mut end, "it broke off at once")),
             Err(timeout) => {
-                end.settle(Outcome::Interrupted, None, 0);
+                end.interrupt(timeout.status());
                 return Err(timeout);
             }
         };
@@ -113,7 +113,7 @@ impl Gateway {
         if let Some(bytes) = exact {
             head.headers_mut().insert(CONTENT_LENGTH, bytes.into());
         }
-        let (source, watch) = (Source::Http(answer.body), self.watch(way));
+        let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
         Ok(head.map(|()| RelayBody::live(first, source, Meter::Json(meter), end, watch)))
     }
 
@@ -142,8 +142,9 @@ impl Gateway {
     ) -> Response<RelayBody> {
         let target = end.target();
         let head = answer::head(answer.status, answer.headers, target.needle().map(Arc::as_ref));
-        let body = self.read_error(answer.body, target.needle().map(Arc::as_ref)).await;
+        // Before the client can leave: it owes nothing, whether it waits for the words or not.
         end.fail(answer.status);
+        let body = self.read_error(answer.body, target.needle().map(Arc::as_ref)).await;
         head.map(|()| RelayBody::whole(body))
     }
 
@@ -173,12 +174,13 @@ impl Gateway {
 
     fn garbage(&self, end: &mut CallEnd, what: &'static str) -> ProxyError {
         self.metrics.count_upstream_failure();
-        end.settle(Outcome::Interrupted, None, 0);
-        ProxyError::UpstreamUnavailable(UpstreamFault::Garbage(what))
+        let error = ProxyError::UpstreamUnavailable(UpstreamFault::Garbage(what));
+        end.interrupt(error.status());
+        error
     }
 
-    fn watch(&self, way: &Way<'_>) -> Watch {
+    fn watch(&self, way: &Way<'_>, end: &CallEnd) -> Watch {
         let (store, key) = (Arc::clone(&self.store), Arc::clone(&way.key));
-        Watch::new(store, key, way.address, &self.options.timeouts)
+        Watch::new(store, key, (way.address, end.model()), &self.options.timeouts)
     }
 }

@@ -79,6 +79,11 @@ impl CallEnd {
         Arc::clone(&self.target)
     }
 
+    /// The public name of the model that was called; `None`: the call is settled.
+    pub(crate) fn model(&self) -> Option<Arc<str>> {
+        self.open.as_ref().map(|open| Arc::clone(&open.hold().model))
+    }
+
     /// The answer's head is there.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = status.as_u16();
@@ -89,6 +94,12 @@ impl CallEnd {
     pub(crate) fn fail(&mut self, status: StatusCode) {
         self.status = status.as_u16();
         self.settle(Outcome::Failed, Some(Usage::default()), 0);
+    }
+
+    /// It went wrong after the provider began: what it has seen is owed, and the client gets `status`.
+    pub(crate) fn interrupt(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+        self.settle(Outcome::Interrupted, None, 0);
     }
 
     /// Settles with what the provider reported, else with what was counted here. Only the first

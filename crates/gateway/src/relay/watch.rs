@@ -35,8 +35,11 @@ pub(crate) struct Watch {
     store: Arc<Store>,
     key: Arc<CallKey>,
     address: IpAddr,
+    model: Option<Arc<str>>,
     idle: Duration,
     deadline: Instant,
+    /// The deadline, or the end of the key.
+    due_at: Instant,
     last_data_at: Instant,
     alarm: Option<Pin<Box<Sleep>>>,
     changed: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -53,16 +56,19 @@ impl Watch {
     pub(crate) fn new(
         store: Arc<Store>,
         key: Arc<CallKey>,
-        address: IpAddr,
+        (address, model): (IpAddr, Option<Arc<str>>),
         timeouts: &Timeouts,
     ) -> Self {
         let now = Instant::now();
+        let deadline = now + timeouts.total;
         Self {
+            due_at: due_at(&key, &store, deadline, now),
             store,
             key,
             address,
+            model,
             idle: timeouts.idle,
-            deadline: now + timeouts.total,
+            deadline,
             last_data_at: now,
             alarm: None,
             changed: None,
@@ -73,6 +79,11 @@ impl Watch {
     /// The upstream is alive.
     pub(crate) fn saw_data(&mut self) {
         self.last_data_at = Instant::now();
+    }
+
+    /// Whether to [`poll`](Self::poll) although there is something to relay.
+    pub(crate) fn is_due(&self) -> bool {
+        self.last_data_at >= self.due_at || self.key.has_changed()
     }
 
     /// Resolves when the answer must be cut. Called whenever there is nothing to relay, which a
@@ -91,7 +102,10 @@ impl Watch {
                 let Poll::Ready(checked) = recheck.as_mut().poll(cx) else { return Poll::Pending };
                 self.recheck = None;
                 match checked {
-                    Ok(key) => self.key = key,
+                    Ok(key) => {
+                        self.due_at = due_at(&key, &self.store, self.deadline, Instant::now());
+                        self.key = key;
+                    }
                     Err(denial) => return Poll::Ready(denial),
                 }
             }
@@ -105,6 +119,7 @@ impl Watch {
                 Arc::clone(&self.store),
                 Arc::clone(&self.key),
                 self.address,
+                self.model.clone(),
             )));
         }
     }
@@ -133,11 +148,15 @@ impl Watch {
     }
 
     fn next_alarm(&self) -> Instant {
-        let silent = (self.last_data_at + self.idle).min(self.deadline);
-        match self.key.key.rights.expires_at {
-            Some(at) => silent.min(Instant::now() + until(at, self.store.clock().now())),
-            None => silent,
-        }
+        (self.last_data_at + self.idle).min(self.due_at)
+    }
+}
+
+/// When the answer must end, whatever comes: at the deadline, or with its key.
+fn due_at(key: &CallKey, store: &Store, deadline: Instant, now: Instant) -> Instant {
+    match key.key.rights.expires_at {
+        Some(at) => deadline.min(now + until(at, store.clock().now())),
+        None => deadline,
     }
 }
 
@@ -152,6 +171,7 @@ async fn reload(
     store: Arc<Store>,
     key: Arc<CallKey>,
     address: IpAddr,
+    model: Option<Arc<str>>,
 ) -> Result<Arc<CallKey>, Denial> {
     let loaded = store.call_key(&key.key.id).await.unwrap_or_else(|error| {
         tracing::warn!(%error, key = %key.key.id, "a changed key cannot be loaded");
@@ -159,5 +179,8 @@ async fn reload(
     });
     let loaded = loaded.ok_or(Denial::InvalidKey)?;
     verify::check(&loaded, Call::SCOPE, store.clock().now(), address)?;
+    if model.is_some_and(|model| !loaded.key.rights.models.allows(&model)) {
+        return Err(Denial::ModelNotFound);
+    }
     Ok(loaded)
 }
