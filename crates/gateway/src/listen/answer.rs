@@ -23,18 +23,34 @@ use crate::facts::REQUEST_ID;
 
 /// One request in the service's hands, until its answer's body is dropped.
 #[derive(Debug)]
-struct Call(Arc<Progress>);
+struct Call {
+    progress: Arc<Progress>,
+    /// The last piece of the answer is with hyper, which has not asked for the next one.
+    is_unasked: bool,
+}
 
 impl Call {
     fn begin(progress: &Arc<Progress>) -> Self {
         progress.begin_call();
-        Self(Arc::clone(progress))
+        Self { progress: Arc::clone(progress), is_unasked: false }
+    }
+
+    fn asked(&mut self) {
+        if std::mem::take(&mut self.is_unasked) {
+            self.progress.note_asked();
+        }
+    }
+
+    fn gave(&mut self) {
+        self.is_unasked = true;
+        self.progress.note_unasked();
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.0.end_call();
+        self.asked();
+        self.progress.end_call();
     }
 }
 
@@ -73,12 +89,20 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().content.project() {
+        let this = self.project();
+        if let Some(call) = this.call {
+            call.asked();
+        }
+        let polled = match this.content.project() {
             ContentParts::Service { body } => body.poll_frame(cx),
             ContentParts::Own { text } => {
                 Poll::Ready(text.take().map(|text| Ok(Frame::data(text))))
             }
+        };
+        if let (Some(call), Poll::Ready(Some(Ok(_)))) = (this.call, &polled) {
+            call.gave();
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -13,6 +13,9 @@ use parking_lot::Mutex;
 
 use super::Limits;
 
+/// Less than this between two ticks is no answer: HTTP/2 sends pings and settings of its own.
+const LITTLE_BYTES: u64 = 256;
+
 /// What a connection waits for or works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -67,6 +70,8 @@ pub(super) struct Progress {
     is_writing: AtomicBool,
     /// Requests in the service's hands, their answers' bodies included.
     calls: AtomicU32,
+    /// Answers of which the client has to take a piece before the next one is asked for.
+    unasked: AtomicU32,
     order: AtomicU8,
     waker: Mutex<Option<Waker>>,
 }
@@ -81,6 +86,7 @@ impl Progress {
             is_reading: AtomicBool::new(false),
             is_writing: AtomicBool::new(false),
             calls: AtomicU32::new(0),
+            unasked: AtomicU32::new(0),
             order: AtomicU8::new(Order::Run as u8),
             waker: Mutex::new(None),
         }
@@ -120,6 +126,14 @@ impl Progress {
         self.calls.fetch_sub(1, Relaxed);
     }
 
+    pub(super) fn note_unasked(&self) {
+        self.unasked.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn note_asked(&self) {
+        self.unasked.fetch_sub(1, Relaxed);
+    }
+
     pub(super) fn order(&self) -> Order {
         match self.order.load(Acquire) {
             0 => Order::Run,
@@ -147,6 +161,7 @@ impl Progress {
             phase: Phase::from_byte(self.phase.load(Relaxed)),
             heads: self.heads.load(Relaxed),
             calls: self.calls.load(Relaxed),
+            unasked: self.unasked.load(Relaxed),
             read_bytes: self.read_bytes.load(Relaxed),
             written_bytes: self.written_bytes.load(Relaxed),
             is_reading: self.is_reading.load(Relaxed),
@@ -160,6 +175,7 @@ struct Notes {
     phase: Phase,
     heads: u32,
     calls: u32,
+    unasked: u32,
     read_bytes: u64,
     written_bytes: u64,
     is_reading: bool,
@@ -169,6 +185,14 @@ struct Notes {
 impl Notes {
     fn is_same_wait(&self, other: &Self) -> bool {
         (self.phase, self.heads, self.is_busy()) == (other.phase, other.heads, other.is_busy())
+    }
+
+    /// Whether the client has to take something and took nothing. Over HTTP/2 it may refuse an answer
+    /// by its window and still read: what passes then is little.
+    fn has_stalled(&self, before: &Self) -> bool {
+        let passed = self.written_bytes.saturating_sub(before.written_bytes);
+        let is_held_back = self.phase == Phase::Http2 && self.unasked > 0;
+        self.is_writing && passed == 0 || is_held_back && passed < LITTLE_BYTES
     }
 
     /// Whether the connection waits for something else than the client's next request.
@@ -208,7 +232,7 @@ impl Watch {
             self.waiting_since = now;
             self.body_patience = limits.body_grace;
         }
-        if !notes.is_writing || notes.written_bytes != self.last.written_bytes {
+        if !notes.has_stalled(&self.last) {
             self.stalled_since = now;
         }
         self.last = notes;
@@ -354,6 +378,25 @@ mod tests {
                 progress.note_writing();
             });
             assert_eq!(ticks, expected, "{pace}");
+        }
+    }
+
+    #[test]
+    fn over_http2_who_reads_but_takes_no_answer_is_cut() {
+        for (pace, is_unasked, expected) in
+            [(17, true, Some(6)), (1_000, true, None), (17, false, None)]
+        {
+            let progress = in_phase(Phase::Http2);
+            progress.begin_call();
+            if is_unasked {
+                progress.note_unasked();
+            }
+            let mut written = 0;
+            let ticks = ticks_until(Order::Cut, &progress, || {
+                written += pace;
+                progress.note_written(written);
+            });
+            assert_eq!(ticks, expected, "{pace} {is_unasked}");
         }
     }
 

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use doorward_gateway::listen::Limits;
+use http::Request;
+use http_body_util::Empty;
 use socket2::SockRef;
+use tokio::net::TcpStream;
 
 use super::client::Client;
+use super::http2::handshake;
 use super::server::{PATIENCE, Server};
 
 /// Short where the test waits for it, out of reach elsewhere.
@@ -85,6 +89,17 @@ async fn a_reader_that_takes_nothing_is_dropped() {
     let mut client = Client::connect(server.address).await;
     SockRef::from(&client.0).set_recv_buffer_size(4096).unwrap();
     client.send(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    server.all_closed().await;
+    assert_eq!(server.stats.timed_out(), 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_over_http2_is_dropped_although_it_answers_pings() {
+    let server = Server::start(Limits { write_stall: SHORT, ..patient() });
+    let mut sender = handshake(TcpStream::connect(server.address).await.unwrap()).await;
+    let endless = Request::get("http://a/endless").body(Empty::new()).unwrap();
+    let _unread = sender.send_request(endless).await.unwrap();
     server.all_closed().await;
     assert_eq!(server.stats.timed_out(), 1);
     server.stop().await;
