@@ -56,23 +56,42 @@ pub(crate) async fn ensure(
 ) -> anyhow::Result<AdminKey> {
     let path = data_dir.join(FILE);
     let state = match find_working(store, made, &path).await? {
-        Some((key, Remaining::Long)) => {
+        Some((key, found)) if Remaining::of(&found, store.clock().now()) == Remaining::Long => {
             return Ok(AdminKey { key, path, state: AdminKeyState::Kept });
         }
-        Some((_, Remaining::Short)) => AdminKeyState::Renewed,
+        Some((_, found)) => {
+            let key = renew(store, made, &path, found).await?;
+            return Ok(AdminKey { key, path, state: AdminKeyState::Renewed });
+        }
         None if is_first_run => AdminKeyState::Made,
         None => AdminKeyState::Replaced,
     };
-    let key = make(store, made, &path).await?;
+    // Every scope: nobody hands out more than they have, and this key makes all the others.
+    let key = make(store, made, &path, all_rights(ScopeSet::ALL)).await?;
     Ok(AdminKey { key, path, state })
 }
 
+/// Makes the successor of a key that ends: with its rights, which somebody may have narrowed, and a
+/// life of its own.
+async fn renew(
+    store: &Store,
+    made: &Bootstrap,
+    path: &Path,
+    ending: ApiKey,
+) -> anyhow::Result<SecretString> {
+    make(store, made, path, ending.rights).await
+}
+
 /// Makes a key of the administrator and writes it to the file.
-async fn make(store: &Store, made: &Bootstrap, path: &Path) -> anyhow::Result<SecretString> {
-    // Every scope: nobody hands out more than they have, and this key makes all the others.
+async fn make(
+    store: &Store,
+    made: &Bootstrap,
+    path: &Path,
+    rights: Rights,
+) -> anyhow::Result<SecretString> {
     // No quota: whoever can write to the data directory must never be locked out by one.
-    let wish = Wish { name: NAME, scopes: ScopeSet::ALL, quota: None };
-    let (plain, _) = create(store, made, &wish).await?;
+    let wish = Wish { name: NAME, rights, quota: None };
+    let (plain, _) = create(store, made, wish).await?;
     let key = SecretString::from(plain.expose());
     private_file::write(path, format!("{}\n", key.expose_secret()).as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
@@ -101,11 +120,10 @@ async fn find_working(
     store: &Store,
     made: &Bootstrap,
     path: &Path,
-) -> anyhow::Result<Option<(SecretString, Remaining)>> {
+) -> anyhow::Result<Option<(SecretString, ApiKey)>> {
     let now = store.clock().now();
     let stored = find_stored(store, made, path).await?;
-    let working = stored.filter(|(_, key)| key.status(now) == KeyStatus::Active);
-    Ok(working.map(|(text, key)| (text, Remaining::of(&key, now))))
+    Ok(stored.filter(|(_, key)| key.status(now) == KeyStatus::Active))
 }
 
 /// The administrator's key in the file, whatever its status.
@@ -130,7 +148,8 @@ async fn find_stored(
 /// A key that the program makes for the administrator.
 pub(crate) struct Wish<'a> {
     pub(crate) name: &'a str,
-    pub(crate) scopes: ScopeSet,
+    /// What it may do; its end is not this one.
+    pub(crate) rights: Rights,
     pub(crate) quota: Option<u32>,
 }
 
@@ -139,18 +158,11 @@ pub(crate) struct Wish<'a> {
 pub(crate) async fn create(
     store: &Store,
     made: &Bootstrap,
-    wish: &Wish<'_>,
+    wish: Wish<'_>,
 ) -> anyhow::Result<(PlainKey, String)> {
     let now = store.clock().now();
     let cap = store.settings(made.organization).await?.ttl_minutes_max;
-    let rights = Rights {
-        scopes: wish.scopes,
-        models: ModelRule::All,
-        addresses: AddressRules::ANY,
-        limits: Limits::NONE,
-        budgets: Vec::new(),
-        expires_at: resolve(Requested::Never, cap, now)?.at,
-    };
+    let rights = Rights { expires_at: resolve(Requested::Never, cap, now)?.at, ..wish.rights };
     let act = Act { organization: made.organization, actor: Actor::System, at: now };
     for number in 1..=NAMES_MAX {
         let name = numbered(wish.name, number);
@@ -173,6 +185,18 @@ pub(crate) async fn create(
     anyhow::bail!("every name like {} is taken", wish.name)
 }
 
+/// These scopes without any bound.
+pub(crate) fn all_rights(scopes: ScopeSet) -> Rights {
+    Rights {
+        scopes,
+        models: ModelRule::All,
+        addresses: AddressRules::ANY,
+        limits: Limits::NONE,
+        budgets: Vec::new(),
+        expires_at: None,
+    }
+}
+
 fn numbered(name: &str, number: u32) -> String {
     if number == 1 { name.to_owned() } else { format!("{name}-{number}") }
 }
@@ -182,7 +206,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use doorward_store::{Clock, JournalSync, KeyCaps, Options};
+    use doorward_store::{Clock, JournalSync, KeyCaps, KeyEdit, Options};
     use jiff::tz::TimeZone;
 
     use super::*;
@@ -234,6 +258,30 @@ mod tests {
         let fixture = Fixture { dir, store, clock };
         assert_eq!(fixture.ensure(true).await.state, AdminKeyState::Made);
         fixture
+    }
+
+    #[tokio::test]
+    async fn a_renewed_key_may_do_no_more_than_the_old_one() {
+        let fixture = fixture().await;
+        let (made, _) = fixture.store.bootstrap().await.unwrap();
+        let old = fixture.ensure(false).await.key;
+        let plain = PlainKey::parse(old.expose_secret().as_bytes()).unwrap();
+        let mut narrowed = fixture.store.identify(&plain).await.unwrap().unwrap().key.rights;
+        narrowed.addresses.allow = Some(vec!["10.0.0.0/8".parse().unwrap()]);
+        let act = Act {
+            organization: made.organization,
+            actor: Actor::System,
+            at: fixture.store.clock().now(),
+        };
+        let edit = KeyEdit { rights: Some(narrowed.clone()), ..KeyEdit::default() };
+        fixture.store.edit_key(&act, &plain.id(), edit).await.unwrap();
+        fixture.pass_days(60);
+        let renewed = fixture.ensure(false).await;
+        assert_eq!(renewed.state, AdminKeyState::Renewed);
+        let plain = PlainKey::parse(renewed.key.expose_secret().as_bytes()).unwrap();
+        let rights = fixture.store.identify(&plain).await.unwrap().unwrap().key.rights;
+        assert_eq!(rights.addresses, narrowed.addresses);
+        fixture.store.close().await;
     }
 
     #[tokio::test]

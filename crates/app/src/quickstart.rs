@@ -113,10 +113,10 @@ async fn first_key(
     if let (Some(known), false) = (find_key(store, made).await?, wants_new_key) {
         return Ok(known);
     }
-    let scopes = [Scope::InferenceRead, Scope::InferenceWrite].into_iter().collect();
+    let scopes = [Scope::InferenceRead, Scope::InferenceWrite];
+    let rights = admin_key::all_rights(scopes.into_iter().collect());
     let quota = Some(store.settings(made.organization).await?.keys_per_user_max);
-    let (plain, _) =
-        admin_key::create(store, made, &Wish { name: KEY_NAME, scopes, quota }).await?;
+    let (plain, _) = admin_key::create(store, made, Wish { name: KEY_NAME, rights, quota }).await?;
     Ok(FirstKey::Made {
         access_key: plain.id().to_string(),
         secret_key: plain.expose_secret_key().into(),

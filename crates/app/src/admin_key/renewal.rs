@@ -10,7 +10,7 @@ use doorward_store::Store;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{FILE, find_stored, make};
+use super::{FILE, find_stored, renew};
 
 /// The clock of the wall may be set, and machines sleep: nobody waits for longer than this.
 const WAIT_MAX: Duration = Duration::from_hours(1);
@@ -61,7 +61,7 @@ impl Renewal {
             let wait = Duration::try_from(due_at.duration_since(now)).unwrap_or(WAIT_MIN);
             return Ok(wait.clamp(WAIT_MIN, WAIT_MAX));
         }
-        make(store, &made, &path).await.context("another one cannot be made")?;
+        renew(store, &made, &path, key).await.context("another one cannot be made")?;
         tracing::info!(path = %path.display(), "the administrator's key is renewed");
         Ok(WAIT_MIN)
     }
