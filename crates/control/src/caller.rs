@@ -19,6 +19,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 
 use crate::Control;
+use crate::denials;
 use crate::idempotency;
 use crate::problem::ApiError;
 
@@ -38,8 +39,8 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    fn new(identity: Identity) -> Self {
-        let Identity { key, role, .. } = identity;
+    fn new(identity: &Identity) -> Self {
+        let (key, role) = (identity.key.clone(), identity.role);
         let scopes = key.rights.scopes.intersect(role.scopes());
         let rights = Rights { scopes, ..key.rights.clone() };
         Self { key, role, rights }
@@ -81,9 +82,16 @@ pub(crate) async fn authorize(
     let ClientAddress(address) = address
         .ok_or_else(|| ApiError::Internal("a request without a client address".to_owned()))?;
     let presented = presented(request.headers())?;
-    let caller = identify(&control, &presented, address).await?;
-    if !caller.rights.scopes.allows(needs) {
-        return Err(ApiError::Denied(Denial::InsufficientScope));
+    let identity = control.store.identify(&presented).await?;
+    let identity = identity.ok_or(ApiError::Denied(Denial::InvalidKey))?;
+    let caller = Caller::new(&identity);
+    if let Err(denial) = check(&identity, &caller, needs, (control.now(), address)) {
+        denials::note(&control, &caller, denial).await;
+        return Err(ApiError::Denied(denial));
+    }
+    // Only for people to look at: who is let in is let in without it.
+    if let Err(error) = control.store.touch_key(&identity, address).await {
+        tracing::warn!(%error, "the use of a key is not noted");
     }
     request.extensions_mut().insert(caller.clone());
     idempotency::once(&control, &caller, &presented, request, next).await
@@ -103,22 +111,17 @@ fn presented(headers: &HeaderMap) -> Result<PlainKey, ApiError> {
 }
 
 /// Only whoever has the right secret learns that the key is expired, disabled or revoked.
-async fn identify(
-    control: &Control,
-    presented: &PlainKey,
-    address: IpAddr,
-) -> Result<Caller, ApiError> {
-    let found = control.store.identify(presented).await?;
-    let identity = found.ok_or(ApiError::Denied(Denial::InvalidKey))?;
-    identity.key.check(control.now(), address).map_err(ApiError::Denied)?;
+fn check(
+    identity: &Identity,
+    caller: &Caller,
+    needs: Scope,
+    (now, address): (Timestamp, IpAddr),
+) -> Result<(), Denial> {
+    identity.key.check(now, address)?;
     if !identity.owner_is_active {
-        return Err(ApiError::Denied(Denial::OwnerInactive));
+        return Err(Denial::OwnerInactive);
     }
-    // Only for people to look at: who is let in is let in without it.
-    if let Err(error) = control.store.touch_key(&identity, address).await {
-        tracing::warn!(%error, "the use of a key is not noted");
-    }
-    Ok(Caller::new(identity))
+    if caller.rights.scopes.allows(needs) { Ok(()) } else { Err(Denial::InsufficientScope) }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use doorward_store::Store;
 use jiff::Timestamp;
 
+use crate::denials::Denials;
 use crate::problem::ApiError;
 
 /// The control plane over one store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Control {
     pub(crate) store: Arc<Store>,
+    pub(crate) denials: Denials,
 }
 
 impl Control {
     /// Takes the open store.
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store }
+        Self { store, denials: Denials::default() }
     }
 
     /// The time, in whole microseconds: what an answer shows is what the database keeps.

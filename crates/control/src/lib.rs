@@ -7,6 +7,7 @@
 mod api;
 mod caller;
 mod control;
+mod denials;
 mod faults;
 mod idempotency;
 mod problem;

@@ -1,8 +1,10 @@
 //! `/v1/audit`.
 
+use doorward_domain::key::Owner;
+use doorward_domain::scope::Scope;
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, shape};
+use crate::app::{TestApp, only, shape};
 
 fn actions(list: &Value) -> Vec<&str> {
     list["data"].as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect()
@@ -26,6 +28,24 @@ async fn every_change_leaves_an_entry_newest_first() {
     assert_eq!(entry["actor"], *app.admin.rsplit_once('_').unwrap().0);
     assert_eq!(entry["subject"], made["id"]);
     assert_eq!(shape(entry.clone())["object"], "audit_entry");
+}
+
+#[tokio::test]
+async fn a_denial_by_policy_leaves_one_entry_a_minute() {
+    let app = TestApp::new().await;
+    let owner = Owner::User(app.first.administrator);
+    let (weak, secret) = app.key(owner, "weak", only(&[Scope::KeysRead])).await;
+    for _ in 0..3 {
+        app.call(&secret, "GET /v1/audit", None).await.expect(403);
+        app.call(&secret, "GET /v1/usage", None).await.expect(403);
+    }
+    app.pass(60);
+    app.call(&secret, "GET /v1/audit", None).await.expect(403);
+    let list = app.get("/v1/audit?limit=3").await.expect(200);
+    assert_eq!(actions(&list), ["key.deny", "key.deny", "key.create"]);
+    let entry = &list["data"][0];
+    assert_eq!((&entry["actor"], &entry["subject"]), (&json!(weak.id), &json!(weak.id)));
+    assert_eq!(entry["detail"]["code"], "insufficient_scope");
 }
 
 #[tokio::test]
