@@ -310,6 +310,22 @@ async fn a_user_has_at_most_so_many_keys() {
 }
 
 #[tokio::test]
+async fn a_service_account_has_no_more_keys_than_a_user() {
+    let app = TestApp::new().await;
+    let agent = app.service_account("agent").await;
+    let (_, key) = app.key(agent, "key 0", all_rights()).await;
+    for number in 1..20 {
+        let wish = json!({"name": format!("key {number}")});
+        app.call(&key, "POST /v1/api-keys", Some(wish)).await.expect(201);
+    }
+    let wish = json!({"name": "one more", "owner": agent.to_string()});
+    for caller in [&key, &app.admin] {
+        let full = app.call(caller, "POST /v1/api-keys", Some(wish.clone())).await;
+        assert_eq!(full.problem(409), "key_quota_reached");
+    }
+}
+
+#[tokio::test]
 async fn whoever_manages_only_their_own_cannot_tell_anothers_key_from_none() {
     let app = TestApp::new().await;
     let agent = app.service_account("agent").await;

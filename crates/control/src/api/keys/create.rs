@@ -13,7 +13,7 @@ use doorward_domain::model_pattern::ModelPattern;
 use doorward_domain::name::{check_description, check_name};
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
-use doorward_store::{KeyRecord, NewKey, Settings, StoreError};
+use doorward_store::{KeyRecord, NewKey, StoreError};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, ETAG};
 use jiff::Timestamp;
@@ -85,9 +85,10 @@ pub(crate) async fn create_key(
     let (owner, decided) = faults.finish_with(owner.zip(decided))?;
     let new = wish.into_key(owner, project, &caller, decided.at);
     refuse_excess(&control, &caller, &new).await?;
-    let new = NewKey { quota: quota(owner, &settings), ..new };
-    let (quota, act) = (new.quota, caller.act(now));
-    let (key, plain) = control.store.create_key(&act, new).await.map_err(|e| full(e, quota))?;
+    let quota = settings.keys_per_user_max;
+    let new = NewKey { quota: Some(quota), ..new };
+    let created = control.store.create_key(&caller.act(now), new).await;
+    let (key, plain) = created.map_err(|error| full(error, quota))?;
     answer(key, &plain, decided, now)
 }
 
@@ -223,29 +224,20 @@ async fn project(
 
 async fn refuse_excess(control: &Control, caller: &Caller, new: &NewKey) -> Result<(), ApiError> {
     let attempt = Attempt { action: "key.create", subject: new.owner.to_string(), name: &new.name };
-    grant::refuse_excess(control, caller, &new.rights, |_| true, attempt).await
-}
-
-/// The quota counts a user's keys; a service account has as many as it needs.
-fn quota(owner: Owner, settings: &Settings) -> Option<u32> {
-    match owner {
-        Owner::User(_) => Some(settings.keys_per_user_max),
-        Owner::ServiceAccount(_) => None,
-    }
+    grant::refuse_bounded_maker(control, caller, &attempt).await?;
+    grant::refuse_excess(control, caller, &new.rights, |_| true, &attempt).await
 }
 
 /// The store calls a reached quota "in use"; here it has a name of its own.
-fn full(error: StoreError, quota: Option<u32>) -> ApiError {
-    match (error, quota) {
-        (StoreError::InUse(_), Some(quota)) => ApiError::Conflict {
-            code: "key_quota_reached",
-            detail: format!(
-                "A user can have at most {quota} active and disabled keys (keys_per_user_max). \
-                 Revoke one that is not needed any more."
-            ),
-            field: None,
-        },
-        (error, _) => error.into(),
+fn full(error: StoreError, quota: u32) -> ApiError {
+    let StoreError::InUse(_) = error else { return error.into() };
+    ApiError::Conflict {
+        code: "key_quota_reached",
+        detail: format!(
+            "A user or service account can have at most {quota} active and disabled keys \
+             (keys_per_user_max). Revoke one that is not needed any more."
+        ),
+        field: None,
     }
 }
 
