@@ -45,23 +45,23 @@ fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilter> {
 
 fn filter(params: &mut Params) -> KeyFilter {
     KeyFilter {
-        owner: params.text("owner").and_then(|text| {
+        owner: params.filter("owner").and_then(|text| {
             let owner = parse_owner(&text);
             owner.or_else(|| refuse(params, "owner", "must be the id of a user or service account"))
         }),
-        status: params.text("status").and_then(|text| {
+        status: params.filter("status").and_then(|text| {
             let all =
                 [KeyStatus::Active, KeyStatus::Disabled, KeyStatus::Expired, KeyStatus::Revoked];
             let status = all.into_iter().find(|status| status.as_str() == text);
             let words = "must be one of: active, disabled, expired, revoked";
             status.or_else(|| refuse(params, "status", words))
         }),
-        project: params.parse("project"),
-        kind: params.text("kind").and_then(|kind| match kind.as_str() {
+        project: params.parse_filter("project"),
+        kind: params.filter("kind").and_then(|kind| match kind.as_str() {
             "user" | "service" => Some(kind),
             _ => refuse(params, "kind", "must be one of: user, service"),
         }),
-        expires_before: params.parse("expires_before"),
+        expires_before: params.parse_filter("expires_before"),
         search: params.text("q").and_then(|text| match text.chars().count() {
             0..=SEARCH_CHARS_MAX => Some(text),
             _ => refuse(params, "q", "is too long"),
