@@ -56,6 +56,16 @@ impl Store {
         id: &KeyId,
     ) -> Result<Option<KeyRecord>, StoreError> {
         self.catch_up().await;
+        self.find_stored_key(organization, id).await
+    }
+
+    /// A key of this organization, perhaps without its last calls: to change it must not wait until
+    /// they are written.
+    pub async fn find_stored_key(
+        &self,
+        organization: OrganizationId,
+        id: &KeyId,
+    ) -> Result<Option<KeyRecord>, StoreError> {
         match self.stored_row(organization, id).await? {
             Some(row) => self.record_of(row).await.map(Some),
             None => Ok(None),
