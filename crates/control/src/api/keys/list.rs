@@ -1,9 +1,8 @@
 //! `GET /v1/api-keys`.
 
 use axum::extract::State;
-use doorward_domain::credential::KeyId;
 use doorward_domain::key::KeyStatus;
-use doorward_store::KeyFilter;
+use doorward_store::{KeyCursor, KeyFilter};
 
 use super::object::KeyObject;
 use super::parse_owner;
@@ -22,14 +21,15 @@ pub(crate) async fn list_keys(
     caller: Caller,
     mut params: Params,
 ) -> Result<List<KeyObject>, ApiError> {
-    let (limit, after) = (params.limit(), params.parse::<KeyId>("after"));
+    let (limit, after) = (params.limit(), params.parse::<KeyCursor>("after"));
     let wanted = filter(&mut params);
     params.finish()?;
     let Some(filter) = within_reach(&caller, wanted) else {
         return Ok(List::page(Vec::new(), false, None));
     };
     let page = control.store.list_keys(caller.organization(), &filter, after, limit).await?;
-    let (now, next) = (control.now(), page.rows.last().map(|row| row.key.id.to_string()));
+    let (now, next) =
+        (control.now(), page.rows.last().map(|row| KeyCursor::after(&row.key).to_string()));
     let rows = page.rows.into_iter().map(|row| KeyObject::new(row, now)).collect();
     Ok(List::page(rows, page.has_more, next))
 }
