@@ -258,6 +258,29 @@ async fn the_rule_follows_the_rights_of_the_role_too() {
 }
 
 #[tokio::test]
+async fn scopes_that_are_not_named_are_the_usual_ones_that_the_maker_has() {
+    let app = TestApp::new().await;
+    let owner = Owner::User(app.first.administrator);
+    let none = json!(null);
+    for (name, own, given) in [
+        ("all", only(&Scope::ALL), json!(["inference:read", "inference:write"])),
+        ("half", only(&[Scope::KeysWrite, Scope::InferenceWrite]), json!(["inference:write"])),
+        ("manager", only(&[Scope::Admin]), none.clone()),
+        ("keys", only(&[Scope::KeysWrite, Scope::KeysRead]), none.clone()),
+    ] {
+        let (_, maker) = app.key(owner, name, own).await;
+        let wish = json!({"name": format!("made by {name}")});
+        let answer = app.call(&maker, "POST /v1/api-keys", Some(wish)).await;
+        if given == none {
+            assert_eq!(answer.problem(400), "invalid_request", "{name}");
+            assert_eq!(answer.fields(), ["scopes"], "{name}");
+        } else {
+            assert_eq!(answer.expect(201)["scopes"], given, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_administrators_make_keys_for_others() {
     let app = TestApp::new().await;
     let (agent, other) = (app.service_account("agent").await, app.service_account("other").await);

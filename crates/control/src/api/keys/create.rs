@@ -77,9 +77,10 @@ pub(crate) async fn create_key(
     caller: Caller,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let wish: CreateKey = body.parse()?;
+    let mut wish: CreateKey = body.parse()?;
     let (now, settings) = (control.now(), control.store.settings(caller.organization()).await?);
     let mut faults = Faults::new();
+    wish.fill_scopes(caller.rights.scopes, &mut faults);
     let (owner, project) = place(&control, &caller, &wish, &mut faults).await?;
     let decided = wish.check(Bounds::new(&caller, &settings, now), &mut faults);
     let (owner, decided) = faults.finish_with(owner.zip(decided))?;
@@ -93,6 +94,22 @@ pub(crate) async fn create_key(
 }
 
 impl CreateKey {
+    /// A key that is asked for without scopes calls models, as far as its maker may.
+    fn fill_scopes(&mut self, own: ScopeSet, faults: &mut Faults) {
+        if self.scopes.is_some() {
+            return;
+        }
+        let inference: ScopeSet =
+            [Scope::InferenceRead, Scope::InferenceWrite].into_iter().collect();
+        let shared = inference.intersect(own);
+        if shared == ScopeSet::NONE {
+            let detail =
+                "must be named: you have none of the usual inference:read, inference:write";
+            faults.add("scopes", "missing", detail);
+        }
+        self.scopes = Some(shared);
+    }
+
     fn check(&self, bounds: Bounds, faults: &mut Faults) -> Option<Decided> {
         faults.check("name", check_name(&self.name));
         faults.check("description", check_description(self.description.as_deref().unwrap_or("")));
@@ -107,9 +124,8 @@ impl CreateKey {
     }
 
     fn rights(&self, expires_at: Option<Timestamp>) -> Rights {
-        let inference = || [Scope::InferenceRead, Scope::InferenceWrite].into_iter().collect();
         Rights {
-            scopes: self.scopes.unwrap_or_else(inference),
+            scopes: self.scopes.unwrap_or(ScopeSet::NONE),
             models: self.models.clone().into(),
             addresses: AddressRules {
                 allow: self.ip_allow.clone(),
