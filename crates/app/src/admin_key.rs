@@ -149,7 +149,7 @@ pub(crate) async fn create(
         addresses: AddressRules::ANY,
         limits: Limits::NONE,
         budgets: Vec::new(),
-        expires_at: resolve(Requested::Never, cap, now)?.at,
+        expires_at: resolve(Requested::Never, cap, now, now)?.at,
     };
     let act = Act { organization: made.organization, actor: "system".to_owned(), at: now };
     for number in 1..=NAMES_MAX {
