@@ -162,7 +162,8 @@ pub(crate) async fn create(
 ) -> anyhow::Result<(PlainKey, String)> {
     let now = store.clock().now();
     let cap = store.settings(made.organization).await?.ttl_minutes_max;
-    let rights = Rights { expires_at: resolve(Requested::Never, cap, now)?.at, ..wish.rights };
+    let expires_at = resolve(Requested::Never, cap, now, now)?.at;
+    let rights = Rights { expires_at, ..wish.rights };
     let act = Act { organization: made.organization, actor: Actor::System, at: now };
     for number in 1..=NAMES_MAX {
         let name = numbered(wish.name, number);

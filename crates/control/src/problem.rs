@@ -44,6 +44,12 @@ pub(crate) enum ApiError {
     /// Nobody hands out more than they have.
     #[error("A key cannot be stronger than the rights of whoever makes or edits it.")]
     ExceedsOwnRights(Vec<FieldError>),
+    /// Limits and budgets count for each key by itself: whoever has some could multiply them.
+    #[error(
+        "A key with limits or budgets of its own cannot make keys or loosen theirs: they would add \
+         to its own."
+    )]
+    BoundedKey(Vec<FieldError>),
     /// It clashes with what is there.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String, field: Option<&'static str> },
@@ -101,6 +107,7 @@ impl ApiError {
             Self::Unreadable(unreadable) => unreadable.face(),
             Self::ModelNotPriced { .. } => (StatusCode::BAD_REQUEST, "model_not_priced"),
             Self::ExceedsOwnRights(_) => (StatusCode::FORBIDDEN, "exceeds_own_rights"),
+            Self::BoundedKey(_) => (StatusCode::FORBIDDEN, "bounded_key"),
             Self::Conflict { code, .. } => (StatusCode::CONFLICT, code),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "edited_in_between"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -110,7 +117,9 @@ impl ApiError {
 
     fn fields(&self) -> Vec<FieldError> {
         match self {
-            Self::Invalid(errors) | Self::ExceedsOwnRights(errors) => errors.clone(),
+            Self::Invalid(errors) | Self::ExceedsOwnRights(errors) | Self::BoundedKey(errors) => {
+                errors.clone()
+            }
             Self::Conflict { detail, field: Some(field), .. } => {
                 vec![FieldError::new(*field, "taken", detail)]
             }
@@ -155,6 +164,7 @@ impl ApiError {
             | Self::Unreadable(_)
             | Self::ModelNotPriced { .. }
             | Self::ExceedsOwnRights(_)
+            | Self::BoundedKey(_)
             | Self::Conflict { .. }
             | Self::Stale => tracing::debug!(code = self.face().1, "refused"),
         }

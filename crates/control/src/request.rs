@@ -214,6 +214,22 @@ impl Params {
         self.given.remove(name).filter(|value| !value.is_empty())
     }
 
+    /// A parameter that narrows a list. An empty one is refused: left out, it would widen the list to
+    /// what its sender wanted to leave out.
+    pub(crate) fn filter(&mut self, name: &str) -> Option<String> {
+        let value = self.given.remove(name)?;
+        if value.is_empty() {
+            self.refuse(name, "must not be empty");
+        }
+        Some(value).filter(|value| !value.is_empty())
+    }
+
+    /// The same in its own type.
+    pub(crate) fn parse_filter<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        let text = self.filter(name)?;
+        self.faults.check(name, text.parse())
+    }
+
     /// A parameter in its own type.
     pub(crate) fn parse<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         let text = self.text(name)?;

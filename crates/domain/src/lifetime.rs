@@ -32,17 +32,20 @@ pub struct Expiry {
 #[error("a key lives for at least one day, or says that it never expires")]
 pub struct NoLifetime;
 
-/// Decides the end of a key made at `now`, under a cap in minutes (0: no cap).
+/// Decides the end of a key, asked for at `now`, under a cap in minutes (0: no cap) on the life of
+/// its secret, which was made at `since`: for a new key that is `now` too.
 ///
 /// With a cap, whatever is not a shorter lifetime means the cap: zero, negative, too large, never.
 /// Without one, an unsaid end is 90 days, `Never` is never, and zero or less is refused rather than
-/// read as immortal. An instant in the past stays as it is: the caller refuses it by name.
+/// read as immortal. An end in the past stays as it is, whether it was asked for or is where the cap
+/// lies: the caller refuses it by name.
 pub fn resolve(
     requested: Requested,
     cap_minutes: u64,
+    since: Timestamp,
     now: Timestamp,
 ) -> Result<Expiry, NoLifetime> {
-    let cap = cap_at(cap_minutes, now);
+    let cap = cap_at(cap_minutes, since);
     let wanted = match requested {
         Requested::Unsaid => {
             return Ok(Expiry { at: Some(default_at(cap, now)), is_clamped: false });
@@ -60,11 +63,11 @@ pub fn resolve(
 }
 
 /// `None` where no cap is set; a cap beyond the end of time is the end of time.
-fn cap_at(cap_minutes: u64, now: Timestamp) -> Option<Timestamp> {
+fn cap_at(cap_minutes: u64, since: Timestamp) -> Option<Timestamp> {
     let minutes = i64::try_from(cap_minutes).unwrap_or(i64::MAX);
     (minutes > 0).then(|| {
         let seconds = minutes.checked_mul(60).map(SignedDuration::from_secs);
-        seconds.and_then(|s| now.checked_add(s).ok()).unwrap_or(Timestamp::MAX)
+        seconds.and_then(|s| since.checked_add(s).ok()).unwrap_or(Timestamp::MAX)
     })
 }
 
@@ -95,6 +98,13 @@ mod tests {
             1 => last - 100 * DAY_SECONDS..=last,
         ]
         .prop_map(|second| Timestamp::from_second(second).unwrap())
+    }
+
+    /// When a secret was made, and a later instant or the same one.
+    fn any_life() -> impl Strategy<Value = (Timestamp, Timestamp)> {
+        (any_instant(), any_instant(), any::<bool>()).prop_map(|(one, other, is_new)| {
+            if is_new { (one, one) } else { (one.min(other), one.max(other)) }
+        })
     }
 
     fn any_request() -> impl Strategy<Value = Requested> {
@@ -152,7 +162,11 @@ mod tests {
         ];
         for (requested, days, is_clamped) in cases {
             let expected = Expiry { at: Some(in_days(days)), is_clamped };
-            assert_eq!(resolve(requested, TTL_MINUTES_DEFAULT, now), Ok(expected), "{requested:?}");
+            assert_eq!(
+                resolve(requested, TTL_MINUTES_DEFAULT, now, now),
+                Ok(expected),
+                "{requested:?}"
+            );
         }
     }
 
@@ -175,7 +189,7 @@ mod tests {
             (Requested::Days(i64::MIN),   Err(NoLifetime)),
         ];
         for (requested, expected) in cases {
-            assert_eq!(resolve(requested, 0, now), expected, "{requested:?}");
+            assert_eq!(resolve(requested, 0, now, now), expected, "{requested:?}");
         }
     }
 
@@ -183,7 +197,30 @@ mod tests {
     fn a_short_cap_shortens_the_default_without_calling_it_a_clamp() {
         let now = Timestamp::UNIX_EPOCH;
         let at = Timestamp::from_second(600).ok();
-        assert_eq!(resolve(Requested::Unsaid, 10, now), Ok(Expiry { at, is_clamped: false }));
+        assert_eq!(resolve(Requested::Unsaid, 10, now, now), Ok(Expiry { at, is_clamped: false }));
+    }
+
+    #[test]
+    fn the_cap_counts_from_when_the_secret_was_made() {
+        let since = Timestamp::from_second(1_800_000_000).unwrap();
+        let day =
+            |days: i64| since.checked_add(SignedDuration::from_secs(days * DAY_SECONDS)).unwrap();
+        #[rustfmt::skip]
+        let cases = [
+            // asked on day  requested                  ends on day  clamped
+            (60,             Requested::Days(30),       90,          false),
+            (60,             Requested::Days(31),       90,          true),
+            (60,             Requested::Never,          90,          true),
+            (60,             Requested::At(day(91)),    90,          true),
+            (60,             Requested::At(day(61)),    61,          false),
+            (60,             Requested::Unsaid,         90,          false),
+            (100,            Requested::Days(1),        90,          true), // the caller refuses it by name
+        ];
+        for (asked, requested, ends, is_clamped) in cases {
+            let expected = Expiry { at: Some(day(ends)), is_clamped };
+            let found = resolve(requested, TTL_MINUTES_DEFAULT, since, day(asked));
+            assert_eq!(found, Ok(expected), "{asked} {requested:?}");
+        }
     }
 
     proptest! {
@@ -191,25 +228,25 @@ mod tests {
         fn no_key_outlives_the_cap(
             requested in any_request(),
             cap_minutes in any_cap().prop_filter("a cap", |cap| *cap > 0),
-            now in any_instant(),
+            (since, now) in any_life(),
         ) {
-            let expiry = resolve(requested, cap_minutes, now).unwrap();
+            let expiry = resolve(requested, cap_minutes, since, now).unwrap();
             let end = expiry.at.expect("a cap always gives an end").as_nanosecond();
-            prop_assert!(end <= after_minutes(now, i128::from(cap_minutes)));
+            prop_assert!(end <= after_minutes(since, i128::from(cap_minutes)));
         }
 
         #[test]
         fn a_clamp_is_reported_exactly_when_there_was_one(
             requested in any_request(),
             cap_minutes in any_cap(),
-            now in any_instant(),
+            (since, now) in any_life(),
         ) {
-            let Ok(expiry) = resolve(requested, cap_minutes, now) else {
+            let Ok(expiry) = resolve(requested, cap_minutes, since, now) else {
                 prop_assert!(cap_minutes == 0 && matches!(requested, Requested::Days(days) if days <= 0));
                 return Ok(());
             };
             let wanted = wanted(requested, now);
-            let cap = after_minutes(now, i128::from(cap_minutes));
+            let cap = after_minutes(since, i128::from(cap_minutes));
             let is_over = cap_minutes > 0 && wanted > cap && requested != Requested::Unsaid;
             prop_assert_eq!(expiry.is_clamped, is_over);
             if is_over {
@@ -221,9 +258,9 @@ mod tests {
         fn what_is_asked_for_within_the_cap_is_kept_to_the_nanosecond(
             requested in any_request().prop_filter("said", |r| *r != Requested::Unsaid),
             cap_minutes in any_cap(),
-            now in any_instant(),
+            (since, now) in any_life(),
         ) {
-            if let Ok(Expiry { at: Some(at), is_clamped: false }) = resolve(requested, cap_minutes, now) {
+            if let Ok(Expiry { at: Some(at), is_clamped: false }) = resolve(requested, cap_minutes, since, now) {
                 prop_assert_eq!(at.as_nanosecond(), wanted(requested, now));
             }
         }
@@ -232,9 +269,9 @@ mod tests {
         fn a_key_never_expires_only_without_a_cap(
             requested in any_request(),
             cap_minutes in any_cap(),
-            now in any_instant(),
+            (since, now) in any_life(),
         ) {
-            if let Ok(Expiry { at: None, .. }) = resolve(requested, cap_minutes, now) {
+            if let Ok(Expiry { at: None, .. }) = resolve(requested, cap_minutes, since, now) {
                 prop_assert_eq!(cap_minutes, 0);
                 prop_assert!(wanted(requested, now) > Timestamp::MAX.as_nanosecond());
                 prop_assert!(requested != Requested::Unsaid);

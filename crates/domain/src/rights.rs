@@ -72,6 +72,19 @@ impl Rights {
         ];
         checks.into_iter().filter(|(_, is_covered)| !is_covered).map(|(axis, _)| axis).collect()
     }
+
+    /// Whether a key with these rights may make keys. Limits and budgets are counted for each key by
+    /// itself, so those of a new key would add to those of its maker: only a maker without any may.
+    pub fn may_make_keys(&self) -> bool {
+        self.limits == Limits::NONE && self.budgets.is_empty()
+    }
+
+    /// Which of limits and budgets an edit from these rights to `after` loosens. For an editor with
+    /// limits or budgets of its own that is as good as a new key.
+    pub fn loosened_by(&self, after: &Self) -> Vec<Axis> {
+        let is_bound = |axis: &Axis| matches!(axis, Axis::Limits | Axis::Budgets);
+        self.exceeded_by(after).into_iter().filter(is_bound).collect()
+    }
 }
 
 #[cfg(test)]
@@ -80,8 +93,10 @@ mod tests {
 
     use super::*;
     use crate::address::tests::{any_address, any_rules};
+    use crate::budget::Amount;
     use crate::budget::tests::any_budget;
     use crate::limit::tests::any_limits;
+    use crate::limit::{LimitKind, Span};
     use crate::model_pattern::tests::{any_name, any_rule};
     use crate::scope::Scope;
     use crate::scope::tests::any_scopes;
@@ -189,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn only_a_key_without_limits_and_budgets_makes_keys() {
+        let (strong, tight) = (strongest(), tight());
+        assert!(strong.may_make_keys());
+        assert!(!Rights { limits: tight.limits, ..strong.clone() }.may_make_keys());
+        assert!(!Rights { budgets: tight.budgets.clone(), ..strong.clone() }.may_make_keys());
+        let unbounded = Rights { limits: Limits::NONE, budgets: vec![], ..tight.clone() };
+        assert!(unbounded.may_make_keys(), "the other axes do not add up");
+        assert_eq!(tight.loosened_by(&strong), [Axis::Limits, Axis::Budgets]);
+        assert_eq!(strong.loosened_by(&tight), []);
+    }
+
+    #[test]
     fn admin_rights_alone_hand_out_no_inference() {
         let admin = Rights { scopes: [Scope::Admin].into_iter().collect(), ..strongest() };
         assert_eq!(admin.exceeded_by(&tight()), [Axis::Scopes]);
@@ -221,6 +248,73 @@ mod tests {
     const AXES: [Axis; 6] =
         [Axis::Scopes, Axis::Models, Axis::Addresses, Axis::Limits, Axis::Budgets, Axis::Expiry];
 
+    /// A key that another one of the list made; the first is its own maker.
+    struct Made {
+        maker: usize,
+        rights: Rights,
+    }
+
+    /// Which of the keys so far wishes for another one, and with which rights.
+    type Wished = (prop::sample::Index, Rights, [bool; 6]);
+
+    fn any_wish() -> impl Strategy<Value = Wished> {
+        (any::<prop::sample::Index>(), any_rights(), any::<[bool; 6]>())
+    }
+
+    /// The keys that there are when those wishes were granted that may be.
+    fn handed_on(first: Rights, wishes: Vec<Wished>) -> Vec<Made> {
+        let mut keys = vec![Made { maker: 0, rights: first }];
+        for (maker, other, own) in wishes {
+            let maker = maker.index(keys.len());
+            let wanted = varied(&keys[maker].rights, other, own);
+            let mine = &keys[maker].rights;
+            if mine.may_make_keys() && mine.exceeded_by(&wanted).is_empty() {
+                keys.push(Made { maker, rights: wanted });
+            }
+        }
+        keys
+    }
+
+    /// A key and all that were made by way of it.
+    fn descendants(keys: &[Made], root: usize) -> impl Iterator<Item = &Rights> {
+        // A key stands after its maker, so going up the makers comes to an end.
+        let is_of = move |mut index: usize| {
+            while index > root {
+                index = keys[index].maker;
+            }
+            index == root
+        };
+        keys.iter().enumerate().filter(move |(index, _)| is_of(*index)).map(|(_, key)| &key.rights)
+    }
+
+    /// How much all of them together may do in such a window; a key without this limit does any.
+    fn rate_of(keys: &[&Rights], kind: LimitKind, span: Span) -> u64 {
+        let limit = |rights: &&Rights| {
+            let mut rates = rights.limits.rates();
+            rates.find(|(k, s, _)| (*k, *s) == (kind, span)).map(|(_, _, limit)| limit.get())
+        };
+        keys.iter()
+            .map(|rights| limit(rights).map_or(u64::MAX, u64::from))
+            .fold(0, u64::saturating_add)
+    }
+
+    fn amount(budget: &Budget) -> u128 {
+        match budget.amount {
+            Amount::Usd(usd) => u128::from(usd.nanos()),
+            Amount::Tokens(tokens) => u128::from(tokens),
+        }
+    }
+
+    /// How much all of them together may spend by budgets such as this one.
+    fn amount_of(keys: &[&Rights], like: &Budget) -> u128 {
+        let unit = |budget: &Budget| matches!(budget.amount, Amount::Usd(_));
+        let is_alike = |other: &&Budget| other.period == like.period && unit(other) == unit(like);
+        let tightest = |rights: &&Rights| {
+            rights.budgets.iter().filter(is_alike).map(amount).min().unwrap_or(u128::MAX)
+        };
+        keys.iter().map(tightest).fold(0, u128::saturating_add)
+    }
+
     proptest! {
         #[test]
         fn whoever_has_rights_may_hand_out_the_same(rights in any_rights()) {
@@ -242,7 +336,7 @@ mod tests {
         }
 
         #[test]
-        fn handing_on_never_adds_up_to_more(
+        fn what_is_handed_on_twice_is_still_within_the_first(
             (first, second) in any_pair(),
             other in any_rights(),
             own: [bool; 6],
@@ -251,6 +345,43 @@ mod tests {
             let is_clean = first.exceeded_by(&second).is_empty()
                 && second.exceeded_by(&third).is_empty();
             prop_assert!(!is_clean || first.exceeded_by(&third).is_empty());
+        }
+
+        #[test]
+        fn handing_on_never_adds_up_to_more(
+            first in any_rights(),
+            wishes in prop::collection::vec(any_wish(), 0..12),
+            probes in prop::collection::vec((any_name(), any_address(), any_instant()), 3),
+        ) {
+            let keys = handed_on(first, wishes);
+            for (index, key) in keys.iter().enumerate() {
+                let family: Vec<&Rights> = descendants(&keys, index).collect();
+                for (kind, span, limit) in key.rights.limits.rates() {
+                    prop_assert!(rate_of(&family, kind, span) <= u64::from(limit.get()));
+                }
+                for budget in &key.rights.budgets {
+                    prop_assert!(amount_of(&family, budget) <= amount(budget));
+                }
+                for rights in family {
+                    for axis in AXES {
+                        let holds = |probe| axis_holds(axis, &key.rights, rights, probe);
+                        prop_assert!(probes.iter().all(holds), "{:?}", axis);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn an_edit_that_loosens_nothing_leaves_each_bound_as_tight(
+            (before, after) in any_pair(),
+            probe in (any_name(), any_address(), any_instant()),
+        ) {
+            let loosened = before.loosened_by(&after);
+            prop_assert!(loosened.iter().all(|axis| matches!(axis, Axis::Limits | Axis::Budgets)));
+            for axis in [Axis::Limits, Axis::Budgets] {
+                let holds = axis_holds(axis, &before, &after, &probe);
+                prop_assert!(holds || loosened.contains(&axis), "{:?}", axis);
+            }
         }
     }
 }

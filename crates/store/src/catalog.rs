@@ -10,7 +10,7 @@ use doorward_domain::catalog::{Model, Provider};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use crate::Store;
+use crate::{Store, StoreError};
 
 /// A provider key to be stored.
 #[derive(Debug)]
@@ -56,12 +56,24 @@ pub struct ProviderKeyEdit {
 
 impl Store {
     /// A number that changes with every change of providers, provider keys, models or deployments,
-    /// before the change is answered: the data plane compares it on each call.
+    /// before the change is answered: the data plane compares it on each call. It may change without
+    /// one.
     pub fn catalog_epoch(&self) -> u64 {
         self.catalog_epoch.load(Ordering::Acquire)
     }
 
-    fn catalog_changed(&self) {
+    /// Tells the data plane about a change, also when it failed: a commit whose answer was lost may
+    /// have happened.
+    fn catalog_told<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         self.catalog_epoch.fetch_add(1, Ordering::AcqRel);
+        done
+    }
+
+    /// The same for a deletion; where nothing was found nothing has changed.
+    fn catalog_told_of_removal(
+        &self,
+        done: Result<Removed, StoreError>,
+    ) -> Result<Removed, StoreError> {
+        if let Ok(Removed::NotFound) = done { done } else { self.catalog_told(done) }
     }
 }

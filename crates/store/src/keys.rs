@@ -1,6 +1,7 @@
 //! API keys: making, listing, editing and ending them.
 
 mod change;
+mod cursor;
 mod list;
 mod row;
 
@@ -12,6 +13,7 @@ use doorward_domain::key::{ApiKey, KeyStatus, Owner};
 use doorward_domain::rights::Rights;
 use jiff::Timestamp;
 
+pub use cursor::{KeyCursor, MalformedCursor};
 pub(crate) use row::load_call_key;
 
 /// A key to be made; its credential is minted inside.

@@ -28,7 +28,7 @@ pub use clock::Clock;
 pub use error::{OpenError, StoreError};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use keyring::MasterKey;
-pub use keys::{KeyEdit, KeyFilter, KeyRecord, NewKey, Page};
+pub use keys::{KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page};
 pub use organizations::{Bootstrap, Identity, User};
 pub use settings::{KeyCaps, Settings};
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};

@@ -9,13 +9,13 @@ use crate::{Store, StoreError};
 
 const KEY_PREFIX_DEFAULT: &str = "dw";
 
-/// How long keys may live and how many a user may have, in organizations for which nothing else is
+/// How long keys may live and how many an owner may have, in organizations for which nothing else is
 /// stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyCaps {
     /// No key lives longer. 0: no cap.
     pub ttl_minutes_max: u64,
-    /// Active and disabled keys of one user.
+    /// Active and disabled keys of one user or service account.
     pub per_user_max: u32,
 }
 
@@ -29,7 +29,7 @@ impl KeyCaps {
 pub struct Settings {
     /// `auth-token-max-ttl-minutes`: no key lives longer. 0: no cap.
     pub ttl_minutes_max: u64,
-    /// `keys-per-user-max`: active and disabled keys of one user.
+    /// `keys-per-user-max`: active and disabled keys of one user or service account.
     pub keys_per_user_max: u32,
     /// `key-prefix`: the brand of new keys. Default `dw`.
     pub key_prefix: KeyPrefix,

@@ -12,6 +12,8 @@ use crate::output::{self, Linked, Unlinked};
 
 /// The model that is always there.
 const ECHO_MODEL: &str = "doorward/echo";
+/// Providers that are read in one go.
+const PROVIDERS_AT_ONCE: u32 = 200;
 /// Names of models without a price that are spelled out.
 const UNPRICED_SHOWN: usize = 5;
 
@@ -145,7 +147,7 @@ impl Linker<'_> {
 
     /// The provider at this address; its name may have been changed since it was made.
     async fn provider(&self, candidate: &Candidate) -> anyhow::Result<Provider> {
-        let known = self.store.list_providers(self.made.organization).await?;
+        let known = self.providers().await?;
         let base_url = (candidate.kind != ProviderKind::Echo).then(|| candidate.base_url.clone());
         let is_same = |p: &&Provider| p.kind == candidate.kind && p.base_url == base_url;
         if let Some(same) = known.iter().find(is_same) {
@@ -167,6 +169,22 @@ impl Linker<'_> {
         Ok(provider)
     }
 
+    /// All that there are, page by page.
+    async fn providers(&self) -> anyhow::Result<Vec<Provider>> {
+        let mut known: Vec<Provider> = Vec::new();
+        loop {
+            let after = known.last().map(|provider| provider.name.clone());
+            let page = self
+                .store
+                .list_providers(self.made.organization, after.as_deref(), PROVIDERS_AT_ONCE)
+                .await?;
+            if page.is_empty() {
+                return Ok(known);
+            }
+            known.extend(page);
+        }
+    }
+
     /// The credential of the environment, in the vault; a changed one replaces the stored one.
     async fn provider_key(
         &self,
@@ -174,8 +192,8 @@ impl Linker<'_> {
     ) -> anyhow::Result<Option<(ProviderKeyId, String)>> {
         let Origin::Variable(variable, value) = &candidate.origin else { return Ok(None) };
         let (act, organization) = (self.act(), self.made.organization);
-        let known = self.store.list_provider_keys(organization).await?;
-        let Some(known) = known.into_iter().find(|key| key.name == candidate.name) else {
+        let known = self.store.find_provider_key_by_name(organization, &candidate.name).await?;
+        let Some(known) = known else {
             let (name, note) = (candidate.name.clone(), format!("From {variable}"));
             let new = NewProviderKey { name, value: value.clone(), note };
             let made = self.store.create_provider_key(&act, new).await?;

@@ -30,9 +30,24 @@ use crate::problem::ApiError;
 const NOUN: &str = "API key";
 
 /// A key that the caller may see and manage. Another's, an unknown and a malformed id are the same.
+///
+/// Its figures may lack the last calls: a revocation must not wait until those are written.
 async fn find(control: &Control, caller: &Caller, id: &str) -> Result<KeyRecord, ApiError> {
-    let id: KeyId = id.parse().map_err(|_| ApiError::NotFound(NOUN))?;
-    let record = control.store.find_key(caller.organization(), &id).await?;
+    let id = parse_id(id)?;
+    within_reach(caller, control.store.find_stored_key(caller.organization(), &id).await?)
+}
+
+/// The same with its last call, to be looked at.
+async fn find_latest(control: &Control, caller: &Caller, id: &str) -> Result<KeyRecord, ApiError> {
+    let id = parse_id(id)?;
+    within_reach(caller, control.store.find_key(caller.organization(), &id).await?)
+}
+
+fn parse_id(id: &str) -> Result<KeyId, ApiError> {
+    id.parse().map_err(|_| ApiError::NotFound(NOUN))
+}
+
+fn within_reach(caller: &Caller, record: Option<KeyRecord>) -> Result<KeyRecord, ApiError> {
     record.filter(|record| caller.reaches(&record.key)).ok_or(ApiError::NotFound(NOUN))
 }
 

@@ -103,9 +103,10 @@ pub(crate) async fn list_provider_keys(
 ) -> Result<List<ProviderKeyObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
     params.finish()?;
-    let all = control.store.list_provider_keys(caller.organization()).await?;
-    let all = all.into_iter().map(ProviderKeyObject::from).collect();
-    Ok(List::by_name(all, after.as_deref(), limit, |key| &key.name))
+    let organization = caller.organization();
+    let rows = control.store.list_provider_keys(organization, after.as_deref(), limit + 1).await?;
+    let rows = rows.into_iter().map(ProviderKeyObject::from).collect();
+    Ok(List::cut(rows, limit, |key| key.name.clone()))
 }
 
 /// Shows one provider key, by id or name, its value masked.
@@ -165,8 +166,7 @@ pub(super) async fn find(
     {
         return Ok(Some(key));
     }
-    let all = control.store.list_provider_keys(organization).await?;
-    Ok(all.into_iter().find(|key| key.name == text))
+    Ok(control.store.find_provider_key_by_name(organization, text).await?)
 }
 
 fn answer(key: ProviderKey) -> Response {

@@ -93,9 +93,10 @@ pub(crate) async fn list_providers(
 ) -> Result<List<ProviderObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
     params.finish()?;
-    let all = control.store.list_providers(caller.organization()).await?;
-    let all = all.into_iter().map(ProviderObject::from).collect();
-    Ok(List::by_name(all, after.as_deref(), limit, |provider| &provider.name))
+    let organization = caller.organization();
+    let rows = control.store.list_providers(organization, after.as_deref(), limit + 1).await?;
+    let rows = rows.into_iter().map(ProviderObject::from).collect();
+    Ok(List::cut(rows, limit, |provider| provider.name.clone()))
 }
 
 /// Shows one provider, by id or name.

@@ -64,3 +64,31 @@ async fn pages_hold_every_entry_once() {
     }
     assert_eq!(json!(seen), all["data"]);
 }
+
+#[tokio::test]
+async fn an_edit_that_changes_nothing_leaves_no_entry_and_no_version() {
+    let app = TestApp::new().await;
+    let provider = json!({"name": "p", "kind": "openai"});
+    app.post("/v1/providers", provider).await.expect(201);
+    let key = json!({"name": "k", "value": "sk-0123456789abcdef", "note": "n"});
+    app.post("/v1/provider-keys", key).await.expect(201);
+    let served = json!([{"provider": "p", "provider_key": "k"}]);
+    let model = json!({"name": "gpt-4o", "deployments": served});
+    app.post("/v1/models", model).await.expect(201);
+    let before = app.get("/v1/audit").await.text;
+    app.pass(1);
+    for (path, edit) in [
+        ("/v1/providers/p", json!({})),
+        ("/v1/providers/p", json!({"name": "p", "base_url": "https://api.openai.com/v1/"})),
+        ("/v1/provider-keys/k", json!({})),
+        ("/v1/provider-keys/k", json!({"name": "k", "note": "n"})),
+        ("/v1/models/gpt-4o", json!({})),
+        ("/v1/models/gpt-4o", json!({"price": "listed", "deployments": served})),
+    ] {
+        let shown = app.get(&format!("{path}?view=routes")).await;
+        let edited = app.patch(path, edit.clone()).await;
+        assert_eq!(edited.header("etag"), shown.header("etag"), "{path} {edit}");
+        assert_eq!(edited.expect(200), shown.expect(200), "{path} {edit}");
+    }
+    assert_eq!(app.get("/v1/audit").await.text, before);
+}

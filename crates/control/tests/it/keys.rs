@@ -111,6 +111,36 @@ async fn pages_hold_every_key_once_newest_first() {
 }
 
 #[tokio::test]
+async fn a_cursor_tells_nothing_about_the_keys_of_others() {
+    let app = TestApp::new().await;
+    let agent = app.service_account("agent").await;
+    app.pass(1);
+    let (own, key) = app.key(agent, "own", only(&[Scope::KeysRead])).await;
+    app.pass(1);
+    let user = Owner::User(app.first.administrator);
+    let (foreign, _) = app.key(user, "other", all_rights()).await;
+    let list =
+        async |after: &str| app.call(&key, &format!("GET /v1/api-keys?after={after}"), None).await;
+    // Ids are no cursors, whoever has them.
+    let mut refused = Vec::new();
+    for id in [own.id.as_str(), foreign.id.as_str(), "dw_0000000000000000", "nonsense"] {
+        let answer = list(id).await;
+        assert_eq!(answer.problem(400), "invalid_request", "{id}");
+        assert_eq!(answer.fields(), ["after"], "{id}");
+        refused.push(answer.text);
+    }
+    assert!(refused.iter().all(|text| text == &refused[0]), "{refused:?}");
+    // A place that another's key has, and one that no key has.
+    let of_other = app.get("/v1/api-keys?limit=1").await.expect(200);
+    assert_eq!(names(&of_other), ["other"]);
+    let known = list(of_other["next"].as_str().unwrap()).await.expect(200);
+    app.delete(&format!("/v1/api-keys/{}", foreign.id)).await.expect(204);
+    let revoked = list(of_other["next"].as_str().unwrap()).await.expect(200);
+    assert_eq!(names(&known), ["own"]);
+    assert_eq!(names(&revoked), ["own"]);
+}
+
+#[tokio::test]
 async fn lists_are_narrowed_by_every_filter() {
     let app = TestApp::new().await;
     let agent = app.service_account("agent").await;
@@ -156,6 +186,11 @@ async fn a_wrong_filter_is_named() {
         ("expires_before=soon", "expires_before"),
         ("after=x", "after"),
         ("limit=1000", "limit"),
+        ("owner=", "owner"),
+        ("project=", "project"),
+        ("kind=", "kind"),
+        ("status=", "status"),
+        ("expires_before=", "expires_before"),
         ("nmae=x", "nmae"),
     ] {
         let answer = app.get(&format!("/v1/api-keys?{query}")).await;
@@ -307,6 +342,22 @@ async fn a_user_has_at_most_so_many_keys() {
     let list = app.get("/v1/api-keys?q=key&limit=1").await.expect(200);
     app.delete(&path(&list["data"][0])).await.expect(204);
     create(&app, "one more").await;
+}
+
+#[tokio::test]
+async fn a_service_account_has_no_more_keys_than_a_user() {
+    let app = TestApp::new().await;
+    let agent = app.service_account("agent").await;
+    let (_, key) = app.key(agent, "key 0", all_rights()).await;
+    for number in 1..20 {
+        let wish = json!({"name": format!("key {number}")});
+        app.call(&key, "POST /v1/api-keys", Some(wish)).await.expect(201);
+    }
+    let wish = json!({"name": "one more", "owner": agent.to_string()});
+    for caller in [&key, &app.admin] {
+        let full = app.call(caller, "POST /v1/api-keys", Some(wish.clone())).await;
+        assert_eq!(full.problem(409), "key_quota_reached");
+    }
 }
 
 #[tokio::test]

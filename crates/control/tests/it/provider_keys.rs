@@ -83,6 +83,24 @@ async fn a_name_is_taken_once() {
 }
 
 #[tokio::test]
+async fn pages_hold_every_provider_key_once_by_name() {
+    let app = TestApp::new().await;
+    for name in ["b", "C", "a"] {
+        create(&app, name).await;
+    }
+    let first = app.get("/v1/provider-keys?limit=2").await.expect(200);
+    let next = first["next"].as_str().unwrap();
+    let second = app.get(&format!("/v1/provider-keys?limit=2&after={next}")).await.expect(200);
+    let names: Vec<&Value> = [&first, &second]
+        .into_iter()
+        .flat_map(|page| page["data"].as_array().unwrap())
+        .map(|row| &row["name"])
+        .collect();
+    assert_eq!(names, ["C", "a", "b"]);
+    assert_eq!((&second["has_more"], &second["next"]), (&json!(false), &json!(null)));
+}
+
+#[tokio::test]
 async fn a_deleted_provider_key_is_gone() {
     let app = TestApp::new().await;
     create(&app, "a").await;

@@ -168,11 +168,15 @@ impl Store {
     /// Stores a model with its deployments, and audits it. [`StoreError::Taken`] with `name`;
     /// [`StoreError::Missing`] when the organization has not what a deployment refers to.
     pub async fn create_model(&self, act: &Act, model: &Model) -> Result<(), StoreError> {
+        check_texts(model)?;
+        self.catalog_told(self.insert_model(act, model).await)
+    }
+
+    async fn insert_model(&self, act: &Act, model: &Model) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO models
                 (organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us)
             VALUES ($1, $2, $3, $4, $5, $5)";
-        check_texts(model)?;
         let pricing = pricing_text(&model.pricing)?;
         let organization = act.organization.to_string();
         on!(self.db.write, |pool| {
@@ -190,20 +194,26 @@ impl Store {
             append_audit!(self, tx, entry(act, "model.create", model));
             tx.commit().await?;
         });
-        self.catalog_changed();
         Ok(())
     }
 
     /// Replaces pricing, output limit and deployments of a model, and audits it. `edited.updated_at`
     /// is that of the version that was edited; [`StoreError::Stale`] when there is a newer one.
-    /// Returns the model with its new version.
+    /// Returns the model with its new version. An edit that changes nothing leaves no trace.
     pub async fn edit_model(&self, act: &Act, edited: &Model) -> Result<Model, StoreError> {
+        check_texts(edited)?;
+        if self.find_model(act.organization, &edited.name).await?.as_ref() == Some(edited) {
+            return Ok(edited.clone());
+        }
+        self.catalog_told(self.update_model(act, edited).await)
+    }
+
+    async fn update_model(&self, act: &Act, edited: &Model) -> Result<Model, StoreError> {
         const SQL: &str = "
             UPDATE models SET pricing = $3, output_tokens_max = $4, updated_at_us = $5
             WHERE organization_id = $1 AND name = $2 AND updated_at_us = $6";
         const FIND: &str = "SELECT 1 FROM models WHERE organization_id = $1 AND name = $2";
         const CLEAR: &str = "DELETE FROM deployments WHERE organization_id = $1 AND model = $2";
-        check_texts(edited)?;
         let pricing = pricing_text(&edited.pricing)?;
         let organization = act.organization.to_string();
         let read_at = edited.updated_at;
@@ -232,12 +242,15 @@ impl Store {
             append_audit!(self, tx, entry(act, "model.edit", &model));
             tx.commit().await?;
         });
-        self.catalog_changed();
         Ok(model)
     }
 
     /// Deletes a model and its deployments, and audits it.
     pub async fn delete_model(&self, act: &Act, name: &str) -> Result<Removed, StoreError> {
+        self.catalog_told_of_removal(self.remove_model(act, name).await)
+    }
+
+    async fn remove_model(&self, act: &Act, name: &str) -> Result<Removed, StoreError> {
         const SQL: &str = "DELETE FROM models WHERE organization_id = $1 AND name = $2";
         if !is_storable(name) {
             return Ok(Removed::NotFound);
@@ -252,7 +265,6 @@ impl Store {
             append_audit!(self, tx, act.entry("model.delete", name, &json!({})));
             tx.commit().await?;
         });
-        self.catalog_changed();
         Ok(Removed::Yes)
     }
 

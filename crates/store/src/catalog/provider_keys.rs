@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{NewProviderKey, ProviderKeyEdit, Removed};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, in_use, next_version, on, parsed, taken, timestamp};
+use crate::db::{check_storable, in_use, is_storable, next_version, on, parsed, taken, timestamp};
 use crate::keyring::SealedFor;
 use crate::row::row;
 use crate::{Act, Store, StoreError};
@@ -56,11 +56,19 @@ impl Store {
         act: &Act,
         new: NewProviderKey,
     ) -> Result<ProviderKey, StoreError> {
+        check_storable(&[("name", &new.name), ("note", &new.note)])?;
+        self.catalog_told(self.insert_provider_key(act, new).await)
+    }
+
+    async fn insert_provider_key(
+        &self,
+        act: &Act,
+        new: NewProviderKey,
+    ) -> Result<ProviderKey, StoreError> {
         const SQL: &str = "
             INSERT INTO provider_keys
                 (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
-        check_storable(&[("name", &new.name), ("note", &new.note)])?;
         let key = ProviderKey {
             id: self.new_id(ProviderKeyId::new),
             organization: act.organization,
@@ -93,28 +101,40 @@ impl Store {
             );
             tx.commit().await?;
         });
-        self.catalog_changed();
         Ok(key)
     }
 
     /// Changes name, note or value; `None` leaves it. What links to the key goes on using it.
-    /// [`StoreError::Stale`] when somebody else edits it at the same time.
+    /// [`StoreError::Stale`] when somebody else edits it at the same time. An edit that changes
+    /// nothing leaves no trace.
     pub async fn edit_provider_key(
         &self,
         act: &Act,
         id: ProviderKeyId,
         edit: ProviderKeyEdit,
     ) -> Result<ProviderKey, StoreError> {
+        let found = self.find_provider_key(act.organization, id).await?;
+        let key = found.ok_or(StoreError::Missing("provider key"))?;
+        if edit.if_updated_at.is_some_and(|expected| whole_us(expected) != key.updated_at) {
+            return Err(StoreError::Stale);
+        }
+        if !edit.changes(&key) {
+            return Ok(key);
+        }
+        self.catalog_told(self.update_provider_key(act, key, edit).await)
+    }
+
+    async fn update_provider_key(
+        &self,
+        act: &Act,
+        mut key: ProviderKey,
+        edit: ProviderKeyEdit,
+    ) -> Result<ProviderKey, StoreError> {
         const SQL: &str = "
             UPDATE provider_keys SET name = $3, note = $4, masked = $5,
                 ciphertext = COALESCE($6, ciphertext), updated_at_us = $7
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $8";
-        let found = self.find_provider_key(act.organization, id).await?;
-        let mut key = found.ok_or(StoreError::Missing("provider key"))?;
-        let read_at = key.updated_at;
-        if edit.if_updated_at.is_some_and(|expected| whole_us(expected) != read_at) {
-            return Err(StoreError::Stale);
-        }
+        let (id, read_at) = (key.id, key.updated_at);
         let text = id.to_string();
         let mut sealed = None;
         if let Some(value) = &edit.value {
@@ -148,12 +168,19 @@ impl Store {
             append_audit!(self, tx, act.entry("provider_key.edit", &text, &detail));
             tx.commit().await?;
         });
-        self.catalog_changed();
         Ok(key)
     }
 
     /// Deletes a provider key, unless a deployment uses it ([`StoreError::InUse`]: the models).
     pub async fn delete_provider_key(
+        &self,
+        act: &Act,
+        id: ProviderKeyId,
+    ) -> Result<Removed, StoreError> {
+        self.catalog_told_of_removal(self.remove_provider_key(act, id).await)
+    }
+
+    async fn remove_provider_key(
         &self,
         act: &Act,
         id: ProviderKeyId,
@@ -182,7 +209,6 @@ impl Store {
             append_audit!(self, tx, act.entry("provider_key.delete", &id, &json!({})));
             tx.commit().await?;
         });
-        self.catalog_changed();
         Ok(Removed::Yes)
     }
 
@@ -217,27 +243,72 @@ impl Store {
         const SQL: &str = "
             SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
             FROM provider_keys WHERE organization_id = $1 AND id = $2";
-        let row: Option<ProviderKeyRow> = on!(self.db.read, |pool| {
+        self.fetch_provider_key(SQL, organization, &id.to_string()).await
+    }
+
+    /// A provider key of this organization, by name.
+    pub async fn find_provider_key_by_name(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+    ) -> Result<Option<ProviderKey>, StoreError> {
+        const SQL: &str = "
+            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
+            FROM provider_keys WHERE organization_id = $1 AND name = $2";
+        self.fetch_provider_key(SQL, organization, name).await
+    }
+
+    /// The provider keys of this organization, by name, after the name `after`, at most `limit`.
+    pub async fn list_provider_keys(
+        &self,
+        organization: OrganizationId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ProviderKey>, StoreError> {
+        const SQL: &str = "
+            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
+            FROM provider_keys WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
+        let after = after.unwrap_or_default();
+        if !is_storable(after) {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<ProviderKeyRow> = on!(self.db.read, |pool| {
             sqlx::query_as(SQL)
                 .bind(organization.to_string())
-                .bind(id.to_string())
+                .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
+        });
+        rows.into_iter().map(ProviderKeyRow::parse).collect()
+    }
+
+    async fn fetch_provider_key(
+        &self,
+        sql: &'static str,
+        organization: OrganizationId,
+        wanted: &str,
+    ) -> Result<Option<ProviderKey>, StoreError> {
+        if !is_storable(wanted) {
+            return Ok(None);
+        }
+        let row: Option<ProviderKeyRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(sql)
+                .bind(organization.to_string())
+                .bind(wanted)
                 .fetch_optional(pool)
                 .await?
         });
         row.map(ProviderKeyRow::parse).transpose()
     }
+}
 
-    /// The provider keys of this organization, by name. At most 1 000.
-    pub async fn list_provider_keys(
-        &self,
-        organization: OrganizationId,
-    ) -> Result<Vec<ProviderKey>, StoreError> {
-        const SQL: &str = "
-            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
-            FROM provider_keys WHERE organization_id = $1 ORDER BY name LIMIT 1000";
-        let rows: Vec<ProviderKeyRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL).bind(organization.to_string()).fetch_all(pool).await?
-        });
-        rows.into_iter().map(ProviderKeyRow::parse).collect()
+impl ProviderKeyEdit {
+    /// Whether anything of the key would be another. A value always counts as new: whoever could tell
+    /// that it is the stored one could guess at it without a trace.
+    fn changes(&self, key: &ProviderKey) -> bool {
+        let is_new =
+            |new: &Option<String>, old: &String| new.as_ref().is_some_and(|new| new != old);
+        self.value.is_some() || is_new(&self.name, &key.name) || is_new(&self.note, &key.note)
     }
 }

@@ -52,11 +52,15 @@ pub(super) const FIND_PROVIDER: &str =
 impl Store {
     /// Stores a provider and audits it; `provider.id` is new. [`StoreError::Taken`] with `name`.
     pub async fn create_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
+        check_texts(provider)?;
+        self.catalog_told(self.insert_provider(act, provider).await)
+    }
+
+    async fn insert_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO providers
                 (id, organization_id, name, kind, base_url, created_at_us, updated_at_us)
             VALUES ($1, $2, $3, $4, $5, $6, $6)";
-        check_texts(provider)?;
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             sqlx::query(SQL)
@@ -72,22 +76,28 @@ impl Store {
             append_audit!(self, tx, entry(act, "provider.create", provider));
             tx.commit().await?;
         });
-        self.catalog_changed();
         Ok(())
     }
 
     /// Replaces name and base URL of a provider, and audits it. `edited.updated_at` is that of the
     /// version that was edited; [`StoreError::Stale`] when there is a newer one. Returns the provider
-    /// with its new version.
+    /// with its new version. An edit that changes nothing leaves no trace.
     pub async fn edit_provider(
         &self,
         act: &Act,
         edited: &Provider,
     ) -> Result<Provider, StoreError> {
+        check_texts(edited)?;
+        if self.find_provider(act.organization, edited.id).await?.as_ref() == Some(edited) {
+            return Ok(edited.clone());
+        }
+        self.catalog_told(self.update_provider(act, edited).await)
+    }
+
+    async fn update_provider(&self, act: &Act, edited: &Provider) -> Result<Provider, StoreError> {
         const SQL: &str = "
             UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6";
-        check_texts(edited)?;
         let read_at = edited.updated_at;
         let provider = Provider { updated_at: next_version(read_at, act.at), ..edited.clone() };
         let (organization, id) = (act.organization.to_string(), provider.id.to_string());
@@ -114,12 +124,15 @@ impl Store {
             append_audit!(self, tx, entry(act, "provider.edit", &provider));
             tx.commit().await?;
         });
-        self.catalog_changed();
         Ok(provider)
     }
 
     /// Deletes a provider, unless a deployment uses it ([`StoreError::InUse`]: the models).
     pub async fn delete_provider(&self, act: &Act, id: ProviderId) -> Result<Removed, StoreError> {
+        self.catalog_told_of_removal(self.remove_provider(act, id).await)
+    }
+
+    async fn remove_provider(&self, act: &Act, id: ProviderId) -> Result<Removed, StoreError> {
         const USES: &str = "
             SELECT DISTINCT model FROM deployments
             WHERE organization_id = $1 AND provider_id = $2 ORDER BY model LIMIT 20";
@@ -144,7 +157,6 @@ impl Store {
             append_audit!(self, tx, act.entry("provider.delete", &id, &json!({})));
             tx.commit().await?;
         });
-        self.catalog_changed();
         Ok(Removed::Yes)
     }
 
@@ -176,18 +188,30 @@ impl Store {
         self.fetch_provider(SQL, organization, name).await
     }
 
-    /// The providers of this organization, by name. At most 1 000.
+    /// The providers of this organization, by name, after the name `after`, at most `limit`.
     pub async fn list_providers(
         &self,
         organization: OrganizationId,
+        after: Option<&str>,
+        limit: u32,
     ) -> Result<Vec<Provider>, StoreError> {
         const SQL: &str = concat!(
             "SELECT ",
             provider_columns!(),
-            " FROM providers p WHERE p.organization_id = $1 ORDER BY p.name LIMIT 1000"
+            " FROM providers p WHERE p.organization_id = $1 AND p.name > $2
+             ORDER BY p.name LIMIT $3"
         );
+        let after = after.unwrap_or_default();
+        if !is_storable(after) {
+            return Ok(Vec::new());
+        }
         let rows: Vec<ProviderRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL).bind(organization.to_string()).fetch_all(pool).await?
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
         });
         rows.into_iter().map(ProviderRow::parse).collect()
     }

@@ -5,7 +5,7 @@ use doorward_domain::id::OrganizationId;
 use doorward_domain::key::{ApiKey, KeyStatus};
 
 use super::row::{KeyRow, key_columns};
-use super::{KeyFilter, KeyRecord, Page};
+use super::{KeyCursor, KeyFilter, KeyRecord, Page};
 use crate::db::{is_storable, on, timestamp};
 use crate::row::row;
 use crate::usage::{PeriodSpend, load_spent};
@@ -49,13 +49,23 @@ const LIST: &str = concat!(
 const SEARCH_BYTES_MAX: usize = 10_000;
 
 impl Store {
-    /// A key of this organization.
+    /// A key of this organization, with its last call: finished calls are written first.
     pub async fn find_key(
         &self,
         organization: OrganizationId,
         id: &KeyId,
     ) -> Result<Option<KeyRecord>, StoreError> {
         self.catch_up().await;
+        self.find_stored_key(organization, id).await
+    }
+
+    /// A key of this organization, perhaps without its last calls: to change it must not wait until
+    /// they are written.
+    pub async fn find_stored_key(
+        &self,
+        organization: OrganizationId,
+        id: &KeyId,
+    ) -> Result<Option<KeyRecord>, StoreError> {
         match self.stored_row(organization, id).await? {
             Some(row) => self.record_of(row).await.map(Some),
             None => Ok(None),
@@ -92,23 +102,15 @@ impl Store {
         }))
     }
 
-    /// Keys of this organization, newest first; `after` is the last id of the page before.
-    /// [`StoreError::Missing`] when the organization has no key `after`.
+    /// Keys of this organization, newest first; `after` is where the page before ended.
     pub async fn list_keys(
         &self,
         organization: OrganizationId,
         filter: &KeyFilter,
-        after: Option<KeyId>,
+        after: Option<KeyCursor>,
         limit: u32,
     ) -> Result<Page<KeyRecord>, StoreError> {
         self.catch_up().await;
-        let cursor = match after {
-            Some(id) => {
-                let last = self.stored_key(organization, &id).await?;
-                Some(last.ok_or(StoreError::Missing("key"))?)
-            }
-            None => None,
-        };
         let texts = [&filter.search, &filter.kind];
         if !texts.into_iter().flatten().all(|text| is_searchable(text)) {
             return Ok(Page { rows: Vec::new(), has_more: false });
@@ -122,10 +124,10 @@ impl Store {
                 .bind(filter.expires_before.map(jiff::Timestamp::as_microsecond))
                 .bind(filter.search.as_deref().map(containing))
                 .bind(filter.status.map(KeyStatus::as_str))
-                .bind(cursor.as_ref().map(|key| key.life.created_at.as_microsecond()))
+                .bind(after.map(|place| place.created_at_us))
                 .bind(self.clock.now().as_microsecond())
                 .bind(i64::from(limit) + 1)
-                .bind(cursor.as_ref().map(|key| key.id.to_string()))
+                .bind(after.map(|place| place.id.to_string()))
                 .fetch_all(pool)
                 .await?
         });

@@ -142,7 +142,7 @@ async fn a_provider_key_is_shown_masked_and_revealed_whole() {
         let found = store.find_provider_key(organization, key.id).await.unwrap().unwrap();
         assert_eq!(found, key);
         assert_eq!(
-            store.list_provider_keys(organization).await.unwrap(),
+            store.list_provider_keys(organization, None, 9).await.unwrap(),
             std::slice::from_ref(&key)
         );
         let value = store.reveal_provider_key(organization, key.id).await.unwrap();
@@ -302,12 +302,14 @@ async fn every_change_of_the_catalog_moves_its_epoch_and_nothing_else_does() {
         moves("edit_provider");
         let key = add_provider_key(&store, "key").await;
         moves("create_provider_key");
-        store.edit_provider_key(&act, key.id, ProviderKeyEdit::default()).await.unwrap();
+        let edit = ProviderKeyEdit { value: Some(CANARY.into()), ..ProviderKeyEdit::default() };
+        store.edit_provider_key(&act, key.id, edit).await.unwrap();
         moves("edit_provider_key");
         let model = model(&store, "m", vec![deployment(1, id)]);
         store.create_model(&act, &model).await.unwrap();
         moves("create_model");
-        store.edit_model(&act, &model).await.unwrap();
+        let edited = Model { output_tokens_max: None, ..model };
+        store.edit_model(&act, &edited).await.unwrap();
         moves("edit_model");
         store.delete_model(&act, "m").await.unwrap();
         moves("delete_model");
@@ -318,6 +320,136 @@ async fn every_change_of_the_catalog_moves_its_epoch_and_nothing_else_does() {
         store.delete_provider(&act, id).await.unwrap();
         store.make_key("ci").await;
         assert_eq!(store.catalog_epoch(), last);
+    }
+}
+
+/// A commit whose answer was lost may have happened: the data plane must look again, or it goes on
+/// with a provider key that was replaced.
+#[tokio::test]
+async fn a_change_of_the_catalog_that_failed_moves_its_epoch_too() {
+    for store in every_store().await {
+        let act = store.act();
+        let (one, two) =
+            (add_provider(&store, 1, "one").await, add_provider(&store, 2, "two").await);
+        let (key, _) = (add_provider_key(&store, "k1").await, add_provider_key(&store, "k2").await);
+        let uses = Deployment { provider_key: Some(key.id), ..deployment(1, one) };
+        let served = model(&store, "m", vec![uses]);
+        store.create_model(&act, &served).await.unwrap();
+        let mut last = store.catalog_epoch();
+        let mut moves = |failed: StoreError, what: &str| {
+            let next = store.catalog_epoch();
+            assert!(next > last, "{what}: {failed:?} on {}", store.engine());
+            last = next;
+        };
+        let taken = provider(&store, 9, "one");
+        moves(store.create_provider(&act, &taken).await.unwrap_err(), "create_provider");
+        let taken = Provider { id: two, ..taken };
+        moves(store.edit_provider(&act, &taken).await.unwrap_err(), "edit_provider");
+        moves(store.delete_provider(&act, one).await.unwrap_err(), "delete_provider");
+        let new = NewProviderKey { name: "k1".into(), value: CANARY.into(), note: String::new() };
+        moves(store.create_provider_key(&act, new).await.unwrap_err(), "create_provider_key");
+        let edit = ProviderKeyEdit { name: Some("k2".into()), ..ProviderKeyEdit::default() };
+        let failed = store.edit_provider_key(&act, key.id, edit).await.unwrap_err();
+        moves(failed, "edit_provider_key");
+        moves(store.delete_provider_key(&act, key.id).await.unwrap_err(), "delete_provider_key");
+        moves(store.create_model(&act, &served).await.unwrap_err(), "create_model");
+        let unknown = deployment(2, ProviderId::new(9, 9));
+        let unserved = Model { deployments: vec![unknown], ..served };
+        moves(store.edit_model(&act, &unserved).await.unwrap_err(), "edit_model");
+    }
+}
+
+#[tokio::test]
+async fn an_edit_that_changes_nothing_is_no_change() {
+    for store in every_store().await {
+        let act = store.act();
+        let provider = provider(&store, 1, "one");
+        store.create_provider(&act, &provider).await.unwrap();
+        let key = add_provider_key(&store, "key").await;
+        let model = model(&store, "m", vec![deployment(1, provider.id)]);
+        store.create_model(&act, &model).await.unwrap();
+        let audit = async || store.list_audit(provider.organization, None, 100).await.unwrap();
+        let (entries, epoch) = (audit().await.len(), store.catalog_epoch());
+        store.pass(SignedDuration::from_secs(1));
+        let act = store.act();
+        assert_eq!(store.edit_provider(&act, &provider).await.unwrap(), provider);
+        assert_eq!(store.edit_model(&act, &model).await.unwrap(), model);
+        for edit in [
+            ProviderKeyEdit::default(),
+            ProviderKeyEdit {
+                name: Some(key.name.clone()),
+                note: Some(key.note.clone()),
+                ..ProviderKeyEdit::default()
+            },
+        ] {
+            assert_eq!(store.edit_provider_key(&act, key.id, edit).await.unwrap(), key);
+        }
+        assert_eq!(audit().await.len(), entries, "{}", store.engine());
+        assert_eq!(store.catalog_epoch(), epoch);
+
+        // Who could tell that a value is the stored one could guess at it without a trace.
+        let same = ProviderKeyEdit { value: Some(CANARY.into()), ..ProviderKeyEdit::default() };
+        let edited = store.edit_provider_key(&act, key.id, same).await.unwrap();
+        assert_eq!(edited.updated_at, store.now());
+        assert_eq!(audit().await.len(), entries + 1, "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn no_provider_or_provider_key_is_out_of_sight_however_many_there_are() {
+    const COUNT: u128 = 1_001;
+    for store in every_store().await {
+        store.make_key("for its digest").await;
+        let organization = store.first.organization;
+        let rows = |id: fn(u128) -> String| {
+            let row = |n| format!("('{}', 'n{n:04}')", id(n));
+            (0..COUNT).map(row).collect::<Vec<_>>().join(", ")
+        };
+        let (providers, keys) = (
+            rows(|n| ProviderId::new(1, n).to_string()),
+            rows(|n| ProviderKeyId::new(1, n).to_string()),
+        );
+        store
+            .tamper(&format!(
+                "INSERT INTO providers (id, organization_id, name, kind, created_at_us, updated_at_us)
+                    SELECT v.column1, '{organization}', v.column2, 'echo', 1, 1
+                    FROM (VALUES {providers}) v;
+                INSERT INTO provider_keys
+                    (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
+                    SELECT v.column1, '{organization}', v.column2, '', k.digest, '', 1, 1
+                    FROM api_keys k CROSS JOIN (VALUES {keys}) v;"
+            ))
+            .await;
+        let expected: Vec<String> = (0..COUNT).map(|n| format!("n{n:04}")).collect();
+        let (mut providers, mut keys) = (Vec::<String>::new(), Vec::<String>::new());
+        for _ in 0..=COUNT / 200 {
+            let after = providers.last().cloned();
+            let page = store.list_providers(organization, after.as_deref(), 200).await.unwrap();
+            providers.extend(page.into_iter().map(|provider| provider.name));
+            let after = keys.last().cloned();
+            let page = store.list_provider_keys(organization, after.as_deref(), 200).await.unwrap();
+            keys.extend(page.into_iter().map(|key| key.name));
+        }
+        assert_eq!(providers, expected, "{}", store.engine());
+        assert_eq!(keys, expected, "{}", store.engine());
+        let last = store.find_provider_key_by_name(organization, "n1000").await.unwrap().unwrap();
+        assert_eq!(last.id, ProviderKeyId::new(1, 1_000));
+    }
+}
+
+#[tokio::test]
+async fn a_provider_key_is_found_by_its_exact_name() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let key = add_provider_key(&store, "OpenAI").await;
+        let found =
+            async |name: &str| store.find_provider_key_by_name(organization, name).await.unwrap();
+        assert_eq!(found("OpenAI").await, Some(key), "{}", store.engine());
+        assert_eq!(found("openai").await, None);
+        assert_eq!(found("OpenAI\0").await, None);
+        let of_nul = store.list_provider_keys(organization, Some("A\0"), 9).await.unwrap();
+        assert!(of_nul.is_empty());
+        assert!(store.list_providers(organization, Some("A\0"), 9).await.unwrap().is_empty());
     }
 }
 
@@ -336,7 +468,7 @@ async fn a_provider_is_found_by_id_by_name_and_in_the_list() {
         assert_eq!(found, echo);
         assert!(store.find_provider_by_name(organization, "echo").await.unwrap().is_none());
         assert!(store.find_provider_by_name(organization, "Echo\0").await.unwrap().is_none());
-        let list = store.list_providers(organization).await.unwrap();
+        let list = store.list_providers(organization, None, 9).await.unwrap();
         assert_eq!(list, [echo, vllm], "by byte: capitals first, {}", store.engine());
     }
 }
@@ -391,9 +523,10 @@ async fn the_catalog_of_another_organization_is_out_of_reach() {
         let act = store.act_in(other);
         assert!(store.find_provider(other, id).await.unwrap().is_none());
         assert!(store.find_provider_by_name(other, "one").await.unwrap().is_none());
-        assert!(store.list_providers(other).await.unwrap().is_empty());
+        assert!(store.list_providers(other, None, 9).await.unwrap().is_empty());
         assert!(store.find_provider_key(other, key.id).await.unwrap().is_none());
-        assert!(store.list_provider_keys(other).await.unwrap().is_empty());
+        assert!(store.find_provider_key_by_name(other, "key").await.unwrap().is_none());
+        assert!(store.list_provider_keys(other, None, 9).await.unwrap().is_empty());
         assert!(store.reveal_provider_key(other, key.id).await.is_err());
         assert!(store.find_model(other, "m").await.unwrap().is_none());
         assert!(store.list_models(other, None, 9).await.unwrap().is_empty());
@@ -444,7 +577,8 @@ async fn an_edit_of_an_older_version_is_stale() {
 
         let read = model(&store, "m", vec![deployment(1, read.id)]);
         store.create_model(&act, &read).await.unwrap();
-        let edited = store.edit_model(&act, &read).await.unwrap();
+        let first = Model { output_tokens_max: None, ..read.clone() };
+        let edited = store.edit_model(&act, &first).await.unwrap();
         let late = Model { deployments: Vec::new(), ..read.clone() };
         let late = store.edit_model(&act, &late).await;
         assert!(matches!(late, Err(StoreError::Stale)), "model, {}", store.engine());

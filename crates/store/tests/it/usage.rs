@@ -321,6 +321,26 @@ async fn the_last_use_of_a_key_never_goes_back() {
     }
 }
 
+/// A revocation looks its key up: it must not stand in line behind usage that is not written yet.
+#[tokio::test]
+async fn a_key_to_be_changed_is_found_while_usage_waits_for_the_database() {
+    let [store, _] = every_store().await;
+    let key = key_with_budgets(&store, "ci").await;
+    let call = begin(&store, &key, 1, ("m", [127, 0, 0, 1].into())).await;
+    let mut blocker = store.begin_exclusive().await;
+    call.settle(one_dollar(1));
+    let found = tokio::select! {
+        biased;
+        _ = store.find_key(key.organization, &key.id) => panic!("it did not wait"),
+        found = store.find_stored_key(key.organization, &key.id) => found.unwrap().unwrap(),
+    };
+    assert_eq!((found.key.id, found.last_used_at), (key.id, None));
+    assert_eq!(store.stats().events_waiting, 1);
+    sqlx::query("ROLLBACK").execute(&mut blocker).await.unwrap();
+    let latest = store.find_key(key.organization, &key.id).await.unwrap().unwrap();
+    assert_eq!(latest.last_used_at, Some(store.now()));
+}
+
 #[tokio::test]
 async fn a_report_sums_every_figure() {
     for store in every_store().await {

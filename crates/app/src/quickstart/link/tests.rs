@@ -138,7 +138,7 @@ async fn a_key_whose_provider_does_not_answer_is_kept_and_said_so() {
     let data = data().await;
     let report = data.link(vec![openai("sk-0123456789abc", Err("no answer in time"))]).await;
     assert!(report.unlinked[0].what.contains("OPENAI_API_KEY is kept"), "{report:?}");
-    let keys = data.store.list_provider_keys(data.made.organization).await.unwrap();
+    let keys = data.store.list_provider_keys(data.made.organization, None, 9).await.unwrap();
     assert_eq!(keys.len(), 1);
     // The next run finds its models.
     let report = data.link(vec![openai("sk-0123456789abc", Ok(&["gpt-4o"]))]).await;
@@ -152,7 +152,7 @@ async fn a_changed_key_of_the_environment_replaces_the_stored_one() {
     for key in ["sk-0123456789abc", "sk-cba9876543210"] {
         data.link(vec![openai(key, Ok(&[]))]).await;
         let organization = data.made.organization;
-        let keys = data.store.list_provider_keys(organization).await.unwrap();
+        let keys = data.store.list_provider_keys(organization, None, 9).await.unwrap();
         let stored = data.store.reveal_provider_key(organization, keys[0].id).await.unwrap();
         assert_eq!((keys.len(), stored.expose_secret()), (1, key));
     }

@@ -13,7 +13,7 @@ use doorward_domain::model_pattern::ModelPattern;
 use doorward_domain::name::{check_description, check_name};
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
-use doorward_store::{KeyRecord, NewKey, Settings, StoreError};
+use doorward_store::{KeyRecord, NewKey, StoreError};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, ETAG};
 use jiff::Timestamp;
@@ -77,21 +77,39 @@ pub(crate) async fn create_key(
     caller: Caller,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let wish: CreateKey = body.parse()?;
+    let mut wish: CreateKey = body.parse()?;
     let (now, settings) = (control.now(), control.store.settings(caller.organization()).await?);
     let mut faults = Faults::new();
+    wish.fill_scopes(caller.rights.scopes, &mut faults);
     let (owner, project) = place(&control, &caller, &wish, &mut faults).await?;
     let decided = wish.check(Bounds::new(&caller, &settings, now), &mut faults);
     let (owner, decided) = faults.finish_with(owner.zip(decided))?;
     let new = wish.into_key(owner, project, &caller, decided.at);
     refuse_excess(&control, &caller, &new).await?;
-    let new = NewKey { quota: quota(owner, &settings), ..new };
-    let (quota, act) = (new.quota, caller.act(now));
-    let (key, plain) = control.store.create_key(&act, new).await.map_err(|e| full(e, quota))?;
+    let quota = settings.keys_per_user_max;
+    let new = NewKey { quota: Some(quota), ..new };
+    let created = control.store.create_key(&caller.act(now), new).await;
+    let (key, plain) = created.map_err(|error| full(error, quota))?;
     answer(key, &plain, decided, now)
 }
 
 impl CreateKey {
+    /// A key that is asked for without scopes calls models, as far as its maker may.
+    fn fill_scopes(&mut self, own: ScopeSet, faults: &mut Faults) {
+        if self.scopes.is_some() {
+            return;
+        }
+        let inference: ScopeSet =
+            [Scope::InferenceRead, Scope::InferenceWrite].into_iter().collect();
+        let shared = inference.intersect(own);
+        if shared == ScopeSet::NONE {
+            let detail =
+                "must be named: you have none of the usual inference:read, inference:write";
+            faults.add("scopes", "missing", detail);
+        }
+        self.scopes = Some(shared);
+    }
+
     fn check(&self, bounds: Bounds, faults: &mut Faults) -> Option<Decided> {
         faults.check("name", check_name(&self.name));
         faults.check("description", check_description(self.description.as_deref().unwrap_or("")));
@@ -106,9 +124,8 @@ impl CreateKey {
     }
 
     fn rights(&self, expires_at: Option<Timestamp>) -> Rights {
-        let inference = || [Scope::InferenceRead, Scope::InferenceWrite].into_iter().collect();
         Rights {
-            scopes: self.scopes.unwrap_or_else(inference),
+            scopes: self.scopes.unwrap_or(ScopeSet::NONE),
             models: self.models.clone().into(),
             addresses: AddressRules {
                 allow: self.ip_allow.clone(),
@@ -223,29 +240,20 @@ async fn project(
 
 async fn refuse_excess(control: &Control, caller: &Caller, new: &NewKey) -> Result<(), ApiError> {
     let attempt = Attempt { action: "key.create", subject: new.owner.to_string(), name: &new.name };
-    grant::refuse_excess(control, caller, &new.rights, |_| true, attempt).await
-}
-
-/// The quota counts a user's keys; a service account has as many as it needs.
-fn quota(owner: Owner, settings: &Settings) -> Option<u32> {
-    match owner {
-        Owner::User(_) => Some(settings.keys_per_user_max),
-        Owner::ServiceAccount(_) => None,
-    }
+    grant::refuse_bounded_maker(control, caller, &attempt).await?;
+    grant::refuse_excess(control, caller, &new.rights, |_| true, &attempt).await
 }
 
 /// The store calls a reached quota "in use"; here it has a name of its own.
-fn full(error: StoreError, quota: Option<u32>) -> ApiError {
-    match (error, quota) {
-        (StoreError::InUse(_), Some(quota)) => ApiError::Conflict {
-            code: "key_quota_reached",
-            detail: format!(
-                "A user can have at most {quota} active and disabled keys (keys_per_user_max). \
-                 Revoke one that is not needed any more."
-            ),
-            field: None,
-        },
-        (error, _) => error.into(),
+fn full(error: StoreError, quota: u32) -> ApiError {
+    let StoreError::InUse(_) = error else { return error.into() };
+    ApiError::Conflict {
+        code: "key_quota_reached",
+        detail: format!(
+            "A user or service account can have at most {quota} active and disabled keys \
+             (keys_per_user_max). Revoke one that is not needed any more."
+        ),
+        field: None,
     }
 }
 

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::address::AddressBlock;
 use doorward_domain::budget::Budget;
+use doorward_domain::key::{ApiKey, KeyStatus};
 use doorward_domain::lifetime::Requested;
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::{ModelPattern, ModelRule};
@@ -76,8 +77,11 @@ pub(crate) async fn edit_key(
     let record = find(&control, &caller, &id).await?;
     refuse_revoked(&record)?;
     check_if_match(&headers, record.key.life.updated_at)?;
+    if wish.names_end() {
+        refuse_expired(&record.key, control.now())?;
+    }
     let (now, settings) = (control.now(), control.store.settings(caller.organization()).await?);
-    let bounds = Bounds::new(&caller, &settings, now);
+    let bounds = Bounds::new(&caller, &settings, now).of(&record.key.life);
     let (rights, is_clamped) = wish.rights(&record.key.rights, bounds)?;
     refuse_excess(&control, &caller, &record, &rights).await?;
     // What is written back was read above: an edit in between must not be undone by this one.
@@ -109,11 +113,17 @@ impl EditKey {
         Ok((rights, decided.is_clamped))
     }
 
+    fn end(&self) -> Wish {
+        Wish { in_days: self.expires_in_days, at: self.expires_at, never: self.never_expires }
+    }
+
+    fn names_end(&self) -> bool {
+        self.end().requested(&mut Faults::new()) != Requested::Unsaid
+    }
+
     fn expiry(&self, before: &Rights, bounds: Bounds, faults: &mut Faults) -> Decided {
-        let wish =
-            Wish { in_days: self.expires_in_days, at: self.expires_at, never: self.never_expires };
         let unchanged = Decided { at: before.expires_at, is_clamped: false };
-        match wish.requested(faults) {
+        match self.end().requested(faults) {
             Requested::Unsaid => unchanged,
             wish @ (Requested::Days(_) | Requested::At(_) | Requested::Never) => {
                 expiry::decide(wish, bounds, faults).unwrap_or(unchanged)
@@ -154,7 +164,24 @@ async fn refuse_excess(
     let key = &record.key;
     let attempt = Attempt { action: "key.edit", subject: key.id.to_string(), name: &key.name };
     let is_changed = grant::changed(&key.rights, rights);
-    grant::refuse_excess(control, caller, rights, is_changed, attempt).await
+    grant::refuse_excess(control, caller, rights, is_changed, &attempt).await?;
+    grant::refuse_loosening(control, caller, (&key.rights, rights), &attempt).await
+}
+
+/// An expired key stays expired: it no longer counts against the quota, and a new end would bring it
+/// back beyond that.
+fn refuse_expired(key: &ApiKey, now: Timestamp) -> Result<(), ApiError> {
+    if key.status(now) != KeyStatus::Expired {
+        return Ok(());
+    }
+    Err(ApiError::Conflict {
+        code: "key_expired",
+        detail:
+            "This API key has expired, which is final. Make a new one; to give it the same name, \
+                 revoke this one first."
+                .to_owned(),
+        field: None,
+    })
 }
 
 fn answer(record: KeyRecord, expires_clamped: bool, now: Timestamp) -> Response {

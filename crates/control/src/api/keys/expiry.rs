@@ -1,5 +1,6 @@
 //! The end of a key: what the three fields of a request ask for, and what becomes of it.
 
+use doorward_domain::key::Life;
 use doorward_domain::lifetime::{Requested, resolve};
 use doorward_store::Settings;
 use jiff::Timestamp;
@@ -48,6 +49,8 @@ pub(super) struct Bounds {
     pub(super) cap_minutes: u64,
     /// When the key of whoever asks ends.
     pub(super) own: Option<Timestamp>,
+    /// Since when the secret is there: the cap counts from then, or each edit would put it off.
+    pub(super) since: Timestamp,
     pub(super) now: Timestamp,
 }
 
@@ -89,9 +92,15 @@ pub(super) fn decide(requested: Requested, bounds: Bounds, faults: &mut Faults) 
         faults.add("expires_at", "in_the_past", "must be later than now");
         return None;
     }
-    let resolved = resolve(requested, bounds.cap_minutes, bounds.now);
+    let resolved = resolve(requested, bounds.cap_minutes, bounds.since, bounds.now);
     let expiry = faults.check("expires_in_days", resolved)?;
     let at = expiry.at.map(whole_microseconds);
+    // The cap was lowered since the key was made: to shorten the key to it would end it.
+    if at.is_some_and(|at| at <= bounds.now) {
+        let detail = "this key is older than keys may become: make a new one";
+        faults.add("expires_at", "lifetime_over", detail);
+        return None;
+    }
     match bounds.own {
         Some(own) if at.is_none_or(|at| at > own) => {
             Some(Decided { at: Some(own), is_clamped: true })
@@ -101,8 +110,15 @@ pub(super) fn decide(requested: Requested, bounds: Bounds, faults: &mut Faults) 
 }
 
 impl Bounds {
+    /// Those of a key that is made now.
     pub(super) fn new(caller: &Caller, settings: &Settings, now: Timestamp) -> Self {
-        Self { cap_minutes: settings.ttl_minutes_max, own: caller.rights.expires_at, now }
+        let own = caller.rights.expires_at;
+        Self { cap_minutes: settings.ttl_minutes_max, own, since: now, now }
+    }
+
+    /// Those of a key that is there already.
+    pub(super) fn of(self, life: &Life) -> Self {
+        Self { since: life.rotated_at.unwrap_or(life.created_at), ..self }
     }
 }
 
@@ -119,11 +135,28 @@ mod tests {
     }
 
     fn decided(requested: Requested, cap_minutes: u64, own: Option<Timestamp>) -> Option<Decided> {
+        decided_within(requested, Bounds { cap_minutes, own, since: after(0), now: after(0) })
+    }
+
+    fn decided_within(requested: Requested, bounds: Bounds) -> Option<Decided> {
         let mut faults = Faults::new();
-        let bounds = Bounds { cap_minutes, own, now: after(0) };
         let decided = decide(requested, bounds, &mut faults);
         assert_eq!(decided.is_none(), faults.finish().is_err());
         decided
+    }
+
+    #[test]
+    fn a_key_that_is_older_than_the_cap_gets_no_new_end() {
+        let of_age = |hours: i64| Bounds {
+            cap_minutes: CAP_MINUTES,
+            own: None,
+            since: after(-hours),
+            now: after(0),
+        };
+        let last = decided_within(Requested::Days(5), of_age(90 * 24 - 1));
+        assert_eq!(last, Some(Decided { at: Some(after(1)), is_clamped: true }));
+        assert_eq!(decided_within(Requested::Days(5), of_age(90 * 24)), None);
+        assert_eq!(decided_within(Requested::Never, of_age(91 * 24)), None);
     }
 
     #[test]

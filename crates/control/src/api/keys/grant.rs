@@ -68,7 +68,7 @@ pub(super) async fn refuse_excess(
     caller: &Caller,
     wanted: &Rights,
     is_of_interest: impl Fn(Axis) -> bool,
-    attempt: Attempt<'_>,
+    attempt: &Attempt<'_>,
 ) -> Result<(), ApiError> {
     let excess = caller.rights.exceeded_by(wanted);
     let errors: Vec<FieldError> =
@@ -76,13 +76,59 @@ pub(super) async fn refuse_excess(
     if errors.is_empty() {
         return Ok(());
     }
-    let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
-    let detail = json!({
-        "outcome": "denied", "code": "exceeds_own_rights", "fields": fields, "name": attempt.name,
-    });
-    let act = caller.act(control.now());
-    control.store.record(&act, attempt.action, &attempt.subject, detail).await?;
+    note_denial(control, caller, attempt, ("exceeds_own_rights", &errors)).await?;
     Err(ApiError::ExceedsOwnRights(errors))
+}
+
+/// Refuses, and audits, that a caller with limits or budgets makes a key.
+pub(super) async fn refuse_bounded_maker(
+    control: &Control,
+    caller: &Caller,
+    attempt: &Attempt<'_>,
+) -> Result<(), ApiError> {
+    if caller.rights.may_make_keys() {
+        return Ok(());
+    }
+    refuse_bounded(control, caller, attempt, Vec::new()).await
+}
+
+/// Refuses, and audits, that a caller with limits or budgets loosens those of a key.
+pub(super) async fn refuse_loosening(
+    control: &Control,
+    caller: &Caller,
+    (before, after): (&Rights, &Rights),
+    attempt: &Attempt<'_>,
+) -> Result<(), ApiError> {
+    let loosened = before.loosened_by(after);
+    if caller.rights.may_make_keys() || loosened.is_empty() {
+        return Ok(());
+    }
+    let detail = "would be looser than it is";
+    let fault = |axis: Axis| FieldError::new(axis.field(), "bounded_key", detail);
+    refuse_bounded(control, caller, attempt, loosened.into_iter().map(fault).collect()).await
+}
+
+async fn refuse_bounded(
+    control: &Control,
+    caller: &Caller,
+    attempt: &Attempt<'_>,
+    errors: Vec<FieldError>,
+) -> Result<(), ApiError> {
+    note_denial(control, caller, attempt, ("bounded_key", &errors)).await?;
+    Err(ApiError::BoundedKey(errors))
+}
+
+async fn note_denial(
+    control: &Control,
+    caller: &Caller,
+    attempt: &Attempt<'_>,
+    (code, errors): (&str, &[FieldError]),
+) -> Result<(), ApiError> {
+    let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+    let detail =
+        json!({ "outcome": "denied", "code": code, "fields": fields, "name": attempt.name });
+    let act = caller.act(control.now());
+    Ok(control.store.record(&act, attempt.action, &attempt.subject, detail).await?)
 }
 
 fn fault(axis: Axis) -> FieldError {

@@ -1,9 +1,8 @@
 //! `GET /v1/api-keys`.
 
 use axum::extract::State;
-use doorward_domain::credential::KeyId;
 use doorward_domain::key::KeyStatus;
-use doorward_store::KeyFilter;
+use doorward_store::{KeyCursor, KeyFilter};
 
 use super::object::KeyObject;
 use super::parse_owner;
@@ -22,14 +21,15 @@ pub(crate) async fn list_keys(
     caller: Caller,
     mut params: Params,
 ) -> Result<List<KeyObject>, ApiError> {
-    let (limit, after) = (params.limit(), params.parse::<KeyId>("after"));
+    let (limit, after) = (params.limit(), params.parse::<KeyCursor>("after"));
     let wanted = filter(&mut params);
     params.finish()?;
     let Some(filter) = within_reach(&caller, wanted) else {
         return Ok(List::page(Vec::new(), false, None));
     };
     let page = control.store.list_keys(caller.organization(), &filter, after, limit).await?;
-    let (now, next) = (control.now(), page.rows.last().map(|row| row.key.id.to_string()));
+    let (now, next) =
+        (control.now(), page.rows.last().map(|row| KeyCursor::after(&row.key).to_string()));
     let rows = page.rows.into_iter().map(|row| KeyObject::new(row, now)).collect();
     Ok(List::page(rows, page.has_more, next))
 }
@@ -45,23 +45,23 @@ fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilter> {
 
 fn filter(params: &mut Params) -> KeyFilter {
     KeyFilter {
-        owner: params.text("owner").and_then(|text| {
+        owner: params.filter("owner").and_then(|text| {
             let owner = parse_owner(&text);
             owner.or_else(|| refuse(params, "owner", "must be the id of a user or service account"))
         }),
-        status: params.text("status").and_then(|text| {
+        status: params.filter("status").and_then(|text| {
             let all =
                 [KeyStatus::Active, KeyStatus::Disabled, KeyStatus::Expired, KeyStatus::Revoked];
             let status = all.into_iter().find(|status| status.as_str() == text);
             let words = "must be one of: active, disabled, expired, revoked";
             status.or_else(|| refuse(params, "status", words))
         }),
-        project: params.parse("project"),
-        kind: params.text("kind").and_then(|kind| match kind.as_str() {
+        project: params.parse_filter("project"),
+        kind: params.filter("kind").and_then(|kind| match kind.as_str() {
             "user" | "service" => Some(kind),
             _ => refuse(params, "kind", "must be one of: user, service"),
         }),
-        expires_before: params.parse("expires_before"),
+        expires_before: params.parse_filter("expires_before"),
         search: params.text("q").and_then(|text| match text.chars().count() {
             0..=SEARCH_CHARS_MAX => Some(text),
             _ => refuse(params, "q", "is too long"),

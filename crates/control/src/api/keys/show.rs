@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::{find, object};
+use super::{find_latest, object};
 use crate::Control;
 use crate::caller::Caller;
 use crate::problem::ApiError;
@@ -15,5 +15,5 @@ pub(crate) async fn show_key(
     caller: Caller,
     PathText(id): PathText,
 ) -> Result<Response, ApiError> {
-    Ok(object::answer(find(&control, &caller, &id).await?, control.now()))
+    Ok(object::answer(find_latest(&control, &caller, &id).await?, control.now()))
 }

@@ -2,7 +2,9 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use doorward_store::KeyRecord;
 
+use super::grant::{self, Attempt};
 use super::{find, object, refuse_revoked};
 use crate::Control;
 use crate::caller::Caller;
@@ -15,25 +17,30 @@ pub(crate) async fn disable_key(
     caller: Caller,
     PathText(id): PathText,
 ) -> Result<Response, ApiError> {
-    switch(&control, &caller, &id, true).await
+    let record = find(&control, &caller, &id).await?;
+    switch(&control, &caller, record, true).await
 }
 
-/// Switches a disabled API key on again.
+/// Switches a disabled API key on again. Like making it anew, only within the caller's own rights.
 pub(crate) async fn enable_key(
     State(control): State<Control>,
     caller: Caller,
     PathText(id): PathText,
 ) -> Result<Response, ApiError> {
-    switch(&control, &caller, &id, false).await
+    let record = find(&control, &caller, &id).await?;
+    refuse_revoked(&record)?;
+    let key = &record.key;
+    let attempt = Attempt { action: "key.enable", subject: key.id.to_string(), name: &key.name };
+    grant::refuse_excess(&control, &caller, &key.rights, |_| true, &attempt).await?;
+    switch(&control, &caller, record, false).await
 }
 
 async fn switch(
     control: &Control,
     caller: &Caller,
-    id: &str,
+    mut record: KeyRecord,
     is_disabled: bool,
 ) -> Result<Response, ApiError> {
-    let mut record = find(control, caller, id).await?;
     refuse_revoked(&record)?;
     let now = control.now();
     let (act, id) = (caller.act(now), record.key.id);
