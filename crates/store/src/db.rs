@@ -20,6 +20,10 @@ use crate::{OpenError, StoreError, migrations};
 /// Longest wait for a connection or a lock; then the caller answers 503.
 const WAIT: Duration = Duration::from_secs(2);
 const READERS: u32 = 4;
+/// Reports sum up millions of rows: they have connections of their own, so that however many are
+/// asked for, keys are still found.
+const REPORTERS: u32 = 2;
+const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_FILE: &str = "doorward.db";
 
 /// Connections of one engine.
@@ -29,12 +33,13 @@ pub(crate) enum Pool {
     Postgres(PgPool),
 }
 
-/// The database: `read` for look-ups, `write` for changes. On SQLite `write` is one connection, for
+/// The database: `read` for look-ups, `reports` for what may take long, `write` for changes. On SQLite `write` is one connection, for
 /// only one can write at a time, and a transaction that upgrades itself would fail; on PostgreSQL
-/// both are the same pool.
+/// `read` and `write` are the same pool.
 #[derive(Debug)]
 pub(crate) struct Db {
     pub(crate) read: Pool,
+    pub(crate) reports: Pool,
     pub(crate) write: Pool,
     /// The connection that holds the lock on a PostgreSQL database.
     locking: Mutex<Option<PgConnection>>,
@@ -167,19 +172,25 @@ impl Db {
             .busy_timeout(WAIT);
         let pool = |size: u32| SqlitePoolOptions::new().max_connections(size).acquire_timeout(WAIT);
         let write = pool(1).connect_with(options.clone()).await?;
-        let read = pool(READERS).connect_with(options.read_only(true)).await?;
-        Ok(Self { read: Pool::Sqlite(read), write: Pool::Sqlite(write), locking: Mutex::default() })
+        let options = options.read_only(true);
+        let reports = pool(REPORTERS).connect_lazy_with(options.clone());
+        let read = pool(READERS).connect_with(options).await?;
+        Ok(Self {
+            read: Pool::Sqlite(read),
+            reports: Pool::Sqlite(reports),
+            write: Pool::Sqlite(write),
+            locking: Mutex::default(),
+        })
     }
 
     async fn connect_postgres(url: &SecretString) -> Result<Self, sqlx::Error> {
         let options: PgConnectOptions = url.expose_secret().parse()?;
-        let pool = PgPoolOptions::new()
-            .max_connections(16)
-            .acquire_timeout(WAIT)
-            .connect_with(options)
-            .await?;
+        let pool = |size: u32| PgPoolOptions::new().max_connections(size).acquire_timeout(WAIT);
+        let reports = pool(REPORTERS).connect_lazy_with(options.clone());
+        let pool = pool(POSTGRES_CONNECTIONS).connect_with(options).await?;
         Ok(Self {
             read: Pool::Postgres(pool.clone()),
+            reports: Pool::Postgres(reports),
             write: Pool::Postgres(pool),
             locking: Mutex::default(),
         })
@@ -227,6 +238,7 @@ impl Db {
     /// Closes every connection. The lock goes last, and at once: a session that only ends may hold it
     /// for longer than the next start takes.
     pub(crate) async fn close(&self) {
+        on!(self.reports, |pool| pool.close().await);
         on!(self.read, |pool| pool.close().await);
         on!(self.write, |pool| pool.close().await);
         let locking = self.locking.lock().take();
