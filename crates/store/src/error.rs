@@ -44,6 +44,9 @@ pub enum StoreError {
     /// More finished calls wait for the database than may.
     #[error("the database is too far behind")]
     Behind,
+    /// The lock that keeps other processes off the database is lost: no call may leave.
+    #[error("the lock on the database is lost: another process may be using it")]
+    NotOurs,
 }
 
 /// Why the store did not open. Nothing was changed. `Display` tells the operator what to do.
