@@ -125,6 +125,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(
             OpenError::MasterKeyMissing { .. }
             | OpenError::MasterKeyWrong
+            | OpenError::KeyringLost { .. }
             | OpenError::MasterKeyMalformed(_),
         ) => SEALED,
         Some(

@@ -66,6 +66,14 @@ pub enum OpenError {
     /// There is data, and the key is not the one that wraps its secrets.
     #[error("the master key is not the one that this data was written under. Nothing was changed")]
     MasterKeyWrong,
+    /// There is data, and the keys of the keyring that it was made under are gone.
+    #[error(
+        "the database has lost its own keys for {missing}, and there is data that needs them; restore the database from a backup. Nothing was changed"
+    )]
+    KeyringLost {
+        /// What they were for.
+        missing: String,
+    },
     /// The master key is not 32 bytes in base64.
     #[error("the master key in {0} is not 32 bytes in base64")]
     MasterKeyMalformed(String),

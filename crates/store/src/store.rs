@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use crate::calls::{Calls, check_journal};
 use crate::db::{Db, Pool, on};
-use crate::keyring::{Keyring, Wrapped};
+use crate::keyring::{Keyring, Stored};
 use crate::{Clock, KeyCaps, MasterKey, OpenError, StoreError};
 
 /// The file in the data directory that is locked as long as a process has the data.
@@ -188,7 +188,7 @@ async fn prepare(db: &Db, options: &Options) -> Result<(Keyring, Calls), OpenErr
     if !db.lock(random_u64()?).await? {
         return Err(OpenError::AlreadyRunning("this database".to_owned()));
     }
-    let master = master_key(options, &Keyring::stored(&db.read).await?)?;
+    let master = master_key(options, &Stored::read(&db.read).await?)?;
     let journal_dir = options.data_dir.join("journal");
     make_dir(&journal_dir)?;
     check_journal(&journal_dir)?;
@@ -234,7 +234,7 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
 /// a killed process left in the log.
 async fn check_sqlite(options: &Options) -> Result<(), OpenError> {
     if let Some(pool) = Pool::peek_sqlite(&options.data_dir).await? {
-        let stored = Keyring::stored(&pool).await;
+        let stored = Stored::read(&pool).await;
         on!(pool, |pool| pool.close().await);
         master_key(options, &stored?)?;
     }
@@ -242,12 +242,13 @@ async fn check_sqlite(options: &Options) -> Result<(), OpenError> {
 }
 
 /// The master key, given or from its file, checked against the keyring that it wraps.
-fn master_key(options: &Options, stored: &[Wrapped]) -> Result<MasterKey, OpenError> {
+fn master_key(options: &Options, stored: &Stored) -> Result<MasterKey, OpenError> {
+    stored.check_whole()?;
     let master = match &options.master_key {
         Some(given) => given.clone(),
-        None => master_key_file(&options.data_dir.join("master.key"), stored.is_empty())?,
+        None => master_key_file(&options.data_dir.join("master.key"), stored.is_new())?,
     };
-    Keyring::unwrap(stored, &master)?;
+    stored.unwrap(&master)?;
     Ok(master)
 }
 
