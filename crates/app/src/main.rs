@@ -130,6 +130,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         ) => SEALED,
         Some(
             OpenError::SchemaNewer
+            | OpenError::JournalNewer { .. }
             | OpenError::JournalDamaged { .. }
             | OpenError::Io { .. }
             | OpenError::Database(_)

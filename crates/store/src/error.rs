@@ -82,6 +82,14 @@ pub enum OpenError {
         "this data was written by a newer doorward; use that version or a later one. Nothing was changed"
     )]
     SchemaNewer,
+    /// A newer program wrote the journal.
+    #[error(
+        "the journal {path} was written by a newer doorward; use that version or a later one. Nothing was changed"
+    )]
+    JournalNewer {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The journal holds something that is not ours.
     #[error("the journal {path} is damaged at byte {offset}; move it away to start without it")]
     JournalDamaged {

@@ -233,6 +233,10 @@ impl Progress {
                     let place = format!("journal {} at byte {offset}", path.display());
                     return Err(StoreError::Corrupt(place));
                 }
+                Err(Damage::Newer(path)) => {
+                    let place = format!("journal {}, of a newer version", path.display());
+                    return Err(StoreError::Corrupt(place));
+                }
             }
         }
         Ok(false)
@@ -280,6 +284,7 @@ fn pair(
             let (hold, _) = open.remove(&settlement.call)?;
             Some(UsageEvent { hold: Hold { provider, deployment, ..hold }, settlement })
         }
+        Record::Left(_) => None,
     }
 }
 
@@ -338,5 +343,6 @@ fn damaged(damage: Damage) -> OpenError {
     match damage {
         Damage::Io(path, source) => OpenError::Io { path, source },
         Damage::Bytes(path, offset) => OpenError::JournalDamaged { path, offset },
+        Damage::Newer(path) => OpenError::JournalNewer { path },
     }
 }

@@ -209,6 +209,18 @@ async fn a_damaged_journal_is_named_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_journal_of_a_newer_version_is_named_as_such_and_left_alone() {
+    let data = closed_store().await;
+    let path = data.path().join("journal").join("0000000007.log");
+    std::fs::write(&path, b"DWJRNL\x00\x09 of another time").unwrap();
+    let before = files(data.path());
+    let refused = Store::open(options(data.path())).await.unwrap_err();
+    assert!(refused.to_string().contains("written by a newer doorward"), "{refused}");
+    assert!(matches!(refused, OpenError::JournalNewer { path: named } if named == path));
+    assert_eq!(files(data.path()), before);
+}
+
+#[tokio::test]
 async fn an_empty_end_of_a_journal_is_no_obstacle() {
     let data = closed_store().await;
     std::fs::write(data.path().join("journal").join("0000000007.log"), b"DWJRN").unwrap();
