@@ -125,10 +125,12 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(
             OpenError::MasterKeyMissing { .. }
             | OpenError::MasterKeyWrong
+            | OpenError::KeyringLost { .. }
             | OpenError::MasterKeyMalformed(_),
         ) => SEALED,
         Some(
             OpenError::SchemaNewer
+            | OpenError::JournalNewer { .. }
             | OpenError::JournalDamaged { .. }
             | OpenError::Io { .. }
             | OpenError::Database(_)

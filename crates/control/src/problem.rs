@@ -248,9 +248,10 @@ impl From<StoreError> for ApiError {
             StoreError::Corrupt(_) | StoreError::Integrity | StoreError::NoRandomness => {
                 Self::Internal(chain(&error))
             }
-            StoreError::Database(_) | StoreError::Journal(_) | StoreError::Behind => {
-                Self::Unavailable(error)
-            }
+            StoreError::Database(_)
+            | StoreError::Journal(_)
+            | StoreError::Behind
+            | StoreError::NotOurs => Self::Unavailable(error),
         }
     }
 }

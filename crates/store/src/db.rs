@@ -1,43 +1,60 @@
 //! The two engines behind one set of queries.
 
+mod bounded;
+mod lock;
+
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+
+use bounded::{Bounded, limited};
+use lock::Lock;
 
 use crate::{OpenError, StoreError, migrations};
 
 /// Longest wait for a connection or a lock; then the caller answers 503.
 const WAIT: Duration = Duration::from_secs(2);
+/// The longest statement that somebody waits for, on a PostgreSQL server.
+const STATEMENT_MAX: Duration = Duration::from_secs(5);
+/// The longest report.
+const REPORT_MAX: Duration = Duration::from_secs(30);
 const READERS: u32 = 4;
+/// Reports sum up millions of rows: they have connections of their own, so that however many are
+/// asked for, keys are still found.
+const REPORTERS: u32 = 2;
+const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_FILE: &str = "doorward.db";
 
 /// Connections of one engine.
 #[derive(Debug, Clone)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(Bounded),
 }
 
-/// The database: `read` for look-ups, `write` for changes. On SQLite `write` is one connection, for
+/// The database: `read` for look-ups, `reports` for what may take long, `write` for changes. On SQLite `write` is one connection, for
 /// only one can write at a time, and a transaction that upgrades itself would fail; on PostgreSQL
-/// both are the same pool.
+/// `read` and `write` are the same pool.
 #[derive(Debug)]
 pub(crate) struct Db {
     pub(crate) read: Pool,
+    pub(crate) reports: Pool,
     pub(crate) write: Pool,
-    /// The connection that holds the lock on a PostgreSQL database.
-    locking: Mutex<Option<PgConnection>>,
+    /// How to reach a PostgreSQL server.
+    server: Option<PgConnectOptions>,
+    /// The lock on a PostgreSQL database, once it was taken.
+    lock: OnceLock<Lock>,
 }
 
 /// Runs one expression on whichever engine is open. Despite the closure look, `?` and `return` act
@@ -167,53 +184,65 @@ impl Db {
             .busy_timeout(WAIT);
         let pool = |size: u32| SqlitePoolOptions::new().max_connections(size).acquire_timeout(WAIT);
         let write = pool(1).connect_with(options.clone()).await?;
-        let read = pool(READERS).connect_with(options.read_only(true)).await?;
-        Ok(Self { read: Pool::Sqlite(read), write: Pool::Sqlite(write), locking: Mutex::default() })
+        let options = options.read_only(true);
+        let reports = pool(REPORTERS).connect_lazy_with(options.clone());
+        let read = pool(READERS).connect_with(options).await?;
+        Ok(Self {
+            read: Pool::Sqlite(read),
+            reports: Pool::Sqlite(reports),
+            write: Pool::Sqlite(write),
+            server: None,
+            lock: OnceLock::new(),
+        })
     }
 
     async fn connect_postgres(url: &SecretString) -> Result<Self, sqlx::Error> {
         let options: PgConnectOptions = url.expose_secret().parse()?;
-        let pool = PgPoolOptions::new()
-            .max_connections(16)
-            .acquire_timeout(WAIT)
-            .connect_with(options)
-            .await?;
+        let pool = Bounded::new(options.clone(), POSTGRES_CONNECTIONS, STATEMENT_MAX);
+        pool.check().await?;
         Ok(Self {
             read: Pool::Postgres(pool.clone()),
+            reports: Pool::Postgres(Bounded::new(options.clone(), REPORTERS, REPORT_MAX)),
             write: Pool::Postgres(pool),
-            locking: Mutex::default(),
+            server: Some(options),
+            lock: OnceLock::new(),
         })
     }
 
-    /// Takes the database for this process; SQLite is guarded by the lock file. Budgets and limits
-    /// are counted in this process's memory, so a second one on the same database would spend them
-    /// twice. `false`: another one has it. The session of a process that was killed may take a moment
-    /// to end, so it is waited for.
-    pub(crate) async fn lock(&self) -> Result<bool, sqlx::Error> {
-        const WAIT: &str = "SET lock_timeout = '2s'";
-        // "doorward" as a number: no other program uses it.
-        const LOCK: &str = "SELECT pg_advisory_lock(7237125581402956132)";
-        let mut connection = match &self.write {
-            Pool::Sqlite(_) => return Ok(true),
-            Pool::Postgres(pool) => pool.acquire().await?.detach(),
-        };
-        sqlx::query(WAIT).execute(&mut connection).await?;
-        match sqlx::query(LOCK).execute(&mut connection).await {
-            Ok(_) => {
-                *self.locking.lock() = Some(connection);
-                Ok(true)
-            }
-            Err(error) if is_lock_timeout(&error) => Ok(false),
-            Err(error) => Err(error),
+    /// Takes a PostgreSQL database for this process, which `mark` names. `false`: another one has it.
+    pub(crate) async fn lock(&self, mark: u64) -> Result<bool, sqlx::Error> {
+        let Some(server) = &self.server else { return Ok(true) };
+        let taken = Lock::take(limited(server.clone(), STATEMENT_MAX), mark).await?;
+        Ok(taken.is_some_and(|lock| self.lock.set(lock).is_ok()))
+    }
+
+    /// Sees from now on whether the lock is still held. The schema is there.
+    pub(crate) async fn watch_lock(&self) -> Result<(), sqlx::Error> {
+        match self.lock.get() {
+            Some(lock) => lock.watch().await,
+            None => Ok(()),
         }
+    }
+
+    /// Whether the database is still this process's own.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.lock.get().is_none_or(Lock::is_held)
     }
 
     /// Brings the schema to this program's version, all or nothing. A schema that this program does
     /// not know is left alone.
     pub(crate) async fn migrate(&self) -> Result<(), OpenError> {
-        let migrated = match &self.write {
-            Pool::Sqlite(pool) => migrations::sqlite().run(pool).await,
-            Pool::Postgres(pool) => migrations::postgres().run(pool).await,
+        let migrated = match (&self.write, &self.server) {
+            (Pool::Sqlite(pool), _) => migrations::sqlite().run(pool).await,
+            // On a connection without bounds: a large table may take long.
+            (Pool::Postgres(_), Some(server)) => {
+                let one = PgPoolOptions::new().max_connections(1).acquire_timeout(WAIT);
+                let pool = one.connect_with(server.clone()).await?;
+                let migrated = migrations::postgres().run(&pool).await;
+                pool.close().await;
+                migrated
+            }
+            (Pool::Postgres(_), None) => return Err(sqlx::Error::PoolClosed.into()),
         };
         migrated.map_err(|error| {
             if matches!(error, MigrateError::VersionMissing(_)) {
@@ -224,30 +253,15 @@ impl Db {
         })
     }
 
-    /// Closes every connection. The lock goes last, and at once: a session that only ends may hold it
-    /// for longer than the next start takes.
+    /// Closes every connection, the one that holds the lock last.
     pub(crate) async fn close(&self) {
+        on!(self.reports, |pool| pool.close().await);
         on!(self.read, |pool| pool.close().await);
         on!(self.write, |pool| pool.close().await);
-        let locking = self.locking.lock().take();
-        if let Some(connection) = locking
-            && let Err(error) = unlock(connection).await
-        {
-            tracing::debug!(%error, "the lock on the database ends with its connection");
+        if let Some(lock) = self.lock.get() {
+            lock.close().await;
         }
     }
-}
-
-/// Gives the lock back before the connection ends: the server notices the end of a connection only
-/// some time later, and whoever opens the database next shall not find it locked.
-async fn unlock(mut connection: PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut connection).await?;
-    sqlx::Connection::close(connection).await
-}
-
-/// PostgreSQL's `lock_not_available`.
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 
 impl Pool {

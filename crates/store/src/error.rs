@@ -47,6 +47,9 @@ pub enum StoreError {
     /// More finished calls wait for the database than may.
     #[error("the database is too far behind")]
     Behind,
+    /// The lock that keeps other processes off the database is lost: no call may leave.
+    #[error("the lock on the database is lost: another process may be using it")]
+    NotOurs,
 }
 
 /// Why the store did not open. Nothing was changed. `Display` tells the operator what to do.
@@ -66,6 +69,14 @@ pub enum OpenError {
     /// There is data, and the key is not the one that wraps its secrets.
     #[error("the master key is not the one that this data was written under. Nothing was changed")]
     MasterKeyWrong,
+    /// There is data, and the keys of the keyring that it was made under are gone.
+    #[error(
+        "the database has lost its own keys for {missing}, and there is data that needs them; restore the database from a backup. Nothing was changed"
+    )]
+    KeyringLost {
+        /// What they were for.
+        missing: String,
+    },
     /// The master key is not 32 bytes in base64.
     #[error("the master key in {0} is not 32 bytes in base64")]
     MasterKeyMalformed(String),
@@ -74,6 +85,14 @@ pub enum OpenError {
         "this data was written by a newer doorward; use that version or a later one. Nothing was changed"
     )]
     SchemaNewer,
+    /// A newer program wrote the journal.
+    #[error(
+        "the journal {path} was written by a newer doorward; use that version or a later one. Nothing was changed"
+    )]
+    JournalNewer {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The journal holds something that is not ours.
     #[error("the journal {path} is damaged at byte {offset}; move it away to start without it")]
     JournalDamaged {

@@ -29,8 +29,12 @@ enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 6] =
+    /// Every data ever written has a key for each of these: one that is not there was lost.
+    const FIRST: [Self; 6] =
         [Self::KeyDigest, Self::Vault, Self::Audit, Self::Session, Self::Webhook, Self::Token];
+    /// Those of this version. One that is not among the first is made where it is not there yet, for
+    /// data of an earlier version has none.
+    const ALL: [Self; 6] = Self::FIRST;
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -113,35 +117,72 @@ impl std::fmt::Debug for Keyring {
 }
 
 /// One stored key: its purpose, its version, and its bytes under the master key.
-pub(crate) type Wrapped = (String, i64, Vec<u8>);
+type Wrapped = (String, i64, Vec<u8>);
 
-impl Keyring {
-    /// The stored keyring; empty where there is no data yet.
-    pub(crate) async fn stored(pool: &Pool) -> Result<Vec<Wrapped>, StoreError> {
-        const SQL: &str = "SELECT purpose, version, wrapped FROM keyring";
+/// The keyring as it is stored.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    keys: Vec<Wrapped>,
+    /// Whether anything was ever made under it.
+    has_data: bool,
+}
+
+impl Stored {
+    /// Reads the keyring; there is none where nobody wrote yet.
+    pub(crate) async fn read(pool: &Pool) -> Result<Self, StoreError> {
+        const KEYS: &str = "SELECT purpose, version, wrapped FROM keyring";
+        const DATA: &str = "SELECT 1 FROM organizations LIMIT 1";
         if !pool.has_schema().await? {
-            return Ok(Vec::new());
+            return Ok(Self::default());
         }
-        Ok(on!(*pool, |pool| sqlx::query_as(SQL).fetch_all(pool).await?))
+        on!(*pool, |pool| {
+            let keys = sqlx::query_as(KEYS).fetch_all(pool).await?;
+            let data: Option<(i32,)> = sqlx::query_as(DATA).fetch_optional(pool).await?;
+            Ok(Self { keys, has_data: data.is_some() })
+        })
+    }
+
+    /// Whether a new master key can be made: there is nothing that another one could have wrapped.
+    pub(crate) fn is_new(&self) -> bool {
+        self.keys.is_empty() && !self.has_data
     }
 
     /// Opens every stored key; one that does not open means that this is not the master key.
-    pub(crate) fn unwrap(stored: &[Wrapped], master: &MasterKey) -> Result<(), OpenError> {
-        for (purpose, version, wrapped) in stored {
+    pub(crate) fn unwrap(&self, master: &MasterKey) -> Result<(), OpenError> {
+        for (purpose, version, wrapped) in &self.keys {
             unwrap(master, purpose, *version, wrapped)?;
         }
         Ok(())
     }
 
-    /// Opens the keyring, after making a first key for each purpose that has none.
-    pub(crate) async fn open(db: &Db, master: &MasterKey, now_us: i64) -> Result<Self, OpenError> {
-        let stored = Self::stored(&db.read).await?;
-        for purpose in Purpose::ALL {
-            if !stored.iter().any(|(name, _, _)| name == purpose.as_str()) {
-                add_key(db, master, purpose, now_us).await?;
-            }
+    /// Refuses a keyring that has lost keys which data was made under: new ones in their place would
+    /// make every key unknown, every secret unreadable and the audit chain broken, for ever.
+    pub(crate) fn check_whole(&self) -> Result<(), OpenError> {
+        self.to_make(&Purpose::FIRST, &[]).map(drop)
+    }
+
+    /// The purposes that are to get their first key.
+    fn to_make(&self, first: &[Purpose], later: &[Purpose]) -> Result<Vec<Purpose>, OpenError> {
+        let has = |purpose: &Purpose| self.keys.iter().any(|(name, ..)| name == purpose.as_str());
+        let lost: Vec<_> = first.iter().copied().filter(|purpose| !has(purpose)).collect();
+        if self.has_data && !lost.is_empty() {
+            let names: Vec<_> = lost.into_iter().map(Purpose::as_str).collect();
+            return Err(OpenError::KeyringLost { missing: names.join(", ") });
         }
-        let stored = Self::stored(&db.read).await?;
+        let later = later.iter().copied().filter(|purpose| !lost.contains(purpose));
+        let later: Vec<_> = later.filter(|purpose| !has(purpose)).collect();
+        Ok([lost, later].concat())
+    }
+}
+
+impl Keyring {
+    /// Opens the keyring, after making the keys that it is to have and has not.
+    pub(crate) async fn open(db: &Db, master: &MasterKey, now_us: i64) -> Result<Self, OpenError> {
+        let to_make = Stored::read(&db.read).await?.to_make(&Purpose::FIRST, &Purpose::ALL)?;
+        if !to_make.is_empty() {
+            add_keys(db, master, &to_make, now_us).await?;
+        }
+        let stored = Stored::read(&db.read).await?.keys;
         let peppers: BTreeMap<u32, Pepper> = keys_of(&stored, master, Purpose::KeyDigest)?
             .into_iter()
             .map(|(version, key)| (version, Pepper::new(version, &key)))
@@ -228,23 +269,28 @@ fn wrap_place(purpose: &str, version: i64) -> Vec<u8> {
     format!("doorward keyring {purpose} {version}").into_bytes()
 }
 
-async fn add_key(
+/// Makes the first key of each purpose, all or none: part of a keyring is no keyring.
+async fn add_keys(
     db: &Db,
     master: &MasterKey,
-    purpose: Purpose,
+    purposes: &[Purpose],
     now_us: i64,
 ) -> Result<(), OpenError> {
     const SQL: &str = "
         INSERT INTO keyring (purpose, version, wrapped, created_at_us) VALUES ($1, 1, $2, $3)";
-    let key = random_key()?;
-    let wrapped = aead::seal(&master.0, &wrap_place(purpose.as_str(), 1), key.as_slice())?;
     on!(db.write, |pool| {
-        sqlx::query(SQL)
-            .bind(purpose.as_str())
-            .bind(wrapped.as_slice())
-            .bind(now_us)
-            .execute(pool)
-            .await?;
+        let mut tx = pool.begin().await?;
+        for purpose in purposes {
+            let (place, key) = (wrap_place(purpose.as_str(), 1), random_key()?);
+            let wrapped = aead::seal(&master.0, &place, key.as_slice())?;
+            sqlx::query(SQL)
+                .bind(purpose.as_str())
+                .bind(wrapped.as_slice())
+                .bind(now_us)
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
     });
     Ok(())
 }
@@ -312,6 +358,37 @@ mod tests {
         }
         let moved = SealedFor { row: "", field: "rf", ..place };
         assert!(keyring.open_sealed(&moved, &sealed).is_err());
+    }
+
+    fn stored(purposes: &[Purpose], has_data: bool) -> Stored {
+        let key = |purpose: &Purpose| (purpose.as_str().to_owned(), 1, Vec::new());
+        Stored { keys: purposes.iter().map(key).collect(), has_data }
+    }
+
+    #[test]
+    fn a_key_that_data_needs_is_never_made_anew() {
+        for lost in 0..Purpose::FIRST.len() {
+            let mut rest = Purpose::FIRST.to_vec();
+            let gone = rest.remove(lost);
+            match stored(&rest, true).check_whole() {
+                Err(OpenError::KeyringLost { missing }) => assert_eq!(missing, gone.as_str()),
+                other => panic!("{other:?}"),
+            }
+            let made = stored(&rest, false).to_make(&Purpose::FIRST, &Purpose::ALL).unwrap();
+            assert_eq!(made, [gone], "a first start that was broken off");
+        }
+        let all = stored(&Purpose::FIRST, true);
+        assert!(all.to_make(&Purpose::FIRST, &Purpose::ALL).unwrap().is_empty());
+        assert!(!stored(&[], true).is_new());
+    }
+
+    #[test]
+    fn a_purpose_of_a_later_version_gets_its_key_where_the_others_are_whole() {
+        let (first, all) = (&Purpose::ALL[..5], &Purpose::ALL);
+        assert_eq!(stored(first, true).to_make(first, all).unwrap(), [Purpose::Token]);
+        let broken = stored(&first[1..], true).to_make(first, all);
+        assert!(matches!(broken, Err(OpenError::KeyringLost { .. })));
+        assert_eq!(stored(&[], false).to_make(first, all).unwrap(), Purpose::ALL);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use crate::calls::{Calls, check_journal};
 use crate::db::{Db, Pool, on};
-use crate::keyring::{Keyring, Wrapped};
+use crate::keyring::{Keyring, Stored};
 use crate::{Clock, KeyCaps, MasterKey, OpenError, StoreError};
 
 /// The file in the data directory that is locked as long as a process has the data.
@@ -132,15 +132,14 @@ impl Store {
 
     /// A random number of the operating system.
     pub fn random_u64(&self) -> u64 {
-        let mut bytes = [0; 8];
-        if getrandom::fill(&mut bytes).is_err() {
-            return self.clock.now().as_microsecond().unsigned_abs();
-        }
-        u64::from_ne_bytes(bytes)
+        random_u64().unwrap_or_else(|_| self.clock.now().as_microsecond().unsigned_abs())
     }
 
-    /// Whether the database answers, for `/readyz`.
+    /// Whether the database answers and is this process's own, for `/readyz`.
     pub async fn is_ready(&self) -> bool {
+        if !self.db.is_ours() {
+            return false;
+        }
         let answer: Result<(i32,), StoreError> = async {
             Ok(on!(self.db.read, |pool| sqlx::query_as("SELECT 1").fetch_one(pool).await?))
         }
@@ -158,6 +157,12 @@ impl Store {
         let at_ms = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
         make(at_ms, u128::from(self.random_u64()) << 16 | u128::from(self.random_u64() >> 48))
     }
+}
+
+fn random_u64() -> Result<u64, StoreError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|_| StoreError::NoRandomness)?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 /// The operating system's generator, a byte at a time. Where it fails, which no running Linux does,
@@ -180,15 +185,16 @@ pub(crate) fn random_bytes() -> impl FnMut() -> u8 {
 /// Everything between a connection and an open store. The master key and the journal are checked
 /// before anything is written.
 async fn prepare(db: &Db, options: &Options) -> Result<(Keyring, Calls), OpenError> {
-    if !db.lock().await? {
+    if !db.lock(random_u64()?).await? {
         return Err(OpenError::AlreadyRunning("this database".to_owned()));
     }
-    let master = master_key(options, &Keyring::stored(&db.read).await?)?;
+    let master = master_key(options, &Stored::read(&db.read).await?)?;
     let journal_dir = options.data_dir.join("journal");
     make_dir(&journal_dir)?;
     check_journal(&journal_dir)?;
     db.migrate().await?;
     let keyring = Keyring::open(db, &master, options.clock.now().as_microsecond()).await?;
+    db.watch_lock().await?;
     let bounds = (options.journal_sync, options.call_keys_max);
     let calls = Calls::open(db, &journal_dir, &options.time_zone, bounds).await?;
     Ok((keyring, calls))
@@ -228,7 +234,7 @@ fn take_lock(dir: &Path) -> Result<File, OpenError> {
 /// a killed process left in the log.
 async fn check_sqlite(options: &Options) -> Result<(), OpenError> {
     if let Some(pool) = Pool::peek_sqlite(&options.data_dir).await? {
-        let stored = Keyring::stored(&pool).await;
+        let stored = Stored::read(&pool).await;
         on!(pool, |pool| pool.close().await);
         master_key(options, &stored?)?;
     }
@@ -236,12 +242,13 @@ async fn check_sqlite(options: &Options) -> Result<(), OpenError> {
 }
 
 /// The master key, given or from its file, checked against the keyring that it wraps.
-fn master_key(options: &Options, stored: &[Wrapped]) -> Result<MasterKey, OpenError> {
+fn master_key(options: &Options, stored: &Stored) -> Result<MasterKey, OpenError> {
+    stored.check_whole()?;
     let master = match &options.master_key {
         Some(given) => given.clone(),
-        None => master_key_file(&options.data_dir.join("master.key"), stored.is_empty())?,
+        None => master_key_file(&options.data_dir.join("master.key"), stored.is_new())?,
     };
-    Keyring::unwrap(stored, &master)?;
+    stored.unwrap(&master)?;
     Ok(master)
 }
 

@@ -93,6 +93,10 @@ async fn a_report_that_would_be_cut_short_is_refused_with_what_to_do() {
     let (key, _) = app.key(owner, "busy", only(&[Scope::InferenceWrite])).await;
     for n in 0..10_000 {
         call_model(&app, &key, n, &format!("model-{n}")).await;
+        // A report waits for some thousand calls to be written, not for all of these at once.
+        if n % 2_000 == 0 {
+            app.get("/v1/usage").await.expect(200);
+        }
     }
     app.pass(1);
     let report = app.get("/v1/usage?group_by=model").await.expect(200);

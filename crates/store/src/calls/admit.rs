@@ -45,12 +45,16 @@ impl Store {
     /// status, scope and model. The call may leave once its hold stands in the journal:
     /// [`OpenCall::written`].
     ///
-    /// The outer error is ours: the database is too far behind. The inner one is the key's.
+    /// The outer error is ours: the database is too far behind, or may be in use by another process,
+    /// which would spend the same budgets. The inner one is the key's.
     pub fn admit(
         self: &Arc<Self>,
         key: &Arc<CallKey>,
         request: &CallRequest<'_>,
     ) -> Result<Result<OpenCall, (Denial, Admitted)>, StoreError> {
+        if !self.db.is_ours() {
+            return Err(StoreError::NotOurs);
+        }
         let settled = self.calls.settled.load(Ordering::Relaxed);
         if settled.saturating_sub(self.calls.drain.written()) > WAITING_MAX {
             return Err(StoreError::Behind);

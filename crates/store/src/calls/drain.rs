@@ -28,7 +28,7 @@ const GATHER: Duration = Duration::from_millis(200);
 /// worked off faster, within ten minutes.
 const PACE: u64 = 500;
 const BACKLOG_SECONDS: u64 = 600;
-/// How many batches somebody who looks at a key waits for: about a second of work.
+/// How many batches somebody who looks at a key or a report waits for: about a second of work.
 const LATEST_BATCHES: usize = 20;
 /// The longest wait after a database that failed.
 const RETRY_MAX: Duration = Duration::from_secs(10);
@@ -166,10 +166,10 @@ impl Store {
         Duration::from_micros(events * 1_000_000 / per_second).max(GATHER)
     }
 
-    /// Writes everything that was settled before this call.
+    /// Writes everything that was settled before this call, however long it takes: for the end of
+    /// the process only.
     pub(crate) async fn flush_events(&self) -> Result<(), StoreError> {
-        let end = self.calls.journal.catch_up();
-        while self.drain_batch(end).await? > 0 {}
+        while !self.flush_latest().await? {}
         Ok(())
     }
 
@@ -233,6 +233,10 @@ impl Progress {
                     let place = format!("journal {} at byte {offset}", path.display());
                     return Err(StoreError::Corrupt(place));
                 }
+                Err(Damage::Newer(path)) => {
+                    let place = format!("journal {}, of a newer version", path.display());
+                    return Err(StoreError::Corrupt(place));
+                }
             }
         }
         Ok(false)
@@ -280,6 +284,7 @@ fn pair(
             let (hold, _) = open.remove(&settlement.call)?;
             Some(UsageEvent { hold: Hold { provider, deployment, ..hold }, settlement })
         }
+        Record::Left(_) => None,
     }
 }
 
@@ -338,5 +343,6 @@ fn damaged(damage: Damage) -> OpenError {
     match damage {
         Damage::Io(path, source) => OpenError::Io { path, source },
         Damage::Bytes(path, offset) => OpenError::JournalDamaged { path, offset },
+        Damage::Newer(path) => OpenError::JournalNewer { path },
     }
 }

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::Result as IoResult;
 use std::path::{Path, PathBuf};
 
-use super::record::{Front, read_front};
+use super::record::{Front, LEFT_BYTES, read_front};
 use super::writer::read_at;
-use super::{HEADER, Record, segment_path};
+use super::{HEADER, MAGIC, Record, Version, segment_path};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 * 1024;
@@ -25,6 +25,8 @@ pub(crate) enum Damage {
     Io(PathBuf, std::io::Error),
     /// Bytes at this offset that no writer of ours wrote, and that no crash leaves.
     Bytes(PathBuf, u64),
+    /// A later version of this program wrote the file.
+    Newer(PathBuf),
 }
 
 /// Reads records in the order in which they were written.
@@ -32,6 +34,8 @@ pub(crate) enum Damage {
 pub(crate) struct Reader {
     dir: PathBuf,
     position: Position,
+    /// Of the segment that is being read.
+    version: Version,
     file: Option<File>,
     buffer: Vec<u8>,
     /// Where the unread bytes of the buffer begin.
@@ -53,17 +57,23 @@ pub(crate) fn segments(dir: &Path) -> IoResult<Vec<u64>> {
 /// Reads every segment that dead processes left, to see that all of it can be replayed.
 ///
 /// Only the last record of all may be torn: a segment is forced to the disk before the next one
-/// begins. A segment without a record, as a process leaves that died at once, may follow it.
+/// begins. Where the disk failed to, the next one says up to where this one is whole. A segment
+/// without a record, as a process leaves that died at once, may follow any of them.
 pub(crate) fn check(dir: &Path, numbers: &[u64]) -> Result<(), Damage> {
     let mut tear = None;
     for number in numbers {
         let mut reader = Reader::new(dir, *number);
         let mut is_empty = true;
         let is_torn = reader.read_left(|_| is_empty = false)?;
+        let good = reader.good()?;
+        let is_lost = match good {
+            Some(good) => reader.position.offset < good,
+            None => is_torn,
+        };
         match tear {
             Some(tear) if !is_empty => return Err(tear),
             Some(_) => {}
-            None => tear = is_torn.then(|| reader.damage()),
+            None => tear = is_lost.then(|| reader.damage()),
         }
     }
     Ok(())
@@ -73,7 +83,8 @@ impl Reader {
     /// Begins at the front of a segment.
     pub(crate) fn new(dir: &Path, segment: u64) -> Self {
         let position = Position { segment, offset: HEADER.len() as u64 };
-        Self { dir: dir.to_owned(), position, file: None, buffer: Vec::new(), start: 0 }
+        let (version, file) = (Version::NOW, None);
+        Self { dir: dir.to_owned(), position, version, file, buffer: Vec::new(), start: 0 }
     }
 
     /// What has been read.
@@ -87,12 +98,12 @@ impl Reader {
             if self.position >= end {
                 return Ok(None);
             }
-            match read_front(self.unread()) {
+            match read_front(self.version, self.unread()) {
                 Front::Whole(record, bytes) => {
                     self.pass(bytes);
                     return Ok(Some(record));
                 }
-                Front::Damaged { .. } => return Err(self.damage()),
+                Front::Damaged { .. } => self.leave(end)?,
                 Front::Partial => {
                     let is_last = self.position.segment == end.segment;
                     // What stands behind the end may yet be taken back.
@@ -100,12 +111,45 @@ impl Reader {
                         continue;
                     }
                     if is_last || !self.unread().is_empty() {
-                        return Err(self.damage());
+                        self.leave(end)?;
+                    } else {
+                        self.go_to(self.position.segment + 1);
                     }
-                    self.go_to(self.position.segment + 1);
                 }
             }
         }
+    }
+
+    /// Goes on behind what cannot be read, if that is what a disk that failed has lost. Holds whose
+    /// settlements were among it stay open, and are booked at their estimate by the next start.
+    fn leave(&mut self, end: Position) -> Result<(), Damage> {
+        if self.position.segment >= end.segment || !self.is_left()? {
+            return Err(self.damage());
+        }
+        let (segment, offset) = (self.position.segment, self.position.offset);
+        tracing::error!(segment, offset, "the disk has lost the end of a part of the journal");
+        self.go_to(segment + 1);
+        Ok(())
+    }
+
+    /// Whether what stands here was left because the disk failed.
+    fn is_left(&self) -> Result<bool, Damage> {
+        Ok(self.good()?.is_some_and(|good| self.position.offset >= good))
+    }
+
+    /// Up to where the segment is on the disk, if the next one says so.
+    fn good(&self) -> Result<Option<u64>, Damage> {
+        let segment = self.position.segment;
+        let mut next = Self::new(&self.dir, segment + 1);
+        if !next.path().exists() || !next.has_header()? {
+            return Ok(None);
+        }
+        let mut first = [0; LEFT_BYTES];
+        let read = next.read(&mut first, HEADER.len() as u64)?;
+        Ok(match read_front(next.version, first.get(..read).unwrap_or_default()) {
+            Front::Whole(Record::Left(good), _) if good.segment == segment => Some(good.offset),
+            Front::Whole(..) | Front::Partial | Front::Damaged { .. } => None,
+        })
     }
 
     /// Reads a segment of a process that died, to its last whole record. Returns whether the rest of
@@ -113,13 +157,14 @@ impl Reader {
     ///
     /// A process that dies leaves the beginning of its last record. A machine that dies may also
     /// leave zeros, as many as it likes, where bytes did not reach the disk before the length of the
-    /// file did. Everything else is damage, a whole record with a wrong checksum above all.
+    /// file did. A disk that failed leaves anything. Everything else is damage, a whole record with a
+    /// wrong checksum above all.
     pub(crate) fn read_left(&mut self, mut each: impl FnMut(Record)) -> Result<bool, Damage> {
         if !self.has_header()? {
             return Ok(false);
         }
         loop {
-            match read_front(self.unread()) {
+            match read_front(self.version, self.unread()) {
                 Front::Whole(record, bytes) => {
                     self.pass(bytes);
                     each(record);
@@ -131,17 +176,21 @@ impl Reader {
                 {
                     return Ok(true);
                 }
+                Front::Damaged { .. } if self.is_left()? => return Ok(true),
                 Front::Damaged { .. } => return Err(self.damage()),
             }
         }
     }
 
-    /// A segment without its header was being made when the process or the machine died: it holds
+    /// Learns the version. A segment without its header was being made when the process or the machine died: it holds
     /// nothing.
     fn has_header(&mut self) -> Result<bool, Damage> {
         let mut header = [0; HEADER.len()];
         let read = self.read(&mut header, 0)?;
-        if &header == HEADER {
+        let [magic @ .., high, low] = header;
+        if read == HEADER.len() && &magic == MAGIC {
+            let known = Version::known(u16::from_be_bytes([high, low]));
+            self.version = known.ok_or_else(|| Damage::Newer(self.path()))?;
             return Ok(true);
         }
         let is_begun = header.get(..read).is_some_and(|read| HEADER.starts_with(read));
@@ -226,7 +275,7 @@ mod tests {
 
     use super::*;
     use crate::journal::record::tests::hold;
-    use crate::journal::record::{write_hold, write_settled};
+    use crate::journal::record::{write_hold, write_left, write_settled};
 
     /// What a process wrote, and where each record of it ends.
     struct Written {
@@ -290,7 +339,19 @@ mod tests {
             Ok(()) => None,
             Err(Damage::Bytes(path, offset)) => Some((path, offset)),
             Err(Damage::Io(path, error)) => panic!("{path:?}: {error}"),
+            Err(Damage::Newer(path)) => panic!("{path:?} is newer"),
         }
+    }
+
+    fn is_newer(dir: &TempDir) -> bool {
+        matches!(check(dir.path(), &[1]), Err(Damage::Newer(path)) if path == segment_path(dir.path(), 1))
+    }
+
+    /// The beginning of segment 2, where the disk failed with segment 1.
+    fn behind(good: u64) -> Vec<u8> {
+        let mut bytes = HEADER.to_vec();
+        write_left(Position { segment: 1, offset: good }, &mut bytes);
+        bytes
     }
 
     #[test]
@@ -323,10 +384,14 @@ mod tests {
     fn a_changed_byte_is_damage_wherever_it_is() {
         let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
         for offset in 0..written.bytes.len() {
-            for flip in [0xff, 0x01, 0x80] {
+            for flip in [0xff, 0x04, 0x80] {
                 let mut bytes = written.bytes.clone();
                 bytes[offset] ^= flip;
                 write(&dir, 1, &[&bytes]);
+                if (MAGIC.len()..HEADER.len()).contains(&offset) {
+                    assert!(is_newer(&dir), "byte {offset} ^ {flip}");
+                    continue;
+                }
                 let place = (segment_path(dir.path(), 1), written.start_of(offset));
                 assert_eq!(damage(&dir), Some(place), "byte {offset} ^ {flip}");
             }
@@ -360,10 +425,105 @@ mod tests {
     #[test]
     fn a_segment_of_another_making_is_damage() {
         let dir = tempfile::tempdir().unwrap();
-        for other in [&b"hello"[..], b"DWJRNL\x00\x02 and so on", &[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]] {
+        for other in [&b"hello"[..], b"DWJRNK\x00\x02 and so on", &[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]] {
             write(&dir, 1, &[other]);
             assert_eq!(damage(&dir), Some((segment_path(dir.path(), 1), 0)), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_segment_of_an_earlier_version_is_read_and_one_of_a_newer_is_named() {
+        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
+        let records = &written.bytes[HEADER.len()..];
+        for earlier in [b"DWJRNL\x00\x01", HEADER] {
+            write(&dir, 1, &[earlier, records]);
+            assert_eq!(read(&dir, 1), (written.before(written.bytes.len()), false));
+        }
+        for newer in [b"DWJRNL\x00\x03", b"DWJRNL\x01\x01"] {
+            write(&dir, 1, &[newer, b"whatever that is"]);
+            assert!(is_newer(&dir));
+        }
+        // What only the second version has is damage in the first.
+        write(&dir, 1, &[b"DWJRNL\x00\x01", &behind(8)[HEADER.len()..]]);
+        assert_eq!(damage(&dir), Some((segment_path(dir.path(), 1), 8)));
+    }
+
+    /// What a failed disk leaves of a segment, at every byte: ended, changed, or never written.
+    #[test]
+    fn what_a_failed_disk_lost_behind_the_good_part_is_no_damage() {
+        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
+        let (_, good) = written.records[2];
+        write(&dir, 2, &[&behind(good as u64), &written.bytes[HEADER.len()..]]);
+        for at in good..written.bytes.len() {
+            let start = usize::try_from(written.start_of(at)).unwrap();
+            let (kept, lost) = written.bytes.split_at(at);
+            let changed: Vec<u8> = lost.iter().map(|byte| byte ^ 0x40).collect();
+            let hole = [&vec![0; lost.len()][..], b"bytes"].concat();
+            for rest in [&b""[..], &changed, &hole] {
+                write(&dir, 1, &[kept, rest]);
+                assert_eq!(damage(&dir), None, "at {at}");
+                assert_eq!(read(&dir, 1).0, written.before(start), "at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn damage_before_the_good_end_is_damage_whatever_follows() {
+        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
+        let (_, good) = written.records[2];
+        for rest in [&b""[..], &written.bytes[HEADER.len()..]] {
+            write(&dir, 2, &[&behind(good as u64), rest]);
+            for at in HEADER.len()..good {
+                let place = Some((segment_path(dir.path(), 1), written.start_of(at)));
+                write(&dir, 1, &[&written.bytes[..at]]);
+                assert_eq!(damage(&dir), place, "ends at {at}");
+                let mut bytes = written.bytes.clone();
+                bytes[at] ^= 0x40;
+                write(&dir, 1, &[&bytes]);
+                assert_eq!(damage(&dir), place, "changed at {at}");
+            }
+        }
+        // What is said of another segment says nothing of this one.
+        write(&dir, 3, &[&behind(good as u64), &written.bytes[HEADER.len()..]]);
+        write(&dir, 2, &[&written.bytes]);
+        write(&dir, 1, &[&written.bytes[..=good]]);
+        assert_eq!(damage(&dir), Some((segment_path(dir.path(), 1), good as u64)));
+    }
+
+    /// The running drain meets the same, where the page cache has lost what the disk had not.
+    #[test]
+    fn a_reader_that_follows_passes_what_a_failed_disk_lost() {
+        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
+        let (_, good) = written.records[2];
+        let next = [&behind(good as u64), &written.bytes[HEADER.len()..]].concat();
+        let end = Position { segment: 2, offset: next.len() as u64 };
+        let follow = |kept: &[u8], rest: &[u8]| {
+            write(&dir, 1, &[kept, rest]);
+            write(&dir, 2, &[&next]);
+            let (mut reader, mut records) = (Reader::new(dir.path(), 1), Vec::new());
+            loop {
+                match reader.next_before(end) {
+                    Ok(Some(Record::Left(_))) => {}
+                    Ok(Some(record)) => records.push(record),
+                    Ok(None) => break Ok(records),
+                    Err(damage) => break Err(damage),
+                }
+            }
+        };
+        let all = written.before(written.bytes.len());
+        for at in good..=written.bytes.len() {
+            for rest in [&b""[..], b"changed"] {
+                let records = follow(&written.bytes[..at], rest).unwrap();
+                assert_eq!(records, [written.before(at), all.clone()].concat(), "at {at}");
+            }
+        }
+        let early = follow(&written.bytes[..good - 1], b"changed");
+        assert!(matches!(early, Err(Damage::Bytes(..))), "{early:?}");
+        // As long as it is the last one, what cannot be read may yet be taken back.
+        let mut reader = Reader::new(dir.path(), 1);
+        let last = Position { segment: 1, offset: good as u64 + 3 };
+        while matches!(reader.next_before(last), Ok(Some(_))) {}
+        assert!(matches!(reader.next_before(last), Err(Damage::Bytes(..))));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! One record: a length, a checksum, and a hold or a settlement in fixed-width little-endian fields.
+//! One record: a length, a checksum, and a hold or a settlement, or what is to be said of the segment
+//! before, in fixed-width little-endian fields.
 //!
 //! The length is written twice, the second time with every bit turned over: a damaged length is
 //! known as such and never read as the beginning of a longer record. The last byte is a mark that is
@@ -13,6 +14,8 @@ use doorward_domain::id::{CallId, DeploymentId, OrganizationId, ProjectId, Provi
 use doorward_domain::money::NanoUsd;
 use doorward_domain::usage::Usage;
 
+use super::{Position, Version};
+
 /// Length, the same turned over, checksum.
 pub(super) const FRAME_BYTES: usize = 8;
 /// No record is longer: the model's name is the only long field.
@@ -20,8 +23,11 @@ pub(super) const RECORD_BYTES_MAX: usize = 1_024;
 
 const HOLD: u8 = 1;
 const SETTLED: u8 = 2;
+const LEFT: u8 = 3;
 /// The last byte of every record.
 const END: u8 = 0x5a;
+/// What [`write_left`] writes.
+pub(super) const LEFT_BYTES: usize = FRAME_BYTES + 1 + 8 + 8 + 1;
 
 /// What the journal holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +36,9 @@ pub(crate) enum Record {
     Hold(Box<Hold>),
     /// It is over. Who served it in the end is said again: it may not be whom the hold named.
     Settled(Settlement, ProviderId, DeploymentId),
+    /// The first record of a segment: the one before was left because the disk failed. What stands
+    /// before this place is on the disk; what stands behind it may be anything.
+    Left(Position),
 }
 
 /// Writes a hold behind what is in `out`.
@@ -69,6 +78,15 @@ pub(crate) fn write_settled(
         write_spend(settled.spend, out);
         out.extend_from_slice(&settled.duration_us.to_le_bytes());
         out.extend_from_slice(&settled.first_byte_us.to_le_bytes());
+    });
+}
+
+/// Writes how far the segment before is good behind what is in `out`.
+pub(super) fn write_left(good: Position, out: &mut Vec<u8>) {
+    frame(out, |out| {
+        out.push(LEFT);
+        out.extend_from_slice(&good.segment.to_le_bytes());
+        out.extend_from_slice(&good.offset.to_le_bytes());
     });
 }
 
@@ -131,7 +149,7 @@ pub(super) enum Front {
 }
 
 /// Reads the record at the front.
-pub(super) fn read_front(bytes: &[u8]) -> Front {
+pub(super) fn read_front(version: Version, bytes: &[u8]) -> Front {
     let Some((frame, rest)) = bytes.split_first_chunk::<FRAME_BYTES>() else {
         return Front::Partial;
     };
@@ -144,7 +162,7 @@ pub(super) fn read_front(bytes: &[u8]) -> Front {
     }
     let Some(payload) = rest.get(..length) else { return Front::Partial };
     let is_whole = crc32fast::hash(payload) == u32::from_le_bytes([c0, c1, c2, c3]);
-    match Fields(payload).record() {
+    match Fields(payload).record(version) {
         Some(record) if is_whole => Front::Whole(record, FRAME_BYTES + length),
         _ => Front::Damaged { cut: FRAME_BYTES + length - 1 },
     }
@@ -154,10 +172,11 @@ pub(super) fn read_front(bytes: &[u8]) -> Front {
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
-    fn record(mut self) -> Option<Record> {
-        let record = match self.byte()? {
-            HOLD => Record::Hold(Box::new(self.hold()?)),
-            SETTLED => self.settled()?,
+    fn record(mut self, version: Version) -> Option<Record> {
+        let record = match (self.byte()?, version) {
+            (HOLD, Version::One | Version::Two) => Record::Hold(Box::new(self.hold()?)),
+            (SETTLED, Version::One | Version::Two) => self.settled()?,
+            (LEFT, Version::Two) => Record::Left(self.position()?),
             _ => return None,
         };
         (self.0 == [END]).then_some(record)
@@ -196,6 +215,10 @@ impl Fields<'_> {
             first_byte_us: self.number()?,
         };
         Some(Record::Settled(settlement, provider, deployment))
+    }
+
+    fn position(&mut self) -> Option<Position> {
+        Some(Position { segment: self.number()?, offset: self.number()? })
     }
 
     fn usage(&mut self) -> Option<Usage> {
@@ -296,15 +319,15 @@ pub(crate) mod tests {
             write_settled(&settled, hold.provider, hold.deployment, &mut bytes);
             let all = bytes.len();
             bytes.extend_from_slice(&rest);
-            prop_assert_eq!(read_front(&bytes), Front::Whole(Record::Hold(Box::new(hold.clone())), hold_bytes));
+            prop_assert_eq!(read_front(Version::NOW, &bytes), Front::Whole(Record::Hold(Box::new(hold.clone())), hold_bytes));
             let expected = Record::Settled(settled, hold.provider, hold.deployment);
-            prop_assert_eq!(read_front(&bytes[hold_bytes..]), Front::Whole(expected, all - hold_bytes));
+            prop_assert_eq!(read_front(Version::NOW, &bytes[hold_bytes..]), Front::Whole(expected, all - hold_bytes));
         }
 
         /// Bytes of anybody's making are never a panic, and practically never a record.
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            prop_assert!(!matches!(read_front(&bytes), Front::Whole(..)));
+            prop_assert!(!matches!(read_front(Version::NOW, &bytes), Front::Whole(..)));
         }
 
         /// One flipped bit is found.
@@ -314,7 +337,16 @@ pub(crate) mod tests {
             write_hold(&hold, &mut bytes);
             let at = at.index(bytes.len());
             bytes[at] ^= 1_u8 << bit;
-            prop_assert!(!matches!(read_front(&bytes), Front::Whole(..)));
+            prop_assert!(!matches!(read_front(Version::NOW, &bytes), Front::Whole(..)));
         }
+    }
+    #[test]
+    fn what_is_left_behind_is_said_in_the_second_version_only() {
+        let (mut bytes, good) = (Vec::new(), Position { segment: 7, offset: 1 << 40 });
+        write_left(good, &mut bytes);
+        assert_eq!(bytes.len(), LEFT_BYTES);
+        let whole = Front::Whole(Record::Left(good), LEFT_BYTES);
+        assert_eq!(read_front(Version::Two, &bytes), whole);
+        assert!(matches!(read_front(Version::One, &bytes), Front::Damaged { .. }));
     }
 }

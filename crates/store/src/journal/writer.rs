@@ -13,7 +13,7 @@ use doorward_domain::call::{Hold, Settlement};
 use doorward_domain::id::{DeploymentId, ProviderId};
 use parking_lot::{Condvar, Mutex};
 
-use super::record::{write_hold, write_settled};
+use super::record::{LEFT_BYTES, write_hold, write_left, write_settled};
 use super::{HEADER, Position, segment_path};
 use crate::JournalSync;
 
@@ -71,12 +71,21 @@ type Force = fn(&File) -> Result<()>;
 struct SyncState {
     force: Force,
     /// Files with bytes that the disk may not have; `None`: the thread shall end.
-    dirty: Mutex<Option<Vec<Arc<File>>>>,
+    dirty: Mutex<Option<Vec<Written>>>,
     wake: Condvar,
     /// A file that could not be forced to the disk is not forced again: the second attempt would
     /// succeed, and say nothing about what the first one lost. Calls leave again when a new file
     /// can be; the database gets what stands in the old one.
     has_failed: AtomicBool,
+    /// What stands before it in its segment is on the disk.
+    forced: Mutex<Position>,
+}
+
+/// A file, and up to where it was written.
+#[derive(Debug)]
+struct Written {
+    file: Arc<File>,
+    until: Position,
 }
 
 impl Writer {
@@ -97,6 +106,7 @@ impl Writer {
             dirty: Mutex::new(Some(Vec::new())),
             wake: Condvar::new(),
             has_failed: AtomicBool::new(false),
+            forced: Mutex::new(state.end),
         });
         let syncer = match sync {
             JournalSync::Always => None,
@@ -213,7 +223,7 @@ impl Writer {
         state.write()?;
         state.advance();
         state.owed.clear();
-        drop(self.keep(&state.file));
+        drop(self.keep(state.written()));
         Ok(())
     }
 
@@ -223,7 +233,9 @@ impl Writer {
         self.make_ready(state)?;
         state.gather();
         state.write()?;
-        if let Err(error) = self.keep(&state.file) {
+        let mut written = state.written();
+        written.until.offset += state.buffer.len() as u64;
+        if let Err(error) = self.keep(written) {
             state.has_rest = true;
             state.cut_rest()?;
             return Err(error);
@@ -240,33 +252,39 @@ impl Writer {
         state.cut_rest()?;
         let has_failed = self.shared.has_failed.load(Ordering::Relaxed);
         if has_failed || state.end.offset >= self.segment_bytes_max {
-            if !has_failed {
+            let left = if has_failed {
+                // Nobody knows what the disk has of the rest: what reads it must not take that for
+                // damage.
+                Some(*self.shared.forced.lock())
+            } else {
                 // Only the last segment may be torn.
-                self.shared.force(&state.file)?;
-            }
-            state.begin_next(&self.dir, self.shared.force)?;
+                self.shared.force(&state.written())?;
+                None
+            };
+            state.begin_next(&self.dir, left, self.shared.force)?;
+            *self.shared.forced.lock() = state.end;
             self.shared.has_failed.store(false, Ordering::Relaxed);
         }
         Ok(())
     }
 
     /// Sees to it that the disk gets what was written, now or soon.
-    fn keep(&self, file: &Arc<File>) -> Result<()> {
+    fn keep(&self, written: Written) -> Result<()> {
         match self.sync {
-            JournalSync::Always => self.shared.force(file),
+            JournalSync::Always => self.shared.force(&written),
             JournalSync::Interval => {
-                self.mark_dirty(file);
+                self.mark_dirty(written);
                 Ok(())
             }
         }
     }
 
-    fn mark_dirty(&self, file: &Arc<File>) {
+    fn mark_dirty(&self, written: Written) {
         let mut dirty = self.shared.dirty.lock();
-        if let Some(files) = dirty.as_mut()
-            && !files.iter().any(|known| Arc::ptr_eq(known, file))
-        {
-            files.push(Arc::clone(file));
+        let Some(files) = dirty.as_mut() else { return };
+        match files.iter_mut().find(|known| Arc::ptr_eq(&known.file, &written.file)) {
+            Some(known) => known.until = written.until,
+            None => files.push(written),
         }
     }
 }
@@ -279,17 +297,20 @@ impl Drop for Writer {
 }
 
 impl SyncState {
-    fn force(&self, file: &File) -> Result<()> {
+    fn force(&self, written: &Written) -> Result<()> {
         if self.has_failed.load(Ordering::Relaxed) {
             return Err(Error::other("the disk failed to keep the journal"));
         }
-        (self.force)(file).inspect_err(|error| {
+        (self.force)(&written.file).inspect_err(|error| {
             self.has_failed.store(true, Ordering::Relaxed);
             tracing::error!(%error, "the journal cannot be forced to the disk; no call may leave");
-        })
+        })?;
+        let mut forced = self.forced.lock();
+        *forced = written.until.max(*forced);
+        Ok(())
     }
 
-    fn force_all(&self, files: &[Arc<File>]) {
+    fn force_all(&self, files: &[Written]) {
         for file in files {
             // What goes wrong is logged, and the next call sees it.
             drop(self.force(file));
@@ -299,7 +320,7 @@ impl SyncState {
 
 impl State {
     fn begin(dir: &Path, number: u64, force: Force) -> Result<Self> {
-        let (file, end) = begin_segment(dir, number, force)?;
+        let (file, end) = begin_segment(dir, number, None, force)?;
         Ok(Self {
             file,
             end,
@@ -312,9 +333,13 @@ impl State {
         })
     }
 
-    fn begin_next(&mut self, dir: &Path, force: Force) -> Result<()> {
-        (self.file, self.end) = begin_segment(dir, self.end.segment + 1, force)?;
+    fn begin_next(&mut self, dir: &Path, left: Option<Position>, force: Force) -> Result<()> {
+        (self.file, self.end) = begin_segment(dir, self.end.segment + 1, left, force)?;
         Ok(())
+    }
+
+    fn written(&self) -> Written {
+        Written { file: Arc::clone(&self.file), until: self.end }
     }
 
     fn gather(&mut self) {
@@ -349,19 +374,29 @@ impl State {
     }
 }
 
-/// Begins a segment. It may be there already, empty, as the rest of an attempt that failed.
-fn begin_segment(dir: &Path, number: u64, force: Force) -> Result<(Arc<File>, Position)> {
+/// Begins a segment, where the disk failed with how far the one before is good. It may be there
+/// already, without a call, as the rest of an attempt that failed.
+fn begin_segment(
+    dir: &Path,
+    number: u64,
+    left: Option<Position>,
+    force: Force,
+) -> Result<(Arc<File>, Position)> {
     let path = segment_path(dir, number);
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
-    if file.metadata()?.len() > HEADER.len() as u64 {
+    if file.metadata()?.len() > (HEADER.len() + LEFT_BYTES) as u64 {
         return Err(Error::from(ErrorKind::AlreadyExists));
     }
+    let mut beginning = HEADER.to_vec();
+    if let Some(good) = left {
+        write_left(good, &mut beginning);
+    }
     file.set_len(0)?;
-    file.write_all(HEADER)?;
+    file.write_all(&beginning)?;
     force(&file)?;
     // The name of a file is on the disk only when its folder is.
     File::open(dir)?.sync_all()?;
-    Ok((Arc::new(file), Position { segment: number, offset: HEADER.len() as u64 }))
+    Ok((Arc::new(file), Position { segment: number, offset: beginning.len() as u64 }))
 }
 
 fn start_syncer(shared: Arc<SyncState>) -> Result<JoinHandle<()>> {
@@ -395,7 +430,7 @@ mod tests {
 
     use super::*;
     use crate::journal::record::tests::hold;
-    use crate::journal::{Reader, Record, segments};
+    use crate::journal::{Reader, Record, check, segments};
 
     thread_local! {
         static DISK_FAILS: Cell<bool> = const { Cell::new(false) };
@@ -430,6 +465,7 @@ mod tests {
             let is_torn = Reader::new(dir.path(), segment).read_left(|record| match record {
                 Record::Hold(hold) => begun.push(number(hold.call)),
                 Record::Settled(settlement, ..) => ended.push(number(settlement.call)),
+                Record::Left(good) => assert_eq!(good.segment + 1, segment),
             });
             assert!(!is_torn.unwrap());
         }
@@ -497,6 +533,59 @@ mod tests {
         assert_eq!(calls(&dir), (vec![1, 4], vec![1]));
     }
 
+    /// Up to where segment `number` says that the one before is on the disk.
+    fn good_before(dir: &TempDir, number: u64) -> Option<u64> {
+        let mut good = None;
+        let mut first = |record| {
+            if let Record::Left(left) = record {
+                good = Some(left.offset);
+            }
+        };
+        Reader::new(dir.path(), number).read_left(&mut first).unwrap();
+        good
+    }
+
+    /// The power goes after a disk that failed: what it had not been forced to keep is lost.
+    #[test]
+    fn after_a_disk_that_failed_a_power_cut_stops_no_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = open(&dir, 1_000_000);
+        append(&writer, 1).unwrap();
+        let forced = writer.catch_up();
+        DISK_FAILS.set(true);
+        settle(&writer, 1);
+        let end = writer.catch_up();
+        assert!(end.offset > forced.offset);
+        // The disk goes on failing for a while: the rest of an attempt is no obstacle.
+        append(&writer, 2).unwrap_err();
+        append(&writer, 2).unwrap_err();
+        DISK_FAILS.set(false);
+        append(&writer, 3).unwrap();
+        assert_eq!(good_before(&dir, 2), Some(forced.offset));
+
+        let path = segment_path(dir.path(), 1);
+        let whole = std::fs::read(&path).unwrap();
+        let numbers = segments(dir.path()).unwrap();
+        assert_eq!(numbers, [1, 2]);
+        for length in (forced.offset..=end.offset).rev() {
+            OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+            check(dir.path(), &numbers).unwrap();
+        }
+        let early = usize::try_from(forced.offset).unwrap() - 1;
+        std::fs::write(&path, &whole[..early]).unwrap();
+        check(dir.path(), &numbers).unwrap_err();
+    }
+
+    #[test]
+    fn a_segment_that_the_disk_kept_is_followed_by_nothing_special() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = open(&dir, 1);
+        append(&writer, 1).unwrap();
+        append(&writer, 2).unwrap();
+        assert_eq!(writer.catch_up().segment, 3);
+        assert_eq!((good_before(&dir, 2), good_before(&dir, 3)), (None, None));
+    }
+
     #[test]
     fn after_the_end_nothing_is_written() {
         let dir = tempfile::tempdir().unwrap();
@@ -518,15 +607,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let bounds = (1_000_000, force);
         let writer = Writer::open_with(dir.path(), 1, JournalSync::Interval, bounds).unwrap();
-        DISK_FAILS.store(true, Ordering::Relaxed);
         append(&writer, 1).unwrap();
+        let forced = writer.catch_up();
+        while *writer.shared.forced.lock() < forced {
+            std::thread::yield_now();
+        }
+        DISK_FAILS.store(true, Ordering::Relaxed);
+        append(&writer, 2).unwrap();
         while !writer.shared.has_failed.load(Ordering::Relaxed) {
             std::thread::yield_now();
         }
-        append(&writer, 2).unwrap_err();
+        append(&writer, 3).unwrap_err();
         DISK_FAILS.store(false, Ordering::Relaxed);
-        append(&writer, 3).unwrap();
-        assert_eq!(calls(&dir).0, [1, 3]);
+        append(&writer, 4).unwrap();
+        assert_eq!(calls(&dir).0, [1, 2, 4]);
+        assert_eq!(good_before(&dir, 2), Some(forced.offset));
     }
 
     #[test]

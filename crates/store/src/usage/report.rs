@@ -82,16 +82,19 @@ impl From<ReportRow> for UsageRow {
 
 impl Store {
     /// Sums usage up. Finished calls that still wait for the database are written first, so that a
-    /// report is never behind. Newest day first, then by cost. Of a report of
-    /// more than [`USAGE_ROWS_MAX`] rows the first ones, and one more than that.
+    /// report is never behind; where they are more than somebody should wait for, it is refused as
+    /// [`StoreError::Behind`], and the next attempt finds fewer. Newest day first, then by cost. Of a
+    /// report of more than [`USAGE_ROWS_MAX`] rows the first ones, and one more than that.
     pub async fn usage_report(
         &self,
         filter: &UsageFilter,
         group_by: &[GroupBy],
     ) -> Result<Vec<UsageRow>, StoreError> {
-        self.flush_events().await?;
+        if !self.flush_latest().await? {
+            return Err(StoreError::Behind);
+        }
         let is_grouped = |column: GroupBy| i64::from(group_by.contains(&column));
-        let rows: Vec<ReportRow> = on!(self.db.read, |pool| {
+        let rows: Vec<ReportRow> = on!(self.db.reports, |pool| {
             sqlx::query_as(REPORT)
                 .bind(filter.organization.to_string())
                 .bind(filter.from.as_microsecond())

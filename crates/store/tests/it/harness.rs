@@ -1,6 +1,7 @@
 //! One store per engine, each with its own data and a clock that tests move.
 
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Waker};
@@ -77,6 +78,11 @@ pub(crate) fn is_changed(key: &CallKey) -> bool {
 }
 
 impl TestStore {
+    /// On a database of the caller's.
+    pub(crate) async fn on(database_url: String) -> Self {
+        Self::open(Some(database_url), Setup::default()).await
+    }
+
     async fn open(database_url: Option<String>, setup: Setup) -> Self {
         let data = tempfile::tempdir().unwrap();
         let now_us = Arc::new(AtomicI64::new(START_US));
@@ -91,6 +97,11 @@ impl TestStore {
         self.store.close().await;
         let url = self.database_url.as_deref();
         self.store = open(&self.data, url, &self.now_us, &self.setup).await;
+    }
+
+    /// How a second process on the same database would open it, with a folder of its own.
+    pub(crate) fn options_in(&self, data: &Path) -> Options {
+        options(data, self.database_url.as_deref(), &self.now_us, &self.setup)
     }
 
     pub(crate) fn engine(&self) -> &'static str {
@@ -225,8 +236,12 @@ async fn open(
     now_us: &Arc<AtomicI64>,
     setup: &Setup,
 ) -> Arc<Store> {
-    let options = Options {
-        data_dir: data.path().to_owned(),
+    Store::open(options(data.path(), url, now_us, setup)).await.unwrap()
+}
+
+fn options(data: &Path, url: Option<&str>, now_us: &Arc<AtomicI64>, setup: &Setup) -> Options {
+    Options {
+        data_dir: data.to_owned(),
         database_url: url.map(Into::into),
         master_key: Some(MasterKey::parse(MASTER_KEY, "the test").unwrap()),
         clock: Clock::Fixed(Arc::clone(now_us)),
@@ -234,8 +249,7 @@ async fn open(
         journal_sync: JournalSync::Interval,
         call_keys_max: setup.call_keys_max,
         key_caps: setup.key_caps,
-    };
-    Store::open(options).await.unwrap()
+    }
 }
 
 const MASTER_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";

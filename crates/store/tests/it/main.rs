@@ -10,6 +10,7 @@ mod journal;
 mod keys;
 mod opening;
 mod organizations;
+mod outage;
 mod postgres;
 mod schema;
 mod settings;

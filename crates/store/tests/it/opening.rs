@@ -209,6 +209,18 @@ async fn a_damaged_journal_is_named_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_journal_of_a_newer_version_is_named_as_such_and_left_alone() {
+    let data = closed_store().await;
+    let path = data.path().join("journal").join("0000000007.log");
+    std::fs::write(&path, b"DWJRNL\x00\x09 of another time").unwrap();
+    let before = files(data.path());
+    let refused = Store::open(options(data.path())).await.unwrap_err();
+    assert!(refused.to_string().contains("written by a newer doorward"), "{refused}");
+    assert!(matches!(refused, OpenError::JournalNewer { path: named } if named == path));
+    assert_eq!(files(data.path()), before);
+}
+
+#[tokio::test]
 async fn an_empty_end_of_a_journal_is_no_obstacle() {
     let data = closed_store().await;
     std::fs::write(data.path().join("journal").join("0000000007.log"), b"DWJRN").unwrap();
@@ -279,5 +291,36 @@ async fn a_keyring_that_somebody_mixed_up_is_not_believed() {
         };
         let refused = Store::open(again).await;
         assert!(matches!(refused, Err(OpenError::MasterKeyWrong)), "{}", store.engine());
+    }
+}
+
+/// New keys in the place of lost ones would make all that was made under those unreadable for ever.
+#[tokio::test]
+async fn a_keyring_that_lost_keys_is_not_made_anew_over_data() {
+    let losses = [
+        ("DELETE FROM keyring", "key_digest, vault, audit, session, webhook, token"),
+        ("DELETE FROM keyring WHERE purpose = 'vault'", "vault"),
+    ];
+    for (loss, lost) in losses {
+        for store in every_store().await {
+            let again = |master_key| Options {
+                database_url: store.database_url.clone().map(Into::into),
+                master_key,
+                ..options(store.data.path())
+            };
+            store.tamper(loss).await;
+            store.close().await;
+            let before = files(store.data.path());
+            for master_key in [Some(other_master_key()), None] {
+                match Store::open(again(master_key)).await {
+                    Err(OpenError::KeyringLost { missing }) => assert_eq!(missing, lost),
+                    other => panic!("{other:?}, {}", store.engine()),
+                }
+            }
+            assert_eq!(files(store.data.path()), before, "{}", store.engine());
+            let count = "SELECT CAST(COUNT(*) AS TEXT) FROM keyring";
+            let left = if lost == "vault" { "5" } else { "0" };
+            assert_eq!(store.read(count, count).await, [left], "{}", store.engine());
+        }
     }
 }

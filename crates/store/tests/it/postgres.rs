@@ -27,9 +27,13 @@ rm -rf "$dir"
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-/// Makes an empty database and returns its URL.
+/// Makes an empty database on the server that all tests share, and returns its URL.
 pub(crate) async fn new_database() -> String {
     let folder = tokio::task::spawn_blocking(|| FOLDER.get_or_init(start)).await.unwrap();
+    database_in(folder).await
+}
+
+async fn database_in(folder: &Path) -> String {
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     let mut admin = sqlx::postgres::PgPoolOptions::new()
         .max_connections(1)
@@ -39,6 +43,60 @@ pub(crate) async fn new_database() -> String {
     create(&mut admin, &name).await;
     admin.close().await;
     url(folder, &name)
+}
+
+/// A server that a test has to itself, to stop it.
+#[derive(Debug)]
+pub(crate) struct OwnServer {
+    folder: PathBuf,
+}
+
+/// A server whose processes stand still until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Stopped(Vec<String>);
+
+impl OwnServer {
+    pub(crate) async fn start() -> Self {
+        Self { folder: tokio::task::spawn_blocking(start).await.unwrap() }
+    }
+
+    pub(crate) async fn new_database(&self) -> String {
+        database_in(&self.folder).await
+    }
+
+    /// Stops every process of the server: connections stay open, and nothing answers.
+    pub(crate) fn stop(&self) -> Stopped {
+        let lines = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let postmaster = lines.lines().next().unwrap().trim().to_owned();
+        signal("-STOP", std::slice::from_ref(&postmaster));
+        let mut stopped = Stopped(vec![postmaster.clone()]);
+        stopped.0.extend(children(&postmaster));
+        signal("-STOP", &stopped.0);
+        stopped
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        signal("-CONT", &self.0);
+    }
+}
+
+fn signal(signal: &str, processes: &[String]) {
+    assert!(Command::new("kill").arg(signal).args(processes).status().unwrap().success());
+}
+
+fn children(parent: &str) -> Vec<String> {
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        // The fields behind the name, which may hold anything: state, parent, and so on.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+        if fields.split(' ').nth(1) == Some(parent) {
+            children.push(entry.file_name().into_string().unwrap());
+        }
+    }
+    children
 }
 
 async fn create(admin: &mut sqlx::PgPool, name: &str) {

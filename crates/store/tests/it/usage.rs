@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use doorward_domain::budget::{Amount, Budget, Overrun, Period, Spend};
 use doorward_domain::call::{Outcome, Settlement};
@@ -14,6 +15,7 @@ use doorward_store::{
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use sqlx::{Connection, PgConnection};
 
 use crate::harness::{Setup, TestStore, every_store, every_store_with};
 
@@ -462,4 +464,76 @@ async fn a_report_keeps_to_its_organization_time_and_user() {
         assert_eq!(requests(away, None).await, 1);
         assert_eq!(requests(away, Some(store.first.administrator)).await, 0);
     }
+}
+
+/// A report waits for some work, not for all that a day without the database has left.
+#[tokio::test]
+async fn a_report_does_not_wait_for_a_large_backlog() {
+    const CALLS: u64 = 8_100;
+    let [store, _] = every_store().await;
+    let key = key_with_budgets(&store, "ci").await;
+    store.call_key(&key.id).await.unwrap().unwrap();
+    let mut blocker = store.begin_exclusive().await;
+    for n in 0..CALLS {
+        book(&store, &key, n.into(), |_| {}).await;
+    }
+    sqlx::query("ROLLBACK").execute(&mut blocker).await.unwrap();
+    let refused = store.usage_report(&everything(&store), &[]).await;
+    assert!(matches!(refused, Err(StoreError::Behind)), "{refused:?}");
+    assert!(store.stats().events_written > 0);
+    // What is asked again is answered, and then it is whole.
+    let rows = report(&store, &[]).await;
+    assert_eq!(rows[0].requests, CALLS);
+    // The end of the process writes everything, however much it is.
+    let mut blocker = store.begin_exclusive().await;
+    for n in CALLS..2 * CALLS {
+        book(&store, &key, n.into(), |_| {}).await;
+    }
+    sqlx::query("ROLLBACK").execute(&mut blocker).await.unwrap();
+    store.close().await;
+    assert_eq!(std::fs::read_dir(store.data.path().join("journal")).unwrap().count(), 0);
+}
+
+/// However many reports are asked for, and however long each takes, keys are found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_reports_keep_no_key_from_being_found() {
+    for store in every_store().await {
+        let key = key_with_budgets(&store, "ci").await;
+        book(&store, &key, 1, |_| {}).await;
+        report(&store, &[]).await;
+        let locked = make_reports_slow(&store).await;
+        let mut reports = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let (store, filter) = (Arc::clone(&store.store), everything(&store));
+            reports.spawn(async move { store.usage_report(&filter, &[GroupBy::Key]).await });
+        }
+        for n in 0..20 {
+            let cold = store.make_key(&format!("cold {n}")).await.0.id;
+            assert!(store.call_key(&cold).await.unwrap().is_some(), "{}", store.engine());
+            assert!(store.is_ready().await, "{}", store.engine());
+        }
+        while reports.try_join_next().is_some() {}
+        assert!(!reports.is_empty(), "{}: no report was slow", store.engine());
+        drop(locked);
+    }
+}
+
+/// Makes every report take longer than a look-up waits: by a lock, and where there is none that
+/// keeps readers waiting, by work.
+async fn make_reports_slow(store: &TestStore) -> Option<PgConnection> {
+    let Some(url) = &store.database_url else {
+        store
+            .tamper(
+                "ALTER TABLE usage_events RENAME TO kept;
+                CREATE VIEW usage_events AS
+                    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000)
+                    SELECT kept.* FROM n CROSS JOIN kept",
+            )
+            .await;
+        return None;
+    };
+    let mut locked = PgConnection::connect(url).await.unwrap();
+    let lock = "BEGIN; LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut locked).await.unwrap();
+    Some(locked)
 }
