@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 
 pub use admit::CallRequest;
 pub use cache::CallKey;
-pub(crate) use drain::check_journal;
+pub(crate) use drain::{Patience, check_journal};
 pub use key_state::{Admitted, KeyState, Quota};
 pub use open_call::OpenCall;
 

@@ -28,8 +28,14 @@ const GATHER: Duration = Duration::from_millis(200);
 /// worked off faster, within ten minutes.
 const PACE: u64 = 500;
 const BACKLOG_SECONDS: u64 = 600;
-/// How many batches somebody who looks at a key or a report waits for: about a second of work.
-const LATEST_BATCHES: usize = 20;
+/// How many batches somebody who asks is willing to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Who looks at a key: about a second of work.
+    Look = 20,
+    /// Who wants a report, which must be whole: a few seconds.
+    Report = 60,
+}
 /// The longest wait after a database that failed.
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
@@ -169,15 +175,15 @@ impl Store {
     /// Writes everything that was settled before this call, however long it takes: for the end of
     /// the process only.
     pub(crate) async fn flush_events(&self) -> Result<(), StoreError> {
-        while !self.flush_latest().await? {}
+        while !self.flush_latest(Patience::Report).await? {}
         Ok(())
     }
 
     /// Writes what was settled before this call, unless that is more than a reader should wait for;
     /// whether it was all.
-    pub(crate) async fn flush_latest(&self) -> Result<bool, StoreError> {
+    pub(crate) async fn flush_latest(&self, patience: Patience) -> Result<bool, StoreError> {
         let end = self.calls.journal.catch_up();
-        for _ in 0..LATEST_BATCHES {
+        for _ in 0..patience as usize {
             if self.drain_batch(end).await? == 0 {
                 return Ok(true);
             }

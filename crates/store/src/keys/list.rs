@@ -6,6 +6,7 @@ use doorward_domain::key::{ApiKey, KeyStatus};
 
 use super::row::{KeyRow, key_columns};
 use super::{KeyCursor, KeyFilter, KeyRecord, Page};
+use crate::calls::Patience;
 use crate::db::{is_storable, on, timestamp};
 use crate::row::row;
 use crate::usage::{PeriodSpend, load_spent};
@@ -142,7 +143,7 @@ impl Store {
     /// Writes finished calls first, so that what is shown of a key includes its last call. Where
     /// that fails or would take long, reading goes on: a disk that is full must not hide the keys.
     async fn catch_up(&self) {
-        match self.flush_latest().await {
+        match self.flush_latest(Patience::Look).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!("keys are shown without the latest calls"),
             Err(error) => tracing::warn!(%error, "keys are shown without the latest calls"),

@@ -5,6 +5,7 @@ use doorward_domain::money::NanoUsd;
 use doorward_domain::usage::Usage;
 
 use super::{GroupBy, UsageFilter, UsageRow};
+use crate::calls::Patience;
 use crate::db::{on, unsigned};
 use crate::row::row;
 use crate::{Store, StoreError};
@@ -90,7 +91,7 @@ impl Store {
         filter: &UsageFilter,
         group_by: &[GroupBy],
     ) -> Result<Vec<UsageRow>, StoreError> {
-        if !self.flush_latest().await? {
+        if !self.flush_latest(Patience::Report).await? {
             return Err(StoreError::Behind);
         }
         let is_grouped = |column: GroupBy| i64::from(group_by.contains(&column));
