@@ -51,26 +51,44 @@ pub(crate) struct Placed<T> {
 /// Which field bounds the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutputField {
-    /// `max_tokens`.
-    Any,
-    /// `max_completion_tokens`.
-    Completion,
-    /// `max_output_tokens`.
-    Output,
+    MaxTokens,
+    MaxCompletionTokens,
+    MaxOutputTokens,
 }
 
 impl OutputField {
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Any => "max_tokens",
-            Self::Completion => "max_completion_tokens",
-            Self::Output => "max_output_tokens",
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxOutputTokens => "max_output_tokens",
+        }
+    }
+
+    /// The fields that bound the output of a call. The others are the client's own affair: no
+    /// upstream heeds them there, so no hold may rely on them.
+    const fn of(call: Call) -> &'static [Self] {
+        match call {
+            Call::ChatCompletions => &[Self::MaxTokens, Self::MaxCompletionTokens],
+            Call::Completions => &[Self::MaxTokens],
+            Call::Responses => &[Self::MaxOutputTokens],
+            Call::Embeddings => &[],
         }
     }
 }
 
+/// A field that bounds the output, as the client wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bound {
+    pub(crate) field: OutputField,
+    /// `None`: it is `null`.
+    pub(crate) tokens: Option<u64>,
+    /// Where the value stands in the body.
+    pub(crate) range: Range<usize>,
+}
+
 /// Nearly always none or one.
-type Bounds = smallvec::SmallVec<[Placed<Option<u64>>; 1]>;
+type Bounds = smallvec::SmallVec<[Bound; 1]>;
 
 /// What a call asks for.
 #[derive(Debug)]
@@ -80,7 +98,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) is_stream: bool,
     /// `stream_options` as it stands, and whether it asks for usage.
     pub(crate) stream_options: Option<Placed<bool>>,
-    /// Every field that bounds the output; the smallest one counts. `None`: it is `null`.
+    /// Every field that bounds the output of this call.
     pub(crate) output_bounds: Bounds,
     /// How many answers are asked for.
     pub(crate) choices: u64,
@@ -107,15 +125,16 @@ impl<'a> Ask<'a> {
             model: Placed { value: text, range: range_in(body, model) },
             is_stream: flag("stream", fields.stream)? && call.has_output(),
             stream_options: stream_options(body, fields.stream_options)?,
-            output_bounds: output_bounds(body, &fields)?,
+            output_bounds: output_bounds(call, body, &fields)?,
             choices: number("n", fields.n, CHOICES_MAX)?.unwrap_or(1),
             body_bytes: body.len(),
         })
     }
 
     /// The most output tokens of one answer that the client asks for; `None`: it names no bound.
+    /// Where two fields differ, which one counts is the upstream's choice.
     pub(crate) fn output_bound(&self) -> Option<u64> {
-        self.output_bounds.iter().filter_map(|bound| bound.value).min()
+        self.output_bounds.iter().filter_map(|bound| bound.tokens).max()
     }
 
     /// Whether the client wants the usage chunk at the end of its stream.
@@ -195,16 +214,16 @@ fn stream_options(body: &[u8], raw: Option<&RawValue>) -> Result<Option<Placed<b
     Ok(Some(Placed { value, range: range_in(body, raw) }))
 }
 
-fn output_bounds(body: &[u8], fields: &Fields<'_>) -> Result<Bounds, ProxyError> {
-    let all = [
-        (OutputField::Any, fields.max_tokens),
-        (OutputField::Completion, fields.max_completion_tokens),
-        (OutputField::Output, fields.max_output_tokens),
-    ];
+fn output_bounds(call: Call, body: &[u8], fields: &Fields<'_>) -> Result<Bounds, ProxyError> {
     let mut bounds = Bounds::new();
-    for (field, raw) in all {
-        let value = number(field.name(), raw, OUTPUT_TOKENS_MAX)?;
-        bounds.extend(raw.map(|raw| Placed { value, range: range_in(body, raw) }));
+    for &field in OutputField::of(call) {
+        let raw = match field {
+            OutputField::MaxTokens => fields.max_tokens,
+            OutputField::MaxCompletionTokens => fields.max_completion_tokens,
+            OutputField::MaxOutputTokens => fields.max_output_tokens,
+        };
+        let tokens = number(field.name(), raw, OUTPUT_TOKENS_MAX)?;
+        bounds.extend(raw.map(|raw| Bound { field, tokens, range: range_in(body, raw) }));
     }
     Ok(bounds)
 }
@@ -224,7 +243,7 @@ mod tests {
         assert_eq!(ask.model.value, "a\"b");
         assert_eq!(&body[ask.model.range.clone()], r#""a\"b""#);
         let bound = &ask.output_bounds[0];
-        assert_eq!((bound.value, &body[bound.range.clone()]), (Some(7), "7"));
+        assert_eq!((bound.tokens, &body[bound.range.clone()]), (Some(7), "7"));
     }
 
     #[test]
@@ -264,8 +283,24 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_bound_counts() {
-        let ask = parse(r#"{"model":"a","max_tokens":9,"max_completion_tokens":4}"#).unwrap();
-        assert_eq!(ask.output_bound(), Some(4));
+    fn only_the_fields_of_the_dialect_bound_the_output_and_the_largest_counts() {
+        let body =
+            r#"{"model":"a","max_tokens":9,"max_completion_tokens":4,"max_output_tokens":2}"#;
+        let null = r#"{"model":"a","max_tokens":null,"max_completion_tokens":4}"#;
+        #[rustfmt::skip]
+        let cases = [
+            (Call::ChatCompletions, body,                                     Some(9)),
+            (Call::ChatCompletions, null,                                     Some(4)),
+            (Call::ChatCompletions, r#"{"model":"a","max_output_tokens":2}"#,  None),
+            (Call::Completions,     body,                                     Some(9)),
+            (Call::Completions,     null,                                     None),
+            (Call::Responses,       body,                                     Some(2)),
+            (Call::Responses,       r#"{"model":"a","max_tokens":"many"}"#,    None),
+            (Call::Embeddings,      body,                                     None),
+        ];
+        for (call, body, expected) in cases {
+            let ask = Ask::parse(call, body.as_bytes()).unwrap();
+            assert_eq!(ask.output_bound(), expected, "{call:?} {body}");
+        }
     }
 }

@@ -119,8 +119,8 @@ impl HttpTarget {
     /// The field that bounds the output of a call.
     pub(crate) fn output_field(&self, call: Call) -> OutputField {
         match call {
-            Call::Responses => OutputField::Output,
-            Call::Completions => OutputField::Any,
+            Call::Responses => OutputField::MaxOutputTokens,
+            Call::Completions => OutputField::MaxTokens,
             Call::ChatCompletions | Call::Embeddings => self.output_field,
         }
     }
@@ -381,11 +381,11 @@ fn head(uri: &Uri, auth: Option<&HeaderValue>) -> SecretString {
 /// OpenAI's newer models refuse `max_tokens`; other servers may not know the newer name.
 const fn output_field(kind: ProviderKind) -> OutputField {
     match kind {
-        ProviderKind::OpenAi => OutputField::Completion,
+        ProviderKind::OpenAi => OutputField::MaxCompletionTokens,
         ProviderKind::Echo
         | ProviderKind::OpenAiCompatible
         | ProviderKind::Anthropic
-        | ProviderKind::Google => OutputField::Any,
+        | ProviderKind::Google => OutputField::MaxTokens,
     }
 }
 

@@ -188,14 +188,9 @@ impl Gateway {
         let order = self.order(&model);
         let first =
             order.first().ok_or(ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment))?;
-        let open = self.admit(&model, first, &ask, &mut way)?;
-        let sending = Sending {
-            ask: &ask,
-            body: &body,
-            headers,
-            lowered: way.facts.lowered_to,
-            output_tokens: open.output_tokens,
-        };
+        let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
+        let sending =
+            Sending { ask: &ask, body: &body, headers, bound, output_tokens: open.output_tokens };
         let mut end = self.begin(open, first, &ask);
         end.written().await?;
         match self.send(&order, &sending, &mut end, &mut way).await? {
@@ -234,13 +229,15 @@ impl Gateway {
         Ok(model)
     }
 
+    /// Takes the call's worst case from the key's budgets. Beside it: what one answer must be bound to
+    /// for that to be the worst case; `None`: nothing relies on it.
     fn admit(
         &self,
         model: &RoutedModel,
         first: &Target,
         ask: &Ask<'_>,
         way: &mut Way<'_>,
-    ) -> Result<OpenCall, ProxyError> {
+    ) -> Result<(OpenCall, Option<u64>), ProxyError> {
         let asked = if ask.call.has_output() { ask.output_bound() } else { Some(0) };
         let one_answer = asked.unwrap_or(model.output_tokens_max);
         let request = CallRequest {
@@ -259,10 +256,13 @@ impl Gateway {
         })?;
         way.facts.quotas = open.quotas;
         let granted = open.output_tokens / ask.choices;
-        // An assumed bound that a budget relies on must be made true.
-        let is_assumed = asked.is_none() && !model.is_output_known && way.key.has_budget();
-        way.facts.lowered_to = (granted < one_answer || is_assumed).then_some(granted);
-        Ok(open)
+        // A bound that a budget relies on must be true upstream, which only what is known of the model
+        // is by itself; and the client is told of one that it did not ask for.
+        let is_set_here = granted < one_answer || (asked.is_none() && !model.is_output_known);
+        let is_bound = (asked.is_some() || is_set_here) && ask.call.has_output();
+        let bound = (is_bound && way.key.has_budget()).then_some(granted);
+        way.facts.lowered_to = bound.filter(|_| is_set_here);
+        Ok((open, bound))
     }
 }
 
