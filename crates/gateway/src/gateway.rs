@@ -247,7 +247,7 @@ impl Gateway {
             deployment: first.deployment,
             price: model.dearest().unwrap_or(&first.price),
             input_tokens: ask.input_tokens(),
-            output_tokens: one_answer.saturating_mul(ask.choices),
+            output_tokens: one_answer.saturating_mul(ask.answers),
             address: way.address,
         };
         let open = self.store.admit(&way.key, &request)?.map_err(|(denial, quotas)| {
@@ -255,7 +255,7 @@ impl Gateway {
             denial
         })?;
         way.facts.quotas = open.quotas;
-        let granted = open.output_tokens / ask.choices;
+        let granted = open.output_tokens / ask.answers;
         // A bound that a budget relies on must be true upstream, which only what is known of the model
         // is by itself; and the client is told of one that it did not ask for.
         let is_set_here = granted < one_answer || (asked.is_none() && !model.is_output_known);
