@@ -1,5 +1,6 @@
 //! What a call asks for: the few fields of its body that the gateway must know.
 
+mod elsewhere;
 mod fields;
 mod options;
 
@@ -83,8 +84,10 @@ pub(crate) struct Ask<'a> {
     pub(crate) output_bounds: Bounds,
     /// How many answers are produced, each of which may be as long as the bound.
     pub(crate) answers: u64,
-    /// Bytes of the body: what the input is estimated from.
-    pub(crate) body_bytes: usize,
+    /// The input begins with what the provider has stored.
+    continues: bool,
+    /// What the input is estimated from.
+    body: &'a [u8],
 }
 
 impl<'a> Ask<'a> {
@@ -97,6 +100,10 @@ impl<'a> Ask<'a> {
         if text.is_empty() || text.len() > MODEL_NAME_BYTES_MAX {
             return Err(bad("model", "must have 1 to 200 bytes"));
         }
+        // It would be answered before it has cost anything, and nobody would see what it costs.
+        if call == Call::Responses && flag(Field::Background, &fields)? {
+            return Err(bad("background", "must not be true here: such a call cannot be metered"));
+        }
         Ok(Self {
             call,
             model: Placed { value: text, range: range_in(body, model) },
@@ -104,7 +111,8 @@ impl<'a> Ask<'a> {
             stream_options: stream_options(body, fields.get(Field::StreamOptions))?,
             output_bounds: output_bounds(call, body, &fields)?,
             answers: answers(call, &fields)?,
-            body_bytes: body.len(),
+            continues: call == Call::Responses && continues(&fields),
+            body,
         })
     }
 
@@ -121,7 +129,13 @@ impl<'a> Ask<'a> {
 
     /// A generous guess: English has about four bytes to a token, code and other scripts fewer.
     pub(crate) fn input_tokens(&self) -> u64 {
-        (self.body_bytes as u64).div_ceil(3)
+        (self.body.len() as u64).div_ceil(3)
+    }
+
+    /// Whether there is more input than the body holds, so that its length says nothing. Reads the
+    /// body once more: only for a budget.
+    pub(crate) fn has_input_elsewhere(&self) -> bool {
+        self.continues || elsewhere::is_named(self.body)
     }
 }
 
@@ -156,6 +170,12 @@ fn string(raw: &str) -> Option<Cow<'_, str>> {
         return serde_json::from_str::<String>(raw).ok().map(Cow::Owned);
     }
     Some(Cow::Borrowed(inner))
+}
+
+/// An earlier answer, a conversation or a prompt that is stored with the provider.
+fn continues(fields: &Fields<'_>) -> bool {
+    let stored = [Field::PreviousResponseId, Field::Conversation, Field::Prompt];
+    stored.into_iter().filter_map(|field| fields.get(field)).any(|raw| raw.get() != "null")
 }
 
 fn flag(field: Field, fields: &Fields<'_>) -> Result<bool, ProxyError> {
@@ -321,6 +341,37 @@ mod tests {
             let body = format!(r#"{{"model":"a",{members}}}"#);
             match (Ask::parse(call, body.as_bytes()), expected) {
                 (Ok(ask), expected) => assert_eq!(Ok(ask.answers), expected, "{members}"),
+                (Err(error), expected) => {
+                    assert!(
+                        error.to_string().contains(expected.unwrap_err()),
+                        "{members}: {error}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_response_may_build_on_what_is_stored_but_not_run_in_the_background() {
+        #[rustfmt::skip]
+        let cases = [
+            (Call::Responses,       r#""background":true"#,              Err("`background` must not")),
+            (Call::Responses,       r#""background":1"#,                 Err("`background` must be")),
+            (Call::Responses,       r#""background":false"#,             Ok(false)),
+            (Call::ChatCompletions, r#""background":true"#,              Ok(false)),
+            (Call::Responses,       r#""previous_response_id":"r_1""#,   Ok(true)),
+            (Call::Responses,       r#""previous_response_id":null"#,    Ok(false)),
+            (Call::Responses,       r#""conversation":{"id":"c"}"#,      Ok(true)),
+            (Call::Responses,       r#""prompt":{"id":"p"}"#,            Ok(true)),
+            (Call::Completions,     r#""prompt":"p""#,                   Ok(false)),
+            (Call::ChatCompletions, r#""messages":[{"file_id":"f"}]"#,   Ok(true)),
+        ];
+        for (call, members, expected) in cases {
+            let body = format!(r#"{{"model":"a",{members}}}"#);
+            match (Ask::parse(call, body.as_bytes()), expected) {
+                (Ok(ask), expected) => {
+                    assert_eq!(Ok(ask.has_input_elsewhere()), expected, "{members}")
+                }
                 (Err(error), expected) => {
                     assert!(
                         error.to_string().contains(expected.unwrap_err()),

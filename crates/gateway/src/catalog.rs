@@ -34,22 +34,14 @@ pub(crate) struct RoutedModel {
     /// The most output tokens of one answer, and whether that is known or assumed.
     pub(crate) output_tokens_max: u64,
     pub(crate) is_output_known: bool,
+    /// Input and output tokens together that it can hold, where known.
+    pub(crate) context_window: Option<u64>,
+    /// What a hold is computed with: whichever deployment serves the call, it covers that.
+    pub(crate) ceiling: Price,
     /// In the order of their priority; only those that have a price and can be reached.
     pub(crate) targets: Vec<Arc<Target>>,
     /// Deployments were left out because they have no price.
     pub(crate) is_unpriced: bool,
-}
-
-impl RoutedModel {
-    /// The price that holds the most for a million tokens each way: whichever deployment serves the
-    /// call, its hold covers it.
-    pub(crate) fn dearest(&self) -> Option<&Price> {
-        let worst = |target: &&Arc<Target>| target.price.worst_cost(1_000_000, 1_000_000);
-        match self.targets.as_slice() {
-            [only] => Some(&only.price),
-            several => several.iter().max_by_key(worst).map(|target| &target.price),
-        }
-    }
 }
 
 /// One deployment, ready to be called.
@@ -241,25 +233,28 @@ impl Catalog {
             }
         }
         targets.sort_by_key(|target| target.priority);
-        let known = self.known_output(&row);
+        let context_window = self.context_window(&row);
+        // What the operator says, else the window: no answer is longer.
+        let known = row.model.output_tokens_max.or(context_window);
         Ok(RoutedModel {
             header: header_value(&row.model.name),
             created_at_s: row.model.created_at.as_second(),
             output_tokens_max: known.unwrap_or(OUTPUT_TOKENS_DEFAULT),
             is_output_known: known.is_some(),
+            context_window,
+            ceiling: Price::ceiling(targets.iter().map(|target| &target.price)),
             targets,
             is_unpriced,
             name: row.model.name.into(),
         })
     }
 
-    /// What the operator says, else the largest window of the deployments: no answer is longer.
-    fn known_output(&self, row: &CatalogRow) -> Option<u64> {
+    /// The largest window of the deployments.
+    fn context_window(&self, row: &CatalogRow) -> Option<u64> {
         let window = |(deployment, provider): (&Deployment, &Provider)| {
             listing(&self.prices, provider.kind, &deployment.upstream_model)?.context_window
         };
-        let windows = row.model.deployments.iter().zip(&row.providers).filter_map(window);
-        row.model.output_tokens_max.or_else(|| windows.max())
+        row.model.deployments.iter().zip(&row.providers).filter_map(window).max()
     }
 
     async fn endpoint(

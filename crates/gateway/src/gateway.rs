@@ -33,6 +33,10 @@ use crate::route::{Call, Route, WrongMethod};
 use crate::upstream::{Connector, Timeouts};
 use crate::verify;
 
+/// What a budget holds for input that a call only names, where the model's window is not known: the
+/// window of most models of today.
+const INPUT_TOKENS_ELSEWHERE: u64 = 128_000;
+
 /// How the data plane behaves.
 #[derive(Debug)]
 pub struct GatewayOptions {
@@ -245,8 +249,8 @@ impl Gateway {
             model: &model.name,
             provider: first.provider,
             deployment: first.deployment,
-            price: model.dearest().unwrap_or(&first.price),
-            input_tokens: ask.input_tokens(),
+            price: &model.ceiling,
+            input_tokens: held_input(model, ask, way),
             output_tokens: one_answer.saturating_mul(ask.answers),
             address: way.address,
         };
@@ -263,6 +267,15 @@ impl Gateway {
         let bound = (is_bound && way.key.has_budget()).then_some(granted);
         way.facts.lowered_to = bound.filter(|_| is_set_here);
         Ok((open, bound))
+    }
+}
+
+/// What a call's input is held at.
+fn held_input(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> u64 {
+    if way.key.has_budget() && ask.has_input_elsewhere() {
+        ask.input_tokens().max(model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE))
+    } else {
+        ask.input_tokens()
     }
 }
 

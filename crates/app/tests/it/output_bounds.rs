@@ -47,7 +47,7 @@ impl House {
 /// A request with these members too.
 fn asking(members: &Value) -> Value {
     let mut body = json!({
-        "model": "mock", "messages": [{"role": "user", "content": "x"}], "prompt": "x", "input": "x",
+        "model": "mock", "messages": [{"role": "user", "content": "x"}], "input": "x",
     });
     for (name, value) in members.as_object().unwrap() {
         body[name] = value.clone();
@@ -89,4 +89,35 @@ fn a_field_that_the_upstream_does_not_heed_makes_no_hold_smaller() {
     assert!((256..600).contains(&bound), "{bound}");
     let second = house.call(CHAT, &json!({"max_output_tokens": 1}));
     assert_eq!((second.status, &second.json()["error"]["code"]), (429, &json!("budget_held")));
+}
+
+#[test]
+fn input_that_a_call_only_names_is_held_at_a_whole_window() {
+    let house = House::start(100_000);
+    #[rustfmt::skip]
+    let cases = [
+        (CHAT,      json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,x"}}]}]}), 200),
+        (CHAT,      json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x"}}]}]}), 429),
+        (RESPONSES, json!({"previous_response_id": null}),    200),
+        (RESPONSES, json!({"previous_response_id": "resp_1"}), 429),
+        (RESPONSES, json!({"background": true}),              400),
+        (CHAT,      json!({"MODEL": "other"}),                                400),
+    ];
+    for (route, mut members, expected) in cases {
+        members["max_tokens"] = 300.into();
+        members["max_output_tokens"] = 300.into();
+        let answer = house.call(route, &members);
+        assert_eq!(answer.status, expected, "{members}: {}", answer.body);
+    }
+    assert_eq!(house.upstream.seen().len(), 2);
+}
+
+#[test]
+fn each_prompt_of_a_list_is_held() {
+    let house = House::start(1_000);
+    let prompts = json!({"prompt": ["a", "b"], "best_of": 2, "max_tokens": 900});
+    let answer = house.call(COMPLETIONS, &prompts);
+    let room = (1_000 - asking(&prompts).to_string().len().div_ceil(3)) / 4;
+    assert_eq!(answer.header("x-doorward-max-tokens"), room.to_string(), "{}", answer.body);
+    assert_eq!(house.told()["max_tokens"], room);
 }

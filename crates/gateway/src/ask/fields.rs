@@ -16,12 +16,15 @@ pub(super) enum Field {
     BestOf,
     Prompt,
     Input,
+    Background,
+    PreviousResponseId,
+    Conversation,
     /// Stands in `stream_options`.
     IncludeUsage,
 }
 
 impl Field {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::Model,
         Self::Stream,
         Self::StreamOptions,
@@ -32,6 +35,9 @@ impl Field {
         Self::BestOf,
         Self::Prompt,
         Self::Input,
+        Self::Background,
+        Self::PreviousResponseId,
+        Self::Conversation,
         Self::IncludeUsage,
     ];
 
@@ -47,6 +53,9 @@ impl Field {
             Self::BestOf => "best_of",
             Self::Prompt => "prompt",
             Self::Input => "input",
+            Self::Background => "background",
+            Self::PreviousResponseId => "previous_response_id",
+            Self::Conversation => "conversation",
             Self::IncludeUsage => "include_usage",
         }
     }
