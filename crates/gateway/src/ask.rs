@@ -29,9 +29,12 @@ pub(crate) struct Placed<T> {
 /// Which field bounds the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutputField {
-    MaxTokens,
-    MaxCompletionTokens,
-    MaxOutputTokens,
+    /// `max_tokens`.
+    Tokens,
+    /// `max_completion_tokens`.
+    CompletionTokens,
+    /// `max_output_tokens`.
+    OutputTokens,
 }
 
 impl OutputField {
@@ -41,9 +44,9 @@ impl OutputField {
 
     const fn field(self) -> Field {
         match self {
-            Self::MaxTokens => Field::MaxTokens,
-            Self::MaxCompletionTokens => Field::MaxCompletionTokens,
-            Self::MaxOutputTokens => Field::MaxOutputTokens,
+            Self::Tokens => Field::MaxTokens,
+            Self::CompletionTokens => Field::MaxCompletionTokens,
+            Self::OutputTokens => Field::MaxOutputTokens,
         }
     }
 
@@ -51,9 +54,9 @@ impl OutputField {
     /// upstream heeds them there, so no hold may rely on them.
     const fn of(call: Call) -> &'static [Self] {
         match call {
-            Call::ChatCompletions => &[Self::MaxTokens, Self::MaxCompletionTokens],
-            Call::Completions => &[Self::MaxTokens],
-            Call::Responses => &[Self::MaxOutputTokens],
+            Call::ChatCompletions => &[Self::Tokens, Self::CompletionTokens],
+            Call::Completions => &[Self::Tokens],
+            Call::Responses => &[Self::OutputTokens],
             Call::Embeddings => &[],
         }
     }
@@ -174,8 +177,13 @@ fn string(raw: &str) -> Option<Cow<'_, str>> {
 
 /// An earlier answer, a conversation or a prompt that is stored with the provider.
 fn continues(fields: &Fields<'_>) -> bool {
-    let stored = [Field::PreviousResponseId, Field::Conversation, Field::Prompt];
-    stored.into_iter().filter_map(|field| fields.get(field)).any(|raw| raw.get() != "null")
+    let names = |field, opening: &[char]| {
+        fields.get(field).is_some_and(|raw: &RawValue| raw.get().starts_with(opening))
+    };
+    // A prompt that is a text stands in the body, if it is anything at all there.
+    names(Field::PreviousResponseId, &['"'])
+        || names(Field::Conversation, &['"', '{'])
+        || names(Field::Prompt, &['{'])
 }
 
 fn flag(field: Field, fields: &Fields<'_>) -> Result<bool, ProxyError> {
@@ -370,7 +378,7 @@ mod tests {
             let body = format!(r#"{{"model":"a",{members}}}"#);
             match (Ask::parse(call, body.as_bytes()), expected) {
                 (Ok(ask), expected) => {
-                    assert_eq!(Ok(ask.has_input_elsewhere()), expected, "{members}")
+                    assert_eq!(Ok(ask.has_input_elsewhere()), expected, "{members}");
                 }
                 (Err(error), expected) => {
                     assert!(

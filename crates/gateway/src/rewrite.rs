@@ -126,7 +126,7 @@ mod tests {
     fn rewritten(body: &'static str, model: Option<&str>, output_tokens: Option<u64>) -> String {
         let bytes = Bytes::from_static(body.as_bytes());
         let ask = Ask::parse(Call::ChatCompletions, &bytes).unwrap();
-        let change = Change { model, output_tokens, output_field: OutputField::MaxTokens };
+        let change = Change { model, output_tokens, output_field: OutputField::Tokens };
         String::from_utf8(rewrite(&bytes, &ask, &change).to_vec()).unwrap()
     }
 
@@ -160,14 +160,13 @@ mod tests {
     fn an_unchanged_body_is_the_same_buffer() {
         let bytes = Bytes::from_static(br#"{"model":"a"}"#);
         let ask = Ask::parse(Call::ChatCompletions, &bytes).unwrap();
-        let change =
-            Change { model: None, output_tokens: None, output_field: OutputField::MaxTokens };
+        let change = Change { model: None, output_tokens: None, output_field: OutputField::Tokens };
         assert_eq!(rewrite(&bytes, &ask, &change).as_ptr(), bytes.as_ptr());
     }
 
     #[test]
     fn the_field_that_the_upstream_heeds_bounds_the_output_and_no_other_says_more() {
-        use OutputField::{MaxCompletionTokens as Newer, MaxTokens as Older};
+        use OutputField::{CompletionTokens as Newer, Tokens as Older};
         #[rustfmt::skip]
         let cases = [
             // the client's members                         own    the upstream's members

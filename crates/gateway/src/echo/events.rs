@@ -84,7 +84,7 @@ impl Stream {
             Call::Responses => {
                 self.named("response.created", json!({ "response": self.reply.response(false) }))
             }
-            Call::Completions => self.chunk(&self.completion_choice("", None), &Value::Null),
+            Call::Completions => self.chunk(&completion_choice("", None), &Value::Null),
             Call::ChatCompletions | Call::Embeddings => {
                 self.delta(&json!({ "role": "assistant", "content": "" }), None)
             }
@@ -94,7 +94,7 @@ impl Stream {
     fn text(&self, piece: &str) -> Bytes {
         match self.call {
             Call::Responses => self.named("response.output_text.delta", self.part("delta", piece)),
-            Call::Completions => self.chunk(&self.completion_choice(piece, None), &Value::Null),
+            Call::Completions => self.chunk(&completion_choice(piece, None), &Value::Null),
             Call::ChatCompletions | Call::Embeddings => {
                 self.delta(&json!({ "content": piece }), None)
             }
@@ -107,9 +107,7 @@ impl Stream {
             Call::Responses => {
                 self.named("response.output_text.done", self.part("text", &self.reply.text))
             }
-            Call::Completions => {
-                self.chunk(&self.completion_choice("", Some(reason)), &Value::Null)
-            }
+            Call::Completions => self.chunk(&completion_choice("", Some(reason)), &Value::Null),
             Call::ChatCompletions | Call::Embeddings => self.delta(&json!({}), Some(reason)),
         }
     }
@@ -126,10 +124,6 @@ impl Stream {
     fn delta(&self, delta: &Value, finish: Option<&str>) -> Bytes {
         let choices = json!([{ "index": 0, "delta": delta, "finish_reason": finish }]);
         self.chunk(&choices, &Value::Null)
-    }
-
-    fn completion_choice(&self, text: &str, finish: Option<&str>) -> Value {
-        json!([{ "index": 0, "text": text, "finish_reason": finish, "logprobs": null }])
     }
 
     fn chunk(&self, choices: &Value, usage: &Value) -> Bytes {
@@ -158,4 +152,8 @@ impl Stream {
         }
         Bytes::from(format!("event: {name}\ndata: {event}\n\n"))
     }
+}
+
+fn completion_choice(text: &str, finish: Option<&str>) -> Value {
+    json!([{ "index": 0, "text": text, "finish_reason": finish, "logprobs": null }])
 }
