@@ -91,11 +91,15 @@ impl Price {
     /// Costs nothing.
     pub const FREE: Self = Self { rates: Rates::FREE, tiers: Vec::new() };
 
-    /// Whether nothing costs anything.
-    pub fn is_free(&self) -> bool {
-        self.tiers.is_empty()
-            && self.rates.worst_input() == NanoUsd::ZERO
-            && self.rates.worst_output() == NanoUsd::ZERO
+    /// A price whose worst cost is none of these ones' less, for any call.
+    pub fn ceiling<'a>(prices: impl Iterator<Item = &'a Self>) -> Self {
+        prices.fold(Self::FREE, |mut ceiling, price| {
+            let input = ceiling.rates.input.max(price.rates.worst_input());
+            let output = ceiling.rates.output.max(price.rates.worst_output());
+            ceiling.rates = Rates { input, output, ..Rates::FREE };
+            ceiling.tiers.extend_from_slice(&price.tiers);
+            ceiling
+        })
     }
 
     /// The cost of a finished call.
@@ -555,28 +559,6 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn only_what_never_costs_anything_is_free() {
-        let one = NanoUsd::from_nanos(1);
-        let some = Some(one);
-        #[rustfmt::skip]
-        let cases = [
-            // rates                                            free
-            (Rates::FREE,                                       true),
-            (Rates { input: one, ..Rates::FREE },     false),
-            (Rates { cached_input: some, ..Rates::FREE },       false),
-            (Rates { cache_write: some, ..Rates::FREE },        false),
-            (Rates { output: one, ..Rates::FREE },    false),
-            (Rates { reasoning: some, ..Rates::FREE },          false),
-        ];
-        for (rates, is_free) in cases {
-            assert_eq!(price_of(rates).is_free(), is_free, "{rates:?}");
-        }
-        assert!(Price::FREE.is_free());
-        let later = Tier { above_tokens: 9, rates: Rates { output: NanoUsd::MAX, ..Rates::FREE } };
-        assert!(!Price { rates: Rates::FREE, tiers: vec![later] }.is_free());
-    }
-
-    #[test]
     fn a_price_in_json_has_no_unknown_fields() {
         #[rustfmt::skip]
         let cases = [
@@ -741,6 +723,28 @@ pub(crate) mod tests {
     }
 
     proptest! {
+        /// Whichever of the deployments serves a call, its hold covers it, and also the output that
+        /// was lowered to what fits.
+        #[test]
+        fn a_ceiling_covers_each_of_its_prices(
+            prices in prop::collection::vec(any_price(), 1..4),
+            input in 0_u64..1_000_000,
+            output in 0_u64..100_000,
+            room in 0_u64..1_000_000_000_000,
+        ) {
+            let ceiling = Price::ceiling(prices.iter());
+            let worst = prices.iter().map(|price| price.worst_cost(input, output)).max();
+            prop_assert!(Some(ceiling.worst_cost(input, output)) >= worst);
+            if let [only] = prices.as_slice() {
+                prop_assert_eq!(ceiling.worst_cost(input, output), only.worst_cost(input, output));
+            }
+            let room = NanoUsd::from_nanos(room);
+            if let Some(tokens) = ceiling.output_tokens_within(room, input) {
+                let tokens = tokens.min(output);
+                prop_assert!(prices.iter().all(|price| price.worst_cost(input, tokens) <= room));
+            }
+        }
+
         #[test]
         fn a_cost_is_the_exact_sum_rounded_up(rates in any_rates(), parts in any_parts()) {
             let [plain, cached, written, answer, reasoning] = parts.map(u128::from);

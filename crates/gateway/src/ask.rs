@@ -1,45 +1,23 @@
 //! What a call asks for: the few fields of its body that the gateway must know.
 
+mod elsewhere;
+mod fields;
+mod options;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::error::ProxyError;
 use crate::route::Call;
+use fields::{Field, Fields};
 
 /// The largest `max_tokens` that makes sense; what is larger is refused, not computed with.
 const OUTPUT_TOKENS_MAX: u64 = 1 << 22;
-/// The most answers (`n`) of one call.
-const CHOICES_MAX: u64 = 128;
-
-/// Reads once, borrows everything; a field that stands twice is an error, for which of the two the
-/// upstream would take is anybody's guess.
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    model: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    stream: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    stream_options: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    max_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    max_completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    max_output_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    n: Option<&'a RawValue>,
-}
-
-/// A `null` is there, too: who adds the field a second time leaves it to the upstream which of the
-/// two it takes.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    Deserialize::deserialize(deserializer).map(Some)
-}
+/// The most answers of one call, and of one prompt.
+const ANSWERS_MAX: u64 = 128;
 
 /// A value and where it stands in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,25 +30,50 @@ pub(crate) struct Placed<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutputField {
     /// `max_tokens`.
-    Any,
+    Tokens,
     /// `max_completion_tokens`.
-    Completion,
+    CompletionTokens,
     /// `max_output_tokens`.
-    Output,
+    OutputTokens,
 }
 
 impl OutputField {
     pub(crate) const fn name(self) -> &'static str {
+        self.field().name()
+    }
+
+    const fn field(self) -> Field {
         match self {
-            Self::Any => "max_tokens",
-            Self::Completion => "max_completion_tokens",
-            Self::Output => "max_output_tokens",
+            Self::Tokens => Field::MaxTokens,
+            Self::CompletionTokens => Field::MaxCompletionTokens,
+            Self::OutputTokens => Field::MaxOutputTokens,
+        }
+    }
+
+    /// The fields that bound the output of a call. The others are the client's own affair: no
+    /// upstream heeds them there, so no hold may rely on them.
+    const fn of(call: Call) -> &'static [Self] {
+        match call {
+            Call::ChatCompletions => &[Self::Tokens, Self::CompletionTokens],
+            Call::Completions => &[Self::Tokens],
+            Call::Responses => &[Self::OutputTokens],
+            Call::Embeddings => &[],
         }
     }
 }
 
+/// A field that bounds the output, as the client wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bound {
+    pub(crate) field: OutputField,
+    /// `None`: it is `null`.
+    pub(crate) tokens: Option<u64>,
+    /// Where the value stands in the body.
+    pub(crate) range: Range<usize>,
+}
+
 /// Nearly always none or one.
-type Bounds = smallvec::SmallVec<[Placed<Option<u64>>; 1]>;
+type Bounds = smallvec::SmallVec<[Bound; 1]>;
 
 /// What a call asks for.
 #[derive(Debug)]
@@ -80,42 +83,46 @@ pub(crate) struct Ask<'a> {
     pub(crate) is_stream: bool,
     /// `stream_options` as it stands, and whether it asks for usage.
     pub(crate) stream_options: Option<Placed<bool>>,
-    /// Every field that bounds the output; the smallest one counts. `None`: it is `null`.
+    /// Every field that bounds the output of this call.
     pub(crate) output_bounds: Bounds,
-    /// How many answers are asked for.
-    pub(crate) choices: u64,
-    /// Bytes of the body: what the input is estimated from.
-    pub(crate) body_bytes: usize,
+    /// How many answers are produced, each of which may be as long as the bound.
+    pub(crate) answers: u64,
+    /// The input begins with what the provider has stored.
+    continues: bool,
+    /// What the input is estimated from.
+    body: &'a [u8],
 }
 
 impl<'a> Ask<'a> {
     /// Reads a body. Errors name the field.
     pub(crate) fn parse(call: Call, body: &'a [u8]) -> Result<Self, ProxyError> {
-        // A list would be read as an object whose fields come in our order.
-        if body.trim_ascii_start().starts_with(b"[") {
-            return Err(not_an_object("it is a list"));
-        }
         let fields: Fields<'a> = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
-        let model = fields.model.ok_or_else(|| bad("model", "is required"))?;
+        let model = fields.get(Field::Model).ok_or_else(|| bad("model", "is required"))?;
         let text: Cow<'a, str> =
             string(model.get()).ok_or_else(|| bad("model", "must be a string"))?;
         if text.is_empty() || text.len() > MODEL_NAME_BYTES_MAX {
             return Err(bad("model", "must have 1 to 200 bytes"));
         }
+        // It would be answered before it has cost anything, and nobody would see what it costs.
+        if call == Call::Responses && flag(Field::Background, &fields)? {
+            return Err(bad("background", "must not be true here: such a call cannot be metered"));
+        }
         Ok(Self {
             call,
             model: Placed { value: text, range: range_in(body, model) },
-            is_stream: flag("stream", fields.stream)? && call.has_output(),
-            stream_options: stream_options(body, fields.stream_options)?,
-            output_bounds: output_bounds(body, &fields)?,
-            choices: number("n", fields.n, CHOICES_MAX)?.unwrap_or(1),
-            body_bytes: body.len(),
+            is_stream: flag(Field::Stream, &fields)? && call.has_output(),
+            stream_options: stream_options(body, fields.get(Field::StreamOptions))?,
+            output_bounds: output_bounds(call, body, &fields)?,
+            answers: answers(call, &fields)?,
+            continues: call == Call::Responses && continues(&fields),
+            body,
         })
     }
 
     /// The most output tokens of one answer that the client asks for; `None`: it names no bound.
+    /// Where two fields differ, which one counts is the upstream's choice.
     pub(crate) fn output_bound(&self) -> Option<u64> {
-        self.output_bounds.iter().filter_map(|bound| bound.value).min()
+        self.output_bounds.iter().filter_map(|bound| bound.tokens).max()
     }
 
     /// Whether the client wants the usage chunk at the end of its stream.
@@ -125,7 +132,13 @@ impl<'a> Ask<'a> {
 
     /// A generous guess: English has about four bytes to a token, code and other scripts fewer.
     pub(crate) fn input_tokens(&self) -> u64 {
-        (self.body_bytes as u64).div_ceil(3)
+        (self.body.len() as u64).div_ceil(3)
+    }
+
+    /// Whether there is more input than the body holds, so that its length says nothing. Reads the
+    /// body once more: only for a budget.
+    pub(crate) fn has_input_elsewhere(&self) -> bool {
+        self.continues || elsewhere::is_named(self.body)
     }
 }
 
@@ -139,10 +152,6 @@ fn not_json(error: &serde_json::Error) -> ProxyError {
             format!("at line {} column {}", error.line(), error.column())
         }
     };
-    not_an_object(&what)
-}
-
-fn not_an_object(what: &str) -> ProxyError {
     ProxyError::BadRequest(format!(
         "The request body is not a JSON object that this route takes: {what}."
     ))
@@ -166,45 +175,69 @@ fn string(raw: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(inner))
 }
 
-fn flag(field: &str, raw: Option<&RawValue>) -> Result<bool, ProxyError> {
-    match raw.map(RawValue::get) {
+/// An earlier answer, a conversation or a prompt that is stored with the provider.
+fn continues(fields: &Fields<'_>) -> bool {
+    let names = |field, opening: &[char]| {
+        fields.get(field).is_some_and(|raw: &RawValue| raw.get().starts_with(opening))
+    };
+    // A prompt that is a text stands in the body, if it is anything at all there.
+    names(Field::PreviousResponseId, &['"'])
+        || names(Field::Conversation, &['"', '{'])
+        || names(Field::Prompt, &['{'])
+}
+
+fn flag(field: Field, fields: &Fields<'_>) -> Result<bool, ProxyError> {
+    match fields.get(field).map(RawValue::get) {
         None | Some("null" | "false") => Ok(false),
         Some("true") => Ok(true),
-        Some(_) => Err(bad(field, "must be true or false")),
+        Some(_) => Err(bad(field.name(), "must be true or false")),
     }
 }
 
-fn number(field: &str, raw: Option<&RawValue>, max: u64) -> Result<Option<u64>, ProxyError> {
-    let text = match raw.map(RawValue::get) {
+fn number(field: Field, fields: &Fields<'_>, max: u64) -> Result<Option<u64>, ProxyError> {
+    let text = match fields.get(field).map(RawValue::get) {
         None | Some("null") => return Ok(None),
         Some(text) => text,
     };
     let value = text.parse::<u64>().ok().filter(|value| (1..=max).contains(value));
-    value.map(Some).ok_or_else(|| bad(field, &format!("must be a whole number from 1 to {max}")))
+    value
+        .map(Some)
+        .ok_or_else(|| bad(field.name(), &format!("must be a whole number from 1 to {max}")))
 }
 
 fn stream_options(body: &[u8], raw: Option<&RawValue>) -> Result<Option<Placed<bool>>, ProxyError> {
-    #[derive(Deserialize)]
-    struct Options {
-        include_usage: Option<bool>,
-    }
     let Some(raw) = raw else { return Ok(None) };
-    let options: Option<Options> = serde_json::from_str(raw.get())
-        .map_err(|_| bad("stream_options", "must be an object with a boolean `include_usage`"))?;
-    let value = options.and_then(|options| options.include_usage).unwrap_or(false);
+    let value = options::wants_usage(raw).map_err(|_| {
+        bad("stream_options", "must be an object with at most one, boolean `include_usage`")
+    })?;
     Ok(Some(Placed { value, range: range_in(body, raw) }))
 }
 
-fn output_bounds(body: &[u8], fields: &Fields<'_>) -> Result<Bounds, ProxyError> {
-    let all = [
-        (OutputField::Any, fields.max_tokens),
-        (OutputField::Completion, fields.max_completion_tokens),
-        (OutputField::Output, fields.max_output_tokens),
-    ];
+/// The answers that the provider produces, also those of which it shows only the best.
+fn answers(call: Call, fields: &Fields<'_>) -> Result<u64, ProxyError> {
+    let prompts = match (call, fields.get(Field::Prompt)) {
+        (Call::Completions, Some(prompt)) => options::prompts(prompt),
+        (Call::Completions, None) | (Call::ChatCompletions, _) => 1,
+        (Call::Embeddings | Call::Responses, _) => return Ok(1),
+    };
+    let shown = number(Field::N, fields, ANSWERS_MAX)?.unwrap_or(1);
+    let produced = number(Field::BestOf, fields, ANSWERS_MAX)?.unwrap_or(1);
+    let answers = prompts.saturating_mul(shown.max(produced));
+    if answers > ANSWERS_MAX {
+        let why = format!(
+            "asks for {answers} answers, each counted `n` or `best_of` times; at most {ANSWERS_MAX} are possible"
+        );
+        return Err(bad("prompt", &why));
+    }
+    Ok(answers)
+}
+
+fn output_bounds(call: Call, body: &[u8], fields: &Fields<'_>) -> Result<Bounds, ProxyError> {
     let mut bounds = Bounds::new();
-    for (field, raw) in all {
-        let value = number(field.name(), raw, OUTPUT_TOKENS_MAX)?;
-        bounds.extend(raw.map(|raw| Placed { value, range: range_in(body, raw) }));
+    for &field in OutputField::of(call) {
+        let tokens = number(field.field(), fields, OUTPUT_TOKENS_MAX)?;
+        let raw = fields.get(field.field());
+        bounds.extend(raw.map(|raw| Bound { field, tokens, range: range_in(body, raw) }));
     }
     Ok(bounds)
 }
@@ -224,7 +257,7 @@ mod tests {
         assert_eq!(ask.model.value, "a\"b");
         assert_eq!(&body[ask.model.range.clone()], r#""a\"b""#);
         let bound = &ask.output_bounds[0];
-        assert_eq!((bound.value, &body[bound.range.clone()]), (Some(7), "7"));
+        assert_eq!((bound.tokens, &body[bound.range.clone()]), (Some(7), "7"));
     }
 
     #[test]
@@ -246,7 +279,16 @@ mod tests {
             (r#"{"model":"a","max_tokens":1e30}"#,      "`max_tokens` must be"),
             (r#"{"model":"a","max_tokens":"5"}"#,       "`max_tokens` must be"),
             (r#"{"model":"a","max_tokens":9223372036854775807}"#, "`max_tokens` must be"),
+            (r#"{"model":"a","model":"b"}"#,            "duplicate field `model`"),
+            (r#"{"model":"a","mod\u0065l":"b"}"#,       "duplicate field `model`"),
+            (r#"{"model":"a","model":null}"#,           "duplicate field `model`"),
+            (r#"{"model":"a","MODEL":"b"}"#,            "the field `model` must be spelled"),
+            (r#"{"model":"a","n":2,"n":1}"#,            "duplicate field `n`"),
             (r#"{"model":"a","n":129}"#,                "`n` must be"),
+            (r#"{"model":"a","best_of":129}"#,          "`best_of` must be"),
+            (r#"{"model":"a","stream_options":{"include_usage":1}}"#, "`stream_options` must be"),
+            (r#"{"model":"a","stream_options":{"include_usage":true,"include_usage":false}}"#, "`stream_options` must be"),
+            (r#"{"model":"a","stream_options":{"include_usage":true,"Include_Usage":false}}"#, "`stream_options` must be"),
             (r#"{"model":"a","stream_options":"x"}"#,   "`stream_options` must be"),
         ];
         for (body, expected) in cases {
@@ -264,8 +306,87 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_bound_counts() {
-        let ask = parse(r#"{"model":"a","max_tokens":9,"max_completion_tokens":4}"#).unwrap();
-        assert_eq!(ask.output_bound(), Some(4));
+    fn only_the_fields_of_the_dialect_bound_the_output_and_the_largest_counts() {
+        let body =
+            r#"{"model":"a","max_tokens":9,"max_completion_tokens":4,"max_output_tokens":2}"#;
+        let null = r#"{"model":"a","max_tokens":null,"max_completion_tokens":4}"#;
+        #[rustfmt::skip]
+        let cases = [
+            (Call::ChatCompletions, body,                                     Some(9)),
+            (Call::ChatCompletions, null,                                     Some(4)),
+            (Call::ChatCompletions, r#"{"model":"a","max_output_tokens":2}"#,  None),
+            (Call::Completions,     body,                                     Some(9)),
+            (Call::Completions,     null,                                     None),
+            (Call::Responses,       body,                                     Some(2)),
+            (Call::Responses,       r#"{"model":"a","max_tokens":"many"}"#,    None),
+            (Call::Embeddings,      body,                                     None),
+        ];
+        for (call, body, expected) in cases {
+            let ask = Ask::parse(call, body.as_bytes()).unwrap();
+            assert_eq!(ask.output_bound(), expected, "{call:?} {body}");
+        }
+    }
+
+    #[test]
+    fn every_answer_that_is_produced_counts() {
+        #[rustfmt::skip]
+        let cases = [
+            (Call::Completions,     r#""prompt":"a""#,                                Ok(1)),
+            (Call::Completions,     r#""prompt":[]"#,                                 Ok(1)),
+            (Call::Completions,     r#""prompt":[1, 2, 3]"#,                          Ok(1)),
+            (Call::Completions,     r#""prompt":["a", "b", "c"]"#,                    Ok(3)),
+            (Call::Completions,     r#""prompt":[[1], [2, 3]]"#,                      Ok(2)),
+            (Call::Completions,     r#""prompt":["a","b"],"n":2,"best_of":5"#,        Ok(10)),
+            (Call::Completions,     r#""prompt":["a","b"],"n":3,"best_of":null"#,     Ok(6)),
+            (Call::Completions,     r#""prompt":["a","b"],"n":64"#,                   Ok(128)),
+            (Call::Completions,     r#""prompt":["a","b"],"n":65"#,                   Err("`prompt` asks for 130")),
+            (Call::ChatCompletions, r#""prompt":["a","b"],"n":3"#,                    Ok(3)),
+            (Call::ChatCompletions, r#""n":1,"best_of":4"#,                           Ok(4)),
+            (Call::Responses,       r#""n":3"#,                                       Ok(1)),
+            (Call::Embeddings,      r#""input":["a","b"],"n":3"#,                     Ok(1)),
+        ];
+        for (call, members, expected) in cases {
+            let body = format!(r#"{{"model":"a",{members}}}"#);
+            match (Ask::parse(call, body.as_bytes()), expected) {
+                (Ok(ask), expected) => assert_eq!(Ok(ask.answers), expected, "{members}"),
+                (Err(error), expected) => {
+                    assert!(
+                        error.to_string().contains(expected.unwrap_err()),
+                        "{members}: {error}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_response_may_build_on_what_is_stored_but_not_run_in_the_background() {
+        #[rustfmt::skip]
+        let cases = [
+            (Call::Responses,       r#""background":true"#,              Err("`background` must not")),
+            (Call::Responses,       r#""background":1"#,                 Err("`background` must be")),
+            (Call::Responses,       r#""background":false"#,             Ok(false)),
+            (Call::ChatCompletions, r#""background":true"#,              Ok(false)),
+            (Call::Responses,       r#""previous_response_id":"r_1""#,   Ok(true)),
+            (Call::Responses,       r#""previous_response_id":null"#,    Ok(false)),
+            (Call::Responses,       r#""conversation":{"id":"c"}"#,      Ok(true)),
+            (Call::Responses,       r#""prompt":{"id":"p"}"#,            Ok(true)),
+            (Call::Completions,     r#""prompt":"p""#,                   Ok(false)),
+            (Call::ChatCompletions, r#""messages":[{"file_id":"f"}]"#,   Ok(true)),
+        ];
+        for (call, members, expected) in cases {
+            let body = format!(r#"{{"model":"a",{members}}}"#);
+            match (Ask::parse(call, body.as_bytes()), expected) {
+                (Ok(ask), expected) => {
+                    assert_eq!(Ok(ask.has_input_elsewhere()), expected, "{members}");
+                }
+                (Err(error), expected) => {
+                    assert!(
+                        error.to_string().contains(expected.unwrap_err()),
+                        "{members}: {error}"
+                    );
+                }
+            }
+        }
     }
 }

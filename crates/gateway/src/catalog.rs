@@ -1,6 +1,8 @@
 //! What can be called, as the data plane holds it: one immutable snapshot, replaced when the store
 //! says that something changed.
 
+mod http_target;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -9,17 +11,16 @@ use doorward_domain::catalog::{Deployment, Model, Provider, ProviderKind, listin
 use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId};
 use doorward_domain::price::{Price, PriceTable};
 use doorward_store::{CatalogRow, Store, StoreError};
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
-use secrecy::{ExposeSecret, SecretString};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-use crate::ask::OutputField;
 use crate::redact::Needle;
-use crate::route::Call;
-use crate::upstream::{self, Connector, Origin};
+use crate::upstream::{Connector, Origin};
+
+pub(crate) use http_target::HttpTarget;
 
 /// Output of a call to a model of which nothing is known: large enough for any answer, and small
 /// enough that a budget can hold it.
@@ -34,22 +35,14 @@ pub(crate) struct RoutedModel {
     /// The most output tokens of one answer, and whether that is known or assumed.
     pub(crate) output_tokens_max: u64,
     pub(crate) is_output_known: bool,
+    /// Input and output tokens together that it can hold, where known.
+    pub(crate) context_window: Option<u64>,
+    /// What a hold is computed with: whichever deployment serves the call, it covers that.
+    pub(crate) ceiling: Price,
     /// In the order of their priority; only those that have a price and can be reached.
     pub(crate) targets: Vec<Arc<Target>>,
     /// Deployments were left out because they have no price.
     pub(crate) is_unpriced: bool,
-}
-
-impl RoutedModel {
-    /// The price that holds the most for a million tokens each way: whichever deployment serves the
-    /// call, its hold covers it.
-    pub(crate) fn dearest(&self) -> Option<&Price> {
-        let worst = |target: &&Arc<Target>| target.price.worst_cost(1_000_000, 1_000_000);
-        match self.targets.as_slice() {
-            [only] => Some(&only.price),
-            several => several.iter().max_by_key(worst).map(|target| &target.price),
-        }
-    }
 }
 
 /// One deployment, ready to be called.
@@ -73,55 +66,12 @@ pub(crate) enum Endpoint {
     Http(Box<HttpTarget>),
 }
 
-/// Where and how to send.
-#[derive(Debug)]
-pub(crate) struct HttpTarget {
-    pub(crate) origin: Arc<Origin>,
-    uris: [Uri; Call::ALL.len()],
-    /// The unchanging part of a request's head, with the credential in it.
-    heads: [SecretString; Call::ALL.len()],
-    /// `Bearer …`, marked sensitive.
-    pub(crate) auth: Option<HeaderValue>,
-    /// The same credential, to be found in what the provider says.
-    needle: Option<Arc<Needle>>,
-    /// The upstream's name of the model as JSON; `None`: it is the public one.
-    pub(crate) model_json: Option<String>,
-    /// What bounds the output of a chat completion there.
-    output_field: OutputField,
-}
-
 impl Target {
     /// The provider's credential, to be kept out of what the provider says.
     pub(crate) fn needle(&self) -> Option<&Arc<Needle>> {
         match &self.endpoint {
             Endpoint::Echo => None,
-            Endpoint::Http(http) => http.needle.as_ref(),
-        }
-    }
-}
-
-impl HttpTarget {
-    pub(crate) fn uri(&self, call: Call) -> Uri {
-        self.uris.get(call as usize).cloned().unwrap_or_default()
-    }
-
-    /// The unchanging part of a call's head as HTTP/1.1 has it.
-    pub(crate) fn head(&self, call: Call) -> &SecretString {
-        let [chat, completions, embeddings, responses] = &self.heads;
-        match call {
-            Call::ChatCompletions => chat,
-            Call::Completions => completions,
-            Call::Embeddings => embeddings,
-            Call::Responses => responses,
-        }
-    }
-
-    /// The field that bounds the output of a call.
-    pub(crate) fn output_field(&self, call: Call) -> OutputField {
-        match call {
-            Call::Responses => OutputField::Output,
-            Call::Completions => OutputField::Any,
-            Call::ChatCompletions | Call::Embeddings => self.output_field,
+            Endpoint::Http(http) => http.needle(),
         }
     }
 }
@@ -241,25 +191,28 @@ impl Catalog {
             }
         }
         targets.sort_by_key(|target| target.priority);
-        let known = self.known_output(&row);
+        let context_window = self.context_window(&row);
+        // What the operator says, else the window: no answer is longer.
+        let known = row.model.output_tokens_max.or(context_window);
         Ok(RoutedModel {
             header: header_value(&row.model.name),
             created_at_s: row.model.created_at.as_second(),
             output_tokens_max: known.unwrap_or(OUTPUT_TOKENS_DEFAULT),
             is_output_known: known.is_some(),
+            context_window,
+            ceiling: Price::ceiling(targets.iter().map(|target| &target.price)),
             targets,
             is_unpriced,
             name: row.model.name.into(),
         })
     }
 
-    /// What the operator says, else the largest window of the deployments: no answer is longer.
-    fn known_output(&self, row: &CatalogRow) -> Option<u64> {
+    /// The largest window of the deployments.
+    fn context_window(&self, row: &CatalogRow) -> Option<u64> {
         let window = |(deployment, provider): (&Deployment, &Provider)| {
             listing(&self.prices, provider.kind, &deployment.upstream_model)?.context_window
         };
-        let windows = row.model.deployments.iter().zip(&row.providers).filter_map(window);
-        row.model.output_tokens_max.or_else(|| windows.max())
+        row.model.deployments.iter().zip(&row.providers).filter_map(window).max()
     }
 
     async fn endpoint(
@@ -278,20 +231,11 @@ impl Catalog {
             Some(id) => Some(self.store.reveal_provider_key(provider.organization, id).await?),
             None => None,
         };
-        let uris = uris(&url)?;
-        let auth = secret.as_ref().map(bearer).transpose()?;
-        Ok(Endpoint::Http(Box::new(HttpTarget {
-            origin: self.origin(&url, used)?,
-            heads: uris.each_ref().map(|uri| head(uri, auth.as_ref())),
-            uris,
-            auth,
-            needle: secret
-                .and_then(|secret| Needle::new(secret.expose_secret().as_bytes()))
-                .map(Arc::new),
-            model_json: (deployment.upstream_model != model.name)
-                .then(|| serde_json::Value::from(deployment.upstream_model.as_str()).to_string()),
-            output_field: output_field(provider.kind),
-        })))
+        let model =
+            (deployment.upstream_model != model.name).then_some(deployment.upstream_model.as_str());
+        let origin = self.origin(&url, used)?;
+        HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, model))
+            .map(|target| Endpoint::Http(Box::new(target)))
     }
 
     fn origin(
@@ -322,7 +266,7 @@ impl Catalog {
 
 /// Why a deployment cannot be called. Never holds a secret.
 #[derive(Debug, thiserror::Error)]
-enum Unusable {
+pub(crate) enum Unusable {
     #[error("its provider's base URL cannot be used")]
     Address,
     #[error("its provider key has characters that a header cannot carry")]
@@ -345,47 +289,6 @@ fn target(
         weight: deployment.weight.max(1),
         priority: deployment.priority,
         endpoint,
-    }
-}
-
-fn bearer(secret: &SecretString) -> Result<HeaderValue, Unusable> {
-    let text = SecretString::from(format!("Bearer {}", secret.expose_secret()));
-    let mut value =
-        HeaderValue::from_str(text.expose_secret()).map_err(|_| Unusable::Credential)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn uris(base: &Url) -> Result<[Uri; Call::ALL.len()], Unusable> {
-    let base = base.as_str().trim_end_matches('/');
-    let mut uris = <[Uri; Call::ALL.len()]>::default();
-    for (slot, call) in uris.iter_mut().zip(Call::ALL) {
-        *slot = format!("{base}{}", call.path()).parse().map_err(|_| Unusable::Address)?;
-    }
-    Ok(uris)
-}
-
-/// The head of a request, built from an allow-list. The length of the body and what one client asked
-/// for come behind it.
-fn head(uri: &Uri, auth: Option<&HeaderValue>) -> SecretString {
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let host = uri.authority().map_or("", |authority| authority.as_str());
-    let agent = upstream::USER_AGENT;
-    let auth = auth.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let auth = auth.map(|value| format!("authorization: {value}\r\n")).unwrap_or_default();
-    SecretString::from(format!(
-        "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nuser-agent: {agent}\r\n{auth}"
-    ))
-}
-
-/// OpenAI's newer models refuse `max_tokens`; other servers may not know the newer name.
-const fn output_field(kind: ProviderKind) -> OutputField {
-    match kind {
-        ProviderKind::OpenAi => OutputField::Completion,
-        ProviderKind::Echo
-        | ProviderKind::OpenAiCompatible
-        | ProviderKind::Anthropic
-        | ProviderKind::Google => OutputField::Any,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The built-in provider: answers with the last user message, so that a first call works before any
 //! provider is set up. It counts a word as a token, and costs nothing.
 
-use std::collections::VecDeque;
+mod events;
 
 use bytes::Bytes;
 use doorward_domain::usage::Usage;
@@ -10,6 +10,13 @@ use serde_json::{Value, json};
 
 use crate::error::ProxyError;
 use crate::route::Call;
+
+pub(crate) use events::Events;
+
+/// The longest answer, in words and in bytes: it is there to try things out, and must fit into one
+/// event also where each byte needs six in JSON.
+const WORDS_MAX: usize = 16_384;
+const TEXT_BYTES_MAX: usize = 128 * 1024;
 
 /// What to say where there is no user message.
 const SILENCE: &str = "Hello from Doorward.";
@@ -20,7 +27,7 @@ pub(crate) enum Echo {
     /// At once.
     Whole(Bytes),
     /// Event by event.
-    Events(VecDeque<Bytes>),
+    Events(Events),
 }
 
 #[derive(Deserialize)]
@@ -38,11 +45,14 @@ struct Message {
 }
 
 /// What an answer is made of.
-struct Reply<'a> {
+#[derive(Debug)]
+struct Reply {
     id: String,
-    model: &'a str,
+    model: String,
     created_at_s: i64,
     text: String,
+    /// The text is not all that there would be to say.
+    is_cut: bool,
     usage: Usage,
 }
 
@@ -57,21 +67,22 @@ pub(crate) fn answer(
         ProxyError::BadRequest(format!("The request body does not fit this route: {error}."))
     })?;
     let input = input_text(&body);
-    let text = first_words(if input.is_empty() { SILENCE } else { &input }, output_tokens);
+    let said = if input.is_empty() { SILENCE } else { &input };
+    let text = if call.has_output() { beginning(said, output_tokens) } else { said };
     let usage = Usage {
         input_tokens: words(&input),
-        output_tokens: if call.has_output() { words(&text) } else { 0 },
+        output_tokens: if call.has_output() { words(text) } else { 0 },
         ..Usage::default()
     };
-    let reply = Reply { id, model: &ask.model.value, created_at_s, text, usage };
+    let (is_cut, text) = (text.len() < said.len(), text.to_owned());
+    let model = ask.model.value.clone().into_owned();
+    let reply = Reply { id, model, created_at_s, text, is_cut, usage };
     Ok(match (call, ask.is_stream) {
+        (Call::Embeddings, _) => Echo::Whole(line(&reply.embedding())),
+        (call, true) => Echo::Events(Events::new(call, reply)),
         (Call::ChatCompletions, false) => Echo::Whole(line(&reply.chat())),
         (Call::Completions, false) => Echo::Whole(line(&reply.completion())),
-        (Call::Responses, false) => Echo::Whole(line(&reply.response("completed"))),
-        (Call::Embeddings, _) => Echo::Whole(line(&reply.embedding())),
-        (Call::ChatCompletions, true) => Echo::Events(reply.chat_events()),
-        (Call::Completions, true) => Echo::Events(reply.completion_events()),
-        (Call::Responses, true) => Echo::Events(reply.response_events()),
+        (Call::Responses, false) => Echo::Whole(line(&reply.response(true))),
     })
 }
 
@@ -84,8 +95,12 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive(char::is_whitespace)
 }
 
-fn first_words(text: &str, count: u64) -> String {
-    pieces(text).take(usize::try_from(count).unwrap_or(usize::MAX)).collect()
+/// The first words, at most this many and at most what one answer may hold.
+fn beginning(text: &str, words: u64) -> &str {
+    let words = usize::try_from(words).unwrap_or(WORDS_MAX).min(WORDS_MAX);
+    let bytes = pieces(text).take(words).map(str::len).sum::<usize>();
+    let end = text.floor_char_boundary(bytes.min(TEXT_BYTES_MAX));
+    text.get(..end).unwrap_or_default()
 }
 
 fn input_text(body: &Body) -> String {
@@ -115,15 +130,15 @@ fn line(value: &Value) -> Bytes {
     Bytes::from(value.to_string())
 }
 
-fn event(value: &Value) -> Bytes {
-    Bytes::from(format!("data: {value}\n\n"))
-}
+impl Reply {
+    const fn finish_reason(&self) -> &'static str {
+        if self.is_cut { "length" } else { "stop" }
+    }
 
-fn named_event(name: &str, value: &Value) -> Bytes {
-    Bytes::from(format!("event: {name}\ndata: {value}\n\n"))
-}
+    fn message_id(&self) -> String {
+        format!("msg_{}", self.id)
+    }
 
-impl Reply<'_> {
     fn chat_usage(&self) -> Value {
         json!({
             "prompt_tokens": self.usage.input_tokens,
@@ -136,7 +151,7 @@ impl Reply<'_> {
         json!({
             "id": self.id, "object": "chat.completion", "created": self.created_at_s, "model": self.model,
             "choices": [{
-                "index": 0, "finish_reason": "stop", "logprobs": null,
+                "index": 0, "finish_reason": self.finish_reason(), "logprobs": null,
                 "message": { "role": "assistant", "content": self.text, "refusal": null },
             }],
             "usage": self.chat_usage(),
@@ -146,7 +161,7 @@ impl Reply<'_> {
     fn completion(&self) -> Value {
         json!({
             "id": self.id, "object": "text_completion", "created": self.created_at_s, "model": self.model,
-            "choices": [{ "index": 0, "text": self.text, "finish_reason": "stop", "logprobs": null }],
+            "choices": [{ "index": 0, "text": self.text, "finish_reason": self.finish_reason(), "logprobs": null }],
             "usage": self.chat_usage(),
         })
     }
@@ -167,10 +182,15 @@ impl Reply<'_> {
         })
     }
 
-    fn response(&self, status: &str) -> Value {
-        let is_over = status == "completed";
+    fn response(&self, is_over: bool) -> Value {
+        let status = match (is_over, self.is_cut) {
+            (false, _) => "in_progress",
+            (true, true) => "incomplete",
+            (true, false) => "completed",
+        };
+        let why = (status == "incomplete").then(|| json!({ "reason": "max_output_tokens" }));
         let message = json!([{
-            "id": format!("msg_{}", self.id), "type": "message", "role": "assistant", "status": status,
+            "id": self.message_id(), "type": "message", "role": "assistant", "status": status,
             "content": [{ "type": "output_text", "text": self.text, "annotations": [] }],
         }]);
         let usage = json!({
@@ -181,83 +201,90 @@ impl Reply<'_> {
         });
         json!({
             "id": self.id, "object": "response", "created_at": self.created_at_s, "model": self.model,
-            "status": status, "error": null, "incomplete_details": null, "instructions": null,
+            "status": status, "error": null, "incomplete_details": why, "instructions": null,
             "metadata": {}, "parallel_tool_calls": true, "temperature": null, "tool_choice": "auto",
             "tools": [], "top_p": null,
             "output": if is_over { message } else { json!([]) },
             "usage": if is_over { usage } else { Value::Null },
         })
     }
+}
 
-    fn chat_chunk(&self, delta: &Value, finish: Option<&str>) -> Value {
-        json!({
-            "id": self.id, "object": "chat.completion.chunk", "created": self.created_at_s, "model": self.model,
-            "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }],
-        })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::Ask;
+
+    fn answered(call: Call, body: &Value, output_tokens: u64) -> Echo {
+        let body = body.to_string();
+        let ask = Ask::parse(call, body.as_bytes()).unwrap();
+        answer(body.as_bytes(), &ask, ("id".to_owned(), 0, output_tokens)).unwrap()
     }
 
-    fn chat_events(&self) -> VecDeque<Bytes> {
-        let usage = json!({
-            "id": self.id, "object": "chat.completion.chunk", "created": self.created_at_s, "model": self.model,
-            "choices": [], "usage": self.chat_usage(),
-        });
-        let mut events = VecDeque::new();
-        events.push_back(event(
-            &self.chat_chunk(&json!({ "role": "assistant", "content": "" }), None),
-        ));
-        for piece in pieces(&self.text) {
-            events.push_back(event(&self.chat_chunk(&json!({ "content": piece }), None)));
+    fn whole(call: Call, body: &Value, output_tokens: u64) -> Value {
+        match answered(call, body, output_tokens) {
+            Echo::Whole(bytes) => serde_json::from_slice(&bytes).unwrap(),
+            Echo::Events(_) => panic!("it was not to be a stream"),
         }
-        events.push_back(event(&self.chat_chunk(&json!({}), Some("stop"))));
-        events.push_back(event(&usage));
-        events.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
-        events
     }
 
-    fn completion_events(&self) -> VecDeque<Bytes> {
-        let chunk = |choices: Value, usage: Value| {
-            event(&json!({
-                "id": self.id, "object": "text_completion", "created": self.created_at_s,
-                "model": self.model, "choices": choices, "usage": usage,
-            }))
+    fn all(call: Call, body: &Value, output_tokens: u64) -> Vec<String> {
+        let Echo::Events(mut events) = answered(call, body, output_tokens) else {
+            panic!("it was to be a stream")
         };
-        let choice = |text: &str, finish: Option<&str>| json!([{ "index": 0, "text": text, "finish_reason": finish, "logprobs": null }]);
-        let mut events: VecDeque<Bytes> =
-            pieces(&self.text).map(|piece| chunk(choice(piece, None), Value::Null)).collect();
-        events.push_back(chunk(choice("", Some("stop")), Value::Null));
-        events.push_back(chunk(json!([]), self.chat_usage()));
-        events.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
-        events
-    }
-
-    fn response_events(&self) -> VecDeque<Bytes> {
-        let item = format!("msg_{}", self.id);
-        let mut sequence = 0;
-        let mut next = |name: &str, mut value: Value| {
-            if let Value::Object(members) = &mut value {
-                members.insert("type".to_owned(), name.into());
-                members.insert("sequence_number".to_owned(), sequence.into());
-            }
-            sequence += 1;
-            named_event(name, &value)
-        };
-        let mut events = VecDeque::new();
-        events.push_back(next(
-            "response.created",
-            json!({ "response": self.response("in_progress") }),
-        ));
-        for piece in pieces(&self.text) {
-            let delta =
-                json!({ "item_id": item, "output_index": 0, "content_index": 0, "delta": piece });
-            events.push_back(next("response.output_text.delta", delta));
+        let mut all = Vec::new();
+        while let Some(event) = events.pop_front() {
+            all.push(String::from_utf8(event.to_vec()).unwrap());
         }
-        let done =
-            json!({ "item_id": item, "output_index": 0, "content_index": 0, "text": self.text });
-        events.push_back(next("response.output_text.done", done));
-        events.push_back(next(
-            "response.completed",
-            json!({ "response": self.response("completed") }),
-        ));
-        events
+        assert!(events.is_empty());
+        all
+    }
+
+    fn asking(text: &str) -> Value {
+        json!({ "model": "m", "input": text, "prompt": text, "stream": true,
+                "messages": [{ "role": "user", "content": text }] })
+    }
+
+    #[test]
+    fn a_stream_tells_the_text_word_by_word_and_ends_as_its_dialect_does() {
+        #[rustfmt::skip]
+        let cases = [
+            // call                 words  events  the end says
+            (Call::ChatCompletions, 9,     3 + 4,  r#""finish_reason":"stop""#),
+            (Call::ChatCompletions, 2,     2 + 4,  r#""finish_reason":"length""#),
+            (Call::Completions,     9,     3 + 4,  r#""finish_reason":"stop""#),
+            (Call::Completions,     2,     2 + 4,  r#""finish_reason":"length""#),
+            (Call::Responses,       9,     3 + 3,  r#""status":"completed""#),
+            (Call::Responses,       2,     2 + 3,  r#""reason":"max_output_tokens""#),
+        ];
+        for (call, words, count, end) in cases {
+            let events = all(call, &asking("one two\nthree"), words);
+            assert_eq!(events.len(), count, "{call:?} {events:?}");
+            let said = events.concat();
+            assert!(said.contains("\"one \"") && said.contains(end), "{said}");
+            let mut meter = crate::meter::SseMeter::new(false, None);
+            meter.push(Bytes::from(said)).unwrap();
+            assert!(meter.is_complete());
+            assert_eq!(meter.output_tokens(), words.min(3), "{call:?}");
+            assert_eq!(meter.usage().unwrap().output_tokens, words.min(3));
+        }
+    }
+
+    #[test]
+    fn an_answer_is_bounded_whatever_is_asked_for() {
+        let (many, long) = ("a ".repeat(100_000), "é".repeat(1 << 20));
+        let answer = whole(Call::Completions, &json!({ "model": "m", "prompt": many }), 1 << 22);
+        assert_eq!(answer["usage"]["completion_tokens"], WORDS_MAX);
+        assert_eq!(answer["choices"][0]["finish_reason"], "length");
+        let answer = whole(Call::Completions, &json!({ "model": "m", "prompt": long }), 1 << 22);
+        assert_eq!(answer["choices"][0]["text"].as_str().unwrap().len(), TEXT_BYTES_MAX);
+        assert_eq!(all(Call::ChatCompletions, &asking(&many), 1 << 22).len(), WORDS_MAX + 4);
+    }
+
+    #[test]
+    fn an_embedding_depends_on_its_text() {
+        let of = |text| whole(Call::Embeddings, &json!({ "model": "m", "input": text }), 0);
+        assert_eq!(of("a")["data"], of("a")["data"]);
+        assert_ne!(of("a")["data"], of("b")["data"]);
     }
 }

@@ -33,6 +33,10 @@ use crate::route::{Call, Route, WrongMethod};
 use crate::upstream::{Connector, Timeouts};
 use crate::verify;
 
+/// What a budget holds for input that a call only names, where the model's window is not known: the
+/// window of most models of today.
+const INPUT_TOKENS_ELSEWHERE: u64 = 128_000;
+
 /// How the data plane behaves.
 #[derive(Debug)]
 pub struct GatewayOptions {
@@ -191,14 +195,9 @@ impl Gateway {
         let order = self.order(&model);
         let first =
             order.first().ok_or(ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment))?;
-        let open = self.admit(&model, first, &ask, &mut way)?;
-        let sending = Sending {
-            ask: &ask,
-            body: &body,
-            headers,
-            lowered: way.facts.lowered_to,
-            output_tokens: open.output_tokens,
-        };
+        let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
+        let sending =
+            Sending { ask: &ask, body: &body, headers, bound, output_tokens: open.output_tokens };
         let mut end = self.begin(open, first, &ask);
         end.written().await?;
         match self.send(&order, &sending, &mut end, &mut way).await? {
@@ -237,13 +236,15 @@ impl Gateway {
         Ok(model)
     }
 
+    /// Takes the call's worst case from the key's budgets. Beside it: what one answer must be bound to
+    /// for that to be the worst case; `None`: nothing relies on it.
     fn admit(
         &self,
         model: &RoutedModel,
         first: &Target,
         ask: &Ask<'_>,
         way: &mut Way<'_>,
-    ) -> Result<OpenCall, ProxyError> {
+    ) -> Result<(OpenCall, Option<u64>), ProxyError> {
         let asked = if ask.call.has_output() { ask.output_bound() } else { Some(0) };
         let one_answer = asked.unwrap_or(model.output_tokens_max);
         let request = CallRequest {
@@ -251,9 +252,9 @@ impl Gateway {
             model: &model.name,
             provider: first.provider,
             deployment: first.deployment,
-            price: model.dearest().unwrap_or(&first.price),
-            input_tokens: ask.input_tokens(),
-            output_tokens: one_answer.saturating_mul(ask.choices),
+            price: &model.ceiling,
+            input_tokens: held_input(model, ask, way),
+            output_tokens: one_answer.saturating_mul(ask.answers),
             address: way.address,
         };
         let open = self.store.admit(&way.key, &request)?.map_err(|(denial, quotas)| {
@@ -261,11 +262,23 @@ impl Gateway {
             denial
         })?;
         way.facts.quotas = open.quotas;
-        let granted = open.output_tokens / ask.choices;
-        // An assumed bound that a budget relies on must be made true.
-        let is_assumed = asked.is_none() && !model.is_output_known && way.key.has_budget();
-        way.facts.lowered_to = (granted < one_answer || is_assumed).then_some(granted);
-        Ok(open)
+        let granted = open.output_tokens / ask.answers;
+        // A bound that a budget relies on must be true upstream, which only what is known of the model
+        // is by itself; and the client is told of one that it did not ask for.
+        let is_set_here = granted < one_answer || (asked.is_none() && !model.is_output_known);
+        let is_bound = (asked.is_some() || is_set_here) && ask.call.has_output();
+        let bound = (is_bound && way.key.has_budget()).then_some(granted);
+        way.facts.lowered_to = bound.filter(|_| is_set_here);
+        Ok((open, bound))
+    }
+}
+
+/// What a call's input is held at.
+fn held_input(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> u64 {
+    if way.key.has_budget() && ask.has_input_elsewhere() {
+        ask.input_tokens().max(model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE))
+    } else {
+        ask.input_tokens()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading what a call used out of an answer whose bytes go to the client untouched.
 
+mod event;
 mod json;
 mod sse;
 mod usage;

@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 pub(crate) use end::CallEnd;
 pub(crate) use watch::{Cut, Watch};
 
+use crate::echo::Events;
 use crate::error::{denial_event, error_event};
 use crate::meter::{JsonMeter, SseMeter};
 use crate::upstream::Exchange;
@@ -45,7 +46,7 @@ pub struct Live {
 #[derive(Debug)]
 pub(crate) enum Source {
     Http(Exchange),
-    Events(VecDeque<Bytes>),
+    Events(Events),
 }
 
 /// Who reads along.
@@ -232,7 +233,7 @@ impl Live {
     fn break_off(&mut self, cut: Cut) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         self.is_over = true;
         self.settle(Outcome::Interrupted);
-        self.source = Source::Events(VecDeque::new());
+        self.source = Source::Events(Events::default());
         Poll::Ready(Some(match &self.meter {
             Meter::Sse(_) => Ok(cut_event(cut)),
             Meter::Json(_) => Err(BrokenOff),

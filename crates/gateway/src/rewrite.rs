@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use std::ops::Range;
 
-use crate::ask::{Ask, OutputField};
+use crate::ask::{Ask, Bound, OutputField};
 use crate::route::Call;
 
 /// What must differ for one deployment.
@@ -11,20 +11,22 @@ use crate::route::Call;
 pub(crate) struct Change<'a> {
     /// The upstream's name of the model, as a JSON string; `None`: it is the same.
     pub(crate) model: Option<&'a str>,
-    /// The bound to set on the output; `None`: as the client said.
+    /// What the output of one answer must be bound to; `None`: nothing relies on a bound.
     pub(crate) output_tokens: Option<u64>,
-    /// The field to add where the client names no bound.
+    /// The field that the upstream heeds.
     pub(crate) output_field: OutputField,
 }
 
+type Edits = Vec<(Range<usize>, String)>;
+
 /// Applies the changes. Where there are none, the result is the client's buffer itself.
 pub(crate) fn rewrite(body: &Bytes, ask: &Ask<'_>, change: &Change<'_>) -> Bytes {
-    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    let mut edits = Edits::new();
     if let Some(model) = change.model {
         edits.push((ask.model.range.clone(), model.to_owned()));
     }
     let mut added = String::new();
-    bound_output(ask, change, &mut edits, &mut added);
+    bound_output(body, ask, change, &mut edits, &mut added);
     ask_for_usage(body, ask, &mut edits, &mut added);
     if !added.is_empty() {
         let after_brace = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
@@ -33,31 +35,54 @@ pub(crate) fn rewrite(body: &Bytes, ask: &Ask<'_>, change: &Change<'_>) -> Bytes
     if edits.is_empty() { body.clone() } else { splice(body, edits) }
 }
 
+/// Makes the bound true there: the upstream's own field holds it, for a server may ignore another
+/// one, and no field says more.
 fn bound_output(
+    body: &[u8],
     ask: &Ask<'_>,
     change: &Change<'_>,
-    edits: &mut Vec<(Range<usize>, String)>,
+    edits: &mut Edits,
     added: &mut String,
 ) {
     let Some(tokens) = change.output_tokens else { return };
-    // Where the client names a bound, a `null` beside it is none and stays.
-    let is_named = ask.output_bound().is_some();
-    for bound in ask.output_bounds.iter().filter(|bound| bound.value.is_some() || !is_named) {
-        let value = bound.value.map_or(tokens, |value| value.min(tokens));
-        edits.push((bound.range.clone(), value.to_string()));
-    }
-    if ask.output_bounds.is_empty() {
-        *added = format!(r#""{}":{tokens},"#, change.output_field.name());
+    let name = change.output_field.name();
+    let mut bounds = ask.output_bounds.iter();
+    let own = bounds.clone().find(|bound| bound.field == change.output_field);
+    let other = bounds.find(|bound| bound.field != change.output_field && bound.tokens.is_some());
+    match (own, other) {
+        (None, None) => *added = format!(r#""{name}":{tokens},"#),
+        // Adding would leave both, which some servers refuse.
+        (None, Some(other)) => {
+            let member = key_start(body, other.range.start)..other.range.end;
+            edits.push((member, format!(r#""{name}":{}"#, lowest(other, tokens))));
+        }
+        (Some(own), Some(other)) if own.tokens.is_none() => {
+            edits.push((own.range.clone(), lowest(other, tokens).to_string()));
+            edits.push((other.range.clone(), "null".to_owned()));
+        }
+        (Some(own), other) => {
+            let both = [Some(own), other].into_iter().flatten();
+            let larger = both.filter(|bound| bound.tokens != Some(lowest(bound, tokens)));
+            edits.extend(
+                larger.map(|bound| (bound.range.clone(), lowest(bound, tokens).to_string())),
+            );
+        }
     }
 }
 
+fn lowest(bound: &Bound, tokens: u64) -> u64 {
+    bound.tokens.map_or(tokens, |asked| asked.min(tokens))
+}
+
+/// Where the key of the value at `value` begins. It names a field of ours, so that no quote is in
+/// it, however it is escaped.
+fn key_start(body: &[u8], value: usize) -> usize {
+    let before = body.get(..value).unwrap_or_default();
+    memchr::memrchr_iter(b'"', before).nth(1).unwrap_or(value)
+}
+
 /// A chat stream reports usage only when asked; a call that is not metered is a call that is free.
-fn ask_for_usage(
-    body: &[u8],
-    ask: &Ask<'_>,
-    edits: &mut Vec<(Range<usize>, String)>,
-    added: &mut String,
-) {
+fn ask_for_usage(body: &[u8], ask: &Ask<'_>, edits: &mut Edits, added: &mut String) {
     let is_asked_by_field = matches!(ask.call, Call::ChatCompletions | Call::Completions);
     if !ask.is_stream || !is_asked_by_field || ask.wants_usage() {
         return;
@@ -80,7 +105,7 @@ fn with_usage(options: &[u8]) -> String {
     serde_json::Value::Object(options).to_string()
 }
 
-fn splice(body: &[u8], mut edits: Vec<(Range<usize>, String)>) -> Bytes {
+fn splice(body: &[u8], mut edits: Edits) -> Bytes {
     edits.sort_by_key(|(range, _)| range.start);
     let extra: usize = edits.iter().map(|(_, text)| text.len()).sum();
     let mut out = BytesMut::with_capacity(body.len() + extra);
@@ -101,7 +126,7 @@ mod tests {
     fn rewritten(body: &'static str, model: Option<&str>, output_tokens: Option<u64>) -> String {
         let bytes = Bytes::from_static(body.as_bytes());
         let ask = Ask::parse(Call::ChatCompletions, &bytes).unwrap();
-        let change = Change { model, output_tokens, output_field: OutputField::Any };
+        let change = Change { model, output_tokens, output_field: OutputField::Tokens };
         String::from_utf8(rewrite(&bytes, &ask, &change).to_vec()).unwrap()
     }
 
@@ -116,7 +141,7 @@ mod tests {
             (r#"{"model":"a","max_tokens":null}"#, None, None, r#"{"model":"a","max_tokens":null}"#),
             (r#"{"model":"a","max_tokens":null}"#, None, Some(256), r#"{"model":"a","max_tokens":256}"#),
             (r#"{"model":"a","max_tokens":null,"max_completion_tokens":900}"#, None, Some(256),
-             r#"{"model":"a","max_tokens":null,"max_completion_tokens":256}"#),
+             r#"{"model":"a","max_tokens":256,"max_completion_tokens":null}"#),
             (r#"{"model":"a","stream":true,"stream_options":null}"#, None, None,
              r#"{"model":"a","stream":true,"stream_options":{"include_usage":true}}"#),
             (r#"{"model":"a","stream":true}"#, None, None,
@@ -135,7 +160,36 @@ mod tests {
     fn an_unchanged_body_is_the_same_buffer() {
         let bytes = Bytes::from_static(br#"{"model":"a"}"#);
         let ask = Ask::parse(Call::ChatCompletions, &bytes).unwrap();
-        let change = Change { model: None, output_tokens: None, output_field: OutputField::Any };
+        let change = Change { model: None, output_tokens: None, output_field: OutputField::Tokens };
         assert_eq!(rewrite(&bytes, &ask, &change).as_ptr(), bytes.as_ptr());
+    }
+
+    #[test]
+    fn the_field_that_the_upstream_heeds_bounds_the_output_and_no_other_says_more() {
+        use OutputField::{CompletionTokens as Newer, Tokens as Older};
+        #[rustfmt::skip]
+        let cases = [
+            // the client's members                         own    the upstream's members
+            (r#""max_tokens":256"#,                          Older, r#""max_tokens":256"#),
+            (r#""max_tokens":9"#,                            Older, r#""max_tokens":9"#),
+            (r#""max_tokens":900"#,                          Older, r#""max_tokens":256"#),
+            (r#""max_completion_tokens":9"#,                 Older, r#""max_tokens":9"#),
+            (r#""max_completion_tokens" : 900"#,             Older, r#""max_tokens":256"#),
+            (r#""max_completion\u005ftokens":900"#,          Older, r#""max_tokens":256"#),
+            (r#""max_completion_tokens":9"#,                 Newer, r#""max_completion_tokens":9"#),
+            (r#""max_tokens":9"#,                            Newer, r#""max_completion_tokens":9"#),
+            (r#""max_tokens":9,"max_completion_tokens":4"#,  Older, r#""max_tokens":9,"max_completion_tokens":4"#),
+            (r#""max_tokens":4,"max_completion_tokens":900"#, Older, r#""max_tokens":4,"max_completion_tokens":256"#),
+            (r#""max_tokens":900,"max_completion_tokens":9"#, Newer, r#""max_tokens":256,"max_completion_tokens":9"#),
+            (r#""max_tokens":9,"max_completion_tokens":null"#, Newer, r#""max_tokens":null,"max_completion_tokens":9"#),
+            (r#""max_tokens":null,"max_completion_tokens":null"#, Newer, r#""max_tokens":null,"max_completion_tokens":256"#),
+        ];
+        for (members, output_field, expected) in cases {
+            let body = Bytes::from(format!(r#"{{"x":"\"",{members},"model":"a"}}"#));
+            let ask = Ask::parse(Call::ChatCompletions, &body).unwrap();
+            let change = Change { model: None, output_tokens: Some(256), output_field };
+            let expected = format!(r#"{{"x":"\"",{expected},"model":"a"}}"#);
+            assert_eq!(rewrite(&body, &ask, &change), expected, "{members}");
+        }
     }
 }

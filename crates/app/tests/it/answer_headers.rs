@@ -95,18 +95,17 @@ fn where_a_budget_has_less_room_the_bound_is_lowered_and_told() {
     let budgets = json!([{"usd": "1", "period": "total"}]);
     #[rustfmt::skip]
     let cases = [
-        // what the client asks for                             answers  fields lowered
-        (json!({"max_tokens": 100_000}),                              1, vec!["max_tokens"]),
-        (json!({}),                                                   1, vec!["max_tokens"]),
-        (json!({"max_completion_tokens": 2_000}),                     1, vec!["max_completion_tokens"]),
-        (json!({"max_tokens": 5_000, "max_completion_tokens": 4_000}), 1, vec!["max_tokens", "max_completion_tokens"]),
-        (json!({"max_tokens": 100_000, "n": 2}),                      2, vec!["max_tokens"]),
-        (json!({"max_tokens": null}),                                 1, vec!["max_tokens"]),
-        (json!({"max_tokens": null, "max_completion_tokens": null}),  1, vec!["max_tokens", "max_completion_tokens"]),
-        (json!({"max_tokens": null, "max_completion_tokens": 4_000}), 1, vec!["max_completion_tokens"]),
-        (json!({"max_tokens": 64}),                                   1, vec![]),
+        // what the client asks for                                  answers  fields lowered, field taken out
+        (json!({"max_tokens": 100_000}),                              1, vec!["max_tokens"], None),
+        (json!({}),                                                   1, vec!["max_tokens"], None),
+        (json!({"max_completion_tokens": 2_000}),                     1, vec!["max_tokens"], Some("max_completion_tokens")),
+        (json!({"max_tokens": 5_000, "max_completion_tokens": 4_000}), 1, vec!["max_tokens", "max_completion_tokens"], None),
+        (json!({"max_tokens": 100_000, "n": 2}),                      2, vec!["max_tokens"], None),
+        (json!({"max_tokens": null}),                                 1, vec!["max_tokens"], None),
+        (json!({"max_tokens": null, "max_completion_tokens": null}),  1, vec!["max_tokens"], None),
+        (json!({"max_tokens": 64}),                                   1, vec![], None),
     ];
-    for (position, (fields, answers, lowered)) in cases.into_iter().enumerate() {
+    for (position, (fields, answers, lowered, taken)) in cases.into_iter().enumerate() {
         let wish = json!({"name": format!("key {position}"), "budgets": budgets});
         let key = program.make_key(&wish);
         let mut body = chat("mock");
@@ -124,6 +123,9 @@ fn where_a_budget_has_less_room_the_bound_is_lowered_and_told() {
         for field in lowered {
             assert_eq!(sent[field], room, "{fields}");
             body[field] = room.into();
+        }
+        if let Some(field) = taken {
+            body.as_object_mut().unwrap().remove(field);
         }
         assert_eq!(sent, body, "{fields}: nothing else changes");
     }

@@ -9,6 +9,7 @@ mod fallback;
 mod lifecycle;
 mod limits;
 mod model_names;
+mod output_bounds;
 mod presented;
 mod program;
 mod quickstart;

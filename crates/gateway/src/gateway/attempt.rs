@@ -26,7 +26,8 @@ pub(super) struct Sending<'a> {
     pub(super) ask: &'a Ask<'a>,
     pub(super) body: &'a Bytes,
     pub(super) headers: &'a HeaderMap,
-    pub(super) lowered: Option<u64>,
+    /// What one answer must be bound to, where a budget relies on it.
+    pub(super) bound: Option<u64>,
     pub(super) output_tokens: u64,
 }
 
@@ -102,7 +103,7 @@ impl Gateway {
             Endpoint::Http(http) => {
                 let change = Change {
                     model: http.model_json.as_deref(),
-                    output_tokens: sending.lowered,
+                    output_tokens: sending.bound,
                     output_field: http.output_field(call),
                 };
                 let body = rewrite(sending.body, sending.ask, &change);

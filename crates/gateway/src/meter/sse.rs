@@ -8,15 +8,13 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use doorward_domain::usage::Usage;
-use memchr::memmem::Finder;
 
+use super::event;
 use super::usage;
 use crate::redact::Needle;
 
 /// The largest event; a longer one ends the stream.
 const EVENT_BYTES_MAX: usize = 1 << 20;
-/// Up to this many bytes of text in one event count as one token; longer ones by four bytes each.
-const TOKEN_BYTES_MAX: usize = 12;
 
 /// An event longer than the bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,20 +41,13 @@ enum Verdict {
     Redact,
 }
 
-/// The searches, compiled once per process.
-struct Finders {
-    usage: Finder<'static>,
-    text: [Finder<'static>; 3],
+/// What became of the whole events at the front of a buffer.
+struct Passed {
+    /// What goes on instead of them; `None`: they do, as they are.
+    changed: Option<BytesMut>,
+    /// Their bytes.
+    used: usize,
 }
-
-static FINDERS: std::sync::LazyLock<Finders> = std::sync::LazyLock::new(|| Finders {
-    usage: Finder::new(br#""usage":"#),
-    text: [
-        Finder::new(br#""content":""#),
-        Finder::new(br#""delta":""#),
-        Finder::new(br#""text":""#),
-    ],
-});
 
 impl SseMeter {
     /// `hides_usage`: the client did not ask for the usage event that we asked for.
@@ -74,22 +65,19 @@ impl SseMeter {
 
     /// Takes the next bytes and gives those that may go on now: all whole events, often the very
     /// buffer that came in.
-    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Bytes, Overlong> {
+    pub(crate) fn push(&mut self, mut chunk: Bytes) -> Result<Bytes, Overlong> {
         if self.tail.is_empty() {
-            let (out, used) = self.pass_from(&chunk, 0);
-            if used < chunk.len() {
-                self.keep_tail(&chunk.slice(used..))?;
-            }
-            drop(chunk);
-            return Ok(out);
+            let passed = self.pass_from(&chunk, 0);
+            let whole = chunk.split_to(passed.used);
+            self.keep_tail(BytesMut::new(), &chunk)?;
+            return Ok(passed.changed.map_or(whole, BytesMut::freeze));
         }
-        self.keep_tail(&chunk)?;
-        let whole = std::mem::take(&mut self.tail).freeze();
-        let from = std::mem::take(&mut self.searched);
-        let (out, used) = self.pass_from(&whole, from);
-        self.keep_tail(whole.get(used..).unwrap_or_default())?;
-        self.searched = if used == 0 { whole.len().saturating_sub(3) } else { 0 };
-        Ok(out)
+        let mut tail = std::mem::take(&mut self.tail);
+        tail.extend_from_slice(&chunk);
+        let passed = self.pass_from(&tail, self.searched);
+        let whole = tail.split_to(passed.used);
+        self.keep_tail(tail, &[])?;
+        Ok(passed.changed.unwrap_or(whole).freeze())
     }
 
     /// What the stream said it used.
@@ -102,9 +90,9 @@ impl SseMeter {
         self.output_tokens
     }
 
-    /// Whether the stream came to its proper end: it said so, or it told its usage.
+    /// Whether the stream came to its proper end: it said so, or it told the usage of the whole.
     pub(crate) fn is_complete(&self) -> bool {
-        self.is_done || self.usage.is_some()
+        self.is_done
     }
 
     /// What is left when the upstream has ended: a last line without its line end.
@@ -117,48 +105,46 @@ impl SseMeter {
         }
     }
 
-    fn keep_tail(&mut self, rest: &[u8]) -> Result<(), Overlong> {
-        if self.tail.len() + rest.len() > EVENT_BYTES_MAX {
+    /// Keeps the unfinished event, in which no end was found.
+    fn keep_tail(&mut self, mut tail: BytesMut, more: &[u8]) -> Result<(), Overlong> {
+        if tail.len() + more.len() > EVENT_BYTES_MAX {
             return Err(Overlong);
         }
-        self.tail.extend_from_slice(rest);
+        tail.extend_from_slice(more);
+        self.searched = tail.len().saturating_sub(3);
+        // What is empty must not keep the events that went on in memory.
+        self.tail = if tail.is_empty() { BytesMut::new() } else { tail };
         Ok(())
     }
 
-    /// The whole events at the front of `buffer`, and how many bytes they take. `from`: no event
-    /// ends before it.
-    fn pass_from(&mut self, buffer: &Bytes, from: usize) -> (Bytes, usize) {
+    /// Judges the whole events at the front of `buffer`. `from`: no event ends before it.
+    fn pass_from(&mut self, buffer: &[u8], from: usize) -> Passed {
         let mut changed: Option<BytesMut> = None;
         let (mut start, mut search) = (0, from);
         while let Some(end) = event_end(buffer, search) {
             let event = buffer.get(start..end).unwrap_or_default();
-            match (self.judge(event), &mut changed) {
-                (Verdict::Pass, None) => {}
-                (Verdict::Pass, Some(out)) => out.extend_from_slice(event),
-                (Verdict::Hide, out) => {
-                    out.get_or_insert_with(|| {
-                        BytesMut::from(buffer.get(..start).unwrap_or_default())
-                    });
-                }
-                (Verdict::Redact, out) => {
-                    let clean = self.redacted(event);
-                    out.get_or_insert_with(|| {
-                        BytesMut::from(buffer.get(..start).unwrap_or_default())
-                    })
-                    .extend_from_slice(&clean);
+            let verdict = self.judge(event);
+            if !matches!(verdict, Verdict::Pass) && changed.is_none() {
+                changed = Some(BytesMut::from(buffer.get(..start).unwrap_or_default()));
+            }
+            if let Some(out) = &mut changed {
+                match verdict {
+                    Verdict::Pass => out.extend_from_slice(event),
+                    Verdict::Hide => {}
+                    Verdict::Redact => out.extend_from_slice(&self.redacted(event)),
                 }
             }
             (start, search) = (end, end);
         }
-        (changed.map_or_else(|| buffer.slice(..start), BytesMut::freeze), start)
+        Passed { changed, used: start }
     }
 
     fn judge(&mut self, event: &[u8]) -> Verdict {
-        if let Some(text) = FINDERS.text.iter().find_map(|finder| text_bytes(finder, event)) {
-            self.count(text);
-        }
-        if let Some(at) = FINDERS.usage.find(event) {
-            if self.read_usage(event, at) && self.hides_usage {
+        let facts = event::read(event);
+        self.output_tokens = self.output_tokens.saturating_add(facts.output_tokens);
+        self.is_done |= facts.is_last_of_response;
+        if facts.has_usage {
+            if self.read_usage(event) && self.hides_usage {
                 return Verdict::Hide;
             }
         } else if data(event) == Some(b"[DONE]") {
@@ -169,23 +155,12 @@ impl SseMeter {
         if is_echo { Verdict::Redact } else { Verdict::Pass }
     }
 
-    fn count(&mut self, text: usize) {
-        let tokens = match text {
-            0 => 0,
-            1..=TOKEN_BYTES_MAX => 1,
-            more => more.div_ceil(4) as u64,
-        };
-        self.output_tokens = self.output_tokens.saturating_add(tokens);
-    }
-
-    /// Reads the event's usage; whether the event holds nothing else.
-    fn read_usage(&mut self, event: &[u8], at: usize) -> bool {
-        let after = event.get(at + br#""usage":"#.len()..).unwrap_or_default();
-        if after.trim_ascii_start().starts_with(b"null") {
-            return false;
-        }
+    /// Reads the event's usage; whether the event holds nothing else. Some servers tell it with every
+    /// event, so that only the one without choices is the last.
+    fn read_usage(&mut self, event: &[u8]) -> bool {
         let Some((usage, is_bare)) = data(event).and_then(usage::parse_event) else { return false };
         self.usage = Some(usage);
+        self.is_done |= is_bare;
         is_bare
     }
 
@@ -222,20 +197,6 @@ fn line_end(buffer: &[u8], at: usize) -> usize {
 fn data(event: &[u8]) -> Option<&[u8]> {
     let mut lines = event.split(|byte| matches!(byte, b'\n' | b'\r'));
     lines.find_map(|line| line.strip_prefix(b"data:")).map(<[u8]>::trim_ascii)
-}
-
-/// Bytes of the text that follows, up to its closing quote.
-fn text_bytes(finder: &Finder<'_>, event: &[u8]) -> Option<usize> {
-    let start = finder.find(event)? + finder.needle().len();
-    let text = event.get(start..)?;
-    let mut at = 0;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
-        match text.get(at) {
-            Some(b'\\') => at += 2,
-            Some(_) | None => return Some(at),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -316,6 +277,50 @@ mod tests {
         let mut meter = SseMeter::new(true, None);
         assert_eq!(run(&mut meter, &[event.as_bytes()]), event.as_bytes());
         assert_eq!(meter.usage().map(|usage| usage.output_tokens), Some(4));
+    }
+
+    #[test]
+    fn only_a_stream_that_said_so_is_complete() {
+        let part = r#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+        #[rustfmt::skip]
+        let cases = [
+            ("[DONE]",                                                         true),
+            (r#"{"choices":[],"usage":{"prompt_tokens":1}}"#,                  true),
+            (r#"{"choices":[], "usage": {"prompt_tokens": 1}}"#,               true),
+            (r#"{"type":"response.completed","response":{"usage":{"input_tokens":1}}}"#, true),
+            (r#"{"type":"response.incomplete","response":{"usage":null}}"#,    true),
+            (r#"{"type":"response.failed","response":{"usage":null}}"#,        true),
+            (part,                                                             false),
+            (r#"{"choices":[],"usage":null}"#,                                 false),
+            (r#"{"type":"response.in_progress","response":{"usage":null}}"#,   false),
+            (r#"{"choices":[{"delta":{"content":"[DONE]"}}]}"#,                false),
+        ];
+        for (last, expected) in cases {
+            let mut meter = SseMeter::new(true, None);
+            let stream = format!("data: {part}\n\ndata: {last}\n\n");
+            run(&mut meter, &[stream.as_bytes()]);
+            assert_eq!(meter.is_complete(), expected, "{last}");
+            assert_eq!(meter.usage().map(|usage| usage.input_tokens), Some(1));
+        }
+    }
+
+    #[test]
+    fn an_event_that_comes_in_small_pieces_is_copied_once_and_searched_once() {
+        let mut meter = SseMeter::new(false, None);
+        let piece = Bytes::from_static(&[b'x'; 16]);
+        let mut moves = 0;
+        let mut place = std::ptr::null();
+        for _ in 0..EVENT_BYTES_MAX / piece.len() {
+            assert!(meter.push(piece.clone()).unwrap().is_empty());
+            moves += u32::from(!std::ptr::eq(place, meter.tail.as_ptr()));
+            place = meter.tail.as_ptr();
+            assert_eq!(meter.searched, meter.tail.len() - 3);
+        }
+        // The buffer doubles: some twenty times from sixteen bytes to a million.
+        assert!(moves <= 24, "{moves}");
+        let out = meter.push(Bytes::from_static(b"\n\ndata: y"));
+        assert_eq!(out.unwrap().len(), EVENT_BYTES_MAX + 2);
+        assert_eq!(meter.tail, "data: y");
     }
 
     proptest! {

@@ -1,0 +1,62 @@
+//! Input that is not in the body: files, pictures and earlier answers that it only names.
+
+/// Whether the body names something that the provider fetches: the members `url`, `…_url` and
+/// `file_id`, unless the data stand in them. It is read as text: better too much held than too little.
+pub(super) fn is_named(body: &[u8]) -> bool {
+    has_disguised_letter(body)
+        || memchr::memchr_iter(b'"', body).any(|quote| is_reference(body, quote))
+}
+
+/// Whether a key that names a place ends at this quote, and a place stands behind it.
+fn is_reference(body: &[u8], quote: usize) -> bool {
+    let (key, behind) = body.split_at_checked(quote).unwrap_or_default();
+    let ends_in = |name: &[u8]| {
+        let end = key.len().checked_sub(name.len()).and_then(|start| key.get(start..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(name))
+    };
+    if !ends_in(b"url") && !ends_in(b"file_id") {
+        return false;
+    }
+    let value = behind.get(1..).unwrap_or_default().trim_ascii_start().strip_prefix(b":");
+    let text = value.and_then(|value| value.trim_ascii_start().strip_prefix(b"\""));
+    text.is_some_and(|text| !text.starts_with(b"data:"))
+}
+
+/// Whether a letter is written as an escape, which nobody needs and which could hide a key.
+fn has_disguised_letter(body: &[u8]) -> bool {
+    let mut escapes = memchr::memmem::find_iter(body, br"\u00");
+    escapes.any(|at| {
+        let digits = body.get(at + 4..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        code.is_some_and(|code| code.is_ascii_alphabetic() || code == b'_')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_provider_fetches_is_found_and_what_a_text_says_is_not() {
+        #[rustfmt::skip]
+        let cases = [
+            (r#"{"type":"image_url","image_url":{"url":"https://a/b.png"}}"#,         true),
+            (r#"{"type":"image_url","image_url":{"detail":"low", "URL" : "http://a"}}"#, true),
+            (r#"{"type":"input_image","image_url":"https://a/b.png"}"#,               true),
+            (r#"{"type":"input_file","file_url": "https://a/b.pdf"}"#,                true),
+            (r#"{"type":"input_file","file_id":"file-1"}"#,                           true),
+            (r#"{"type":"input_file","fil\u0065_id":"file-1"}"#,                      true),
+            (r#"{"image_url":{"url":"data:image/png;base64,AAAA"}}"#,                 false),
+            (r#"{"image_url":"data:image/png;base64,AAAA"}"#,                         false),
+            (r#"{"type":"image_url"}"#,                                               false),
+            (r#"{"properties":{"url":{"type":"string"}}}"#,                           false),
+            (r#"{"content":"{\"file_id\":\"x\",\"url\":\"y\"} \u003cb\u003e \u00e9"}"#, false),
+            (r#"{"content":"curl"}"#,                                                 false),
+            (r#"{"file_id":null}"#,                                                   false),
+            ("url\"",                                                                 false),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(is_named(body.as_bytes()), expected, "{body}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What one event of a stream holds, read in one pass over its strings.
+
+/// Up to this many bytes of one text count as one token; longer ones by four bytes each.
+const TOKEN_BYTES_MAX: usize = 12;
+
+/// What metering must know of an event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Tokens of the text that it carries.
+    pub(super) output_tokens: u64,
+    /// It has a `usage` that is an object.
+    pub(super) has_usage: bool,
+    /// It is the last of a Responses stream: completed, incomplete or failed.
+    pub(super) is_last_of_response: bool,
+}
+
+/// What is found, by the kind of member.
+#[derive(Default)]
+struct Found {
+    /// Tokens of `content`, `delta`, `arguments` and `refusal`.
+    said: u64,
+    /// Tokens of `text`, `reasoning` and `reasoning_content`: servers tell the same thought by several
+    /// names at once.
+    text: u64,
+    reasoning: u64,
+    reasoning_content: u64,
+    has_usage: bool,
+    response: Option<Response>,
+}
+
+/// What an event of a Responses stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Response {
+    /// It brings a part that has not been there.
+    Delta,
+    /// It repeats what the deltas brought.
+    Other,
+    /// It is the last one, and repeats them too.
+    Last,
+}
+
+/// Reads an event: its `data`, or all of its lines, which makes no difference.
+pub(super) fn read(event: &[u8]) -> Facts {
+    let mut found = Found::default();
+    let mut rest = event;
+    while let Some((text, behind)) = next_string(rest) {
+        rest = behind;
+        let Some(value) = behind.trim_ascii_start().strip_prefix(b":") else { continue };
+        let value = value.trim_ascii_start();
+        if let Some((value, behind)) =
+            value.first().filter(|first| **first == b'"').and_then(|_| next_string(value))
+        {
+            found.take(text, value);
+            rest = behind;
+        } else if text == b"usage" {
+            found.has_usage |= value.starts_with(b"{");
+        }
+    }
+    found.facts()
+}
+
+impl Found {
+    fn take(&mut self, key: &[u8], value: &[u8]) {
+        let sum = match key {
+            b"content" | b"delta" | b"arguments" | b"refusal" => &mut self.said,
+            b"text" => &mut self.text,
+            b"reasoning" => &mut self.reasoning,
+            b"reasoning_content" => &mut self.reasoning_content,
+            b"type" => return self.take_type(value),
+            _ => return,
+        };
+        *sum = sum.saturating_add(tokens(value.len()));
+    }
+
+    fn take_type(&mut self, value: &[u8]) {
+        let Some(name) = value.strip_prefix(b"response.") else { return };
+        self.response = Some(match name {
+            b"completed" | b"incomplete" | b"failed" => Response::Last,
+            name if name.ends_with(b".delta") => Response::Delta,
+            _ => Response::Other,
+        });
+    }
+
+    fn facts(&self) -> Facts {
+        let thought = self.text.max(self.reasoning).max(self.reasoning_content);
+        let is_new = matches!(self.response, None | Some(Response::Delta));
+        Facts {
+            output_tokens: if is_new { self.said.saturating_add(thought) } else { 0 },
+            has_usage: self.has_usage,
+            is_last_of_response: self.response == Some(Response::Last),
+        }
+    }
+}
+
+fn tokens(bytes: usize) -> u64 {
+    match bytes {
+        0 => 0,
+        1..=TOKEN_BYTES_MAX => 1,
+        more => more.div_ceil(4) as u64,
+    }
+}
+
+/// The text of the next string, and what is behind its closing quote.
+fn next_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let text = bytes.get(memchr::memchr(b'"', bytes)? + 1..)?;
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text.get(at) == Some(&b'"') {
+            return Some((text.get(..at)?, text.get(at + 1..)?));
+        }
+        at += 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(tokens: u64) -> Facts {
+        Facts { output_tokens: tokens, ..Facts::default() }
+    }
+
+    #[test]
+    fn the_output_of_an_event_is_counted_however_a_server_writes_it() {
+        let usage = Facts { has_usage: true, ..Facts::default() };
+        let last = Facts { is_last_of_response: true, ..Facts::default() };
+        #[rustfmt::skip]
+        let cases = [
+            // OpenAI
+            (r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}"#, of(0)),
+            (r#"{"choices":[{"index":0,"delta":{"content":"Hi"},"logprobs":{"content":[{"token":"Hi","logprob":0,"bytes":[72]}],"refusal":null}}]}"#, of(1)),
+            (r#"{"choices":[{"delta":{"refusal":"No."}}]}"#, of(1)),
+            (r#"{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"}}]}"#, of(2)),
+            (r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, usage),
+            // tool calls
+            (r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"ci"}}]}}]}"#, of(1)),
+            (r#"{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"{\"city\":\"Paris\",\"content\":\"x\"}"}},{"function":{"arguments":"1"}}]}}]}"#, of(10 + 1)),
+            // vLLM: both names of the thought, and usage with every event
+            (r#"{"choices":[{"delta":{"reasoning":"Hm","reasoning_content":"Hm"}}],"usage":{"prompt_tokens":1}}"#, Facts { output_tokens: 1, ..usage }),
+            (r#"{"choices":[{"delta":{"reasoning_content":"Hm","content":"Hi"}}]}"#, of(2)),
+            // llama.cpp
+            (r#"{"choices":[{"finish_reason":null,"index":0,"delta":{"content":" token"}}],"created":1,"timings":{"prompt_n":1}}"#, of(1)),
+            (r#"{"choices":[{"text":" token","index":0}],"object":"text_completion"}"#, of(1)),
+            // Ollama
+            (r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":"","reasoning":"Hm"},"finish_reason":null}]}"#, of(1)),
+            // OpenRouter
+            (r#"{"choices":[{"delta":{"content":"","reasoning":"Hm","reasoning_details":[{"type":"reasoning.text","text":"Hm"}]}}]}"#, of(1)),
+            // Python's json.dumps
+            (r#"{"choices": [{"index": 0, "delta": {"content": "Hi"}}]}"#, of(1)),
+            (r#"{"choices": [{"text": "Hi"}], "usage": null}"#, of(1)),
+            (r#"{"choices" : [], "usage" : {"prompt_tokens": 1}}"#, usage),
+            (r#"{"choices": [{"delta": {"content": "\u4f60\u597d"}}]}"#, of(1)),
+            // Responses
+            (r#"{"type":"response.output_text.delta","delta":"Hi","logprobs":[]}"#, of(1)),
+            (r#"{"delta": "Hi", "item_id": "m", "type": "response.reasoning_summary_text.delta"}"#, of(1)),
+            (r#"{"type":"response.function_call_arguments.delta","delta":"{\"a\""}"#, of(1)),
+            (r#"{"type":"response.output_text.done","text":"Hi"}"#, of(0)),
+            (r#"{"text":"Hi","type":"response.output_text.done"}"#, of(0)),
+            (r#"{"type":"response.function_call_arguments.done","arguments":"{}"}"#, of(0)),
+            (r#"{"type":"response.output_item.done","item":{"type":"message","content":[{"type":"output_text","text":"Hi"}]}}"#, of(0)),
+            (r#"{"type":"response.created","response":{"status":"in_progress","usage":null}}"#, of(0)),
+            (r#"{"type":"response.completed","response":{"output":[{"type":"message","content":[{"type":"output_text","text":"Hi"}]}],"usage":{"input_tokens":1}}}"#, Facts { has_usage: true, ..last }),
+            (r#"{"type": "response.incomplete", "response": {"usage": {}}}"#, Facts { has_usage: true, ..last }),
+            (r#"{"type":"response.failed","response":{"error":{"code":"x"},"usage":null}}"#, last),
+            // what a text says is not what the event says
+            (r#"{"choices":[{"delta":{"content":"\"usage\":{\"text\":\"a\"},\"type\":\"response.completed\""}}]}"#, of(15)),
+            ("[DONE]", of(0)),
+            (r#"{"content":"cut"#, of(0)),
+            (r#"{"content":"#, of(0)),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(read(format!("event: x\ndata: {json}\n\n").as_bytes()), expected, "{json}");
+        }
+    }
+}
