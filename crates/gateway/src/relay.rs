@@ -243,7 +243,7 @@ impl Live {
     fn settle(&mut self, outcome: Outcome) {
         match &self.meter {
             Meter::Json(meter) => {
-                self.end.settle(outcome, meter.usage(), meter.bytes().div_ceil(4));
+                self.end.settle(outcome, meter.usage(), meter.counted_output());
             }
             Meter::Sse(meter) => self.end.settle(outcome, meter.usage(), meter.output_tokens()),
         }

@@ -38,7 +38,7 @@ impl Gateway {
         }
         match answer::shape(&answer.headers) {
             Ok(Shape::Json) => {
-                let mut meter = JsonMeter::new(end.target().needle());
+                let mut meter = JsonMeter::new(end.target().needle(), ask.call.has_output());
                 let exact = answer.body.bytes_left();
                 let first = self.first_piece(&mut answer.body, &mut meter).await;
                 self.deliver_json(answer, (first, exact), meter, (end, way)).await
@@ -67,7 +67,7 @@ impl Gateway {
         end.answered(StatusCode::OK);
         match echo {
             Echo::Whole(body) => {
-                let mut meter = JsonMeter::new(None);
+                let mut meter = JsonMeter::new(None, ask.call.has_output());
                 let body = meter.push(body);
                 end.settle(Outcome::Done, meter.usage(), 0);
                 answer::json(StatusCode::OK, body)
@@ -107,7 +107,7 @@ impl Gateway {
             if !meter.is_complete() {
                 return Err(self.garbage(&mut end, "it is not one whole JSON object"));
             }
-            end.settle_shared(Outcome::Done, meter.usage(), meter.bytes().div_ceil(4)).await;
+            end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
             return Ok(head.map(|()| RelayBody::whole(first)));
         }
         if let Some(bytes) = exact {

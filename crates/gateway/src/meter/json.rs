@@ -62,14 +62,17 @@ pub(crate) struct JsonMeter {
     member: Member,
     captured: Vec<u8>,
     bytes: u64,
+    has_output: bool,
     extent: Extent,
     mask: Mask,
 }
 
 impl JsonMeter {
-    /// `needle`: what must never reach the client, should the upstream echo it.
-    pub(crate) fn new(needle: Option<&Arc<Needle>>) -> Self {
+    /// `needle`: what must never reach the client, should the upstream echo it. `has_output`: what
+    /// passes is a model's output, and not figures that it computed, as embeddings are.
+    pub(crate) fn new(needle: Option<&Arc<Needle>>, has_output: bool) -> Self {
         Self {
+            has_output,
             place: Place::Structure,
             depth: 0,
             member: Member::Other,
@@ -132,9 +135,9 @@ impl JsonMeter {
         }
     }
 
-    /// Bytes that passed.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+    /// Tokens of output, counted by what passed: where the provider reports none.
+    pub(crate) fn counted_output(&self) -> u64 {
+        if self.has_output { self.bytes.div_ceil(4) } else { 0 }
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -248,7 +251,7 @@ mod tests {
     const ANSWER: &str = r#"{"id":"a\"b","usage2":{"usage":{"prompt_tokens":9}},"choices":[{"message":{"content":"say \"usage\":{} \\"}}],"\u0075sage":1,"usage" : {"prompt_tokens":25,"completion_tokens":30,"total_tokens":55,"x":["}",{}]},"z":1}"#;
 
     fn read(parts: &[&[u8]]) -> Option<(u64, u64)> {
-        let mut meter = JsonMeter::new(None);
+        let mut meter = JsonMeter::new(None, true);
         for part in parts {
             meter.read(part);
         }
@@ -295,7 +298,7 @@ mod tests {
             ("{} x",            false),
         ];
         for (json, expected) in cases {
-            let mut meter = JsonMeter::new(None);
+            let mut meter = JsonMeter::new(None, true);
             meter.read(json.as_bytes());
             assert_eq!(meter.is_complete(), expected, "{json}");
         }
@@ -306,7 +309,7 @@ mod tests {
         let needle = Arc::new(Needle::new(b"sk-canary-123").unwrap());
         let json = r#"{"id":"sk-canary-123","usage":{"prompt_tokens":9}}"#;
         for cut in 0..=json.len() {
-            let mut meter = JsonMeter::new(Some(&needle));
+            let mut meter = JsonMeter::new(Some(&needle), true);
             let (head, tail) = json.as_bytes().split_at(cut);
             let passed = [head, tail].map(|part| meter.push(Bytes::from_static(part)));
             let passed = [passed.concat(), meter.finish().to_vec()].concat();
@@ -319,7 +322,7 @@ mod tests {
         /// Whatever an upstream sends, metering neither panics nor keeps more than its bound.
         #[test]
         fn any_bytes_are_survived(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..32)) {
-            let mut meter = JsonMeter::new(None);
+            let mut meter = JsonMeter::new(None, true);
             for chunk in &chunks {
                 meter.read(chunk);
             }
