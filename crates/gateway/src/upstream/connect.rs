@@ -9,12 +9,14 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::pool::{self, Pools};
 use super::stream::Stream;
 
 /// Resolves, connects and, for `https`, verifies the certificate.
 #[derive(Clone)]
 pub(crate) struct Connector {
     tls: TlsConnector,
+    pools: Arc<Pools>,
 }
 
 impl std::fmt::Debug for Connector {
@@ -38,7 +40,20 @@ impl Connector {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self {
+            tls: TlsConnector::from(Arc::new(config)),
+            pools: Pools::new(pool::IDLE_AGE_MAX),
+        })
+    }
+
+    /// The connections that it opened and that may serve another call.
+    pub(super) fn pools(&self) -> &Arc<Pools> {
+        &self.pools
+    }
+
+    /// Closes every connection that serves no call. None is kept from now on.
+    pub(crate) fn close(&self) {
+        self.pools.close();
     }
 
     /// Connects to the first of the host's addresses that answers. The second value says whether
