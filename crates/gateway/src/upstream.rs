@@ -1,5 +1,6 @@
 //! Sending a call to a provider: the only place that connects, waits for the first byte, retries.
 
+mod address;
 mod connect;
 mod exchange;
 mod head;
