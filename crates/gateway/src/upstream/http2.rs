@@ -89,7 +89,8 @@ impl Connections {
     /// `None`: there are enough, or another call opens one already.
     pub(super) fn begin_opening(&self) -> Option<Opening<'_>> {
         let is_mine = !self.is_full() && !self.is_opening.swap(true, Ordering::AcqRel);
-        is_mine.then_some(Opening(self))
+        // Made only where it is mine: its end is the end of the opening.
+        is_mine.then(|| Opening(self))
     }
 
     /// Resolves when it is worth to look again.

@@ -126,7 +126,11 @@ impl Origin {
                 return self.connect().await;
             }
             if let Some(_opening) = self.pool.http2.begin_opening() {
-                return self.connect().await;
+                // Another call may have opened one between the two looks.
+                return match self.pool.http2.reserve() {
+                    Some(place) => Ok(Opened::Http2(place)),
+                    None => self.connect().await,
+                };
             }
             changed.await;
         }
