@@ -259,4 +259,22 @@ mod tests {
         let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(HEADERS_MAX + 1));
         assert!(read(&many).is_err());
     }
+
+    #[test]
+    fn a_head_is_found_wherever_it_is_cut_and_looked_at_only_when_it_may_be_whole() {
+        for text in ["HTTP/1.1 200 OK\r\nx: y\r\n\r\n", "HTTP/1.1 200 OK\nx: y\n\n"] {
+            let (mut reading, mut input) = (Reading::default(), BytesMut::new());
+            for (count, byte) in (1..).zip(text.bytes()) {
+                input.extend_from_slice(&[byte]);
+                let head = reading.take(&mut input).unwrap();
+                assert_eq!(head.is_some(), count == text.len(), "{count} of {text:?}");
+            }
+        }
+        let (mut reading, mut input) = (Reading::default(), BytesMut::from("HTTP/1.1 200 OK\r\n"));
+        assert!(reading.take(&mut input).unwrap().is_none());
+        input.extend_from_slice(b"x: y\r\n");
+        assert!(!reading.is_worth_parsing(&input), "no end is in sight");
+        input.extend_from_slice(b"\r\n");
+        assert!(reading.is_worth_parsing(&input));
+    }
 }

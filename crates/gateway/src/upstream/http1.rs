@@ -451,4 +451,48 @@ mod tests {
         let fault = answer(&hint.repeat(9)).await.unwrap_err();
         assert!(fault.to_string().contains("interim"), "{fault}");
     }
+
+    #[tokio::test]
+    async fn an_interim_answer_does_not_stop_the_body() {
+        let (mut connection, mut theirs) = pair().await;
+        // More than both ends' buffers hold: the interim answer is there while it is written.
+        let large = vec![b'x'; 16 << 20];
+        let total = HEAD.len() + large.len();
+        let upstream = async move {
+            theirs.write_all(b"HTTP/1.1 103 Early Hints\r\n").await.unwrap();
+            let mut sent = vec![0; total];
+            theirs.read_exact(&mut sent[..total / 2]).await.unwrap();
+            theirs.write_all(b"link: </a>\r\n\r\n").await.unwrap();
+            theirs.read_exact(&mut sent[total / 2..]).await.unwrap();
+            theirs.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx").await.unwrap();
+            theirs
+        };
+        let (answer, _theirs) = tokio::join!(exchange(&mut connection, &large), upstream);
+        let body = read(&mut connection, answer.unwrap().body).await.unwrap();
+        assert_eq!(body, (b"x".to_vec(), true), "all was sent, so the connection stays");
+    }
+
+    #[tokio::test]
+    async fn a_request_counts_as_sent_with_its_first_byte() {
+        let (mut connection, theirs) = pair().await;
+        let mut is_sent = false;
+        drop(theirs);
+        let failed = connection.exchange(|out| out.extend_from_slice(b"x"), b"", &mut is_sent);
+        failed.await.unwrap_err();
+        assert!(is_sent, "the system took it");
+        connection.stream = closed().await;
+        is_sent = false;
+        let failed = connection.exchange(|out| out.extend_from_slice(b"x"), b"", &mut is_sent);
+        failed.await.unwrap_err();
+        assert!(!is_sent, "nothing can leave any more");
+    }
+
+    /// A connection whose own side is closed for writing.
+    async fn closed() -> Stream {
+        let (connection, theirs) = pair().await;
+        let mut stream = connection.stream;
+        stream.shutdown().await.unwrap();
+        drop(theirs);
+        stream
+    }
 }

@@ -132,3 +132,60 @@ impl Pools {
         all.iter().for_each(|pool| act(pool));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::stream::Stream;
+    use super::*;
+
+    /// A connection, and the upstream's end of it.
+    async fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Connection::new(Stream::Plain(ours)), listener.accept().await.unwrap().0)
+    }
+
+    async fn is_closed(mut theirs: TcpStream) -> bool {
+        let mut byte = [0];
+        let reading = theirs.read(&mut byte);
+        tokio::time::timeout(Duration::from_secs(10), reading).await.is_ok_and(|r| r.unwrap() == 0)
+    }
+
+    #[tokio::test]
+    async fn an_old_connection_is_not_used_and_closed_without_any_call() {
+        let (pools, tasks) = (Pools::new(Duration::from_millis(20)), TaskTracker::new());
+        let pool = pools.add();
+        let (ours, theirs) = pair().await;
+        pool.give_back(ours);
+        pool.idle.lock()[0].idle_since -= Duration::from_secs(1);
+        assert!(pool.take_idle().await.is_none());
+        assert!(is_closed(theirs).await);
+        let (ours, theirs) = pair().await;
+        pool.give_back(ours);
+        pools.sweep(&tasks);
+        assert!(is_closed(theirs).await);
+    }
+
+    #[tokio::test]
+    async fn a_closed_pool_keeps_nothing_and_its_sweeper_ends() {
+        let (pools, tasks) = (Pools::new(IDLE_AGE_MAX), TaskTracker::new());
+        let pool = pools.add();
+        pools.sweep(&tasks);
+        let (kept, theirs) = pair().await;
+        pool.give_back(kept);
+        assert!(pool.take_idle().await.is_some_and(|ours| {
+            pool.give_back(ours);
+            true
+        }));
+        pools.close();
+        assert!(is_closed(theirs).await);
+        let (late, theirs) = pair().await;
+        pool.give_back(late);
+        assert!(is_closed(theirs).await);
+        tasks.close();
+        tokio::time::timeout(Duration::from_secs(10), tasks.wait()).await.unwrap();
+    }
+}
