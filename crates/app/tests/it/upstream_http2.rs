@@ -1,6 +1,7 @@
 //! Providers that speak TLS and HTTP/2.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -105,6 +106,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn serve(tcp: TcpStream, shared: Arc<Shared>) {
     let Ok(tls) = shared.acceptor.accept(tcp).await else { return };
     let number = shared.connections.fetch_add(1, Ordering::SeqCst) + 1;
+    if shared.streams_max == 0 {
+        // It leaves in the middle of the handshake.
+        return;
+    }
     let service = service_fn(|request| answer(request, number, Arc::clone(&shared)));
     let serving = http2::Builder::new(TokioExecutor::new())
         .max_concurrent_streams(shared.streams_max)
@@ -137,12 +142,17 @@ async fn answer(
 /// A program whose model `mock` is served by the upstream.
 fn start(dir: &Path, upstream: &Upstream, is_trusted: bool) -> Program {
     let ca = if is_trusted { upstream.ca.to_str().unwrap() } else { "" };
-    let environment = [
-        ("DOORWARD__GATEWAY__UPSTREAM_CA", ca),
-        ("DOORWARD__GATEWAY__CONNECT_TIMEOUT_SECONDS", "20"),
-    ];
+    start_with(dir, upstream.address, &[("UPSTREAM_CA", ca), ("CONNECT_TIMEOUT_SECONDS", "20")])
+}
+
+/// The same with these settings of the gateway.
+fn start_with(dir: &Path, upstream: SocketAddr, settings: &[(&str, &str)]) -> Program {
+    let names: Vec<_> =
+        settings.iter().map(|(name, _)| format!("DOORWARD__GATEWAY__{name}")).collect();
+    let values = settings.iter().map(|(_, value)| *value);
+    let environment: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
     let program = Program::start_with(dir, &[], &environment);
-    let base_url = format!("https://{}/v1", upstream.address);
+    let base_url = format!("https://{upstream}/v1");
     let body = json!({"name": "p", "kind": "openai-compatible", "base_url": base_url});
     let made = program.ask("POST", "/v1/providers", &program.admin_key(), Some(&body));
     assert_eq!(made.status, 201, "{}", made.body);
@@ -239,5 +249,60 @@ fn a_certificate_that_nobody_vouches_for_is_a_failed_connection_that_costs_nothi
         (502, Some("upstream_unavailable"))
     );
     assert!(upstream.seen().is_empty());
+    assert_eq!(program.usage("mock")["input_tokens"], 0);
+}
+
+#[test]
+fn a_handshake_that_fails_is_a_failed_connection_that_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start(dir.path(), 0);
+    let program = start(dir.path(), &upstream, true);
+    assert_eq!(program.chat(program.key(), "mock").status, 502);
+    assert_eq!(upstream.shared.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(program.usage("mock")["input_tokens"], 0);
+}
+
+#[test]
+fn an_answer_that_is_no_stream_may_begin_later_than_a_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start(dir.path(), 100);
+    let settings = [
+        ("UPSTREAM_CA", upstream.ca.to_str().unwrap()),
+        ("CONNECT_TIMEOUT_SECONDS", "1"),
+        ("FIRST_BYTE_TIMEOUT_SECONDS", "1"),
+    ];
+    let program = start_with(dir.path(), upstream.address, &settings);
+    upstream.hold(true);
+    let answers = together(&program, 1, || {
+        upstream.wait_for(1);
+        let mut asked = chat("mock");
+        asked["stream"] = true.into();
+        let stream = program.ask("POST", "/v1/chat/completions", program.key(), Some(&asked));
+        assert_eq!(stream.status, 504, "{}", stream.body);
+        upstream.hold(false);
+    });
+    assert_eq!(statuses(&answers), [200]);
+}
+
+#[test]
+fn a_client_that_leaves_while_we_connect_is_billed_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    // It never says a word, so the handshake does not end.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = [("CONNECT_TIMEOUT_SECONDS", "60")];
+    let program = start_with(dir.path(), silent.local_addr().unwrap(), &settings);
+    let address = program.url.strip_prefix("http://").unwrap();
+    let mut client = std::net::TcpStream::connect(address).unwrap();
+    let (key, body) = (program.key(), chat("mock").to_string());
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: doorward\r\n";
+    let length = body.len();
+    write!(client, "{head}x-api-key: {key}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+    let _connecting = silent.accept().unwrap();
+    drop(client);
+    let begun = Instant::now();
+    while program.usage("mock").is_null() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not end");
+        thread::yield_now();
+    }
     assert_eq!(program.usage("mock")["input_tokens"], 0);
 }
