@@ -129,7 +129,9 @@ impl Pools {
 
     fn each(&self, act: impl Fn(&Pool)) {
         let all: Vec<_> = self.all.lock().iter().filter_map(Weak::upgrade).collect();
-        all.iter().for_each(|pool| act(pool));
+        for pool in all {
+            act(&pool);
+        }
     }
 }
 
