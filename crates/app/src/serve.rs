@@ -148,15 +148,19 @@ impl Prepared {
             tracing::warn!("stopping at once");
             std::process::exit(INTERRUPTED);
         };
+        let ending = async {
+            serving.await;
+            management.close();
+            management.wait().await;
+            gateway.drain().await;
+            store.close().await;
+            remove(&data_dir.join(ENDPOINT_FILE));
+        };
+        // The second signal is answered until all is written down, whatever is waited for.
         tokio::select! {
-            () = serving => {}
+            () = ending => {}
             () = stopping => {}
         }
-        management.close();
-        management.wait().await;
-        gateway.drain().await;
-        store.close().await;
-        remove(&data_dir.join(ENDPOINT_FILE));
         tracing::info!("stopped");
         Ok(())
     }

@@ -6,6 +6,7 @@ mod deliver;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use doorward_domain::denial::Denial;
@@ -43,7 +44,7 @@ pub struct GatewayOptions {
     /// The largest request body, in bytes.
     pub body_bytes_max: usize,
     /// How long a client may take to send its body.
-    pub body_timeout: std::time::Duration,
+    pub body_timeout: Duration,
     /// How long each phase of a call may take.
     pub timeouts: Timeouts,
     /// Certificates of the operator's own that upstreams may be signed by.
@@ -69,8 +70,13 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     ids: Arc<CallIds>,
     options: GatewayOptions,
+    connector: Connector,
     tasks: TaskTracker,
 }
+
+/// The longest that what runs beside the calls is waited for: an upstream that takes nothing more
+/// must not keep us from an end in order.
+const DRAIN_MAX: Duration = Duration::from_secs(3);
 
 /// What is known of one call once its key is verified.
 struct Way<'a> {
@@ -86,10 +92,10 @@ impl Gateway {
         let tasks = TaskTracker::new();
         let connector = Connector::new(options.upstream_roots.clone())?;
         let prices = PriceTable::built_in()?;
-        let catalog = Catalog::new(Arc::clone(&store), prices, connector, tasks.clone());
+        let catalog = Catalog::new(Arc::clone(&store), prices, connector.clone(), tasks.clone());
         let metrics = Arc::new(Metrics::default());
         let ids = Arc::new(CallIds::new(store.clock().clone(), store.random_u64()));
-        Ok(Arc::new(Self { store, catalog, metrics, ids, options, tasks }))
+        Ok(Arc::new(Self { store, catalog, metrics, ids, options, connector, tasks }))
     }
 
     /// Where the ids of calls come from.
@@ -126,10 +132,14 @@ impl Gateway {
         self.metrics.in_flight()
     }
 
-    /// Waits for what runs beside the calls. Call it when no request can come any more.
+    /// Closes the connections to upstreams and waits for what runs beside the calls, but not for
+    /// ever. Call it when no request can come any more.
     pub async fn drain(&self) {
+        self.connector.close();
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(DRAIN_MAX, self.tasks.wait()).await.is_err() {
+            tracing::warn!("connections to upstreams did not close in time");
+        }
     }
 
     /// A refused call leaves one line in the log, as every other one does; one that went wrong later

@@ -1,10 +1,14 @@
 //! Sending a call to a provider: the only place that connects, waits for the first byte, retries.
 
+mod address;
 mod connect;
 mod exchange;
 mod head;
 mod http1;
+mod http2;
 mod origin;
+mod pool;
+mod settings;
 mod stream;
 
 use std::time::Duration;
@@ -27,7 +31,7 @@ use crate::route::Call;
 pub struct Timeouts {
     /// To resolve, connect and shake hands.
     pub connect: Duration,
-    /// From the request's end to the answer's first byte.
+    /// From the request's end to the first byte of a stream.
     pub first_byte: Duration,
     /// Between two pieces of an answer.
     pub idle: Duration,
@@ -55,10 +59,12 @@ pub(crate) fn is_refusal(status: StatusCode) -> bool {
 /// A request as one deployment gets it.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
-    http: &'a HttpTarget,
-    call: Call,
-    accept: Option<&'a HeaderValue>,
-    body: &'a Bytes,
+    pub(crate) http: &'a HttpTarget,
+    pub(crate) call: Call,
+    /// Whether the answer comes while it is made.
+    pub(crate) is_stream: bool,
+    pub(crate) client_headers: &'a HeaderMap,
+    pub(crate) body: &'a Bytes,
 }
 
 /// An answer whose body is still to be read.
@@ -70,17 +76,15 @@ pub(crate) struct Answer {
     pub(crate) body: Exchange,
 }
 
-/// Sends one attempt and waits for the answer's head.
+/// Sends one attempt and waits for the answer's head. `is_sent` is set when its first byte is
+/// written: before that a call costs nothing.
 pub(crate) async fn send(
-    http: &HttpTarget,
-    call: Call,
-    client_headers: &HeaderMap,
-    body: &Bytes,
+    request: &Outgoing<'_>,
     timeouts: &Timeouts,
+    is_sent: &mut bool,
 ) -> Result<Box<Answer>, Failure> {
-    let request = Outgoing { http, call, accept: client_headers.get(header::ACCEPT), body };
-    let sending = http.origin.send(&request, timeouts.connect);
-    let answer = match tokio::time::timeout(timeouts.connect + timeouts.first_byte, sending).await {
+    let sending = request.http.origin.send(request, timeouts.connect, is_sent);
+    let answer = match tokio::time::timeout(request.head_timeout(timeouts), sending).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(fault)) => return Err(unreachable(fault)),
         Err(_) => return Err(Failure { error: ProxyError::UpstreamTimeout, is_retryable: false }),
@@ -120,10 +124,17 @@ fn check_status(status: StatusCode) -> Result<(), UpstreamFault> {
 }
 
 impl Outgoing<'_> {
+    /// A stream begins at once. Any other answer may begin when the last token is made, so only the
+    /// whole call's time bounds it.
+    fn head_timeout(&self, timeouts: &Timeouts) -> Duration {
+        let answer = if self.is_stream { timeouts.first_byte } else { timeouts.total };
+        timeouts.connect + answer
+    }
+
     /// Writes the head as HTTP/1.1 has it. What differs from call to call stands at the end.
     fn write_head(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.http.head(self.call).expose_secret().as_bytes());
-        if let Some(accept) = self.accept {
+        if let Some(accept) = self.client_headers.get(header::ACCEPT) {
             out.extend_from_slice(b"accept: ");
             out.extend_from_slice(accept.as_bytes());
             out.extend_from_slice(b"\r\n");
@@ -141,7 +152,7 @@ impl Outgoing<'_> {
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        if let Some(accept) = self.accept {
+        if let Some(accept) = self.client_headers.get(header::ACCEPT) {
             headers.insert(header::ACCEPT, accept.clone());
         }
         if let Some(auth) = &self.http.auth {

@@ -100,7 +100,7 @@ fn an_upstream_that_does_not_listen_is_a_502_and_costs_nothing() {
 fn an_upstream_that_is_too_slow_is_a_504_or_ends_the_stream_with_an_error() {
     let house = House::start(&[
         ("DOORWARD__GATEWAY__CONNECT_TIMEOUT_SECONDS", "1"),
-        ("DOORWARD__GATEWAY__FIRST_BYTE_TIMEOUT_SECONDS", "1"),
+        ("DOORWARD__GATEWAY__TOTAL_TIMEOUT_SECONDS", "4"),
         ("DOORWARD__GATEWAY__IDLE_TIMEOUT_SECONDS", "1"),
     ]);
     let head = whole(200, "", CHAT);

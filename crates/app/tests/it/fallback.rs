@@ -108,7 +108,7 @@ fn a_stream_that_has_begun_is_never_begun_again() {
 fn a_call_that_may_be_running_is_not_made_again_elsewhere() {
     let house = House::start(&[
         ("DOORWARD__GATEWAY__CONNECT_TIMEOUT_SECONDS", "1"),
-        ("DOORWARD__GATEWAY__FIRST_BYTE_TIMEOUT_SECONDS", "1"),
+        ("DOORWARD__GATEWAY__TOTAL_TIMEOUT_SECONDS", "2"),
     ]);
     house.first.then(Script::Stall(Vec::new()));
     let answer = house.call(MODEL, false);

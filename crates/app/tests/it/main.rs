@@ -20,4 +20,5 @@ mod secrets;
 mod streams;
 mod sudden_death;
 mod upstream;
+mod upstream_http2;
 mod upstream_request;

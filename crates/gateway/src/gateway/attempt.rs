@@ -13,7 +13,7 @@ use crate::echo::{self, Echo};
 use crate::error::{ProxyError, UpstreamFault};
 use crate::relay::CallEnd;
 use crate::rewrite::{Change, rewrite};
-use crate::upstream;
+use crate::upstream::{self, Outgoing};
 
 /// What a deployment answers with.
 pub(super) enum Answered {
@@ -64,7 +64,7 @@ impl Gateway {
             way.facts.provider = Some(target.header.clone());
             end.sending_to(target);
             let is_last = position + 1 == order.len();
-            let failure = match self.attempt(target, sending, way.id).await {
+            let failure = match self.attempt(target, sending, way.id, end.is_sent()).await {
                 Ok(Answered::Http(answer)) if !is_last && upstream::is_refusal(answer.status) => {
                     continue;
                 }
@@ -90,10 +90,12 @@ impl Gateway {
         target: &Target,
         sending: &Sending<'_>,
         id: CallId,
+        is_sent: &mut bool,
     ) -> Result<Answered, upstream::Failure> {
         let call = sending.ask.call;
         match &target.endpoint {
             Endpoint::Echo => {
+                *is_sent = true;
                 let created_at_s = self.store.clock().now().as_second();
                 let facts = (id.to_string(), created_at_s, sending.output_tokens);
                 echo::answer(sending.body, sending.ask, facts)
@@ -107,9 +109,14 @@ impl Gateway {
                     output_field: http.output_field(call),
                 };
                 let body = rewrite(sending.body, sending.ask, &change);
-                upstream::send(http, call, sending.headers, &body, &self.options.timeouts)
-                    .await
-                    .map(Answered::Http)
+                let request = Outgoing {
+                    http,
+                    call,
+                    is_stream: sending.ask.is_stream,
+                    client_headers: sending.headers,
+                    body: &body,
+                };
+                upstream::send(&request, &self.options.timeouts, is_sent).await.map(Answered::Http)
             }
         }
     }

@@ -23,7 +23,7 @@ pub(crate) struct CallEnd {
     first_byte_us: u64,
     status: u16,
     input_tokens: u64,
-    /// The request has gone out: what happens from now on costs.
+    /// Something of the request has gone out: what happens from now on costs.
     is_sent: bool,
 }
 
@@ -63,15 +63,21 @@ impl CallEnd {
         written
     }
 
-    /// The request is about to go to this deployment.
+    /// The request is about to go to this deployment. Whatever went to another one before cost
+    /// nothing, else it would not be tried.
     pub(crate) fn sending_to(&mut self, target: &Arc<Target>) {
-        self.is_sent = true;
+        self.is_sent = false;
         if !Arc::ptr_eq(&self.target, target) {
             self.target = Arc::clone(target);
             if let Some(open) = &mut self.open {
                 open.reroute(target.provider, target.deployment);
             }
         }
+    }
+
+    /// Where to note that the first byte of the request is written.
+    pub(crate) fn is_sent(&mut self) -> &mut bool {
+        &mut self.is_sent
     }
 
     /// Which deployment serves the call.

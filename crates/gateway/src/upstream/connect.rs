@@ -1,20 +1,29 @@
 //! Opening connections: the one connector of the program.
 
-use std::io::{Error, ErrorKind, Result};
-use std::net::{IpAddr, SocketAddr};
+use std::io::Result;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::net::TcpStream;
+use socket2::{SockRef, TcpKeepalive};
 use tokio_rustls::TlsConnector;
 
+use super::address;
+use super::pool::{self, Pools};
 use super::stream::Stream;
+
+/// When a silent connection is asked for a sign of life, and how often.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(30))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
 
 /// Resolves, connects and, for `https`, verifies the certificate.
 #[derive(Clone)]
 pub(crate) struct Connector {
     tls: TlsConnector,
+    pools: Arc<Pools>,
 }
 
 impl std::fmt::Debug for Connector {
@@ -38,7 +47,20 @@ impl Connector {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self {
+            tls: TlsConnector::from(Arc::new(config)),
+            pools: Pools::new(pool::IDLE_AGE_MAX),
+        })
+    }
+
+    /// The connections that it opened and that may serve another call.
+    pub(super) fn pools(&self) -> &Arc<Pools> {
+        &self.pools
+    }
+
+    /// Closes every connection that serves no call. None is kept from now on.
+    pub(crate) fn close(&self) {
+        self.pools.close();
     }
 
     /// Connects to the first of the host's addresses that answers. The second value says whether
@@ -49,58 +71,13 @@ impl Connector {
         port: u16,
         tls_name: Option<&ServerName<'static>>,
     ) -> Result<(Stream, bool)> {
-        let tcp = connect_any(host, port).await?;
+        let tcp = address::connect_any(host, port).await?;
         tcp.set_nodelay(true)?;
+        // An answer may take half an hour to begin: a machine that is gone is noticed before that.
+        SockRef::from(&tcp).set_tcp_keepalive(&KEEPALIVE)?;
         let Some(name) = tls_name else { return Ok((Stream::Plain(tcp), false)) };
         let tls = self.tls.connect(name.clone(), tcp).await?;
         let is_h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok((Stream::Tls(Box::new(tls)), is_h2))
-    }
-}
-
-async fn connect_any(host: &str, port: u16) -> Result<TcpStream> {
-    let mut last = Error::new(ErrorKind::NotFound, "the host has no address that may be used");
-    for address in tokio::net::lookup_host((host, port)).await?.filter(is_allowed) {
-        match TcpStream::connect(address).await {
-            Ok(tcp) => return Ok(tcp),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-/// Model servers stand on loopback and private networks, so those are allowed. Never allowed is what
-/// no model server has: link-local addresses, where clouds serve their machines' credentials,
-/// multicast, broadcast and the unspecified address. Checked on the resolved address, for names and
-/// spellings of addresses can be made to say anything.
-fn is_allowed(address: &SocketAddr) -> bool {
-    match address.ip().to_canonical() {
-        IpAddr::V4(ip) => {
-            !(ip.is_link_local() || ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified())
-        }
-        IpAddr::V6(ip) => !(ip.is_unicast_link_local() || ip.is_multicast() || ip.is_unspecified()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_spelling_reaches_a_metadata_service() {
-        #[rustfmt::skip]
-        let cases = [
-            ("127.0.0.1:1",                true),
-            ("10.1.2.3:1",                 true),
-            ("[::1]:1",                    true),
-            ("169.254.169.254:1",          false),
-            ("[::ffff:169.254.169.254]:1", false),
-            ("[fe80::1]:1",                false),
-            ("0.0.0.0:1",                  false),
-            ("224.0.0.1:1",                false),
-        ];
-        for (address, expected) in cases {
-            assert_eq!(is_allowed(&address.parse().unwrap()), expected, "{address}");
-        }
     }
 }

@@ -9,13 +9,14 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::http1::{self, Connection};
+use super::http2::Place;
 use super::origin::Origin;
 
 /// The most that is gathered into one piece before it goes on.
 const GATHER_BYTES_MAX: usize = 64 * 1024;
 
 /// A body and the connection that it comes on. A connection whose answer was read to its end is
-/// given back; any other one is closed.
+/// given back; any other one of HTTP/1.1 is closed.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     source: Source,
@@ -31,7 +32,7 @@ enum Source {
         connection: Connection,
         body: http1::Body,
     },
-    Http2(Incoming),
+    Http2(Incoming, #[expect(dead_code, reason = "held until the stream is over")] Place),
     /// Over, or broken.
     None,
 }
@@ -56,16 +57,18 @@ impl Exchange {
         exchange
     }
 
-    pub(super) fn http2(body: Incoming) -> Self {
+    pub(super) fn http2(body: Incoming, place: Place) -> Self {
         let is_ended = body.is_end_stream();
-        Self { source: Source::Http2(body), is_ended, fault: None }
+        let mut exchange = Self { source: Source::Http2(body, place), is_ended, fault: None };
+        exchange.leave_if_ended();
+        exchange
     }
 
     /// How many bytes are still to come, where the upstream told it.
     pub(crate) fn bytes_left(&self) -> Option<u64> {
         match &self.source {
             Source::Http1 { body, .. } => body.bytes_left(),
-            Source::Http2(body) => body.size_hint().exact(),
+            Source::Http2(body, _) => body.size_hint().exact(),
             Source::None => None,
         }
     }
@@ -143,7 +146,7 @@ impl Source {
             Self::Http1 { connection, body, .. } => body
                 .poll_piece(connection, cx)
                 .map(|piece| piece.map(|piece| piece.map_err(Broken::Http1))),
-            Self::Http2(body) => Pin::new(body).poll_frame(cx).map(|frame| {
+            Self::Http2(body, _) => Pin::new(body).poll_frame(cx).map(|frame| {
                 frame.map(|frame| match frame {
                     Ok(frame) => Ok(frame.into_data().unwrap_or_default()),
                     Err(error) => Err(Broken::Http2(error)),
@@ -156,7 +159,7 @@ impl Source {
     fn is_over(&self) -> bool {
         match self {
             Self::Http1 { body, .. } => body.is_over(),
-            Self::Http2(body) => body.is_end_stream(),
+            Self::Http2(body, _) => body.is_end_stream(),
             Self::None => true,
         }
     }

@@ -15,6 +15,17 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Headers of a head.
 const HEADERS_MAX: usize = 100;
 
+/// Interim answers (103) before the one that counts.
+const INTERIM_MAX: usize = 8;
+
+/// How far the reading of an answer's head is.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    interims: usize,
+    /// The bytes of the input that are known to be no whole head.
+    seen: usize,
+}
+
 /// What the head says.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -34,8 +45,43 @@ struct Frame {
     is_closing: bool,
 }
 
+impl Reading {
+    /// Takes the head of the answer that counts from the front of the input; `None`: it is not all
+    /// there yet.
+    pub(super) fn take(&mut self, input: &mut BytesMut) -> Result<Option<Head>, Fault> {
+        while self.is_worth_parsing(input) {
+            match parse(input)? {
+                Some(head) if head.status.is_informational() => self.interims += 1,
+                Some(head) => return Ok(Some(head)),
+                None => {
+                    self.seen = input.len();
+                    break;
+                }
+            }
+            self.seen = 0;
+            if self.interims > INTERIM_MAX {
+                return Err(Fault::Malformed("it does not stop to send interim answers"));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first bytes show what is no head at all; after them only its end is worth another look,
+    /// else one that comes byte by byte costs the square of its length.
+    fn is_worth_parsing(&mut self, input: &[u8]) -> bool {
+        if self.seen == 0 {
+            return !input.is_empty();
+        }
+        let unseen = input.get(self.seen.saturating_sub(2)..).unwrap_or_default();
+        let mut lines = memchr::memchr_iter(b'\n', unseen).filter_map(|at| unseen.get(at + 1..));
+        let has_end = lines.any(|line| line.starts_with(b"\n") || line.starts_with(b"\r\n"));
+        self.seen = input.len();
+        has_end || input.len() > HEAD_BYTES_MAX
+    }
+}
+
 /// Takes a head from the front of the input; `None`: it is not all there yet.
-pub(super) fn take(input: &mut BytesMut) -> Result<Option<Head>, Fault> {
+fn parse(input: &mut BytesMut) -> Result<Option<Head>, Fault> {
     let mut space = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut parsed = httparse::Response::new(&mut []);
     let parser = httparse::ParserConfig::default();
@@ -129,7 +175,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Option<Head>, Fault> {
-        take(&mut BytesMut::from(text))
+        parse(&mut BytesMut::from(text))
     }
 
     /// The status, the framing and whether the connection stays.
@@ -195,11 +241,11 @@ mod tests {
         let text = "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: a=b\r\nx-request-id: theirs\r\n\r\n";
         for cut in 0..text.len() {
             let mut input = BytesMut::from(&text[..cut]);
-            assert!(take(&mut input).unwrap().is_none(), "cut at {cut}");
+            assert!(parse(&mut input).unwrap().is_none(), "cut at {cut}");
             assert_eq!(input, &text[..cut]);
         }
         let mut input = BytesMut::from(format!("{text}body").as_str());
-        let head = take(&mut input).unwrap().unwrap();
+        let head = parse(&mut input).unwrap().unwrap();
         assert_eq!(input, "body");
         assert!(!head.is_persistent, "HTTP/1.0 closes");
         let names: Vec<_> = head.headers.keys().map(HeaderName::as_str).collect();
@@ -212,5 +258,23 @@ mod tests {
         assert!(read(&text).unwrap_err().to_string().contains("too large"));
         let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(HEADERS_MAX + 1));
         assert!(read(&many).is_err());
+    }
+
+    #[test]
+    fn a_head_is_found_wherever_it_is_cut_and_looked_at_only_when_it_may_be_whole() {
+        for text in ["HTTP/1.1 200 OK\r\nx: y\r\n\r\n", "HTTP/1.1 200 OK\nx: y\n\n"] {
+            let (mut reading, mut input) = (Reading::default(), BytesMut::new());
+            for (count, byte) in (1..).zip(text.bytes()) {
+                input.extend_from_slice(&[byte]);
+                let head = reading.take(&mut input).unwrap();
+                assert_eq!(head.is_some(), count == text.len(), "{count} of {text:?}");
+            }
+        }
+        let (mut reading, mut input) = (Reading::default(), BytesMut::from("HTTP/1.1 200 OK\r\n"));
+        assert!(reading.take(&mut input).unwrap().is_none());
+        input.extend_from_slice(b"x: y\r\n");
+        assert!(!reading.is_worth_parsing(&input), "no end is in sight");
+        input.extend_from_slice(b"\r\n");
+        assert!(reading.is_worth_parsing(&input));
     }
 }

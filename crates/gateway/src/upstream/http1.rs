@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use super::head::{self, Head};
+use super::head::{Head, Reading};
 use super::stream::Stream;
 use crate::chunks::Chunks;
 
@@ -28,8 +28,6 @@ const SPACE_BYTES_MIN: usize = 2 * 1024;
 const JOINED_BYTES_MAX: usize = 4 * 1024;
 /// A connection that was in use so lately is not asked whether the upstream has closed it.
 const RECENT: Duration = Duration::from_millis(5);
-/// Interim answers (103) before the one that counts.
-const INTERIM_MAX: usize = 8;
 
 /// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +77,15 @@ pub(crate) enum Framing {
     Close,
 }
 
+/// How the sending of a request ended.
+enum Sent {
+    All,
+    /// The upstream takes nothing more.
+    Broken,
+    /// The upstream answered before it had seen all.
+    Answered(Head),
+}
+
 /// A body on its way.
 #[derive(Debug)]
 pub(crate) struct Body {
@@ -100,10 +107,10 @@ impl Connection {
     }
 
     /// Whether an idle connection can be used again: nothing was said on it, nobody hung up.
-    pub(crate) fn is_open(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn is_open(&mut self, cx: &mut Context<'_>, age: Duration) -> bool {
         // The runtime hears of an end a moment after the system knows; a request that is sent in that
         // moment is lost, and must not be sent again.
-        if self.idle_since.elapsed() > RECENT && self.stream.has_ended() {
+        if age > RECENT && self.stream.has_ended() {
             return false;
         }
         let mut space = [0];
@@ -112,11 +119,12 @@ impl Connection {
     }
 
     /// Sends a request and reads the answer's head. `write_head` writes the request's head behind
-    /// what is in the buffer.
+    /// what is in the buffer; `is_sent` is set when the first byte is written.
     pub(crate) async fn exchange(
         &mut self,
         write_head: impl FnOnce(&mut Vec<u8>),
         body: &[u8],
+        is_sent: &mut bool,
     ) -> Result<Answer, Fault> {
         self.output.clear();
         write_head(&mut self.output);
@@ -128,8 +136,17 @@ impl Connection {
             body
         };
         let mut written = 0;
-        let is_all_sent = poll_fn(|cx| self.poll_send(cx, body, &mut written)).await?;
-        let head = self.read_head().await?;
+        let mut reading = Reading::default();
+        let sent = poll_fn(|cx| {
+            let polled = self.poll_send(cx, body, &mut written, &mut reading);
+            *is_sent |= written > 0;
+            polled
+        });
+        let (is_all_sent, head) = match sent.await? {
+            Sent::All => (true, poll_fn(|cx| self.poll_head(cx, &mut reading)).await?),
+            Sent::Broken => (false, poll_fn(|cx| self.poll_head(cx, &mut reading)).await?),
+            Sent::Answered(head) => (false, head),
+        };
         Ok(Answer {
             status: head.status,
             headers: head.headers,
@@ -137,13 +154,15 @@ impl Connection {
         })
     }
 
-    /// Whether all was sent: an upstream may answer, and stop reading, before it has seen it all.
+    /// Writes, and listens while it cannot: an upstream may answer, and stop reading, before it has
+    /// seen all.
     fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         body: &[u8],
         written: &mut usize,
-    ) -> Poll<Result<bool, Fault>> {
+        reading: &mut Reading,
+    ) -> Poll<Result<Sent, Fault>> {
         let total = self.output.len() + body.len();
         while *written < total {
             let head = self.output.get(*written..).unwrap_or_default();
@@ -158,33 +177,31 @@ impl Connection {
             match polled {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => *written += bytes,
                 // What it said before it hung up is in the input, if it said anything.
-                Poll::Ready(_) => return Poll::Ready(Ok(false)),
-                Poll::Pending => {
-                    return match ready!(self.poll_fill(cx))? {
-                        0 => Poll::Ready(Err(Fault::Closed)),
-                        _ => Poll::Ready(Ok(false)),
-                    };
-                }
+                Poll::Ready(_) => return Poll::Ready(Ok(Sent::Broken)),
+                Poll::Pending => return self.poll_head(cx, reading).map_ok(Sent::Answered),
             }
         }
-        Pin::new(&mut self.stream).poll_flush(cx).map(|flushed| Ok(flushed.map(|()| true)?))
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(Sent::All)),
+            Poll::Ready(Err(_)) => Poll::Ready(Ok(Sent::Broken)),
+            Poll::Pending => self.poll_head(cx, reading).map_ok(Sent::Answered),
+        }
     }
 
-    async fn read_head(&mut self) -> Result<Head, Fault> {
-        let mut interims = 0;
+    /// The head of the answer that counts.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        reading: &mut Reading,
+    ) -> Poll<Result<Head, Fault>> {
         loop {
-            let head = if self.input.is_empty() { None } else { head::take(&mut self.input)? };
-            match head {
-                Some(head) if head.status.is_informational() => interims += 1,
-                Some(head) => return Ok(head),
-                None => {
-                    if poll_fn(|cx| self.poll_fill(cx)).await? == 0 {
-                        return Err(Fault::Closed);
-                    }
-                }
+            match reading.take(&mut self.input) {
+                Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                Ok(None) => {}
+                Err(fault) => return Poll::Ready(Err(fault)),
             }
-            if interims > INTERIM_MAX {
-                return Err(Fault::Malformed("it does not stop to send interim answers"));
+            if ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Err(Fault::Closed));
             }
         }
     }
@@ -308,7 +325,7 @@ mod tests {
     }
 
     async fn exchange(connection: &mut Connection, body: &[u8]) -> Result<Answer, Fault> {
-        connection.exchange(|out| out.extend_from_slice(HEAD.as_bytes()), body).await
+        connection.exchange(|out| out.extend_from_slice(HEAD.as_bytes()), body, &mut false).await
     }
 
     /// The body, and whether the connection can be used again.
@@ -401,15 +418,15 @@ mod tests {
             let answer = exchange(&mut connection, b"body").await.unwrap();
             let body = read(&mut connection, answer.body).await.unwrap();
             assert_eq!(body, (number.to_string().into_bytes(), true));
-            assert!(poll_fn(|cx| Poll::Ready(connection.is_open(cx))).await);
+            assert!(poll_fn(|cx| Poll::Ready(connection.is_open(cx, Duration::ZERO))).await);
             let mut sent = vec![0; HEAD.len() + 4];
             theirs.read_exact(&mut sent).await.unwrap();
             assert_eq!(sent, format!("{HEAD}body").into_bytes());
         }
         drop(theirs);
         // The runtime has had no chance to hear of it.
-        connection.idle_since -= Duration::from_secs(1);
-        assert!(!poll_fn(|cx| Poll::Ready(connection.is_open(cx))).await);
+        let age = Duration::from_secs(1);
+        assert!(!poll_fn(|cx| Poll::Ready(connection.is_open(cx, age))).await);
     }
 
     #[tokio::test]
@@ -431,7 +448,51 @@ mod tests {
         let last = "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx";
         let body = answer(&format!("{hint}{hint}{last}")).await.unwrap();
         assert_eq!(body, (b"x".to_vec(), true));
-        let fault = answer(&hint.repeat(INTERIM_MAX + 1)).await.unwrap_err();
+        let fault = answer(&hint.repeat(9)).await.unwrap_err();
         assert!(fault.to_string().contains("interim"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn an_interim_answer_does_not_stop_the_body() {
+        let (mut connection, mut theirs) = pair().await;
+        // More than both ends' buffers hold: the interim answer is there while it is written.
+        let large = vec![b'x'; 16 << 20];
+        let total = HEAD.len() + large.len();
+        let upstream = async move {
+            theirs.write_all(b"HTTP/1.1 103 Early Hints\r\n").await.unwrap();
+            let mut sent = vec![0; total];
+            theirs.read_exact(&mut sent[..total / 2]).await.unwrap();
+            theirs.write_all(b"link: </a>\r\n\r\n").await.unwrap();
+            theirs.read_exact(&mut sent[total / 2..]).await.unwrap();
+            theirs.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx").await.unwrap();
+            theirs
+        };
+        let (answer, _theirs) = tokio::join!(exchange(&mut connection, &large), upstream);
+        let body = read(&mut connection, answer.unwrap().body).await.unwrap();
+        assert_eq!(body, (b"x".to_vec(), true), "all was sent, so the connection stays");
+    }
+
+    #[tokio::test]
+    async fn a_request_counts_as_sent_with_its_first_byte() {
+        let (mut connection, theirs) = pair().await;
+        let mut is_sent = false;
+        drop(theirs);
+        let failed = connection.exchange(|out| out.extend_from_slice(b"x"), b"", &mut is_sent);
+        failed.await.unwrap_err();
+        assert!(is_sent, "the system took it");
+        connection.stream = closed().await;
+        is_sent = false;
+        let failed = connection.exchange(|out| out.extend_from_slice(b"x"), b"", &mut is_sent);
+        failed.await.unwrap_err();
+        assert!(!is_sent, "nothing can leave any more");
+    }
+
+    /// A connection whose own side is closed for writing.
+    async fn closed() -> Stream {
+        let (connection, theirs) = pair().await;
+        let mut stream = connection.stream;
+        stream.shutdown().await.unwrap();
+        drop(theirs);
+        stream
     }
 }

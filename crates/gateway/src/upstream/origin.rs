@@ -1,31 +1,22 @@
-//! One upstream server and the connections to it.
+//! One upstream server and how a request gets to it.
 
-use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::HeaderMap;
-use http_body_util::Full;
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
 use tokio_util::task::TaskTracker;
 
 use super::connect::Connector;
 use super::exchange::{Broken, Exchange};
 use super::http1::Connection;
-use super::stream::Stream;
+use super::http2::{Fault, Place};
+use super::pool::Pool;
 use super::{Answer, Outgoing};
 
-/// Most idle connections that are kept to one server.
-const IDLE_MAX: usize = 512;
-/// A connection that nobody wanted for this long is closed; most servers do it about then.
-const IDLE_AGE_MAX: Duration = Duration::from_mins(1);
-
-type Body = Full<Bytes>;
+/// How often a request that never left is given to another HTTP/2 connection.
+const TRIES_MAX: usize = 3;
 
 /// A server: scheme, host and port, and the connections to it.
 pub(crate) struct Origin {
@@ -34,9 +25,10 @@ pub(crate) struct Origin {
     tls_name: Option<ServerName<'static>>,
     connector: Connector,
     tasks: TaskTracker,
-    /// Last in, first out: the warmest connection is used, the others may time out.
-    idle: Mutex<Vec<Connection>>,
-    http2: Mutex<Option<http2::SendRequest<Body>>>,
+    pool: Arc<Pool>,
+    /// Whether the server chose HTTP/1.1, or has no choice. Until that is known, and with HTTP/2,
+    /// one connection is opened at a time, for it may serve all who wait.
+    is_http1: AtomicBool,
 }
 
 impl std::fmt::Debug for Origin {
@@ -51,9 +43,15 @@ pub(crate) enum SendFault {
     /// No connection in time; nothing was sent.
     Timeout,
     /// No connection; nothing was sent.
-    Connect(std::io::Error),
+    Connect(io::Error),
     /// The exchange broke; the request may have arrived.
     Exchange(Broken),
+}
+
+/// What a request can go out on.
+enum Opened {
+    Http1(Connection),
+    Http2(Place),
 }
 
 impl Origin {
@@ -64,57 +62,100 @@ impl Origin {
         connector: Connector,
         tasks: TaskTracker,
     ) -> Self {
-        Self {
-            host,
-            port,
-            tls_name,
-            connector,
-            tasks,
-            idle: Mutex::new(Vec::new()),
-            http2: Mutex::new(None),
-        }
+        let pool = connector.pools().add();
+        let is_http1 = AtomicBool::new(tls_name.is_none());
+        Self { host, port, tls_name, connector, tasks, pool, is_http1 }
     }
 
-    /// Sends a request on a warm connection, or on a new one.
+    /// Sends a request on a warm connection, or on a new one. `is_sent` is set with its first byte.
     pub(crate) async fn send(
         self: &Arc<Self>,
         request: &Outgoing<'_>,
         connect_timeout: Duration,
+        is_sent: &mut bool,
     ) -> Result<Box<Answer>, SendFault> {
-        if let Some(connection) = self.take_idle().await {
-            return self.exchange(connection, request).await;
+        if let Some(connection) = self.pool.take_idle().await {
+            return self.exchange(connection, request, is_sent).await;
         }
-        if let Some(sender) = self.open_http2() {
-            return Box::pin(send_http2(sender, request)).await;
-        }
-        Box::pin(self.send_cold(request, connect_timeout)).await
+        Box::pin(self.send_cold(request, connect_timeout, is_sent)).await
     }
 
     async fn send_cold(
         self: &Arc<Self>,
         request: &Outgoing<'_>,
         connect_timeout: Duration,
+        is_sent: &mut bool,
     ) -> Result<Box<Answer>, SendFault> {
-        let connecting = self.connector.connect(&self.host, self.port, self.tls_name.as_ref());
-        let (stream, is_h2) = tokio::time::timeout(connect_timeout, connecting)
-            .await
-            .map_err(|_| SendFault::Timeout)?
-            .map_err(SendFault::Connect)?;
-        if is_h2 {
-            let sender = self.start_http2(stream).await?;
-            send_http2(sender, request).await
-        } else {
-            self.exchange(Connection::new(stream), request).await
+        let mut tries = 1;
+        loop {
+            let place = match self.open(connect_timeout).await? {
+                Opened::Http1(connection) => {
+                    return self.exchange(connection, request, is_sent).await;
+                }
+                Opened::Http2(place) => place,
+            };
+            match place.send(request.to_http2(), is_sent).await {
+                Ok(answer) => return Ok(answer),
+                Err(Fault::Unsent(_)) if tries < TRIES_MAX => tries += 1,
+                Err(Fault::Unsent(error)) => {
+                    return Err(SendFault::Connect(io::Error::other(error)));
+                }
+                Err(fault @ Fault::Broken(_)) => return Err(SendFault::Exchange(fault.into())),
+            }
         }
+    }
+
+    async fn open(&self, connect_timeout: Duration) -> Result<Opened, SendFault> {
+        match tokio::time::timeout(connect_timeout, self.open_or_wait()).await {
+            Ok(opened) => opened.map_err(SendFault::Connect),
+            Err(_) if self.pool.http2.is_full() => Err(SendFault::Connect(all_in_use())),
+            Err(_) => Err(SendFault::Timeout),
+        }
+    }
+
+    /// Takes a free stream, opens a connection, or waits for whoever does.
+    async fn open_or_wait(&self) -> io::Result<Opened> {
+        loop {
+            let mut changed = std::pin::pin!(self.pool.http2.changed());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if let Some(place) = self.pool.http2.reserve() {
+                return Ok(Opened::Http2(place));
+            }
+            if self.is_http1.load(Ordering::Relaxed) {
+                return self.connect().await;
+            }
+            if let Some(_opening) = self.pool.http2.begin_opening() {
+                // Another call may have opened one between the two looks.
+                return match self.pool.http2.reserve() {
+                    Some(place) => Ok(Opened::Http2(place)),
+                    None => self.connect().await,
+                };
+            }
+            changed.await;
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Opened> {
+        self.connector.pools().sweep(&self.tasks);
+        let connecting = self.connector.connect(&self.host, self.port, self.tls_name.as_ref());
+        let (stream, is_http2) = connecting.await?;
+        self.is_http1.store(!is_http2, Ordering::Relaxed);
+        if !is_http2 {
+            return Ok(Opened::Http1(Connection::new(stream)));
+        }
+        let connection = self.pool.http2.open(stream, &self.tasks).await?;
+        self.pool.http2.keep(connection).map(Opened::Http2).ok_or_else(all_in_use)
     }
 
     async fn exchange(
         self: &Arc<Self>,
         mut connection: Connection,
         request: &Outgoing<'_>,
+        is_sent: &mut bool,
     ) -> Result<Box<Answer>, SendFault> {
-        let answer = connection.exchange(|out| request.write_head(out), request.body).await;
-        let answer = answer.map_err(|fault| SendFault::Exchange(Broken::Http1(fault)))?;
+        let answer = connection.exchange(|out| request.write_head(out), request.body, is_sent);
+        let answer = answer.await.map_err(|fault| SendFault::Exchange(Broken::Http1(fault)))?;
         Ok(Box::new(Answer {
             status: answer.status,
             headers: answer.headers,
@@ -123,69 +164,11 @@ impl Origin {
     }
 
     /// Gives a connection back after an answer that was read to its end.
-    pub(crate) fn give_back(&self, mut connection: Connection) {
-        let now = Instant::now();
-        connection.idle_since = now;
-        let mut idle = self.idle.lock();
-        // The oldest stand in front; nearly always the first one is young and this is one look.
-        let old = idle.iter().take_while(|c| now - c.idle_since > IDLE_AGE_MAX).count();
-        idle.drain(..old);
-        if idle.len() < IDLE_MAX {
-            idle.push(connection);
-        }
-    }
-
-    /// The warmest idle connection that the server did not close in the meantime.
-    async fn take_idle(&self) -> Option<Connection> {
-        poll_fn(|cx| {
-            loop {
-                let idle = self.idle.lock().pop();
-                let Some(mut connection) = idle else { return Poll::Ready(None) };
-                if connection.is_open(cx) {
-                    return Poll::Ready(Some(connection));
-                }
-            }
-        })
-        .await
-    }
-
-    fn open_http2(&self) -> Option<http2::SendRequest<Body>> {
-        let mut slot = self.http2.lock();
-        if slot.as_ref().is_some_and(http2::SendRequest::is_closed) {
-            *slot = None;
-        }
-        slot.clone()
-    }
-
-    async fn start_http2(&self, stream: Stream) -> Result<http2::SendRequest<Body>, SendFault> {
-        let (sender, driver) = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .keep_alive_interval(Duration::from_secs(30))
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| SendFault::Exchange(Broken::Http2(error)))?;
-        self.tasks.spawn(async move {
-            if let Err(error) = driver.await {
-                tracing::debug!(%error, "an HTTP/2 connection to an upstream ended");
-            }
-        });
-        *self.http2.lock() = Some(sender.clone());
-        Ok(sender)
+    pub(super) fn give_back(&self, connection: Connection) {
+        self.pool.give_back(connection);
     }
 }
 
-async fn send_http2(
-    mut sender: http2::SendRequest<Body>,
-    request: &Outgoing<'_>,
-) -> Result<Box<Answer>, SendFault> {
-    let answer = sender.send_request(request.to_http2()).await;
-    let answer = answer.map_err(|error| SendFault::Exchange(Broken::Http2(error)))?;
-    let (head, body) = answer.into_parts();
-    let (headers, body) = (kept(&head.headers), Exchange::http2(body));
-    Ok(Box::new(Answer { status: head.status, headers, body }))
-}
-
-fn kept(headers: &HeaderMap) -> HeaderMap {
-    let known = |name: &http::HeaderName| crate::answer::kept(name.as_str().as_bytes()).is_some();
-    headers.iter().filter(|(name, _)| known(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
+fn all_in_use() -> io::Error {
+    io::Error::other("every HTTP/2 stream that the upstream allows is in use")
 }
