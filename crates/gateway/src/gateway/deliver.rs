@@ -128,7 +128,8 @@ impl Gateway {
         // It nearly always came with the head: that costs no timer.
         let read = match (&mut reading).now_or_never() {
             Some(read) => read,
-            None => Box::pin(tokio::time::timeout(self.options.timeouts.idle, reading))
+            // Some servers send the head at once and then think: that is not silence.
+            None => Box::pin(tokio::time::timeout(self.options.timeouts.total, reading))
                 .await
                 .map_err(|_| ProxyError::UpstreamTimeout)?,
         };

@@ -270,6 +270,15 @@ mod tests {
     }
 
     #[test]
+    fn figures_that_a_model_computed_are_no_output() {
+        for (has_output, expected) in [(true, 3), (false, 0)] {
+            let mut meter = JsonMeter::new(None, has_output);
+            meter.read(br#"{"data":[]}"#);
+            assert_eq!(meter.counted_output(), expected);
+        }
+    }
+
+    #[test]
     fn a_usage_elsewhere_is_not_the_calls() {
         for json in [
             r#"{"choices":[{"usage":{"prompt_tokens":1}}]}"#,
