@@ -42,21 +42,46 @@ enum Response {
 /// Reads an event: its `data`, or all of its lines, which makes no difference.
 pub(super) fn read(event: &[u8]) -> Facts {
     let mut found = Found::default();
-    let mut rest = event;
-    while let Some((text, behind)) = next_string(rest) {
-        rest = behind;
-        let Some(value) = behind.trim_ascii_start().strip_prefix(b":") else { continue };
-        let value = value.trim_ascii_start();
-        if let Some((value, behind)) =
-            value.first().filter(|first| **first == b'"').and_then(|_| next_string(value))
-        {
-            found.take(text, value);
-            rest = behind;
-        } else if text == b"usage" {
-            found.has_usage |= value.starts_with(b"{");
+    let (mut opened_at, mut key) = (None, None);
+    for quote in memchr::memchr_iter(b'"', event) {
+        let Some(start) = opened_at else {
+            opened_at = Some(quote + 1);
+            continue;
+        };
+        let text = event.get(start..quote).unwrap_or_default();
+        if ends_within_escape(text) {
+            continue;
+        }
+        opened_at = None;
+        if let Some(key) = key.take() {
+            found.take(key, text);
+            continue;
+        }
+        match value_begins_with(event.get(quote + 1..).unwrap_or_default()) {
+            Some(b'"') => key = Some(text),
+            Some(b'{') if text == b"usage" => found.has_usage = true,
+            Some(_) | None => {}
         }
     }
     found.facts()
+}
+
+/// Whether the quote behind a text is a part of it.
+fn ends_within_escape(text: &[u8]) -> bool {
+    text.last() == Some(&b'\\')
+        && text.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+/// The first byte of a member's value, if what is before these bytes was its key.
+fn value_begins_with(bytes: &[u8]) -> Option<u8> {
+    let value = match bytes {
+        [b':', value @ ..] => value,
+        _ => bytes.trim_ascii_start().strip_prefix(b":")?,
+    };
+    match value {
+        [b' ' | b'\t' | b'\r' | b'\n', ..] => value.trim_ascii_start().first().copied(),
+        _ => value.first().copied(),
+    }
 }
 
 impl Found {
@@ -97,19 +122,6 @@ fn tokens(bytes: usize) -> u64 {
         0 => 0,
         1..=TOKEN_BYTES_MAX => 1,
         more => more.div_ceil(4) as u64,
-    }
-}
-
-/// The text of the next string, and what is behind its closing quote.
-fn next_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let text = bytes.get(memchr::memchr(b'"', bytes)? + 1..)?;
-    let mut at = 0;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
-        if text.get(at) == Some(&b'"') {
-            return Some((text.get(..at)?, text.get(at + 1..)?));
-        }
-        at += 2;
     }
 }
 
