@@ -56,7 +56,7 @@ pub(crate) async fn ensure(
 ) -> anyhow::Result<AdminKey> {
     let path = data_dir.join(FILE);
     let state = match find_working(store, made, &path).await? {
-        Some((key, found)) if Remaining::of(&found, store.clock().now()) == Remaining::Long => {
+        Some((key, found)) if has_half_left(&found, store.clock().now()) => {
             return Ok(AdminKey { key, path, state: AdminKeyState::Kept });
         }
         Some((_, found)) => {
@@ -98,22 +98,12 @@ async fn make(
     Ok(key)
 }
 
-/// What is left of a key's life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Remaining {
-    /// Half of it or more, or it never ends.
-    Long,
-    /// Less than half: no key outlives the one that makes it, so new ones would be short-lived too.
-    Short,
-}
-
-impl Remaining {
-    fn of(key: &ApiKey, now: Timestamp) -> Self {
-        let is_short = key.rights.expires_at.is_some_and(|end| {
-            end.duration_since(now) < end.duration_since(key.life.created_at) / 2
-        });
-        if is_short { Self::Short } else { Self::Long }
-    }
+/// Whether half of a key's life is left, or it never ends. No key outlives the one that makes it, so
+/// with less than that new ones would be short-lived too.
+fn has_half_left(key: &ApiKey, now: Timestamp) -> bool {
+    key.rights
+        .expires_at
+        .is_none_or(|end| end.duration_since(now) >= end.duration_since(key.life.created_at) / 2)
 }
 
 async fn find_working(

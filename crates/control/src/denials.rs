@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::Control;
 use crate::caller::Caller;
+use crate::problem::denial_face;
 
 /// Keys that are noted in one minute at most: whoever has many keys must not fill the log with them.
 const PER_MINUTE_MAX: usize = 1_000;
@@ -41,21 +42,11 @@ impl Denials {
 
 /// Notes that a key was denied by policy. What cannot be noted is denied all the same.
 pub(crate) async fn note(control: &Control, caller: &Caller, denial: Denial) {
-    let code = match denial {
-        Denial::InsufficientScope => "insufficient_scope",
-        Denial::AddressRefused => "ip_not_allowed",
-        // A key that ended is no matter of policy, and the rest is the data plane's.
-        Denial::InvalidKey
-        | Denial::Expired
-        | Denial::Disabled
-        | Denial::Revoked
-        | Denial::OwnerInactive
-        | Denial::ModelNotFound
-        | Denial::RateLimited { .. }
-        | Denial::TooManyConcurrent
-        | Denial::BudgetSpent
-        | Denial::BudgetHeld => return,
-    };
+    // A key that ended is no matter of policy, and the rest is the data plane's.
+    if !matches!(denial, Denial::InsufficientScope | Denial::AddressRefused) {
+        return;
+    }
+    let (_, code) = denial_face(denial);
     let (key, act) = (caller.key.id, caller.act(control.now()));
     if !control.denials.is_first(key, code, act.at) {
         return;

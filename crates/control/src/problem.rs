@@ -182,7 +182,7 @@ impl Unreadable {
     }
 }
 
-fn denial_face(denial: Denial) -> (StatusCode, &'static str) {
+pub(crate) fn denial_face(denial: Denial) -> (StatusCode, &'static str) {
     match denial {
         Denial::InvalidKey => (StatusCode::UNAUTHORIZED, "invalid_api_key"),
         Denial::Expired => (StatusCode::UNAUTHORIZED, "key_expired"),

@@ -19,11 +19,11 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use tokio_util::task::TaskTracker;
 
-use crate::call_ids::CallIds;
 use attempt::{Answered, Sending};
 
 use crate::answer;
 use crate::ask::Ask;
+use crate::call_ids::CallIds;
 use crate::catalog::{Catalog, RoutedModel, Target};
 use crate::error::{ProxyError, UpstreamFault};
 use crate::facts::Facts;
