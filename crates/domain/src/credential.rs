@@ -71,13 +71,19 @@ impl KeyId {
         {
             return Err(MalformedKey);
         }
+        Self::joined(prefix, access).ok_or(MalformedKey)
+    }
+
+    /// `None`: the parts are too long.
+    fn joined(prefix: &[u8], access: &[u8]) -> Option<Self> {
+        let len = prefix.len() + 1 + access.len();
         let mut bytes = [0; ID_LEN_MAX];
-        let text = prefix.iter().chain(b"_").chain(access);
-        for (slot, byte) in bytes.iter_mut().zip(text) {
-            *slot = *byte;
-        }
-        let len = u8::try_from(prefix.len() + 1 + ACCESS_LEN).map_err(|_| MalformedKey)?;
-        Ok(Self { bytes, len })
+        let (front, back) = bytes.get_mut(..len)?.split_at_mut_checked(prefix.len())?;
+        let (underscore, back) = back.split_first_mut()?;
+        front.copy_from_slice(prefix);
+        *underscore = b'_';
+        back.copy_from_slice(access);
+        Some(Self { bytes, len: u8::try_from(len).ok()? })
     }
 
     /// The id as text.

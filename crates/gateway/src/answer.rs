@@ -19,8 +19,6 @@ const KEPT: [HeaderName; 6] = [
     HeaderName::from_static("openai-processing-ms"),
     HeaderName::from_static("openai-version"),
 ];
-/// Headers of an answer, at most: those kept and our own.
-pub(crate) const HEADERS_MAX: usize = 24;
 
 /// The answer to a call that was stopped.
 pub(crate) fn refusal(error: &ProxyError) -> Response<RelayBody> {

@@ -96,11 +96,12 @@ pub(crate) struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// Reads a body. Errors name the field.
     pub(crate) fn parse(call: Call, body: &'a [u8]) -> Result<Self, ProxyError> {
-        let fields: Fields<'a> = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+        let text = std::str::from_utf8(body).map_err(|error| not_utf8(&error))?;
+        let fields: Fields<'a> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
         let model = fields.get(Field::Model).ok_or_else(|| bad("model", "is required"))?;
-        let text: Cow<'a, str> =
+        let name: Cow<'a, str> =
             string(model.get()).ok_or_else(|| bad("model", "must be a string"))?;
-        if text.is_empty() || text.len() > MODEL_NAME_BYTES_MAX {
+        if name.is_empty() || name.len() > MODEL_NAME_BYTES_MAX {
             return Err(bad("model", "must have 1 to 200 bytes"));
         }
         // It would be answered before it has cost anything, and nobody would see what it costs.
@@ -109,7 +110,7 @@ impl<'a> Ask<'a> {
         }
         Ok(Self {
             call,
-            model: Placed { value: text, range: range_in(body, model) },
+            model: Placed { value: name, range: range_in(body, model) },
             is_stream: flag(Field::Stream, &fields)? && call.has_output(),
             stream_options: stream_options(body, fields.get(Field::StreamOptions))?,
             output_bounds: output_bounds(call, body, &fields)?,
@@ -142,16 +143,23 @@ impl<'a> Ask<'a> {
     }
 }
 
+fn not_utf8(error: &std::str::Utf8Error) -> ProxyError {
+    no_object(&format!("it is not UTF-8 at byte {}", error.valid_up_to()))
+}
+
 fn not_json(error: &serde_json::Error) -> ProxyError {
     // serde's text names fields and positions, never values of the body.
-    let what = match error.classify() {
+    no_object(&match error.classify() {
         serde_json::error::Category::Data => error.to_string(),
         serde_json::error::Category::Io
         | serde_json::error::Category::Syntax
         | serde_json::error::Category::Eof => {
             format!("at line {} column {}", error.line(), error.column())
         }
-    };
+    })
+}
+
+fn no_object(what: &str) -> ProxyError {
     ProxyError::BadRequest(format!(
         "The request body is not a JSON object that this route takes: {what}."
     ))

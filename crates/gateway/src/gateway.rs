@@ -20,6 +20,7 @@ use rustls_pki_types::CertificateDer;
 use tokio_util::task::TaskTracker;
 
 use attempt::{Answered, Sending};
+use body::Begun;
 
 use crate::answer;
 use crate::ask::Ask;
@@ -113,12 +114,17 @@ impl Gateway {
     ) -> Response<RelayBody> {
         let (id, now) = self.ids.next();
         let mut facts = Facts::default();
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let answered =
             self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
         let mut answer =
             answered.unwrap_or_else(|error| self.refuse((id, address), &facts, &error));
-        facts.write_headers(id, answer.headers_mut());
+        // The request's map has room for the answer's headers; a new one would have to grow.
+        let mut headers = std::mem::take(&mut head.headers);
+        headers.clear();
+        headers.extend(std::mem::take(answer.headers_mut()));
+        facts.write_headers(id, &mut headers);
+        *answer.headers_mut() = headers;
         answer
     }
 
@@ -193,13 +199,16 @@ impl Gateway {
     async fn call(
         &self,
         call: Call,
-        (headers, body): (&HeaderMap, Incoming),
+        (headers, mut body): (&HeaderMap, Incoming),
         mut way: Way<'_>,
     ) -> Result<Response<RelayBody>, ProxyError> {
-        let options = &self.options;
-        let body = body::read(body, options.body_bytes_max, options.body_timeout).await?;
+        let body = match body::begin(&mut body, self.options.body_bytes_max)? {
+            Begun::Whole(body) => body,
+            Begun::Part(first) => {
+                Box::pin(self.finish_body(first, (headers, body), &mut way)).await?
+            }
+        };
         let ask = Ask::parse(call, &body)?;
-        self.verify_again(headers, &mut way).await?;
         let model = self.find_model(&way.key, &ask.model.value).await?;
         way.facts.model = Some(model.header.clone());
         let order = self.order(&model);
@@ -218,11 +227,19 @@ impl Gateway {
 
     /// A body may take a minute to come, and the key may have been revoked, narrowed or run out since
     /// its head was read.
-    async fn verify_again(&self, headers: &HeaderMap, way: &mut Way<'_>) -> Result<(), ProxyError> {
+    async fn finish_body(
+        &self,
+        first: Bytes,
+        (headers, body): (&HeaderMap, Incoming),
+        way: &mut Way<'_>,
+    ) -> Result<Bytes, ProxyError> {
+        let options = &self.options;
+        let body = body::finish(first, body, options.body_bytes_max, options.body_timeout).await?;
         if way.key.has_changed() {
-            way.key = Box::pin(verify::identify(&self.store, headers)).await?;
+            way.key = verify::identify(&self.store, headers).await?;
         }
-        Ok(verify::check(&way.key, Call::SCOPE, self.store.clock().now(), way.address)?)
+        verify::check(&way.key, Call::SCOPE, self.store.clock().now(), way.address)?;
+        Ok(body)
     }
 
     fn begin(&self, open: OpenCall, first: &Arc<Target>, ask: &Ask<'_>) -> Box<CallEnd> {

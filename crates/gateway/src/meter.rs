@@ -3,6 +3,7 @@
 mod event;
 mod json;
 mod sse;
+mod strings;
 mod usage;
 
 pub(crate) use json::JsonMeter;

@@ -11,6 +11,7 @@ mod pool;
 mod settings;
 mod stream;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,7 +84,8 @@ pub(crate) async fn send(
     timeouts: &Timeouts,
     is_sent: &mut bool,
 ) -> Result<Box<Answer>, Failure> {
-    let sending = request.http.origin.send(request, timeouts.connect, is_sent);
+    // Pinned here: a timer that owned it would move it, and it is large.
+    let sending = pin!(request.http.origin.send(request, timeouts.connect, is_sent));
     let answer = match tokio::time::timeout(request.head_timeout(timeouts), sending).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(fault)) => return Err(unreachable(fault)),

@@ -4,7 +4,18 @@
 /// `file_id`, unless the data stand in them. It is read as text: better too much held than too little.
 pub(super) fn is_named(body: &[u8]) -> bool {
     has_disguised_letter(body)
-        || memchr::memchr_iter(b'"', body).any(|quote| is_reference(body, quote))
+        || has_ending(body)
+            && memchr::memchr_iter(b'"', body).any(|quote| is_reference(body, quote))
+}
+
+/// Whether a string ends as such a member's name does. Written so that the compiler looks at many
+/// bytes at once: most bodies have none, and are long.
+fn has_ending(body: &[u8]) -> bool {
+    let (Some(second), Some(third)) = (body.get(1..), body.get(2..)) else { return false };
+    let ends = |((&a, &b), &c): ((&u8, &u8), &u8)| {
+        matches!((a | 0x20, b | 0x20, c), (b'r', b'l', b'"') | (b'i', b'd', b'"'))
+    };
+    body.iter().zip(second).zip(third).map(ends).fold(false, |any, one| any | one)
 }
 
 /// Whether a key that names a place ends at this quote, and a place stands behind it.
@@ -24,6 +35,8 @@ fn is_reference(body: &[u8], quote: usize) -> bool {
 
 /// Whether a letter is written as an escape, which nobody needs and which could hide a key.
 fn has_disguised_letter(body: &[u8]) -> bool {
+    let Some(first) = memchr::memchr(b'\\', body) else { return false };
+    let body = body.get(first..).unwrap_or_default();
     let mut escapes = memchr::memmem::find_iter(body, br"\u00");
     escapes.any(|at| {
         let digits = body.get(at + 4..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());

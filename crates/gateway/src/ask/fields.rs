@@ -59,6 +59,27 @@ impl Field {
             Self::IncludeUsage => "include_usage",
         }
     }
+
+    /// The field whose name has these letters.
+    const fn with_letters(letters: &[u8]) -> Option<Self> {
+        Some(match letters {
+            b"model" => Self::Model,
+            b"stream" => Self::Stream,
+            b"streamoptions" => Self::StreamOptions,
+            b"maxtokens" => Self::MaxTokens,
+            b"maxcompletiontokens" => Self::MaxCompletionTokens,
+            b"maxoutputtokens" => Self::MaxOutputTokens,
+            b"n" => Self::N,
+            b"bestof" => Self::BestOf,
+            b"prompt" => Self::Prompt,
+            b"input" => Self::Input,
+            b"background" => Self::Background,
+            b"previousresponseid" => Self::PreviousResponseId,
+            b"conversation" => Self::Conversation,
+            b"includeusage" => Self::IncludeUsage,
+            _ => return None,
+        })
+    }
 }
 
 /// The values of the fields, borrowed. A field that stands twice is an error, for which of the two
@@ -125,8 +146,7 @@ impl Visitor<'_> for KeyVisitor {
     /// Some servers read keys without regard to case (Go's encoding/json), and the last one wins: what
     /// was checked here under one spelling would be another thing there.
     fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
-        let field = Field::ALL.into_iter().find(|field| is_spelling(key, field.name()));
-        match field {
+        match Field::with_letters(Letters::of(key).as_bytes()) {
             Some(field) if key != field.name() => {
                 let name = field.name();
                 Err(E::custom(format_args!("the field `{name}` must be spelled exactly so")))
@@ -136,19 +156,49 @@ impl Visitor<'_> for KeyVisitor {
     }
 }
 
-/// Whether some server could take `key` for `name`: letters without regard to case, also those few
-/// beyond ASCII that fold to one, and underscores or hyphens anywhere.
-fn is_spelling(key: &str, name: &str) -> bool {
-    let significant = |c: &char| !matches!(c, '_' | '-');
-    key.chars().filter(significant).map(folded).eq(name.chars().filter(significant))
+/// What a server goes by that reads keys generously: their letters without regard to case, also those
+/// few beyond ASCII that fold to one, without underscores and hyphens. Empty: the key has more of
+/// them than any field.
+#[derive(Default)]
+struct Letters {
+    bytes: [u8; LETTERS_MAX],
+    count: usize,
 }
 
-const fn folded(c: char) -> char {
+/// The letters of the longest field, `max_completion_tokens`.
+const LETTERS_MAX: usize = 19;
+
+impl Letters {
+    fn of(key: &str) -> Self {
+        if key.is_ascii() {
+            Self::gather(key.bytes().map(|byte| byte.to_ascii_lowercase()))
+        } else {
+            Self::gather(key.chars().map(folded))
+        }
+    }
+
+    fn gather(key: impl Iterator<Item = u8>) -> Self {
+        let mut letters = Self::default();
+        for letter in key.filter(|letter| !matches!(letter, b'_' | b'-')) {
+            let Some(slot) = letters.bytes.get_mut(letters.count) else { return Self::default() };
+            *slot = letter;
+            letters.count += 1;
+        }
+        letters
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.count).unwrap_or_default()
+    }
+}
+
+/// The letter of a field that a server could take `c` for; 0: none.
+fn folded(c: char) -> u8 {
     match c {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        '\u{130}' | '\u{131}' => 'i',
-        c => c.to_ascii_lowercase(),
+        '\u{17f}' => b's',
+        '\u{212a}' => b'k',
+        '\u{130}' | '\u{131}' => b'i',
+        c => u8::try_from(c).map_or(0, |byte| byte.to_ascii_lowercase()),
     }
 }
 

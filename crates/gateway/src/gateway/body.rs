@@ -10,28 +10,37 @@ use hyper::body::Incoming;
 
 use crate::error::ProxyError;
 
-/// Reads a body whole, of at most `max` bytes, in at most `timeout`.
-pub(super) async fn read(
-    mut body: Incoming,
-    max: usize,
-    timeout: Duration,
-) -> Result<Bytes, ProxyError> {
+/// A body, as far as it came with its head.
+pub(super) enum Begun {
+    Whole(Bytes),
+    Part(Bytes),
+}
+
+/// Takes what is there of a body of at most `max` bytes. Most come with their head, in one piece:
+/// those cost neither a copy nor a timer.
+pub(super) fn begin(body: &mut Incoming, max: usize) -> Result<Begun, ProxyError> {
     if body.size_hint().lower() > max as u64 {
         return Err(ProxyError::TooLarge(max));
     }
-    // Most bodies come with their head, in one piece: those cost neither a copy nor a timer.
-    let first = match next_piece(&mut body).now_or_never() {
+    let first = match next_piece(body).now_or_never() {
         Some(piece) => piece?,
         None => Bytes::new(),
     };
     if first.len() > max {
         return Err(ProxyError::TooLarge(max));
     }
-    if body.is_end_stream() {
-        return Ok(first);
-    }
+    Ok(if body.is_end_stream() { Begun::Whole(first) } else { Begun::Part(first) })
+}
+
+/// Reads on to the end, in at most `timeout`.
+pub(super) async fn finish(
+    first: Bytes,
+    body: Incoming,
+    max: usize,
+    timeout: Duration,
+) -> Result<Bytes, ProxyError> {
     let rest = tokio::time::timeout(timeout, read_rest(first, body, max));
-    Box::pin(rest).await.map_err(|_| ProxyError::SlowBody)?
+    rest.await.map_err(|_| ProxyError::SlowBody)?
 }
 
 async fn next_piece(body: &mut Incoming) -> Result<Bytes, ProxyError> {

@@ -27,7 +27,7 @@ impl Gateway {
     /// answer that this route speaks is refused.
     pub(super) async fn deliver(
         &self,
-        mut answer: Box<upstream::Answer>,
+        answer: Box<upstream::Answer>,
         ask: &Ask<'_>,
         mut end: Box<CallEnd>,
         way: &Way<'_>,
@@ -38,10 +38,8 @@ impl Gateway {
         }
         match answer::shape(&answer.headers) {
             Ok(Shape::Json) => {
-                let mut meter = JsonMeter::new(end.target().needle(), ask.call.has_output());
-                let exact = answer.body.bytes_left();
-                let first = self.first_piece(&mut answer.body, &mut meter).await;
-                self.deliver_json(answer, (first, exact), meter, (end, way)).await
+                let meter = JsonMeter::new(end.target().needle(), ask.call.has_output());
+                self.deliver_json(answer, meter, end, way).await
             }
             Ok(Shape::Events) => {
                 let target = end.target();
@@ -84,12 +82,13 @@ impl Gateway {
     /// still be refused, and a whole one can be settled here and now.
     async fn deliver_json(
         &self,
-        answer: Box<upstream::Answer>,
-        (first, exact): (Result<Option<Bytes>, ProxyError>, Option<u64>),
-        meter: JsonMeter,
-        (mut end, way): (Box<CallEnd>, &Way<'_>),
+        mut answer: Box<upstream::Answer>,
+        mut meter: JsonMeter,
+        mut end: Box<CallEnd>,
+        way: &Way<'_>,
     ) -> Result<Response<RelayBody>, ProxyError> {
-        let first = match first {
+        let exact = answer.body.bytes_left();
+        let first = match self.first_piece(&mut answer.body, &mut meter).await {
             Ok(Some(first)) if first.trim_ascii_start().starts_with(b"{") => first,
             Ok(Some(_)) => return Err(self.garbage(&mut end, "it is not a JSON object")),
             Ok(None) => return Err(self.garbage(&mut end, "it broke off at once")),
@@ -98,16 +97,19 @@ impl Gateway {
                 return Err(timeout);
             }
         };
-        let mut head =
-            answer::head(answer.status, answer.headers, end.target().needle().map(Arc::as_ref));
         if answer.body.is_broken() {
             return Err(self.garbage(&mut end, "it broke off"));
         }
-        if answer.body.is_ended() {
+        let is_whole = answer.body.is_ended();
+        if is_whole {
             if !meter.is_complete() {
                 return Err(self.garbage(&mut end, "it is not one whole JSON object"));
             }
             end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
+        }
+        let mut head =
+            answer::head(answer.status, answer.headers, end.target().needle().map(Arc::as_ref));
+        if is_whole {
             return Ok(head.map(|()| RelayBody::whole(first)));
         }
         if let Some(bytes) = exact {

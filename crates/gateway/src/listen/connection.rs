@@ -74,6 +74,8 @@ fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     // Heads are timed by the listener's ticks, for all connections at once.
     builder.header_read_timeout(None).max_buf_size(BUFFER_BYTES_MAX);
+    // The guard sees clients leave.
+    builder.half_close(true);
     builder
 }
 

@@ -1,6 +1,7 @@
 //! The stream under hyper: passes input through the scanner and notes progress.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -23,6 +24,9 @@ const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What is shorter is copied into one piece: that costs the system less than several, and with TLS
 /// it is one record.
 const JOINED_BYTES_MAX: usize = 2048;
+
+/// What is read of a request that comes while the last one is still being answered.
+const EARLY_BYTES_MAX: usize = 1024;
 
 /// A connection with or without TLS.
 #[derive(Debug)]
@@ -192,6 +196,29 @@ impl Guard {
         }
     }
 
+    /// Whether the client has left while its call is under way. hyper would look for itself, and take
+    /// new memory for that in every call.
+    fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_between =
+            self.held.is_empty() && self.scanner.as_ref().is_some_and(|s| !s.is_in_body());
+        if !is_between || self.input != Input::Open || !self.progress.has_calls() {
+            return false;
+        }
+        let mut space = [MaybeUninit::uninit(); EARLY_BYTES_MAX];
+        let mut buf = ReadBuf::uninit(&mut space);
+        match self.poll_stream(cx, &mut buf) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                // The next request, early: it waits for its turn.
+                self.held.extend_from_slice(buf.filled());
+                self.scan_held();
+                cx.waker().wake_by_ref();
+                false
+            }
+            Poll::Ready(_) => true,
+        }
+    }
+
     /// Throws input away until the client ends it or `bytes` have gone; then hyper is told the end.
     fn poll_discard(&mut self, cx: &mut Context<'_>, bytes: &mut usize) -> Poll<()> {
         let mut space = [0; 8192];
@@ -325,6 +352,10 @@ impl AsyncWrite for Guard {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // hyper flushes whenever it is woken, whatever else it does.
+        if this.has_left(cx) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let polled = this.stream.poll_flush(cx);
         match polled {
             Poll::Ready(_) => this.progress.note_written(this.written_bytes),

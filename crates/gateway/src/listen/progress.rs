@@ -126,6 +126,11 @@ impl Progress {
         self.calls.fetch_sub(1, Relaxed);
     }
 
+    /// Whether a request is in the service's hands.
+    pub(super) fn has_calls(&self) -> bool {
+        self.calls.load(Relaxed) > 0
+    }
+
     pub(super) fn note_unasked(&self) {
         self.unasked.fetch_add(1, Relaxed);
     }

@@ -1,5 +1,7 @@
 //! What one event of a stream holds, read in one pass over its strings.
 
+use super::strings::first_string;
+
 /// Up to this many bytes of one text count as one token; longer ones by four bytes each.
 const TOKEN_BYTES_MAX: usize = 12;
 
@@ -39,37 +41,25 @@ enum Response {
     Last,
 }
 
-/// Reads an event: its `data`, or all of its lines, which makes no difference.
-pub(super) fn read(event: &[u8]) -> Facts {
+/// Reads an event: its `data`, or all of its lines, which makes no difference. `None`: no string is
+/// in it.
+pub(super) fn read(event: &[u8]) -> Option<Facts> {
     let mut found = Found::default();
-    let (mut opened_at, mut key) = (None, None);
-    for quote in memchr::memchr_iter(b'"', event) {
-        let Some(start) = opened_at else {
-            opened_at = Some(quote + 1);
-            continue;
-        };
-        let text = event.get(start..quote).unwrap_or_default();
-        if ends_within_escape(text) {
-            continue;
-        }
-        opened_at = None;
+    let mut key = None;
+    let mut next = Some(first_string(event)?);
+    while let Some((text, behind)) = next {
+        next = first_string(behind);
         if let Some(key) = key.take() {
             found.take(key, text);
             continue;
         }
-        match value_begins_with(event.get(quote + 1..).unwrap_or_default()) {
+        match value_begins_with(behind) {
             Some(b'"') => key = Some(text),
             Some(b'{') if text == b"usage" => found.has_usage = true,
             Some(_) | None => {}
         }
     }
-    found.facts()
-}
-
-/// Whether the quote behind a text is a part of it.
-fn ends_within_escape(text: &[u8]) -> bool {
-    text.last() == Some(&b'\\')
-        && text.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+    Some(found.facts())
 }
 
 /// The first byte of a member's value, if what is before these bytes was its key.
@@ -135,8 +125,8 @@ mod tests {
 
     #[test]
     fn the_output_of_an_event_is_counted_however_a_server_writes_it() {
-        let usage = Facts { has_usage: true, ..Facts::default() };
-        let last = Facts { is_last_of_response: true, ..Facts::default() };
+        let usage = Facts { has_usage: true, ..of(0) };
+        let last = Facts { is_last_of_response: true, ..of(0) };
         #[rustfmt::skip]
         let cases = [
             // OpenAI
@@ -177,12 +167,15 @@ mod tests {
             (r#"{"type":"response.failed","response":{"error":{"code":"x"},"usage":null}}"#, last),
             // what a text says is not what the event says
             (r#"{"choices":[{"delta":{"content":"\"usage\":{\"text\":\"a\"},\"type\":\"response.completed\""}}]}"#, of(15)),
-            ("[DONE]", of(0)),
             (r#"{"content":"cut"#, of(0)),
             (r#"{"content":"#, of(0)),
         ];
         for (json, expected) in cases {
-            assert_eq!(read(format!("event: x\ndata: {json}\n\n").as_bytes()), expected, "{json}");
+            let event = format!("event: x\ndata: {json}\n\n");
+            assert_eq!(read(event.as_bytes()), Some(expected), "{json}");
+        }
+        for json in ["[DONE]", "{}", "", r#"{"cut"#] {
+            assert_eq!(read(format!("data: {json}\n\n").as_bytes()), None, "{json}");
         }
     }
 }

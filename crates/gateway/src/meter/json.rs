@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use doorward_domain::usage::Usage;
 
+use super::strings::{string_end, text_end};
 use super::usage;
 use crate::redact::{Mask, Needle};
 
@@ -104,26 +105,40 @@ impl JsonMeter {
         self.bytes += chunk.len() as u64;
         let mut rest = chunk;
         while !rest.is_empty() {
-            rest = match self.place {
-                Place::String | Place::OtherKey => self.skip(rest, text_end(rest)),
-                Place::Structure if self.depth > 1 => {
-                    let (nested, depth) = nested_end(rest, self.depth);
-                    self.depth = depth;
-                    self.skip(rest, nested)
-                }
-                Place::Structure | Place::Key(_) | Place::Escape => rest,
-            };
-            let Some((&byte, tail)) = rest.split_first() else { return };
+            let (passed, behind) = rest.split_at_checked(self.pass(rest)).unwrap_or((rest, &[]));
+            self.keep(passed);
+            let Some((&byte, tail)) = behind.split_first() else { return };
             self.step(byte);
             rest = tail;
         }
     }
 
-    /// Takes bytes that change nothing.
-    fn skip<'a>(&mut self, rest: &'a [u8], bytes: usize) -> &'a [u8] {
-        let (skipped, rest) = rest.split_at_checked(bytes).unwrap_or((rest, &[]));
-        self.keep(skipped);
-        rest
+    /// How many bytes can be passed at once, up to one that must be looked at.
+    fn pass(&mut self, rest: &[u8]) -> usize {
+        match self.place {
+            Place::String | Place::OtherKey => text_end(rest),
+            Place::Structure if self.depth > 1 => {
+                let (bytes, depth) = nested_end(rest, self.depth);
+                self.depth = depth;
+                bytes
+            }
+            Place::Structure if self.depth == 1 => match rest.split_first() {
+                Some((b'"', text)) => self.pass_string(text),
+                _ => scalar_end(rest),
+            },
+            Place::Structure | Place::Key(_) | Place::Escape => 0,
+        }
+    }
+
+    /// A string of the top-level object, behind its opening quote, that is here whole, as it nearly
+    /// always is.
+    fn pass_string(&mut self, text: &[u8]) -> usize {
+        let Some(end) = string_end(text) else { return 0 };
+        if self.member == Member::Key {
+            let is_ours = text.get(..end) == Some(KEY);
+            self.member = if is_ours { Member::Usage } else { Member::Other };
+        }
+        end + 2
     }
 
     /// What the answer says it used; `None`: nothing, or nothing that can be read.
@@ -141,8 +156,15 @@ impl JsonMeter {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        if self.member == Member::Captured && self.captured.len() + bytes.len() <= USAGE_BYTES_MAX {
+        if self.member != Member::Captured {
+            return;
+        }
+        if self.captured.len() + bytes.len() <= USAGE_BYTES_MAX {
             self.captured.extend_from_slice(bytes);
+        } else {
+            // A part of it could say something else than the whole.
+            self.captured.clear();
+            self.member = Member::Other;
         }
     }
 
@@ -223,20 +245,30 @@ impl JsonMeter {
     }
 }
 
-/// Where the plain text of a string ends.
-fn text_end(rest: &[u8]) -> usize {
-    memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len())
+/// Where the plain text of a number or a word ends.
+fn scalar_end(rest: &[u8]) -> usize {
+    let is_end = |byte: &u8| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b',' | b':');
+    rest.iter().position(is_end).unwrap_or(rest.len())
 }
 
-/// The next string, or the bracket that leads back to the top-level object; and the depth there.
+/// The bracket that leads back to the top-level object, or a string that does not end here; and the
+/// depth there.
 fn nested_end(rest: &[u8], mut depth: u32) -> (usize, u32) {
-    for (at, byte) in rest.iter().enumerate() {
-        match byte {
-            b'"' => return (at, depth),
-            b'{' | b'[' => depth = depth.saturating_add(1),
-            b'}' | b']' if depth <= 2 => return (at, depth),
-            b'}' | b']' => depth -= 1,
-            _ => {}
+    let mut bytes = rest.iter();
+    loop {
+        let left = bytes.as_slice();
+        match bytes.next() {
+            None => break,
+            Some(b'{' | b'[') => depth = depth.saturating_add(1),
+            Some(b'}' | b']') if depth > 2 => depth -= 1,
+            Some(b'}' | b']') => return (rest.len() - left.len(), depth),
+            Some(b'"') => {
+                let behind =
+                    string_end(bytes.as_slice()).and_then(|end| bytes.as_slice().get(end + 1..));
+                let Some(behind) = behind else { return (rest.len() - left.len(), depth) };
+                bytes = behind.iter();
+            }
+            Some(_) => {}
         }
     }
     (rest.len(), depth)
@@ -293,6 +325,15 @@ mod tests {
     }
 
     #[test]
+    fn a_usage_that_is_too_large_is_none() {
+        let json =
+            format!(r#"{{"usage":{{"x":"{}","prompt_tokens":1}}}}"#, "x".repeat(USAGE_BYTES_MAX));
+        assert_eq!(read(&[json.as_bytes()]), None);
+        let bytes: Vec<&[u8]> = json.as_bytes().chunks(1).collect();
+        assert_eq!(read(&bytes), None);
+    }
+
+    #[test]
     fn one_whole_object_is_complete_and_nothing_else_is() {
         #[rustfmt::skip]
         let cases = [
@@ -337,6 +378,21 @@ mod tests {
             }
             meter.usage();
             prop_assert!(meter.captured.len() <= USAGE_BYTES_MAX);
+        }
+
+        /// What is passed at once is read as what comes byte by byte.
+        #[test]
+        fn how_it_is_cut_changes_nothing(tokens in prop::collection::vec(
+            prop::sample::select(vec!["{", "}", "[", "]", "\"", "\\", ":", ",", " ", "\"usage\"", "{\"usage\":{", "1"]), 0..32,
+        )) {
+            let text = tokens.concat();
+            let read = |parts: &mut dyn Iterator<Item = &[u8]>| {
+                let mut meter = JsonMeter::new(None, true);
+                parts.for_each(|part| meter.read(part));
+                (meter.is_complete(), meter.depth, meter.captured)
+            };
+            let whole = read(&mut std::iter::once(text.as_bytes()));
+            prop_assert_eq!(whole, read(&mut text.as_bytes().chunks(1)));
         }
     }
 }

@@ -140,15 +140,15 @@ impl SseMeter {
     }
 
     fn judge(&mut self, event: &[u8]) -> Verdict {
-        let facts = event::read(event);
-        self.output_tokens = self.output_tokens.saturating_add(facts.output_tokens);
-        self.is_done |= facts.is_last_of_response;
-        if facts.has_usage {
-            if self.read_usage(event) && self.hides_usage {
-                return Verdict::Hide;
+        match event::read(event) {
+            Some(facts) => {
+                self.output_tokens = self.output_tokens.saturating_add(facts.output_tokens);
+                self.is_done |= facts.is_last_of_response;
+                if facts.has_usage && self.read_usage(event) && self.hides_usage {
+                    return Verdict::Hide;
+                }
             }
-        } else if data(event) == Some(b"[DONE]") {
-            self.is_done = true;
+            None => self.is_done |= data(event) == Some(b"[DONE]"),
         }
         // Whatever kind of event it is: not every server calls its errors `error`.
         let is_echo = self.needle.as_ref().is_some_and(|needle| needle.is_in(event));

@@ -1,13 +1,12 @@
 //! The `usage` object of the OpenAI dialect, in both of its spellings.
 
 use doorward_domain::usage::Usage;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 
 /// Chat and completions say `prompt_tokens` and `completion_tokens`, Responses says `input_tokens`
 /// and `output_tokens`; some servers say both.
 /// Source: <https://platform.openai.com/docs/api-reference/chat/object>, `…/responses/object`.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Raw {
     prompt_tokens: Option<Tokens>,
     input_tokens: Option<Tokens>,
@@ -19,7 +18,7 @@ struct Raw {
     output_tokens_details: Option<Details>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Details {
     cached_tokens: Option<Tokens>,
     reasoning_tokens: Option<Tokens>,
@@ -29,10 +28,31 @@ struct Details {
 struct Tokens(u64);
 
 impl<'de> Deserialize<'de> for Tokens {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = Option::<serde_json::Number>::deserialize(deserializer)?;
-        let float = |number: &serde_json::Number| number.as_f64().map_or(0, whole);
-        Ok(Self(number.map_or(0, |number| number.as_u64().unwrap_or_else(|| float(&number)))))
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TokensVisitor)
+    }
+}
+
+struct TokensVisitor;
+
+impl Visitor<'_> for TokensVisitor {
+    type Value = Tokens;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_u64<E>(self, count: u64) -> Result<Tokens, E> {
+        Ok(Tokens(count))
+    }
+
+    /// Only what is negative comes here.
+    fn visit_i64<E>(self, _negative: i64) -> Result<Tokens, E> {
+        Ok(Tokens(0))
+    }
+
+    fn visit_f64<E>(self, count: f64) -> Result<Tokens, E> {
+        Ok(Tokens(whole(count)))
     }
 }
 
@@ -73,14 +93,14 @@ pub(crate) fn parse(json: &[u8]) -> Option<Usage> {
 }
 
 /// One event of a stream, as far as metering needs it.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Event {
     usage: Option<Raw>,
     response: Option<Response>,
     choices: Option<Vec<IgnoredAny>>,
 }
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Response {
     usage: Option<Raw>,
 }

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 /// thinks, it settles what the provider has seen: the input.
 #[derive(Debug)]
 pub(crate) struct CallEnd {
-    open: Option<OpenCall>,
+    open: OpenCall,
     target: Arc<Target>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -38,7 +38,7 @@ impl CallEnd {
         metrics.begin();
         let started_us = open.admitted_us();
         Self {
-            open: Some(open),
+            open,
             target,
             metrics,
             clock,
@@ -52,13 +52,10 @@ impl CallEnd {
 
     /// Returns when the call may leave. On an error it is over, and cost nothing.
     pub(crate) async fn written(&mut self) -> Result<(), StoreError> {
-        let Some(open) = &self.open else { return Ok(()) };
-        let written = open.written().await;
-        if written.is_err()
-            && let Some(open) = self.open.take()
-        {
+        let written = self.open.written().await;
+        if written.is_err() {
             self.metrics.cancel();
-            open.cancel();
+            self.open.cancel();
         }
         written
     }
@@ -69,9 +66,7 @@ impl CallEnd {
         self.is_sent = false;
         if !Arc::ptr_eq(&self.target, target) {
             self.target = Arc::clone(target);
-            if let Some(open) = &mut self.open {
-                open.reroute(target.provider, target.deployment);
-            }
+            self.open.reroute(target.provider, target.deployment);
         }
     }
 
@@ -85,9 +80,9 @@ impl CallEnd {
         Arc::clone(&self.target)
     }
 
-    /// The public name of the model that was called; `None`: the call is settled.
-    pub(crate) fn model(&self) -> Option<Arc<str>> {
-        self.open.as_ref().map(|open| Arc::clone(&open.hold().model))
+    /// The public name of the model that was called.
+    pub(crate) fn model(&self) -> Arc<str> {
+        Arc::clone(&self.open.hold().model)
     }
 
     /// The answer's head is there.
@@ -116,8 +111,8 @@ impl CallEnd {
         reported: Option<Usage>,
         counted_output: u64,
     ) {
-        if let Some((open, settlement)) = self.end(outcome, reported, counted_output) {
-            open.settle(settlement);
+        if let Some(settlement) = self.end(outcome, reported, counted_output) {
+            self.open.settle(&settlement);
         }
     }
 
@@ -129,8 +124,8 @@ impl CallEnd {
         reported: Option<Usage>,
         counted_output: u64,
     ) {
-        if let Some((open, settlement)) = self.end(outcome, reported, counted_output) {
-            open.settle_shared(settlement).await;
+        if let Some(settlement) = self.end(outcome, reported, counted_output) {
+            self.open.settle_shared(&settlement).await;
         }
     }
 
@@ -140,13 +135,15 @@ impl CallEnd {
         outcome: Outcome,
         reported: Option<Usage>,
         counted_output: u64,
-    ) -> Option<(OpenCall, Settlement)> {
-        let open = self.open.take()?;
+    ) -> Option<Settlement> {
+        if self.open.is_settled() {
+            return None;
+        }
         let input_tokens = if self.is_sent { self.input_tokens } else { 0 };
         let counted = Usage { input_tokens, output_tokens: counted_output, ..Usage::default() };
         let usage = reported.unwrap_or(counted);
         let settlement = Settlement {
-            call: open.id(),
+            call: self.open.id(),
             outcome,
             status: self.status,
             usage,
@@ -156,8 +153,8 @@ impl CallEnd {
             first_byte_us: self.first_byte_us,
         };
         self.metrics.end(&settlement);
-        log(open.hold(), &self.target, &settlement);
-        Some((open, settlement))
+        log(self.open.hold(), &self.target, &settlement);
+        Some(settlement)
     }
 
     fn elapsed_us(&self) -> u64 {

@@ -35,7 +35,7 @@ pub(crate) struct Watch {
     store: Arc<Store>,
     key: Arc<CallKey>,
     address: IpAddr,
-    model: Option<Arc<str>>,
+    model: Arc<str>,
     idle: Duration,
     deadline: Instant,
     /// The deadline, or the end of the key.
@@ -56,7 +56,7 @@ impl Watch {
     pub(crate) fn new(
         store: Arc<Store>,
         key: Arc<CallKey>,
-        (address, model): (IpAddr, Option<Arc<str>>),
+        (address, model): (IpAddr, Arc<str>),
         timeouts: &Timeouts,
     ) -> Self {
         let now = Instant::now();
@@ -119,7 +119,7 @@ impl Watch {
                 Arc::clone(&self.store),
                 Arc::clone(&self.key),
                 self.address,
-                self.model.clone(),
+                Arc::clone(&self.model),
             )));
         }
     }
@@ -171,7 +171,7 @@ async fn reload(
     store: Arc<Store>,
     key: Arc<CallKey>,
     address: IpAddr,
-    model: Option<Arc<str>>,
+    model: Arc<str>,
 ) -> Result<Arc<CallKey>, Denial> {
     let loaded = store.call_key(&key.key.id).await.unwrap_or_else(|error| {
         tracing::warn!(%error, key = %key.key.id, "a changed key cannot be loaded");
@@ -179,7 +179,7 @@ async fn reload(
     });
     let loaded = loaded.ok_or(Denial::InvalidKey)?;
     verify::check(&loaded, Call::SCOPE, store.clock().now(), address)?;
-    if model.is_some_and(|model| !loaded.key.rights.models.allows(&model)) {
+    if !loaded.key.rights.models.allows(&model) {
         return Err(Denial::ModelNotFound);
     }
     Ok(loaded)

@@ -257,6 +257,35 @@ async fn pipelined_requests_are_answered_in_order_up_to_the_bad_one() {
 }
 
 #[tokio::test]
+async fn requests_that_come_during_an_answer_wait_for_their_turn() {
+    let server = Server::start(Limits::STANDARD);
+    let mut client = Client::connect(server.address).await;
+    client.send(target("/gated").as_bytes()).await;
+    client.receive_until("chunk").await;
+    // More than is read ahead, and the last one in two pieces.
+    let long = format!("X-Long: {}\r\n", "x".repeat(700));
+    let next = [get(&long), get(&long), get(&format!("{long}Connection: close\r\n"))].concat();
+    let (early, late) = next.split_at(next.len() - 10);
+    client.send(early.as_bytes()).await;
+    server.service.gate.add_permits(5);
+    client.send(late.as_bytes()).await;
+    assert_eq!(client.statuses().await, [200; 3]);
+    assert_eq!(server.seen(), ["GET /gated", "GET /x", "GET /x", "GET /x"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_its_call() {
+    let server = Server::start(Limits::STANDARD);
+    let mut client = Client::connect(server.address).await;
+    client.send(target("/gated").as_bytes()).await;
+    client.receive_until("chunk").await;
+    drop(client);
+    server.all_closed().await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_refusal_says_why_and_which_methods_are_allowed() {
     let server = Server::start(Limits::STANDARD);
     let mut client = Client::connect(server.address).await;

@@ -51,8 +51,15 @@ impl OpenCall {
     }
 
     /// Gives everything back: the call did not leave.
-    pub fn cancel(mut self) {
-        self.give_back();
+    pub fn cancel(&mut self) {
+        if !self.is_settled {
+            self.give_back();
+        }
+    }
+
+    /// Whether it is over: settled or cancelled.
+    pub fn is_settled(&self) -> bool {
+        self.is_settled
     }
 
     /// What was set aside for it, and for whom.
@@ -75,29 +82,30 @@ impl OpenCall {
         (self.hold.provider, self.hold.deployment) = (provider, deployment);
     }
 
-    /// Books what the call used: counters, journal, then, in a batch, the database. Never fails: a
-    /// journal that cannot be written gets it later, and no call leaves until then.
-    pub fn settle(mut self, settlement: Settlement) {
-        self.book(&settlement);
-    }
-
-    /// The same for a call whose answer has not gone out yet: it may wait to share a write with
-    /// others.
-    pub async fn settle_shared(mut self, settlement: Settlement) {
-        if let Some(batch) = self.take_down(&settlement) {
-            self.give_way().await;
-            self.store.calls.journal.write_settled(&batch);
-        }
-    }
-
-    fn book(&mut self, settlement: &Settlement) {
+    /// Books what the call used: counters, journal, then, in a batch, the database. Only the first
+    /// settlement counts. Never fails: a journal that cannot be written gets it later, and no call
+    /// leaves until then.
+    pub fn settle(&mut self, settlement: &Settlement) {
         if let Some(batch) = self.take_down(settlement) {
             self.store.calls.journal.write_settled(&batch);
         }
     }
 
-    /// `None`: the hold could never be written, so there is nothing to settle.
+    /// The same for a call whose answer has not gone out yet: it may wait to share a write with
+    /// others.
+    pub async fn settle_shared(&mut self, settlement: &Settlement) {
+        if let Some(batch) = self.take_down(settlement) {
+            self.give_way().await;
+            self.store.calls.journal.write_settled(&batch);
+        }
+    }
+
+    /// `None`: it is settled already, or the hold could never be written, so there is nothing to
+    /// settle.
     fn take_down(&mut self, settlement: &Settlement) -> Option<Arc<Batch>> {
+        if self.is_settled {
+            return None;
+        }
         let calls = &self.store.calls;
         if calls.journal.write(&self.batch).is_err() {
             self.give_back();
@@ -132,7 +140,7 @@ impl Drop for OpenCall {
     fn drop(&mut self) {
         if !self.is_settled {
             let settlement = self.hold.interrupted();
-            self.book(&settlement);
+            self.settle(&settlement);
         }
     }
 }

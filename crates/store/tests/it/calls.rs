@@ -276,10 +276,10 @@ async fn a_budget_of_a_new_period_counts_what_is_in_flight_and_unwritten() {
         for (n, period) in (0..).zip(Period::ALL) {
             let (made, _) = store.make_key(period.as_str()).await;
             let key = call_key(&store, &made.id).await;
-            let finished = admit(&store.store, &key, &request(n * 10, 100, 100)).unwrap();
+            let mut finished = admit(&store.store, &key, &request(n * 10, 100, 100)).unwrap();
             let settlement = done(&finished, 100, 0);
-            finished.settle(settlement);
-            let in_flight = admit(&store.store, &key, &request(n * 10 + 1, 300, 200)).unwrap();
+            finished.settle(&settlement);
+            let mut in_flight = admit(&store.store, &key, &request(n * 10 + 1, 300, 200)).unwrap();
 
             let mut rights = made.rights.clone();
             let amount = Amount::Tokens(1_000);
@@ -290,13 +290,13 @@ async fn a_budget_of_a_new_period_counts_what_is_in_flight_and_unwritten() {
             let edit = KeyEdit { rights: Some(rights), ..KeyEdit::default() };
             store.edit_key(&store.act(), &made.id, edit).await.unwrap();
             let key = call_key(&store, &made.id).await;
-            let call = admit(&store.store, &key, &request(n * 10 + 2, 0, 2_000)).unwrap();
+            let mut call = admit(&store.store, &key, &request(n * 10 + 2, 0, 2_000)).unwrap();
             assert_eq!(call.output_tokens, 400, "{period:?} on {}", store.engine());
 
             let settlement = done(&call, 0, 0);
-            call.settle(settlement);
+            call.settle(&settlement);
             let settlement = done(&in_flight, 300, 0);
-            in_flight.settle(settlement);
+            in_flight.settle(&settlement);
             let call = admit(&store.store, &key, &request(n * 10 + 3, 0, 2_000)).unwrap();
             assert_eq!(call.output_tokens, 600, "{period:?} on {}", store.engine());
         }
@@ -312,9 +312,9 @@ async fn each_period_of_a_key_counts_by_itself_across_a_restart() {
         // Saturday the 21st; then Sunday, Monday, and December.
         for (n, days) in (0..).zip([1, 1, 10, 0]) {
             let key = call_key(&store, &made.id).await;
-            let call = admit(&store.store, &key, &request(n, 100, 0)).unwrap();
+            let mut call = admit(&store.store, &key, &request(n, 100, 0)).unwrap();
             let settlement = done(&call, 100, 0);
-            call.settle(settlement);
+            call.settle(&settlement);
             store.pass(SignedDuration::from_hours(24 * days));
         }
         store.reopen().await;
@@ -330,9 +330,9 @@ async fn each_period_of_a_key_counts_by_itself_across_a_restart() {
             let refused = admit(&store.store, &key, &request(n, left + 1, 0));
             assert!(refused.is_err(), "{period:?} on {}", store.engine());
             let call = admit(&store.store, &key, &request(n + 1, left, 0));
-            let call = call.unwrap_or_else(|denial| panic!("{period:?}: {denial:?}"));
+            let mut call = call.unwrap_or_else(|denial| panic!("{period:?}: {denial:?}"));
             let settlement = done(&call, 0, 0);
-            call.settle(settlement);
+            call.settle(&settlement);
         }
     }
 }
@@ -356,9 +356,9 @@ async fn of_200_calls_at_once_a_budget_for_ten_lets_exactly_ten_through() {
             |call: &Result<OpenCall, Denial>| call.as_ref().err() == Some(&Denial::BudgetHeld);
         assert!(refused.iter().all(held));
 
-        for call in open.into_iter().flatten() {
+        for mut call in open.into_iter().flatten() {
             let settlement = done(&call, 60, 40);
-            call.settle(settlement);
+            call.settle(&settlement);
         }
         let refused = admit(&store.store, &call_key(&store, &id).await, &request(999, 60, 40));
         assert_eq!(refused.unwrap_err(), Denial::BudgetSpent);
@@ -370,9 +370,9 @@ async fn a_budget_counts_on_after_a_restart() {
     for mut store in every_store().await {
         let id = budgeted_key(&store, 1_000).await;
         let key = call_key(&store, &id).await;
-        let call = admit(&store.store, &key, &request(1, 300, 300)).unwrap();
+        let mut call = admit(&store.store, &key, &request(1, 300, 300)).unwrap();
         let settlement = done(&call, 300, 100);
-        call.settle(settlement);
+        call.settle(&settlement);
         drop(key);
         store.reopen().await;
 
@@ -390,9 +390,9 @@ async fn a_report_has_the_calls_that_just_ended() {
         let (made, _) = store.make_key("ci").await;
         let key = call_key(&store, &made.id).await;
         for n in 0..2_500 {
-            let call = admit(&store.store, &key, &request(n, 10, 10)).unwrap();
+            let mut call = admit(&store.store, &key, &request(n, 10, 10)).unwrap();
             let settlement = done(&call, 10, 5);
-            call.settle(settlement);
+            call.settle(&settlement);
         }
         let row = usage(&store, &made).await;
         assert_eq!((row.requests, row.spend.tokens), (2_500, 37_500), "{}", store.engine());
@@ -426,7 +426,7 @@ async fn a_killed_process_loses_no_call_and_doubles_none() {
         let mut call = admit(&store, &key, &request(n, 10, 10)).unwrap();
         call.reroute(ProviderId::new(1, 2), DeploymentId::new(1, 2));
         let settlement = done(&call, 10, 5);
-        call.settle(settlement);
+        call.settle(&settlement);
     };
     let _open = admit(&store, &key, &request(0, 60, 40)).unwrap();
     (1..=20).for_each(finish);
@@ -452,9 +452,9 @@ async fn what_the_database_does_not_take_waits_and_arrives_later() {
     let (made, _) = store.make_key("ci").await;
     let key = call_key(&store, &made.id).await;
     let mut blocker = store.begin_exclusive().await;
-    let call = admit(&store.store, &key, &request(1, 10, 10)).unwrap();
+    let mut call = admit(&store.store, &key, &request(1, 10, 10)).unwrap();
     let settlement = done(&call, 10, 5);
-    call.settle(settlement);
+    call.settle(&settlement);
     let filter = UsageFilter {
         organization: made.organization,
         owner: None,

@@ -137,10 +137,10 @@ impl Data {
     async fn spent_tokens(&self, store: &Arc<Store>) -> u64 {
         let key = self.key(store).await;
         let all = request(u128::MAX >> 64, 0, BUDGET_TOKENS);
-        let call = store.admit(&key, &all).unwrap().unwrap();
+        let mut call = store.admit(&key, &all).unwrap().unwrap();
         let left = call.output_tokens;
         let nothing = settlement(&call, Outcome::Failed, 0);
-        call.settle(nothing);
+        call.settle(&nothing);
         BUDGET_TOKENS - left
     }
 
@@ -155,9 +155,9 @@ impl Data {
     }
 
     async fn call(&self, store: &Arc<Store>, n: u128) {
-        let call = self.admit(store, n).await;
+        let mut call = self.admit(store, n).await;
         let settlement = settlement(&call, Outcome::Done, 15);
-        call.settle(settlement);
+        call.settle(&settlement);
     }
 }
 
@@ -223,11 +223,11 @@ impl Left {
         let length = || usize::try_from(std::fs::metadata(&segment).unwrap().len()).unwrap();
         let mut ends = vec![(length(), Booked::default())];
         for n in 1..=3 {
-            let call = data.admit(&store, n).await;
+            let mut call = data.admit(&store, n).await;
             let (calls, tokens) = (u64::try_from(n).unwrap(), ends.last().unwrap().1.tokens);
             ends.push((length(), Booked { calls, interrupted: 1, tokens: tokens + 100 }));
             let settlement = settlement(&call, Outcome::Done, 15);
-            call.settle(settlement);
+            call.settle(&settlement);
             ends.push((length(), Booked { calls, interrupted: 0, tokens: tokens + 15 }));
         }
         Self { bytes: std::fs::read(&segment).unwrap(), ends }
@@ -399,7 +399,7 @@ async fn a_journal_that_cannot_be_written_refuses_calls_and_recovers() {
     let model: Arc<str> = "m".repeat(250).into();
     let try_admit = async |n| {
         let admitted = store.admit(&key, &CallRequest { model: &model, ..request(n, 60, 40) })?;
-        let Ok(call) = admitted else { return Ok(admitted) };
+        let Ok(mut call) = admitted else { return Ok(admitted) };
         match call.written().await {
             Ok(()) => Ok(Ok(call)),
             Err(error) => {
@@ -408,7 +408,7 @@ async fn a_journal_that_cannot_be_written_refuses_calls_and_recovers() {
             }
         }
     };
-    let (away, open) = (data.dir.path().join("away"), try_admit(0).await.unwrap().unwrap());
+    let (away, mut open) = (data.dir.path().join("away"), try_admit(0).await.unwrap().unwrap());
     std::fs::rename(data.journal(), &away).unwrap();
     std::fs::write(data.journal(), b"").unwrap();
     let mut calls = 1;
@@ -426,7 +426,7 @@ async fn a_journal_that_cannot_be_written_refuses_calls_and_recovers() {
     }
     // What is open can end.
     let done = settlement(&open, Outcome::Done, 15);
-    open.settle(done);
+    open.settle(&done);
 
     std::fs::remove_file(data.journal()).unwrap();
     std::fs::rename(&away, data.journal()).unwrap();

@@ -34,9 +34,9 @@ async fn call(store: &TestStore, key: &ApiKey, n: u128) {
         output_tokens: 1_000,
         address: [10, 0, 0, 7].into(),
     };
-    let open = store.store.admit(&loaded, &request).unwrap().unwrap();
+    let mut open = store.store.admit(&loaded, &request).unwrap().unwrap();
     let usage = Usage { input_tokens: 1_000, output_tokens: 500, ..Usage::default() };
-    open.settle(Settlement {
+    open.settle(&Settlement {
         call: CallId::new(1, n),
         outcome: Outcome::Done,
         status: 200,
@@ -133,10 +133,10 @@ async fn book_as(
     (model, address): (&str, IpAddr),
     change: impl FnOnce(&mut Settlement),
 ) {
-    let open = begin(store, key, n, (model, address)).await;
+    let mut open = begin(store, key, n, (model, address)).await;
     let mut settlement = one_dollar(n);
     change(&mut settlement);
-    open.settle(settlement);
+    open.settle(&settlement);
 }
 
 async fn begin(
@@ -229,9 +229,9 @@ async fn a_batch_is_written_whole_or_not_at_all() {
         let loaded = store.call_key(&key.id).await;
         assert!(loaded.is_err(), "what was spent cannot be read");
         store.tamper("ALTER TABLE spend_gone RENAME TO spend").await;
-        let open = begin(&store, &key, 1, ("m", [127, 0, 0, 1].into())).await;
+        let mut open = begin(&store, &key, 1, ("m", [127, 0, 0, 1].into())).await;
         store.tamper("ALTER TABLE spend RENAME TO spend_gone").await;
-        open.settle(one_dollar(1));
+        open.settle(&one_dollar(1));
         let failed = store.usage_report(&everything(&store), &[]).await;
         assert!(matches!(failed, Err(StoreError::Database(_))), "{}", store.engine());
         let count = "SELECT CAST(COUNT(*) AS TEXT) FROM usage_events";
@@ -288,11 +288,11 @@ async fn absurd_figures_saturate_and_stop_no_batch() {
         for n in 0..3 {
             calls.push((n, begin(&store, &key, n, ("m", [127, 0, 0, 1].into())).await));
         }
-        for (n, call) in calls {
+        for (n, mut call) in calls {
             let mut absurd = one_dollar(n);
             absurd.spend = Spend { cost: NanoUsd::MAX, tokens: u64::MAX };
             absurd.usage.input_tokens = u64::MAX;
-            call.settle(absurd);
+            call.settle(&absurd);
             report(&store, &[]).await;
         }
         let record = store.find_key(key.organization, &key.id).await.unwrap().unwrap();
@@ -310,12 +310,12 @@ async fn absurd_figures_saturate_and_stop_no_batch() {
 async fn the_last_use_of_a_key_never_goes_back() {
     for store in every_store().await {
         let (key, _) = store.make_key("ci").await;
-        let early = begin(&store, &key, 1, ("m", [10, 0, 0, 1].into())).await;
+        let mut early = begin(&store, &key, 1, ("m", [10, 0, 0, 1].into())).await;
         store.pass(SignedDuration::from_secs(1));
         let address: IpAddr = "2001:db8::7".parse().unwrap();
         book_as(&store, &key, 2, ("m", address), |_| {}).await;
         report(&store, &[]).await;
-        early.settle(one_dollar(1));
+        early.settle(&one_dollar(1));
         report(&store, &[]).await;
         let record = store.find_key(key.organization, &key.id).await.unwrap().unwrap();
         assert_eq!(record.last_used_at, Some(store.now()), "{}", store.engine());
@@ -328,9 +328,9 @@ async fn the_last_use_of_a_key_never_goes_back() {
 async fn a_key_to_be_changed_is_found_while_usage_waits_for_the_database() {
     let [store, _] = every_store().await;
     let key = key_with_budgets(&store, "ci").await;
-    let call = begin(&store, &key, 1, ("m", [127, 0, 0, 1].into())).await;
+    let mut call = begin(&store, &key, 1, ("m", [127, 0, 0, 1].into())).await;
     let mut blocker = store.begin_exclusive().await;
-    call.settle(one_dollar(1));
+    call.settle(&one_dollar(1));
     let found = tokio::select! {
         biased;
         _ = store.find_key(key.organization, &key.id) => panic!("it did not wait"),
