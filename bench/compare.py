@@ -2,11 +2,11 @@
 """Compare Doorward with nginx (plain reverse proxy), haproxy and a minimal Rust proxy, side by side.
 
 Everything runs on loopback against one mock upstream. All targets are up at once and are measured in
-turn, round after round, so that drift of the machine hits all alike; every figure is a median over
-rounds, every ratio a median of per-round ratios to nginx. A proxy gets core 1, the mock and the load
-generator core 0.
+turn, phase by phase and round after round, so that drift of the machine hits all alike; every figure is
+a median over rounds, every ratio a median of per-round ratios to nginx. A proxy gets core 1, the mock
+and the load generator core 0. A machine that others share needs many short rounds.
 
-    compare.py [--rounds 5] [--secs 2] [--json FILE] [--doorward BINARY]
+    compare.py [--rounds 11] [--secs 1] [--json FILE] [--doorward BINARY]
     compare.py --target NAME,URL,KEY,PID[,MODEL]     measure another gateway too
     compare.py mock                                  only run the mock on :9100, to set one up against
 
@@ -170,38 +170,53 @@ def start_doorward(binary, folder, port, log):
     return process, key
 
 
-def measure(load_bin, t, secs):
-    """One round on one target: saturation, one connection, paced and burst streams."""
-    name, url, key, pid, model = t
-    row = {}
-    c = cpu_seconds(pid)
-    r = wrk(url, key, model, secs)
-    if r["non2xx"] or r["sock_err"]:
-        sys.exit(f"{name}: {r['non2xx']} answers were not 2xx, {r['sock_err']} socket errors: not comparable")
-    row["rps"] = r["rps"]
-    row["cpu_us_per_request"] = (cpu_seconds(pid) - c) / r["requests"] * 1e6
-    row["c64_p99_us"] = r["p99_us"]
-    row["c1_p50_us"] = load(load_bin, url, key, model, 1, 1)["total_us"]["p50"]
-    control("chunk-delay-us=10000")
-    c = cpu_seconds(pid)
-    r = load(load_bin, url, key, model, secs, 64, stream=1)
-    row["paced_cpu_us_per_event"] = (cpu_seconds(pid) - c) / max(r["events"], 1) * 1e6
-    row["paced_first_event_p50_us"] = r["first_us"]["p50"]
-    control("chunk-delay-us=0")
-    c = cpu_seconds(pid)
-    r = load(load_bin, url, key, model, secs, 64, stream=1)
-    row["burst_cpu_us_per_event"] = (cpu_seconds(pid) - c) / max(r["events"], 1) * 1e6
-    row["burst_events_per_s"] = r["events"] / secs
-    row["rss_mib"] = rss_mib(pid)
-    return row
+class Phases:
+    """What is measured in one round. Each phase takes one target and gives some of its figures."""
+
+    def __init__(self, load_bin, secs):
+        self.load_bin, self.secs = load_bin, secs
+
+    def all(self):
+        return [self.saturation, self.one_connection, self.paced_streams, self.burst_streams, self.memory]
+
+    def saturation(self, t):
+        name, url, key, pid, model = t
+        before = cpu_seconds(pid)
+        r = wrk(url, key, model, self.secs)
+        if r["non2xx"] or r["sock_err"]:
+            sys.exit(f"{name}: {r['non2xx']} answers were not 2xx, {r['sock_err']} socket errors: not comparable")
+        cpu = (cpu_seconds(pid) - before) / r["requests"] * 1e6
+        return {"rps": r["rps"], "cpu_us_per_request": cpu, "c64_p99_us": r["p99_us"]}
+
+    def one_connection(self, t):
+        _, url, key, _, model = t
+        return {"c1_p50_us": load(self.load_bin, url, key, model, 1, 1)["total_us"]["p50"]}
+
+    def paced_streams(self, t):
+        cpu, r = self._streams(t, 10_000)
+        return {"paced_cpu_us_per_event": cpu, "paced_first_event_p50_us": r["first_us"]["p50"]}
+
+    def burst_streams(self, t):
+        cpu, r = self._streams(t, 0)
+        return {"burst_cpu_us_per_event": cpu, "burst_events_per_s": r["events"] / self.secs}
+
+    def _streams(self, t, delay_us):
+        _, url, key, pid, model = t
+        control(f"chunk-delay-us={delay_us}")
+        before = cpu_seconds(pid)
+        r = load(self.load_bin, url, key, model, self.secs, 64, stream=1)
+        return (cpu_seconds(pid) - before) / max(r["events"], 1) * 1e6, r
+
+    def memory(self, t):
+        return {"rss_mib": rss_mib(t[3])}
 
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("what", nargs="?", choices=["mock"])
     a.add_argument("--target", action="append", default=[], help="NAME,URL,KEY,PID[,MODEL]")
-    a.add_argument("--rounds", type=int, default=5)
-    a.add_argument("--secs", type=int, default=2)
+    a.add_argument("--rounds", type=int, default=11)
+    a.add_argument("--secs", type=int, default=1)
     a.add_argument("--json")
     a.add_argument("--doorward", help="the program to measure")
     a = a.parse_args()
@@ -244,8 +259,11 @@ def main():
             wrk(t[1], t[2], t[4], 1)
         rows = {t[0]: [] for t in targets}
         for _ in range(a.rounds):
-            for t in targets:
-                rows[t[0]].append(measure(load_bin, t, a.secs))
+            for name in rows:
+                rows[name].append({})
+            for phase in Phases(load_bin, a.secs).all():
+                for t in targets:
+                    rows[t[0]][-1].update(phase(t))
     finally:
         for p in procs:
             p.terminate()

@@ -8,6 +8,8 @@ use crate::redact::Needle;
 use crate::relay::RelayBody;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The upstream's headers that the gateway reads or passes on; no other one is kept. None may carry
 /// what identifies the provider's account.
@@ -20,19 +22,44 @@ const KEPT: [HeaderName; 6] = [
     HeaderName::from_static("openai-version"),
 ];
 
-/// The answer to a call that was stopped.
-pub(crate) fn refusal(error: &ProxyError) -> Response<RelayBody> {
-    let mut answer = json(error.status(), error.body());
-    error.write_headers(answer.headers_mut());
-    answer
+/// Headers of an answer, besides those that tell of its call; nearly always one or two.
+pub(crate) type Headers = smallvec::SmallVec<[(HeaderName, HeaderValue); 2]>;
+
+/// An answer, but for what its headers tell of the call.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: Headers,
+    pub(crate) body: RelayBody,
 }
 
-/// An answer of our own making.
-pub(crate) fn json(status: StatusCode, body: Bytes) -> Response<RelayBody> {
-    let mut answer = Response::new(RelayBody::whole(body));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(header::CONTENT_TYPE, JSON);
-    answer
+impl Answer {
+    /// The answer to a call that was stopped.
+    pub(crate) fn refusal(error: &ProxyError) -> Self {
+        let mut answer = Self::json(error.status(), error.body());
+        answer.headers.extend(error.headers());
+        answer
+    }
+
+    /// JSON of our own making.
+    pub(crate) fn json(status: StatusCode, body: Bytes) -> Self {
+        let headers = Headers::from_iter([(header::CONTENT_TYPE, JSON)]);
+        Self { status, headers, body: RelayBody::whole(body) }
+    }
+
+    /// A stream of our own making.
+    pub(crate) fn events(body: RelayBody) -> Self {
+        let headers = [(header::CONTENT_TYPE, EVENTS), (header::CACHE_CONTROL, NO_CACHE)];
+        Self { status: StatusCode::OK, headers: headers.into(), body }
+    }
+
+    /// `headers` is an empty map, with room for them.
+    pub(crate) fn into_response(self, mut headers: HeaderMap) -> Response<RelayBody> {
+        headers.extend(self.headers);
+        let mut response = Response::new(self.body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers;
+        response
+    }
 }
 
 /// The name of an upstream's header, if it is one to keep.
@@ -40,23 +67,13 @@ pub(crate) fn kept(name: &[u8]) -> Option<HeaderName> {
     KEPT.into_iter().find(|kept| kept.as_str().as_bytes().eq_ignore_ascii_case(name))
 }
 
-/// Makes the head of an answer from what was kept of the upstream's. A header that holds the
-/// provider's credential is dropped.
-pub(crate) fn head(
-    status: StatusCode,
-    mut kept: HeaderMap,
-    secret: Option<&Needle>,
-) -> Response<()> {
-    kept.remove(header::CONTENT_ENCODING);
-    let is_echo = |value: &HeaderValue| secret.is_some_and(|secret| secret.is_in(value.as_bytes()));
-    if kept.values().any(is_echo) {
-        let clean = kept.iter().filter(|(_, value)| !is_echo(value));
-        kept = clean.map(|(name, value)| (name.clone(), value.clone())).collect();
-    }
-    let mut answer = Response::new(());
-    *answer.status_mut() = status;
-    *answer.headers_mut() = kept;
-    answer
+/// What of the upstream's headers goes on to the client: nothing that holds the provider's credential.
+pub(crate) fn clean(mut kept: Headers, secret: Option<&Needle>) -> Headers {
+    kept.retain(|(name, value)| {
+        let is_echo = secret.is_some_and(|secret| secret.is_in(value.as_bytes()));
+        *name != header::CONTENT_ENCODING && !is_echo
+    });
+    kept
 }
 
 /// What an upstream's answer is made of.
@@ -66,12 +83,13 @@ pub(crate) enum Shape {
 }
 
 /// Reads the shape off the head; what this gateway cannot meter it does not relay.
-pub(crate) fn shape(upstream: &HeaderMap) -> Result<Shape, &'static str> {
+pub(crate) fn shape(upstream: &Headers) -> Result<Shape, &'static str> {
     let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if upstream.get(header::CONTENT_ENCODING).is_some_and(|value| !is_plain(value)) {
+    let find = |wanted| upstream.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+    if find(header::CONTENT_ENCODING).is_some_and(|value| !is_plain(value)) {
         return Err("it is compressed, though we did not ask for that");
     }
-    let kind = upstream.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let kind = find(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if kind.eq_ignore_ascii_case(b"application/json") {
         Ok(Shape::Json)
@@ -80,14 +98,4 @@ pub(crate) fn shape(upstream: &HeaderMap) -> Result<Shape, &'static str> {
     } else {
         Err("it is neither JSON nor an event stream")
     }
-}
-
-/// A stream of our own making.
-pub(crate) fn events(body: RelayBody) -> Response<RelayBody> {
-    let mut answer = Response::new(body);
-    let headers = answer.headers_mut();
-    headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    answer
 }

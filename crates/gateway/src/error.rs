@@ -1,14 +1,15 @@
 //! What stops a call, and how the client is told.
 
-use std::io::Write as _;
-
 use bytes::Bytes;
 use doorward_domain::denial::Denial;
 use doorward_domain::limit::LimitKind;
 use doorward_store::StoreError;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
+use crate::answer::Headers;
 use crate::upstream::Broken;
+
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Everything that can stop a call, grouped by who has to act on it. `Display` is for the client;
 /// the source is for the log.
@@ -111,22 +112,18 @@ impl ProxyError {
     }
 
     /// Headers that tell the client's code what to do next.
-    pub(crate) fn write_headers(&self, headers: &mut HeaderMap) {
+    pub(crate) fn headers(&self) -> Headers {
         match self {
-            Self::Denied(denial) => write_denial_headers(denial, headers),
-            Self::WrongMethod => {
-                headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
-            }
-            Self::Store(_) => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
+            Self::Denied(denial) => denial_headers(denial),
+            Self::WrongMethod => one(header::ALLOW, HeaderValue::from_static("POST")),
+            Self::Store(_) => retry_after(1),
             Self::BadRequest(_)
             | Self::ManyCredentials
             | Self::TooLarge(_)
             | Self::SlowBody
             | Self::Unpriced(_)
             | Self::UpstreamTimeout
-            | Self::UpstreamUnavailable(_) => {}
+            | Self::UpstreamUnavailable(_) => Headers::new(),
         }
     }
 
@@ -182,20 +179,13 @@ fn denial_face(denial: &Denial) -> Face {
     Face { status, kind, code: Some(code) }
 }
 
-fn write_denial_headers(denial: &Denial, headers: &mut HeaderMap) {
-    if denial_face(denial).status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
+fn denial_headers(denial: &Denial) -> Headers {
     match denial {
         Denial::RateLimited { retry_after_us, .. } => {
-            headers.insert(header::RETRY_AFTER, whole_seconds(*retry_after_us));
+            retry_after(retry_after_us.div_ceil(1_000_000).max(1))
         }
-        Denial::TooManyConcurrent | Denial::BudgetHeld => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        Denial::BudgetSpent => {
-            headers.insert("x-should-retry", HeaderValue::from_static("false"));
-        }
+        Denial::TooManyConcurrent | Denial::BudgetHeld => retry_after(1),
+        Denial::BudgetSpent => one(SHOULD_RETRY, HeaderValue::from_static("false")),
         Denial::InvalidKey
         | Denial::Expired
         | Denial::Disabled
@@ -203,16 +193,19 @@ fn write_denial_headers(denial: &Denial, headers: &mut HeaderMap) {
         | Denial::OwnerInactive
         | Denial::AddressRefused
         | Denial::InsufficientScope
-        | Denial::ModelNotFound => {}
+        | Denial::ModelNotFound => match denial_face(denial).status {
+            StatusCode::UNAUTHORIZED => {
+                one(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
+            _ => Headers::new(),
+        },
     }
 }
 
-/// Whole seconds, rounded up, at least one.
-fn whole_seconds(us: u64) -> HeaderValue {
-    let mut text = Vec::with_capacity(8);
-    let seconds = us.div_ceil(1_000_000).max(1);
-    // Writing to a vector cannot fail, and digits are a valid header value.
-    let written = write!(text, "{seconds}").is_ok();
-    let value = HeaderValue::from_maybe_shared(Bytes::from(text)).ok().filter(|_| written);
-    value.unwrap_or_else(|| HeaderValue::from_static("1"))
+fn retry_after(seconds: u64) -> Headers {
+    one(header::RETRY_AFTER, seconds.into())
+}
+
+fn one(name: HeaderName, value: HeaderValue) -> Headers {
+    Headers::from_iter([(name, value)])
 }

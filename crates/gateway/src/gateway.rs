@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use attempt::{Answered, Sending};
 use body::Begun;
 
-use crate::answer;
+use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::call_ids::CallIds;
 use crate::catalog::{Catalog, RoutedModel, Target};
@@ -117,15 +117,12 @@ impl Gateway {
         let (mut head, body) = request.into_parts();
         let answered =
             self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
-        let mut answer =
-            answered.unwrap_or_else(|error| self.refuse((id, address), &facts, &error));
+        let answer = answered.unwrap_or_else(|error| self.refuse((id, address), &facts, &error));
         // The request's map has room for the answer's headers; a new one would have to grow.
         let mut headers = std::mem::take(&mut head.headers);
         headers.clear();
-        headers.extend(std::mem::take(answer.headers_mut()));
         facts.write_headers(id, &mut headers);
-        *answer.headers_mut() = headers;
-        answer
+        answer.into_response(headers)
     }
 
     /// Writes the figures of the data plane in the Prometheus text format.
@@ -155,7 +152,7 @@ impl Gateway {
         (id, address): (CallId, Option<IpAddr>),
         facts: &Facts,
         error: &ProxyError,
-    ) -> Response<RelayBody> {
+    ) -> Answer {
         if facts.attempts == 0 {
             self.metrics.count_refusal(error.status());
             let key = facts.key.as_ref().map(tracing::field::display);
@@ -166,7 +163,7 @@ impl Gateway {
         if error.is_ours() {
             tracing::warn!(call = %id, error = error as &dyn std::error::Error, "a call failed");
         }
-        answer::refusal(error)
+        Answer::refusal(error)
     }
 
     async fn answer(
@@ -175,7 +172,7 @@ impl Gateway {
         (headers, body): (&HeaderMap, Incoming),
         (id, now, address): (CallId, Timestamp, Option<IpAddr>),
         facts: &mut Facts,
-    ) -> Result<Response<RelayBody>, ProxyError> {
+    ) -> Result<Answer, ProxyError> {
         let route = route.map_err(|WrongMethod| ProxyError::WrongMethod)?;
         let address = address.ok_or(Denial::AddressRefused)?;
         let key = verify::identify(&self.store, headers).await?;
@@ -201,7 +198,7 @@ impl Gateway {
         call: Call,
         (headers, mut body): (&HeaderMap, Incoming),
         mut way: Way<'_>,
-    ) -> Result<Response<RelayBody>, ProxyError> {
+    ) -> Result<Answer, ProxyError> {
         let body = match body::begin(&mut body, self.options.body_bytes_max)? {
             Begun::Whole(body) => body,
             Begun::Part(first) => {
@@ -309,6 +306,6 @@ fn held_input(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> u64 {
     }
 }
 
-fn json_answer(value: &serde_json::Value) -> Response<RelayBody> {
-    answer::json(StatusCode::OK, Bytes::from(value.to_string()))
+fn json_answer(value: &serde_json::Value) -> Answer {
+    Answer::json(StatusCode::OK, Bytes::from(value.to_string()))
 }

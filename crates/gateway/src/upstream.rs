@@ -23,6 +23,7 @@ pub(crate) use connect::Connector;
 pub(crate) use exchange::{Broken, Exchange};
 pub(crate) use origin::Origin;
 
+use crate::answer::Headers;
 use crate::catalog::HttpTarget;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::route::Call;
@@ -73,7 +74,7 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// Only those that the gateway reads or passes on.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Headers,
     pub(crate) body: Exchange,
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use doorward_domain::call::Outcome;
 use futures_util::FutureExt as _;
+use http::StatusCode;
 use http::header::CONTENT_LENGTH;
-use http::{Response, StatusCode};
 
 use super::{Gateway, Way};
-use crate::answer::{self, Shape};
+use crate::answer::{self, Answer, Shape};
 use crate::ask::Ask;
 use crate::echo::Echo;
 use crate::error::{ProxyError, UpstreamFault};
@@ -31,7 +31,7 @@ impl Gateway {
         ask: &Ask<'_>,
         mut end: Box<CallEnd>,
         way: &Way<'_>,
-    ) -> Result<Response<RelayBody>, ProxyError> {
+    ) -> Result<Answer, ProxyError> {
         end.answered(answer.status);
         if !answer.status.is_success() {
             return Ok(Box::pin(self.deliver_error(answer, end)).await);
@@ -45,10 +45,10 @@ impl Gateway {
                 let target = end.target();
                 let hides_usage = ask.is_stream && !ask.wants_usage();
                 let meter = Meter::Sse(SseMeter::new(hides_usage, target.needle()));
-                let head =
-                    answer::head(answer.status, answer.headers, target.needle().map(Arc::as_ref));
+                let headers = answer::clean(answer.headers, target.needle().map(Arc::as_ref));
                 let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
-                Ok(head.map(|()| RelayBody::live(Bytes::new(), source, meter, end, watch)))
+                let body = RelayBody::live(Bytes::new(), source, meter, end, watch);
+                Ok(Answer { status: answer.status, headers, body })
             }
             Err(what) => Err(self.garbage(&mut end, what)),
         }
@@ -61,19 +61,19 @@ impl Gateway {
         ask: &Ask<'_>,
         mut end: Box<CallEnd>,
         way: &Way<'_>,
-    ) -> Response<RelayBody> {
+    ) -> Answer {
         end.answered(StatusCode::OK);
         match echo {
             Echo::Whole(body) => {
                 let mut meter = JsonMeter::new(None, ask.call.has_output());
                 let body = meter.push(body);
                 end.settle(Outcome::Done, meter.usage(), 0);
-                answer::json(StatusCode::OK, body)
+                Answer::json(StatusCode::OK, body)
             }
             Echo::Events(events) => {
                 let meter = Meter::Sse(SseMeter::new(!ask.wants_usage(), None));
                 let (source, watch) = (Source::Events(events), self.watch(way, &end));
-                answer::events(RelayBody::live(Bytes::new(), source, meter, end, watch))
+                Answer::events(RelayBody::live(Bytes::new(), source, meter, end, watch))
             }
         }
     }
@@ -86,7 +86,7 @@ impl Gateway {
         mut meter: JsonMeter,
         mut end: Box<CallEnd>,
         way: &Way<'_>,
-    ) -> Result<Response<RelayBody>, ProxyError> {
+    ) -> Result<Answer, ProxyError> {
         let exact = answer.body.bytes_left();
         let first = match self.first_piece(&mut answer.body, &mut meter).await {
             Ok(Some(first)) if first.trim_ascii_start().starts_with(b"{") => first,
@@ -107,16 +107,17 @@ impl Gateway {
             }
             end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
         }
-        let mut head =
-            answer::head(answer.status, answer.headers, end.target().needle().map(Arc::as_ref));
+        let status = answer.status;
+        let mut headers = answer::clean(answer.headers, end.target().needle().map(Arc::as_ref));
         if is_whole {
-            return Ok(head.map(|()| RelayBody::whole(first)));
+            return Ok(Answer { status, headers, body: RelayBody::whole(first) });
         }
         if let Some(bytes) = exact {
-            head.headers_mut().insert(CONTENT_LENGTH, bytes.into());
+            headers.push((CONTENT_LENGTH, bytes.into()));
         }
         let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
-        Ok(head.map(|()| RelayBody::live(first, source, Meter::Json(meter), end, watch)))
+        let body = RelayBody::live(first, source, Meter::Json(meter), end, watch);
+        Ok(Answer { status, headers, body })
     }
 
     /// `None`: there is none, the answer ended or broke before it began.
@@ -138,17 +139,14 @@ impl Gateway {
         Ok(read.and_then(Result::ok))
     }
 
-    async fn deliver_error(
-        &self,
-        answer: Box<upstream::Answer>,
-        mut end: Box<CallEnd>,
-    ) -> Response<RelayBody> {
+    async fn deliver_error(&self, answer: Box<upstream::Answer>, mut end: Box<CallEnd>) -> Answer {
         let target = end.target();
-        let head = answer::head(answer.status, answer.headers, target.needle().map(Arc::as_ref));
+        let status = answer.status;
+        let headers = answer::clean(answer.headers, target.needle().map(Arc::as_ref));
         // Before the client can leave: it owes nothing, whether it waits for the words or not.
         end.fail(answer.status);
         let body = self.read_error(answer.body, target.needle().map(Arc::as_ref)).await;
-        head.map(|()| RelayBody::whole(body))
+        Answer { status, headers, body: RelayBody::whole(body) }
     }
 
     /// An error of the upstream is the client's to read, its credential is not.

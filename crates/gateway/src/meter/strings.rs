@@ -3,6 +3,7 @@
 /// Most strings are so short that setting a search up costs more than the search: so many bytes are
 /// looked at word by word.
 const SHORT_BYTES: usize = 32;
+const WORD_BYTES: usize = size_of::<u64>();
 
 /// The first string in `text`: what stands between its quotes, as it is written, and what comes
 /// behind it. `None`: there is none that ends here.
@@ -30,27 +31,27 @@ pub(super) fn text_end(text: &[u8]) -> usize {
 }
 
 /// Where one of these bytes stands first.
+#[inline]
 fn find(text: &[u8], bytes: [u8; 2]) -> Option<usize> {
-    let (near, far) = text.split_at_checked(SHORT_BYTES).unwrap_or((text, &[]));
-    let (words, last) = near.as_chunks();
-    let [one, other] = bytes.map(|byte| u64::from_ne_bytes([byte; 8]));
-    for (position, word) in words.iter().enumerate() {
+    let [one, other] = bytes.map(|byte| u64::from_ne_bytes([byte; WORD_BYTES]));
+    let (mut rest, mut at) = (text, 0);
+    while at < SHORT_BYTES
+        && let Some((word, behind)) = rest.split_first_chunk()
+    {
         let word = u64::from_le_bytes(*word);
         let found = zero_bytes(word ^ one) | zero_bytes(word ^ other);
         if found != 0 {
-            return Some(position * size_of::<u64>() + found.trailing_zeros() as usize / 8);
+            return Some(at + found.trailing_zeros() as usize / 8);
         }
+        (rest, at) = (behind, at + WORD_BYTES);
     }
-    match last.iter().position(|byte| bytes.contains(byte)) {
-        Some(at) => Some(near.len() - last.len() + at),
-        None => memchr::memchr2(bytes[0], bytes[1], far).map(|at| near.len() + at),
-    }
+    memchr::memchr2(bytes[0], bytes[1], rest).map(|found| at + found)
 }
 
 /// The bytes that are zero, as their highest bit; what is set above the lowest of them may be wrong.
 const fn zero_bytes(word: u64) -> u64 {
-    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    const LOW: u64 = u64::from_ne_bytes([0x01; WORD_BYTES]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; WORD_BYTES]);
     word.wrapping_sub(LOW) & !word & HIGH
 }
 

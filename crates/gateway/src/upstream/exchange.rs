@@ -29,7 +29,7 @@ pub(crate) struct Exchange {
 enum Source {
     Http1 {
         origin: Arc<Origin>,
-        connection: Connection,
+        connection: Box<Connection>,
         body: http1::Body,
     },
     Http2(Incoming, #[expect(dead_code, reason = "held until the stream is over")] Place),
@@ -49,7 +49,11 @@ pub(crate) enum Broken {
 }
 
 impl Exchange {
-    pub(super) fn http1(origin: Arc<Origin>, connection: Connection, body: http1::Body) -> Self {
+    pub(super) fn http1(
+        origin: Arc<Origin>,
+        connection: Box<Connection>,
+        body: http1::Body,
+    ) -> Self {
         let is_ended = body.is_over();
         let mut exchange =
             Self { source: Source::Http1 { origin, connection, body }, is_ended, fault: None };

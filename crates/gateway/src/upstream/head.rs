@@ -4,10 +4,10 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::http1::{Fault, Framing};
-use crate::answer;
+use crate::answer::{self, Headers};
 use crate::chunks::Chunks;
 
 /// Bytes of a head.
@@ -31,7 +31,7 @@ pub(super) struct Reading {
 pub(super) struct Head {
     pub(super) status: StatusCode,
     /// Only those that the gateway reads or passes on.
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
     pub(super) framing: Framing,
     /// Whether the upstream means to keep the connection open.
     pub(super) is_persistent: bool,
@@ -97,7 +97,7 @@ fn parse(input: &mut BytesMut) -> Result<Option<Head>, Fault> {
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(Fault::Malformed("its status is none"))?;
     let mut frame = Frame { is_closing: parsed.version != Some(1), ..Frame::default() };
-    let mut kept = smallvec::SmallVec::<[(HeaderName, std::ops::Range<usize>); 8]>::new();
+    let mut kept = smallvec::SmallVec::<[(HeaderName, std::ops::Range<usize>); 2]>::new();
     for header in parsed.headers.iter() {
         if let Some(name) = answer::kept(header.name.as_bytes()) {
             let start = (header.value.as_ptr() as usize).saturating_sub(input.as_ptr() as usize);
@@ -120,14 +120,9 @@ fn parse(input: &mut BytesMut) -> Result<Option<Head>, Fault> {
 fn headers(
     text: &Bytes,
     kept: impl IntoIterator<Item = (HeaderName, std::ops::Range<usize>)>,
-) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, range) in kept {
-        if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(range)) {
-            headers.append(name, value);
-        }
-    }
-    headers
+) -> Headers {
+    let value = |range| HeaderValue::from_maybe_shared(text.slice(range)).ok();
+    kept.into_iter().filter_map(|(name, range)| Some((name, value(range)?))).collect()
 }
 
 impl Frame {
@@ -248,7 +243,7 @@ mod tests {
         let head = parse(&mut input).unwrap().unwrap();
         assert_eq!(input, "body");
         assert!(!head.is_persistent, "HTTP/1.0 closes");
-        let names: Vec<_> = head.headers.keys().map(HeaderName::as_str).collect();
+        let names: Vec<_> = head.headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["content-type"]);
     }
 

@@ -10,12 +10,13 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
 use super::head::{Head, Reading};
 use super::stream::Stream;
+use crate::answer::Headers;
 use crate::chunks::Chunks;
 
 /// The least space that is offered to one read.
@@ -63,7 +64,7 @@ impl std::fmt::Debug for Connection {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     /// Only those that the gateway reads or passes on.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Headers,
     pub(crate) body: Body,
 }
 
@@ -126,6 +127,8 @@ impl Connection {
         body: &[u8],
         is_sent: &mut bool,
     ) -> Result<Answer, Fault> {
+        // The memory of the last answer, where nobody holds it any more: it is still in the cache.
+        let _is_free = self.input.try_reclaim(READ_BYTES_MIN);
         self.output.clear();
         write_head(&mut self.output);
         let is_joined = body.len() <= JOINED_BYTES_MAX;

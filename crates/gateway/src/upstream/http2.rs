@@ -19,6 +19,7 @@ use super::Answer;
 use super::exchange::{Broken, Exchange};
 use super::settings::Observed;
 use super::stream::Stream;
+use crate::answer::{self, Headers};
 
 /// Connections to one server; the calls beyond their streams wait.
 pub(super) const CONNECTIONS_MAX: usize = 16;
@@ -208,7 +209,7 @@ impl From<Fault> for Broken {
     }
 }
 
-fn kept(headers: &HeaderMap) -> HeaderMap {
-    let known = |name: &http::HeaderName| crate::answer::kept(name.as_str().as_bytes()).is_some();
+fn kept(headers: &HeaderMap) -> Headers {
+    let known = |name: &http::HeaderName| answer::kept(name.as_str().as_bytes()).is_some();
     headers.iter().filter(|(name, _)| known(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
 }

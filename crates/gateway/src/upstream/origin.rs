@@ -50,7 +50,7 @@ pub(crate) enum SendFault {
 
 /// What a request can go out on.
 enum Opened {
-    Http1(Connection),
+    Http1(Box<Connection>),
     Http2(Place),
 }
 
@@ -142,7 +142,7 @@ impl Origin {
         let (stream, is_http2) = connecting.await?;
         self.is_http1.store(!is_http2, Ordering::Relaxed);
         if !is_http2 {
-            return Ok(Opened::Http1(Connection::new(stream)));
+            return Ok(Opened::Http1(Box::new(Connection::new(stream))));
         }
         let connection = self.pool.http2.open(stream, &self.tasks).await?;
         self.pool.http2.keep(connection).map(Opened::Http2).ok_or_else(all_in_use)
@@ -150,7 +150,7 @@ impl Origin {
 
     async fn exchange(
         self: &Arc<Self>,
-        mut connection: Connection,
+        mut connection: Box<Connection>,
         request: &Outgoing<'_>,
         is_sent: &mut bool,
     ) -> Result<Box<Answer>, SendFault> {
@@ -164,7 +164,7 @@ impl Origin {
     }
 
     /// Gives a connection back after an answer that was read to its end.
-    pub(super) fn give_back(&self, connection: Connection) {
+    pub(super) fn give_back(&self, connection: Box<Connection>) {
         self.pool.give_back(connection);
     }
 }

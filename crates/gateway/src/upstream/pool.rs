@@ -22,7 +22,8 @@ pub(super) const IDLE_AGE_MAX: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Pool {
     /// Last in, first out: the warmest connection is used, the others may time out.
-    idle: Mutex<Vec<Connection>>,
+    #[expect(clippy::vec_box, reason = "they move from call to call")]
+    idle: Mutex<Vec<Box<Connection>>>,
     pub(super) http2: Connections,
     age_max: Duration,
     is_closed: AtomicBool,
@@ -30,7 +31,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Keeps a connection after an answer that was read to its end.
-    pub(super) fn give_back(&self, mut connection: Connection) {
+    pub(super) fn give_back(&self, mut connection: Box<Connection>) {
         connection.idle_since = Instant::now();
         let mut idle = self.idle.lock();
         if idle.len() < IDLE_MAX && !self.is_closed.load(Ordering::Relaxed) {
@@ -39,7 +40,7 @@ impl Pool {
     }
 
     /// The warmest idle connection that the server did not close in the meantime.
-    pub(super) async fn take_idle(&self) -> Option<Connection> {
+    pub(super) async fn take_idle(&self) -> Option<Box<Connection>> {
         poll_fn(|cx| {
             loop {
                 let idle = self.idle.lock().pop();
@@ -144,10 +145,10 @@ mod tests {
     use super::*;
 
     /// A connection, and the upstream's end of it.
-    async fn pair() -> (Connection, TcpStream) {
+    async fn pair() -> (Box<Connection>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Connection::new(Stream::Plain(ours)), listener.accept().await.unwrap().0)
+        (Box::new(Connection::new(Stream::Plain(ours))), listener.accept().await.unwrap().0)
     }
 
     async fn is_closed(mut theirs: TcpStream) -> bool {
