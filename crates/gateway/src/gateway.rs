@@ -196,13 +196,13 @@ impl Gateway {
     async fn call(
         &self,
         call: Call,
-        (headers, mut body): (&HeaderMap, Incoming),
+        (headers, body): (&HeaderMap, Incoming),
         mut way: Way<'_>,
     ) -> Result<Answer, ProxyError> {
-        let body = match body::begin(&mut body, self.options.body_bytes_max)? {
+        let body = match body::begin(body, self.options.body_bytes_max)? {
             Begun::Whole(body) => body,
-            Begun::Part(first) => {
-                Box::pin(self.finish_body(first, (headers, body), &mut way)).await?
+            Begun::Part(first, rest) => {
+                Box::pin(self.finish_body(first, (headers, rest), &mut way)).await?
             }
         };
         let ask = Ask::parse(call, &body)?;

@@ -279,6 +279,27 @@ fn a_body_whose_length_is_not_told_is_refused_once_it_is_too_large() {
 }
 
 #[test]
+fn a_body_whose_length_is_not_told_is_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = House::start(dir.path());
+    let key = house.program.key();
+    let (front, back) =
+        (r#"{"model":"doorward/echo","messages":["#, r#"{"role":"user","content":"hi"}]}"#);
+    for trailers in ["", "x-checksum: 1\r\n"] {
+        let mut wire = Wire::to(&house.program);
+        wire.send(format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: doorward\r\nx-api-key: {key}\r\n\
+             transfer-encoding: chunked\r\n\r\n{:x}\r\n{front}\r\n",
+            front.len()
+        ));
+        wire.send(format!("{:x}\r\n{back}\r\n0\r\n{trailers}\r\n", back.len()));
+        let answer = wire.answer();
+        assert_eq!(answer.status, 200, "{trailers:?}: {}", answer.body);
+    }
+    house.assert_silence();
+}
+
+#[test]
 fn another_method_than_post_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let house = House::start(dir.path());

@@ -13,23 +13,24 @@ use crate::error::ProxyError;
 /// A body, as far as it came with its head.
 pub(super) enum Begun {
     Whole(Bytes),
-    Part(Bytes),
+    /// The beginning, and what brings the rest.
+    Part(Bytes, Incoming),
 }
 
 /// Takes what is there of a body of at most `max` bytes. Most come with their head, in one piece:
 /// those cost neither a copy nor a timer.
-pub(super) fn begin(body: &mut Incoming, max: usize) -> Result<Begun, ProxyError> {
+pub(super) fn begin(mut body: Incoming, max: usize) -> Result<Begun, ProxyError> {
     if body.size_hint().lower() > max as u64 {
         return Err(ProxyError::TooLarge(max));
     }
-    let first = match next_piece(body).now_or_never() {
-        Some(piece) => piece?,
+    let first = match next_piece(&mut body).now_or_never() {
+        Some(piece) => piece?.unwrap_or_default(),
         None => Bytes::new(),
     };
     if first.len() > max {
         return Err(ProxyError::TooLarge(max));
     }
-    Ok(if body.is_end_stream() { Begun::Whole(first) } else { Begun::Part(first) })
+    Ok(if body.is_end_stream() { Begun::Whole(first) } else { Begun::Part(first, body) })
 }
 
 /// Reads on to the end, in at most `timeout`.
@@ -43,22 +44,25 @@ pub(super) async fn finish(
     rest.await.map_err(|_| ProxyError::SlowBody)?
 }
 
-async fn next_piece(body: &mut Incoming) -> Result<Bytes, ProxyError> {
-    match body.frame().await {
-        None => Ok(Bytes::new()),
-        Some(Ok(frame)) => Ok(frame.into_data().unwrap_or_default()),
-        Some(Err(_)) => Err(ProxyError::BadRequest("The request body broke off.".to_owned())),
-    }
-}
-
 async fn read_rest(first: Bytes, mut body: Incoming, max: usize) -> Result<Bytes, ProxyError> {
     let mut whole = BytesMut::from(first.as_ref());
-    while !body.is_end_stream() {
-        let piece = next_piece(&mut body).await?;
+    // A body whose length was not told never says beforehand that it is over.
+    while let Some(piece) = next_piece(&mut body).await? {
         if whole.len() + piece.len() > max {
             return Err(ProxyError::TooLarge(max));
         }
         whole.extend_from_slice(&piece);
     }
     Ok(whole.freeze())
+}
+
+/// `None`: it is over.
+async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, ProxyError> {
+    match body.frame().await {
+        Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+        None if body.size_hint().lower() == 0 => Ok(None),
+        None | Some(Err(_)) => {
+            Err(ProxyError::BadRequest("The request body broke off.".to_owned()))
+        }
+    }
 }

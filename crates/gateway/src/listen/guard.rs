@@ -25,7 +25,8 @@ const DISCARDED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// it is one record.
 const JOINED_BYTES_MAX: usize = 2048;
 
-/// What is read of a request that comes while the last one is still being answered.
+/// What is read at once of a request that comes while the last one is still being answered. Of its
+/// head all is kept, of what follows nothing more is read.
 const EARLY_BYTES_MAX: usize = 1024;
 
 /// A connection with or without TLS.
@@ -196,11 +197,11 @@ impl Guard {
         }
     }
 
-    /// Whether the client has left while its call is under way. hyper would look for itself, and take
-    /// new memory for that in every call.
-    fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Reads while a call is under way, to see whether the client leaves; true: it has. hyper would look
+    /// for itself, and take new memory for that in every call.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> bool {
         let is_between =
-            self.held.is_empty() && self.scanner.as_ref().is_some_and(|s| !s.is_in_body());
+            self.released == 0 && self.scanner.as_ref().is_some_and(|s| !s.is_in_body());
         if !is_between || self.input != Input::Open || !self.progress.has_calls() {
             return false;
         }
@@ -352,8 +353,8 @@ impl AsyncWrite for Guard {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // hyper flushes whenever it is woken, whatever else it does.
-        if this.has_left(cx) {
+        // hyper flushes whenever it is woken, but for a write that is stuck, which has its own limit.
+        if this.poll_left(cx) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let polled = this.stream.poll_flush(cx);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use doorward_domain::usage::Usage;
 
-use super::event;
+use super::event::{self, Facts};
 use super::usage;
 use crate::redact::Needle;
 
@@ -140,15 +140,14 @@ impl SseMeter {
     }
 
     fn judge(&mut self, event: &[u8]) -> Verdict {
-        match event::read(event) {
-            Some(facts) => {
-                self.output_tokens = self.output_tokens.saturating_add(facts.output_tokens);
-                self.is_done |= facts.is_last_of_response;
-                if facts.has_usage && self.read_usage(event) && self.hides_usage {
-                    return Verdict::Hide;
-                }
-            }
-            None => self.is_done |= data(event) == Some(b"[DONE]"),
+        let facts = event::read(event);
+        self.output_tokens = self.output_tokens.saturating_add(facts.output_tokens);
+        self.is_done |= facts.is_last_of_response;
+        if facts.has_usage && self.read_usage(event) && self.hides_usage {
+            return Verdict::Hide;
+        }
+        if facts == Facts::default() {
+            self.is_done |= data(event) == Some(b"[DONE]");
         }
         // Whatever kind of event it is: not every server calls its errors `error`.
         let is_echo = self.needle.as_ref().is_some_and(|needle| needle.is_in(event));
@@ -285,6 +284,7 @@ mod tests {
         #[rustfmt::skip]
         let cases = [
             ("[DONE]",                                                         true),
+            ("[DONE]\nid: \"5\"",                                              true),
             (r#"{"choices":[],"usage":{"prompt_tokens":1}}"#,                  true),
             (r#"{"choices":[], "usage": {"prompt_tokens": 1}}"#,               true),
             (r#"{"type":"response.completed","response":{"usage":{"input_tokens":1}}}"#, true),

@@ -1,12 +1,13 @@
 //! The `usage` object of the OpenAI dialect, in both of its spellings.
 
 use doorward_domain::usage::Usage;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, Visitor};
 
 /// Chat and completions say `prompt_tokens` and `completion_tokens`, Responses says `input_tokens`
 /// and `output_tokens`; some servers say both.
 /// Source: <https://platform.openai.com/docs/api-reference/chat/object>, `…/responses/object`.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Raw {
     prompt_tokens: Option<Tokens>,
     input_tokens: Option<Tokens>,
@@ -18,7 +19,7 @@ struct Raw {
     output_tokens_details: Option<Details>,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Details {
     cached_tokens: Option<Tokens>,
     reasoning_tokens: Option<Tokens>,
@@ -93,14 +94,14 @@ pub(crate) fn parse(json: &[u8]) -> Option<Usage> {
 }
 
 /// One event of a stream, as far as metering needs it.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Event {
     usage: Option<Raw>,
     response: Option<Response>,
     choices: Option<Vec<IgnoredAny>>,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Response {
     usage: Option<Raw>,
 }
