@@ -71,19 +71,20 @@ impl KeyId {
         {
             return Err(MalformedKey);
         }
-        Self::joined(prefix, access).ok_or(MalformedKey)
+        Ok(Self::joined(prefix, access))
     }
 
-    /// `None`: the parts are too long.
-    fn joined(prefix: &[u8], access: &[u8]) -> Option<Self> {
-        let len = prefix.len() + 1 + access.len();
-        let mut bytes = [0; ID_LEN_MAX];
-        let (front, back) = bytes.get_mut(..len)?.split_at_mut_checked(prefix.len())?;
-        let (underscore, back) = back.split_first_mut()?;
-        front.copy_from_slice(prefix);
-        *underscore = b'_';
-        back.copy_from_slice(access);
-        Some(Self { bytes, len: u8::try_from(len).ok()? })
+    /// Joins parts that were checked.
+    fn joined(prefix: &[u8], access: &[u8]) -> Self {
+        let mut id = Self { bytes: [0; ID_LEN_MAX], len: 0 };
+        for part in [prefix, b"_", access] {
+            let (start, end) = (usize::from(id.len), usize::from(id.len) + part.len());
+            if let (Some(place), Ok(len)) = (id.bytes.get_mut(start..end), end.try_into()) {
+                place.copy_from_slice(part);
+                id.len = len;
+            }
+        }
+        id
     }
 
     /// The id as text.
@@ -164,13 +165,7 @@ impl PlainKey {
         let (entropy, checksum) = secret.split_at_mut(ENTROPY_LEN);
         base62::fill_random(entropy, &mut random);
         checksum.copy_from_slice(&checksum_of(&access, entropy));
-        let mut bytes = [0; ID_LEN_MAX];
-        let prefix = prefix.as_str().as_bytes();
-        for (slot, byte) in bytes.iter_mut().zip(prefix.iter().chain(b"_").chain(&access)) {
-            *slot = *byte;
-        }
-        let len = u8::try_from(prefix.len() + 1 + ACCESS_LEN).unwrap_or_default();
-        Self { id: KeyId { bytes, len }, secret }
+        Self { id: KeyId::joined(prefix.as_str().as_bytes(), &access), secret }
     }
 
     /// Reads one string, `<prefix>_<access>_<secret>`, or the bearer form that joins access key and

@@ -1,5 +1,7 @@
 //! The head of an answer: which headers it has, and what must not be in it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -68,7 +70,7 @@ pub(crate) fn kept(name: &[u8]) -> Option<HeaderName> {
 }
 
 /// What of the upstream's headers goes on to the client: nothing that holds the provider's credential.
-pub(crate) fn clean(mut kept: Headers, secret: Option<&Needle>) -> Headers {
+pub(crate) fn clean(mut kept: Headers, secret: Option<&Arc<Needle>>) -> Headers {
     kept.retain(|(name, value)| {
         let is_echo = secret.is_some_and(|secret| secret.is_in(value.as_bytes()));
         *name != header::CONTENT_ENCODING && !is_echo

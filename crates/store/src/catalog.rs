@@ -1,6 +1,7 @@
 //! Providers, provider keys, models and deployments.
 
 mod models;
+mod named;
 mod provider_keys;
 mod providers;
 

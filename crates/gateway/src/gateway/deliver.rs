@@ -45,7 +45,7 @@ impl Gateway {
                 let target = end.target();
                 let hides_usage = ask.is_stream && !ask.wants_usage();
                 let meter = Meter::Sse(SseMeter::new(hides_usage, target.needle()));
-                let headers = answer::clean(answer.headers, target.needle().map(Arc::as_ref));
+                let headers = answer::clean(answer.headers, target.needle());
                 let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
                 let body = RelayBody::live(Bytes::new(), source, meter, end, watch);
                 Ok(Answer { status: answer.status, headers, body })
@@ -100,24 +100,21 @@ impl Gateway {
         if answer.body.is_broken() {
             return Err(self.garbage(&mut end, "it broke off"));
         }
-        let is_whole = answer.body.is_ended();
-        if is_whole {
+        if answer.body.is_ended() {
             if !meter.is_complete() {
                 return Err(self.garbage(&mut end, "it is not one whole JSON object"));
             }
             end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
+            let headers = answer::clean(answer.headers, end.target().needle());
+            return Ok(Answer { status: answer.status, headers, body: RelayBody::whole(first) });
         }
-        let status = answer.status;
-        let mut headers = answer::clean(answer.headers, end.target().needle().map(Arc::as_ref));
-        if is_whole {
-            return Ok(Answer { status, headers, body: RelayBody::whole(first) });
-        }
+        let mut headers = answer::clean(answer.headers, end.target().needle());
         if let Some(bytes) = exact {
             headers.push((CONTENT_LENGTH, bytes.into()));
         }
         let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
         let body = RelayBody::live(first, source, Meter::Json(meter), end, watch);
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status: answer.status, headers, body })
     }
 
     /// `None`: there is none, the answer ended or broke before it began.
@@ -142,15 +139,15 @@ impl Gateway {
     async fn deliver_error(&self, answer: Box<upstream::Answer>, mut end: Box<CallEnd>) -> Answer {
         let target = end.target();
         let status = answer.status;
-        let headers = answer::clean(answer.headers, target.needle().map(Arc::as_ref));
+        let headers = answer::clean(answer.headers, target.needle());
         // Before the client can leave: it owes nothing, whether it waits for the words or not.
-        end.fail(answer.status);
-        let body = self.read_error(answer.body, target.needle().map(Arc::as_ref)).await;
+        end.fail(status);
+        let body = self.read_error(answer.body, target.needle()).await;
         Answer { status, headers, body: RelayBody::whole(body) }
     }
 
     /// An error of the upstream is the client's to read, its credential is not.
-    async fn read_error(&self, mut exchange: Exchange, needle: Option<&Needle>) -> Bytes {
+    async fn read_error(&self, mut exchange: Exchange, needle: Option<&Arc<Needle>>) -> Bytes {
         let mut body = BytesMut::new();
         let reading = async {
             while let Some(Ok(piece)) = poll_fn(|cx| exchange.poll_ready_bytes(cx, Ok)).await {

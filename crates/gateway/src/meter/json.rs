@@ -254,24 +254,21 @@ fn scalar_end(rest: &[u8]) -> usize {
 /// The bracket that leads back to the top-level object, or a string that does not end here; and the
 /// depth there.
 fn nested_end(rest: &[u8], mut depth: u32) -> (usize, u32) {
-    let mut bytes = rest.iter();
-    loop {
-        let left = bytes.as_slice();
-        match bytes.next() {
-            None => break,
-            Some(b'{' | b'[') => depth = depth.saturating_add(1),
-            Some(b'}' | b']') if depth > 2 => depth -= 1,
-            Some(b'}' | b']') => return (rest.len() - left.len(), depth),
-            Some(b'"') => {
-                let behind =
-                    string_end(bytes.as_slice()).and_then(|end| bytes.as_slice().get(end + 1..));
-                let Some(behind) = behind else { return (rest.len() - left.len(), depth) };
-                bytes = behind.iter();
-            }
-            Some(_) => {}
+    let mut at = 0;
+    while let Some(byte) = rest.get(at) {
+        match byte {
+            b'{' | b'[' => depth = depth.saturating_add(1),
+            b'}' | b']' if depth > 2 => depth -= 1,
+            b'}' | b']' => break,
+            b'"' => match rest.get(at + 1..).and_then(string_end) {
+                Some(end) => at += 1 + end,
+                None => break,
+            },
+            _ => {}
         }
+        at += 1;
     }
-    (rest.len(), depth)
+    (at, depth)
 }
 
 #[cfg(test)]

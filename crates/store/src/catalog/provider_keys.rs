@@ -6,10 +6,11 @@ use doorward_domain::name::Masked;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
+use super::named::NamedRow;
 use super::{NewProviderKey, ProviderKeyEdit, Removed};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, in_use, is_storable, next_version, on, parsed, taken, timestamp};
+use crate::db::{check_storable, in_use, next_version, on, parsed, taken, timestamp};
 use crate::keyring::SealedFor;
 use crate::row::row;
 use crate::{Act, Store, StoreError};
@@ -26,7 +27,9 @@ row! {
     }
 }
 
-impl ProviderKeyRow {
+impl NamedRow for ProviderKeyRow {
+    type Named = ProviderKey;
+
     fn parse(self) -> Result<ProviderKey, StoreError> {
         Ok(ProviderKey {
             id: parsed("provider key", &self.id)?,
@@ -243,7 +246,7 @@ impl Store {
         const SQL: &str = "
             SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
             FROM provider_keys WHERE organization_id = $1 AND id = $2";
-        self.fetch_provider_key(SQL, organization, &id.to_string()).await
+        self.find_one::<ProviderKeyRow>(SQL, organization, &id.to_string()).await
     }
 
     /// A provider key of this organization, by name.
@@ -255,7 +258,7 @@ impl Store {
         const SQL: &str = "
             SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
             FROM provider_keys WHERE organization_id = $1 AND name = $2";
-        self.fetch_provider_key(SQL, organization, name).await
+        self.find_one::<ProviderKeyRow>(SQL, organization, name).await
     }
 
     /// The provider keys of this organization, by name, after the name `after`, at most `limit`.
@@ -268,38 +271,7 @@ impl Store {
         const SQL: &str = "
             SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
             FROM provider_keys WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
-        let after = after.unwrap_or_default();
-        if !is_storable(after) {
-            return Ok(Vec::new());
-        }
-        let rows: Vec<ProviderKeyRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL)
-                .bind(organization.to_string())
-                .bind(after)
-                .bind(i64::from(limit))
-                .fetch_all(pool)
-                .await?
-        });
-        rows.into_iter().map(ProviderKeyRow::parse).collect()
-    }
-
-    async fn fetch_provider_key(
-        &self,
-        sql: &'static str,
-        organization: OrganizationId,
-        wanted: &str,
-    ) -> Result<Option<ProviderKey>, StoreError> {
-        if !is_storable(wanted) {
-            return Ok(None);
-        }
-        let row: Option<ProviderKeyRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(sql)
-                .bind(organization.to_string())
-                .bind(wanted)
-                .fetch_optional(pool)
-                .await?
-        });
-        row.map(ProviderKeyRow::parse).transpose()
+        self.list_after::<ProviderKeyRow>(SQL, organization, after, limit).await
     }
 }
 

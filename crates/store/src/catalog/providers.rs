@@ -5,10 +5,9 @@ use doorward_domain::id::{OrganizationId, ProviderId};
 use serde_json::json;
 
 use super::Removed;
+use super::named::NamedRow;
 use crate::audit::{Deed, append_audit};
-use crate::db::{
-    check_storable, finds, in_use, is_storable, next_version, on, parsed, taken, timestamp,
-};
+use crate::db::{check_storable, finds, in_use, next_version, on, parsed, taken, timestamp};
 use crate::row::row;
 use crate::{Act, Store, StoreError};
 
@@ -31,7 +30,9 @@ row! {
     }
 }
 
-impl ProviderRow {
+impl NamedRow for ProviderRow {
+    type Named = Provider;
+
     fn parse(self) -> Result<Provider, StoreError> {
         Ok(Provider {
             id: parsed("provider", &self.id)?,
@@ -171,7 +172,7 @@ impl Store {
             provider_columns!(),
             " FROM providers p WHERE p.organization_id = $1 AND p.id = $2"
         );
-        self.fetch_provider(SQL, organization, &id.to_string()).await
+        self.find_one::<ProviderRow>(SQL, organization, &id.to_string()).await
     }
 
     /// A provider of this organization, by name.
@@ -185,7 +186,7 @@ impl Store {
             provider_columns!(),
             " FROM providers p WHERE p.organization_id = $1 AND p.name = $2"
         );
-        self.fetch_provider(SQL, organization, name).await
+        self.find_one::<ProviderRow>(SQL, organization, name).await
     }
 
     /// The providers of this organization, by name, after the name `after`, at most `limit`.
@@ -201,19 +202,7 @@ impl Store {
             " FROM providers p WHERE p.organization_id = $1 AND p.name > $2
              ORDER BY p.name LIMIT $3"
         );
-        let after = after.unwrap_or_default();
-        if !is_storable(after) {
-            return Ok(Vec::new());
-        }
-        let rows: Vec<ProviderRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL)
-                .bind(organization.to_string())
-                .bind(after)
-                .bind(i64::from(limit))
-                .fetch_all(pool)
-                .await?
-        });
-        rows.into_iter().map(ProviderRow::parse).collect()
+        self.list_after::<ProviderRow>(SQL, organization, after, limit).await
     }
 
     /// Every provider, for the data plane.
@@ -222,25 +211,6 @@ impl Store {
         let rows: Vec<ProviderRow> =
             on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_all(pool).await?);
         rows.into_iter().map(ProviderRow::parse).collect()
-    }
-
-    async fn fetch_provider(
-        &self,
-        sql: &'static str,
-        organization: OrganizationId,
-        wanted: &str,
-    ) -> Result<Option<Provider>, StoreError> {
-        if !is_storable(wanted) {
-            return Ok(None);
-        }
-        let row: Option<ProviderRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(sql)
-                .bind(organization.to_string())
-                .bind(wanted)
-                .fetch_optional(pool)
-                .await?
-        });
-        row.map(ProviderRow::parse).transpose()
     }
 }
 

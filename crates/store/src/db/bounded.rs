@@ -142,64 +142,44 @@ impl Bound {
 
 type Answer = Result<Either<PgQueryResult, PgRow>, Error>;
 
-impl<'c> Executor<'c> for &'c Bounded {
-    type Database = Postgres;
+/// Runs statements on what is inside, each within its bound.
+macro_rules! bounded_executor {
+    (for $outer:ty, by |$self:ident| $inner:expr) => {
+        impl<'c> Executor<'c> for $outer {
+            type Database = Postgres;
 
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Answer>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        self.bound.stream((&self.pool).fetch_many(query))
-    }
+            fn fetch_many<'e, 'q: 'e, E>($self, query: E) -> BoxStream<'e, Answer>
+            where
+                'c: 'e,
+                E: 'q + Execute<'q, Postgres>,
+            {
+                $self.bound.stream($inner.fetch_many(query))
+            }
 
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        self.bound.future((&self.pool).fetch_optional(query))
-    }
+            fn fetch_optional<'e, 'q: 'e, E>(
+                $self,
+                query: E,
+            ) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
+            where
+                'c: 'e,
+                E: 'q + Execute<'q, Postgres>,
+            {
+                $self.bound.future($inner.fetch_optional(query))
+            }
 
-    fn prepare_with<'e>(
-        self,
-        sql: SqlStr,
-        parameters: &'e [PgTypeInfo],
-    ) -> BoxFuture<'e, Result<PgStatement, Error>>
-    where
-        'c: 'e,
-    {
-        self.bound.future((&self.pool).prepare_with(sql, parameters))
-    }
+            fn prepare_with<'e>(
+                $self,
+                sql: SqlStr,
+                parameters: &'e [PgTypeInfo],
+            ) -> BoxFuture<'e, Result<PgStatement, Error>>
+            where
+                'c: 'e,
+            {
+                $self.bound.future($inner.prepare_with(sql, parameters))
+            }
+        }
+    };
 }
 
-impl<'c> Executor<'c> for &'c mut Statements {
-    type Database = Postgres;
-
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Answer>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        self.bound.stream((&mut *self.open).fetch_many(query))
-    }
-
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        self.bound.future((&mut *self.open).fetch_optional(query))
-    }
-
-    fn prepare_with<'e>(
-        self,
-        sql: SqlStr,
-        parameters: &'e [PgTypeInfo],
-    ) -> BoxFuture<'e, Result<PgStatement, Error>>
-    where
-        'c: 'e,
-    {
-        self.bound.future((&mut *self.open).prepare_with(sql, parameters))
-    }
-}
+bounded_executor!(for &'c Bounded, by |self| (&self.pool));
+bounded_executor!(for &'c mut Statements, by |self| (&mut *self.open));
