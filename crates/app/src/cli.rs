@@ -14,7 +14,9 @@ pub(crate) use catalog::{
     EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
     Verb,
 };
-pub(crate) use keys::{BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs};
+pub(crate) use keys::{
+    BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
+};
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]

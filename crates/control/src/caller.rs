@@ -118,6 +118,9 @@ fn check(
     (now, address): (Timestamp, IpAddr),
 ) -> Result<(), Denial> {
     identity.key.check(now, address)?;
+    if identity.secret_ends_at.is_some_and(|at| at <= now) {
+        return Err(Denial::SecretReplaced);
+    }
     if !identity.owner_is_active {
         return Err(Denial::OwnerInactive);
     }

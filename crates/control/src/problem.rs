@@ -4,6 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::denial::Denial;
 use doorward_domain::presented::NoCredential;
+use doorward_domain::rotation::SECRETS_MAX;
 use doorward_store::StoreError;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -185,7 +186,7 @@ impl Unreadable {
 pub(crate) fn denial_face(denial: Denial) -> (StatusCode, &'static str) {
     match denial {
         Denial::InvalidKey => (StatusCode::UNAUTHORIZED, "invalid_api_key"),
-        Denial::Expired => (StatusCode::UNAUTHORIZED, "key_expired"),
+        Denial::Expired | Denial::SecretReplaced => (StatusCode::UNAUTHORIZED, "key_expired"),
         Denial::Disabled => (StatusCode::UNAUTHORIZED, "key_disabled"),
         Denial::Revoked => (StatusCode::UNAUTHORIZED, "key_revoked"),
         Denial::OwnerInactive => (StatusCode::UNAUTHORIZED, "owner_inactive"),
@@ -238,6 +239,14 @@ impl From<StoreError> for ApiError {
                 detail:
                     "The key that asked for this was changed or ended in between. Nothing was done."
                         .to_owned(),
+                field: None,
+            },
+            StoreError::TooManySecrets => Self::Conflict {
+                code: "too_many_secrets",
+                detail: format!(
+                    "{SECRETS_MAX} secrets of this API key work already. Wait until one of them \
+                     ends, end the previous ones, or rotate without an overlap."
+                ),
                 field: None,
             },
             StoreError::InUse(by) => Self::Conflict {

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path, Request};
 use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -35,6 +35,20 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             return Err(Unreadable::MediaType.into());
         }
         read_body(request, state).await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequest<S> for JsonBody {
+    type Rejection = ApiError;
+
+    /// `None`: there is no body, or nothing in it.
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
+        let is_json = is_json(request.headers());
+        match read_body(request, state).await? {
+            body if body.is_empty() => Ok(None),
+            body if is_json => Ok(Some(Self(body))),
+            _ => Err(Unreadable::MediaType.into()),
+        }
     }
 }
 

@@ -102,6 +102,8 @@ fn table() -> Vec<Route> {
         route(Delete, "/v1/api-keys/{id}",         KeysWrite,     keys::revoke_key),
         route(Post,   "/v1/api-keys/{id}/disable", KeysWrite,     keys::disable_key),
         route(Post,   "/v1/api-keys/{id}/enable",  KeysWrite,     keys::enable_key),
+        route(Post,   "/v1/api-keys/{id}/rotate",  KeysWrite,     keys::rotate_key),
+        route(Delete, "/v1/api-keys/{id}/previous-secrets", KeysWrite, keys::end_previous_secrets),
         route(Post,   "/v1/providers",             Admin,         providers::create_provider),
         route(Get,    "/v1/providers",             Admin,         providers::list_providers),
         route(Get,    "/v1/providers/{id}",        Admin,         providers::show_provider),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::budget::Spend;
 use crate::credential::KeyId;
 use crate::id::{CallId, DeploymentId, OrganizationId, ProjectId, ProviderId};
+use crate::rotation::SecretNumber;
 use crate::usage::Usage;
 
 /// How a call ended.
@@ -77,6 +78,8 @@ pub struct Hold {
     pub project: ProjectId,
     /// The key.
     pub key: KeyId,
+    /// Which of its secrets was presented.
+    pub secret: SecretNumber,
     /// The provider that the call goes to.
     pub provider: ProviderId,
     /// The deployment that the call goes to.
@@ -158,6 +161,7 @@ mod tests {
             organization: OrganizationId::new(1, 1),
             project: ProjectId::new(1, 1),
             key: minted("dw", 1).id(),
+            secret: SecretNumber::FIRST,
             provider: ProviderId::new(1, 1),
             deployment: DeploymentId::new(1, 1),
             model: "gpt-4o".into(),

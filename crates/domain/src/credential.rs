@@ -161,11 +161,16 @@ impl PlainKey {
     pub fn mint(prefix: &KeyPrefix, mut random: impl FnMut() -> u8) -> Self {
         let mut access = [0; ACCESS_LEN];
         base62::fill_random(&mut access, &mut random);
+        Self::mint_secret(KeyId::joined(prefix.as_str().as_bytes(), &access), random)
+    }
+
+    /// Makes a new secret for a key that there is already.
+    pub fn mint_secret(id: KeyId, mut random: impl FnMut() -> u8) -> Self {
         let mut secret = [0; SECRET_LEN];
         let (entropy, checksum) = secret.split_at_mut(ENTROPY_LEN);
         base62::fill_random(entropy, &mut random);
-        checksum.copy_from_slice(&checksum_of(&access, entropy));
-        Self { id: KeyId::joined(prefix.as_str().as_bytes(), &access), secret }
+        checksum.copy_from_slice(&checksum_of(id.access(), entropy));
+        Self { id, secret }
     }
 
     /// Reads one string, `<prefix>_<access>_<secret>`, or the bearer form that joins access key and

@@ -11,6 +11,9 @@ pub enum Denial {
     /// Its time is over.
     #[error("This API key has expired.")]
     Expired,
+    /// A newer secret has taken its place, and the overlap is over.
+    #[error("This secret of the API key was replaced by a new one.")]
+    SecretReplaced,
     /// Switched off, reversibly.
     #[error("This API key is disabled.")]
     Disabled,

@@ -22,5 +22,6 @@ pub mod presented;
 pub mod price;
 pub mod rights;
 pub mod role;
+pub mod rotation;
 pub mod scope;
 pub mod usage;

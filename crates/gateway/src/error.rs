@@ -159,7 +159,7 @@ pub(crate) fn denial_event(denial: &Denial) -> Bytes {
 fn denial_face(denial: &Denial) -> Face {
     let (status, kind, code) = match denial {
         Denial::InvalidKey => (401, "invalid_request_error", "invalid_api_key"),
-        Denial::Expired => (401, "invalid_request_error", "key_expired"),
+        Denial::Expired | Denial::SecretReplaced => (401, "invalid_request_error", "key_expired"),
         Denial::Disabled => (401, "invalid_request_error", "key_disabled"),
         Denial::Revoked => (401, "invalid_request_error", "key_revoked"),
         Denial::OwnerInactive => (401, "invalid_request_error", "owner_inactive"),
@@ -188,6 +188,7 @@ fn denial_headers(denial: &Denial) -> Headers {
         Denial::BudgetSpent => one(SHOULD_RETRY, HeaderValue::from_static("false")),
         Denial::InvalidKey
         | Denial::Expired
+        | Denial::SecretReplaced
         | Denial::Disabled
         | Denial::Revoked
         | Denial::OwnerInactive

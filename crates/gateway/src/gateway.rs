@@ -33,7 +33,7 @@ use crate::models;
 use crate::relay::{CallEnd, RelayBody};
 use crate::route::{Call, Route, WrongMethod};
 use crate::upstream::{Connector, Timeouts};
-use crate::verify;
+use crate::verify::{self, Caller};
 
 /// What a budget holds for input that a call only names, where the model's window is not known: the
 /// window of most models of today.
@@ -83,7 +83,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(3);
 struct Way<'a> {
     id: CallId,
     address: IpAddr,
-    key: Arc<CallKey>,
+    caller: Caller,
     facts: &'a mut Facts,
 }
 
@@ -175,20 +175,20 @@ impl Gateway {
     ) -> Result<Answer, ProxyError> {
         let route = route.map_err(|WrongMethod| ProxyError::WrongMethod)?;
         let address = address.ok_or(Denial::AddressRefused)?;
-        let key = verify::identify(&self.store, headers).await?;
-        facts.key = Some(key.key.id);
-        verify::check(&key, route.scope(), now, address)?;
+        let caller = verify::identify(&self.store, headers).await?;
+        facts.key = Some(caller.key.key.id);
+        verify::check(&caller, route.scope(), now, address)?;
         match route {
             Route::Call(call) => {
-                self.call(call, (headers, body), Way { id, address, key, facts }).await
+                self.call(call, (headers, body), Way { id, address, caller, facts }).await
             }
             Route::Models => {
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
-                Ok(json_answer(&models::list(&snapshot, &key)))
+                Ok(json_answer(&models::list(&snapshot, &caller.key)))
             }
             Route::Model(name) => {
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
-                Ok(json_answer(&models::show(&snapshot, &key, &name)?))
+                Ok(json_answer(&models::show(&snapshot, &caller.key, &name)?))
             }
         }
     }
@@ -206,7 +206,7 @@ impl Gateway {
             }
         };
         let ask = Ask::parse(call, &body)?;
-        let model = self.find_model(&way.key, &ask.model.value).await?;
+        let model = self.find_model(&way.caller.key, &ask.model.value).await?;
         way.facts.model = Some(model.header.clone());
         let order = self.order(&model);
         let first =
@@ -232,10 +232,10 @@ impl Gateway {
     ) -> Result<Bytes, ProxyError> {
         let options = &self.options;
         let body = body::finish(first, body, options.body_bytes_max, options.body_timeout).await?;
-        if way.key.has_changed() {
-            way.key = verify::identify(&self.store, headers).await?;
+        if way.caller.key.has_changed() {
+            way.caller = verify::identify(&self.store, headers).await?;
         }
-        verify::check(&way.key, Call::SCOPE, self.store.clock().now(), way.address)?;
+        verify::check(&way.caller, Call::SCOPE, self.store.clock().now(), way.address)?;
         Ok(body)
     }
 
@@ -273,6 +273,7 @@ impl Gateway {
         let one_answer = asked.unwrap_or(model.output_tokens_max);
         let request = CallRequest {
             call: way.id,
+            secret: way.caller.secret,
             model: &model.name,
             provider: first.provider,
             deployment: first.deployment,
@@ -281,7 +282,7 @@ impl Gateway {
             output_tokens: one_answer.saturating_mul(ask.answers),
             address: way.address,
         };
-        let open = self.store.admit(&way.key, &request)?.map_err(|(denial, quotas)| {
+        let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {
             way.facts.quotas = quotas;
             denial
         })?;
@@ -291,7 +292,7 @@ impl Gateway {
         // is by itself; and the client is told of one that it did not ask for.
         let is_set_here = granted < one_answer || (asked.is_none() && !model.is_output_known);
         let is_bound = (asked.is_some() || is_set_here) && ask.call.has_output();
-        let bound = (is_bound && way.key.has_budget()).then_some(granted);
+        let bound = (is_bound && way.caller.key.has_budget()).then_some(granted);
         way.facts.lowered_to = bound.filter(|_| is_set_here);
         Ok((open, bound))
     }
@@ -299,7 +300,7 @@ impl Gateway {
 
 /// What a call's input is held at.
 fn held_input(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> u64 {
-    if way.key.has_budget() && ask.has_input_elsewhere() {
+    if way.caller.key.has_budget() && ask.has_input_elsewhere() {
         ask.input_tokens().max(model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE))
     } else {
         ask.input_tokens()

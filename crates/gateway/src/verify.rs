@@ -6,6 +6,7 @@ use std::sync::Arc;
 use doorward_domain::credential::PlainKey;
 use doorward_domain::denial::Denial;
 use doorward_domain::presented::{self, NoCredential, Place};
+use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::Scope;
 use doorward_store::{CallKey, Store};
 use http::{HeaderMap, HeaderName, header};
@@ -20,13 +21,24 @@ const KEY_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-goog-api-key"),
 ];
 
+/// Who calls: a key, and which of its secrets was presented.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) key: Arc<CallKey>,
+    pub(crate) secret: SecretNumber,
+}
+
+impl Caller {
+    /// When the caller is let in no longer. `None`: never by itself.
+    pub(crate) fn ends_at(&self) -> Option<Timestamp> {
+        self.key.ends_at(self.secret)
+    }
+}
+
 /// Finds the key of a request: shape and checksum, whether it exists and this is its secret (in
 /// constant time). Whether it may be used is for [`check`] to say, which comes after, so that only
 /// a caller with the right secret learns that a key is expired, disabled or revoked.
-pub(crate) async fn identify(
-    store: &Store,
-    headers: &HeaderMap,
-) -> Result<Arc<CallKey>, ProxyError> {
+pub(crate) async fn identify(store: &Store, headers: &HeaderMap) -> Result<Caller, ProxyError> {
     let presented = presented(headers)?;
     let id = presented.id();
     let key = match store.cached_call_key(&id) {
@@ -34,18 +46,20 @@ pub(crate) async fn identify(
         // Boxed, as all that a warm call never runs: it would make every call's future larger.
         None => Box::pin(store.call_key(&id)).await?.ok_or(Denial::InvalidKey)?,
     };
-    if key.matches(&presented) { Ok(key) } else { Err(Denial::InvalidKey.into()) }
+    let secret = key.secret(&presented).ok_or(Denial::InvalidKey)?;
+    Ok(Caller { key, secret })
 }
 
-/// Whether a key may be used now, from here and for this: its status, its owner, the address, its
-/// scopes.
+/// Whether a key may be used now, from here and for this: its status, its owner, the secret, the
+/// address, its scopes.
 pub(crate) fn check(
-    key: &CallKey,
+    Caller { key, secret }: &Caller,
     needs: Scope,
     now: Timestamp,
     address: IpAddr,
 ) -> Result<(), Denial> {
     key.key.check(now, address)?;
+    key.check_secret(*secret, now)?;
     if !key.owner_is_active {
         return Err(Denial::OwnerInactive);
     }

@@ -1,6 +1,6 @@
 //! The data plane's side of the store: keys held in memory, their counters, holds and settlements.
 //!
-//! The way of a call: [`Store::call_key`] → [`CallKey::matches`] → [`Store::admit`] →
+//! The way of a call: [`Store::call_key`] → [`CallKey::secret`] → [`Store::admit`] →
 //! [`OpenCall::written`] → (the call) → [`OpenCall::settle`]. Admission takes from every limit and
 //! budget of the key in one step, under one short lock; the call leaves when its hold stands in the
 //! journal.

@@ -35,6 +35,9 @@ pub enum StoreError {
     /// Something still uses it; the names of what does.
     #[error("it is in use by {}", .0.join(", "))]
     InUse(Vec<String>),
+    /// As many secrets of the key work as may at the same time.
+    #[error("too many secrets of the key still work")]
+    TooManySecrets,
     /// The journal cannot be written: no call may leave.
     #[error("the journal cannot be written")]
     Journal(#[source] std::io::Error),

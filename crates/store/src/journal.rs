@@ -17,33 +17,11 @@ pub(crate) use writer::{Batch, Writer};
 use std::path::{Path, PathBuf};
 
 /// The first bytes of a segment: what it is, and the version of its records.
-const HEADER: &[u8; 8] = b"DWJRNL\x00\x02";
+const HEADER: &[u8; 8] = b"DWJRNL\x00\x01";
 /// What they begin with in every version; two bytes follow, big-endian.
 const MAGIC: &[u8; 6] = b"DWJRNL";
-
-/// How the records of a segment are written. A program reads the versions before its own too, for it
-/// is started on what they left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
-    /// Holds and settlements.
-    One,
-    /// These, and how far the segment before is good.
-    Two,
-}
-
-impl Version {
-    /// The one that is written.
-    const NOW: Self = Self::Two;
-
-    /// Reads its number. `None`: no version that this program knows.
-    fn known(number: u16) -> Option<Self> {
-        match number {
-            1 => Some(Self::One),
-            2 => Some(Self::Two),
-            _ => None,
-        }
-    }
-}
+/// How the records of a segment are written.
+const VERSION: u16 = 1;
 
 /// The file of a segment.
 pub(crate) fn segment_path(dir: &Path, number: u64) -> PathBuf {

@@ -3,7 +3,9 @@
 mod change;
 mod cursor;
 mod list;
+mod rotate;
 mod row;
+mod secrets;
 
 use std::net::IpAddr;
 
@@ -11,10 +13,13 @@ use doorward_domain::budget::{Budget, Spend};
 use doorward_domain::id::{ProjectId, UserId};
 use doorward_domain::key::{ApiKey, KeyStatus, Owner};
 use doorward_domain::rights::Rights;
+use doorward_domain::rotation::KeySecret;
 use jiff::Timestamp;
 
 pub use cursor::{KeyCursor, MalformedCursor};
-pub(crate) use row::load_call_key;
+pub use rotate::Rotation;
+pub(crate) use row::{StoredCallKey, load_call_key};
+pub(crate) use secrets::Secrets;
 
 /// A key to be made; its credential is minted inside.
 #[derive(Debug, Clone)]
@@ -61,6 +66,8 @@ pub struct KeyRecord {
     pub last_used_at: Option<Timestamp>,
     /// From where.
     pub last_used_address: Option<IpAddr>,
+    /// The secrets that were replaced and still work, newest first.
+    pub previous_secrets: Vec<KeySecret>,
 }
 
 /// Which keys to list. All given conditions hold.

@@ -1,25 +1,17 @@
 //! Organizations, projects, users and service accounts.
 
-use std::net::IpAddr;
-
-use doorward_domain::credential::PlainKey;
 use doorward_domain::id::{OrganizationId, ProjectId, ServiceAccountId, UserId};
-use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::key::Owner;
 use doorward_domain::role::OrganizationRole;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::audit::{Actor, append_audit};
 use crate::db::{check_storable, finds, on, parsed, taken, timestamp};
-use crate::keys::load_call_key;
-use crate::usage::TOUCH_KEY;
 use crate::{Act, Store, StoreError};
 
 /// The name of what the first start makes, and of the project where keys go that name none.
 const DEFAULT: &str = "default";
-
-/// How exact the last use of a key on the management API is.
-const TOUCH_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 
 /// A person who signs in.
 #[derive(Debug, Clone)]
@@ -45,19 +37,6 @@ pub struct Bootstrap {
     pub project: ProjectId,
     /// The administrator, role owner.
     pub administrator: UserId,
-}
-
-/// Who presents a key to the control plane.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// The key, whatever its status: [`ApiKey::check`] decides.
-    pub key: ApiKey,
-    /// Whether the owner is active.
-    pub owner_is_active: bool,
-    /// The user's role; for a service key [`OrganizationRole::Member`] with its own keys only.
-    pub role: OrganizationRole,
-    /// When the key was last used.
-    pub last_used_at: Option<Timestamp>,
 }
 
 /// Whether an organization has a project.
@@ -141,40 +120,6 @@ impl Store {
             let detail = json!({ "administrator": made.administrator, "project": made.project });
             append_audit!(self, tx, act.entry("organization.create", &organization, &detail));
             tx.commit().await?;
-        });
-        Ok(())
-    }
-
-    /// Finds who presents this key, checking its digest in constant time. `None`: nobody.
-    /// Reads the database each time: an administrator's rights are never stale.
-    pub async fn identify(&self, key: &PlainKey) -> Result<Option<Identity>, StoreError> {
-        let Some(stored) = load_call_key(&self.db, &key.id()).await? else { return Ok(None) };
-        let pepper = self.keyring.pepper_version(stored.pepper_version);
-        let is_right = pepper.is_some_and(|pepper| pepper.digest(key).matches(&stored.digest));
-        Ok(is_right.then_some(Identity {
-            key: stored.key,
-            owner_is_active: stored.owner_is_active,
-            role: stored.role,
-            last_used_at: stored.last_used_at,
-        }))
-    }
-
-    /// Notes that a key was used on the management API now, at most once a minute: scripts that ask
-    /// all the time must not make each of their requests a write.
-    pub async fn touch_key(&self, identity: &Identity, address: IpAddr) -> Result<(), StoreError> {
-        let (key, now) = (&identity.key, self.clock.now());
-        let is_fresh = |last: Timestamp| now.duration_since(last) < TOUCH_INTERVAL;
-        if identity.last_used_at.is_some_and(is_fresh) {
-            return Ok(());
-        }
-        on!(self.db.write, |pool| {
-            sqlx::query(TOUCH_KEY)
-                .bind(key.organization.to_string())
-                .bind(key.id.as_str())
-                .bind(now.as_microsecond())
-                .bind(address.to_string())
-                .execute(pool)
-                .await?;
         });
         Ok(())
     }

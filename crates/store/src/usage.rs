@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 pub use report::USAGE_ROWS_MAX;
 
-pub(crate) use events::{PeriodSpend, TOUCH_KEY, load_spent, write_events};
+pub(crate) use events::{PeriodSpend, TOUCH_KEY, TOUCH_SECRET, load_spent, touch, write_events};
 
 /// A column to group a report by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

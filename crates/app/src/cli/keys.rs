@@ -4,10 +4,10 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::values::{instant, not_negative, positive};
+use super::values::{duration, instant, not_negative, positive};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
@@ -24,6 +24,10 @@ pub(crate) enum KeysCommand {
     Disable(KeyRef),
     /// Switch a disabled key on again
     Enable(KeyRef),
+    /// Give a key a new secret and print it, this once; the old one works a while longer
+    Rotate(RotateKey),
+    /// End the old secrets of a rotated key now
+    EndOverlap(KeyRef),
     /// End a key, for good
     Revoke(KeyRef),
 }
@@ -149,6 +153,21 @@ impl LimitArgs {
         .into_iter()
         .filter_map(|(name, limit)| Some((name, limit?)))
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateKey {
+    #[command(flatten)]
+    pub(crate) key: KeyRef,
+    /// How long the old secret still works: 24h, 30m, 7d at most, 0 for no longer at all [default: 24h]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) overlap: Option<SignedDuration>,
+    #[command(flatten)]
+    pub(crate) expiry: ExpiryArgs,
+    /// Tell who still uses the old secret, until nobody did for this long
+    #[arg(long, value_name = "TIME", value_parser = duration, num_args = 0..=1,
+          default_missing_value = "10m", require_equals = true)]
+    pub(crate) wait_until_unused: Option<SignedDuration>,
 }
 
 #[derive(Debug, Args)]

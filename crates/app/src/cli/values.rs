@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use doorward_domain::money::NanoUsd;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// A number from 1 on that fits its type.
 pub(super) fn positive<N: FromStr>(text: &str) -> Result<N, String> {
@@ -19,6 +19,23 @@ fn number_from(least: u8, text: &str) -> String {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let too_large = if is_number && text.len() > 9 { "; this one is too large" } else { "" };
     format!("must be a whole number from {least} on{too_large}")
+}
+
+/// A time such as `90s`, `30m`, `24h` or `7d`; `0` needs no unit.
+pub(super) fn duration(text: &str) -> Result<SignedDuration, String> {
+    let malformed = || "must be a time such as 90s, 30m, 24h or 7d".to_owned();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).ok_or_else(malformed)?;
+    let seconds = match unit {
+        "" if number == "0" => 1,
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(malformed()),
+    };
+    let number: u32 = number.parse().map_err(|_| malformed())?;
+    Ok(SignedDuration::from_secs(i64::from(number) * seconds))
 }
 
 pub(super) fn instant(text: &str) -> Result<Timestamp, String> {

@@ -1,5 +1,7 @@
 //! `doorward keys …`.
 
+mod rotate;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -42,6 +44,8 @@ pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> an
         }
         KeysCommand::Disable(key) => switch(&client, &key.key, "disable", is_json),
         KeysCommand::Enable(key) => switch(&client, &key.key, "enable", is_json),
+        KeysCommand::Rotate(wish) => rotate::rotate(&client, wish, is_json),
+        KeysCommand::EndOverlap(key) => rotate::end_overlap(&client, &key.key, is_json),
         KeysCommand::Revoke(key) => {
             let id = find(&client, &key.key)?;
             let answer = client.delete(&path(&id))?;
@@ -244,6 +248,7 @@ fn details(key: &Value, now: Timestamp) -> Details {
         ("budgets", spent(key)),
         ("created", instant(key, "created_at", now, "")),
         ("last used", last_used),
+        ("old secrets", rotate::old_secrets(key, now).join("; ")),
         ("expires", instant(key, "expires_at", now, "never")),
         ("metadata", text(key, "metadata")),
     ]
@@ -259,10 +264,11 @@ fn addresses(key: &Value) -> String {
 
 /// The one time that a key is seen, with a line that proves that it works.
 fn print_created(client: &Client, created: &Value) -> anyhow::Result<()> {
-    Ok(output::line(&created_text(created, client.endpoint(), now()))?)
+    Ok(output::line(&shown_once("Created", created, client.endpoint(), now()))?)
 }
 
-fn created_text(created: &Value, endpoint: &str, now: Timestamp) -> String {
+/// What was done to a key, and the key.
+fn shown_once(done: &str, created: &Value, endpoint: &str, now: Timestamp) -> String {
     let (name, key) = (output::cell(&text(created, "name")), text(created, "key"));
     let ends = match when(created, "expires_at", now, "never").as_str() {
         "never" => "never expires".to_owned(),
@@ -273,7 +279,7 @@ fn created_text(created: &Value, endpoint: &str, now: Timestamp) -> String {
         _ => "",
     };
     let mut said =
-        format!("Created {name}. It {ends}{clamped}. Its key is shown this once:\n\n  {key}\n");
+        format!("{done} {name}. It {ends}{clamped}. Its key is shown this once:\n\n  {key}\n");
     if text(created, "scopes").contains("inference:read") {
         let header = output::shell_word(&format!("authorization: Bearer {key}"));
         // Writing to a text cannot fail.

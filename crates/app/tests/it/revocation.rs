@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::program::{Answer, Program, chat, id_of};
 use crate::raw::Wire;
 use crate::upstream::{Script, Upstream};
+use doorward_store::Clock;
 use serde_json::{Value, json};
 
 #[test]
@@ -124,4 +125,66 @@ fn an_open_stream_ends_with_an_error_event_when_its_key_is_revoked() {
         (&usage["requests"], &usage["errors"], &usage["output_tokens"]),
         (&json!(1), &json!(1), &json!(3))
     );
+}
+
+#[test]
+fn a_secret_that_is_replaced_without_an_overlap_stops_at_once_with_its_streams() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let upstream = Upstream::start(Script::Hang(3));
+    program.add_model("mock", &upstream.address.to_string(), Some(("1", "1")));
+    let old = program.make_key(&json!({"name": "leaked"}));
+    let mut lines = BufReader::new(program.stream(&old, "mock")).lines().map(Result::unwrap);
+    assert_eq!(lines.by_ref().filter(|line| line.contains(" token")).take(3).count(), 3);
+
+    let done = program.cli(&["keys", "rotate", id_of(&old), "--overlap", "0", "--json"]);
+    assert!(done.status.success(), "{done:?}");
+    let rotated: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let new = rotated["key"].as_str().unwrap();
+    assert_eq!(id_of(new), id_of(&old));
+    let rest: String = lines.collect();
+    assert!(rest.contains("data: {\"error\"") && rest.contains("key_expired"), "{rest}");
+    let refused = program.chat(&old, "doorward/echo");
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (401, &json!("key_expired")));
+    assert_eq!(program.chat(new, "doorward/echo").status, 200);
+}
+
+#[test]
+fn a_stream_of_an_old_secret_goes_on_in_the_overlap_and_ends_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let upstream = Upstream::start(Script::Hang(3));
+    program.add_model("mock", &upstream.address.to_string(), Some(("1", "1")));
+    let old = program.make_key(&json!({"name": "rotated"}));
+    let mut lines = BufReader::new(program.stream(&old, "mock")).lines().map(Result::unwrap);
+    assert_eq!(lines.by_ref().filter(|line| line.contains(" token")).take(3).count(), 3);
+    let path = format!("/v1/api-keys/{}", id_of(&old));
+    let wish = json!({"overlap_seconds": 2});
+    let rotated = program.ask("POST", &format!("{path}/rotate"), &program.admin_key(), Some(&wish));
+    assert_eq!(rotated.status, 200, "{}", rotated.body);
+    assert_eq!(program.chat(&old, "doorward/echo").status, 200);
+    // Nobody does anything: the overlap runs out.
+    let rest: String = lines.collect();
+    assert!(rest.contains("data: {\"error\"") && rest.contains("key_expired"), "{rest}");
+    assert_eq!(program.chat(&old, "doorward/echo").status, 401);
+    let shown = program.ask("GET", &path, &program.admin_key(), None).json();
+    assert_eq!(shown["previous_secrets"], json!([]));
+}
+
+#[test]
+fn a_stream_ends_with_its_key_when_that_is_shortened_under_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let upstream = Upstream::start(Script::Hang(3));
+    program.add_model("mock", &upstream.address.to_string(), Some(("1", "1")));
+    let key = program.make_key(&json!({"name": "shortened"}));
+    let mut lines = BufReader::new(program.stream(&key, "mock")).lines().map(Result::unwrap);
+    assert_eq!(lines.by_ref().filter(|line| line.contains(" token")).take(3).count(), 3);
+    let path = format!("/v1/api-keys/{}", id_of(&key));
+    let soon = Clock::system().now() + Duration::from_secs(2);
+    let edit = json!({"expires_at": soon.to_string()});
+    let edited = program.ask("PATCH", &path, &program.admin_key(), Some(&edit));
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    let rest: String = lines.collect();
+    assert!(rest.contains("data: {\"error\"") && rest.contains("key_expired"), "{rest}");
 }

@@ -7,6 +7,8 @@ mod grant;
 mod list;
 mod object;
 mod revoke;
+mod rotate;
+mod secret;
 mod show;
 mod switch;
 
@@ -14,13 +16,15 @@ pub(crate) use create::create_key;
 pub(crate) use edit::edit_key;
 pub(crate) use list::list_keys;
 pub(crate) use revoke::revoke_key;
+pub(crate) use rotate::{end_previous_secrets, rotate_key};
 pub(crate) use show::show_key;
 pub(crate) use switch::{disable_key, enable_key};
 
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{ServiceAccountId, UserId};
-use doorward_domain::key::Owner;
+use doorward_domain::key::{ApiKey, KeyStatus, Owner};
 use doorward_store::KeyRecord;
+use jiff::Timestamp;
 
 use crate::Control;
 use crate::caller::Caller;
@@ -61,6 +65,22 @@ fn refuse_revoked(record: &KeyRecord) -> Result<(), ApiError> {
             field: None,
         }),
     }
+}
+
+/// An expired key stays expired: it no longer counts against the quota, and a new end would bring it
+/// back beyond that.
+fn refuse_expired(key: &ApiKey, now: Timestamp) -> Result<(), ApiError> {
+    if key.status(now) != KeyStatus::Expired {
+        return Ok(());
+    }
+    Err(ApiError::Conflict {
+        code: "key_expired",
+        detail:
+            "This API key has expired, which is final. Make a new one; to give it the same name, \
+                 revoke this one first."
+                .to_owned(),
+        field: None,
+    })
 }
 
 /// Reads the id of a user or of a service account.

@@ -8,6 +8,7 @@ mod idempotency;
 mod keys;
 mod keys_bad_input;
 mod keys_rights;
+mod keys_rotate;
 mod models;
 mod provider_keys;
 mod providers;

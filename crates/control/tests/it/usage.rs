@@ -3,6 +3,7 @@
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::price::Price;
+use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::Scope;
 use doorward_store::CallRequest;
 use serde_json::json;
@@ -44,6 +45,7 @@ async fn call_model(app: &TestApp, key: &ApiKey, n: u128, model: &str) {
     let loaded = app.store.call_key(&key.id).await.unwrap().unwrap();
     let request = CallRequest {
         call: CallId::new(1, n),
+        secret: SecretNumber::FIRST,
         model: &model.into(),
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),

@@ -178,7 +178,7 @@ impl Gateway {
     }
 
     fn watch(&self, way: &Way<'_>, end: &CallEnd) -> Watch {
-        let (store, key) = (Arc::clone(&self.store), Arc::clone(&way.key));
-        Watch::new(store, key, (way.address, end.model()), &self.options.timeouts)
+        let (store, caller) = (Arc::clone(&self.store), way.caller.clone());
+        Watch::new(store, caller, (way.address, end.model()), &self.options.timeouts)
     }
 }

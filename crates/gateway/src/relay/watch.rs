@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use doorward_domain::denial::Denial;
-use doorward_store::{CallKey, Store};
+use doorward_store::Store;
 use jiff::Timestamp;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::route::Call;
 use crate::upstream::Timeouts;
-use crate::verify;
+use crate::verify::{self, Caller};
 
 /// Why an answer is cut.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +28,12 @@ pub(crate) enum Cut {
     Timeout,
 }
 
-type Recheck = Pin<Box<dyn Future<Output = Result<Arc<CallKey>, Denial>> + Send>>;
+type Recheck = Pin<Box<dyn Future<Output = Result<Caller, Denial>> + Send>>;
 
 /// Watches over one answer. Costs nothing until the answer makes us wait.
 pub(crate) struct Watch {
     store: Arc<Store>,
-    key: Arc<CallKey>,
+    caller: Caller,
     address: IpAddr,
     model: Arc<str>,
     idle: Duration,
@@ -55,16 +55,16 @@ impl std::fmt::Debug for Watch {
 impl Watch {
     pub(crate) fn new(
         store: Arc<Store>,
-        key: Arc<CallKey>,
+        caller: Caller,
         (address, model): (IpAddr, Arc<str>),
         timeouts: &Timeouts,
     ) -> Self {
         let now = Instant::now();
         let deadline = now + timeouts.total;
         Self {
-            due_at: due_at(&key, &store, deadline, now),
+            due_at: due_at(&caller, &store, deadline, now),
             store,
-            key,
+            caller,
             address,
             model,
             idle: timeouts.idle,
@@ -83,7 +83,7 @@ impl Watch {
 
     /// Whether to [`poll`](Self::poll) although there is something to relay.
     pub(crate) fn is_due(&self) -> bool {
-        self.last_data_at >= self.due_at || self.key.has_changed()
+        self.last_data_at >= self.due_at || self.caller.key.has_changed()
     }
 
     /// Resolves when the answer must be cut. Called whenever there is nothing to relay, which a
@@ -102,14 +102,16 @@ impl Watch {
                 let Poll::Ready(checked) = recheck.as_mut().poll(cx) else { return Poll::Pending };
                 self.recheck = None;
                 match checked {
-                    Ok(key) => {
-                        self.due_at = due_at(&key, &self.store, self.deadline, Instant::now());
-                        self.key = key;
+                    Ok(caller) => {
+                        self.due_at = due_at(&caller, &self.store, self.deadline, Instant::now());
+                        self.caller = caller;
+                        // It may have to ring sooner now.
+                        self.alarm = None;
                     }
                     Err(denial) => return Poll::Ready(denial),
                 }
             }
-            let key = &self.key;
+            let key = &self.caller.key;
             let changed = self.changed.get_or_insert_with(|| Box::pin(key.changed()));
             if changed.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -117,7 +119,7 @@ impl Watch {
             self.changed = None;
             self.recheck = Some(Box::pin(reload(
                 Arc::clone(&self.store),
-                Arc::clone(&self.key),
+                self.caller.clone(),
                 self.address,
                 Arc::clone(&self.model),
             )));
@@ -140,7 +142,7 @@ impl Watch {
                 return Poll::Ready(Cut::Timeout);
             }
             let now = self.store.clock().now();
-            if let Err(denial) = verify::check(&self.key, Call::SCOPE, now, self.address) {
+            if let Err(denial) = verify::check(&self.caller, Call::SCOPE, now, self.address) {
                 return Poll::Ready(Cut::Denied(denial));
             }
             self.alarm = None;
@@ -152,9 +154,10 @@ impl Watch {
     }
 }
 
-/// When the answer must end, whatever comes: at the deadline, or with its key.
-fn due_at(key: &CallKey, store: &Store, deadline: Instant, now: Instant) -> Instant {
-    match key.key.rights.expires_at {
+/// When the answer must end, whatever comes: at the deadline, or with its key or
+/// secret.
+fn due_at(caller: &Caller, store: &Store, deadline: Instant, now: Instant) -> Instant {
+    match caller.ends_at() {
         Some(at) => deadline.min(now + until(at, store.clock().now())),
         None => deadline,
     }
@@ -169,17 +172,17 @@ fn until(at: Timestamp, now: Timestamp) -> Duration {
 /// A key that changed and cannot be loaded is not trusted any longer.
 async fn reload(
     store: Arc<Store>,
-    key: Arc<CallKey>,
+    Caller { key, secret }: Caller,
     address: IpAddr,
     model: Arc<str>,
-) -> Result<Arc<CallKey>, Denial> {
+) -> Result<Caller, Denial> {
     let loaded = store.call_key(&key.key.id).await.unwrap_or_else(|error| {
         tracing::warn!(%error, key = %key.key.id, "a changed key cannot be loaded");
         None
     });
-    let loaded = loaded.ok_or(Denial::InvalidKey)?;
+    let loaded = Caller { key: loaded.ok_or(Denial::InvalidKey)?, secret };
     verify::check(&loaded, Call::SCOPE, store.clock().now(), address)?;
-    if !loaded.key.rights.models.allows(&model) {
+    if !loaded.key.key.rights.models.allows(&model) {
         return Err(Denial::ModelNotFound);
     }
     Ok(loaded)

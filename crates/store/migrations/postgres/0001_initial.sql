@@ -43,7 +43,7 @@ CREATE TABLE service_accounts (
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
 );
 
--- One row per API key. The secret itself is never stored, only its HMAC-SHA-256.
+-- One row per API key.
 CREATE TABLE api_keys (
     id                        TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- <prefix>_<access>, the public part
     organization_id           TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
@@ -56,9 +56,7 @@ CREATE TABLE api_keys (
     name                      TEXT COLLATE "C" NOT NULL,
     description               TEXT COLLATE "C" NOT NULL,
     search_text               TEXT COLLATE "C" NOT NULL,  -- name, description and id in lower case
-    tail                      TEXT COLLATE "C" NOT NULL,  -- last four characters of the secret, for lists
-    digest                    BYTEA            NOT NULL CHECK (length(digest) = 32),
-    pepper_version            BIGINT           NOT NULL,  -- which key of the keyring made the digest
+    tail                      TEXT COLLATE "C" NOT NULL,  -- last four characters of the newest secret, for lists
     rights                    TEXT COLLATE "C" NOT NULL,  -- JSON: scopes, models, addresses, limits, budgets
     metadata                  TEXT COLLATE "C" NOT NULL,  -- a JSON object of the organization's own
     created_by                TEXT COLLATE "C" NOT NULL,  -- the user who made it
@@ -70,6 +68,7 @@ CREATE TABLE api_keys (
     rotated_at_us             BIGINT,                     -- NULL: still the first secret
     last_used_at_us           BIGINT,
     last_used_address         TEXT COLLATE "C",
+    UNIQUE (organization_id, id),
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id),
     FOREIGN KEY (organization_id, owner_user_id) REFERENCES users (organization_id, id),
     FOREIGN KEY (organization_id, owner_service_account_id) REFERENCES service_accounts (organization_id, id),
@@ -80,6 +79,23 @@ CREATE TABLE api_keys (
 CREATE UNIQUE INDEX api_keys_name ON api_keys (owner_id, name) WHERE revoked_at_us IS NULL;
 CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC);
 CREATE INDEX api_keys_owner ON api_keys (owner_id, created_at_us DESC, id DESC);
+
+-- The secrets of keys. None is stored, only its HMAC-SHA-256. A key that was rotated has several for a
+-- while.
+CREATE TABLE key_secrets (
+    organization_id    TEXT COLLATE "C" NOT NULL,
+    key_id             TEXT COLLATE "C" NOT NULL,
+    number             BIGINT           NOT NULL CHECK (number > 0),  -- from 1; the newest is the largest
+    tail               TEXT COLLATE "C" NOT NULL,                     -- last four characters, for lists
+    digest             BYTEA            CHECK (length(digest) = 32),  -- NULL: it is over, and dropped
+    pepper_version     BIGINT           NOT NULL,                     -- which key of the keyring made the digest
+    created_at_us      BIGINT           NOT NULL,
+    ends_at_us         BIGINT,                                        -- NULL: with its key
+    last_used_at_us    BIGINT,
+    last_used_address  TEXT COLLATE "C",
+    PRIMARY KEY (key_id, number),
+    FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
+);
 
 -- An upstream API.
 CREATE TABLE providers (

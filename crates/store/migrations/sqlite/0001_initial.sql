@@ -42,7 +42,7 @@ CREATE TABLE service_accounts (
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
 ) STRICT;
 
--- One row per API key. The secret itself is never stored, only its HMAC-SHA-256.
+-- One row per API key.
 CREATE TABLE api_keys (
     id                        TEXT    NOT NULL PRIMARY KEY,  -- <prefix>_<access>, the public part
     organization_id           TEXT    NOT NULL REFERENCES organizations (id),
@@ -55,9 +55,7 @@ CREATE TABLE api_keys (
     name                      TEXT    NOT NULL,
     description               TEXT    NOT NULL,
     search_text               TEXT    NOT NULL,              -- name, description and id in lower case
-    tail                      TEXT    NOT NULL,              -- last four characters of the secret, for lists
-    digest                    BLOB    NOT NULL CHECK (length(digest) = 32),
-    pepper_version            INTEGER NOT NULL,              -- which key of the keyring made the digest
+    tail                      TEXT    NOT NULL,              -- last four characters of the newest secret, for lists
     rights                    TEXT    NOT NULL,              -- JSON: scopes, models, addresses, limits, budgets
     metadata                  TEXT    NOT NULL,              -- a JSON object of the organization's own
     created_by                TEXT    NOT NULL,              -- the user who made it
@@ -69,6 +67,7 @@ CREATE TABLE api_keys (
     rotated_at_us             INTEGER,                       -- NULL: still the first secret
     last_used_at_us           INTEGER,
     last_used_address         TEXT,
+    UNIQUE (organization_id, id),
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id),
     FOREIGN KEY (organization_id, owner_user_id) REFERENCES users (organization_id, id),
     FOREIGN KEY (organization_id, owner_service_account_id) REFERENCES service_accounts (organization_id, id),
@@ -79,6 +78,23 @@ CREATE TABLE api_keys (
 CREATE UNIQUE INDEX api_keys_name ON api_keys (owner_id, name) WHERE revoked_at_us IS NULL;
 CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC);
 CREATE INDEX api_keys_owner ON api_keys (owner_id, created_at_us DESC, id DESC);
+
+-- The secrets of keys. None is stored, only its HMAC-SHA-256. A key that was rotated has several for a
+-- while.
+CREATE TABLE key_secrets (
+    organization_id    TEXT    NOT NULL,
+    key_id             TEXT    NOT NULL,
+    number             INTEGER NOT NULL CHECK (number > 0),  -- from 1; the newest is the largest
+    tail               TEXT    NOT NULL,                     -- last four characters, for lists
+    digest             BLOB    CHECK (length(digest) = 32),  -- NULL: it is over, and dropped
+    pepper_version     INTEGER NOT NULL,                     -- which key of the keyring made the digest
+    created_at_us      INTEGER NOT NULL,
+    ends_at_us         INTEGER,                              -- NULL: with its key
+    last_used_at_us    INTEGER,
+    last_used_address  TEXT,
+    PRIMARY KEY (key_id, number),
+    FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
+) STRICT;
 
 -- An upstream API.
 CREATE TABLE providers (

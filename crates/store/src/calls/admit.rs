@@ -9,6 +9,7 @@ use doorward_domain::call::Hold;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use doorward_domain::price::Price;
+use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::Usage;
 
 use super::key_state::{Admitted, Moment};
@@ -24,6 +25,8 @@ const WAITING_MAX: u64 = 16_000_000;
 pub struct CallRequest<'a> {
     /// The call.
     pub call: CallId,
+    /// Which secret of the key was presented.
+    pub secret: SecretNumber,
     /// The model's public name.
     pub model: &'a Arc<str>,
     /// Where it goes first.
@@ -72,6 +75,7 @@ impl Store {
             organization: key.key.organization,
             project: key.key.project,
             key: key.key.id,
+            secret: request.secret,
             provider: request.provider,
             deployment: request.deployment,
             model: Arc::clone(request.model),

@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use doorward_domain::credential::{KeyDigest, KeyId, Pepper, PlainKey};
+use doorward_domain::credential::{KeyId, PlainKey};
+use doorward_domain::denial::Denial;
 use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::ScopeSet;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::key_state::KeyState;
 use super::states::States;
-use crate::keys::load_call_key;
+use crate::keys::{Secrets, load_call_key};
 use crate::{Store, StoreError};
 
 /// Ids that do not exist, remembered so that the same wrong key asks the database once.
@@ -29,15 +32,25 @@ pub struct CallKey {
     /// Whether its user or service account is active.
     pub owner_is_active: bool,
     pub(super) state: Arc<KeyState>,
-    digest: KeyDigest,
-    pepper: Pepper,
+    secrets: Secrets,
     changed: CancellationToken,
 }
 
 impl CallKey {
-    /// Whether this is the key's secret, in constant time.
-    pub fn matches(&self, presented: &PlainKey) -> bool {
-        self.pepper.digest(presented).matches(&self.digest)
+    /// Which of the key's secrets this is, in constant time. `None`: it is none of them.
+    pub fn secret(&self, presented: &PlainKey) -> Option<SecretNumber> {
+        self.secrets.find(presented)
+    }
+
+    /// Whether a secret of the key still works.
+    pub fn check_secret(&self, secret: SecretNumber, now: Timestamp) -> Result<(), Denial> {
+        self.secrets.check(secret, now)
+    }
+
+    /// When whoever presented this secret is let in no longer: with the key, or before. `None`: never.
+    pub fn ends_at(&self, secret: SecretNumber) -> Option<Timestamp> {
+        let ends = [self.key.rights.expires_at, self.secrets.ends_at(secret)];
+        ends.into_iter().flatten().min()
     }
 
     /// Whether any budget bounds the key.
@@ -168,17 +181,16 @@ impl KeyCache {
 
     async fn load(&self, store: &Store, id: &KeyId) -> Result<Option<Arc<CallKey>>, StoreError> {
         self.lookups.fetch_add(1, Ordering::Relaxed);
-        let Some(stored) = load_call_key(&store.db, id).await? else { return Ok(None) };
-        let pepper = store.keyring.pepper_version(stored.pepper_version);
-        let pepper = pepper.cloned().ok_or_else(|| StoreError::Corrupt("pepper".to_owned()))?;
+        let Some(stored) = load_call_key(&store.db, &store.keyring, id).await? else {
+            return Ok(None);
+        };
         let state = store.calls.states.of(store, &stored.key).await?;
         Ok(Some(Arc::new(CallKey {
             scopes: stored.key.rights.scopes.intersect(stored.role.scopes()),
             owner_is_active: stored.owner_is_active,
             changed: state.changed(),
             state,
-            digest: stored.digest,
-            pepper,
+            secrets: stored.secrets,
             key: stored.key,
         })))
     }

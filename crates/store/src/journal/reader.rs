@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::record::{Front, LEFT_BYTES, read_front};
 use super::writer::read_at;
-use super::{HEADER, MAGIC, Record, Version, segment_path};
+use super::{HEADER, MAGIC, Record, VERSION, segment_path};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 256 * 1024;
@@ -34,8 +34,6 @@ pub(crate) enum Damage {
 pub(crate) struct Reader {
     dir: PathBuf,
     position: Position,
-    /// Of the segment that is being read.
-    version: Version,
     file: Option<File>,
     buffer: Vec<u8>,
     /// Where the unread bytes of the buffer begin.
@@ -83,8 +81,7 @@ impl Reader {
     /// Begins at the front of a segment.
     pub(crate) fn new(dir: &Path, segment: u64) -> Self {
         let position = Position { segment, offset: HEADER.len() as u64 };
-        let (version, file) = (Version::NOW, None);
-        Self { dir: dir.to_owned(), position, version, file, buffer: Vec::new(), start: 0 }
+        Self { dir: dir.to_owned(), position, file: None, buffer: Vec::new(), start: 0 }
     }
 
     /// What has been read.
@@ -98,7 +95,7 @@ impl Reader {
             if self.position >= end {
                 return Ok(None);
             }
-            match read_front(self.version, self.unread()) {
+            match read_front(self.unread()) {
                 Front::Whole(record, bytes) => {
                     self.pass(bytes);
                     return Ok(Some(record));
@@ -146,7 +143,7 @@ impl Reader {
         }
         let mut first = [0; LEFT_BYTES];
         let read = next.read(&mut first, HEADER.len() as u64)?;
-        Ok(match read_front(next.version, first.get(..read).unwrap_or_default()) {
+        Ok(match read_front(first.get(..read).unwrap_or_default()) {
             Front::Whole(Record::Left(good), _) if good.segment == segment => Some(good.offset),
             Front::Whole(..) | Front::Partial | Front::Damaged { .. } => None,
         })
@@ -164,7 +161,7 @@ impl Reader {
             return Ok(false);
         }
         loop {
-            match read_front(self.version, self.unread()) {
+            match read_front(self.unread()) {
                 Front::Whole(record, bytes) => {
                     self.pass(bytes);
                     each(record);
@@ -182,16 +179,18 @@ impl Reader {
         }
     }
 
-    /// Learns the version. A segment without its header was being made when the process or the machine died: it holds
-    /// nothing.
+    /// Checks the version. A segment without its header was being made when the process or the machine
+    /// died: it holds nothing.
     fn has_header(&mut self) -> Result<bool, Damage> {
         let mut header = [0; HEADER.len()];
         let read = self.read(&mut header, 0)?;
         let [magic @ .., high, low] = header;
         if read == HEADER.len() && &magic == MAGIC {
-            let known = Version::known(u16::from_be_bytes([high, low]));
-            self.version = known.ok_or_else(|| Damage::Newer(self.path()))?;
-            return Ok(true);
+            return match u16::from_be_bytes([high, low]) {
+                VERSION => Ok(true),
+                version if version > VERSION => Err(Damage::Newer(self.path())),
+                _ => Err(Damage::Bytes(self.path(), 0)),
+            };
         }
         let is_begun = header.get(..read).is_some_and(|read| HEADER.starts_with(read));
         if is_begun || self.is_zero_from(0)? {
@@ -432,20 +431,14 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_of_an_earlier_version_is_read_and_one_of_a_newer_is_named() {
-        let (dir, written) = (tempfile::tempdir().unwrap(), Written::new());
-        let records = &written.bytes[HEADER.len()..];
-        for earlier in [b"DWJRNL\x00\x01", HEADER] {
-            write(&dir, 1, &[earlier, records]);
-            assert_eq!(read(&dir, 1), (written.before(written.bytes.len()), false));
-        }
-        for newer in [b"DWJRNL\x00\x03", b"DWJRNL\x01\x01"] {
+    fn a_segment_of_a_newer_version_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for newer in [b"DWJRNL\x00\x02", b"DWJRNL\x01\x01"] {
             write(&dir, 1, &[newer, b"whatever that is"]);
             assert!(is_newer(&dir));
         }
-        // What only the second version has is damage in the first.
-        write(&dir, 1, &[b"DWJRNL\x00\x01", &behind(8)[HEADER.len()..]]);
-        assert_eq!(damage(&dir), Some((segment_path(dir.path(), 1), 8)));
+        write(&dir, 1, &[b"DWJRNL\x00\x00", b"no version at all"]);
+        assert_eq!(damage(&dir), Some((segment_path(dir.path(), 1), 0)));
     }
 
     /// What a failed disk leaves of a segment, at every byte: ended, changed, or never written.

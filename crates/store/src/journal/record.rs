@@ -12,9 +12,10 @@ use doorward_domain::call::{Hold, Outcome, Settlement};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{CallId, DeploymentId, OrganizationId, ProjectId, ProviderId};
 use doorward_domain::money::NanoUsd;
+use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::Usage;
 
-use super::{Position, Version};
+use super::Position;
 
 /// Length, the same turned over, checksum.
 pub(super) const FRAME_BYTES: usize = 8;
@@ -54,6 +55,7 @@ pub(crate) fn write_hold(hold: &Hold, out: &mut Vec<u8>) {
         out.extend_from_slice(&address_bytes(hold.address));
         write_usage(hold.estimate, out);
         write_spend(hold.held, out);
+        out.extend_from_slice(&hold.secret.0.to_le_bytes());
         write_text(hold.key.as_str(), out);
         write_text(&hold.model, out);
     });
@@ -149,7 +151,7 @@ pub(super) enum Front {
 }
 
 /// Reads the record at the front.
-pub(super) fn read_front(version: Version, bytes: &[u8]) -> Front {
+pub(super) fn read_front(bytes: &[u8]) -> Front {
     let Some((frame, rest)) = bytes.split_first_chunk::<FRAME_BYTES>() else {
         return Front::Partial;
     };
@@ -162,7 +164,7 @@ pub(super) fn read_front(version: Version, bytes: &[u8]) -> Front {
     }
     let Some(payload) = rest.get(..length) else { return Front::Partial };
     let is_whole = crc32fast::hash(payload) == u32::from_le_bytes([c0, c1, c2, c3]);
-    match Fields(payload).record(version) {
+    match Fields(payload).record() {
         Some(record) if is_whole => Front::Whole(record, FRAME_BYTES + length),
         _ => Front::Damaged { cut: FRAME_BYTES + length - 1 },
     }
@@ -172,11 +174,11 @@ pub(super) fn read_front(version: Version, bytes: &[u8]) -> Front {
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
-    fn record(mut self, version: Version) -> Option<Record> {
-        let record = match (self.byte()?, version) {
-            (HOLD, Version::One | Version::Two) => Record::Hold(Box::new(self.hold()?)),
-            (SETTLED, Version::One | Version::Two) => self.settled()?,
-            (LEFT, Version::Two) => Record::Left(self.position()?),
+    fn record(mut self) -> Option<Record> {
+        let record = match self.byte()? {
+            HOLD => Record::Hold(Box::new(self.hold()?)),
+            SETTLED => self.settled()?,
+            LEFT => Record::Left(self.position()?),
             _ => return None,
         };
         (self.0 == [END]).then_some(record)
@@ -193,6 +195,7 @@ impl Fields<'_> {
             address: IpAddr::V6(Ipv6Addr::from(self.array::<16>()?)).to_canonical(),
             estimate: self.usage()?,
             held: self.spend()?,
+            secret: SecretNumber(u32::from_le_bytes(self.array()?)),
             key: self.text()?.parse::<KeyId>().ok()?,
             model: self.text()?.into(),
         })
@@ -271,6 +274,7 @@ pub(crate) mod tests {
             organization: OrganizationId::new(2, 1),
             project: ProjectId::new(3, 1),
             key: "dw_0123456789abcdef".parse().unwrap(),
+            secret: SecretNumber::FIRST,
             provider: ProviderId::new(4, 1),
             deployment: DeploymentId::new(5, 1),
             model: "gemma-3-270m".into(),
@@ -293,6 +297,7 @@ pub(crate) mod tests {
                     organization: OrganizationId::new(2, ids[1] >> 48),
                     project: ProjectId::new(3, ids[2] >> 48),
                     key: format!("dw_{access}").parse().unwrap(),
+                    secret: SecretNumber(cost.rotate_left(7)),
                     provider: ProviderId::new(4, ids[3] >> 48),
                     deployment: DeploymentId::new(5, ids[4] >> 48),
                     model: model.into(),
@@ -319,15 +324,15 @@ pub(crate) mod tests {
             write_settled(&settled, hold.provider, hold.deployment, &mut bytes);
             let all = bytes.len();
             bytes.extend_from_slice(&rest);
-            prop_assert_eq!(read_front(Version::NOW, &bytes), Front::Whole(Record::Hold(Box::new(hold.clone())), hold_bytes));
+            prop_assert_eq!(read_front(&bytes), Front::Whole(Record::Hold(Box::new(hold.clone())), hold_bytes));
             let expected = Record::Settled(settled, hold.provider, hold.deployment);
-            prop_assert_eq!(read_front(Version::NOW, &bytes[hold_bytes..]), Front::Whole(expected, all - hold_bytes));
+            prop_assert_eq!(read_front(&bytes[hold_bytes..]), Front::Whole(expected, all - hold_bytes));
         }
 
         /// Bytes of anybody's making are never a panic, and practically never a record.
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            prop_assert!(!matches!(read_front(Version::NOW, &bytes), Front::Whole(..)));
+            prop_assert!(!matches!(read_front(&bytes), Front::Whole(..)));
         }
 
         /// One flipped bit is found.
@@ -337,16 +342,16 @@ pub(crate) mod tests {
             write_hold(&hold, &mut bytes);
             let at = at.index(bytes.len());
             bytes[at] ^= 1_u8 << bit;
-            prop_assert!(!matches!(read_front(Version::NOW, &bytes), Front::Whole(..)));
+            prop_assert!(!matches!(read_front(&bytes), Front::Whole(..)));
         }
     }
+
     #[test]
-    fn what_is_left_behind_is_said_in_the_second_version_only() {
+    fn how_far_a_segment_is_good_reads_as_it_was_written() {
         let (mut bytes, good) = (Vec::new(), Position { segment: 7, offset: 1 << 40 });
         write_left(good, &mut bytes);
         assert_eq!(bytes.len(), LEFT_BYTES);
         let whole = Front::Whole(Record::Left(good), LEFT_BYTES);
-        assert_eq!(read_front(Version::Two, &bytes), whole);
-        assert!(matches!(read_front(Version::One, &bytes), Front::Damaged { .. }));
+        assert_eq!(read_front(&bytes), whole);
     }
 }

@@ -3,10 +3,12 @@
 use doorward_domain::credential::{KeyId, PlainKey};
 use doorward_domain::key::{ApiKey, Life};
 use doorward_domain::rights::Rights;
+use doorward_domain::rotation::SecretNumber;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::list::search_text;
+use super::rotate::insert_secret;
 use super::row::StoredRights;
 use super::{KeyEdit, NewKey};
 use crate::audit::append_audit;
@@ -18,9 +20,9 @@ use crate::{Act, Store, StoreError};
 
 const INSERT: &str = "
     INSERT INTO api_keys (id, organization_id, project_id, owner_kind, owner_id, name, description,
-        search_text, tail, digest, pepper_version, rights, metadata, created_by, created_at_us,
-        updated_at_us, expires_at_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, $16)";
+        search_text, tail, rights, metadata, created_by, created_at_us, updated_at_us,
+        expires_at_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)";
 
 /// Other keys that count against a quota: active and disabled ones.
 const QUOTA: &str = "
@@ -80,8 +82,6 @@ impl Store {
     ) -> Result<(), StoreError> {
         let rights = StoredRights::text(&key.rights)?;
         let metadata = json_text("metadata", &key.metadata)?;
-        let pepper = self.keyring.pepper();
-        let digest = pepper.digest(plain);
         let at_us = act.at.as_microsecond();
         let (organization, owner) = (act.organization.to_string(), key.owner.to_string());
         on!(self.db.write, |pool| {
@@ -102,8 +102,6 @@ impl Store {
                 .bind(&key.description)
                 .bind(search_text(&key.name, &key.description, &key.id))
                 .bind(&key.tail)
-                .bind(digest.as_bytes().as_slice())
-                .bind(i64::from(pepper.version()))
                 .bind(&rights)
                 .bind(&metadata)
                 .bind(key.created_by.to_string())
@@ -112,6 +110,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| refused(error, "name", "user"))?;
+            insert_secret!(self, tx, &organization, plain, SecretNumber::FIRST, at_us);
             append_audit!(self, tx, act.entry("key.create", key.id.as_str(), &summary(key)?));
             // Counted after the audit row, at which acts wait for each other.
             if let Some(quota) = quota {

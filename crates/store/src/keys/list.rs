@@ -3,6 +3,8 @@
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::key::{ApiKey, KeyStatus};
+use doorward_domain::rotation::{KeySecret, OVERLAP_MAX};
+use jiff::Timestamp;
 
 use super::row::{KeyRow, key_columns};
 use super::{KeyCursor, KeyFilter, KeyRecord, Page};
@@ -122,7 +124,7 @@ impl Store {
                 .bind(filter.owner.map(|owner| owner.to_string()))
                 .bind(filter.project.map(|project| project.to_string()))
                 .bind(filter.kind.as_deref())
-                .bind(filter.expires_before.map(jiff::Timestamp::as_microsecond))
+                .bind(filter.expires_before.map(Timestamp::as_microsecond))
                 .bind(filter.search.as_deref().map(containing))
                 .bind(filter.status.map(KeyStatus::as_str))
                 .bind(after.map(|place| place.created_at_us))
@@ -150,6 +152,19 @@ impl Store {
         }
     }
 
+    /// The secrets of a key that still work besides its newest one.
+    async fn overlapping(
+        &self,
+        key: &ApiKey,
+        now: Timestamp,
+    ) -> Result<Vec<KeySecret>, StoreError> {
+        if may_overlap(key, now) {
+            self.previous_secrets(key.organization, &key.id, now).await
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
     async fn record_of(&self, row: ListRow) -> Result<KeyRecord, StoreError> {
         let key: ApiKey = row.key.parse()?;
         let now = self.clock.now();
@@ -163,9 +178,15 @@ impl Store {
             spent: budgets.iter().map(|budget| (*budget, spent.of(budget.period))).collect(),
             last_used_at: row.last_used_at_us.map(timestamp).transpose()?,
             last_used_address: row.last_used_address.and_then(|text| text.parse().ok()),
+            previous_secrets: self.overlapping(&key, now).await?,
             key,
         })
     }
+}
+
+/// Whether secrets that a rotation replaced may still work.
+fn may_overlap(key: &ApiKey, now: Timestamp) -> bool {
+    key.life.rotated_at.is_some_and(|at| now.duration_since(at) <= OVERLAP_MAX)
 }
 
 fn is_searchable(text: &str) -> bool {

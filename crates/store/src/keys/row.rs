@@ -2,7 +2,7 @@
 
 use doorward_domain::address::{AddressBlock, AddressRules};
 use doorward_domain::budget::Budget;
-use doorward_domain::credential::{KeyDigest, KeyId};
+use doorward_domain::credential::KeyId;
 use doorward_domain::key::{ApiKey, Life, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
@@ -13,8 +13,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::secrets::{Secrets, StoredSecret};
 use crate::StoreError;
 use crate::db::{Db, json_text, on, parsed, parsed_json, timestamp};
+use crate::keyring::Keyring;
 use crate::row::row;
 
 /// The columns of [`KeyRow`], for every query that reads keys.
@@ -131,8 +133,7 @@ fn owner(kind: &str, id: &str) -> Result<Owner, StoreError> {
 #[derive(Debug)]
 pub(crate) struct StoredCallKey {
     pub(crate) key: ApiKey,
-    pub(crate) digest: KeyDigest,
-    pub(crate) pepper_version: u32,
+    pub(crate) secrets: Secrets,
     pub(crate) owner_is_active: bool,
     /// The user's role; a service account acts as a member.
     pub(crate) role: OrganizationRole,
@@ -142,8 +143,10 @@ pub(crate) struct StoredCallKey {
 row! {
     struct CallKeyRow {
         ..key: KeyRow,
+        number: i64,
         digest: Vec<u8>,
         pepper_version: i64,
+        ends_at_us: Option<i64>,
         role: Option<String>,
         is_owner_found: i64,
         owner_disabled_at_us: Option<i64>,
@@ -152,14 +155,20 @@ row! {
 }
 
 impl CallKeyRow {
-    fn parse(self) -> Result<StoredCallKey, StoreError> {
-        let corrupt = |what: &str| StoreError::Corrupt(what.to_owned());
-        let digest: [u8; 32] = self.digest.try_into().map_err(|_| corrupt("digest"))?;
+    fn take_secret(&mut self) -> StoredSecret {
+        StoredSecret {
+            number: self.number,
+            digest: std::mem::take(&mut self.digest),
+            pepper_version: self.pepper_version,
+            ends_at_us: self.ends_at_us,
+        }
+    }
+
+    fn parse(self, secrets: Secrets) -> Result<StoredCallKey, StoreError> {
         let role = self.role.map(|role| parsed("role", &role)).transpose()?;
         Ok(StoredCallKey {
             key: self.key.parse()?,
-            digest: KeyDigest::from_bytes(digest),
-            pepper_version: u32::try_from(self.pepper_version).map_err(|_| corrupt("pepper"))?,
+            secrets,
             owner_is_active: self.is_owner_found > 0 && self.owner_disabled_at_us.is_none(),
             role: role.unwrap_or(OrganizationRole::Member),
             last_used_at: self.last_used_at_us.map(timestamp).transpose()?,
@@ -167,23 +176,28 @@ impl CallKeyRow {
     }
 }
 
-/// Looks a key up by its id, whatever its state.
+/// Looks a key up by its id, whatever its state, with the secrets whose digests are still there: none
+/// of them, no key.
 pub(crate) async fn load_call_key(
     db: &Db,
+    keyring: &Keyring,
     id: &KeyId,
 ) -> Result<Option<StoredCallKey>, StoreError> {
     const SQL: &str = concat!(
         "SELECT ",
         key_columns!(),
-        ", k.digest, k.pepper_version, k.last_used_at_us, u.role,
+        ", c.number, c.digest, c.pepper_version, c.ends_at_us, k.last_used_at_us, u.role,
            CAST(CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS is_owner_found,
            COALESCE(u.disabled_at_us, s.disabled_at_us) AS owner_disabled_at_us
          FROM api_keys k
+         JOIN key_secrets c ON c.key_id = k.id AND c.organization_id = k.organization_id
+           AND c.digest IS NOT NULL
          LEFT JOIN users u ON u.id = k.owner_id AND u.organization_id = k.organization_id
          LEFT JOIN service_accounts s ON s.id = k.owner_id AND s.organization_id = k.organization_id
-         WHERE k.id = $1"
+         WHERE k.id = $1 ORDER BY c.number DESC"
     );
-    let row: Option<CallKeyRow> =
-        on!(db.read, |pool| { sqlx::query_as(SQL).bind(id.as_str()).fetch_optional(pool).await? });
-    row.map(CallKeyRow::parse).transpose()
+    let mut rows: Vec<CallKeyRow> =
+        on!(db.read, |pool| { sqlx::query_as(SQL).bind(id.as_str()).fetch_all(pool).await? });
+    let secrets = Secrets::new(rows.iter_mut().map(CallKeyRow::take_secret).collect(), keyring)?;
+    rows.into_iter().next().map(|row| row.parse(secrets)).transpose()
 }

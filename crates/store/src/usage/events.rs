@@ -7,6 +7,7 @@ use doorward_domain::call::{Hold, UsageEvent};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::money::NanoUsd;
+use doorward_domain::rotation::SecretNumber;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -42,6 +43,35 @@ pub(crate) const TOUCH_KEY: &str = "
     UPDATE api_keys SET last_used_at_us = $3, last_used_address = $4
     WHERE organization_id = $1 AND id = $2
       AND (last_used_at_us IS NULL OR last_used_at_us < $3)";
+/// The same for one of its secrets.
+pub(crate) const TOUCH_SECRET: &str = "
+    UPDATE key_secrets SET last_used_at_us = $3, last_used_address = $4
+    WHERE organization_id = $1 AND key_id = $2 AND number = $5
+      AND (last_used_at_us IS NULL OR last_used_at_us < $3)";
+
+/// Notes a use of a key by one of its secrets, inside an open transaction of either engine. `?` acts
+/// on the caller.
+macro_rules! touch {
+    ($tx:ident, $organization:expr, $key:expr, $secret:expr, $at_us:expr, $address:expr) => {{
+        let (organization, address) = ($organization.to_string(), $address.to_string());
+        sqlx::query($crate::usage::TOUCH_KEY)
+            .bind(&organization)
+            .bind($key.as_str())
+            .bind($at_us)
+            .bind(&address)
+            .execute(&mut *$tx)
+            .await?;
+        sqlx::query($crate::usage::TOUCH_SECRET)
+            .bind(&organization)
+            .bind($key.as_str())
+            .bind($at_us)
+            .bind(&address)
+            .bind(i64::from($secret.0))
+            .execute(&mut *$tx)
+            .await?;
+    }};
+}
+pub(crate) use touch;
 
 /// Under which name a key's sums are kept.
 fn subject(key: &KeyId) -> String {
@@ -106,14 +136,8 @@ pub(crate) async fn write_events(
                 .execute(&mut *tx)
                 .await?;
         }
-        for (key, last) in &sums.last_used {
-            sqlx::query(TOUCH_KEY)
-                .bind(last.organization.to_string())
-                .bind(key.as_str())
-                .bind(last.started_at_us)
-                .bind(last.address.to_string())
-                .execute(&mut *tx)
-                .await?;
+        for ((key, secret), last) in &sums.last_used {
+            touch!(tx, last.organization, key, secret, last.started_at_us, last.address);
         }
         tx.commit().await?;
     });
@@ -126,10 +150,10 @@ fn day_of(hold: &Hold) -> String {
     at.strftime("%Y-%m-%d").to_string()
 }
 
-/// What a batch adds to each period of each key, and the last call of each key.
+/// What a batch adds to each period of each key, and the last call with each of its secrets.
 struct Sums<'a> {
     spent: HashMap<(KeyId, Period, i64), (OrganizationId, Spend)>,
-    last_used: HashMap<KeyId, &'a Hold>,
+    last_used: HashMap<(KeyId, SecretNumber), &'a Hold>,
 }
 
 impl<'a> Sums<'a> {
@@ -146,7 +170,7 @@ impl<'a> Sums<'a> {
                     sums.spent.entry(place).or_insert((hold.organization, Spend::default()));
                 *sum = sum.plus(settlement.spend);
             }
-            let last = sums.last_used.entry(hold.key).or_insert(hold);
+            let last = sums.last_used.entry((hold.key, hold.secret)).or_insert(hold);
             if hold.started_at_us > last.started_at_us {
                 *last = hold;
             }

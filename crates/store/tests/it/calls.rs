@@ -11,6 +11,7 @@ use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::money::NanoUsd;
 use doorward_domain::price::Price;
+use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::Usage;
 use doorward_store::{
     CallKey, CallRequest, Clock, GroupBy, KeyEdit, OpenCall, OpenError, Options, Store, StoreError,
@@ -27,6 +28,7 @@ fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'st
     static MODEL: LazyLock<Arc<str>> = LazyLock::new(|| "gemma-3-270m".into());
     CallRequest {
         call: CallId::new(1, call),
+        secret: SecretNumber::FIRST,
         model: &MODEL,
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
@@ -110,7 +112,8 @@ async fn a_key_is_looked_up_once_and_checked_in_memory() {
         }
         assert!(loads.join_all().await.into_iter().all(|is_there| is_there));
         let key = store.cached_call_key(&made.id).unwrap();
-        assert!(key.matches(&plain) && !key.matches(&other) && key.owner_is_active);
+        assert_eq!(key.secret(&plain), Some(SecretNumber::FIRST));
+        assert!(key.secret(&other).is_none() && key.owner_is_active);
         assert_eq!(key.scopes, made.rights.scopes);
         let stats = store.stats();
         assert_eq!((stats.key_lookups, stats.call_keys), (1, 1), "{}", store.engine());

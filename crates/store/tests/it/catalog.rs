@@ -417,7 +417,7 @@ async fn no_provider_or_provider_key_is_out_of_sight_however_many_there_are() {
                 INSERT INTO provider_keys
                     (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
                     SELECT v.column1, '{organization}', v.column2, '', k.digest, '', 1, 1
-                    FROM api_keys k CROSS JOIN (VALUES {keys}) v;"
+                    FROM key_secrets k CROSS JOIN (VALUES {keys}) v;"
             ))
             .await;
         let expected: Vec<String> = (0..COUNT).map(|n| format!("n{n:04}")).collect();

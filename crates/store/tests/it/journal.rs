@@ -14,6 +14,7 @@ use doorward_domain::denial::Denial;
 use doorward_domain::id::{CallId, DeploymentId, OrganizationId, ProviderId};
 use doorward_domain::money::NanoUsd;
 use doorward_domain::price::Price;
+use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::Usage;
 use doorward_store::{
     CallKey, CallRequest, Clock, GroupBy, JournalSync, KeyCaps, MasterKey, OpenCall, OpenError,
@@ -166,6 +167,7 @@ fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'st
     static MODEL: LazyLock<Arc<str>> = LazyLock::new(|| "m".into());
     CallRequest {
         call: CallId::new(1, call),
+        secret: SecretNumber::FIRST,
         model: &MODEL,
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),

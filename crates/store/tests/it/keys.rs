@@ -274,10 +274,11 @@ async fn no_table_holds_the_secret() {
     for store in every_store().await {
         let (key, plain) = store.make_key("ci").await;
         let secret = plain.expose_secret_key();
-        let sql = format!("SELECT CAST(k.* AS TEXT) FROM api_keys k WHERE id = '{}'", key.id);
+        let of_key = format!("JOIN key_secrets s ON s.key_id = k.id WHERE k.id = '{}'", key.id);
+        let sql = format!("SELECT CAST(k.* AS TEXT) || CAST(s.* AS TEXT) FROM api_keys k {of_key}");
         let sqlite = format!(
-            "SELECT quote(digest) || search_text || tail || metadata FROM api_keys WHERE id = '{}'",
-            key.id
+            "SELECT quote(s.digest) || s.tail || k.search_text || k.tail || k.metadata
+             FROM api_keys k {of_key}"
         );
         let row = store.read(&sqlite, &sql).await.remove(0);
         assert!(row.contains(&key.tail) && !row.contains(&secret));
@@ -546,7 +547,7 @@ async fn no_row_points_across_the_border_of_an_organization() {
                 VALUES ('prv_here', '{home}', 'p', 'echo', 1, 1), ('prv_there', '{away}', 'p', 'echo', 1, 1);
             INSERT INTO provider_keys
                 (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
-                SELECT 'pvk_there', '{away}', 'k', '', digest, '', 1, 1 FROM api_keys;
+                SELECT 'pvk_there', '{away}', 'k', '', digest, '', 1, 1 FROM key_secrets;
             INSERT INTO models (organization_id, name, pricing, created_at_us, updated_at_us)
                 VALUES ('{home}', 'm', 'free', 1, 1);
             INSERT INTO deployments
@@ -558,6 +559,7 @@ async fn no_row_points_across_the_border_of_an_organization() {
         let of_key = |set: &str| format!("UPDATE api_keys SET {set} WHERE id = '{}'", key.id);
         let crossings = [
             of_key(&format!("project_id = '{}'", second.project)),
+            format!("UPDATE key_secrets SET organization_id = '{away}'"),
             of_key(&format!("owner_id = '{}'", second.administrator)),
             of_key("owner_kind = 'service', owner_id = 'sva_there'"),
             of_key("owner_kind = 'service'"),

@@ -12,6 +12,7 @@ mod opening;
 mod organizations;
 mod outage;
 mod postgres;
+mod rotation;
 mod schema;
 mod settings;
 mod usage;

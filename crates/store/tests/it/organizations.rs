@@ -61,7 +61,7 @@ async fn a_key_is_identified_by_its_whole_secret_only() {
 
         // The other key's digest under this id: the id is part of what was digested.
         let swap = format!(
-            "UPDATE api_keys SET digest = (SELECT digest FROM api_keys WHERE id = '{}') WHERE id = '{}'",
+            "UPDATE key_secrets SET digest = (SELECT digest FROM key_secrets WHERE key_id = '{}') WHERE key_id = '{}'",
             key.id,
             other.id(),
         );

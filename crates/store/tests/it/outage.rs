@@ -6,6 +6,7 @@ use std::time::Duration;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use doorward_domain::price::Price;
+use doorward_domain::rotation::SecretNumber;
 use doorward_store::{CallKey, CallRequest, OpenError, Store, StoreError};
 use sqlx::{Connection, PgConnection};
 
@@ -45,6 +46,7 @@ fn admit(store: &Arc<Store>, key: &Arc<CallKey>, n: u128) -> Result<(), StoreErr
     static MODEL: LazyLock<Arc<str>> = LazyLock::new(|| "m".into());
     let request = CallRequest {
         call: CallId::new(1, n),
+        secret: SecretNumber::FIRST,
         model: &MODEL,
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),

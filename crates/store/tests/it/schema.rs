@@ -40,7 +40,7 @@ fn files(engine: &str) -> Vec<String> {
 async fn both_engines_have_the_same_tables_columns_and_indexes() {
     let [sqlite, postgres] = every_store().await;
     let (of_sqlite, of_postgres) = (names(&sqlite).await, names(&postgres).await);
-    assert!(of_sqlite.contains("api_keys.digest") && of_sqlite.contains("index api_keys_name"));
+    assert!(of_sqlite.contains("key_secrets.digest") && of_sqlite.contains("index api_keys_name"));
     let only_sqlite: Vec<_> = of_sqlite.difference(&of_postgres).collect();
     let only_postgres: Vec<_> = of_postgres.difference(&of_sqlite).collect();
     assert!(

@@ -9,6 +9,7 @@ use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::money::NanoUsd;
 use doorward_domain::price::{Price, Rates};
+use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::{TOKENS_MAX, Usage};
 use doorward_store::{
     CallRequest, GroupBy, KeyFilter, OpenCall, StoreError, UsageFilter, UsageRow,
@@ -26,6 +27,7 @@ async fn call(store: &TestStore, key: &ApiKey, n: u128) {
     let loaded = store.call_key(&key.id).await.unwrap().unwrap();
     let request = CallRequest {
         call: CallId::new(1, n),
+        secret: SecretNumber::FIRST,
         model: &"m".into(),
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
@@ -148,6 +150,7 @@ async fn begin(
     let loaded = store.call_key(&key.id).await.unwrap().unwrap();
     let request = CallRequest {
         call: CallId::new(1, n),
+        secret: SecretNumber::FIRST,
         model: &model.into(),
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),

@@ -98,5 +98,64 @@ fn a_new_key_is_shown_with_a_line_that_tries_it() {
     let mut created = sample();
     created["key"] = json!("dw_0123456789abcdef_SECRET");
     created["expires_clamped"] = json!(true);
-    insta::assert_snapshot!(created_text(&created, "http://127.0.0.1:8440", at_noon()));
+    insta::assert_snapshot!(shown_once("Created", &created, "http://127.0.0.1:8440", at_noon()));
+}
+
+#[test]
+fn a_rotation_sends_what_is_typed() {
+    #[rustfmt::skip]
+    let cases = [
+        ("rotate k",                                json!({})),
+        ("rotate k --overlap 0",                    json!({ "overlap_seconds": 0 })),
+        ("rotate k --overlap 30m",                  json!({ "overlap_seconds": 1_800 })),
+        ("rotate k --overlap 7d --never-expires",   json!({ "overlap_seconds": 604_800, "never_expires": true })),
+        ("rotate k --wait-until-unused",            json!({})),
+    ];
+    for (line, expected) in cases {
+        let KeysCommand::Rotate(wish) = parsed(line) else { panic!() };
+        assert_eq!(rotate::body(&wish), expected, "{line}");
+    }
+    for line in ["rotate k --overlap 5", "rotate k --overlap h", "rotate k --overlap -1h"] {
+        let words = ["doorward", "keys"].into_iter().chain(line.split(' '));
+        assert!(Cli::try_parse_from(words).is_err(), "{line}");
+    }
+}
+
+fn rotated() -> Value {
+    let mut key = sample();
+    key["key"] = json!("dw_0123456789abcdef_secret");
+    key["rotated_at"] = json!("2026-11-21T11:00:00Z");
+    key["previous_secrets"] = json!([{
+        "fingerprint": "dw_0123456789abcdef…dcba", "ends_at": "2026-11-22T11:00:00Z",
+        "last_used_at": "2026-11-21T11:55:00Z", "last_used_ip": "10.0.0.5",
+    }]);
+    key
+}
+
+#[test]
+fn a_rotated_key_is_shown_once_with_the_end_of_the_old_secret() {
+    let text = rotate::rotated_text(&rotated(), "https://gate.example", at_noon());
+    insta::assert_snapshot!(text);
+    let mut key = rotated();
+    key["previous_secrets"] = json!([]);
+    let text = rotate::rotated_text(&key, "https://gate.example", at_noon());
+    assert!(text.ends_with("The old secret works no longer.\n"), "{text}");
+}
+
+#[test]
+fn old_secrets_are_told_with_their_last_use() {
+    insta::assert_snapshot!(rotate::old_secrets(&rotated(), at_noon()).join("\n"));
+}
+
+#[test]
+fn an_old_secret_is_unused_after_a_quiet_time_since_its_use_and_the_rotation() {
+    let minutes = jiff::SignedDuration::from_mins;
+    let mut key = rotated();
+    assert!(!rotate::is_unused(&key, minutes(10), at_noon()));
+    assert!(rotate::is_unused(&key, minutes(5), at_noon()));
+    key["previous_secrets"][0]["last_used_at"] = Value::Null;
+    assert!(rotate::is_unused(&key, minutes(60), at_noon()));
+    assert!(!rotate::is_unused(&key, minutes(61), at_noon()), "it was rotated just now");
+    key["previous_secrets"] = json!([]);
+    assert!(rotate::is_unused(&key, minutes(61), at_noon()));
 }

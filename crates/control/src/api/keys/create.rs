@@ -1,11 +1,9 @@
 //! `POST /v1/api-keys`.
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use doorward_domain::address::{AddressBlock, AddressRules};
 use doorward_domain::budget::{Budget, Spend};
-use doorward_domain::credential::PlainKey;
 use doorward_domain::id::ProjectId;
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
@@ -15,21 +13,18 @@ use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_store::{KeyRecord, NewKey, StoreError};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, ETAG};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
-use super::object::KeyObject;
-use super::parse_owner;
+use super::{parse_owner, secret};
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
-use crate::idempotency::WithoutSecret;
 use crate::problem::ApiError;
-use crate::request::{Field, JsonBody, etag};
+use crate::request::{Field, JsonBody};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,17 +55,6 @@ enum Kind {
     Service,
 }
 
-/// The only answer that ever holds the secret.
-#[derive(Serialize)]
-struct CreatedKey {
-    #[serde(flatten)]
-    object: KeyObject,
-    expires_clamped: bool,
-    key: Option<String>,
-    access_key: String,
-    secret_key: Option<String>,
-}
-
 /// Creates an API key; its secret is in this answer and in no other.
 pub(crate) async fn create_key(
     State(control): State<Control>,
@@ -90,7 +74,7 @@ pub(crate) async fn create_key(
     let new = NewKey { quota: Some(quota), ..new };
     let created = control.store.create_key(&caller.act(now), new).await;
     let (key, plain) = created.map_err(|error| full(error, quota))?;
-    answer(key, &plain, decided, now)
+    secret::answer(StatusCode::CREATED, fresh(key), &plain, decided.is_clamped, now)
 }
 
 impl CreateKey {
@@ -257,28 +241,14 @@ fn full(error: StoreError, quota: u32) -> ApiError {
     }
 }
 
-/// The answer with the secret, and for those who ask once more later the same without it.
-fn answer(
-    key: ApiKey,
-    plain: &PlainKey,
-    decided: Decided,
-    now: Timestamp,
-) -> Result<Response, ApiError> {
-    let version = etag(key.life.updated_at);
+/// A key that was just made, as lists show it.
+fn fresh(key: ApiKey) -> KeyRecord {
     let spent = key.rights.budgets.iter().map(|budget| (*budget, Spend::default())).collect();
-    let record = KeyRecord { key, spent, last_used_at: None, last_used_address: None };
-    let mut created = CreatedKey {
-        object: KeyObject::new(record, now),
-        expires_clamped: decided.is_clamped,
-        key: Some(plain.expose()),
-        access_key: plain.id().to_string(),
-        secret_key: Some(plain.expose_secret_key()),
-    };
-    let headers = [(CACHE_CONTROL, "no-store".to_owned()), (ETAG, version)];
-    let mut response = (StatusCode::CREATED, headers, Json(&created)).into_response();
-    (created.key, created.secret_key) = (None, None);
-    let without = serde_json::to_string(&created);
-    let without = without.map_err(|error| ApiError::Internal(error.to_string()))?;
-    response.extensions_mut().insert(WithoutSecret(without));
-    Ok(response)
+    KeyRecord {
+        key,
+        spent,
+        last_used_at: None,
+        last_used_address: None,
+        previous_secrets: Vec::new(),
+    }
 }

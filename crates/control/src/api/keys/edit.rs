@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::address::AddressBlock;
 use doorward_domain::budget::Budget;
-use doorward_domain::key::{ApiKey, KeyStatus};
 use doorward_domain::lifetime::Requested;
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::{ModelPattern, ModelRule};
@@ -20,7 +19,7 @@ use serde_json::{Map, Value};
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
 use super::object::KeyObject;
-use super::{find, refuse_revoked};
+use super::{find, refuse_expired, refuse_revoked};
 use crate::Control;
 use crate::api::answer::versioned;
 use crate::caller::Caller;
@@ -166,22 +165,6 @@ async fn refuse_excess(
     let is_changed = grant::changed(&key.rights, rights);
     grant::refuse_excess(control, caller, rights, is_changed, &attempt).await?;
     grant::refuse_loosening(control, caller, (&key.rights, rights), &attempt).await
-}
-
-/// An expired key stays expired: it no longer counts against the quota, and a new end would bring it
-/// back beyond that.
-fn refuse_expired(key: &ApiKey, now: Timestamp) -> Result<(), ApiError> {
-    if key.status(now) != KeyStatus::Expired {
-        return Ok(());
-    }
-    Err(ApiError::Conflict {
-        code: "key_expired",
-        detail:
-            "This API key has expired, which is final. Make a new one; to give it the same name, \
-                 revoke this one first."
-                .to_owned(),
-        field: None,
-    })
 }
 
 fn answer(record: KeyRecord, expires_clamped: bool, now: Timestamp) -> Response {

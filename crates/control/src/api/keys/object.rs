@@ -11,6 +11,7 @@ use doorward_domain::key::KeyStatus;
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::money::NanoUsd;
+use doorward_domain::rotation::KeySecret;
 use doorward_domain::scope::ScopeSet;
 use doorward_store::KeyRecord;
 use jiff::Timestamp;
@@ -47,6 +48,8 @@ pub(crate) struct KeyObject {
     last_used_ip: Option<IpAddr>,
     expires_at: Option<Timestamp>,
     rotated_at: Option<Timestamp>,
+    /// Those that a rotation replaced and that still work, newest first.
+    previous_secrets: Vec<PreviousSecret>,
     metadata: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -58,9 +61,29 @@ struct Spent {
     tokens: u64,
 }
 
+/// A secret that was replaced and still works.
+#[derive(Debug, Serialize)]
+struct PreviousSecret {
+    fingerprint: String,
+    ends_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+    last_used_ip: Option<IpAddr>,
+}
+
+impl PreviousSecret {
+    fn new(key: &KeyId, secret: &KeySecret) -> Self {
+        Self {
+            fingerprint: key.fingerprint(&secret.tail),
+            ends_at: secret.ends_at,
+            last_used_at: secret.last_used_at,
+            last_used_ip: secret.last_used_address,
+        }
+    }
+}
+
 impl KeyObject {
     pub(super) fn new(record: KeyRecord, now: Timestamp) -> Self {
-        let KeyRecord { key, spent, last_used_at, last_used_address } = record;
+        let KeyRecord { key, spent, last_used_at, last_used_address, previous_secrets } = record;
         let status = key.status(now);
         let of = |(budget, spend): (Budget, _)| spent_in(budget.period, spend);
         Self {
@@ -87,6 +110,10 @@ impl KeyObject {
             last_used_ip: last_used_address,
             expires_at: key.rights.expires_at,
             rotated_at: key.life.rotated_at,
+            previous_secrets: previous_secrets
+                .iter()
+                .map(|secret| PreviousSecret::new(&key.id, secret))
+                .collect(),
             metadata: key.metadata,
         }
     }

@@ -1,0 +1,70 @@
+//! Who presents a key to the control plane.
+
+use std::net::IpAddr;
+
+use doorward_domain::credential::PlainKey;
+use doorward_domain::key::ApiKey;
+use doorward_domain::role::OrganizationRole;
+use doorward_domain::rotation::SecretNumber;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::db::on;
+use crate::keys::{StoredCallKey, load_call_key};
+use crate::usage::touch;
+use crate::{Store, StoreError};
+
+/// How exact the last use of a key on the management API is.
+const TOUCH_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
+
+/// Who presents a key to the control plane.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The key, whatever its status: [`ApiKey::check`] decides.
+    pub key: ApiKey,
+    /// Which of its secrets was presented.
+    pub secret: SecretNumber,
+    /// When that secret stops working. `None`: with the key.
+    pub secret_ends_at: Option<Timestamp>,
+    /// Whether the owner is active.
+    pub owner_is_active: bool,
+    /// The user's role; for a service key [`OrganizationRole::Member`] with its own keys only.
+    pub role: OrganizationRole,
+    /// When the key was last used.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// Finds who presents this key, checking its digest in constant time. `None`: nobody.
+    /// Reads the database each time: an administrator's rights are never stale.
+    pub async fn identify(&self, key: &PlainKey) -> Result<Option<Identity>, StoreError> {
+        let stored = load_call_key(&self.db, &self.keyring, &key.id()).await?;
+        let identity = |stored: StoredCallKey| {
+            let secret = stored.secrets.find(key)?;
+            Some(Identity {
+                secret,
+                secret_ends_at: stored.secrets.ends_at(secret),
+                key: stored.key,
+                owner_is_active: stored.owner_is_active,
+                role: stored.role,
+                last_used_at: stored.last_used_at,
+            })
+        };
+        Ok(stored.and_then(identity))
+    }
+
+    /// Notes that a key was used on the management API now, at most once a minute: scripts that ask
+    /// all the time must not make each of their requests a write.
+    pub async fn touch_key(&self, identity: &Identity, address: IpAddr) -> Result<(), StoreError> {
+        let (key, now) = (&identity.key, self.clock.now());
+        let is_fresh = |last: Timestamp| now.duration_since(last) < TOUCH_INTERVAL;
+        if identity.last_used_at.is_some_and(is_fresh) {
+            return Ok(());
+        }
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            touch!(tx, key.organization, key.id, identity.secret, now.as_microsecond(), address);
+            tx.commit().await?;
+        });
+        Ok(())
+    }
+}

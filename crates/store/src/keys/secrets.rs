@@ -1,0 +1,129 @@
+//! The secrets of a key: one, and for a while after a rotation those before it.
+
+use doorward_domain::credential::{KeyDigest, KeyId, Pepper, PlainKey};
+use doorward_domain::denial::Denial;
+use doorward_domain::id::OrganizationId;
+use doorward_domain::rotation::{KeySecret, SecretNumber};
+use jiff::Timestamp;
+
+use crate::db::{on, timestamp};
+use crate::keyring::Keyring;
+use crate::row::row;
+use crate::{Store, StoreError};
+
+/// What tells that a presented secret is one of a key's.
+#[derive(Debug)]
+pub(crate) struct Secrets(Vec<Secret>);
+
+#[derive(Debug)]
+struct Secret {
+    number: SecretNumber,
+    digest: KeyDigest,
+    pepper: Pepper,
+    /// `None`: it ends with its key.
+    ends_at: Option<Timestamp>,
+}
+
+/// A secret as it is stored; `digest` is there until it is dropped.
+pub(super) struct StoredSecret {
+    pub(super) number: i64,
+    pub(super) digest: Vec<u8>,
+    pub(super) pepper_version: i64,
+    pub(super) ends_at_us: Option<i64>,
+}
+
+impl Secrets {
+    pub(super) fn new(stored: Vec<StoredSecret>, keyring: &Keyring) -> Result<Self, StoreError> {
+        let secrets = stored.into_iter().map(|secret| secret.parse(keyring));
+        secrets.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Which of them was presented; each is compared in constant time.
+    pub(crate) fn find(&self, presented: &PlainKey) -> Option<SecretNumber> {
+        let is_it = |secret: &&Secret| secret.pepper.digest(presented).matches(&secret.digest);
+        self.0.iter().find(is_it).map(|secret| secret.number)
+    }
+
+    /// When a secret ends by itself. `None`: with its key.
+    pub(crate) fn ends_at(&self, number: SecretNumber) -> Option<Timestamp> {
+        self.0.iter().find(|secret| secret.number == number)?.ends_at
+    }
+
+    /// Whether a secret still works. One that is not there any more was replaced long ago.
+    pub(crate) fn check(&self, number: SecretNumber, now: Timestamp) -> Result<(), Denial> {
+        let works = |secret: &Secret| secret.number == number && !is_over(secret.ends_at, now);
+        if self.0.iter().any(works) { Ok(()) } else { Err(Denial::SecretReplaced) }
+    }
+}
+
+fn is_over(ends_at: Option<Timestamp>, now: Timestamp) -> bool {
+    ends_at.is_some_and(|at| at <= now)
+}
+
+impl StoredSecret {
+    fn parse(self, keyring: &Keyring) -> Result<Secret, StoreError> {
+        let corrupt = |what: &str| StoreError::Corrupt(what.to_owned());
+        let digest: [u8; 32] = self.digest.try_into().map_err(|_| corrupt("digest"))?;
+        let version = u32::try_from(self.pepper_version).map_err(|_| corrupt("pepper"))?;
+        Ok(Secret {
+            number: number(self.number)?,
+            digest: KeyDigest::from_bytes(digest),
+            pepper: keyring.pepper_version(version).cloned().ok_or_else(|| corrupt("pepper"))?,
+            ends_at: self.ends_at_us.map(timestamp).transpose()?,
+        })
+    }
+}
+
+fn number(stored: i64) -> Result<SecretNumber, StoreError> {
+    let number = u32::try_from(stored);
+    number.map(SecretNumber).map_err(|_| StoreError::Corrupt("number of a secret".to_owned()))
+}
+
+row! {
+    struct SecretRow {
+        number: i64,
+        tail: String,
+        created_at_us: i64,
+        ends_at_us: Option<i64>,
+        last_used_at_us: Option<i64>,
+        last_used_address: Option<String>,
+    }
+}
+
+impl SecretRow {
+    fn parse(self) -> Result<KeySecret, StoreError> {
+        Ok(KeySecret {
+            number: number(self.number)?,
+            tail: self.tail,
+            created_at: timestamp(self.created_at_us)?,
+            ends_at: self.ends_at_us.map(timestamp).transpose()?,
+            last_used_at: self.last_used_at_us.map(timestamp).transpose()?,
+            last_used_address: self.last_used_address.and_then(|text| text.parse().ok()),
+        })
+    }
+}
+
+impl Store {
+    /// The secrets of a key that were replaced and still work at `now`, newest first.
+    pub(super) async fn previous_secrets(
+        &self,
+        organization: OrganizationId,
+        key: &KeyId,
+        now: Timestamp,
+    ) -> Result<Vec<KeySecret>, StoreError> {
+        const SQL: &str = "
+            SELECT number, tail, created_at_us, ends_at_us, last_used_at_us, last_used_address
+            FROM key_secrets
+            WHERE organization_id = $1 AND key_id = $2 AND ends_at_us > $3
+            ORDER BY number DESC";
+        let rows: Vec<SecretRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(key.as_str())
+                .bind(now.as_microsecond())
+                .fetch_all(pool)
+                .await?
+        });
+        rows.into_iter().map(SecretRow::parse).collect()
+    }
+}
