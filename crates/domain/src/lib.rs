@@ -23,4 +23,5 @@ pub mod price;
 pub mod rights;
 pub mod role;
 pub mod scope;
+pub mod setting;
 pub mod usage;

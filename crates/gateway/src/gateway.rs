@@ -283,7 +283,7 @@ impl Gateway {
         };
         let open = self.store.admit(&way.key, &request)?.map_err(|(denial, quotas)| {
             way.facts.quotas = quotas;
-            denial
+            ProxyError::denied(denial, &way.key)
         })?;
         way.facts.quotas = open.quotas;
         let granted = open.output_tokens / ask.answers;

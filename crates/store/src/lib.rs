@@ -30,6 +30,8 @@ pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use keyring::MasterKey;
 pub use keys::{KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page};
 pub use organizations::{Bootstrap, Identity, User};
-pub use settings::{KeyCaps, Settings};
+pub use settings::{
+    ChangedSettings, KeyCaps, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
+};
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use doorward_domain::credential::{KeyDigest, KeyId, Pepper, PlainKey};
+use doorward_domain::id::OrganizationId;
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::scope::ScopeSet;
 use parking_lot::Mutex;
@@ -28,6 +29,8 @@ pub struct CallKey {
     pub scopes: ScopeSet,
     /// Whether its user or service account is active.
     pub owner_is_active: bool,
+    /// The HTTP status of a call that a spent budget refuses, as its organization has it.
+    pub spent_budget_status: u16,
     pub(super) state: Arc<KeyState>,
     digest: KeyDigest,
     pepper: Pepper,
@@ -166,15 +169,25 @@ impl KeyCache {
         states.signal_owner(owner);
     }
 
+    /// Drops the keys of an organization, of which only what is kept beside them has changed: no
+    /// stream of theirs has to ask again.
+    pub(super) fn forget_organization(&self, organization: OrganizationId) {
+        let mut changes = self.changes.lock();
+        *changes += 1;
+        self.known.retain(|_, key| key.key.organization != organization);
+    }
+
     async fn load(&self, store: &Store, id: &KeyId) -> Result<Option<Arc<CallKey>>, StoreError> {
         self.lookups.fetch_add(1, Ordering::Relaxed);
         let Some(stored) = load_call_key(&store.db, id).await? else { return Ok(None) };
         let pepper = store.keyring.pepper_version(stored.pepper_version);
         let pepper = pepper.cloned().ok_or_else(|| StoreError::Corrupt("pepper".to_owned()))?;
         let state = store.calls.states.of(store, &stored.key).await?;
+        let spent_budget_status = store.spent_budget_status(stored.key.organization).await?;
         Ok(Some(Arc::new(CallKey {
             scopes: stored.key.rights.scopes.intersect(stored.role.scopes()),
             owner_is_active: stored.owner_is_active,
+            spent_budget_status,
             changed: state.changed(),
             state,
             digest: stored.digest,
