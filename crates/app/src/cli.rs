@@ -2,6 +2,7 @@
 
 mod catalog;
 mod keys;
+mod settings;
 mod values;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub(crate) use catalog::{
     Verb,
 };
 pub(crate) use keys::{BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs};
+pub(crate) use settings::SettingsCommand;
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Models(Remotely<ModelsCommand>),
     /// What calls consumed and cost
     Usage(UsageArgs),
+    /// What administrators change while the server runs: lifetimes, quotas, the key prefix
+    Settings(Remotely<SettingsCommand>),
     /// Check the configuration, or print the manual of all settings
     Config {
         #[command(subcommand)]

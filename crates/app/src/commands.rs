@@ -5,6 +5,7 @@ pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod provider_keys;
 pub(crate) mod providers;
+pub(crate) mod settings;
 pub(crate) mod usage;
 
 use anyhow::bail;

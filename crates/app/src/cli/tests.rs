@@ -22,6 +22,11 @@ fn what_can_be_typed() {
         ("doorward keys --json list",                                true),
         ("doorward models create m --provider p --free",             true),
         ("doorward usage --group-by key,model,day --from 2026-11-01", true),
+        ("doorward settings set keys-per-user-max 30",               true),
+        ("doorward settings set keys-per-user-max -1 --json",        true), // the server says why not
+        ("doorward settings reset keys-per-user-max",                true),
+        ("doorward settings set",                                    false),
+        ("doorward settings reset",                                  false),
         ("doorward config check --config f",                         true),
         ("doorward completions zsh",                                 true),
         ("doorward",                                                 false),

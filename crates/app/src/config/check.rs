@@ -241,8 +241,11 @@ impl Check<'_> {
 
     fn keys(&mut self, settings: &KeySettings) -> KeyCaps {
         let minutes = settings.auth_token_max_ttl_minutes;
-        let per_user =
-            self.number("keys.keys_per_user_max", settings.keys_per_user_max, 1..=KEYS_PER_USER_MAX);
+        let per_user = self.number(
+            "keys.keys_per_user_max",
+            settings.keys_per_user_max,
+            1..=KEYS_PER_USER_MAX,
+        );
         KeyCaps {
             ttl_minutes_max: self.number(
                 "keys.auth_token_max_ttl_minutes",

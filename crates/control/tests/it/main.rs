@@ -11,4 +11,5 @@ mod keys_rights;
 mod models;
 mod provider_keys;
 mod providers;
+mod settings;
 mod usage;
