@@ -121,6 +121,7 @@ fn table() -> Vec<Route> {
         route(Patch,  "/v1/settings",              Admin,         settings::change_settings),
         route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),
         route(Get,    "/v1/audit",                 AuditRead,     audit::list_audit),
+        route(Get,    "/v1/audit/verify",          AuditRead,     audit::verify_audit),
     ]
 }
 

@@ -21,7 +21,7 @@ mod settings;
 mod store;
 mod usage;
 
-pub use audit::{Act, Actor, AuditVerdict};
+pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
 pub use calls::{Admitted, CallKey, CallRequest, KeyState, OpenCall, Quota};
 pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
