@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and nothing of what it does.
 
+mod audit;
 mod catalog;
 mod keys;
 mod settings;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use audit::{AuditCommand, AuditFilterArgs, ExportAudit, ListAudit};
 pub(crate) use catalog::{
     CreateModel, CreateProvider, CreateProviderKey, DeploymentArgs, EditModel, EditProvider,
     EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Usage(UsageArgs),
     /// What administrators change while the server runs: lifetimes, quotas, the key prefix
     Settings(Remotely<SettingsCommand>),
+    /// What was done, by whom and when: list, check, export
+    Audit(Remotely<AuditCommand>),
     /// Check the configuration, or print the manual of all settings
     Config {
         #[command(subcommand)]

@@ -1,5 +1,6 @@
 //! What the client subcommands do: ask the server, print its answer.
 
+pub(crate) mod audit;
 mod catalog;
 pub(crate) mod keys;
 pub(crate) mod models;
