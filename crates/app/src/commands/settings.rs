@@ -10,8 +10,6 @@ use crate::environment::Environment;
 use crate::output::{self, Table};
 
 const PATH: [&str; 2] = ["v1", "settings"];
-/// What a narrow terminal goes without.
-const SPARE: [&str; 2] = ["bounds", "default"];
 
 pub(crate) fn run(
     args: &Remotely<SettingsCommand>,
@@ -89,13 +87,21 @@ fn outliving(keys: &Value) -> Option<String> {
 }
 
 fn table(list: &Value) -> Table {
-    let header = ["setting", "value", "default", "bounds", "what it does"];
-    let mut table = Table::new(&header, "There are no settings.").with_spare(&SPARE);
+    let mut table = Table::new(&["setting", "value", "what it does"], "There are no settings.");
     for row in rows(list) {
-        let (name, help) = (text(row, "name"), text(row, "help"));
-        table.push(&[name, amount(row, "value"), text(row, "default"), bounds(row), help]);
+        let help = format!("{} ({})", text(row, "help"), range(row));
+        table.push(&[text(row, "name"), amount(row, "value"), help]);
     }
     table
+}
+
+/// What the value may be, and is by itself.
+fn range(row: &Value) -> String {
+    let (bounds, default) = (bounds(row), text(row, "default"));
+    if bounds.is_empty() {
+        return format!("default {default}");
+    }
+    format!("{bounds}, default {default}")
 }
 
 fn amount(row: &Value, field: &str) -> String {
@@ -199,7 +205,7 @@ mod tests {
             (
                 1_002,
                 json!(["dw_a", "dw_b"]),
-                "\n1 002 API keys made before live longer than this cap: dw_a, dw_b, and 1 000 more."
+                "\n1\u{202f}002 API keys made before live longer than this cap: dw_a, dw_b, and 1\u{202f}000 more."
                     .into(),
             ),
         ] {

@@ -69,7 +69,7 @@ fn an_edit_under_the_running_program_is_found() {
     tamper(
         &program.dir.join("data"),
         "DROP TRIGGER audit_entries_no_update;
-        UPDATE audit_entries SET actor = 'system' WHERE sequence = 2;",
+        UPDATE audit_entries SET actor = 'somebody' WHERE sequence = 2;",
     );
     let verdict = program.cli(&["audit", "verify"]);
     assert_eq!(verdict.status.code(), Some(1), "{verdict:?}");

@@ -187,10 +187,10 @@ async fn a_change_that_changes_nothing_leaves_no_entry_and_no_version() {
 #[tokio::test]
 async fn a_lowered_cap_holds_for_the_next_key_and_names_those_that_outlive_it() {
     let app = TestApp::new().await;
-    let make = |name: &str, days: u32| json!({"name": name, "expires_in_days": days});
-    let made = app.post("/v1/api-keys", make("long", 60)).await.expect(201);
-    app.post("/v1/api-keys", make("short", 20)).await.expect(201);
-    let gone = app.post("/v1/api-keys", make("gone", 60)).await.expect(201);
+    let wish = |name: &str, days: u32| json!({"name": name, "expires_in_days": days});
+    let made = app.post("/v1/api-keys", wish("long", 60)).await.expect(201);
+    app.post("/v1/api-keys", wish("short", 20)).await.expect(201);
+    let gone = app.post("/v1/api-keys", wish("gone", 60)).await.expect(201);
     app.delete(&format!("/v1/api-keys/{}", gone["id"].as_str().unwrap())).await.expect(204);
 
     let month = json!({"auth-token-max-ttl-minutes": 30 * 1_440});
@@ -200,7 +200,7 @@ async fn a_lowered_cap_holds_for_the_next_key_and_names_those_that_outlive_it() 
     let told = json!({"count": 2, "first": [admin, made["id"]]});
     assert_eq!(lowered["keys_outliving_cap"], told);
 
-    let clamped = app.post("/v1/api-keys", make("next", 60)).await.expect(201);
+    let clamped = app.post("/v1/api-keys", wish("next", 60)).await.expect(201);
     assert_eq!(clamped["expires_clamped"], true);
     assert_eq!(clamped["expires_at"], "2026-01-31T00:00:00Z");
     let unsaid = app.post("/v1/api-keys", json!({"name": "unsaid"})).await.expect(201);

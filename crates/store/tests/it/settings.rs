@@ -97,21 +97,21 @@ async fn several_settings_are_changed_at_once_and_reset_one_by_one() {
         let changes =
             vec![(Setting::KeyPrefix, Some(prefix)), (Setting::KeysPerUserMax, Some(quota))];
         let edit = SettingsEdit { changes, if_updated_at: Some(first.updated_at) };
-        let changed = store.change_settings(&store.act(), &edit).await.unwrap();
-        assert_eq!(changed.list, store.settings_list(organization).await.unwrap());
-        assert_eq!(changed.list.updated_at, store.now());
-        assert_eq!(value(&changed.list, Setting::KeyPrefix), ("sk-acme".to_owned(), false));
+        let list = store.change_settings(&store.act(), &edit).await.unwrap().list;
+        assert_eq!(list, store.settings_list(organization).await.unwrap());
+        assert_eq!(list.updated_at, store.now());
+        assert_eq!(value(&list, Setting::KeyPrefix), ("sk-acme".to_owned(), false));
         let settings = store.settings(organization).await.unwrap();
         assert_eq!((settings.key_prefix.as_str(), settings.keys_per_user_max), ("sk-acme", 3));
 
         let back = SettingsEdit { changes: vec![(Setting::KeyPrefix, None)], ..edit };
         let stale = store.change_settings(&store.act(), &back).await.unwrap_err();
         assert!(matches!(stale, StoreError::Stale), "{}", store.engine());
-        let back = SettingsEdit { if_updated_at: Some(changed.list.updated_at), ..back };
+        let back = SettingsEdit { if_updated_at: Some(list.updated_at), ..back };
         let reset = store.change_settings(&store.act(), &back).await.unwrap().list;
         assert_eq!(value(&reset, Setting::KeyPrefix), ("dw".to_owned(), true));
         assert_eq!(value(&reset, Setting::KeysPerUserMax), ("3".to_owned(), false));
-        assert!(reset.updated_at > changed.list.updated_at, "the clock stood still");
+        assert!(reset.updated_at > list.updated_at, "the clock stood still");
         assert_eq!(store.settings(organization).await.unwrap().key_prefix.as_str(), "dw");
     }
 }
