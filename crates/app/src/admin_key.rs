@@ -151,8 +151,9 @@ pub(crate) async fn create(
     wish: Wish<'_>,
 ) -> anyhow::Result<(PlainKey, String)> {
     let now = store.clock().now();
-    let cap = store.settings(made.organization).await?.ttl_minutes_max;
-    let expires_at = resolve(Requested::Never, cap, now, now)?.at;
+    let owner = Owner::User(made.administrator);
+    let rule = store.settings(made.organization).await?.lifetime_rule(owner);
+    let expires_at = resolve(Requested::Never, rule, now, now)?.at;
     let rights = Rights { expires_at, ..wish.rights };
     let act = Act { organization: made.organization, actor: Actor::System, at: now };
     for number in 1..=NAMES_MAX {
@@ -160,7 +161,7 @@ pub(crate) async fn create(
         let new = NewKey {
             name: name.clone(),
             description: String::new(),
-            owner: Owner::User(made.administrator),
+            owner,
             project: made.project,
             created_by: made.administrator,
             rights: rights.clone(),

@@ -1,7 +1,9 @@
 //! The command line: what can be typed, and nothing of what it does.
 
+mod audit;
 mod catalog;
 mod keys;
+mod settings;
 mod values;
 
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use audit::{AuditCommand, AuditFilterArgs, ExportAudit, ListAudit};
 pub(crate) use catalog::{
     CreateModel, CreateProvider, CreateProviderKey, DeploymentArgs, EditModel, EditProvider,
     EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
@@ -17,6 +20,7 @@ pub(crate) use catalog::{
 pub(crate) use keys::{
     BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
 };
+pub(crate) use settings::SettingsCommand;
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]
@@ -42,6 +46,10 @@ pub(crate) enum Command {
     Models(Remotely<ModelsCommand>),
     /// What calls consumed and cost
     Usage(UsageArgs),
+    /// What administrators change while the server runs: lifetimes, quotas, the key prefix
+    Settings(Remotely<SettingsCommand>),
+    /// What was done, by whom and when: list, check, export
+    Audit(Remotely<AuditCommand>),
     /// Check the configuration, or print the manual of all settings
     Config {
         #[command(subcommand)]

@@ -1,10 +1,12 @@
 //! What the client subcommands do: ask the server, print its answer.
 
+pub(crate) mod audit;
 mod catalog;
 pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod provider_keys;
 pub(crate) mod providers;
+pub(crate) mod settings;
 pub(crate) mod usage;
 
 use anyhow::bail;

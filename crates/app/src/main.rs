@@ -67,6 +67,8 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
         Command::Providers(args) => commands::providers::run(&args, environment),
         Command::ProviderKeys(args) => commands::provider_keys::run(&args, environment),
         Command::Models(args) => commands::models::run(&args, environment),
+        Command::Settings(args) => commands::settings::run(&args, environment),
+        Command::Audit(args) => commands::audit::run(&args, environment),
         Command::Usage(args) => commands::usage::run(&args, environment),
     }
 }

@@ -7,4 +7,5 @@ mod list;
 pub(crate) mod models;
 pub(crate) mod provider_keys;
 pub(crate) mod providers;
+pub(crate) mod settings;
 pub(crate) mod usage;

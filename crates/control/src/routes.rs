@@ -13,7 +13,7 @@ use http::header::{CACHE_CONTROL, HeaderName};
 use tracing::Instrument;
 
 use crate::Control;
-use crate::api::{audit, keys, models, provider_keys, providers, usage};
+use crate::api::{audit, keys, models, provider_keys, providers, settings, usage};
 use crate::caller::authorize;
 use crate::control::id_parts;
 use crate::problem::ApiError;
@@ -119,8 +119,11 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/models/{*name}",        Admin,         models::show_model),
         route(Patch,  "/v1/models/{*name}",        Admin,         models::edit_model),
         route(Delete, "/v1/models/{*name}",        Admin,         models::delete_model),
+        route(Get,    "/v1/settings",              Admin,         settings::list_settings),
+        route(Patch,  "/v1/settings",              Admin,         settings::change_settings),
         route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),
         route(Get,    "/v1/audit",                 AuditRead,     audit::list_audit),
+        route(Get,    "/v1/audit/verify",          AuditRead,     audit::verify_audit),
     ]
 }
 

@@ -128,6 +128,11 @@ impl<'a> ChainWalk<'a> {
         Self { key, last: GENESIS, sequence: 0 }
     }
 
+    /// Stands behind an entry that was walked before, whose link is `last`.
+    pub fn resume(key: &'a AuditKey, sequence: i64, last: Link) -> Self {
+        Self { key, last, sequence }
+    }
+
     /// Takes the next entry and the link stored with it.
     pub fn push(&mut self, entry: &AuditEntry, link: &Link) -> Result<(), BrokenChain> {
         let expected = self.sequence + 1;

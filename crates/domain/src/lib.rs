@@ -24,4 +24,5 @@ pub mod rights;
 pub mod role;
 pub mod rotation;
 pub mod scope;
+pub mod setting;
 pub mod usage;

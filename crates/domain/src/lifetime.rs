@@ -2,8 +2,19 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-/// 90 days: the cap unless the operator sets another, and the default life of a service key.
+/// 90 days: the cap unless the operator sets another.
 pub const TTL_MINUTES_DEFAULT: u64 = 129_600;
+/// The life of a key of which nothing is said, unless an administrator sets another.
+pub const DAYS_DEFAULT: u32 = 90;
+
+/// What an organization says of lifetimes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The longest life of a secret, in minutes. 0: no cap.
+    pub cap_minutes: u64,
+    /// The life of a key of which nothing is said; the cap holds for it too.
+    pub default_days: u32,
+}
 
 /// What a request says about the end of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,23 +43,26 @@ pub struct Expiry {
 #[error("a key lives for at least one day, or says that it never expires")]
 pub struct NoLifetime;
 
-/// Decides the end of a key, asked for at `now`, under a cap in minutes (0: no cap) on the life of
-/// its secret, which was made at `since`: for a new key that is `now` too.
+/// Decides the end of a key, asked for at `now`, under a cap on the life of its secret, which was made
+/// at `since`: for a new key that is `now` too.
 ///
 /// With a cap, whatever is not a shorter lifetime means the cap: zero, negative, too large, never.
-/// Without one, an unsaid end is 90 days, `Never` is never, and zero or less is refused rather than
-/// read as immortal. An end in the past stays as it is, whether it was asked for or is where the cap
-/// lies: the caller refuses it by name.
+/// Without one, `Never` is never, and zero or less is refused rather than read as immortal. An unsaid
+/// end is the default, within the cap. An end in the past stays as it is, whether it was asked for or
+/// is where the cap lies: the caller refuses it by name.
 pub fn resolve(
     requested: Requested,
-    cap_minutes: u64,
+    rule: Rule,
     since: Timestamp,
     now: Timestamp,
 ) -> Result<Expiry, NoLifetime> {
-    let cap = cap_at(cap_minutes, since);
+    let cap = cap_at(rule.cap_minutes, since);
     let wanted = match requested {
         Requested::Unsaid => {
-            return Ok(Expiry { at: Some(default_at(cap, now)), is_clamped: false });
+            return Ok(Expiry {
+                at: Some(default_at(rule.default_days, cap, now)),
+                is_clamped: false,
+            });
         }
         Requested::Days(days) if days > 0 => after_hours(now, days.checked_mul(24)),
         Requested::Days(_) => cap.map(|_| None).ok_or(NoLifetime)?,
@@ -71,8 +85,8 @@ fn cap_at(cap_minutes: u64, since: Timestamp) -> Option<Timestamp> {
     })
 }
 
-fn default_at(cap: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    let default = cap_at(TTL_MINUTES_DEFAULT, now).unwrap_or(Timestamp::MAX);
+fn default_at(days: u32, cap: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let default = after_hours(now, Some(i64::from(days) * 24)).unwrap_or(Timestamp::MAX);
     cap.map_or(default, |cap| cap.min(default))
 }
 
@@ -121,6 +135,11 @@ mod tests {
         prop_oneof![0_u64..400 * 1_440, any::<u64>(), Just(0), Just(u64::MAX)]
     }
 
+    /// The usual default under this cap.
+    fn capped(cap_minutes: u64) -> Rule {
+        Rule { cap_minutes, default_days: DAYS_DEFAULT }
+    }
+
     /// `now` plus so many minutes, at most the end of time, in nanoseconds.
     fn after_minutes(now: Timestamp, minutes: i128) -> i128 {
         (now.as_nanosecond() + minutes * 60_000_000_000).min(Timestamp::MAX.as_nanosecond())
@@ -163,7 +182,7 @@ mod tests {
         for (requested, days, is_clamped) in cases {
             let expected = Expiry { at: Some(in_days(days)), is_clamped };
             assert_eq!(
-                resolve(requested, TTL_MINUTES_DEFAULT, now, now),
+                resolve(requested, capped(TTL_MINUTES_DEFAULT), now, now),
                 Ok(expected),
                 "{requested:?}"
             );
@@ -189,7 +208,7 @@ mod tests {
             (Requested::Days(i64::MIN),   Err(NoLifetime)),
         ];
         for (requested, expected) in cases {
-            assert_eq!(resolve(requested, 0, now, now), expected, "{requested:?}");
+            assert_eq!(resolve(requested, capped(0), now, now), expected, "{requested:?}");
         }
     }
 
@@ -197,7 +216,10 @@ mod tests {
     fn a_short_cap_shortens_the_default_without_calling_it_a_clamp() {
         let now = Timestamp::UNIX_EPOCH;
         let at = Timestamp::from_second(600).ok();
-        assert_eq!(resolve(Requested::Unsaid, 10, now, now), Ok(Expiry { at, is_clamped: false }));
+        assert_eq!(
+            resolve(Requested::Unsaid, capped(10), now, now),
+            Ok(Expiry { at, is_clamped: false })
+        );
     }
 
     #[test]
@@ -218,7 +240,7 @@ mod tests {
         ];
         for (asked, requested, ends, is_clamped) in cases {
             let expected = Expiry { at: Some(day(ends)), is_clamped };
-            let found = resolve(requested, TTL_MINUTES_DEFAULT, since, day(asked));
+            let found = resolve(requested, capped(TTL_MINUTES_DEFAULT), since, day(asked));
             assert_eq!(found, Ok(expected), "{asked} {requested:?}");
         }
     }
@@ -230,7 +252,7 @@ mod tests {
             cap_minutes in any_cap().prop_filter("a cap", |cap| *cap > 0),
             (since, now) in any_life(),
         ) {
-            let expiry = resolve(requested, cap_minutes, since, now).unwrap();
+            let expiry = resolve(requested, capped(cap_minutes), since, now).unwrap();
             let end = expiry.at.expect("a cap always gives an end").as_nanosecond();
             prop_assert!(end <= after_minutes(since, i128::from(cap_minutes)));
         }
@@ -241,7 +263,7 @@ mod tests {
             cap_minutes in any_cap(),
             (since, now) in any_life(),
         ) {
-            let Ok(expiry) = resolve(requested, cap_minutes, since, now) else {
+            let Ok(expiry) = resolve(requested, capped(cap_minutes), since, now) else {
                 prop_assert!(cap_minutes == 0 && matches!(requested, Requested::Days(days) if days <= 0));
                 return Ok(());
             };
@@ -255,12 +277,29 @@ mod tests {
         }
 
         #[test]
+        fn an_unsaid_end_is_the_default_or_the_cap_whichever_is_sooner(
+            cap_minutes in any_cap(),
+            default_days in 1_u32..=3_650,
+            (since, now) in any_life(),
+        ) {
+            let rule = Rule { cap_minutes, default_days };
+            let expiry = resolve(Requested::Unsaid, rule, since, now).unwrap();
+            let default = after_minutes(now, i128::from(default_days) * 1_440);
+            let cap = match cap_minutes {
+                0 => i128::MAX,
+                minutes => after_minutes(since, i128::from(minutes)),
+            };
+            prop_assert_eq!(expiry.at.map(Timestamp::as_nanosecond), Some(default.min(cap)));
+            prop_assert!(!expiry.is_clamped);
+        }
+
+        #[test]
         fn what_is_asked_for_within_the_cap_is_kept_to_the_nanosecond(
             requested in any_request().prop_filter("said", |r| *r != Requested::Unsaid),
             cap_minutes in any_cap(),
             (since, now) in any_life(),
         ) {
-            if let Ok(Expiry { at: Some(at), is_clamped: false }) = resolve(requested, cap_minutes, since, now) {
+            if let Ok(Expiry { at: Some(at), is_clamped: false }) = resolve(requested, capped(cap_minutes), since, now) {
                 prop_assert_eq!(at.as_nanosecond(), wanted(requested, now));
             }
         }
@@ -271,7 +310,7 @@ mod tests {
             cap_minutes in any_cap(),
             (since, now) in any_life(),
         ) {
-            if let Ok(Expiry { at: None, .. }) = resolve(requested, cap_minutes, since, now) {
+            if let Ok(Expiry { at: None, .. }) = resolve(requested, capped(cap_minutes), since, now) {
                 prop_assert_eq!(cap_minutes, 0);
                 prop_assert!(wanted(requested, now) > Timestamp::MAX.as_nanosecond());
                 prop_assert!(requested != Requested::Unsaid);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use doorward_domain::denial::Denial;
 use doorward_domain::limit::LimitKind;
-use doorward_store::StoreError;
+use doorward_store::{CallKey, StoreError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::answer::Headers;
@@ -18,6 +18,9 @@ pub(crate) enum ProxyError {
     // The client.
     #[error("{0}")]
     Denied(#[from] Denial),
+    /// The same for a spent budget, whose status is a setting of the organization.
+    #[error("{}", Denial::BudgetSpent)]
+    BudgetSpent(StatusCode),
     #[error("{0}")]
     BadRequest(String),
     #[error("The request carries more than one API key.")]
@@ -68,6 +71,15 @@ struct Face {
 }
 
 impl ProxyError {
+    /// A denial, told as the key's organization wants it told.
+    pub(crate) fn denied(denial: Denial, key: &CallKey) -> Self {
+        if denial == Denial::BudgetSpent {
+            let status = StatusCode::from_u16(key.spent_budget_status);
+            return Self::BudgetSpent(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS));
+        }
+        Self::Denied(denial)
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.face().status
     }
@@ -82,6 +94,9 @@ impl ProxyError {
         let invalid = "invalid_request_error";
         match self {
             Self::Denied(denial) => denial_face(denial),
+            Self::BudgetSpent(status) => {
+                Face { status: *status, ..denial_face(&Denial::BudgetSpent) }
+            }
             Self::BadRequest(_) => face(StatusCode::BAD_REQUEST, invalid, None),
             Self::ManyCredentials => {
                 face(StatusCode::BAD_REQUEST, invalid, Some("multiple_credentials"))
@@ -115,6 +130,7 @@ impl ProxyError {
     pub(crate) fn headers(&self) -> Headers {
         match self {
             Self::Denied(denial) => denial_headers(denial),
+            Self::BudgetSpent(_) => denial_headers(&Denial::BudgetSpent),
             Self::WrongMethod => one(header::ALLOW, HeaderValue::from_static("POST")),
             Self::Store(_) => retry_after(1),
             Self::BadRequest(_)

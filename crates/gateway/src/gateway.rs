@@ -284,7 +284,7 @@ impl Gateway {
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {
             way.facts.quotas = quotas;
-            denial
+            ProxyError::denied(denial, &way.caller.key)
         })?;
         way.facts.quotas = open.quotas;
         let granted = open.output_tokens / ask.answers;

@@ -1,8 +1,11 @@
 //! The audit log: one row per administrative act, in the act's own transaction.
 
+mod search;
+mod verify;
+
 use std::fmt;
 
-use doorward_domain::audit::{AuditEntry, AuditKey, BrokenChain, ChainWalk, GENESIS, Link};
+use doorward_domain::audit::{AuditEntry, AuditKey, GENESIS, Link};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::role::OrganizationRole;
@@ -12,8 +15,8 @@ use crate::db::{check_storable, on};
 use crate::row::row;
 use crate::{Store, StoreError};
 
-/// Entries read at a time when the chain is walked.
-const PAGE: i64 = 1_000;
+pub use search::AuditFilter;
+pub use verify::{AuditStep, AuditVerdict};
 
 /// Who does something.
 #[derive(Debug, Clone)]
@@ -80,15 +83,6 @@ impl Act {
         };
         Deed { entry, actor: &self.actor }
     }
-}
-
-/// What checking the chain found.
-#[derive(Debug)]
-pub enum AuditVerdict {
-    /// Every entry fits; how many there are.
-    Whole(i64),
-    /// The first that does not.
-    Broken(BrokenChain),
 }
 
 /// Takes the next place in the chain; the lock on this row keeps the others waiting until the
@@ -237,95 +231,5 @@ impl Store {
             tx.commit().await?;
         });
         Ok(())
-    }
-
-    /// Entries of one organization, newest first, at most `limit`, before the sequence `before`.
-    pub async fn list_audit(
-        &self,
-        organization: OrganizationId,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<AuditEntry>, StoreError> {
-        const SQL: &str = "
-            SELECT sequence, at_us, organization_id, actor, action, subject, detail, link
-            FROM audit_entries
-            WHERE organization_id = $1 AND sequence < $2
-            ORDER BY sequence DESC LIMIT $3";
-        let rows: Vec<EntryRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL)
-                .bind(organization.to_string())
-                .bind(before.unwrap_or(i64::MAX))
-                .bind(i64::from(limit))
-                .fetch_all(pool)
-                .await?
-        });
-        rows.into_iter().map(|row| row.parse().map(|(entry, _)| entry)).collect()
-    }
-
-    /// Walks the whole chain, page by page, against the stored head.
-    pub async fn verify_audit(&self) -> Result<AuditVerdict, StoreError> {
-        let Some((written, seal)) = self.audit_head().await? else {
-            return Ok(AuditVerdict::Broken(BrokenChain::HeadMissing));
-        };
-        let Ok(seal) = read_link(&seal) else {
-            return Ok(AuditVerdict::Broken(BrokenChain::Edited(written)));
-        };
-        let mut walk = ChainWalk::new(self.keyring.audit_key());
-        let mut walked = 0;
-        while walked < written {
-            let page = self.audit_page(walked).await?;
-            if page.is_empty() {
-                break;
-            }
-            // What was written after the head was read is the next walk's.
-            for row in page.into_iter().take_while(|row| row.sequence <= written) {
-                if let Err(broken) = push(&mut walk, row, walked + 1) {
-                    return Ok(AuditVerdict::Broken(broken));
-                }
-                walked += 1;
-            }
-        }
-        let walked = walk.finish(Some((written, seal)));
-        Ok(match (walked, self.beyond_head().await?) {
-            (Err(broken), _) => AuditVerdict::Broken(broken),
-            (Ok(_), Some(sequence)) => AuditVerdict::Broken(BrokenChain::Edited(sequence)),
-            (Ok(count), None) => AuditVerdict::Whole(count),
-        })
-    }
-
-    /// How many entries were written, and the seal of the last link.
-    async fn audit_head(&self) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
-        const SQL: &str = "SELECT sequence, seal FROM audit_head WHERE id = 1";
-        Ok(on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_optional(pool).await?))
-    }
-
-    /// An entry that the head does not know: somebody put the head back.
-    async fn beyond_head(&self) -> Result<Option<i64>, StoreError> {
-        const SQL: &str = "
-            SELECT e.sequence FROM audit_entries e
-            WHERE e.sequence > (SELECT h.sequence FROM audit_head h WHERE h.id = 1)
-            ORDER BY e.sequence LIMIT 1";
-        let row: Option<(i64,)> =
-            on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_optional(pool).await?);
-        Ok(row.map(|(sequence,)| sequence))
-    }
-
-    async fn audit_page(&self, after: i64) -> Result<Vec<EntryRow>, StoreError> {
-        const SQL: &str = "
-            SELECT sequence, at_us, organization_id, actor, action, subject, detail, link
-            FROM audit_entries WHERE sequence > $1 ORDER BY sequence LIMIT $2";
-        Ok(on!(self.db.read, |pool| {
-            sqlx::query_as(SQL).bind(after).bind(PAGE).fetch_all(pool).await?
-        }))
-    }
-}
-
-/// Takes the next entry. One that does not parse was not written by this program.
-fn push(walk: &mut ChainWalk<'_>, row: EntryRow, expected: i64) -> Result<(), BrokenChain> {
-    let found = row.sequence;
-    match row.parse() {
-        Ok((entry, link)) => walk.push(&entry, &link),
-        Err(_) if found == expected => Err(BrokenChain::Edited(found)),
-        Err(_) => Err(BrokenChain::Gap { expected, found }),
     }
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use doorward_domain::credential::KeyId;
+use doorward_domain::id::OrganizationId;
 use doorward_domain::key::Owner;
 use jiff::tz::TimeZone;
 
@@ -74,6 +75,11 @@ impl Calls {
     /// The same for every key of an owner.
     pub(crate) fn forget_owner(&self, owner: Owner) {
         self.keys.forget_owner(owner, &self.states);
+    }
+
+    /// The same for every key of an organization.
+    pub(crate) fn forget_organization(&self, organization: OrganizationId) {
+        self.keys.forget_organization(organization);
     }
 
     /// Ends the drain's task.

@@ -22,7 +22,7 @@ mod settings;
 mod store;
 mod usage;
 
-pub use audit::{Act, Actor, AuditVerdict};
+pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
 pub use calls::{Admitted, CallKey, CallRequest, KeyState, OpenCall, Quota};
 pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
@@ -32,6 +32,8 @@ pub use identity::Identity;
 pub use keyring::MasterKey;
 pub use keys::{KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation};
 pub use organizations::{Bootstrap, User};
-pub use settings::{KeyCaps, Settings};
+pub use settings::{
+    ChangedSettings, KeyCaps, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
+};
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use doorward_domain::setting::{KEYS_PER_USER_MAX, TTL_MINUTES_MAX};
 use doorward_gateway::listen::Limits;
 use doorward_gateway::{GatewayOptions, Timeouts};
 use doorward_store::{KeyCaps, MasterKey};
@@ -28,8 +29,6 @@ use crate::logging;
 const PORT_PLAIN: u16 = 8440;
 const PORT_TLS: u16 = 8443;
 
-/// A hundred years: a longer life is none that ends.
-const TTL_MINUTES_MAX: u64 = 100 * 365 * 24 * 60;
 const DAY_SECONDS: u64 = 86_400;
 /// A file with a secret or with certificates is small; anything larger is a mistake.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -242,8 +241,11 @@ impl Check<'_> {
 
     fn keys(&mut self, settings: &KeySettings) -> KeyCaps {
         let minutes = settings.auth_token_max_ttl_minutes;
-        let per_user =
-            self.number("keys.keys_per_user_max", settings.keys_per_user_max, 1..=1_000_000);
+        let per_user = self.number(
+            "keys.keys_per_user_max",
+            settings.keys_per_user_max,
+            1..=KEYS_PER_USER_MAX,
+        );
         KeyCaps {
             ttl_minutes_max: self.number(
                 "keys.auth_token_max_ttl_minutes",

@@ -130,7 +130,7 @@ fn how_long_keys_live_and_how_many_a_user_has_is_set_within_bounds() {
     let keys = load_file(toml, &[]).unwrap().keys;
     assert_eq!(keys, KeyCaps { ttl_minutes_max: 0, per_user_max: 500 });
     let found = problems("[keys]\nauth_token_max_ttl_minutes = 52560001\nkeys_per_user_max = 0");
-    let expected = "keys.keys_per_user_max: must be from 1 to 1000000, is 0\n\
+    let expected = "keys.keys_per_user_max: must be from 1 to 10000, is 0\n\
         keys.auth_token_max_ttl_minutes: must be from 0 to 52560000, is 52560001";
     assert_eq!(found, expected);
 }

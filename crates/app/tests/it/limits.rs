@@ -52,4 +52,14 @@ fn a_spent_budget_refuses_before_the_call_and_says_not_to_retry() {
     assert_eq!(refused.header("x-should-retry"), "false");
     assert_eq!(upstream.seen().len(), 1);
     assert_eq!(program.usage("paid")["cost_usd"], "0.055");
+
+    // With the next call, though the key is in memory.
+    let set = program.cli(&["settings", "set", "spent-budget-status", "402"]);
+    assert!(set.status.success(), "{set:?}");
+    let refused = program.chat(&key, "paid");
+    assert_eq!(refused.status, 402, "{}", refused.body);
+    assert_eq!(refused.json()["error"]["code"], "insufficient_quota");
+    assert_eq!(refused.header("x-should-retry"), "false");
+    assert!(program.cli(&["settings", "reset", "spent-budget-status"]).status.success());
+    assert_eq!(program.chat(&key, "paid").status, 429);
 }

@@ -2,6 +2,7 @@
 #![cfg(test)] // so that the lints know that helpers are tests too
 
 mod answer_headers;
+mod audit;
 mod bad_upstreams;
 mod canaries;
 mod command_line;
@@ -17,6 +18,7 @@ mod raw;
 mod refusals;
 mod revocation;
 mod secrets;
+mod settings;
 mod streams;
 mod sudden_death;
 mod upstream;

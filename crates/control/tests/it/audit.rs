@@ -92,3 +92,63 @@ async fn an_edit_that_changes_nothing_leaves_no_entry_and_no_version() {
     }
     assert_eq!(app.get("/v1/audit").await.text, before);
 }
+
+#[tokio::test]
+async fn entries_are_found_by_who_what_to_what_and_when() {
+    let app = TestApp::new().await;
+    let admin = app.admin.rsplit_once('_').unwrap().0.to_owned();
+    let made = app.post("/v1/api-keys", json!({"name": "k"})).await.expect(201);
+    let id = made["id"].as_str().unwrap();
+    app.pass(3_600);
+    app.post(&format!("/v1/api-keys/{id}/disable"), json!({})).await.expect(200);
+    app.post("/v1/providers", json!({"name": "p", "kind": "openai"})).await.expect(201);
+    #[rustfmt::skip]
+    let cases = [
+        (format!("subject={id}"),                                       vec!["key.disable", "key.create"]),
+        (format!("subject={id}&from=2026-01-01T00:30:00Z"),             vec!["key.disable"]),
+        (format!("subject={id}&to=2026-01-01T00:30:00Z"),               vec!["key.create"]),
+        (format!("actor={admin}&action=key."),                          vec!["key.disable", "key.create"]),
+        ("action=provider".to_owned(),                                  vec!["provider.create"]),
+        ("actor=nobody".to_owned(),                                     vec![]),
+        ("from=2026-01-02".to_owned(),                                  vec![]),
+    ];
+    for (query, expected) in cases {
+        let list = app.get(&format!("/v1/audit?{query}")).await.expect(200);
+        assert_eq!(actions(&list), expected, "{query}");
+    }
+    for (query, field) in [
+        ("actor=", "actor"),
+        ("action=", "action"),
+        ("subject=", "subject"),
+        ("from=yesterday", "from"),
+        ("from=2026-01-02&to=2026-01-01", "from"),
+        ("who=me", "who"),
+    ] {
+        let answer = app.get(&format!("/v1/audit?{query}")).await;
+        assert_eq!(answer.problem(400), "invalid_request", "{query}");
+        assert_eq!(answer.fields(), [field], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn the_chain_is_checked_for_whoever_may_read_it() {
+    let app = TestApp::new().await;
+    let owner = Owner::User(app.first.administrator);
+    let (_, auditor) = app.key(owner, "auditor", only(&[Scope::AuditRead])).await;
+    let verdict = app.call(&auditor, "GET /v1/audit/verify", None).await.expect(200);
+    let entries = verdict["entries"].as_i64().unwrap();
+    let whole = json!({
+        "object": "audit_verdict", "verdict": "whole", "entries": entries, "fault": null, "next": null,
+    });
+    assert_eq!(verdict, whole);
+    assert_eq!(app.get(&format!("/v1/audit/verify?after={entries}")).await.expect(200), whole);
+    let beyond = app.get(&format!("/v1/audit/verify?after={}", entries + 1)).await;
+    assert_eq!(beyond.problem(404), "not_found");
+    for after in ["-1", "x"] {
+        let answer = app.get(&format!("/v1/audit/verify?after={after}")).await;
+        assert_eq!(
+            (answer.problem(400), answer.fields()),
+            ("invalid_request".into(), vec!["after".into()])
+        );
+    }
+}

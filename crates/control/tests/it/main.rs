@@ -12,4 +12,5 @@ mod keys_rotate;
 mod models;
 mod provider_keys;
 mod providers;
+mod settings;
 mod usage;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use doorward_domain::credential::{KeyId, PlainKey};
 use doorward_domain::denial::Denial;
+use doorward_domain::id::OrganizationId;
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::ScopeSet;
@@ -31,6 +32,8 @@ pub struct CallKey {
     pub scopes: ScopeSet,
     /// Whether its user or service account is active.
     pub owner_is_active: bool,
+    /// The HTTP status of a call that a spent budget refuses, as its organization has it.
+    pub spent_budget_status: u16,
     pub(super) state: Arc<KeyState>,
     secrets: Secrets,
     changed: CancellationToken,
@@ -179,15 +182,25 @@ impl KeyCache {
         states.signal_owner(owner);
     }
 
+    /// Drops the keys of an organization, of which only what is kept beside them has changed: no
+    /// stream of theirs has to ask again.
+    pub(super) fn forget_organization(&self, organization: OrganizationId) {
+        let mut changes = self.changes.lock();
+        *changes += 1;
+        self.known.retain(|_, key| key.key.organization != organization);
+    }
+
     async fn load(&self, store: &Store, id: &KeyId) -> Result<Option<Arc<CallKey>>, StoreError> {
         self.lookups.fetch_add(1, Ordering::Relaxed);
         let Some(stored) = load_call_key(&store.db, &store.keyring, id).await? else {
             return Ok(None);
         };
         let state = store.calls.states.of(store, &stored.key).await?;
+        let spent_budget_status = store.spent_budget_status(stored.key.organization).await?;
         Ok(Some(Arc::new(CallKey {
             scopes: stored.key.rights.scopes.intersect(stored.role.scopes()),
             owner_is_active: stored.owner_is_active,
+            spent_budget_status,
             changed: state.changed(),
             state,
             secrets: stored.secrets,

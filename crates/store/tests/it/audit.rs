@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use doorward_domain::audit::BrokenChain;
-use doorward_store::{AuditVerdict, StoreError};
+use doorward_store::{AuditFilter, AuditStep, AuditVerdict, StoreError};
+use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::harness::{TestStore, every_store};
@@ -224,5 +225,79 @@ async fn a_nul_is_refused_before_the_database_does() {
         );
         store.record(&store.act(), "a.b", "x", json!({ "n": "\0" })).await.unwrap();
         assert!(matches!(store.verify_audit().await.unwrap(), AuditVerdict::Whole(2)));
+    }
+}
+
+#[tokio::test]
+async fn all_conditions_of_a_filter_hold() {
+    for store in every_store().await {
+        let (organization, start) = (store.first.organization, store.now());
+        for (action, subject) in
+            [("key.create", "a"), ("key.revoke", "a"), ("keyring.make", "a"), ("key.create", "b")]
+        {
+            store.pass(SignedDuration::from_secs(1));
+            store.record(&store.act(), action, subject, json!({})).await.unwrap();
+        }
+        let second = store.second_organization().await;
+        let elsewhere = store.act_in(second.organization);
+        store.record(&elsewhere, "key.create", "a", json!({})).await.unwrap();
+
+        let at = |seconds| Some(start + SignedDuration::from_secs(seconds));
+        let text = |text: &str| Some(text.to_owned());
+        let any = AuditFilter::default;
+        #[rustfmt::skip]
+        let cases = [
+            (AuditFilter { subject: text("a"), ..any() },                              vec![4, 3, 2]),
+            (AuditFilter { action: text("key.create"), ..any() },                      vec![5, 2]),
+            (AuditFilter { action: text("key."), ..any() },                            vec![5, 3, 2]),
+            (AuditFilter { action: text("key"), ..any() },                             vec![5, 4, 3, 2]),
+            (AuditFilter { action: text("key%"), ..any() },                            vec![]),
+            (AuditFilter { action: text("KEY."), ..any() },                            vec![]),
+            (AuditFilter { action: text("key."), subject: text("b"), ..any() },        vec![5]),
+            (AuditFilter { actor: text("system"), ..any() },                           vec![5, 4, 3, 2, 1]),
+            (AuditFilter { actor: text("sys"), ..any() },                              vec![]),
+            (AuditFilter { subject: text("a\0"), ..any() },                            vec![]),
+            (AuditFilter { from: at(2), to: at(4), ..any() },                          vec![4, 3]),
+            (AuditFilter { from: at(5), ..any() },                                     vec![]),
+        ];
+        for (filter, expected) in cases {
+            let found = store.search_audit(organization, &filter, None, 9).await.unwrap();
+            let sequences: Vec<i64> = found.iter().map(|entry| entry.sequence).collect();
+            assert_eq!(sequences, expected, "{filter:?} on {}", store.engine());
+        }
+        let filter = AuditFilter { action: text("key."), ..any() };
+        let next = store.search_audit(organization, &filter, Some(5), 1).await.unwrap();
+        assert_eq!(next[0].sequence, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_walk_in_steps_finds_what_a_walk_at_once_finds() {
+    for store in every_store().await {
+        for n in 0..2_100 {
+            store.record(&store.act(), "a.b", &n.to_string(), json!({})).await.unwrap();
+        }
+        let step = async |after| store.verify_audit_after(after, 1).await;
+        assert!(matches!(step(0).await, Ok(AuditStep::Walked(1_000))), "{}", store.engine());
+        assert!(matches!(step(1_000).await, Ok(AuditStep::Walked(2_000))));
+        assert!(matches!(step(2_000).await, Ok(AuditStep::Walked(2_101))));
+        let end = step(2_101).await;
+        assert!(matches!(end, Ok(AuditStep::Ended(AuditVerdict::Whole(2_101)))), "{end:?}");
+        assert!(matches!(step(2_102).await, Err(StoreError::Missing(_))));
+
+        drop_triggers(&store).await;
+        store.tamper("UPDATE audit_entries SET subject = 'x' WHERE sequence = 1500").await;
+        let broken = async |after| match step(after).await.unwrap() {
+            AuditStep::Ended(AuditVerdict::Broken(broken)) => broken,
+            AuditStep::Walked(_) | AuditStep::Ended(AuditVerdict::Whole(_)) => {
+                panic!("it fits, on {}", store.engine())
+            }
+        };
+        assert_eq!(broken(1_000).await, BrokenChain::Edited(1_500));
+        // Deleted just where a step ended.
+        store.tamper("DELETE FROM audit_entries WHERE sequence = 1000").await;
+        assert_eq!(broken(1_000).await, BrokenChain::Gap { expected: 1_000, found: 1_001 });
+        store.tamper("DELETE FROM audit_entries WHERE sequence >= 1000").await;
+        assert_eq!(broken(1_000).await, BrokenChain::Cut { expected: 2_101, found: 999 });
     }
 }

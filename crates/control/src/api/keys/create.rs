@@ -66,7 +66,9 @@ pub(crate) async fn create_key(
     let mut faults = Faults::new();
     wish.fill_scopes(caller.rights.scopes, &mut faults);
     let (owner, project) = place(&control, &caller, &wish, &mut faults).await?;
-    let decided = wish.check(Bounds::new(&caller, &settings, now), &mut faults);
+    let whose = owner.unwrap_or(caller.key.owner);
+    let bounds = Bounds::new(&caller, &settings, now).owned_by(whose, &settings);
+    let decided = wish.check(bounds, &mut faults);
     let (owner, decided) = faults.finish_with(owner.zip(decided))?;
     let new = wish.into_key(owner, project, &caller, decided.at);
     refuse_excess(&control, &caller, &new).await?;

@@ -1,7 +1,7 @@
 //! The end of a key: what the three fields of a request ask for, and what becomes of it.
 
-use doorward_domain::key::Life;
-use doorward_domain::lifetime::{Requested, resolve};
+use doorward_domain::key::{Life, Owner};
+use doorward_domain::lifetime::{Requested, Rule, resolve};
 use doorward_store::Settings;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -45,8 +45,8 @@ pub(super) struct Decided {
 /// Under what a wish is decided.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// The organization's cap; 0: none.
-    pub(super) cap_minutes: u64,
+    /// What the organization says of lifetimes.
+    pub(super) rule: Rule,
     /// When the key of whoever asks ends.
     pub(super) own: Option<Timestamp>,
     /// Since when the secret is there: the cap counts from then, or each edit would put it off.
@@ -92,7 +92,7 @@ pub(super) fn decide(requested: Requested, bounds: Bounds, faults: &mut Faults) 
         faults.add("expires_at", "in_the_past", "must be later than now");
         return None;
     }
-    let resolved = resolve(requested, bounds.cap_minutes, bounds.since, bounds.now);
+    let resolved = resolve(requested, bounds.rule, bounds.since, bounds.now);
     let expiry = faults.check("expires_in_days", resolved)?;
     let at = expiry.at.map(whole_microseconds);
     // The cap was lowered since the key was made: to shorten the key to it would end it.
@@ -113,7 +113,12 @@ impl Bounds {
     /// Those of a key that is made now.
     pub(super) fn new(caller: &Caller, settings: &Settings, now: Timestamp) -> Self {
         let own = caller.rights.expires_at;
-        Self { cap_minutes: settings.ttl_minutes_max, own, since: now, now }
+        Self { rule: settings.lifetime_rule(caller.key.owner), own, since: now, now }
+    }
+
+    /// The same for a key of somebody else.
+    pub(super) fn owned_by(self, owner: Owner, settings: &Settings) -> Self {
+        Self { rule: settings.lifetime_rule(owner), ..self }
     }
 
     /// Those of a key that is there already.
@@ -124,6 +129,7 @@ impl Bounds {
 
 #[cfg(test)]
 mod tests {
+    use doorward_domain::lifetime::DAYS_DEFAULT;
     use jiff::ToSpan;
 
     use super::*;
@@ -135,7 +141,8 @@ mod tests {
     }
 
     fn decided(requested: Requested, cap_minutes: u64, own: Option<Timestamp>) -> Option<Decided> {
-        decided_within(requested, Bounds { cap_minutes, own, since: after(0), now: after(0) })
+        let rule = Rule { cap_minutes, default_days: DAYS_DEFAULT };
+        decided_within(requested, Bounds { rule, own, since: after(0), now: after(0) })
     }
 
     fn decided_within(requested: Requested, bounds: Bounds) -> Option<Decided> {
@@ -148,7 +155,7 @@ mod tests {
     #[test]
     fn a_key_that_is_older_than_the_cap_gets_no_new_end() {
         let of_age = |hours: i64| Bounds {
-            cap_minutes: CAP_MINUTES,
+            rule: Rule { cap_minutes: CAP_MINUTES, default_days: DAYS_DEFAULT },
             own: None,
             since: after(-hours),
             now: after(0),

@@ -44,7 +44,8 @@ pub(crate) async fn rotate_key(
     check_if_match(&headers, record.key.life.updated_at)?;
     let (now, settings) = (control.now(), control.store.settings(caller.organization()).await?);
     refuse_expired(&record.key, now)?;
-    let (overlap, decided) = wish.check(&record.key, Bounds::new(&caller, &settings, now))?;
+    let bounds = Bounds::new(&caller, &settings, now).owned_by(record.key.owner, &settings);
+    let (overlap, decided) = wish.check(&record.key, bounds)?;
     refuse_excess(&control, &caller, &record.key, decided).await?;
     let rotation = Rotation {
         overlap,

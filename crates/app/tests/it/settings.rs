@@ -1,0 +1,44 @@
+//! Settings, changed from the command line while the program runs.
+
+use serde_json::{Value, json};
+
+use crate::program::{Program, id_of};
+
+#[test]
+fn a_lowered_cap_names_who_outlives_it_and_clamps_the_next_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let cli = |line: &str| program.cli(&line.split(' ').collect::<Vec<_>>());
+    let said = |line: &str| {
+        let output = cli(line);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let old = program.make_key(&json!({"name": "old", "expires_in_days": 60}));
+
+    let set = said("settings set auth-token-max-ttl-minutes=43200 keys-per-user-max 30");
+    assert!(set.contains("Set auth-token-max-ttl-minutes to 43200 minutes."), "{set}");
+    assert!(set.contains("Set keys-per-user-max to 30 keys."), "{set}");
+    assert!(set.contains("longer than this cap") && set.contains(id_of(&old)), "{set}");
+    assert_eq!(program.chat(&old, "doorward/echo").status, 200, "it is left as it is");
+
+    let wish = json!({"name": "next", "expires_in_days": 60});
+    let next = program.ask("POST", "/v1/api-keys", &program.admin_key(), Some(&wish)).json();
+    assert_eq!(next["expires_clamped"], true, "{next}");
+
+    let list: Value = serde_json::from_str(&said("settings list --json")).unwrap();
+    let cap = &list["data"][0];
+    assert_eq!((&cap["value"], &cap["is_default"]), (&json!(43_200), &json!(false)));
+    assert!(said("settings list").contains("43200 minutes"));
+    let reset = said("settings reset auth-token-max-ttl-minutes");
+    assert!(reset.starts_with("Reset auth-token-max-ttl-minutes to 129600 minutes."), "{reset}");
+
+    let refused = cli("settings set keys-per-user-max 0 no-such-setting 1");
+    assert_eq!(refused.status.code(), Some(1));
+    let refused = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        refused.contains("keys-per-user-max: must be a whole number from 1 to 10000"),
+        "{refused}"
+    );
+    assert!(refused.contains("no-such-setting: there is no such setting"), "{refused}");
+}

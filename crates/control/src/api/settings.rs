@@ -1,0 +1,226 @@
+//! `/v1/settings`.
+
+use std::fmt;
+
+use axum::extract::State;
+use axum::response::Response;
+use doorward_domain::credential::KeyId;
+use doorward_domain::setting::{Bounds, Setting, SettingValue};
+use doorward_store::{Outliving, SettingRow, SettingsEdit, SettingsList};
+use http::HeaderMap;
+use http::header::IF_MATCH;
+use jiff::Timestamp;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::Control;
+use crate::api::answer::versioned;
+use crate::caller::Caller;
+use crate::faults::Faults;
+use crate::problem::ApiError;
+use crate::request::{JsonBody, Params, check_if_match};
+
+/// More names than there are settings are not read.
+const NAMES_MAX: usize = 100;
+/// How much of a name that is none is told back.
+const NAME_CHARS_MAX: usize = 100;
+
+/// New values by name, in the order in which they were sent; `null` resets to the default.
+struct ChangeSettings(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for ChangeSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Names)
+    }
+}
+
+/// Keeps a name that is given twice, which a map would not.
+struct Names;
+
+impl<'de> Visitor<'de> for Names {
+    type Value = ChangeSettings;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ChangeSettings, A::Error> {
+        let mut changes = Vec::new();
+        while let Some(change) = map.next_entry()? {
+            if changes.len() == NAMES_MAX {
+                return Err(A::Error::custom("there are not as many settings"));
+            }
+            changes.push(change);
+        }
+        Ok(ChangeSettings(changes))
+    }
+}
+
+/// One setting, as answers show it.
+#[derive(Debug, Serialize)]
+struct SettingObject {
+    name: &'static str,
+    object: &'static str,
+    value: Value,
+    default: Value,
+    /// Whether it follows the default, because nothing else is set.
+    is_default: bool,
+    help: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'static str>,
+    #[serde(flatten)]
+    bounds: BoundsObject,
+}
+
+/// What a value may be: two ends, or a list, or neither.
+#[derive(Debug, Default, Serialize)]
+struct BoundsObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    one_of: Option<&'static [u64]>,
+}
+
+/// All settings: a list that has no second page.
+#[derive(Debug, Serialize)]
+struct SettingsObject {
+    object: &'static str,
+    data: Vec<SettingObject>,
+    has_more: bool,
+    next: Option<String>,
+    /// Keys that live longer than the cap that was just set; they are left as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys_outliving_cap: Option<OutlivingObject>,
+}
+
+#[derive(Debug, Serialize)]
+struct OutlivingObject {
+    count: u64,
+    /// Those that live longest, at most 20.
+    first: Vec<KeyId>,
+}
+
+/// Lists all settings, each with its default, its bounds and what it does.
+pub(crate) async fn list_settings(
+    State(control): State<Control>,
+    caller: Caller,
+    params: Params,
+) -> Result<Response, ApiError> {
+    params.finish()?;
+    let list = control.store.settings_list(caller.organization()).await?;
+    Ok(answer(list, None))
+}
+
+/// Changes settings, all that are named or none; `null` resets one to its default.
+pub(crate) async fn change_settings(
+    State(control): State<Control>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let ChangeSettings(wish) = body.parse()?;
+    let changes = check(wish)?;
+    let if_updated_at = expected_version(&control, &caller, &headers).await?;
+    let edit = SettingsEdit { changes, if_updated_at };
+    let done = control.store.change_settings(&caller.act(control.now()), &edit).await?;
+    Ok(answer(done.list, done.outliving))
+}
+
+/// The version that the caller says it changes. Without one, each setting that it names is set
+/// whatever it was.
+async fn expected_version(
+    control: &Control,
+    caller: &Caller,
+    headers: &HeaderMap,
+) -> Result<Option<Timestamp>, ApiError> {
+    if !headers.contains_key(IF_MATCH) {
+        return Ok(None);
+    }
+    let version = control.store.settings_list(caller.organization()).await?.updated_at;
+    check_if_match(headers, version)?;
+    Ok(Some(version))
+}
+
+/// What is asked for, in so far as it all makes sense.
+fn check(wish: Vec<(String, Value)>) -> Result<Vec<(Setting, Option<SettingValue>)>, ApiError> {
+    let mut faults = Faults::new();
+    let mut changes: Vec<(Setting, Option<SettingValue>)> = Vec::new();
+    for (name, value) in wish {
+        let Ok(setting) = name.parse::<Setting>() else {
+            let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+            faults.add(name, "unknown_field", "there is no such setting");
+            continue;
+        };
+        if changes.iter().any(|(other, _)| *other == setting) {
+            faults.add(setting.name(), "duplicate", "is given twice");
+        }
+        changes.push((setting, read(setting, value, &mut faults)));
+    }
+    faults.finish()?;
+    Ok(changes)
+}
+
+/// The value that is asked for; `None` resets it. What is wrong with it is noted.
+fn read(setting: Setting, value: Value, faults: &mut Faults) -> Option<SettingValue> {
+    let value = match value {
+        Value::Null => return None,
+        Value::String(text) => Some(SettingValue::Text(text)),
+        Value::Number(number) => number.as_u64().map(SettingValue::Number),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    let checked = value.map(|value| setting.check(value));
+    if let Some(Ok(value)) = checked {
+        return Some(value);
+    }
+    faults.add(setting.name(), "invalid", format_args!("must be {}", setting.bounds()));
+    None
+}
+
+fn answer(list: SettingsList, outliving: Option<Outliving>) -> Response {
+    let object = SettingsObject {
+        object: "list",
+        data: list.rows.into_iter().map(SettingObject::from).collect(),
+        has_more: false,
+        next: None,
+        keys_outliving_cap: outliving
+            .map(|Outliving { count, first }| OutlivingObject { count, first }),
+    };
+    versioned(object, list.updated_at)
+}
+
+impl From<SettingRow> for SettingObject {
+    fn from(row: SettingRow) -> Self {
+        Self {
+            name: row.setting.name(),
+            object: "setting",
+            value: json_of(row.value),
+            default: json_of(row.default),
+            is_default: row.is_default,
+            help: row.setting.help(),
+            unit: row.setting.unit(),
+            bounds: row.setting.bounds().into(),
+        }
+    }
+}
+
+impl From<Bounds> for BoundsObject {
+    fn from(bounds: Bounds) -> Self {
+        match bounds {
+            Bounds::Whole { min, max } => {
+                Self { min: Some(min), max: Some(max), ..Self::default() }
+            }
+            Bounds::OneOf(numbers) => Self { one_of: Some(numbers), ..Self::default() },
+            Bounds::Prefix => Self::default(),
+        }
+    }
+}
+
+fn json_of(value: SettingValue) -> Value {
+    match value {
+        SettingValue::Number(number) => number.into(),
+        SettingValue::Text(text) => text.into(),
+    }
+}
