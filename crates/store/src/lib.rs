@@ -15,6 +15,7 @@ mod journal;
 mod keyring;
 mod keys;
 mod migrations;
+mod named;
 mod organizations;
 mod row;
 mod settings;
@@ -29,7 +30,10 @@ pub use error::{OpenError, StoreError};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use keyring::MasterKey;
 pub use keys::{KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page};
-pub use organizations::{Bootstrap, Identity, User};
+pub use organizations::{
+    Bootstrap, Identity, Member, Membership, NewProject, NewServiceAccount, NewUser, Project,
+    ServiceAccount, User,
+};
 pub use settings::{KeyCaps, Settings};
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};

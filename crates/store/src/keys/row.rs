@@ -177,7 +177,8 @@ pub(crate) async fn load_call_key(
         key_columns!(),
         ", k.digest, k.pepper_version, k.last_used_at_us, u.role,
            CAST(CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS is_owner_found,
-           COALESCE(u.disabled_at_us, s.disabled_at_us) AS owner_disabled_at_us
+           COALESCE(u.disabled_at_us, u.removed_at_us, s.disabled_at_us, s.removed_at_us)
+             AS owner_disabled_at_us
          FROM api_keys k
          LEFT JOIN users u ON u.id = k.owner_id AND u.organization_id = k.organization_id
          LEFT JOIN service_accounts s ON s.id = k.owner_id AND s.organization_id = k.organization_id
