@@ -50,6 +50,9 @@ pub(crate) enum ApiError {
          to its own."
     )]
     BoundedKey(Vec<FieldError>),
+    /// Nobody reaches above their own role.
+    #[error("You cannot give, take away or change what is above your own role.")]
+    AboveOwnRole,
     /// It clashes with what is there.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String, field: Option<&'static str> },
@@ -108,6 +111,7 @@ impl ApiError {
             Self::ModelNotPriced { .. } => (StatusCode::BAD_REQUEST, "model_not_priced"),
             Self::ExceedsOwnRights(_) => (StatusCode::FORBIDDEN, "exceeds_own_rights"),
             Self::BoundedKey(_) => (StatusCode::FORBIDDEN, "bounded_key"),
+            Self::AboveOwnRole => (StatusCode::FORBIDDEN, "exceeds_own_rights"),
             Self::Conflict { code, .. } => (StatusCode::CONFLICT, code),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "edited_in_between"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -125,6 +129,9 @@ impl ApiError {
             }
             Self::ModelNotPriced { .. } => {
                 vec![FieldError::new("price", "model_not_priced", "the model has no listed price")]
+            }
+            Self::AboveOwnRole => {
+                vec![FieldError::new("role", "exceeds_own_rights", "is above your own")]
             }
             Self::NoCredential(_)
             | Self::Denied(_)
@@ -165,6 +172,7 @@ impl ApiError {
             | Self::ModelNotPriced { .. }
             | Self::ExceedsOwnRights(_)
             | Self::BoundedKey(_)
+            | Self::AboveOwnRole
             | Self::Conflict { .. }
             | Self::Stale => tracing::debug!(code = self.face().1, "refused"),
         }
@@ -222,7 +230,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Taken { field } => Self::Conflict {
-                code: "name_taken",
+                code: if field == "email" { "email_taken" } else { "name_taken" },
                 detail: format!("There is already one with this {field}."),
                 field: Some(field),
             },
@@ -238,6 +246,21 @@ impl From<StoreError> for ApiError {
                 detail:
                     "The key that asked for this was changed or ended in between. Nothing was done."
                         .to_owned(),
+                field: None,
+            },
+            StoreError::AboveOwnRole => Self::AboveOwnRole,
+            StoreError::LastOwner => Self::Conflict {
+                code: "last_owner",
+                detail: "The organization would be left without an active owner. Make somebody \
+                         else an owner first."
+                    .to_owned(),
+                field: None,
+            },
+            StoreError::DefaultProject => Self::Conflict {
+                code: "default_project",
+                detail: "Keys that name no project go to the default one: it keeps its name and \
+                         cannot be removed."
+                    .to_owned(),
                 field: None,
             },
             StoreError::InUse(by) => Self::Conflict {
