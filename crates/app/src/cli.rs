@@ -2,6 +2,7 @@
 
 mod catalog;
 mod keys;
+mod people;
 mod values;
 
 use std::path::PathBuf;
@@ -15,6 +16,10 @@ pub(crate) use catalog::{
     Verb,
 };
 pub(crate) use keys::{BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs};
+pub(crate) use people::{
+    CreateProject, CreateServiceAccount, CreateUser, EditProject, EditServiceAccount, EditUser,
+    MembersCommand, OwnerVerb, ProjectsCommand, ServiceAccountsCommand, UsersCommand,
+};
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]
@@ -38,6 +43,12 @@ pub(crate) enum Command {
     ProviderKeys(Remotely<ProviderKeysCommand>),
     /// Models: their public names, prices, and the providers that serve them
     Models(Remotely<ModelsCommand>),
+    /// People: add, list, show, edit, disable, enable, remove
+    Users(Remotely<UsersCommand>),
+    /// Identities for apps and agents
+    ServiceAccounts(Remotely<ServiceAccountsCommand>),
+    /// Groups of keys, and who belongs to them
+    Projects(Remotely<ProjectsCommand>),
     /// What calls consumed and cost
     Usage(UsageArgs),
     /// Check the configuration, or print the manual of all settings

@@ -67,6 +67,9 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
         Command::Providers(args) => commands::providers::run(&args, environment),
         Command::ProviderKeys(args) => commands::provider_keys::run(&args, environment),
         Command::Models(args) => commands::models::run(&args, environment),
+        Command::Users(args) => commands::users::run(&args, environment),
+        Command::ServiceAccounts(args) => commands::service_accounts::run(&args, environment),
+        Command::Projects(args) => commands::projects::run(&args, environment),
         Command::Usage(args) => commands::usage::run(&args, environment),
     }
 }
