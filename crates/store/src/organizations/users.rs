@@ -180,8 +180,7 @@ impl Store {
             UPDATE users SET name = $3, email = $4, email_folded = $5, role = $6, updated_at_us = $7
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $8 AND removed_at_us IS NULL";
         let id = user.id.to_string();
-        let mut detail = summary(user);
-        detail["role_before"] = json!(found.role);
+        let detail = json!({ "before": summary(found), "after": summary(user) });
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             // First, for whoever edits themselves is another afterwards.
