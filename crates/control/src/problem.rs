@@ -109,9 +109,10 @@ impl ApiError {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Unreadable(unreadable) => unreadable.face(),
             Self::ModelNotPriced { .. } => (StatusCode::BAD_REQUEST, "model_not_priced"),
-            Self::ExceedsOwnRights(_) => (StatusCode::FORBIDDEN, "exceeds_own_rights"),
+            Self::ExceedsOwnRights(_) | Self::AboveOwnRole => {
+                (StatusCode::FORBIDDEN, "exceeds_own_rights")
+            }
             Self::BoundedKey(_) => (StatusCode::FORBIDDEN, "bounded_key"),
-            Self::AboveOwnRole => (StatusCode::FORBIDDEN, "exceeds_own_rights"),
             Self::Conflict { code, .. } => (StatusCode::CONFLICT, code),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "edited_in_between"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

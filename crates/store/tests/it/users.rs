@@ -1,6 +1,5 @@
 //! Users: who may change whom, and what becomes of their keys.
 
-use doorward_domain::email::EmailAddress;
 use doorward_domain::id::UserId;
 use doorward_domain::key::Owner;
 use doorward_domain::project_role::ProjectRole;
@@ -13,12 +12,8 @@ use crate::harness::{TestStore, every_store, is_changed};
 
 const OWNER: OrganizationRole = OrganizationRole::Owner;
 
-fn email(text: &str) -> Option<EmailAddress> {
-    Some(text.parse().unwrap())
-}
-
 fn new_user(name: &str, address: &str) -> NewUser {
-    NewUser { name: name.to_owned(), email: email(address), role: Member }
+    NewUser { name: name.to_owned(), email: Some(address.parse().unwrap()), role: Member }
 }
 
 /// What somebody with this role does.
@@ -68,7 +63,7 @@ async fn names_and_addresses_are_unique_among_those_who_are_there() {
         let bob =
             store.create_user(&store.act(), new_user("bob", "bob@example.com")).await.unwrap();
         let renamed = User { name: "ada".to_owned(), ..bob.clone() };
-        let moved = User { email: email("ADA@example.com"), ..bob.clone() };
+        let moved = User { email: Some("ADA@example.com".parse().unwrap()), ..bob.clone() };
         let act = store.act();
         for (error, expected) in [
             (store.create_user(&act, new_user("ada", "a@example.com")).await.unwrap_err(), "name"),
