@@ -287,6 +287,6 @@ fn answer(user: User) -> Response {
 fn check_user_name(name: &str, faults: &mut Faults) {
     faults.check("name", check_name(name));
     if name == ME {
-        faults.add("name", "reserved", "is what everybody is called by themselves");
+        faults.add("name", "reserved", "is reserved: it stands for whoever asks");
     }
 }
