@@ -3,6 +3,7 @@
 mod audit;
 mod catalog;
 mod keys;
+mod people;
 mod settings;
 mod values;
 
@@ -19,6 +20,10 @@ pub(crate) use catalog::{
 };
 pub(crate) use keys::{
     BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
+};
+pub(crate) use people::{
+    CreateProject, CreateServiceAccount, CreateUser, EditProject, EditServiceAccount, EditUser,
+    MembersCommand, OwnerVerb, ProjectsCommand, ServiceAccountsCommand, UsersCommand,
 };
 pub(crate) use settings::SettingsCommand;
 
@@ -44,6 +49,12 @@ pub(crate) enum Command {
     ProviderKeys(Remotely<ProviderKeysCommand>),
     /// Models: their public names, prices, and the providers that serve them
     Models(Remotely<ModelsCommand>),
+    /// People: add, list, show, edit, disable, enable, remove
+    Users(Remotely<UsersCommand>),
+    /// Identities for apps and agents
+    ServiceAccounts(Remotely<ServiceAccountsCommand>),
+    /// Groups of keys, and who belongs to them
+    Projects(Remotely<ProjectsCommand>),
     /// What calls consumed and cost
     Usage(UsageArgs),
     /// What administrators change while the server runs: lifetimes, quotas, the key prefix

@@ -108,6 +108,10 @@ impl Client {
         self.send(Method::POST, path, body, None)
     }
 
+    pub(crate) fn put(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.send(Method::PUT, path, body, None)
+    }
+
     pub(crate) fn patch(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
         self.send(Method::PATCH, path, body, None)
     }

@@ -4,10 +4,14 @@ pub(crate) mod audit;
 mod catalog;
 pub(crate) mod keys;
 pub(crate) mod models;
+mod people;
+pub(crate) mod projects;
 pub(crate) mod provider_keys;
 pub(crate) mod providers;
+pub(crate) mod service_accounts;
 pub(crate) mod settings;
 pub(crate) mod usage;
+pub(crate) mod users;
 
 use anyhow::bail;
 use doorward_store::Clock;

@@ -69,6 +69,9 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
         Command::Models(args) => commands::models::run(&args, environment),
         Command::Settings(args) => commands::settings::run(&args, environment),
         Command::Audit(args) => commands::audit::run(&args, environment),
+        Command::Users(args) => commands::users::run(&args, environment),
+        Command::ServiceAccounts(args) => commands::service_accounts::run(&args, environment),
+        Command::Projects(args) => commands::projects::run(&args, environment),
         Command::Usage(args) => commands::usage::run(&args, environment),
     }
 }

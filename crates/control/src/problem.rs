@@ -51,6 +51,9 @@ pub(crate) enum ApiError {
          to its own."
     )]
     BoundedKey(Vec<FieldError>),
+    /// Nobody reaches above their own role.
+    #[error("You cannot give, take away or change what is above your own role.")]
+    AboveOwnRole,
     /// It clashes with what is there.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String, field: Option<&'static str> },
@@ -107,7 +110,9 @@ impl ApiError {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Unreadable(unreadable) => unreadable.face(),
             Self::ModelNotPriced { .. } => (StatusCode::BAD_REQUEST, "model_not_priced"),
-            Self::ExceedsOwnRights(_) => (StatusCode::FORBIDDEN, "exceeds_own_rights"),
+            Self::ExceedsOwnRights(_) | Self::AboveOwnRole => {
+                (StatusCode::FORBIDDEN, "exceeds_own_rights")
+            }
             Self::BoundedKey(_) => (StatusCode::FORBIDDEN, "bounded_key"),
             Self::Conflict { code, .. } => (StatusCode::CONFLICT, code),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "edited_in_between"),
@@ -126,6 +131,9 @@ impl ApiError {
             }
             Self::ModelNotPriced { .. } => {
                 vec![FieldError::new("price", "model_not_priced", "the model has no listed price")]
+            }
+            Self::AboveOwnRole => {
+                vec![FieldError::new("role", "exceeds_own_rights", "is above your own")]
             }
             Self::NoCredential(_)
             | Self::Denied(_)
@@ -166,6 +174,7 @@ impl ApiError {
             | Self::ModelNotPriced { .. }
             | Self::ExceedsOwnRights(_)
             | Self::BoundedKey(_)
+            | Self::AboveOwnRole
             | Self::Conflict { .. }
             | Self::Stale => tracing::debug!(code = self.face().1, "refused"),
         }
@@ -223,7 +232,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Taken { field } => Self::Conflict {
-                code: "name_taken",
+                code: if field == "email" { "email_taken" } else { "name_taken" },
                 detail: format!("There is already one with this {field}."),
                 field: Some(field),
             },
@@ -247,6 +256,21 @@ impl From<StoreError> for ApiError {
                     "{SECRETS_MAX} secrets of this API key work already. Wait until one of them \
                      ends, end the previous ones, or rotate without an overlap."
                 ),
+                field: None,
+            },
+            StoreError::AboveOwnRole => Self::AboveOwnRole,
+            StoreError::LastOwner => Self::Conflict {
+                code: "last_owner",
+                detail: "The organization would be left without an active owner. Make somebody \
+                         else an owner first."
+                    .to_owned(),
+                field: None,
+            },
+            StoreError::DefaultProject => Self::Conflict {
+                code: "default_project",
+                detail: "Keys that name no project go to the default one: it keeps its name and \
+                         cannot be removed."
+                    .to_owned(),
                 field: None,
             },
             StoreError::InUse(by) => Self::Conflict {

@@ -197,6 +197,18 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     }
 }
 
+/// The two parameters in the path, likewise.
+pub(crate) struct PathTexts(pub(crate) String, pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathTexts {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        path.map(|Path((one, two))| Self(one, two)).map_err(|_| ApiError::NotFound("path"))
+    }
+}
+
 /// The query of a request. Each parameter is taken out by name; what is left over is refused.
 #[derive(Debug)]
 pub(crate) struct Params {

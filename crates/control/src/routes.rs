@@ -13,7 +13,10 @@ use http::header::{CACHE_CONTROL, HeaderName};
 use tracing::Instrument;
 
 use crate::Control;
-use crate::api::{audit, keys, models, provider_keys, providers, settings, usage};
+use crate::api::{
+    audit, keys, models, projects, provider_keys, providers, service_accounts, settings, usage,
+    users,
+};
 use crate::caller::authorize;
 use crate::control::id_parts;
 use crate::problem::ApiError;
@@ -33,7 +36,7 @@ struct Route {
 /// A route without its handler: what the API serves, and the scope that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// `GET`, `POST`, `PATCH` or `DELETE`.
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: &'static str,
     /// The path, with `{id}` for one segment and `{*name}` for all that follow.
     pub path: &'static str,
@@ -56,6 +59,7 @@ pub fn policies() -> impl Iterator<Item = Policy> {
 enum Method {
     Get,
     Post,
+    Put,
     Patch,
     Delete,
 }
@@ -65,6 +69,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
@@ -74,6 +79,7 @@ impl Method {
         match self {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
             Self::Patch => MethodFilter::PATCH,
             Self::Delete => MethodFilter::DELETE,
         }
@@ -92,7 +98,7 @@ fn route<H: Handler<T, Control>, T: 'static>(
 
 #[rustfmt::skip]
 fn table() -> Vec<Route> {
-    use Method::{Delete, Get, Patch, Post};
+    use Method::{Delete, Get, Patch, Post, Put};
     use Scope::{Admin, AnalyticsRead, AuditRead, KeysRead, KeysWrite};
     vec![
         route(Post,   "/v1/api-keys",              KeysWrite,     keys::create_key),
@@ -119,6 +125,29 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/models/{*name}",        Admin,         models::show_model),
         route(Patch,  "/v1/models/{*name}",        Admin,         models::edit_model),
         route(Delete, "/v1/models/{*name}",        Admin,         models::delete_model),
+        route(Post,   "/v1/users",                 Admin,         users::create_user),
+        route(Get,    "/v1/users",                 Admin,         users::list_users),
+        route(Get,    "/v1/users/me",              KeysRead,      users::show_me),
+        route(Get,    "/v1/users/{id}",            Admin,         users::show_user),
+        route(Patch,  "/v1/users/{id}",            Admin,         users::edit_user),
+        route(Delete, "/v1/users/{id}",            Admin,         users::remove_user),
+        route(Post,   "/v1/users/{id}/disable",    Admin,         users::disable_user),
+        route(Post,   "/v1/users/{id}/enable",     Admin,         users::enable_user),
+        route(Post,   "/v1/service-accounts",      Admin,         service_accounts::create_service_account),
+        route(Get,    "/v1/service-accounts",      Admin,         service_accounts::list_service_accounts),
+        route(Get,    "/v1/service-accounts/{id}", Admin,         service_accounts::show_service_account),
+        route(Patch,  "/v1/service-accounts/{id}", Admin,         service_accounts::edit_service_account),
+        route(Delete, "/v1/service-accounts/{id}", Admin,         service_accounts::remove_service_account),
+        route(Post,   "/v1/service-accounts/{id}/disable", Admin, service_accounts::disable_service_account),
+        route(Post,   "/v1/service-accounts/{id}/enable",  Admin, service_accounts::enable_service_account),
+        route(Post,   "/v1/projects",              Admin,         projects::create_project),
+        route(Get,    "/v1/projects",              Admin,         projects::list_projects),
+        route(Get,    "/v1/projects/{id}",         Admin,         projects::show_project),
+        route(Patch,  "/v1/projects/{id}",         Admin,         projects::edit_project),
+        route(Delete, "/v1/projects/{id}",         Admin,         projects::remove_project),
+        route(Get,    "/v1/projects/{id}/members", Admin,         projects::list_members),
+        route(Put,    "/v1/projects/{id}/members/{user}", Admin,  projects::set_member),
+        route(Delete, "/v1/projects/{id}/members/{user}", Admin,  projects::remove_member),
         route(Get,    "/v1/settings",              Admin,         settings::list_settings),
         route(Patch,  "/v1/settings",              Admin,         settings::change_settings),
         route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),

@@ -46,6 +46,20 @@ impl OrganizationRole {
         }
     }
 
+    /// Whether this role is the other one or above it.
+    pub const fn is_at_least(self, other: Self) -> bool {
+        self.rank() >= other.rank()
+    }
+
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Owner => 3,
+            Self::Admin => 2,
+            Self::Member => 1,
+            Self::Viewer => 0,
+        }
+    }
+
     /// Whether the role reaches what others in the organization own.
     pub const fn manages_others(self) -> bool {
         matches!(self, Self::Owner | Self::Admin)
@@ -78,6 +92,15 @@ mod tests {
     fn each_role_covers_the_ones_below_it() {
         for pair in ALL.windows(2) {
             assert!(pair[0].scopes().covers(pair[1].scopes()), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_at_least_itself_and_all_below_it() {
+        for (high, role) in ALL.into_iter().enumerate() {
+            for (low, other) in ALL.into_iter().enumerate() {
+                assert_eq!(role.is_at_least(other), high <= low, "{role:?} {other:?}");
+            }
         }
     }
 

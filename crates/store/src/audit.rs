@@ -85,6 +85,14 @@ impl Act {
     }
 }
 
+impl Deed<'_> {
+    /// The same for what follows from a deed of the same transaction, which has made sure of whoever
+    /// acts: it may have ended their own key.
+    pub(crate) fn that_follows(self) -> Self {
+        Self { actor: &Actor::System, ..self }
+    }
+}
+
 /// Takes the next place in the chain; the lock on this row keeps the others waiting until the
 /// transaction is over.
 pub(crate) const NEXT: &str = "
@@ -96,8 +104,9 @@ pub(crate) const APPEND: &str = "
 pub(crate) const ADVANCE: &str = "UPDATE audit_head SET seal = $1 WHERE id = 1";
 
 /// Whether a user may still act.
-pub(crate) const USER_MAY: &str =
-    "SELECT 1 FROM users WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL";
+pub(crate) const USER_MAY: &str = "
+    SELECT 1 FROM users
+    WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL AND removed_at_us IS NULL";
 /// Whether a key may still act, and is the one that was let in.
 pub(crate) const KEY_MAY: &str = "
     SELECT 1 FROM api_keys k
@@ -106,10 +115,10 @@ pub(crate) const KEY_MAY: &str = "
       AND (k.expires_at_us IS NULL OR k.expires_at_us > $4)
       AND (EXISTS (SELECT 1 FROM users u
                    WHERE u.organization_id = $1 AND u.id = k.owner_user_id
-                     AND u.disabled_at_us IS NULL AND u.role = $5)
+                     AND u.disabled_at_us IS NULL AND u.removed_at_us IS NULL AND u.role = $5)
         OR EXISTS (SELECT 1 FROM service_accounts s
                    WHERE s.organization_id = $1 AND s.id = k.owner_service_account_id
-                     AND s.disabled_at_us IS NULL))";
+                     AND s.disabled_at_us IS NULL AND s.removed_at_us IS NULL))";
 
 /// Appends an entry inside an open transaction of either engine, unless whoever acts may not any
 /// more: acts wait for each other here, so nothing can change until the transaction is over. `?` acts

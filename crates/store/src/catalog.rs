@@ -1,7 +1,6 @@
 //! Providers, provider keys, models and deployments.
 
 mod models;
-mod named;
 mod provider_keys;
 mod providers;
 

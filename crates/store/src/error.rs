@@ -32,6 +32,15 @@ pub enum StoreError {
     /// Whoever asked for it was changed or ended in between; nothing was done.
     #[error("who asked for it may not any more")]
     ActorChanged,
+    /// Whoever asked for it gives, takes away or changes what is above their own role.
+    #[error("it is above the role of who asked for it")]
+    AboveOwnRole,
+    /// Without it the organization would have no active owner.
+    #[error("it is the last active owner")]
+    LastOwner,
+    /// It is the project where keys go that name none.
+    #[error("it is the default project")]
+    DefaultProject,
     /// Something still uses it; the names of what does.
     #[error("it is in use by {}", .0.join(", "))]
     InUse(Vec<String>),

@@ -16,6 +16,7 @@ mod journal;
 mod keyring;
 mod keys;
 mod migrations;
+mod named;
 mod organizations;
 mod row;
 mod settings;
@@ -31,7 +32,10 @@ pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
 pub use keyring::MasterKey;
 pub use keys::{KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation};
-pub use organizations::{Bootstrap, User};
+pub use organizations::{
+    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Project, ServiceAccount,
+    User,
+};
 pub use settings::{
     ChangedSettings, KeyCaps, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
 };

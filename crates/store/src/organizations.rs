@@ -1,32 +1,27 @@
-//! Organizations, projects, users and service accounts.
+//! Organizations, their projects, users and service accounts: the first start.
 
-use doorward_domain::id::{OrganizationId, ProjectId, ServiceAccountId, UserId};
+mod members;
+mod owners;
+mod projects;
+mod service_accounts;
+mod users;
+
+use doorward_domain::id::{OrganizationId, ProjectId, UserId};
 use doorward_domain::key::Owner;
-use doorward_domain::role::OrganizationRole;
-use jiff::Timestamp;
 use serde_json::json;
 
 use crate::audit::{Actor, append_audit};
-use crate::db::{check_storable, finds, on, parsed, taken, timestamp};
+use crate::db::{on, parsed};
 use crate::{Act, Store, StoreError};
+
+pub use members::{Member, Membership};
+pub(crate) use projects::FIND_PROJECT;
+pub use projects::{NewProject, Project};
+pub use service_accounts::{NewServiceAccount, ServiceAccount};
+pub use users::{NewUser, User};
 
 /// The name of what the first start makes, and of the project where keys go that name none.
 const DEFAULT: &str = "default";
-
-/// A person who signs in.
-#[derive(Debug, Clone)]
-pub struct User {
-    /// Its id.
-    pub id: UserId,
-    /// Whose member.
-    pub organization: OrganizationId,
-    /// Unique within the organization.
-    pub name: String,
-    /// What the user may do.
-    pub role: OrganizationRole,
-    /// Since when the user is switched off.
-    pub disabled_at: Option<Timestamp>,
-}
 
 /// What the first start makes.
 #[derive(Debug)]
@@ -39,16 +34,13 @@ pub struct Bootstrap {
     pub administrator: UserId,
 }
 
-/// Whether an organization has a project.
-pub(crate) const FIND_PROJECT: &str =
-    "SELECT 1 FROM projects WHERE organization_id = $1 AND id = $2";
 /// Whether an organization has an active user or service account.
 pub(crate) const FIND_ACTIVE_OWNER: &str = "
     SELECT 1 FROM users
-    WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL
+    WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL AND removed_at_us IS NULL
     UNION ALL
     SELECT 1 FROM service_accounts
-    WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL";
+    WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL AND removed_at_us IS NULL";
 
 impl Store {
     /// The first organization, project and administrator; makes them where there are none.
@@ -70,8 +62,9 @@ impl Store {
         const SQL: &str = "
             SELECT o.id, p.id, u.id
             FROM organizations o
-            JOIN projects p ON p.organization_id = o.id AND p.name = $1
+            JOIN projects p ON p.organization_id = o.id AND p.name = $1 AND p.removed_at_us IS NULL
             JOIN users u ON u.organization_id = o.id AND u.role = 'owner'
+                AND u.disabled_at_us IS NULL AND u.removed_at_us IS NULL
             ORDER BY o.id, u.id LIMIT 1";
         let row: Option<(String, String, String)> = on!(self.db.read, |pool| {
             sqlx::query_as(SQL).bind(DEFAULT).fetch_optional(pool).await?
@@ -88,10 +81,12 @@ impl Store {
         const ORGANIZATION: &str =
             "INSERT INTO organizations (id, name, created_at_us) VALUES ($1, $2, $3)";
         const PROJECT: &str = "
-            INSERT INTO projects (id, organization_id, name, created_at_us) VALUES ($1, $2, $3, $4)";
+            INSERT INTO projects
+                (id, organization_id, name, description, created_at_us, updated_at_us)
+            VALUES ($1, $2, $3, '', $4, $4)";
         const USER: &str = "
-            INSERT INTO users (id, organization_id, name, role, created_at_us)
-            VALUES ($1, $2, 'administrator', 'owner', $3)";
+            INSERT INTO users (id, organization_id, name, role, created_at_us, updated_at_us)
+            VALUES ($1, $2, 'administrator', 'owner', $3, $3)";
         let at = self.clock.now();
         let act = Act { organization: made.organization, actor: Actor::System, at };
         let organization = made.organization.to_string();
@@ -124,47 +119,6 @@ impl Store {
         Ok(())
     }
 
-    /// A user of this organization.
-    pub async fn find_user(
-        &self,
-        organization: OrganizationId,
-        id: UserId,
-    ) -> Result<Option<User>, StoreError> {
-        const SQL: &str = "
-            SELECT name, role, disabled_at_us FROM users WHERE organization_id = $1 AND id = $2";
-        let row: Option<(String, String, Option<i64>)> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL)
-                .bind(organization.to_string())
-                .bind(id.to_string())
-                .fetch_optional(pool)
-                .await?
-        });
-        let Some((name, role, disabled_at_us)) = row else { return Ok(None) };
-        Ok(Some(User {
-            id,
-            organization,
-            name,
-            role: parsed("role", &role)?,
-            disabled_at: disabled_at_us.map(timestamp).transpose()?,
-        }))
-    }
-
-    /// Whether a project of this organization has this id.
-    pub async fn has_project(
-        &self,
-        organization: OrganizationId,
-        id: ProjectId,
-    ) -> Result<bool, StoreError> {
-        let row: Option<(i32,)> = on!(self.db.read, |pool| {
-            sqlx::query_as(FIND_PROJECT)
-                .bind(organization.to_string())
-                .bind(id.to_string())
-                .fetch_optional(pool)
-                .await?
-        });
-        Ok(row.is_some())
-    }
-
     /// Whether an owner exists in this organization and is active.
     pub async fn is_owner_active(
         &self,
@@ -179,100 +133,5 @@ impl Store {
                 .await?
         });
         Ok(row.is_some())
-    }
-
-    /// The project called `default`, where keys go that name none.
-    pub async fn default_project(
-        &self,
-        organization: OrganizationId,
-    ) -> Result<ProjectId, StoreError> {
-        const SQL: &str = "SELECT id FROM projects WHERE organization_id = $1 AND name = $2";
-        let row: Option<(String,)> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL)
-                .bind(organization.to_string())
-                .bind(DEFAULT)
-                .fetch_optional(pool)
-                .await?
-        });
-        let (id,) = row.ok_or(StoreError::Missing("project"))?;
-        parsed("project", &id)
-    }
-
-    /// Switches a user off (`true`) or on again; every key of theirs stops at once, here.
-    pub async fn set_user_disabled(
-        &self,
-        act: &Act,
-        id: UserId,
-        is_disabled: bool,
-    ) -> Result<(), StoreError> {
-        let done = self.switch_user(act, id, is_disabled).await;
-        // Also after an error: a commit whose answer was lost may have happened.
-        self.calls.forget_owner(Owner::User(id));
-        done
-    }
-
-    async fn switch_user(
-        &self,
-        act: &Act,
-        id: UserId,
-        is_disabled: bool,
-    ) -> Result<(), StoreError> {
-        const DISABLE: &str = "
-            UPDATE users SET disabled_at_us = COALESCE(disabled_at_us, $3)
-            WHERE organization_id = $1 AND id = $2";
-        const ENABLE: &str = "
-            UPDATE users SET disabled_at_us = NULL
-            WHERE organization_id = $1 AND id = $2 AND $3 > 0";
-        let (sql, action) =
-            if is_disabled { (DISABLE, "user.disable") } else { (ENABLE, "user.enable") };
-        on!(self.db.write, |pool| {
-            let mut tx = pool.begin().await?;
-            let done = sqlx::query(sql)
-                .bind(act.organization.to_string())
-                .bind(id.to_string())
-                .bind(act.at.as_microsecond())
-                .execute(&mut *tx)
-                .await?;
-            if done.rows_affected() == 0 {
-                return Err(StoreError::Missing("user"));
-            }
-            append_audit!(self, tx, act.entry(action, &id.to_string(), &json!({})));
-            tx.commit().await?;
-        });
-        Ok(())
-    }
-
-    /// Makes a service account; its name is unique within the organization. [`StoreError::Missing`]
-    /// when the organization has no such project.
-    pub async fn create_service_account(
-        &self,
-        act: &Act,
-        project: ProjectId,
-        name: &str,
-    ) -> Result<ServiceAccountId, StoreError> {
-        const SQL: &str = "
-            INSERT INTO service_accounts (id, organization_id, project_id, name, created_at_us)
-            VALUES ($1, $2, $3, $4, $5)";
-        check_storable(&[("name", name)])?;
-        let id = self.new_id(ServiceAccountId::new);
-        on!(self.db.write, |pool| {
-            let mut tx = pool.begin().await?;
-            if !finds!(tx, FIND_PROJECT, act.organization.to_string(), project.to_string()) {
-                return Err(StoreError::Missing("project"));
-            }
-            sqlx::query(SQL)
-                .bind(id.to_string())
-                .bind(act.organization.to_string())
-                .bind(project.to_string())
-                .bind(name)
-                .bind(act.at.as_microsecond())
-                .execute(&mut *tx)
-                .await
-                .map_err(|error| taken(error, "name"))?;
-            let detail = json!({ "name": name });
-            append_audit!(self, tx, act.entry("service_account.create", &id.to_string(), &detail));
-            tx.commit().await?;
-        });
-        Ok(id)
     }
 }

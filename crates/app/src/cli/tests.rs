@@ -21,6 +21,13 @@ fn what_can_be_typed() {
         ("doorward keys list --json --url http://h",                 true),
         ("doorward keys --json list",                                true),
         ("doorward models create m --provider p --free",             true),
+        ("doorward users create ada --email ada@example.com --role admin", true),
+        ("doorward users edit ada --no-email --role viewer",         true),
+        ("doorward users disable ada --json",                        true),
+        ("doorward service-accounts create bot --project web --description d", true),
+        ("doorward service-accounts remove bot",                     true),
+        ("doorward projects members set web ada --role admin",       true),
+        ("doorward projects members list web",                       true),
         ("doorward usage --group-by key,model,day --from 2026-11-01", true),
         ("doorward settings set keys-per-user-max 30",               true),
         ("doorward settings set keys-per-user-max -1 --json",        true), // the server says why not
@@ -44,6 +51,12 @@ fn what_can_be_typed() {
         ("doorward models create m --provider p --price-input 1",    false),
         ("doorward provider-keys create k sk-123",                   false), // never as an argument
         ("doorward provider-keys create k --value-file f --value-env V", false),
+        ("doorward users create ada --role root",                    false),
+        ("doorward users edit ada --email a@b.example --no-email",   false),
+        ("doorward users delete ada",                                false),
+        ("doorward projects disable web",                            false),
+        ("doorward projects members set web ada --role owner",       false),
+        ("doorward projects members remove web",                     false),
         ("doorward usage --group-by user",                           false),
         ("doorward nonsense",                                        false),
     ];

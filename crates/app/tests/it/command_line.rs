@@ -79,6 +79,64 @@ fn the_catalog_from_provider_to_model() {
     }
 }
 
+#[test]
+fn the_people_of_an_organization() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let cli = |line: &str| program.cli(&line.split(' ').collect::<Vec<_>>());
+    let json = |line: &str| -> Value { serde_json::from_str(&out(&cli(line))).unwrap() };
+
+    out(&cli("projects create web --description shop"));
+    let added = out(&cli("users create ada --email ada@example.com"));
+    assert_eq!(added, "Added ada as member.\n");
+    out(&cli("users edit ada --role viewer --rename Ada"));
+    assert_eq!(json("users show Ada --json")["role"], "viewer");
+    assert!(out(&cli("users list")).contains("ada@example.com"));
+    out(&cli("projects members set web Ada --role admin"));
+    assert!(out(&cli("projects members list web")).contains("admin"));
+    let (code, said) = refusal(&cli("users disable administrator"));
+    assert_eq!(code, Some(1));
+    assert!(said.contains("without an active owner"), "{said}");
+
+    let bot = json("service-accounts create bot --project web --json");
+    let owner = bot["id"].as_str().unwrap();
+    let project = bot["project"].as_str().unwrap();
+    let created = json(&format!("keys create agent --owner {owner} --project {project} --json"));
+    let key = created["key"].as_str().unwrap();
+    assert_eq!(program.chat(key, "doorward/echo").status, 200);
+    assert_eq!(out(&cli("service-accounts disable bot")), "bot is disabled now.\n");
+    assert_eq!(program.chat(key, "doorward/echo").status, 401);
+    assert_eq!(out(&cli("service-accounts enable bot")), "bot is active now.\n");
+    assert_eq!(program.chat(key, "doorward/echo").status, 200);
+    let (_, said) = refusal(&cli("projects remove web"));
+    assert!(said.contains("in use by the key agent, the service account bot"), "{said}");
+    out(&cli("service-accounts remove bot"));
+    assert_eq!(program.chat(key, "doorward/echo").status, 401);
+    assert_eq!(json(&format!("keys show {} --json", id_of(key)))["status"], "revoked");
+
+    out(&cli("projects members remove web Ada"));
+    assert_eq!(out(&cli("projects remove web")), "Removed web.\n");
+    out(&cli("users remove Ada"));
+    let (_, said) = refusal(&cli("users show Ada"));
+    assert!(said.contains("There is no such user."), "{said}");
+}
+
+#[test]
+fn a_removed_users_key_calls_no_model_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let user: Value =
+        serde_json::from_str(&out(&program.cli(&["users", "create", "ada", "--json"]))).unwrap();
+    let key = program.make_key(&json!({"name": "of ada", "owner": user["id"]}));
+    assert_eq!(program.chat(&key, "doorward/echo").status, 200);
+    out(&program.cli(&["users", "edit", "ada", "--role", "viewer"]));
+    assert_eq!(program.chat(&key, "doorward/echo").status, 403, "a viewer calls no model");
+    out(&program.cli(&["users", "edit", "ada", "--role", "member"]));
+    assert_eq!(program.chat(&key, "doorward/echo").status, 200);
+    out(&program.cli(&["users", "remove", "ada"]));
+    assert_eq!(program.chat(&key, "doorward/echo").status, 401);
+}
+
 /// Stores a provider key whose value comes from standard input.
 fn store_key(program: &Program, value: &str) {
     let mut child = command(&["provider-keys", "create", "k", "--url", &program.url, "--data"])

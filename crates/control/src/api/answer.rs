@@ -23,3 +23,11 @@ pub(super) fn removed(removed: Removed, noun: &'static str) -> Result<StatusCode
         Removed::NotFound => Err(ApiError::NotFound(noun)),
     }
 }
+
+/// What a user or service account is in one word.
+pub(super) const fn status(disabled_at: Option<Timestamp>) -> &'static str {
+    match disabled_at {
+        None => "active",
+        Some(_) => "disabled",
+    }
+}

@@ -67,6 +67,14 @@ fn refuse_revoked(record: &KeyRecord) -> Result<(), ApiError> {
     }
 }
 
+/// Nobody gets a key that acts as somebody above them.
+async fn refuse_above(control: &Control, caller: &Caller, owner: Owner) -> Result<(), ApiError> {
+    let Owner::User(id) = owner else { return Ok(()) };
+    let user = control.store.find_user(caller.organization(), id).await?;
+    let is_above = user.is_some_and(|user| !caller.role.is_at_least(user.role));
+    if is_above { Err(ApiError::AboveOwnRole) } else { Ok(()) }
+}
+
 /// An expired key stays expired: it no longer counts against the quota, and a new end would bring it
 /// back beyond that.
 fn refuse_expired(key: &ApiKey, now: Timestamp) -> Result<(), ApiError> {

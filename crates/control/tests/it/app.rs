@@ -12,8 +12,12 @@ use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
+use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::{Scope, ScopeSet};
-use doorward_store::{Act, Actor, Bootstrap, Clock, JournalSync, KeyCaps, NewKey, Options, Store};
+use doorward_store::{
+    Act, Actor, Bootstrap, Clock, JournalSync, KeyCaps, NewKey, NewServiceAccount, NewUser,
+    Options, Store,
+};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -147,8 +151,17 @@ impl TestApp {
 
     /// A service account, whose keys manage nothing but themselves.
     pub(crate) async fn service_account(&self, name: &str) -> Owner {
-        let made = self.store.create_service_account(&self.act(), self.first.project, name).await;
-        Owner::ServiceAccount(made.expect("a service account"))
+        let (project, name) = (self.first.project, name.to_owned());
+        let new = NewServiceAccount { project, name, description: String::new() };
+        let made = self.store.create_service_account(&self.act(), new).await;
+        Owner::ServiceAccount(made.expect("a service account").id)
+    }
+
+    /// A user of the first organization.
+    pub(crate) async fn user(&self, name: &str, role: OrganizationRole) -> Owner {
+        let new = NewUser { name: name.to_owned(), email: None, role };
+        let made = self.store.create_user(&self.act(), new).await;
+        Owner::User(made.expect("a user").id)
     }
 
     pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {

@@ -5,6 +5,7 @@ use doorward_control::policies;
 use doorward_domain::address::AddressRules;
 use doorward_domain::key::Owner;
 use doorward_domain::rights::Rights;
+use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::Scope;
 use http::Request;
 use jiff::SignedDuration;
@@ -16,6 +17,7 @@ use crate::app::{TestApp, all_rights, only, request};
 fn calls() -> Vec<(String, Scope)> {
     let call = |policy: doorward_control::Policy| {
         let path = policy.path.replace("{id}", "dw_0000000000000000").replace("{*name}", "a/b");
+        let path = path.replace("{user}", "ada");
         (format!("{} {path}", policy.method), policy.needs)
     };
     policies().map(call).collect()
@@ -24,7 +26,7 @@ fn calls() -> Vec<(String, Scope)> {
 #[tokio::test]
 async fn every_route_refuses_whoever_has_no_credential() {
     let app = TestApp::new().await;
-    assert!(calls().len() >= 24);
+    assert!(calls().len() >= 47);
     for (call, _) in calls() {
         let (method, path) = call.split_once(' ').unwrap();
         let bare = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
@@ -123,6 +125,7 @@ async fn a_key_that_ended_says_so_to_whoever_has_its_secret() {
 #[tokio::test]
 async fn a_disabled_owner_stops_every_key() {
     let app = TestApp::new().await;
+    app.user("second owner", OrganizationRole::Owner).await;
     app.store.set_user_disabled(&app.act(), app.first.administrator, true).await.unwrap();
     assert_eq!(app.get("/v1/api-keys").await.problem(401), "owner_inactive");
 }

@@ -211,6 +211,23 @@ async fn nobody_rotates_their_way_to_more_rights() {
     assert_eq!(app.get(&path(&strong)).await.expect(200)["rotated_at"], Value::Null);
 }
 
+/// An administrator cannot act as an owner by taking over one of their keys.
+#[tokio::test]
+async fn nobody_gets_a_secret_of_somebody_above_them() {
+    let app = TestApp::new().await;
+    let owners = create(&app, json!({"name": "owners", "scopes": ["admin"]})).await;
+    let wish = json!({"name": "ada", "role": "admin"});
+    let ada = app.post("/v1/users", wish).await.expect(201);
+    let ada = Owner::User(ada["id"].as_str().unwrap().parse().unwrap());
+    let admin = app.key(ada, "adas", all_rights()).await.1;
+    let call = format!("POST {}/rotate", path(&owners));
+    let refused = app.call(&admin, &call, Some(json!({}))).await;
+    assert_eq!(refused.status, 403, "{}", refused.text);
+    assert_eq!(app.get(&path(&owners)).await.expect(200)["rotated_at"], Value::Null);
+    let own = create(&app, json!({"name": "k", "owner": ada.to_string()})).await;
+    rotate(&app, &own, json!({})).await.expect(200);
+}
+
 #[tokio::test]
 async fn a_key_rotates_itself_but_lives_no_longer() {
     let app = TestApp::new().await;

@@ -11,23 +11,32 @@ CREATE TABLE projects (
     id               TEXT    NOT NULL PRIMARY KEY,  -- prj_<ULID>
     organization_id  TEXT    NOT NULL REFERENCES organizations (id),
     name             TEXT    NOT NULL,
+    description      TEXT    NOT NULL,
     created_at_us    INTEGER NOT NULL,
-    UNIQUE (organization_id, name),
+    updated_at_us    INTEGER NOT NULL,
+    removed_at_us    INTEGER,                       -- NULL: it is there
     UNIQUE (organization_id, id)
 ) STRICT;
+
+CREATE UNIQUE INDEX projects_name ON projects (organization_id, name) WHERE removed_at_us IS NULL;
 
 -- A person who signs in.
 CREATE TABLE users (
     id               TEXT    NOT NULL PRIMARY KEY,  -- usr_<ULID>
     organization_id  TEXT    NOT NULL REFERENCES organizations (id),
     name             TEXT    NOT NULL,
-    email            TEXT,
+    email            TEXT,                          -- as it was typed; NULL: not known
+    email_folded     TEXT,                          -- in lower case, by which it is unique
     role             TEXT    NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
     created_at_us    INTEGER NOT NULL,
-    disabled_at_us   INTEGER,                       -- NULL: active
-    UNIQUE (organization_id, name),
+    updated_at_us    INTEGER NOT NULL,
+    disabled_at_us   INTEGER,                       -- NULL: switched on
+    removed_at_us    INTEGER,                       -- NULL: they are there
     UNIQUE (organization_id, id)
 ) STRICT;
+
+CREATE UNIQUE INDEX users_name ON users (organization_id, name) WHERE removed_at_us IS NULL;
+CREATE UNIQUE INDEX users_email ON users (organization_id, email_folded) WHERE removed_at_us IS NULL;
 
 -- An identity for an app or agent that never signs in.
 CREATE TABLE service_accounts (
@@ -35,12 +44,31 @@ CREATE TABLE service_accounts (
     organization_id  TEXT    NOT NULL REFERENCES organizations (id),
     project_id       TEXT    NOT NULL,
     name             TEXT    NOT NULL,
+    description      TEXT    NOT NULL,
     created_at_us    INTEGER NOT NULL,
-    disabled_at_us   INTEGER,                       -- NULL: active
-    UNIQUE (organization_id, name),
+    updated_at_us    INTEGER NOT NULL,
+    disabled_at_us   INTEGER,                       -- NULL: switched on
+    removed_at_us    INTEGER,                       -- NULL: it is there
     UNIQUE (organization_id, id),
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
 ) STRICT;
+
+CREATE UNIQUE INDEX service_accounts_name ON service_accounts (organization_id, name)
+    WHERE removed_at_us IS NULL;
+CREATE INDEX service_accounts_project ON service_accounts (organization_id, project_id);
+
+-- Who belongs to a project. Users and projects that were removed belong to nothing.
+CREATE TABLE project_members (
+    organization_id  TEXT    NOT NULL,
+    project_id       TEXT    NOT NULL,
+    user_id          TEXT    NOT NULL,
+    role             TEXT    NOT NULL CHECK (role IN ('admin', 'member', 'viewer')),
+    PRIMARY KEY (project_id, user_id),
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id),
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+) STRICT;
+
+CREATE INDEX project_members_user ON project_members (organization_id, user_id);
 
 -- One row per API key.
 CREATE TABLE api_keys (

@@ -6,12 +6,12 @@ use doorward_domain::name::Masked;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::named::NamedRow;
 use super::{NewProviderKey, ProviderKeyEdit, Removed};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{check_storable, in_use, next_version, on, parsed, taken, timestamp};
 use crate::keyring::SealedFor;
+use crate::named::NamedRow;
 use crate::row::row;
 use crate::{Act, Store, StoreError};
 

@@ -5,9 +5,10 @@ use doorward_domain::id::{OrganizationId, ProviderId};
 use serde_json::json;
 
 use super::Removed;
-use super::named::NamedRow;
+
 use crate::audit::{Deed, append_audit};
 use crate::db::{check_storable, finds, in_use, next_version, on, parsed, taken, timestamp};
+use crate::named::NamedRow;
 use crate::row::row;
 use crate::{Act, Store, StoreError};
 

@@ -112,7 +112,14 @@ impl Store {
                 .map_err(|error| refused(error, "name", "user"))?;
             insert_secret!(self, tx, &organization, plain, SecretNumber::FIRST, at_us);
             append_audit!(self, tx, act.entry("key.create", key.id.as_str(), &summary(key)?));
-            // Counted after the audit row, at which acts wait for each other.
+            // Again after the audit row, at which acts wait for each other: both may have been removed.
+            if !finds!(tx, FIND_PROJECT, &organization, key.project.to_string()) {
+                return Err(StoreError::Missing("project"));
+            }
+            if !finds!(tx, FIND_ACTIVE_OWNER, &organization, &owner) {
+                return Err(StoreError::Missing("owner"));
+            }
+            // Counted there too.
             if let Some(quota) = quota {
                 let others: Vec<(String,)> = sqlx::query_as(QUOTA)
                     .bind(&organization)

@@ -188,7 +188,8 @@ pub(crate) async fn load_call_key(
         key_columns!(),
         ", c.number, c.digest, c.pepper_version, c.ends_at_us, k.last_used_at_us, u.role,
            CAST(CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS is_owner_found,
-           COALESCE(u.disabled_at_us, s.disabled_at_us) AS owner_disabled_at_us
+           COALESCE(u.disabled_at_us, u.removed_at_us, s.disabled_at_us, s.removed_at_us)
+             AS owner_disabled_at_us
          FROM api_keys k
          JOIN key_secrets c ON c.key_id = k.id AND c.organization_id = k.organization_id
            AND c.digest IS NOT NULL

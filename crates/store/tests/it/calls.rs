@@ -11,6 +11,7 @@ use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::money::NanoUsd;
 use doorward_domain::price::Price;
+use doorward_domain::role::OrganizationRole;
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::Usage;
 use doorward_store::{
@@ -187,6 +188,7 @@ async fn a_stream_of_a_key_that_left_memory_still_ends_with_its_owner() {
     for store in every_store_with(small()).await {
         let (key, _call) = pushed_out(&store).await;
         let owner = store.first.administrator;
+        store.make_owner().await;
         store.set_user_disabled(&store.act(), owner, true).await.unwrap();
         assert!(is_changed(&key), "{}", store.engine());
         store.set_user_disabled(&store.act(), owner, false).await.unwrap();
@@ -220,6 +222,7 @@ async fn a_disabled_user_stops_every_key_of_theirs() {
         let (theirs_before, mine) =
             (call_key(&store, &theirs.id).await, call_key(&store, &mine.id).await);
 
+        store.make_user_in(second.organization, "next", OrganizationRole::Owner).await;
         store.set_user_disabled(&act, second.administrator, true).await.unwrap();
         assert!(is_changed(&theirs_before) && !is_changed(&mine));
         assert!(!call_key(&store, &theirs.id).await.owner_is_active, "{}", store.engine());

@@ -8,14 +8,16 @@ use std::task::{Context, Waker};
 
 use doorward_domain::address::AddressRules;
 use doorward_domain::credential::PlainKey;
-use doorward_domain::id::OrganizationId;
+use doorward_domain::id::{OrganizationId, ServiceAccountId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
+use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::Scope;
 use doorward_store::{
-    Act, Actor, Bootstrap, CallKey, Clock, JournalSync, KeyCaps, MasterKey, NewKey, Options, Store,
+    Act, Actor, Bootstrap, CallKey, Clock, JournalSync, KeyCaps, MasterKey, NewKey,
+    NewServiceAccount, NewUser, Options, Store, User,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -152,6 +154,39 @@ impl TestStore {
         self.create_key(&self.act(), self.new_key(name)).await.unwrap()
     }
 
+    /// A user of the first organization.
+    pub(crate) async fn make_user(&self, name: &str, role: OrganizationRole) -> User {
+        self.make_user_in(self.first.organization, name, role).await
+    }
+
+    pub(crate) async fn make_user_in(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+        role: OrganizationRole,
+    ) -> User {
+        let new = NewUser { name: name.to_owned(), email: None, role };
+        self.create_user(&self.act_in(organization), new).await.unwrap()
+    }
+
+    /// A second owner, so that the first may go.
+    pub(crate) async fn make_owner(&self) -> UserId {
+        self.make_user("second owner", OrganizationRole::Owner).await.id
+    }
+
+    /// A service account in the first project.
+    pub(crate) async fn make_service_account(&self, name: &str) -> ServiceAccountId {
+        let (project, name) = (self.first.project, name.to_owned());
+        let new = NewServiceAccount { project, name, description: String::new() };
+        self.create_service_account(&self.act(), new).await.unwrap().id
+    }
+
+    /// A key that such an owner has, in the first project.
+    pub(crate) async fn make_key_of(&self, owner: Owner, name: &str) -> (ApiKey, PlainKey) {
+        let new = NewKey { owner, ..self.new_key(name) };
+        self.create_key(&self.act(), new).await.unwrap()
+    }
+
     /// Runs SQL as somebody does who has the database in hand.
     pub(crate) async fn tamper(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
@@ -214,16 +249,16 @@ impl TestStore {
         let second = Bootstrap {
             organization: OrganizationId::new(1, 2),
             project: doorward_domain::id::ProjectId::new(1, 2),
-            administrator: doorward_domain::id::UserId::new(1, 2),
+            administrator: UserId::new(1, 2),
         };
         let (organization, project, user) =
             (second.organization, second.project, second.administrator);
         self.tamper(&format!(
             "INSERT INTO organizations (id, name, created_at_us) VALUES ('{organization}', 'other', 1);
-            INSERT INTO projects (id, organization_id, name, created_at_us)
-                VALUES ('{project}', '{organization}', 'default', 1);
-            INSERT INTO users (id, organization_id, name, role, created_at_us)
-                VALUES ('{user}', '{organization}', 'admin', 'owner', 1);"
+            INSERT INTO projects (id, organization_id, name, description, created_at_us, updated_at_us)
+                VALUES ('{project}', '{organization}', 'default', '', 1, 1);
+            INSERT INTO users (id, organization_id, name, role, created_at_us, updated_at_us)
+                VALUES ('{user}', '{organization}', 'admin', 'owner', 1, 1);"
         ))
         .await;
         second

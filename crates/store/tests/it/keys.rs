@@ -88,9 +88,8 @@ async fn a_name_is_unique_within_its_owner_until_revoked() {
         let taken = store.create_key(&store.act(), store.new_key("ci")).await.unwrap_err();
         assert!(matches!(taken, StoreError::Taken { field: "name" }), "{}", store.engine());
 
-        let bot = store.create_service_account(&store.act(), store.first.project, "bot").await;
         let mut of_bot = store.new_key("ci");
-        of_bot.owner = Owner::ServiceAccount(bot.unwrap());
+        of_bot.owner = Owner::ServiceAccount(store.make_service_account("bot").await);
         store.create_key(&store.act(), of_bot).await.unwrap();
 
         store.revoke_key(&store.act(), &key.id).await.unwrap();
@@ -239,8 +238,7 @@ async fn a_status_lists_what_has_it_now() {
 async fn filters_keep_to_owner_project_kind_and_end() {
     for store in every_store().await {
         store.make_key("mine").await;
-        let bot = store.create_service_account(&store.act(), store.first.project, "bot").await;
-        let bot = Owner::ServiceAccount(bot.unwrap());
+        let bot = Owner::ServiceAccount(store.make_service_account("bot").await);
         let mut new = store.new_key("of the bot");
         new.owner = bot;
         new.rights.expires_at = Some(store.now() + SECOND);
@@ -327,6 +325,7 @@ async fn a_key_needs_a_project_and_an_active_owner_of_its_organization() {
             assert!(matches!(error, StoreError::Missing(what) if what == missing), "{error:?}");
         }
         let user = store.first.administrator;
+        store.make_owner().await;
         store.set_user_disabled(&store.act(), user, true).await.unwrap();
         let error = store.create_key(&store.act(), store.new_key("ci")).await.unwrap_err();
         assert!(matches!(error, StoreError::Missing("owner")), "{}", store.engine());
@@ -494,6 +493,7 @@ async fn every_change_of_a_key_reaches_the_data_plane() {
         store.set_key_disabled(&store.act(), &key.id, false).await.unwrap();
         assert!(is_changed(&held), "enable on {}", store.engine());
 
+        store.make_owner().await;
         held = load().await;
         store.set_user_disabled(&store.act(), store.first.administrator, true).await.unwrap();
         assert!(is_changed(&held), "owner on {}", store.engine());
@@ -541,8 +541,9 @@ async fn no_row_points_across_the_border_of_an_organization() {
         let (first, second) = (&store.first, store.second_organization().await);
         let (home, away) = (first.organization, second.organization);
         let setup = format!(
-            "INSERT INTO service_accounts (id, organization_id, project_id, name, created_at_us)
-                VALUES ('sva_there', '{away}', '{}', 'bot', 1);
+            "INSERT INTO service_accounts
+                (id, organization_id, project_id, name, description, created_at_us, updated_at_us)
+                VALUES ('sva_there', '{away}', '{}', 'bot', '', 1, 1);
             INSERT INTO providers (id, organization_id, name, kind, created_at_us, updated_at_us)
                 VALUES ('prv_here', '{home}', 'p', 'echo', 1, 1), ('prv_there', '{away}', 'p', 'echo', 1, 1);
             INSERT INTO provider_keys

@@ -435,10 +435,8 @@ async fn a_report_keeps_to_its_organization_time_and_user() {
     for store in every_store().await {
         let second = store.second_organization().await;
         let (mine, _) = store.make_key("mine").await;
-        let bot = store.create_service_account(&store.act(), store.first.project, "bot").await;
-        let mut new = store.new_key("of the bot");
-        new.owner = Owner::ServiceAccount(bot.unwrap());
-        let (of_bot, _) = store.create_key(&store.act(), new).await.unwrap();
+        let bot = Owner::ServiceAccount(store.make_service_account("bot").await);
+        let (of_bot, _) = store.make_key_of(bot, "of the bot").await;
         let mut new = store.new_key("theirs");
         new.owner = Owner::User(second.administrator);
         (new.project, new.created_by) = (second.project, second.administrator);

@@ -9,6 +9,7 @@ use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelPattern;
 use doorward_domain::name::{check_description, check_name};
+use doorward_domain::project_role::ProjectRole;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_store::{KeyRecord, NewKey, StoreError};
@@ -19,7 +20,7 @@ use serde_json::{Map, Value};
 
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
-use super::{parse_owner, secret};
+use super::{parse_owner, refuse_above, secret};
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
@@ -182,8 +183,9 @@ async fn owner(
     Ok(fits.then_some(owner))
 }
 
-/// An owner whom the caller may name: themselves, or, for an administrator, anybody who is active.
-/// Whoever manages only their own cannot learn which others exist.
+/// An owner whom the caller may name: themselves, or, for an administrator, anybody who is active and
+/// not above them: with a key of an owner, an administrator would be one. Whoever manages only their
+/// own cannot learn which others exist.
 async fn named_owner(
     control: &Control,
     caller: &Caller,
@@ -195,10 +197,14 @@ async fn named_owner(
     }
     let may_name = caller.role.manages_others()
         && control.store.is_owner_active(caller.organization(), owner).await?;
+    if may_name {
+        refuse_above(control, caller, owner).await?;
+    }
     Ok(may_name.then_some(owner))
 }
 
-/// The project of a new key. Whoever does not manage others stays in the project of their own key.
+/// The project of a new key. Whoever does not manage others stays in the project of their own key
+/// and in those that they are a member of.
 async fn project(
     control: &Control,
     caller: &Caller,
@@ -215,13 +221,24 @@ async fn project(
         };
     };
     if let Ok(project) = text.parse::<ProjectId>()
-        && (project == own || is_manager)
+        && (project == own || is_manager || makes_keys_in(control, caller, project).await?)
         && control.store.has_project(organization, project).await?
     {
         return Ok(project);
     }
     faults.add("project", "not_found", "there is no such project");
     Ok(own)
+}
+
+/// Whether the caller is a user who may have keys of their own in this project.
+async fn makes_keys_in(
+    control: &Control,
+    caller: &Caller,
+    project: ProjectId,
+) -> Result<bool, ApiError> {
+    let Owner::User(user) = caller.key.owner else { return Ok(false) };
+    let role = control.store.project_role(caller.organization(), project, user).await?;
+    Ok(role.is_some_and(ProjectRole::makes_keys))
 }
 
 async fn refuse_excess(control: &Control, caller: &Caller, new: &NewKey) -> Result<(), ApiError> {

@@ -9,7 +9,7 @@ use crate::db::{is_storable, on};
 use crate::{Store, StoreError};
 
 /// A row of something that has a name, on either engine.
-pub(super) trait NamedRow:
+pub(crate) trait NamedRow:
     for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
 {
     /// What it says.
@@ -20,7 +20,7 @@ pub(super) trait NamedRow:
 
 impl Store {
     /// The one that `sql` finds, of an organization (`$1`) by an id or a name (`$2`).
-    pub(super) async fn find_one<R: NamedRow>(
+    pub(crate) async fn find_one<R: NamedRow>(
         &self,
         sql: &'static str,
         organization: OrganizationId,
@@ -40,7 +40,7 @@ impl Store {
     }
 
     /// Those that `sql` finds, of an organization (`$1`) after a name (`$2`), at most `limit` (`$3`).
-    pub(super) async fn list_after<R: NamedRow>(
+    pub(crate) async fn list_after<R: NamedRow>(
         &self,
         sql: &'static str,
         organization: OrganizationId,

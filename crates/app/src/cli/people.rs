@@ -1,0 +1,155 @@
+//! `doorward users …`, `service-accounts …` and `projects …`.
+
+use clap::{Args, Subcommand};
+
+use super::Named;
+
+/// What can be done with those who own keys; `C` and `E` are what a new one and an edit take.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OwnerVerb<C: Args, E: Args> {
+    Create(C),
+    /// List all
+    List,
+    /// Show one
+    Show(Named),
+    Edit(E),
+    /// Switch one off, with all its keys; it can be enabled again
+    Disable(Named),
+    /// Switch a disabled one on again
+    Enable(Named),
+    /// Remove one and revoke all its keys, for good
+    Remove(Named),
+}
+
+pub(crate) type UsersCommand = OwnerVerb<CreateUser, EditUser>;
+pub(crate) type ServiceAccountsCommand = OwnerVerb<CreateServiceAccount, EditServiceAccount>;
+
+/// The roles in an organization.
+const ROLES: [&str; 4] = ["owner", "admin", "member", "viewer"];
+/// The roles in a project.
+const PROJECT_ROLES: [&str; 3] = ["admin", "member", "viewer"];
+
+/// Add a user; they have no key and no password yet
+#[derive(Debug, Args)]
+pub(crate) struct CreateUser {
+    /// A name, unique in the organization
+    pub(crate) name: String,
+    /// Their e-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: Option<String>,
+    /// What they may do
+    #[arg(long, value_name = "ROLE", value_parser = ROLES, default_value = "member")]
+    pub(crate) role: String,
+}
+
+/// Edit a user
+#[derive(Debug, Args)]
+pub(crate) struct EditUser {
+    #[command(flatten)]
+    pub(crate) user: Named,
+    /// A new name
+    #[arg(long = "rename", value_name = "NAME")]
+    pub(crate) rename: Option<String>,
+    /// A new e-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: Option<String>,
+    /// Forget the e-mail address
+    #[arg(long, conflicts_with = "email")]
+    pub(crate) no_email: bool,
+    /// What they may do
+    #[arg(long, value_name = "ROLE", value_parser = ROLES)]
+    pub(crate) role: Option<String>,
+}
+
+/// Make a service account, an identity for an app or agent
+#[derive(Debug, Args)]
+pub(crate) struct CreateServiceAccount {
+    /// A name, unique in the organization
+    pub(crate) name: String,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// The project that it belongs to, by name or id [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: Option<String>,
+}
+
+/// Edit a service account; its project stays
+#[derive(Debug, Args)]
+pub(crate) struct EditServiceAccount {
+    #[command(flatten)]
+    pub(crate) service_account: Named,
+    /// A new name
+    #[arg(long = "rename", value_name = "NAME")]
+    pub(crate) rename: Option<String>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectsCommand {
+    Create(CreateProject),
+    /// List all
+    List,
+    /// Show one
+    Show(Named),
+    Edit(EditProject),
+    /// Remove one that has no keys and no service accounts
+    Remove(Named),
+    /// Who belongs to a project
+    Members {
+        #[command(subcommand)]
+        command: MembersCommand,
+    },
+}
+
+/// Make a project
+#[derive(Debug, Args)]
+pub(crate) struct CreateProject {
+    /// A name, unique in the organization
+    pub(crate) name: String,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+}
+
+/// Edit a project; the default one keeps its name
+#[derive(Debug, Args)]
+pub(crate) struct EditProject {
+    #[command(flatten)]
+    pub(crate) project: Named,
+    /// A new name
+    #[arg(long = "rename", value_name = "NAME")]
+    pub(crate) rename: Option<String>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MembersCommand {
+    /// List the members of a project
+    List {
+        /// Its id or its name
+        project: String,
+    },
+    /// Let a user into a project, or give them another role there
+    Set {
+        #[command(flatten)]
+        member: MemberRef,
+        /// What they may do there
+        #[arg(long, value_name = "ROLE", value_parser = PROJECT_ROLES, default_value = "member")]
+        role: String,
+    },
+    /// Take a user out of a project; their keys in it stay
+    Remove(MemberRef),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MemberRef {
+    /// The project, by id or name
+    pub(crate) project: String,
+    /// The user, by id or name
+    pub(crate) user: String,
+}

@@ -1,0 +1,102 @@
+//! `doorward projects …`.
+
+use serde_json::{Value, json};
+
+use super::catalog::{Asked, Noun};
+use super::{Body, Details, confirm, instant, now, path_of, print_list, rows, text};
+use crate::cli::{CreateProject, EditProject, MembersCommand, ProjectsCommand, Remotely};
+use crate::environment::Environment;
+use crate::output::Table;
+
+const PATH: [&str; 2] = ["v1", "projects"];
+
+const NOUN: Noun<CreateProject, EditProject> = Noun {
+    path: PATH,
+    query: &[],
+    create: |client, wish, _| {
+        Ok((client.post(&PATH, &create_body(wish))?, format!("Created {}.", wish.name)))
+    },
+    edit: |client, wish, _| client.patch(&path_of(PATH, &wish.project.name), &edit_body(wish)?),
+    table: |_, list| Ok(table(list)),
+    details: |_, project| Ok(details(project)),
+};
+
+pub(crate) fn run(
+    args: &Remotely<ProjectsCommand>,
+    environment: &Environment,
+) -> anyhow::Result<()> {
+    let asked = Asked::new(&args.remote, environment)?;
+    match &args.command {
+        ProjectsCommand::Create(wish) => NOUN.create(&asked, wish),
+        ProjectsCommand::List => NOUN.list(&asked),
+        ProjectsCommand::Show(named) => NOUN.show(&asked, &named.name),
+        ProjectsCommand::Edit(wish) => NOUN.edit(&asked, wish),
+        ProjectsCommand::Remove(named) => NOUN.end(&asked, &named.name, "Removed"),
+        ProjectsCommand::Members { command } => members(&asked, command),
+    }
+}
+
+fn members(asked: &Asked<'_>, command: &MembersCommand) -> anyhow::Result<()> {
+    let [version, noun] = PATH;
+    match command {
+        MembersCommand::List { project } => {
+            let list = asked.client.list(&[version, noun, project, "members"], &[])?;
+            print_list(asked.is_json, &list, || Ok(members_table(&list)))
+        }
+        MembersCommand::Set { member, role } => {
+            let path = [version, noun, &member.project, "members", &member.user];
+            let answer = asked.client.put(&path, &json!({ "role": role }))?;
+            let said = format!("{} is {role} in {} now.", text(&answer, "name"), member.project);
+            confirm(asked.is_json, &answer, &said)
+        }
+        MembersCommand::Remove(member) => {
+            let path = [version, noun, &member.project, "members", &member.user];
+            let answer = asked.client.delete(&path)?;
+            let said = format!("{} is not in {} any more.", member.user, member.project);
+            confirm(asked.is_json, &answer, &said)
+        }
+    }
+}
+
+fn create_body(wish: &CreateProject) -> Value {
+    let mut body = Body::default();
+    body.set("name", wish.name.clone());
+    body.set_if("description", wish.description.clone());
+    body.finish()
+}
+
+fn edit_body(wish: &EditProject) -> anyhow::Result<Value> {
+    let mut body = Body::default();
+    body.set_if("name", wish.rename.clone());
+    body.set_if("description", wish.description.clone());
+    body.finish_edit()
+}
+
+fn table(list: &Value) -> Table {
+    let mut table = Table::new(&["name", "description", "id"], "There are no projects.")
+        .with_spare(&["description"]);
+    for row in rows(list) {
+        table.push(&["name", "description", "id"].map(|field| text(row, field)));
+    }
+    table
+}
+
+fn members_table(list: &Value) -> Table {
+    let mut table =
+        Table::new(&["name", "role", "user"], "The project has no members.").with_spare(&["user"]);
+    for row in rows(list) {
+        table.push(&["name", "role", "user"].map(|field| text(row, field)));
+    }
+    table
+}
+
+fn details(project: &Value) -> Details {
+    let now = now();
+    vec![
+        ("id", text(project, "id")),
+        ("name", text(project, "name")),
+        ("description", text(project, "description")),
+        ("created", instant(project, "created_at", now, "")),
+        ("edited", instant(project, "updated_at", now, "")),
+    ]
+}

@@ -1,0 +1,104 @@
+//! `doorward users …`.
+
+use serde_json::Value;
+
+use super::catalog::Noun;
+use super::{Body, Details, instant, now, path_of, people, rows, text};
+use crate::cli::{CreateUser, EditUser, Remotely, UsersCommand};
+use crate::environment::Environment;
+use crate::output::Table;
+
+const PATH: [&str; 2] = ["v1", "users"];
+
+const NOUN: Noun<CreateUser, EditUser> = Noun {
+    path: PATH,
+    query: &[],
+    create: |client, wish, _| {
+        let answer = client.post(&PATH, &create_body(wish))?;
+        let said = format!("Added {} as {}.", wish.name, text(&answer, "role"));
+        Ok((answer, said))
+    },
+    edit: |client, wish, _| client.patch(&path_of(PATH, &wish.user.name), &edit_body(wish)?),
+    table: |_, list| Ok(table(list)),
+    details: |_, user| Ok(details(user)),
+};
+
+pub(crate) fn run(args: &Remotely<UsersCommand>, environment: &Environment) -> anyhow::Result<()> {
+    people::run(&NOUN, args, environment)
+}
+
+fn create_body(wish: &CreateUser) -> Value {
+    let mut body = Body::default();
+    body.set("name", wish.name.clone());
+    body.set_if("email", wish.email.clone());
+    body.set("role", wish.role.clone());
+    body.finish()
+}
+
+fn edit_body(wish: &EditUser) -> anyhow::Result<Value> {
+    let mut body = Body::default();
+    body.set_if("name", wish.rename.clone());
+    body.set_if("email", wish.email.clone());
+    body.set_if("email", wish.no_email.then_some(Value::Null));
+    body.set_if("role", wish.role.clone());
+    body.finish_edit()
+}
+
+fn table(list: &Value) -> Table {
+    let mut table = Table::new(&["name", "role", "status", "email", "id"], "There are no users.")
+        .with_spare(&["id"]);
+    for row in rows(list) {
+        table.push(&["name", "role", "status", "email", "id"].map(|field| text(row, field)));
+    }
+    table
+}
+
+fn details(user: &Value) -> Details {
+    let now = now();
+    vec![
+        ("id", text(user, "id")),
+        ("name", text(user, "name")),
+        ("email", text(user, "email")),
+        ("role", text(user, "role")),
+        ("status", text(user, "status")),
+        ("disabled", instant(user, "disabled_at", now, "")),
+        ("created", instant(user, "created_at", now, "")),
+        ("edited", instant(user, "updated_at", now, "")),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::Named;
+
+    fn edit(email: Option<&str>, no_email: bool) -> EditUser {
+        let user = Named { name: "ada".to_owned() };
+        let email = email.map(str::to_owned);
+        EditUser { user, rename: None, email, no_email, role: None }
+    }
+
+    #[test]
+    fn an_address_is_left_set_or_forgotten() {
+        assert!(edit_body(&edit(None, false)).is_err());
+        let set = edit_body(&edit(Some("ada@example.com"), false)).unwrap();
+        assert_eq!(set, json!({"email": "ada@example.com"}));
+        assert_eq!(edit_body(&edit(None, true)).unwrap(), json!({"email": null}));
+    }
+
+    #[test]
+    fn users_as_a_table() {
+        let user = |name: &str, role: &str, status: &str, email: Value| {
+            json!({"id": "usr_01K36M4YZX0123456789ABCDEF", "name": name, "role": role,
+                "status": status, "email": email})
+        };
+        let list = json!({"data": [
+            user("administrator", "owner", "active", json!(null)),
+            user("Ada \u{1b}[31m<script>", "member", "disabled", json!("ada@example.com")),
+        ]});
+        insta::assert_snapshot!(table(&list).render(Some(100)));
+        insta::assert_snapshot!(table(&json!({"data": []})).render(Some(100)), @"There are no users.");
+    }
+}

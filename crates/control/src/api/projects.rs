@@ -1,0 +1,161 @@
+//! `/v1/projects`.
+
+mod members;
+
+pub(crate) use members::{list_members, remove_member, set_member};
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use doorward_domain::id::{OrganizationId, ProjectId};
+use doorward_domain::name::{check_description, check_name};
+use doorward_store::{NewProject, Project};
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::Control;
+use crate::api::answer::{removed, versioned};
+use crate::api::list::List;
+use crate::caller::Caller;
+use crate::faults::Faults;
+use crate::problem::ApiError;
+use crate::request::{JsonBody, Params, PathText, check_if_match};
+
+const NOUN: &str = "project";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CreateProject {
+    name: String,
+    description: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditProject {
+    name: Option<String>,
+    description: Option<String>,
+}
+
+/// A project, as answers show it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProjectObject {
+    id: ProjectId,
+    object: &'static str,
+    name: String,
+    description: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Project> for ProjectObject {
+    fn from(project: Project) -> Self {
+        Self {
+            id: project.id,
+            object: "project",
+            name: project.name,
+            description: project.description,
+            created_at: project.created_at,
+            updated_at: project.updated_at,
+        }
+    }
+}
+
+/// Makes a project.
+pub(crate) async fn create_project(
+    State(control): State<Control>,
+    caller: Caller,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let wish: CreateProject = body.parse()?;
+    let description = wish.description.unwrap_or_default();
+    let mut faults = Faults::new();
+    faults.check("name", check_name(&wish.name));
+    faults.check("description", check_description(&description));
+    faults.finish()?;
+    let new = NewProject { name: wish.name, description };
+    let project = control.store.create_project(&caller.act(control.now()), new).await?;
+    Ok((StatusCode::CREATED, answer(project)).into_response())
+}
+
+/// Lists the projects by name.
+pub(crate) async fn list_projects(
+    State(control): State<Control>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<List<ProjectObject>, ApiError> {
+    let (limit, after) = (params.limit(), params.text("after"));
+    params.finish()?;
+    let organization = caller.organization();
+    let rows = control.store.list_projects(organization, after.as_deref(), limit + 1).await?;
+    let rows = rows.into_iter().map(ProjectObject::from).collect();
+    Ok(List::cut(rows, limit, |project| project.name.clone()))
+}
+
+/// Shows one project, by id or name.
+pub(crate) async fn show_project(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<Response, ApiError> {
+    Ok(answer(get(&control, &caller, &id).await?))
+}
+
+/// Edits name or description of a project; the default one keeps its name.
+pub(crate) async fn edit_project(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let wish: EditProject = body.parse().map_err(|error| error.naming_fixed(&["id"]))?;
+    let mut project = get(&control, &caller, &id).await?;
+    check_if_match(&headers, project.updated_at)?;
+    let mut faults = Faults::new();
+    if let Some(name) = wish.name {
+        faults.check("name", check_name(&name));
+        project.name = name;
+    }
+    if let Some(description) = wish.description {
+        faults.check("description", check_description(&description));
+        project.description = description;
+    }
+    faults.finish()?;
+    // The version that was read goes along: an edit in between must not be undone by this one.
+    let edited = control.store.edit_project(&caller.act(control.now()), &project).await?;
+    Ok(answer(edited))
+}
+
+/// Removes a project that has no keys and no service accounts.
+pub(crate) async fn remove_project(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<StatusCode, ApiError> {
+    let project = get(&control, &caller, &id).await?;
+    removed(control.store.remove_project(&caller.act(control.now()), project.id).await?, NOUN)
+}
+
+async fn get(control: &Control, caller: &Caller, text: &str) -> Result<Project, ApiError> {
+    find(control, caller.organization(), text).await?.ok_or(ApiError::NotFound(NOUN))
+}
+
+/// A project by its id or its name.
+pub(super) async fn find(
+    control: &Control,
+    organization: OrganizationId,
+    text: &str,
+) -> Result<Option<Project>, ApiError> {
+    if let Ok(id) = text.parse::<ProjectId>()
+        && let Some(project) = control.store.find_project(organization, id).await?
+    {
+        return Ok(Some(project));
+    }
+    Ok(control.store.find_project_by_name(organization, text).await?)
+}
+
+fn answer(project: Project) -> Response {
+    let updated_at = project.updated_at;
+    versioned(ProjectObject::from(project), updated_at)
+}

@@ -1,0 +1,127 @@
+//! `/v1/service-accounts`.
+
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, request, shape};
+
+async fn create(app: &TestApp, name: &str) -> Value {
+    app.post("/v1/service-accounts", json!({"name": name})).await.expect(201)
+}
+
+async fn key_of(app: &TestApp, account: &Value) -> String {
+    let wish = json!({"name": "agent", "kind": "service", "owner": account["id"],
+        "scopes": ["keys:read"]});
+    let made = app.post("/v1/api-keys", wish).await.expect(201);
+    made["key"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_service_account_is_made_shown_edited_and_removed() {
+    let app = TestApp::new().await;
+    let project = app.post("/v1/projects", json!({"name": "web"})).await.expect(201);
+    let wish = json!({"name": "bot", "description": "answers mail", "project": "web"});
+    let made = app.post("/v1/service-accounts", wish).await.expect(201);
+    insta::assert_json_snapshot!(shape(made.clone()));
+    assert_eq!(made["project"], project["id"]);
+    let id = made["id"].as_str().unwrap();
+    for path in [format!("/v1/service-accounts/{id}"), "/v1/service-accounts/bot".to_owned()] {
+        assert_eq!(app.get(&path).await.expect(200), made);
+    }
+    app.pass(1);
+    let edit = json!({"name": "mail bot", "description": ""});
+    let edited = app.patch("/v1/service-accounts/bot", edit).await.expect(200);
+    assert_eq!((&edited["name"], &edited["description"]), (&json!("mail bot"), &json!("")));
+    let list = app.get("/v1/service-accounts").await.expect(200);
+    assert_eq!(list["data"], json!([edited]));
+    app.delete("/v1/service-accounts/mail%20bot").await.expect(204);
+    let gone = format!("/v1/service-accounts/{id}");
+    assert_eq!(app.get(&gone).await.problem(404), "not_found");
+    assert_eq!(app.delete(&gone).await.problem(404), "not_found");
+}
+
+#[tokio::test]
+async fn its_keys_stop_with_it() {
+    let app = TestApp::new().await;
+    let bot = create(&app, "bot").await;
+    let key = key_of(&app, &bot).await;
+    let ask = async || app.call(&key, "GET /v1/api-keys", None).await;
+    ask().await.expect(200);
+    let off = app.post("/v1/service-accounts/bot/disable", json!({})).await.expect(200);
+    assert_eq!(off["status"], "disabled");
+    assert_eq!(ask().await.problem(401), "owner_inactive");
+    let on = app.post("/v1/service-accounts/bot/enable", json!({})).await.expect(200);
+    assert_eq!(on["status"], "active");
+    ask().await.expect(200);
+    app.delete("/v1/service-accounts/bot").await.expect(204);
+    assert_eq!(ask().await.problem(401), "key_revoked");
+    create(&app, "bot").await;
+    assert_eq!(ask().await.problem(401), "key_revoked");
+}
+
+#[tokio::test]
+async fn a_bad_service_account_is_refused_by_the_field_at_fault() {
+    let app = TestApp::new().await;
+    create(&app, "bot").await;
+    let before = app.get("/v1/service-accounts").await.text;
+    let long = "x".repeat(501);
+    #[rustfmt::skip]
+    let both = [
+        (json!({"name": ""}),                    "name",        "invalid"),
+        (json!({"name": "b\u{200b}"}),           "name",        "invalid"),
+        (json!({"name": ["b"]}),                 "name",        "invalid"),
+        (json!({"description": long}),           "description", "invalid"),
+        (json!({"description": "a\u{202e}b"}),   "description", "invalid"),
+        (json!({"role": "admin"}),               "role",        "unknown_field"),
+    ];
+    for (fields, field, code) in both {
+        let mut wish = json!({"name": "new"});
+        wish.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let edit = app.patch("/v1/service-accounts/bot", fields).await;
+        for answer in [app.post("/v1/service-accounts", wish).await, edit] {
+            assert_eq!(answer.problem(400), "invalid_request", "{}", answer.text);
+            assert_eq!(answer.fields(), [field]);
+            assert_eq!(answer.json()["errors"][0]["code"], code);
+        }
+    }
+    for project in ["nope", "prj_00000000000000000000000000", ""] {
+        let wish = json!({"name": "new", "project": project});
+        let answer = app.post("/v1/service-accounts", wish).await;
+        assert_eq!(answer.json()["errors"][0]["code"], "not_found", "{project}");
+        assert_eq!(answer.fields(), ["project"]);
+    }
+    let moved = app.patch("/v1/service-accounts/bot", json!({"project": "default"})).await;
+    assert_eq!(moved.json()["errors"][0]["code"], "immutable");
+    let taken = app.post("/v1/service-accounts", json!({"name": "bot"})).await;
+    assert_eq!(taken.problem(409), "name_taken");
+    assert_eq!(app.get("/v1/service-accounts").await.text, before);
+}
+
+#[tokio::test]
+async fn a_lost_race_is_told() {
+    let app = TestApp::new().await;
+    create(&app, "bot").await;
+    let tag = app.get("/v1/service-accounts/bot").await.header("etag");
+    app.pass(1);
+    app.post("/v1/service-accounts/bot/disable", json!({})).await.expect(200);
+    let edit = Some(json!({"description": "late"}));
+    let mut late = request(&app.admin, "PATCH /v1/service-accounts/bot", edit);
+    late.headers_mut().insert("if-match", tag.parse().unwrap());
+    assert_eq!(app.send(late).await.problem(412), "edited_in_between");
+}
+
+#[tokio::test]
+async fn pages_hold_every_service_account_once() {
+    let app = TestApp::new().await;
+    for name in ["b", "c", "a"] {
+        create(&app, name).await;
+    }
+    let first = app.get("/v1/service-accounts?limit=2").await.expect(200);
+    let next = first["next"].as_str().unwrap();
+    let second = app.get(&format!("/v1/service-accounts?limit=2&after={next}")).await.expect(200);
+    let names: Vec<&Value> = [&first, &second]
+        .into_iter()
+        .flat_map(|page| page["data"].as_array().unwrap())
+        .map(|row| &row["name"])
+        .collect();
+    assert_eq!(names, ["a", "b", "c"]);
+}

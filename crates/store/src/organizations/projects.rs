@@ -1,0 +1,269 @@
+//! Projects: groups of keys, members and limits.
+
+use doorward_domain::id::{OrganizationId, ProjectId};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::DEFAULT;
+use crate::audit::append_audit;
+use crate::clock::whole_us;
+use crate::db::{check_storable, next_version, on, parsed, taken, timestamp};
+use crate::named::NamedRow;
+use crate::row::row;
+use crate::{Act, Removed, Store, StoreError};
+
+/// A group of keys, members and limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its id.
+    pub id: ProjectId,
+    /// Whose.
+    pub organization: OrganizationId,
+    /// Unique within the organization.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last edited: its version.
+    pub updated_at: Timestamp,
+}
+
+/// A project to be made.
+#[derive(Debug, Clone)]
+pub struct NewProject {
+    /// Unique within the organization.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+}
+
+row! {
+    struct ProjectRow {
+        id: String,
+        organization_id: String,
+        name: String,
+        description: String,
+        created_at_us: i64,
+        updated_at_us: i64,
+    }
+}
+
+impl NamedRow for ProjectRow {
+    type Named = Project;
+
+    fn parse(self) -> Result<Project, StoreError> {
+        Ok(Project {
+            id: parsed("project", &self.id)?,
+            organization: parsed("organization", &self.organization_id)?,
+            name: self.name,
+            description: self.description,
+            created_at: timestamp(self.created_at_us)?,
+            updated_at: timestamp(self.updated_at_us)?,
+        })
+    }
+}
+
+/// Whether an organization has a project.
+pub(crate) const FIND_PROJECT: &str =
+    "SELECT 1 FROM projects WHERE organization_id = $1 AND id = $2 AND removed_at_us IS NULL";
+
+/// Reads projects that are there.
+macro_rules! select_projects {
+    ($only:literal) => {
+        concat!(
+            "SELECT id, organization_id, name, description, created_at_us, updated_at_us
+             FROM projects WHERE organization_id = $1 AND removed_at_us IS NULL AND ",
+            $only
+        )
+    };
+}
+
+const REMOVE: &str = "
+    UPDATE projects SET removed_at_us = $3
+    WHERE organization_id = $1 AND id = $2 AND removed_at_us IS NULL";
+/// What keeps a project from being removed.
+const USES: &str = "
+    SELECT 'the service account ' || name FROM service_accounts
+    WHERE organization_id = $1 AND project_id = $2 AND removed_at_us IS NULL
+    UNION ALL
+    SELECT 'the key ' || name FROM api_keys
+    WHERE organization_id = $1 AND project_id = $2 AND revoked_at_us IS NULL
+    ORDER BY 1 LIMIT 20";
+const LEAVE: &str = "DELETE FROM project_members WHERE organization_id = $1 AND project_id = $2";
+
+impl Store {
+    /// Makes a project and audits it. [`StoreError::Taken`] with `name`.
+    pub async fn create_project(&self, act: &Act, new: NewProject) -> Result<Project, StoreError> {
+        const SQL: &str = "
+            INSERT INTO projects (id, organization_id, name, description, created_at_us, updated_at_us)
+            VALUES ($1, $2, $3, $4, $5, $5)";
+        check_storable(&[("name", &new.name), ("description", &new.description)])?;
+        let project = Project {
+            id: self.new_id(ProjectId::new),
+            organization: act.organization,
+            name: new.name,
+            description: new.description,
+            created_at: whole_us(act.at),
+            updated_at: whole_us(act.at),
+        };
+        let id = project.id.to_string();
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            let detail = json!({ "name": project.name });
+            append_audit!(self, tx, act.entry("project.create", &id, &detail));
+            sqlx::query(SQL)
+                .bind(&id)
+                .bind(act.organization.to_string())
+                .bind(&project.name)
+                .bind(&project.description)
+                .bind(act.at.as_microsecond())
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| taken(error, "name"))?;
+            tx.commit().await?;
+        });
+        Ok(project)
+    }
+
+    /// Replaces name and description of a project, and audits it. `edited.updated_at` is that of the
+    /// version that was edited; [`StoreError::Stale`] when there is a newer one. An edit that changes
+    /// nothing leaves no trace. The default project keeps its name: [`StoreError::DefaultProject`].
+    pub async fn edit_project(&self, act: &Act, edited: &Project) -> Result<Project, StoreError> {
+        check_storable(&[("name", &edited.name), ("description", &edited.description)])?;
+        let found = self.find_project(act.organization, edited.id).await?;
+        let found = found.ok_or(StoreError::Missing("project"))?;
+        if found.updated_at != edited.updated_at {
+            return Err(StoreError::Stale);
+        }
+        if found.name == DEFAULT && edited.name != DEFAULT {
+            return Err(StoreError::DefaultProject);
+        }
+        let (name, description) = (edited.name.clone(), edited.description.clone());
+        let mut project = Project { name, description, ..found.clone() };
+        if project != found {
+            project.updated_at = next_version(found.updated_at, act.at);
+            self.update_project(act, found.updated_at, &project).await?;
+        }
+        Ok(project)
+    }
+
+    async fn update_project(
+        &self,
+        act: &Act,
+        read_at: Timestamp,
+        project: &Project,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "
+            UPDATE projects SET name = $3, description = $4, updated_at_us = $5
+            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6 AND removed_at_us IS NULL";
+        let id = project.id.to_string();
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            let detail = json!({ "name": project.name });
+            append_audit!(self, tx, act.entry("project.edit", &id, &detail));
+            let done = sqlx::query(SQL)
+                .bind(act.organization.to_string())
+                .bind(&id)
+                .bind(&project.name)
+                .bind(&project.description)
+                .bind(project.updated_at.as_microsecond())
+                .bind(read_at.as_microsecond())
+                .execute(&mut *tx)
+                .await
+                .map_err(|error| taken(error, "name"))?;
+            if done.rows_affected() == 0 {
+                return Err(StoreError::Stale);
+            }
+            tx.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// Removes a project for good, and its members from it. [`StoreError::InUse`] with the service
+    /// accounts and the keys, expired ones too, that are still in it; [`StoreError::DefaultProject`].
+    pub async fn remove_project(&self, act: &Act, id: ProjectId) -> Result<Removed, StoreError> {
+        let Some(project) = self.find_project(act.organization, id).await? else {
+            return Ok(Removed::NotFound);
+        };
+        if project.name == DEFAULT {
+            return Err(StoreError::DefaultProject);
+        }
+        self.end_project(act, &project).await
+    }
+
+    async fn end_project(&self, act: &Act, project: &Project) -> Result<Removed, StoreError> {
+        let (organization, id) = (act.organization.to_string(), project.id.to_string());
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            let detail = json!({ "name": project.name });
+            append_audit!(self, tx, act.entry("project.remove", &id, &detail));
+            let uses: Vec<(String,)> =
+                sqlx::query_as(USES).bind(&organization).bind(&id).fetch_all(&mut *tx).await?;
+            if !uses.is_empty() {
+                return Err(StoreError::InUse(uses.into_iter().map(|(what,)| what).collect()));
+            }
+            let done = sqlx::query(REMOVE)
+                .bind(&organization)
+                .bind(&id)
+                .bind(act.at.as_microsecond())
+                .execute(&mut *tx)
+                .await?;
+            if done.rows_affected() == 0 {
+                return Ok(Removed::NotFound);
+            }
+            sqlx::query(LEAVE).bind(&organization).bind(&id).execute(&mut *tx).await?;
+            tx.commit().await?;
+        });
+        Ok(Removed::Yes)
+    }
+
+    /// Whether this organization has a project with this id that was not removed.
+    pub async fn has_project(
+        &self,
+        organization: OrganizationId,
+        id: ProjectId,
+    ) -> Result<bool, StoreError> {
+        Ok(self.find_project(organization, id).await?.is_some())
+    }
+
+    /// The project called `default`, where keys go that name none.
+    pub async fn default_project(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<ProjectId, StoreError> {
+        let found = self.find_project_by_name(organization, DEFAULT).await?;
+        found.map(|project| project.id).ok_or(StoreError::Missing("project"))
+    }
+
+    /// A project of this organization that was not removed.
+    pub async fn find_project(
+        &self,
+        organization: OrganizationId,
+        id: ProjectId,
+    ) -> Result<Option<Project>, StoreError> {
+        const SQL: &str = select_projects!("id = $2");
+        self.find_one::<ProjectRow>(SQL, organization, &id.to_string()).await
+    }
+
+    /// The same by name.
+    pub async fn find_project_by_name(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+    ) -> Result<Option<Project>, StoreError> {
+        const SQL: &str = select_projects!("name = $2");
+        self.find_one::<ProjectRow>(SQL, organization, name).await
+    }
+
+    /// The projects of this organization, by name, after the name `after`, at most `limit`.
+    pub async fn list_projects(
+        &self,
+        organization: OrganizationId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Project>, StoreError> {
+        const SQL: &str = select_projects!("name > $2 ORDER BY name LIMIT $3");
+        self.list_after::<ProjectRow>(SQL, organization, after, limit).await
+    }
+}

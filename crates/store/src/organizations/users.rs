@@ -1,0 +1,341 @@
+//! Users: people.
+
+use doorward_domain::email::EmailAddress;
+use doorward_domain::id::{OrganizationId, UserId};
+use doorward_domain::key::Owner;
+use doorward_domain::role::OrganizationRole;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::owners::{refuse_above, refuse_ownerless, revoke_all, role_of};
+use crate::audit::append_audit;
+use crate::clock::whole_us;
+use crate::db::{check_storable, next_version, on, parsed, taken, timestamp};
+use crate::named::NamedRow;
+use crate::row::row;
+use crate::{Act, Removed, Store, StoreError};
+
+/// A person who signs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// Whose member.
+    pub organization: OrganizationId,
+    /// Unique within the organization.
+    pub name: String,
+    /// Unique within the organization, whatever its case.
+    pub email: Option<EmailAddress>,
+    /// What the user may do.
+    pub role: OrganizationRole,
+    /// When they were added.
+    pub created_at: Timestamp,
+    /// When they were last edited, switched off or on: their version.
+    pub updated_at: Timestamp,
+    /// Since when the user is switched off.
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// A user to be added.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Unique within the organization.
+    pub name: String,
+    /// Unique within the organization, whatever its case.
+    pub email: Option<EmailAddress>,
+    /// What the user may do.
+    pub role: OrganizationRole,
+}
+
+row! {
+    struct UserRow {
+        id: String,
+        organization_id: String,
+        name: String,
+        email: Option<String>,
+        role: String,
+        created_at_us: i64,
+        updated_at_us: i64,
+        disabled_at_us: Option<i64>,
+    }
+}
+
+impl NamedRow for UserRow {
+    type Named = User;
+
+    fn parse(self) -> Result<User, StoreError> {
+        Ok(User {
+            id: parsed("user", &self.id)?,
+            organization: parsed("organization", &self.organization_id)?,
+            name: self.name,
+            email: self.email.map(|text| parsed("email", &text)).transpose()?,
+            role: parsed("role", &self.role)?,
+            created_at: timestamp(self.created_at_us)?,
+            updated_at: timestamp(self.updated_at_us)?,
+            disabled_at: self.disabled_at_us.map(timestamp).transpose()?,
+        })
+    }
+}
+
+/// Reads users who are there.
+macro_rules! select_users {
+    ($only:literal) => {
+        concat!(
+            "SELECT id, organization_id, name, email, role, created_at_us, updated_at_us,
+                 disabled_at_us
+             FROM users WHERE organization_id = $1 AND removed_at_us IS NULL AND ",
+            $only
+        )
+    };
+}
+
+/// Changes a user who is there.
+macro_rules! change_user {
+    ($set:literal, $only_where:literal) => {
+        concat!(
+            "UPDATE users SET ",
+            $set,
+            ", updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
+             WHERE organization_id = $1 AND id = $2 AND removed_at_us IS NULL AND ",
+            $only_where,
+            " RETURNING role"
+        )
+    };
+}
+const DISABLE: &str = change_user!("disabled_at_us = $3", "disabled_at_us IS NULL");
+const ENABLE: &str = change_user!("disabled_at_us = NULL", "disabled_at_us IS NOT NULL");
+const REMOVE: &str = change_user!("removed_at_us = $3", "removed_at_us IS NULL");
+
+impl Store {
+    /// Adds a user and audits it. [`StoreError::Taken`] with `name` or `email`;
+    /// [`StoreError::AboveOwnRole`] when their role is above that of whoever acts.
+    pub async fn create_user(&self, act: &Act, new: NewUser) -> Result<User, StoreError> {
+        const SQL: &str = "
+            INSERT INTO users (id, organization_id, name, email, email_folded, role,
+                created_at_us, updated_at_us)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+        check_storable(&[("name", &new.name)])?;
+        let user = self.new_user(act, new);
+        let id = user.id.to_string();
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry("user.create", &id, &summary(&user)));
+            refuse_above(role_of!(tx, act), &[user.role])?;
+            sqlx::query(SQL)
+                .bind(&id)
+                .bind(act.organization.to_string())
+                .bind(&user.name)
+                .bind(user.email.as_ref().map(EmailAddress::as_str))
+                .bind(user.email.as_ref().map(EmailAddress::folded))
+                .bind(user.role.as_str())
+                .bind(act.at.as_microsecond())
+                .execute(&mut *tx)
+                .await
+                .map_err(clash)?;
+            tx.commit().await?;
+        });
+        Ok(user)
+    }
+
+    fn new_user(&self, act: &Act, new: NewUser) -> User {
+        User {
+            id: self.new_id(UserId::new),
+            organization: act.organization,
+            name: new.name,
+            email: new.email,
+            role: new.role,
+            created_at: whole_us(act.at),
+            updated_at: whole_us(act.at),
+            disabled_at: None,
+        }
+    }
+
+    /// Replaces name, e-mail address and role of a user, and audits it; the data plane sees the role
+    /// with its next call. `edited.updated_at` is that of the version that was edited;
+    /// [`StoreError::Stale`] when there is a newer one. An edit that changes nothing leaves no trace.
+    ///
+    /// [`StoreError::AboveOwnRole`] when the old or the new role is above that of whoever acts;
+    /// [`StoreError::LastOwner`] when nobody would be an active owner any more.
+    pub async fn edit_user(&self, act: &Act, edited: &User) -> Result<User, StoreError> {
+        check_storable(&[("name", &edited.name)])?;
+        let found = self.find_user(act.organization, edited.id).await?;
+        let found = found.ok_or(StoreError::Missing("user"))?;
+        if found.updated_at != edited.updated_at {
+            return Err(StoreError::Stale);
+        }
+        let (name, email) = (edited.name.clone(), edited.email.clone());
+        let mut user = User { name, email, role: edited.role, ..found.clone() };
+        if user == found {
+            return Ok(found);
+        }
+        user.updated_at = next_version(found.updated_at, act.at);
+        let done = self.update_user(act, &found, &user).await;
+        // Also after an error: a commit whose answer was lost may have happened.
+        self.calls.forget_owner(Owner::User(user.id));
+        done.map(|()| user)
+    }
+
+    async fn update_user(&self, act: &Act, found: &User, user: &User) -> Result<(), StoreError> {
+        const SQL: &str = "
+            UPDATE users SET name = $3, email = $4, email_folded = $5, role = $6, updated_at_us = $7
+            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $8 AND removed_at_us IS NULL";
+        let id = user.id.to_string();
+        let detail = json!({ "before": summary(found), "after": summary(user) });
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            // First, for whoever edits themselves is another afterwards.
+            append_audit!(self, tx, act.entry("user.edit", &id, &detail));
+            refuse_above(role_of!(tx, act), &[found.role, user.role])?;
+            let done = sqlx::query(SQL)
+                .bind(act.organization.to_string())
+                .bind(&id)
+                .bind(&user.name)
+                .bind(user.email.as_ref().map(EmailAddress::as_str))
+                .bind(user.email.as_ref().map(EmailAddress::folded))
+                .bind(user.role.as_str())
+                .bind(user.updated_at.as_microsecond())
+                .bind(found.updated_at.as_microsecond())
+                .execute(&mut *tx)
+                .await
+                .map_err(clash)?;
+            if done.rows_affected() == 0 {
+                return Err(StoreError::Stale);
+            }
+            refuse_ownerless!(tx, act, found.role);
+            tx.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// Switches a user off (`true`) or on again; every key of theirs stops at once, here. Doing it
+    /// twice keeps the first instant and is not audited again.
+    ///
+    /// [`StoreError::AboveOwnRole`] when the user is above whoever acts; [`StoreError::LastOwner`]
+    /// when nobody would be an active owner any more.
+    pub async fn set_user_disabled(
+        &self,
+        act: &Act,
+        id: UserId,
+        is_disabled: bool,
+    ) -> Result<User, StoreError> {
+        let user = self.find_user(act.organization, id).await?;
+        let user = user.ok_or(StoreError::Missing("user"))?;
+        let change = if is_disabled { (DISABLE, "user.disable") } else { (ENABLE, "user.enable") };
+        let done = self.switch_user(act, &user, change).await;
+        // Also after an error: a commit whose answer was lost may have happened.
+        self.calls.forget_owner(Owner::User(id));
+        done?;
+        let changed = self.find_user(act.organization, id).await?;
+        changed.ok_or(StoreError::Missing("user"))
+    }
+
+    async fn switch_user(
+        &self,
+        act: &Act,
+        user: &User,
+        (sql, action): (&'static str, &'static str),
+    ) -> Result<(), StoreError> {
+        let id = user.id.to_string();
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry(action, &id, &json!({ "name": user.name })));
+            let own = role_of!(tx, act);
+            let changed: Option<(String,)> = sqlx::query_as(sql)
+                .bind(act.organization.to_string())
+                .bind(&id)
+                .bind(act.at.as_microsecond())
+                .fetch_optional(&mut *tx)
+                .await?;
+            // It is so already: the row of the audit log goes back with the transaction.
+            let Some((role,)) = changed else { return Ok(()) };
+            let role: OrganizationRole = parsed("role", &role)?;
+            refuse_above(own, &[role])?;
+            refuse_ownerless!(tx, act, role);
+            tx.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// Removes a user for good: every key of theirs is revoked, and they belong to no project any
+    /// more. The name and the e-mail address can be given again.
+    ///
+    /// [`StoreError::AboveOwnRole`] when the user is above whoever acts; [`StoreError::LastOwner`]
+    /// when nobody would be an active owner any more.
+    pub async fn remove_user(&self, act: &Act, id: UserId) -> Result<Removed, StoreError> {
+        let Some(user) = self.find_user(act.organization, id).await? else {
+            return Ok(Removed::NotFound);
+        };
+        let done = self.end_user(act, &user).await;
+        // Also after an error: a commit whose answer was lost may have happened.
+        self.calls.forget_owner(Owner::User(id));
+        done
+    }
+
+    async fn end_user(&self, act: &Act, user: &User) -> Result<Removed, StoreError> {
+        const LEAVE: &str =
+            "DELETE FROM project_members WHERE organization_id = $1 AND user_id = $2";
+        let (organization, id) = (act.organization.to_string(), user.id.to_string());
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry("user.remove", &id, &json!({ "name": user.name })));
+            let own = role_of!(tx, act);
+            let changed: Option<(String,)> = sqlx::query_as(REMOVE)
+                .bind(&organization)
+                .bind(&id)
+                .bind(act.at.as_microsecond())
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some((role,)) = changed else { return Ok(Removed::NotFound) };
+            let role: OrganizationRole = parsed("role", &role)?;
+            refuse_above(own, &[role])?;
+            refuse_ownerless!(tx, act, role);
+            sqlx::query(LEAVE).bind(&organization).bind(&id).execute(&mut *tx).await?;
+            revoke_all!(self, tx, act, &id);
+            tx.commit().await?;
+        });
+        Ok(Removed::Yes)
+    }
+
+    /// A user of this organization who was not removed.
+    pub async fn find_user(
+        &self,
+        organization: OrganizationId,
+        id: UserId,
+    ) -> Result<Option<User>, StoreError> {
+        const SQL: &str = select_users!("id = $2");
+        self.find_one::<UserRow>(SQL, organization, &id.to_string()).await
+    }
+
+    /// The same by name.
+    pub async fn find_user_by_name(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+    ) -> Result<Option<User>, StoreError> {
+        const SQL: &str = select_users!("name = $2");
+        self.find_one::<UserRow>(SQL, organization, name).await
+    }
+
+    /// The users of this organization, by name, after the name `after`, at most `limit`.
+    pub async fn list_users(
+        &self,
+        organization: OrganizationId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<User>, StoreError> {
+        const SQL: &str = select_users!("name > $2 ORDER BY name LIMIT $3");
+        self.list_after::<UserRow>(SQL, organization, after, limit).await
+    }
+}
+
+/// Which of the two that must be unique is taken: both engines name it in their words.
+fn clash(error: sqlx::Error) -> StoreError {
+    let words = error.as_database_error().map_or("", sqlx::error::DatabaseError::message);
+    let field = if words.contains("email") { "email" } else { "name" };
+    taken(error, field)
+}
+
+/// What the audit log says about a user.
+fn summary(user: &User) -> Value {
+    json!({ "name": user.name, "email": user.email, "role": user.role })
+}
