@@ -31,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) data: Data,
     pub(crate) keys: KeyCaps,
+    pub(crate) jobs: Jobs,
     pub(crate) gateway: GatewayOptions,
     pub(crate) log: Log,
 }
@@ -71,6 +72,13 @@ pub(crate) struct Data {
     pub(crate) journal_sync: JournalSync,
     pub(crate) time_zone: TimeZone,
     pub(crate) call_keys_max: usize,
+}
+
+/// What is done again and again.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    /// How often keys that are over are put away.
+    pub(crate) sweep_every: Duration,
 }
 
 /// What is logged, and how.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use doorward_control::Control;
+use doorward_control::{Control, jobs};
 use doorward_gateway::listen::Listener;
 use doorward_gateway::{Gateway, GatewayOptions};
 use doorward_store::{Clock, KeyCaps, Options, Store};
@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin_key::{self, AdminKey, AdminKeyState, renewal};
 use crate::client::ENDPOINT_FILE;
-use crate::config::{Config, Data, Server, Transport};
+use crate::config::{Config, Data, Jobs, Server, Transport};
 use crate::faces::Faces;
 use crate::{output, private_file, tls};
 
@@ -69,6 +69,7 @@ pub(crate) struct Prepared {
     faces: Arc<Faces>,
     listener: Listener,
     drain: Duration,
+    sweep_every: Duration,
     signals: Signals,
 }
 
@@ -76,7 +77,7 @@ impl Prepared {
     /// Opens the store and binds the address. From here on, a signal to stop is one to stop in
     /// order, and the command line finds the server.
     pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
-        let Config { server, data, keys, gateway, log: _ } = config;
+        let Config { server, data, keys, jobs: Jobs { sweep_every }, gateway, log: _ } = config;
         let data_dir = data.dir.clone();
         let store = Store::open(options(data, keys)).await?;
         let (listener, gateway, signals) = match parts(&server, gateway, &data_dir, &store) {
@@ -104,6 +105,7 @@ impl Prepared {
             faces: Arc::new(faces),
             listener,
             drain: server.drain,
+            sweep_every,
             signals,
         };
         prepared.leave_endpoint()?;
@@ -132,13 +134,23 @@ impl Prepared {
     /// Serves until a signal comes, lets running calls finish, writes everything down.
     pub(crate) async fn serve(self) -> anyhow::Result<()> {
         let Self {
-            store, data_dir, endpoint, gateway, faces, listener, drain, mut signals, ..
+            store,
+            data_dir,
+            endpoint,
+            gateway,
+            faces,
+            listener,
+            drain,
+            sweep_every,
+            mut signals,
+            ..
         } = self;
         tracing::info!(endpoint, version = env!("CARGO_PKG_VERSION"), "serving");
         let shutdown = CancellationToken::new();
         let management = faces.tasks.clone();
-        // Waited for at the end like the requests: it writes to the store.
+        // Waited for at the end like the requests: they write to the store.
         management.spawn(renewal::run(Arc::clone(&store), data_dir.clone(), shutdown.clone()));
+        management.spawn(jobs::sweep(Arc::clone(&store), sweep_every, shutdown.clone()));
         let service = move |request, peer| Arc::clone(&faces).answer(request, peer);
         let serving = listener.serve(service, gateway.call_ids(), shutdown.clone(), drain);
         let stopping = async {

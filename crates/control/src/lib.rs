@@ -10,6 +10,7 @@ mod control;
 mod denials;
 mod faults;
 mod idempotency;
+pub mod jobs;
 mod problem;
 mod request;
 mod routes;

@@ -6,6 +6,7 @@ mod list;
 mod rotate;
 mod row;
 mod secrets;
+mod sweep;
 
 use std::net::IpAddr;
 
@@ -20,6 +21,7 @@ pub use cursor::{KeyCursor, MalformedCursor};
 pub use rotate::Rotation;
 pub(crate) use row::{StoredCallKey, load_call_key};
 pub(crate) use secrets::Secrets;
+pub use sweep::Swept;
 
 /// A key to be made; its credential is minted inside.
 #[derive(Debug, Clone)]
@@ -75,7 +77,7 @@ pub struct KeyRecord {
 pub struct KeyFilter {
     /// Only keys of this owner: a member's own.
     pub owner: Option<Owner>,
-    /// Only keys with this status now. `None`: all but revoked.
+    /// Only keys with this status now. `None`: all but those that are revoked or put away.
     pub status: Option<KeyStatus>,
     /// Only keys of this project.
     pub project: Option<ProjectId>,

@@ -22,7 +22,7 @@ use super::settings::{
     DataSettings, GatewaySettings, KeySettings, LimitSettings, LogSettings, ServerSettings,
     Settings,
 };
-use super::{Config, Data, Log, Problem, Problems, Server, Transport};
+use super::{Config, Data, Jobs, Log, Problem, Problems, Server, Transport};
 use crate::logging;
 
 /// The port of plain HTTP, and of TLS, where the address names none.
@@ -43,11 +43,12 @@ pub(super) fn check(
     let server = check.server(&settings.server);
     let data = check.data(settings.data);
     let keys = check.keys(&settings.keys);
+    let jobs = check.jobs(&settings.keys);
     let gateway = check.gateway(&settings.gateway);
     let log = check.log(settings.log);
     match (server, data, gateway, log) {
         (Some(server), Some(data), Some(gateway), Some(log)) if check.problems.is_empty() => {
-            Ok(Config { server, data, keys, gateway, log })
+            Ok(Config { server, data, keys, jobs, gateway, log })
         }
         _ => Err(Problems(check.problems)),
     }
@@ -254,6 +255,11 @@ impl Check<'_> {
             ),
             per_user_max: u32::try_from(per_user).unwrap_or(u32::MAX),
         }
+    }
+
+    fn jobs(&mut self, settings: &KeySettings) -> Jobs {
+        let minutes = self.number("keys.sweep_minutes", settings.sweep_minutes, 1..=1_440);
+        Jobs { sweep_every: Duration::from_secs(minutes * 60) }
     }
 
     fn gateway(&mut self, settings: &GatewaySettings) -> Option<GatewayOptions> {

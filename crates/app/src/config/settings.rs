@@ -66,6 +66,7 @@ pub(super) struct DataSettings {
 pub(super) struct KeySettings {
     pub(super) auth_token_max_ttl_minutes: u64,
     pub(super) keys_per_user_max: u64,
+    pub(super) sweep_minutes: u64,
 }
 
 #[derive(Debug, Deserialize)]

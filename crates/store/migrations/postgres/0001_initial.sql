@@ -94,6 +94,7 @@ CREATE TABLE api_keys (
     disabled_at_us            BIGINT,                     -- NULL: switched on
     revoked_at_us             BIGINT,                     -- NULL: not ended
     rotated_at_us             BIGINT,                     -- NULL: still the first secret
+    swept_at_us               BIGINT,                     -- NULL: not put away
     last_used_at_us           BIGINT,
     last_used_address         TEXT COLLATE "C",
     UNIQUE (organization_id, id),
@@ -103,8 +104,9 @@ CREATE TABLE api_keys (
     FOREIGN KEY (organization_id, created_by) REFERENCES users (organization_id, id)
 );
 
--- A name is unique within its owner; a revoked key gives its name free.
-CREATE UNIQUE INDEX api_keys_name ON api_keys (owner_id, name) WHERE revoked_at_us IS NULL;
+-- A name is unique within its owner; a key that is revoked, or put away, gives its name free.
+CREATE UNIQUE INDEX api_keys_name ON api_keys (owner_id, name)
+    WHERE revoked_at_us IS NULL AND swept_at_us IS NULL;
 CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC);
 CREATE INDEX api_keys_owner ON api_keys (owner_id, created_at_us DESC, id DESC);
 

@@ -93,6 +93,7 @@ CREATE TABLE api_keys (
     disabled_at_us            INTEGER,                       -- NULL: switched on
     revoked_at_us             INTEGER,                       -- NULL: not ended
     rotated_at_us             INTEGER,                       -- NULL: still the first secret
+    swept_at_us               INTEGER,                       -- NULL: not put away
     last_used_at_us           INTEGER,
     last_used_address         TEXT,
     UNIQUE (organization_id, id),
@@ -102,8 +103,9 @@ CREATE TABLE api_keys (
     FOREIGN KEY (organization_id, created_by) REFERENCES users (organization_id, id)
 ) STRICT;
 
--- A name is unique within its owner; a revoked key gives its name free.
-CREATE UNIQUE INDEX api_keys_name ON api_keys (owner_id, name) WHERE revoked_at_us IS NULL;
+-- A name is unique within its owner; a key that is revoked, or put away, gives its name free.
+CREATE UNIQUE INDEX api_keys_name ON api_keys (owner_id, name)
+    WHERE revoked_at_us IS NULL AND swept_at_us IS NULL;
 CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC);
 CREATE INDEX api_keys_owner ON api_keys (owner_id, created_at_us DESC, id DESC);
 

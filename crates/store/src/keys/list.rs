@@ -41,7 +41,7 @@ const LIST: &str = concat!(
                   AND (k.expires_at_us IS NULL OR k.expires_at_us > $9)
              WHEN 'active' THEN k.revoked_at_us IS NULL AND k.disabled_at_us IS NULL
                   AND (k.expires_at_us IS NULL OR k.expires_at_us > $9)
-             ELSE k.revoked_at_us IS NULL
+             ELSE k.revoked_at_us IS NULL AND k.swept_at_us IS NULL
            END
        AND (CAST($8 AS BIGINT) IS NULL OR (k.created_at_us, k.id) < ($8, $11))
      ORDER BY k.created_at_us DESC, k.id DESC

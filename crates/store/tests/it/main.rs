@@ -17,5 +17,6 @@ mod rotation;
 mod schema;
 mod service_accounts;
 mod settings;
+mod sweep;
 mod usage;
 mod users;

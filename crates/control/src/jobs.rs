@@ -1,0 +1,22 @@
+//! What the control plane does by itself, again and again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_store::{Store, Swept};
+use tokio_util::sync::CancellationToken;
+
+/// Puts keys and secrets away that are over: at once, then `every` so often, until `shutdown`.
+pub async fn sweep(store: Arc<Store>, every: Duration, shutdown: CancellationToken) {
+    loop {
+        match store.sweep_keys().await {
+            Ok(Swept { keys: 0, secrets: 0 }) => {}
+            Ok(Swept { keys, secrets }) => tracing::info!(keys, secrets, "swept"),
+            Err(error) => tracing::warn!(%error, "keys that are over are not put away"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}
