@@ -15,13 +15,14 @@ FRONT, BACK = 9221, 9222
 SECS = 4
 
 
-def start(binary, folder, listen, settings=None):
+def start(processes, binary, folder, listen, settings=None):
     env = {**os.environ, "DOORWARD__LOG__LEVEL": "warn", **(settings or {})}
     env.pop("RUST_LOG", None)
     folder.mkdir()
     cmd = [binary, "quickstart", "--json", "--data", str(folder / "data"), "--listen", listen]
     process = subprocess.Popen(cmd, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=env)
-    return process, json.loads(process.stdout.readline())
+    processes.append(process)
+    return json.loads(process.stdout.readline())
 
 
 def add_model(ask, url, value):
@@ -73,14 +74,12 @@ def main():
         try:
             time.sleep(0.5)
             # Every address that is not loopback is served over TLS.
-            back, back_ready = start(binary, folder / "back", f"0.0.0.0:{BACK}")
-            processes.append(back)
+            back_ready = start(processes, binary, folder / "back", f"0.0.0.0:{BACK}")
             certificate = folder / "back" / "data" / "tls.pem"
             ask_back = asks(back_ready, ("--cacert", str(certificate)))
             add_model(ask_back, f"http://{compare.MOCK}/v1", "sk-provider-key")
-            front, front_ready = start(binary, folder / "front", f"127.0.0.1:{FRONT}",
-                                       {"DOORWARD__GATEWAY__UPSTREAM_CA": str(certificate)})
-            processes.append(front)
+            front_ready = start(processes, binary, folder / "front", f"127.0.0.1:{FRONT}",
+                                {"DOORWARD__GATEWAY__UPSTREAM_CA": str(certificate)})
             ask_front = asks(front_ready)
             url = f"http://127.0.0.1:{FRONT}/v1/chat/completions"
             # First straight to the mock, then by way of the other one.
@@ -93,9 +92,10 @@ def main():
             ask_front("PATCH", "models/gpt-4o-mini", {"deployments": [{"provider": "through", "provider_key": "through"}]})
             drive(load, url, key, limited)
         finally:
-            # In order: only a program that ends by itself writes down what it has seen.
+            # Not killed: only a program that ends by itself writes down what it has seen.
             for process in reversed(processes):
                 process.terminate()
+            for process in reversed(processes):
                 process.wait(timeout=60)
 
 

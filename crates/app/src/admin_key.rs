@@ -103,7 +103,12 @@ async fn make(
 fn has_half_left(key: &ApiKey, now: Timestamp) -> bool {
     key.rights
         .expires_at
-        .is_none_or(|end| end.duration_since(now) >= end.duration_since(key.life.created_at) / 2)
+        .is_none_or(|end| end.duration_since(now) >= end.duration_since(since(key)) / 2)
+}
+
+/// When a key was made, or last got a new secret.
+fn since(key: &ApiKey) -> Timestamp {
+    key.life.rotated_at.unwrap_or(key.life.created_at)
 }
 
 async fn find_working(
@@ -129,6 +134,10 @@ async fn find_stored(
     };
     let Ok(plain) = PlainKey::parse(text.expose_secret().as_bytes()) else { return Ok(None) };
     let Some(identity) = store.identify(&plain).await? else { return Ok(None) };
+    // A newer secret has taken its place, and is not in the file.
+    if identity.secret_ends_at.is_some_and(|at| at <= store.clock().now()) {
+        return Ok(None);
+    }
     let is_administrators = identity.owner_is_active
         && identity.key.organization == made.organization
         && identity.key.rights.scopes.allows(Scope::Admin);

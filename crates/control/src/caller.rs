@@ -34,6 +34,8 @@ pub struct ClientAddress(pub IpAddr);
 pub(crate) struct Caller {
     pub(crate) key: ApiKey,
     pub(crate) role: OrganizationRole,
+    /// When the secret that was presented stops working. `None`: with the key.
+    pub(crate) secret_ends_at: Option<Timestamp>,
     /// The key's rights, with no more scopes than the role has.
     pub(crate) rights: Rights,
 }
@@ -43,7 +45,7 @@ impl Caller {
         let (key, role) = (identity.key.clone(), identity.role);
         let scopes = key.rights.scopes.intersect(role.scopes());
         let rights = Rights { scopes, ..key.rights.clone() };
-        Self { key, role, rights }
+        Self { key, role, secret_ends_at: identity.secret_ends_at, rights }
     }
 
     pub(crate) fn organization(&self) -> OrganizationId {
@@ -65,8 +67,12 @@ impl Caller {
 
     /// An act of the caller, for the audit log.
     pub(crate) fn act(&self, at: Timestamp) -> Act {
-        let actor =
-            Actor::Key { id: self.key.id, updated_at: self.key.life.updated_at, role: self.role };
+        let actor = Actor::Key {
+            id: self.key.id,
+            updated_at: self.key.life.updated_at,
+            secret_ends_at: self.secret_ends_at,
+            role: self.role,
+        };
         Act { organization: self.organization(), actor, at }
     }
 }

@@ -32,6 +32,8 @@ pub enum Actor {
         id: KeyId,
         /// Its version: [`Life::updated_at`](doorward_domain::key::Life::updated_at).
         updated_at: Timestamp,
+        /// When the secret that was presented stops working. `None`: with the key.
+        secret_ends_at: Option<Timestamp>,
         /// The role of its user.
         role: OrganizationRole,
     },
@@ -121,8 +123,9 @@ pub(crate) const KEY_MAY: &str = "
                      AND s.disabled_at_us IS NULL AND s.removed_at_us IS NULL))";
 
 /// Appends an entry inside an open transaction of either engine, unless whoever acts may not any
-/// more: acts wait for each other here, so nothing can change until the transaction is over. `?` acts
-/// on the caller.
+/// more: acts wait for each other here, so nothing can change until the transaction is over. What
+/// changes keys or their owners comes after it, in the same transaction: a key may change itself. `?`
+/// acts on the caller.
 macro_rules! append_audit {
     ($store:expr, $tx:ident, $deed:expr) => {{
         let $crate::audit::Deed { mut entry, actor } = $deed;
@@ -142,17 +145,19 @@ macro_rules! append_audit {
                     id.to_string()
                 )
             }
-            // What changes the key itself has made sure of its version.
-            $crate::audit::Actor::Key { id, .. } if entry.subject == id.as_str() => true,
-            $crate::audit::Actor::Key { id, updated_at, role } => $crate::db::finds!(
-                $tx,
-                $crate::audit::KEY_MAY,
-                &entry.organization,
-                id.as_str(),
-                updated_at.as_microsecond(),
-                $store.clock.now().as_microsecond(),
-                role.as_str()
-            ),
+            $crate::audit::Actor::Key { id, updated_at, secret_ends_at, role } => {
+                let now = $store.clock.now();
+                secret_ends_at.is_none_or(|at| at > now)
+                    && $crate::db::finds!(
+                        $tx,
+                        $crate::audit::KEY_MAY,
+                        &entry.organization,
+                        id.as_str(),
+                        updated_at.as_microsecond(),
+                        now.as_microsecond(),
+                        role.as_str()
+                    )
+            }
         };
         if !may {
             return Err(StoreError::ActorChanged);

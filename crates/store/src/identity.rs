@@ -29,7 +29,7 @@ pub struct Identity {
     pub owner_is_active: bool,
     /// The user's role; for a service key [`OrganizationRole::Member`] with its own keys only.
     pub role: OrganizationRole,
-    /// When the key was last used.
+    /// When that secret was last used.
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -43,10 +43,10 @@ impl Store {
             Some(Identity {
                 secret,
                 secret_ends_at: stored.secrets.ends_at(secret),
+                last_used_at: stored.secrets.last_used_at(secret),
                 key: stored.key,
                 owner_is_active: stored.owner_is_active,
                 role: stored.role,
-                last_used_at: stored.last_used_at,
             })
         };
         Ok(stored.and_then(identity))

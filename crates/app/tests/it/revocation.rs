@@ -25,17 +25,29 @@ fn the_very_next_request_after_a_revocation_is_refused() {
 fn with_revocation_before_the_body(program: &Program, path: &str, body: &Value) -> Answer {
     let all = ["inference:write", "keys:read", "keys:write"];
     let key = program.make_key(&json!({"name": format!("for {path}"), "scopes": all}));
+    with_change_before_the_body(program, &key, ("POST", path, body), || {
+        let revoked = format!("/v1/api-keys/{}", id_of(&key));
+        assert_eq!(program.ask("DELETE", &revoked, &program.admin_key(), None).status, 204);
+    })
+}
+
+/// Sends a request whose body waits until its key has been let in, and then something has changed.
+fn with_change_before_the_body(
+    program: &Program,
+    key: &str,
+    (method, path, body): (&str, &str, &Value),
+    change: impl FnOnce(),
+) -> Answer {
     let body = body.to_string();
     let mut wire = Wire::to(program);
     wire.send(format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
          content-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
         body.len()
     ));
     // Whoever is told to go on has been let in.
     assert_eq!(wire.answer().status, 100);
-    let revoked = format!("/v1/api-keys/{}", id_of(&key));
-    assert_eq!(program.ask("DELETE", &revoked, &program.admin_key(), None).status, 204);
+    change();
     wire.send(body);
     wire.answer()
 }
@@ -59,6 +71,33 @@ fn a_key_that_is_revoked_while_it_asks_changes_nothing_any_more() {
     assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("key_changed")));
     let keys = program.ask("GET", "/v1/api-keys", &program.admin_key(), None).json();
     assert!(!keys.to_string().contains("child"), "{keys}");
+}
+
+/// Whoever has a leaked secret could keep a request open, and take the key over when it is rotated.
+#[test]
+fn a_secret_that_is_replaced_while_it_asks_changes_nothing_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let admin = program.admin_key();
+    let at_once = json!({"overlap_seconds": 0});
+    let edit = json!({"description": "mine"});
+    for (what, method, body) in [("/rotate", "POST", &at_once), ("", "PATCH", &edit)] {
+        let scopes = ["inference:write", "keys:read", "keys:write"];
+        let leaked = program.make_key(&json!({"name": format!("leaked{what}"), "scopes": scopes}));
+        let key = format!("/v1/api-keys/{}", id_of(&leaked));
+        let mut rotated = Value::Null;
+        let call = (method, &*format!("{key}{what}"), body);
+        let refused = with_change_before_the_body(&program, &leaked, call, || {
+            let answer = program.ask("POST", &format!("{key}/rotate"), &admin, Some(&at_once));
+            rotated = answer.json();
+        });
+        assert_eq!((refused.status, &refused.json()["code"]), (409, &json!("key_changed")));
+        let shown = program.ask("GET", &key, &admin, None).json();
+        assert_eq!(shown["description"], json!(""), "{what}");
+        assert_eq!(shown["rotated_at"], rotated["rotated_at"], "{what}");
+        let good = rotated["key"].as_str().unwrap();
+        assert_eq!(program.chat(good, "doorward/echo").status, 200, "{what}");
+    }
 }
 
 #[test]

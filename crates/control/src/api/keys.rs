@@ -6,6 +6,7 @@ mod expiry;
 mod grant;
 mod list;
 mod object;
+mod place;
 mod revoke;
 mod rotate;
 mod secret;
@@ -65,14 +66,6 @@ fn refuse_revoked(record: &KeyRecord) -> Result<(), ApiError> {
             field: None,
         }),
     }
-}
-
-/// Nobody gets a key that acts as somebody above them.
-async fn refuse_above(control: &Control, caller: &Caller, owner: Owner) -> Result<(), ApiError> {
-    let Owner::User(id) = owner else { return Ok(()) };
-    let user = control.store.find_user(caller.organization(), id).await?;
-    let is_above = user.is_some_and(|user| !caller.role.is_at_least(user.role));
-    if is_above { Err(ApiError::AboveOwnRole) } else { Ok(()) }
 }
 
 /// An expired key stays expired: it no longer counts against the quota, and a new end would bring it

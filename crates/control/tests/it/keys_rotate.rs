@@ -224,6 +224,13 @@ async fn nobody_gets_a_secret_of_somebody_above_them() {
     let refused = app.call(&admin, &call, Some(json!({}))).await;
     assert_eq!(refused.status, 403, "{}", refused.text);
     assert_eq!(app.get(&path(&owners)).await.expect(200)["rotated_at"], Value::Null);
+    assert!(app.get("/v1/audit?action=key.rotate").await.text.contains("above_own_role"));
+    for (call, body) in [
+        (format!("PATCH {}", path(&owners)), json!({"models": ["m"]})),
+        (format!("POST {}/enable", path(&owners)), json!({})),
+    ] {
+        assert_eq!(app.call(&admin, &call, Some(body)).await.status, 403, "{call}");
+    }
     let own = create(&app, json!({"name": "k", "owner": ada.to_string()})).await;
     rotate(&app, &own, json!({})).await.expect(200);
 }
@@ -258,4 +265,34 @@ async fn a_rotation_that_is_sent_twice_is_done_once() {
     let (first, second) = (send().await.expect(200), send().await.expect(200));
     assert_eq!(first, second);
     assert_eq!(app.get("/v1/audit").await.text.matches("key.rotate").count(), 1);
+}
+
+#[tokio::test]
+async fn each_secret_is_noted_by_itself_on_the_management_api() {
+    let app = TestApp::new().await;
+    let created = reader(&app).await;
+    let rotated = rotate(&app, &created, json!({})).await.expect(200);
+    for second in 1..=3 {
+        app.pass(30);
+        ask_with(&app, &secret(&rotated)).await.expect(200);
+        if second == 3 {
+            ask_with(&app, &secret(&created)).await.expect(200);
+        }
+    }
+    let shown = app.get(&path(&created)).await.expect(200);
+    assert_eq!(shown["previous_secrets"][0]["last_used_at"], "2026-01-01T00:01:30Z");
+}
+
+#[tokio::test]
+async fn whoever_rotates_all_the_time_leaves_but_a_few_secrets_that_are_told() {
+    let app = TestApp::new().await;
+    let created = reader(&app).await;
+    let mut last = secret(&created);
+    for _ in 0..12 {
+        let rotated = rotate(&app, &created, json!({"overlap_seconds": 0})).await.expect(200);
+        assert_eq!(ask_with(&app, &last).await.problem(401), "key_expired");
+        last = secret(&rotated);
+    }
+    assert_eq!(ask_with(&app, &secret(&created)).await.problem(401), "invalid_api_key");
+    ask_with(&app, &last).await.expect(200);
 }

@@ -169,11 +169,38 @@ async fn a_member_makes_keys_in_their_projects_and_in_no_other() {
             assert_eq!(answer.fields(), ["project"], "{name}");
             continue;
         }
-        assert_eq!(answer.expect(201)["project"], id, "{name}");
+        let made = answer.expect(201);
+        assert_eq!(made["project"], id, "{name}");
         let path = format!("/v1/projects/{id}/members/ada");
         app.delete(&path).await.expect(204);
         let again = json!({"name": format!("late {name}"), "project": id});
         let answer = app.call(&key, "POST /v1/api-keys", Some(again)).await;
         assert_eq!(answer.fields(), ["project"], "{name}, no member any more");
     }
+}
+
+/// A key that stands in a project does not stand in for its membership.
+#[tokio::test]
+async fn who_is_no_member_any_more_makes_keys_in_the_default_project_only() {
+    let app = TestApp::new().await;
+    let ada = app.user("ada", OrganizationRole::Member).await;
+    let scopes = [Scope::InferenceRead, Scope::InferenceWrite, Scope::KeysRead, Scope::KeysWrite];
+    let (_, first) = app.key(ada, "of ada", only(&scopes)).await;
+    let project = create(&app, "web").await;
+    let id = project["id"].as_str().unwrap();
+    let member = format!("/v1/projects/{id}/members/ada");
+    put(&app, &member, json!({"role": "member"})).await.expect(200);
+    let scopes = ["inference:write", "keys:read", "keys:write"];
+    let wish = json!({"name": "in web", "project": id, "scopes": scopes});
+    let inside = app.call(&first, "POST /v1/api-keys", Some(wish)).await.expect(201);
+    let inside = inside["key"].as_str().unwrap();
+    let make = async |name: &str, wish: Value| {
+        let mut wish = wish;
+        wish["name"] = json!(name);
+        app.call(inside, "POST /v1/api-keys", Some(wish)).await
+    };
+    assert_eq!(make("one", json!({})).await.expect(201)["project"], id);
+    app.delete(&member).await.expect(204);
+    assert_eq!(make("two", json!({})).await.expect(201)["project"], json!(app.first.project));
+    assert_eq!(make("three", json!({"project": id})).await.fields(), ["project"]);
 }

@@ -125,3 +125,15 @@ async fn pages_hold_every_service_account_once() {
         .collect();
     assert_eq!(names, ["a", "b", "c"]);
 }
+
+#[tokio::test]
+async fn its_keys_belong_to_its_project() {
+    let app = TestApp::new().await;
+    let web = app.post("/v1/projects", json!({"name": "web"})).await.expect(201);
+    let wish = json!({"name": "bot", "project": "web"});
+    let bot = app.post("/v1/service-accounts", wish).await.expect(201);
+    let key = app.post("/v1/api-keys", json!({"name": "k", "owner": bot["id"]})).await.expect(201);
+    assert_eq!(key["project"], web["id"]);
+    let elsewhere = json!({"name": "l", "owner": bot["id"], "project": app.first.project});
+    assert_eq!(app.post("/v1/api-keys", elsewhere).await.fields(), ["project"]);
+}

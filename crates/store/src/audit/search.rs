@@ -11,7 +11,7 @@ use crate::{Store, StoreError};
 /// Which entries to list. All given conditions hold.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// Only what this user or key did, or `system`.
+    /// Only what this key did, any key of this user or service account, or `system`.
     pub actor: Option<String>,
     /// Only actions that begin so: `key.` or `key.create`.
     pub action: Option<String>,
@@ -55,7 +55,8 @@ impl Store {
             SELECT sequence, at_us, organization_id, actor, action, subject, detail, link
             FROM audit_entries
             WHERE organization_id = $1 AND sequence < $2
-              AND (CAST($3 AS TEXT) IS NULL OR actor = $3)
+              AND (CAST($3 AS TEXT) IS NULL OR actor = $3 OR actor IN (
+                  SELECT k.id FROM api_keys k WHERE k.organization_id = $1 AND k.owner_id = $3))
               AND (CAST($4 AS TEXT) IS NULL OR substr(action, 1, length($4)) = $4)
               AND (CAST($5 AS TEXT) IS NULL OR subject = $5)
               AND (CAST($6 AS BIGINT) IS NULL OR at_us >= $6)

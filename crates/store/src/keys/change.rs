@@ -44,8 +44,7 @@ macro_rules! change_life {
             $set,
             ", updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
              WHERE organization_id = $1 AND id = $2 AND revoked_at_us IS NULL AND ",
-            $only_where,
-            " RETURNING name"
+            $only_where
         )
     };
 }
@@ -140,8 +139,9 @@ impl Store {
         Ok(())
     }
 
-    /// Edits a key and audits what changed; an edit that changes nothing leaves no trace. The data plane sees it with its next call. A revoked key
-    /// is not there to be edited: [`StoreError::Missing`].
+    /// Edits a key and audits what changed; an edit that changes nothing leaves no trace. The data
+    /// plane sees it with its next call. A revoked key is not there to be edited:
+    /// [`StoreError::Missing`].
     pub async fn edit_key(
         &self,
         act: &Act,
@@ -173,6 +173,7 @@ impl Store {
         let metadata = json_text("metadata", &key.metadata)?;
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry("key.edit", id.as_str(), &detail));
             let done = sqlx::query(EDIT)
                 .bind(act.organization.to_string())
                 .bind(id.as_str())
@@ -188,7 +189,6 @@ impl Store {
             if done.rows_affected() == 0 {
                 return Err(StoreError::Stale);
             }
-            append_audit!(self, tx, act.entry("key.edit", id.as_str(), &detail));
             tx.commit().await?;
         });
         Ok(key)
@@ -234,16 +234,20 @@ impl Store {
         id: &KeyId,
         (sql, action): (&'static str, &'static str),
     ) -> Result<(), StoreError> {
+        let found = self.stored_key(act.organization, id).await?;
+        let detail = json!({ "name": found.ok_or(StoreError::Missing("key"))?.name });
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            let changed: Option<(String,)> = sqlx::query_as(sql)
+            // First: a key that changes itself is another afterwards.
+            append_audit!(self, tx, act.entry(action, id.as_str(), &detail));
+            let done = sqlx::query(sql)
                 .bind(act.organization.to_string())
                 .bind(id.as_str())
                 .bind(act.at.as_microsecond())
-                .fetch_optional(&mut *tx)
+                .execute(&mut *tx)
                 .await?;
-            if let Some((name,)) = changed {
-                append_audit!(self, tx, act.entry(action, id.as_str(), &json!({ "name": name })));
+            // It is so already: the row of the audit log goes back with the transaction.
+            if done.rows_affected() > 0 {
                 tx.commit().await?;
             }
         });

@@ -60,6 +60,14 @@ const END_SECRETS: &str = "
     UPDATE key_secrets SET ends_at_us = $3
     WHERE organization_id = $1 AND key_id = $2 AND (ends_at_us IS NULL OR ends_at_us > $3)";
 
+/// A secret that is over is told to be that, instead of wrong, until it is put away. Whoever rotates all
+/// the time has but so many of them.
+const TOLD_MAX: i64 = 8;
+const DROP_OLD: &str = "
+    UPDATE key_secrets SET digest = NULL
+    WHERE organization_id = $1 AND key_id = $2 AND digest IS NOT NULL AND ends_at_us <= $3
+      AND number < $4";
+
 /// The same for all but the newest.
 const END_PREVIOUS: &str = "
     UPDATE key_secrets SET ends_at_us = $3
@@ -71,8 +79,7 @@ const TOUCH_VERSION: &str = "
     SET updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
     WHERE organization_id = $1 AND id = $2 AND revoked_at_us IS NULL
       AND EXISTS (SELECT 1 FROM key_secrets s
-                  WHERE s.organization_id = $1 AND s.key_id = $2 AND s.ends_at_us > $3)
-    RETURNING name";
+                  WHERE s.organization_id = $1 AND s.key_id = $2 AND s.ends_at_us > $3)";
 
 impl Store {
     /// Gives a key a new secret, and audits it. Returns the key and, this once, its clear text.
@@ -113,6 +120,24 @@ impl Store {
         let organization = act.organization.to_string();
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
+            let (newest, working): (i64, i64) = sqlx::query_as(COUNT)
+                .bind(&organization)
+                .bind(id.as_str())
+                .bind(now.as_microsecond())
+                .fetch_one(&mut *tx)
+                .await?;
+            if !rotation.overlap.is_none() && working >= i64::from(SECRETS_MAX) {
+                return Err(StoreError::TooManySecrets);
+            }
+            let number = SecretNumber(u32::try_from(newest).unwrap_or_default()).next();
+            let detail = json!({
+                "name": key.name,
+                "secret": number.0,
+                "previous_end_at": ends_at.to_string(),
+                "expires_at": key.rights.expires_at.map(|at| at.to_string()),
+            });
+            // First: a key that rotates itself is another afterwards.
+            append_audit!(self, tx, act.entry("key.rotate", id.as_str(), &detail));
             let done = sqlx::query(ROTATE)
                 .bind(&organization)
                 .bind(id.as_str())
@@ -126,30 +151,20 @@ impl Store {
             if done.rows_affected() == 0 {
                 return Err(StoreError::Stale);
             }
-            let (newest, working): (i64, i64) = sqlx::query_as(COUNT)
-                .bind(&organization)
-                .bind(id.as_str())
-                .bind(now.as_microsecond())
-                .fetch_one(&mut *tx)
-                .await?;
-            if !rotation.overlap.is_none() && working >= i64::from(SECRETS_MAX) {
-                return Err(StoreError::TooManySecrets);
-            }
             sqlx::query(END_SECRETS)
                 .bind(&organization)
                 .bind(id.as_str())
                 .bind(ends_at.as_microsecond())
                 .execute(&mut *tx)
                 .await?;
-            let number = SecretNumber(u32::try_from(newest).unwrap_or_default()).next();
+            sqlx::query(DROP_OLD)
+                .bind(&organization)
+                .bind(id.as_str())
+                .bind(now.as_microsecond())
+                .bind(i64::from(number.0) - TOLD_MAX)
+                .execute(&mut *tx)
+                .await?;
             insert_secret!(self, tx, &organization, &plain, number, now.as_microsecond());
-            let detail = json!({
-                "name": key.name,
-                "secret": number.0,
-                "previous_end_at": ends_at.to_string(),
-                "expires_at": key.rights.expires_at.map(|at| at.to_string()),
-            });
-            append_audit!(self, tx, act.entry("key.rotate", id.as_str(), &detail));
             tx.commit().await?;
         });
         Ok((key, plain))
@@ -165,23 +180,25 @@ impl Store {
 
     async fn cut_overlap(&self, act: &Act, id: &KeyId) -> Result<(), StoreError> {
         let (organization, at_us) = (act.organization.to_string(), act.at.as_microsecond());
+        let found = self.stored_key(act.organization, id).await?;
+        let detail = json!({ "name": found.ok_or(StoreError::Missing("key"))?.name });
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            let changed: Option<(String,)> = sqlx::query_as(TOUCH_VERSION)
+            append_audit!(self, tx, act.entry("key.end_overlap", id.as_str(), &detail));
+            let done = sqlx::query(TOUCH_VERSION)
                 .bind(&organization)
                 .bind(id.as_str())
                 .bind(at_us)
-                .fetch_optional(&mut *tx)
+                .execute(&mut *tx)
                 .await?;
-            if let Some((name,)) = changed {
+            // There is nothing to end: the row of the audit log goes back with the transaction.
+            if done.rows_affected() > 0 {
                 sqlx::query(END_PREVIOUS)
                     .bind(&organization)
                     .bind(id.as_str())
                     .bind(at_us)
                     .execute(&mut *tx)
                     .await?;
-                let detail = json!({ "name": name });
-                append_audit!(self, tx, act.entry("key.end_overlap", id.as_str(), &detail));
                 tx.commit().await?;
             }
         });

@@ -137,7 +137,6 @@ pub(crate) struct StoredCallKey {
     pub(crate) owner_is_active: bool,
     /// The user's role; a service account acts as a member.
     pub(crate) role: OrganizationRole,
-    pub(crate) last_used_at: Option<Timestamp>,
 }
 
 row! {
@@ -161,6 +160,7 @@ impl CallKeyRow {
             digest: std::mem::take(&mut self.digest),
             pepper_version: self.pepper_version,
             ends_at_us: self.ends_at_us,
+            last_used_at_us: self.last_used_at_us,
         }
     }
 
@@ -171,7 +171,6 @@ impl CallKeyRow {
             secrets,
             owner_is_active: self.is_owner_found > 0 && self.owner_disabled_at_us.is_none(),
             role: role.unwrap_or(OrganizationRole::Member),
-            last_used_at: self.last_used_at_us.map(timestamp).transpose()?,
         })
     }
 }
@@ -186,7 +185,7 @@ pub(crate) async fn load_call_key(
     const SQL: &str = concat!(
         "SELECT ",
         key_columns!(),
-        ", c.number, c.digest, c.pepper_version, c.ends_at_us, k.last_used_at_us, u.role,
+        ", c.number, c.digest, c.pepper_version, c.ends_at_us, c.last_used_at_us, u.role,
            CAST(CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS is_owner_found,
            COALESCE(u.disabled_at_us, u.removed_at_us, s.disabled_at_us, s.removed_at_us)
              AS owner_disabled_at_us

@@ -22,6 +22,7 @@ struct Secret {
     pepper: Pepper,
     /// `None`: it ends with its key.
     ends_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
 }
 
 /// A secret as it is stored; `digest` is there until it is dropped.
@@ -30,6 +31,7 @@ pub(super) struct StoredSecret {
     pub(super) digest: Vec<u8>,
     pub(super) pepper_version: i64,
     pub(super) ends_at_us: Option<i64>,
+    pub(super) last_used_at_us: Option<i64>,
 }
 
 impl Secrets {
@@ -47,6 +49,11 @@ impl Secrets {
     /// When a secret ends by itself. `None`: with its key.
     pub(crate) fn ends_at(&self, number: SecretNumber) -> Option<Timestamp> {
         self.0.iter().find(|secret| secret.number == number)?.ends_at
+    }
+
+    /// When a secret was last used, as the database knew when it was loaded.
+    pub(crate) fn last_used_at(&self, number: SecretNumber) -> Option<Timestamp> {
+        self.0.iter().find(|secret| secret.number == number)?.last_used_at
     }
 
     /// Whether a secret still works. One that is not there any more was replaced long ago.
@@ -70,6 +77,7 @@ impl StoredSecret {
             digest: KeyDigest::from_bytes(digest),
             pepper: keyring.pepper_version(version).cloned().ok_or_else(|| corrupt("pepper"))?,
             ends_at: self.ends_at_us.map(timestamp).transpose()?,
+            last_used_at: self.last_used_at_us.map(timestamp).transpose()?,
         })
     }
 }

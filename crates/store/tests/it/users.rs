@@ -295,7 +295,12 @@ async fn a_key_of_a_removed_owner_is_not_let_in_even_where_it_was_not_revoked() 
             let called = store.call_key(&key.id).await.unwrap().unwrap();
             assert!(!called.owner_is_active, "{table} on {}", store.engine());
             let role = Member;
-            let actor = Actor::Key { id: key.id, updated_at: key.life.updated_at, role };
+            let actor = Actor::Key {
+                id: key.id,
+                updated_at: key.life.updated_at,
+                secret_ends_at: None,
+                role,
+            };
             let act = Act { actor, ..store.act() };
             let refused = store.create_key(&act, store.new_key("more")).await.unwrap_err();
             assert!(matches!(refused, StoreError::ActorChanged), "{refused:?}");
@@ -309,7 +314,12 @@ async fn whoever_removes_themselves_ends_the_key_that_they_ask_with() {
         let user = store.make_user("ada", OWNER).await;
         let (key, _) = store.make_key_of(Owner::User(user.id), "mine").await;
         let (other, _) = store.make_key_of(Owner::User(user.id), "other").await;
-        let actor = Actor::Key { id: key.id, updated_at: key.life.updated_at, role: OWNER };
+        let actor = Actor::Key {
+            id: key.id,
+            updated_at: key.life.updated_at,
+            secret_ends_at: None,
+            role: OWNER,
+        };
         let act = Act { actor, ..store.act() };
         assert_eq!(store.remove_user(&act, user.id).await.unwrap(), Removed::Yes);
         let entries = store.list_audit(store.first.organization, None, 3).await.unwrap();

@@ -9,7 +9,6 @@ use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelPattern;
 use doorward_domain::name::{check_description, check_name};
-use doorward_domain::project_role::ProjectRole;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_store::{KeyRecord, NewKey, StoreError};
@@ -20,7 +19,8 @@ use serde_json::{Map, Value};
 
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
-use super::{parse_owner, refuse_above, secret};
+use super::place::{self, Kind, Named};
+use super::secret;
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
@@ -49,13 +49,6 @@ struct CreateKey {
     metadata: Option<Map<String, Value>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    User,
-    Service,
-}
-
 /// Creates an API key; its secret is in this answer and in no other.
 pub(crate) async fn create_key(
     State(control): State<Control>,
@@ -66,7 +59,13 @@ pub(crate) async fn create_key(
     let (now, settings) = (control.now(), control.store.settings(caller.organization()).await?);
     let mut faults = Faults::new();
     wish.fill_scopes(caller.rights.scopes, &mut faults);
-    let (owner, project) = place(&control, &caller, &wish, &mut faults).await?;
+    let named = Named {
+        kind: wish.kind,
+        owner: wish.owner.as_deref(),
+        project: wish.project.as_deref(),
+        key: &wish.name,
+    };
+    let (owner, project) = place::find(&control, &caller, &named, &mut faults).await?;
     let whose = owner.unwrap_or(caller.key.owner);
     let bounds = Bounds::new(&caller, &settings, now).owned_by(whose, &settings);
     let decided = wish.check(bounds, &mut faults);
@@ -144,103 +143,6 @@ impl CreateKey {
     }
 }
 
-/// Whose the key will be, and in which project. What is wrong with them is noted.
-async fn place(
-    control: &Control,
-    caller: &Caller,
-    wish: &CreateKey,
-    faults: &mut Faults,
-) -> Result<(Option<Owner>, ProjectId), ApiError> {
-    let owner = owner(control, caller, wish, faults).await?;
-    Ok((owner, project(control, caller, wish.project.as_deref(), faults).await?))
-}
-
-async fn owner(
-    control: &Control,
-    caller: &Caller,
-    wish: &CreateKey,
-    faults: &mut Faults,
-) -> Result<Option<Owner>, ApiError> {
-    let named = match wish.owner.as_deref() {
-        None => Some(caller.key.owner),
-        Some(text) => named_owner(control, caller, text).await?,
-    };
-    let Some(owner) = named else {
-        faults.add("owner", "not_found", "there is no such active user or service account");
-        return Ok(None);
-    };
-    let fits = match (wish.kind, owner) {
-        (None | Some(Kind::User), Owner::User(_))
-        | (None | Some(Kind::Service), Owner::ServiceAccount(_)) => true,
-        (Some(Kind::Service), Owner::User(_)) | (Some(Kind::User), Owner::ServiceAccount(_)) => {
-            false
-        }
-    };
-    if !fits {
-        let detail = "a user key belongs to a user, a service key to a service account";
-        faults.add("owner", "wrong_kind", detail);
-    }
-    Ok(fits.then_some(owner))
-}
-
-/// An owner whom the caller may name: themselves, or, for an administrator, anybody who is active and
-/// not above them: with a key of an owner, an administrator would be one. Whoever manages only their
-/// own cannot learn which others exist.
-async fn named_owner(
-    control: &Control,
-    caller: &Caller,
-    text: &str,
-) -> Result<Option<Owner>, ApiError> {
-    let Some(owner) = parse_owner(text) else { return Ok(None) };
-    if owner == caller.key.owner {
-        return Ok(Some(owner));
-    }
-    let may_name = caller.role.manages_others()
-        && control.store.is_owner_active(caller.organization(), owner).await?;
-    if may_name {
-        refuse_above(control, caller, owner).await?;
-    }
-    Ok(may_name.then_some(owner))
-}
-
-/// The project of a new key. Whoever does not manage others stays in the project of their own key
-/// and in those that they are a member of.
-async fn project(
-    control: &Control,
-    caller: &Caller,
-    named: Option<&str>,
-    faults: &mut Faults,
-) -> Result<ProjectId, ApiError> {
-    let (organization, own) = (caller.organization(), caller.key.project);
-    let is_manager = caller.role.manages_others();
-    let Some(text) = named else {
-        return if is_manager {
-            Ok(control.store.default_project(organization).await?)
-        } else {
-            Ok(own)
-        };
-    };
-    if let Ok(project) = text.parse::<ProjectId>()
-        && (project == own || is_manager || makes_keys_in(control, caller, project).await?)
-        && control.store.has_project(organization, project).await?
-    {
-        return Ok(project);
-    }
-    faults.add("project", "not_found", "there is no such project");
-    Ok(own)
-}
-
-/// Whether the caller is a user who may have keys of their own in this project.
-async fn makes_keys_in(
-    control: &Control,
-    caller: &Caller,
-    project: ProjectId,
-) -> Result<bool, ApiError> {
-    let Owner::User(user) = caller.key.owner else { return Ok(false) };
-    let role = control.store.project_role(caller.organization(), project, user).await?;
-    Ok(role.is_some_and(ProjectRole::makes_keys))
-}
-
 async fn refuse_excess(control: &Control, caller: &Caller, new: &NewKey) -> Result<(), ApiError> {
     let attempt = Attempt { action: "key.create", subject: new.owner.to_string(), name: &new.name };
     grant::refuse_bounded_maker(control, caller, &attempt).await?;
@@ -254,7 +156,7 @@ fn full(error: StoreError, quota: u32) -> ApiError {
         code: "key_quota_reached",
         detail: format!(
             "A user or service account can have at most {quota} active and disabled keys \
-             (keys_per_user_max). Revoke one that is not needed any more."
+             (keys-per-user-max). Revoke one that is not needed any more."
         ),
         field: None,
     }

@@ -162,6 +162,7 @@ async fn refuse_excess(
 ) -> Result<(), ApiError> {
     let key = &record.key;
     let attempt = Attempt { action: "key.edit", subject: key.id.to_string(), name: &key.name };
+    grant::refuse_above(control, caller, key.owner, &attempt).await?;
     let is_changed = grant::changed(&key.rights, rights);
     grant::refuse_excess(control, caller, rights, is_changed, &attempt).await?;
     grant::refuse_loosening(control, caller, (&key.rights, rights), &attempt).await

@@ -3,6 +3,7 @@
 
 use doorward_domain::address::AddressRules;
 use doorward_domain::budget::{Amount, Budget};
+use doorward_domain::key::Owner;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::{Axis, Rights};
 use serde_json::{Map, Value, json};
@@ -116,6 +117,22 @@ async fn refuse_bounded(
 ) -> Result<(), ApiError> {
     note_denial(control, caller, attempt, ("bounded_key", &errors)).await?;
     Err(ApiError::BoundedKey(errors))
+}
+
+/// Refuses, and audits, that a caller gets, or strengthens, a key that acts as somebody above them.
+pub(super) async fn refuse_above(
+    control: &Control,
+    caller: &Caller,
+    owner: Owner,
+    attempt: &Attempt<'_>,
+) -> Result<(), ApiError> {
+    let Owner::User(id) = owner else { return Ok(()) };
+    let user = control.store.find_user(caller.organization(), id).await?;
+    if user.is_none_or(|user| caller.role.is_at_least(user.role)) {
+        return Ok(());
+    }
+    note_denial(control, caller, attempt, ("above_own_role", &[])).await?;
+    Err(ApiError::AboveOwnRole)
 }
 
 async fn note_denial(

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
-use super::{find, refuse_above, refuse_expired, refuse_revoked, secret};
+use super::{find, refuse_expired, refuse_revoked, secret};
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
@@ -102,8 +102,8 @@ async fn refuse_excess(
     if key.id == caller.key.id {
         return Ok(());
     }
-    refuse_above(control, caller, key.owner).await?;
     let attempt = Attempt { action: "key.rotate", subject: key.id.to_string(), name: &key.name };
+    grant::refuse_above(control, caller, key.owner, &attempt).await?;
     grant::refuse_bounded_maker(control, caller, &attempt).await?;
     let mut rights = key.rights.clone();
     rights.expires_at = decided.at;

@@ -31,6 +31,7 @@ pub(crate) async fn enable_key(
     refuse_revoked(&record)?;
     let key = &record.key;
     let attempt = Attempt { action: "key.enable", subject: key.id.to_string(), name: &key.name };
+    grant::refuse_above(&control, &caller, key.owner, &attempt).await?;
     grant::refuse_excess(&control, &caller, &key.rights, |_| true, &attempt).await?;
     switch(&control, &caller, record, false).await
 }
