@@ -227,3 +227,27 @@ fn a_stream_ends_with_its_key_when_that_is_shortened_under_it() {
     let rest: String = lines.collect();
     assert!(rest.contains("data: {\"error\"") && rest.contains("key_expired"), "{rest}");
 }
+
+#[test]
+fn what_is_over_is_put_away_by_the_running_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let key = program.make_key(&json!({"name": "over"}));
+    let path = format!("/v1/api-keys/{}", id_of(&key));
+    assert_eq!(program.ask("DELETE", &path, &program.admin_key(), None).status, 204);
+    assert_eq!(program.chat(&key, "doorward/echo").json()["error"]["code"], json!("key_revoked"));
+    drop(program);
+    // It begins with that at each start.
+    let program = Program::start(dir.path(), &[]);
+    let until = Instant::now() + Duration::from_secs(30);
+    let is_put_away = || {
+        let path = "/v1/audit?action=key.sweep";
+        let entries = program.ask("GET", path, &program.admin_key(), None).json();
+        entries["data"][0]["subject"] == json!(id_of(&key))
+    };
+    while !is_put_away() {
+        assert!(Instant::now() < until, "nothing is put away");
+    }
+    let refused = program.chat(&key, "doorward/echo").json();
+    assert_eq!(refused["error"]["code"], json!("invalid_api_key"));
+}
