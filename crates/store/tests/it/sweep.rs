@@ -31,6 +31,8 @@ async fn what_is_over_leaves_the_lists_and_its_secret_the_database() {
     for store in every_store().await {
         let expired = short_lived(&store, "expired").await;
         let (revoked, _) = store.make_key("revoked").await;
+        // Lists are in the order of time.
+        store.pass(SignedDuration::from_secs(1));
         store.make_key("living").await;
         store.revoke_key(&store.act(), &revoked.id).await.unwrap();
         let before = store.call_key(&expired.id).await.unwrap().unwrap();
