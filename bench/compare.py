@@ -142,12 +142,12 @@ backend b
     return conf
 
 
-def ask(method, url, key, body=None):
-    """One call of the management API."""
+def ask(method, url, key, body=None, context=None):
+    """One call of the management API; `context` is that of TLS."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     request = urllib.request.Request(url, data=data, method=method, headers=headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=10, context=context) as answer:
         return json.load(answer)
 
 

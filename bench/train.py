@@ -7,7 +7,7 @@ Two of them run, one in front of the other: clients → plain HTTP/1.1 → front
 plain HTTP/1.1 → mock. So both see plain and encrypted, old and new HTTP, from both sides. The load is that of
 compare.py, and besides it what goes wrong every day: wrong keys, unknown models, spent limits, broken bodies.
 """
-import json, os, pathlib, subprocess, sys, tempfile, time
+import json, os, pathlib, ssl, subprocess, sys, tempfile, time
 
 import compare
 
@@ -38,15 +38,9 @@ def make_key(ask, name, per_minute):
         "budgets": [{"usd": "1000000", "period": "month"}]})["key"]
 
 
-def asks(ready, context=()):
-    base = ready["endpoint"]
-
-    def ask(method, path, body):
-        cmd = ["curl", "-fsS", *context, "-X", method, f"{base}/{path}", "-H", "content-type: application/json",
-               "-H", f"authorization: Bearer {ready['admin_key']}", "-d", json.dumps(body)]
-        return json.loads(subprocess.run(cmd, check=True, capture_output=True).stdout)
-
-    return ask
+def asks(ready, context=None):
+    return lambda method, path, body: compare.ask(
+        method, f"{ready['endpoint']}/{path}", ready["admin_key"], body, context)
 
 
 def drive(load, url, key, limited):
@@ -76,7 +70,7 @@ def main():
             # Every address that is not loopback is served over TLS.
             back_ready = start(processes, binary, folder / "back", f"0.0.0.0:{BACK}")
             certificate = folder / "back" / "data" / "tls.pem"
-            ask_back = asks(back_ready, ("--cacert", str(certificate)))
+            ask_back = asks(back_ready, ssl.create_default_context(cafile=certificate))
             add_model(ask_back, f"http://{compare.MOCK}/v1", "sk-provider-key")
             front_ready = start(processes, binary, folder / "front", f"127.0.0.1:{FRONT}",
                                 {"DOORWARD__GATEWAY__UPSTREAM_CA": str(certificate)})

@@ -101,14 +101,9 @@ async fn make(
 /// Whether half of a key's life is left, or it never ends. No key outlives the one that makes it, so
 /// with less than that new ones would be short-lived too.
 fn has_half_left(key: &ApiKey, now: Timestamp) -> bool {
-    key.rights
-        .expires_at
-        .is_none_or(|end| end.duration_since(now) >= end.duration_since(since(key)) / 2)
-}
-
-/// When a key was made, or last got a new secret.
-fn since(key: &ApiKey) -> Timestamp {
-    key.life.rotated_at.unwrap_or(key.life.created_at)
+    key.rights.expires_at.is_none_or(|end| {
+        end.duration_since(now) >= end.duration_since(key.life.secret_made_at()) / 2
+    })
 }
 
 async fn find_working(

@@ -79,6 +79,13 @@ pub struct Life {
     pub updated_at: Timestamp,
 }
 
+impl Life {
+    /// Since when the newest secret is there.
+    pub fn secret_made_at(&self) -> Timestamp {
+        self.rotated_at.unwrap_or(self.created_at)
+    }
+}
+
 /// What lists show of a key's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -10,7 +10,7 @@ use doorward_store::Store;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{FILE, find_stored, renew, since};
+use super::{FILE, find_stored, renew};
 
 /// The clock of the wall may be set, and machines sleep: nobody waits for longer than this.
 const WAIT_MAX: Duration = Duration::from_hours(1);
@@ -70,7 +70,7 @@ impl Renewal {
 /// When a quarter of its life is left. `None`: it never ends.
 fn due_at(key: &ApiKey) -> Option<Timestamp> {
     let end = key.rights.expires_at?;
-    end.checked_sub(end.duration_since(since(key)) / 4).ok()
+    end.checked_sub(end.duration_since(key.life.secret_made_at()) / 4).ok()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use doorward_store::Removed;
+use doorward_store::{Removed, StoreError};
 use http::StatusCode;
 use http::header::ETAG;
 use jiff::Timestamp;
@@ -10,6 +10,19 @@ use serde::Serialize;
 
 use crate::problem::ApiError;
 use crate::request::etag;
+
+/// The thing with this id, where a text is one, else the thing of this name.
+pub(super) async fn by_id_or_name<T>(
+    by_id: Option<impl Future<Output = Result<Option<T>, StoreError>>>,
+    by_name: impl Future<Output = Result<Option<T>, StoreError>>,
+) -> Result<Option<T>, ApiError> {
+    if let Some(by_id) = by_id
+        && let Some(found) = by_id.await?
+    {
+        return Ok(Some(found));
+    }
+    Ok(by_name.await?)
+}
 
 /// One thing and its version.
 pub(super) fn versioned(object: impl Serialize, updated_at: Timestamp) -> Response {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Control;
-use crate::api::answer::{removed, versioned};
+use crate::api::answer::{by_id_or_name, removed, versioned};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
@@ -147,12 +147,8 @@ pub(super) async fn find(
     organization: OrganizationId,
     text: &str,
 ) -> Result<Option<Project>, ApiError> {
-    if let Ok(id) = text.parse::<ProjectId>()
-        && let Some(project) = control.store.find_project(organization, id).await?
-    {
-        return Ok(Some(project));
-    }
-    Ok(control.store.find_project_by_name(organization, text).await?)
+    let by_id = text.parse().ok().map(|id| control.store.find_project(organization, id));
+    by_id_or_name(by_id, control.store.find_project_by_name(organization, text)).await
 }
 
 fn answer(project: Project) -> Response {

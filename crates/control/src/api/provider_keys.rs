@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Control;
-use crate::api::answer::{removed, versioned};
+use crate::api::answer::{by_id_or_name, removed, versioned};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
@@ -161,12 +161,8 @@ pub(super) async fn find(
     organization: OrganizationId,
     text: &str,
 ) -> Result<Option<ProviderKey>, ApiError> {
-    if let Ok(id) = text.parse::<ProviderKeyId>()
-        && let Some(key) = control.store.find_provider_key(organization, id).await?
-    {
-        return Ok(Some(key));
-    }
-    Ok(control.store.find_provider_key_by_name(organization, text).await?)
+    let by_id = text.parse().ok().map(|id| control.store.find_provider_key(organization, id));
+    by_id_or_name(by_id, control.store.find_provider_key_by_name(organization, text)).await
 }
 
 fn answer(key: ProviderKey) -> Response {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::Control;
-use crate::api::answer::{removed, versioned};
+use crate::api::answer::{by_id_or_name, removed, versioned};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::control::id_parts;
@@ -153,12 +153,8 @@ pub(super) async fn find(
     organization: OrganizationId,
     text: &str,
 ) -> Result<Option<Provider>, ApiError> {
-    if let Ok(id) = text.parse::<ProviderId>()
-        && let Some(provider) = control.store.find_provider(organization, id).await?
-    {
-        return Ok(Some(provider));
-    }
-    Ok(control.store.find_provider_by_name(organization, text).await?)
+    let by_id = text.parse().ok().map(|id| control.store.find_provider(organization, id));
+    by_id_or_name(by_id, control.store.find_provider_by_name(organization, text)).await
 }
 
 fn answer(provider: Provider) -> Response {

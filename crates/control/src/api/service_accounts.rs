@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Control;
-use crate::api::answer::{removed, status, versioned};
+use crate::api::answer::{by_id_or_name, removed, status, versioned};
 use crate::api::list::List;
 use crate::api::projects;
 use crate::caller::Caller;
@@ -194,13 +194,9 @@ pub(crate) async fn remove_service_account(
 /// A service account by its id or its name.
 async fn get(control: &Control, caller: &Caller, text: &str) -> Result<ServiceAccount, ApiError> {
     let organization = caller.organization();
-    if let Ok(id) = text.parse::<ServiceAccountId>()
-        && let Some(account) = control.store.find_service_account(organization, id).await?
-    {
-        return Ok(account);
-    }
-    let named = control.store.find_service_account_by_name(organization, text).await?;
-    named.ok_or(ApiError::NotFound(NOUN))
+    let by_id = text.parse().ok().map(|id| control.store.find_service_account(organization, id));
+    let by_name = control.store.find_service_account_by_name(organization, text);
+    by_id_or_name(by_id, by_name).await?.ok_or(ApiError::NotFound(NOUN))
 }
 
 fn answer(account: ServiceAccount) -> Response {

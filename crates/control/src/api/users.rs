@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::Control;
-use crate::api::answer::{removed, status, versioned};
+use crate::api::answer::{by_id_or_name, removed, status, versioned};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
@@ -271,12 +271,8 @@ pub(super) async fn find(
     organization: OrganizationId,
     text: &str,
 ) -> Result<Option<User>, ApiError> {
-    if let Ok(id) = text.parse::<UserId>()
-        && let Some(user) = control.store.find_user(organization, id).await?
-    {
-        return Ok(Some(user));
-    }
-    Ok(control.store.find_user_by_name(organization, text).await?)
+    let by_id = text.parse().ok().map(|id| control.store.find_user(organization, id));
+    by_id_or_name(by_id, control.store.find_user_by_name(organization, text)).await
 }
 
 fn answer(user: User) -> Response {

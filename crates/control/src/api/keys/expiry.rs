@@ -123,7 +123,7 @@ impl Bounds {
 
     /// Those of a key that is there already.
     pub(super) fn of(self, life: &Life) -> Self {
-        Self { since: life.rotated_at.unwrap_or(life.created_at), ..self }
+        Self { since: life.secret_made_at(), ..self }
     }
 }
 

@@ -87,8 +87,8 @@ impl RotateKey {
 }
 
 fn as_long_again(key: &ApiKey, now: Timestamp) -> Requested {
-    let since = key.life.rotated_at.unwrap_or(key.life.created_at);
-    renewed(key.rights.expires_at, since, now).map_or(Requested::Never, Requested::At)
+    renewed(key.rights.expires_at, key.life.secret_made_at(), now)
+        .map_or(Requested::Never, Requested::At)
 }
 
 /// Whoever gets the secret of a key can do what the key can: like making it anew, only within the
