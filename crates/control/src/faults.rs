@@ -8,7 +8,7 @@ use crate::problem::ApiError;
 const DETAIL_CHARS_MAX: usize = 300;
 
 /// One field that is refused.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub(crate) struct FieldError {
     /// Where it is, as `limits.concurrency` or `ip_allow[2]`.
     pub(crate) field: String,

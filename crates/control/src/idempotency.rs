@@ -23,7 +23,8 @@ use crate::request::read_body;
 const NAME: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says of an answer that it was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-const NAME_BYTES_MAX: usize = 255;
+/// Longest name that a client can give to a request.
+pub(crate) const NAME_BYTES_MAX: usize = 255;
 /// Far above any answer: it repeats what the request said, which is bounded.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
 

@@ -11,6 +11,7 @@ mod denials;
 mod faults;
 mod idempotency;
 pub mod jobs;
+mod openapi;
 mod problem;
 mod request;
 mod routes;
@@ -18,4 +19,5 @@ mod unknown_path;
 
 pub use caller::ClientAddress;
 pub use control::Control;
+pub use openapi::openapi_json;
 pub use routes::{Policy, policies, router};

@@ -83,8 +83,9 @@ pub(crate) enum Unreadable {
     Incomplete,
 }
 
-#[derive(serde::Serialize)]
-struct Problem<'a> {
+/// What is answered instead of what was asked for (RFC 9457).
+#[derive(serde::Serialize, utoipa::ToSchema)]
+pub(crate) struct Problem<'a> {
     r#type: &'static str,
     title: &'a str,
     status: u16,

@@ -2,6 +2,8 @@
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use crate::money::NanoUsd;
 use crate::price::Price;
@@ -11,7 +13,7 @@ use crate::usage::Usage;
 pub const OUTPUT_TOKENS_MIN: u64 = 256;
 
 /// A stretch of time after which a budget starts anew, aligned to the calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// From midnight.
@@ -76,7 +78,7 @@ pub enum Amount {
 }
 
 /// What happens when the worst case does not fit, though something is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Overrun {
     /// The call is cut to what fits, or refused: the line is never crossed.
@@ -98,12 +100,15 @@ pub struct Budget {
     pub overrun: Overrun,
 }
 
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RawBudget {
+    /// How much money; or `tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     usd: Option<NanoUsd>,
+    /// How many tokens; or `usd`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 9_223_372_036_854_775_807_u64)]
     tokens: Option<u64>,
     period: Period,
     #[serde(default)]
@@ -132,6 +137,18 @@ impl From<Budget> for RawBudget {
             Amount::Tokens(tokens) => (None, Some(tokens)),
         };
         Self { usd, tokens, period: budget.period, overrun: budget.overrun }
+    }
+}
+
+impl utoipa::ToSchema for Budget {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        RawBudget::schemas(schemas);
+    }
+}
+
+impl utoipa::PartialSchema for Budget {
+    fn schema() -> RefOr<Schema> {
+        RawBudget::schema()
     }
 }
 

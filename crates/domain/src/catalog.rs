@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Object, Schema, Type};
+
 use jiff::Timestamp;
 
 use crate::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
@@ -65,6 +68,15 @@ impl ProviderKind {
             Self::Anthropic => Some("anthropic"),
             Self::Google => Some("google"),
         }
+    }
+}
+
+impl utoipa::ToSchema for ProviderKind {}
+
+impl utoipa::PartialSchema for ProviderKind {
+    fn schema() -> RefOr<Schema> {
+        let names = Self::ALL.map(Self::as_str);
+        Object::builder().schema_type(Type::String).enum_values(Some(names)).into()
     }
 }
 

@@ -136,6 +136,18 @@ impl<'de> serde::Deserialize<'de> for KeyId {
     }
 }
 
+impl utoipa::ToSchema for KeyId {}
+
+impl utoipa::PartialSchema for KeyId {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::Object::builder()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .pattern(Some("^[a-z][a-z0-9-]{1,11}_[0-9A-Za-z]{16}$"))
+            .description(Some("The public part of an API key; it is not the secret."))
+            .into()
+    }
+}
+
 /// A key in the clear, 256 random bits. It exists twice: in the answer that creates it and in the
 /// request that presents it. No `Clone`, `Display` or `Serialize`; wiped when dropped.
 pub struct PlainKey {

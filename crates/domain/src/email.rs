@@ -13,7 +13,8 @@ const LABEL_BYTES_MAX: usize = 63;
 /// An e-mail address as it was typed.
 ///
 /// Plain ASCII with a full domain: no quoted part, no comment, no address literal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, utoipa::ToSchema)]
+#[schema(value_type = String, format = Email, max_length = 254)]
 pub struct EmailAddress(String);
 
 /// A text that is no such address.

@@ -7,8 +7,9 @@ use std::str::FromStr;
 pub const MODEL_NAME_BYTES_MAX: usize = 200;
 
 /// A model name in which `*` stands for any text, also none. Case-sensitive, as providers are.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[!-~]{1,200}$", examples("gpt-*"))]
 pub struct ModelPattern(String);
 
 /// A text that is not a model pattern.

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AnyOfBuilder, Object, Schema, Type};
+
 const NANOS_PER_DOLLAR: u64 = 1_000_000_000;
 
 /// The largest amount: what fits the database's signed 64-bit column, about nine billion dollars.
@@ -119,6 +122,27 @@ impl<'de> serde::Deserialize<'de> for NanoUsd {
             | serde_json::Value::Object(_) => String::new(),
         };
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl utoipa::ToSchema for NanoUsd {}
+
+impl utoipa::PartialSchema for NanoUsd {
+    fn schema() -> RefOr<Schema> {
+        let text = Object::builder()
+            .schema_type(Type::String)
+            .pattern(Some(r"^[0-9]+(\.[0-9]{1,9})?$"))
+            .description(Some("Answers always have it as text."));
+        let number = Object::builder()
+            .schema_type(Type::Number)
+            .minimum(Some(0))
+            .maximum(Some(NANOS_MAX / NANOS_PER_DOLLAR));
+        AnyOfBuilder::new()
+            .item(text)
+            .item(number)
+            .description(Some("US dollars with at most nine decimals."))
+            .examples(["12.50"])
+            .into()
     }
 }
 

@@ -61,6 +61,21 @@ fn is_invisible(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// What hides, for regular expressions in any dialect: without the tags, which lie beyond the first
+/// 65 536 characters and cannot be named in all of them.
+const HIDDEN: &str = r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u3164\uffa0\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb";
+
+/// A regular expression for what [`check_name`] takes, but for its length and for tags.
+pub fn name_pattern() -> String {
+    let hidden = format!(r"\u0000-\u001f\u007f-\u009f{HIDDEN}");
+    format!(r"^[^\s{hidden}]([^{hidden}]*[^\s{hidden}])?$")
+}
+
+/// A regular expression for what [`check_description`] takes, likewise.
+pub fn description_pattern() -> String {
+    format!(r"^([^\u0000-\u0008\u000b-\u001f\u007f-\u009f{HIDDEN}]|\r\n)*$")
+}
+
 /// A provider's secret for display: first and last three characters, all hidden when under twelve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Masked(String);
@@ -93,6 +108,19 @@ impl fmt::Display for Masked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_patterns_take_what_the_checks_take() {
+        let [name, description] =
+            [name_pattern(), description_pattern()].map(|p| regex::Regex::new(&p).unwrap());
+        for c in '\0'..='\u{ffff}' {
+            for text in [c.to_string(), format!("a{c}b"), format!("{c}\nb"), format!("a\r{c}")] {
+                assert_eq!(name.is_match(&text), check_name(&text).is_ok(), "{text:?}");
+                let is_good = check_description(&text).is_ok();
+                assert_eq!(description.is_match(&text), is_good, "{text:?}");
+            }
+        }
+    }
 
     #[test]
     fn names_are_short_and_show_all_that_is_in_them() {

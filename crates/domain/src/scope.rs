@@ -3,6 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use utoipa::openapi::schema::{ArrayBuilder, Object, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema as _, ToSchema as _};
+
 /// One thing that a key may do. The text form is `noun:verb`, or `admin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -141,6 +145,30 @@ impl<'de> serde::Deserialize<'de> for ScopeSet {
         let names = Vec::<String>::deserialize(deserializer)?;
         let scopes: Result<Self, _> = names.iter().map(|name| name.parse()).collect();
         scopes.map_err(serde::de::Error::custom)
+    }
+}
+
+impl utoipa::ToSchema for Scope {}
+
+impl utoipa::PartialSchema for Scope {
+    fn schema() -> RefOr<Schema> {
+        let names = Scope::ALL.map(Scope::as_str);
+        Object::builder().schema_type(Type::String).enum_values(Some(names)).into()
+    }
+}
+
+impl utoipa::ToSchema for ScopeSet {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Scope::name().into_owned(), Scope::schema()));
+    }
+}
+
+impl utoipa::PartialSchema for ScopeSet {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new()
+            .items(Ref::from_schema_name(Scope::name()))
+            .description(Some("What a key may do."))
+            .into()
     }
 }
 

@@ -7,20 +7,32 @@ use doorward_store::{AuditFilter, AuditStep, AuditVerdict};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::list::List;
 use crate::api::usage::instant;
 use crate::caller::Caller;
+use crate::openapi::text::Instant;
 use crate::problem::ApiError;
 use crate::request::Params;
+
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    list_audit,
+    verify_audit,
+))]
+pub(crate) struct Described;
 
 /// How much of the chain one request walks, in pages of a thousand entries: well under a second.
 const PAGES_MAX: u32 = 100;
 
 /// One act, as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub(crate) struct EntryObject {
+    #[schema(pattern = "^audit_entry$")]
     object: &'static str,
     sequence: i64,
     at: Timestamp,
@@ -45,15 +57,21 @@ impl From<AuditEntry> for EntryObject {
 }
 
 /// Whether the chain of entries is as it was written.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditVerdict)]
 pub(crate) struct VerdictObject {
+    #[schema(pattern = "^audit_verdict$")]
     object: &'static str,
     /// `whole`, `broken`, or `unfinished`: then `next` is what `after` must say to go on.
+    #[schema(pattern = "^(whole|broken|unfinished)$")]
     verdict: &'static str,
     /// How many entries fit so far.
+    #[schema(required)]
     entries: Option<i64>,
     /// What is wrong with the first that does not.
+    #[schema(required)]
     fault: Option<String>,
+    #[schema(required)]
     next: Option<String>,
 }
 
@@ -72,6 +90,12 @@ impl From<AuditStep> for VerdictObject {
 }
 
 /// Lists what was done, by whom and when, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/audit",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<i64>, Query), ("actor" = Option<String>, Query, min_length = 1), ("action" = Option<String>, Query, min_length = 1), ("subject" = Option<String>, Query, min_length = 1), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query)),
+    responses((status = 200, body = List<EntryObject>)),
+)]
 pub(crate) async fn list_audit(
     State(control): State<Control>,
     caller: Caller,
@@ -88,6 +112,12 @@ pub(crate) async fn list_audit(
 
 /// Checks that no entry of the whole installation was edited, deleted, moved or cut off; a long chain
 /// takes several requests.
+#[utoipa::path(
+    get,
+    path = "/v1/audit/verify",
+    params(("after" = Option<u32>, Query)),
+    responses((status = 200, body = VerdictObject)),
+)]
 pub(crate) async fn verify_audit(
     State(control): State<Control>,
     _: Caller,

@@ -26,10 +26,26 @@ use doorward_domain::id::{ServiceAccountId, UserId};
 use doorward_domain::key::{ApiKey, KeyStatus, Owner};
 use doorward_store::KeyRecord;
 use jiff::Timestamp;
+use utoipa::OpenApi;
 
 use crate::Control;
 use crate::caller::Caller;
 use crate::problem::ApiError;
+
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    create::create_key,
+    list::list_keys,
+    show::show_key,
+    edit::edit_key,
+    revoke::revoke_key,
+    switch::disable_key,
+    switch::enable_key,
+    rotate::rotate_key,
+    rotate::end_previous_secrets,
+))]
+pub(crate) struct Described;
 
 /// What a missing key, and one of somebody else, is called in the one answer for both.
 const NOUN: &str = "API key";

@@ -3,14 +3,17 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct List<T> {
+    #[schema(pattern = "^list$")]
     object: &'static str,
     data: Vec<T>,
     has_more: bool,
     /// What `after` must say to get the next page.
+    #[schema(required)]
     next: Option<String>,
 }
 

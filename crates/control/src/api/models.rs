@@ -13,6 +13,7 @@ use doorward_domain::usage::TOKENS_MAX;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
 
 use self::deployments::{DeploymentObject, DeploymentWish, Served};
 use self::price::{PriceObject, PriceWish};
@@ -21,36 +22,57 @@ use crate::api::answer::{removed, versioned};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::openapi::text::View;
 use crate::problem::ApiError;
 use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    create_model,
+    list_models,
+    show_model,
+    edit_model,
+    delete_model,
+))]
+pub(crate) struct Described;
+
 const NOUN: &str = "model";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateModel {
+    #[schema(pattern = "^[!-)+-~]{1,200}$")]
     name: String,
     #[serde(default)]
     price: PriceWish,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_099_511_627_776_u64)]
     output_tokens_max: Option<NonZeroU64>,
+    #[schema(min_items = 1, max_items = 32)]
     deployments: Vec<DeploymentWish>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EditModel {
     price: Option<PriceWish>,
     #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_099_511_627_776_u64)]
     output_tokens_max: Field<NonZeroU64>,
+    #[schema(min_items = 1, max_items = 32)]
     deployments: Option<Vec<DeploymentWish>>,
 }
 
 /// A model, as administrators see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Model)]
 pub(crate) struct ModelObject {
     name: String,
+    #[schema(pattern = "^model$")]
     object: &'static str,
+    #[schema(value_type = PriceWish)]
     price: PriceObject,
+    #[schema(required)]
     output_tokens_max: Option<u64>,
     deployments: Vec<DeploymentObject>,
     created_at: Timestamp,
@@ -72,6 +94,12 @@ impl From<Model> for ModelObject {
 }
 
 /// Adds a model: a public name and the deployments that serve it.
+#[utoipa::path(
+    post,
+    path = "/v1/models",
+    request_body = CreateModel,
+    responses((status = 201, body = ModelObject, headers(("etag")))),
+)]
 pub(crate) async fn create_model(
     State(control): State<Control>,
     caller: Caller,
@@ -101,6 +129,12 @@ pub(crate) async fn create_model(
 }
 
 /// Lists the models by name, with their deployments.
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    params(("view" = View, Query), ("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    responses((status = 200, body = List<ModelObject>)),
+)]
 pub(crate) async fn list_models(
     State(control): State<Control>,
     caller: Caller,
@@ -116,6 +150,12 @@ pub(crate) async fn list_models(
 }
 
 /// Shows one model with its deployments.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{name}",
+    params(("view" = View, Query)),
+    responses((status = 200, body = ModelObject, headers(("etag")))),
+)]
 pub(crate) async fn show_model(
     State(control): State<Control>,
     caller: Caller,
@@ -128,6 +168,13 @@ pub(crate) async fn show_model(
 }
 
 /// Edits price, output limit or deployments of a model; its name stays.
+#[utoipa::path(
+    patch,
+    path = "/v1/models/{name}",
+    params(("if-match" = Option<String>, Header)),
+    request_body = EditModel,
+    responses((status = 200, body = ModelObject, headers(("etag")))),
+)]
 pub(crate) async fn edit_model(
     State(control): State<Control>,
     caller: Caller,
@@ -145,6 +192,11 @@ pub(crate) async fn edit_model(
 }
 
 /// Deletes a model and its deployments.
+#[utoipa::path(
+    delete,
+    path = "/v1/models/{name}",
+    responses((status = 204)),
+)]
 pub(crate) async fn delete_model(
     State(control): State<Control>,
     caller: Caller,

@@ -12,35 +12,57 @@ use doorward_store::{NewProject, Project};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::openapi::text::{Name, Description};
 use crate::problem::ApiError;
 use crate::request::{JsonBody, Params, PathText, check_if_match};
 
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    create_project,
+    list_projects,
+    show_project,
+    edit_project,
+    remove_project,
+    members::list_members,
+    members::set_member,
+    members::remove_member,
+))]
+pub(crate) struct Described;
+
 const NOUN: &str = "project";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateProject {
+    #[schema(value_type = Name)]
     name: String,
+    #[schema(value_type = Option<Description>)]
     description: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EditProject {
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
+    #[schema(value_type = Option<Description>)]
     description: Option<String>,
 }
 
 /// A project, as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Project)]
 pub(crate) struct ProjectObject {
     id: ProjectId,
+    #[schema(pattern = "^project$")]
     object: &'static str,
     name: String,
     description: String,
@@ -62,6 +84,12 @@ impl From<Project> for ProjectObject {
 }
 
 /// Makes a project.
+#[utoipa::path(
+    post,
+    path = "/v1/projects",
+    request_body = CreateProject,
+    responses((status = 201, body = ProjectObject, headers(("etag")))),
+)]
 pub(crate) async fn create_project(
     State(control): State<Control>,
     caller: Caller,
@@ -79,6 +107,12 @@ pub(crate) async fn create_project(
 }
 
 /// Lists the projects by name.
+#[utoipa::path(
+    get,
+    path = "/v1/projects",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    responses((status = 200, body = List<ProjectObject>)),
+)]
 pub(crate) async fn list_projects(
     State(control): State<Control>,
     caller: Caller,
@@ -93,6 +127,11 @@ pub(crate) async fn list_projects(
 }
 
 /// Shows one project, by id or name.
+#[utoipa::path(
+    get,
+    path = "/v1/projects/{id}",
+    responses((status = 200, body = ProjectObject, headers(("etag")))),
+)]
 pub(crate) async fn show_project(
     State(control): State<Control>,
     caller: Caller,
@@ -102,6 +141,13 @@ pub(crate) async fn show_project(
 }
 
 /// Edits name or description of a project; the default one keeps its name.
+#[utoipa::path(
+    patch,
+    path = "/v1/projects/{id}",
+    params(("if-match" = Option<String>, Header)),
+    request_body = EditProject,
+    responses((status = 200, body = ProjectObject, headers(("etag")))),
+)]
 pub(crate) async fn edit_project(
     State(control): State<Control>,
     caller: Caller,
@@ -128,6 +174,11 @@ pub(crate) async fn edit_project(
 }
 
 /// Removes a project that has no keys and no service accounts.
+#[utoipa::path(
+    delete,
+    path = "/v1/projects/{id}",
+    responses((status = 204)),
+)]
 pub(crate) async fn remove_project(
     State(control): State<Control>,
     caller: Caller,

@@ -10,34 +10,53 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::openapi::text::{Name, Description};
 use crate::problem::ApiError;
 use crate::request::{JsonBody, Params, PathText, check_if_match};
+
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    create_provider_key,
+    list_provider_keys,
+    show_provider_key,
+    edit_provider_key,
+    delete_provider_key,
+))]
+pub(crate) struct Described;
 
 const NOUN: &str = "provider key";
 /// Longest credential of a provider.
 const VALUE_BYTES_MAX: usize = 4096;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateProviderKey {
+    #[schema(value_type = Name)]
     name: String,
     #[serde(deserialize_with = "secret")]
+    #[schema(value_type = String, pattern = "^[!-~]{1,4096}$", write_only)]
     value: SecretString,
+    #[schema(value_type = Option<Description>)]
     note: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EditProviderKey {
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
     #[serde(default, deserialize_with = "new_secret")]
+    #[schema(value_type = String, required = false, pattern = "^[!-~]{1,4096}$", write_only)]
     value: Option<SecretString>,
+    #[schema(value_type = Option<Description>)]
     note: Option<String>,
 }
 
@@ -52,9 +71,11 @@ fn new_secret<'de, D: Deserializer<'de>>(
 }
 
 /// A provider key, as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProviderKey)]
 pub(crate) struct ProviderKeyObject {
     id: ProviderKeyId,
+    #[schema(pattern = "^provider_key$")]
     object: &'static str,
     name: String,
     note: String,
@@ -78,6 +99,12 @@ impl From<ProviderKey> for ProviderKeyObject {
 }
 
 /// Stores a provider's credential in the vault.
+#[utoipa::path(
+    post,
+    path = "/v1/provider-keys",
+    request_body = CreateProviderKey,
+    responses((status = 201, body = ProviderKeyObject, headers(("etag")))),
+)]
 pub(crate) async fn create_provider_key(
     State(control): State<Control>,
     caller: Caller,
@@ -96,6 +123,12 @@ pub(crate) async fn create_provider_key(
 }
 
 /// Lists the provider keys by name, their values masked.
+#[utoipa::path(
+    get,
+    path = "/v1/provider-keys",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    responses((status = 200, body = List<ProviderKeyObject>)),
+)]
 pub(crate) async fn list_provider_keys(
     State(control): State<Control>,
     caller: Caller,
@@ -110,6 +143,11 @@ pub(crate) async fn list_provider_keys(
 }
 
 /// Shows one provider key, by id or name, its value masked.
+#[utoipa::path(
+    get,
+    path = "/v1/provider-keys/{id}",
+    responses((status = 200, body = ProviderKeyObject, headers(("etag")))),
+)]
 pub(crate) async fn show_provider_key(
     State(control): State<Control>,
     caller: Caller,
@@ -119,6 +157,13 @@ pub(crate) async fn show_provider_key(
 }
 
 /// Edits name, note or value of a provider key; what links to it goes on using it.
+#[utoipa::path(
+    patch,
+    path = "/v1/provider-keys/{id}",
+    params(("if-match" = Option<String>, Header)),
+    request_body = EditProviderKey,
+    responses((status = 200, body = ProviderKeyObject, headers(("etag")))),
+)]
 pub(crate) async fn edit_provider_key(
     State(control): State<Control>,
     caller: Caller,
@@ -142,6 +187,11 @@ pub(crate) async fn edit_provider_key(
 }
 
 /// Deletes a provider key that no model uses.
+#[utoipa::path(
+    delete,
+    path = "/v1/provider-keys/{id}",
+    responses((status = 204)),
+)]
 pub(crate) async fn delete_provider_key(
     State(control): State<Control>,
     caller: Caller,

@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
@@ -16,35 +17,56 @@ use crate::api::list::List;
 use crate::caller::Caller;
 use crate::control::id_parts;
 use crate::faults::Faults;
+use crate::openapi::text::Name;
 use crate::problem::ApiError;
 use crate::request::{JsonBody, Params, PathText, check_if_match};
+
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    create_provider,
+    list_providers,
+    show_provider,
+    edit_provider,
+    delete_provider,
+))]
+pub(crate) struct Described;
 
 const NOUN: &str = "provider";
 /// Longest base URL.
 const URL_BYTES_MAX: usize = 2048;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateProvider {
+    #[schema(value_type = Name)]
     name: String,
+    #[schema(value_type = ProviderKind)]
     kind: String,
+    #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EditProvider {
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
+    #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
 }
 
 /// A provider, as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Provider)]
 pub(crate) struct ProviderObject {
     id: ProviderId,
+    #[schema(pattern = "^provider$")]
     object: &'static str,
     name: String,
+    #[schema(value_type = ProviderKind)]
     kind: &'static str,
+    #[schema(required)]
     base_url: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -65,6 +87,12 @@ impl From<Provider> for ProviderObject {
 }
 
 /// Adds a provider: an upstream API that models are called at.
+#[utoipa::path(
+    post,
+    path = "/v1/providers",
+    request_body = CreateProvider,
+    responses((status = 201, body = ProviderObject, headers(("etag")))),
+)]
 pub(crate) async fn create_provider(
     State(control): State<Control>,
     caller: Caller,
@@ -86,6 +114,12 @@ pub(crate) async fn create_provider(
 }
 
 /// Lists the providers by name.
+#[utoipa::path(
+    get,
+    path = "/v1/providers",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    responses((status = 200, body = List<ProviderObject>)),
+)]
 pub(crate) async fn list_providers(
     State(control): State<Control>,
     caller: Caller,
@@ -100,6 +134,11 @@ pub(crate) async fn list_providers(
 }
 
 /// Shows one provider, by id or name.
+#[utoipa::path(
+    get,
+    path = "/v1/providers/{id}",
+    responses((status = 200, body = ProviderObject, headers(("etag")))),
+)]
 pub(crate) async fn show_provider(
     State(control): State<Control>,
     caller: Caller,
@@ -109,6 +148,13 @@ pub(crate) async fn show_provider(
 }
 
 /// Edits the name or the base URL of a provider; its kind stays.
+#[utoipa::path(
+    patch,
+    path = "/v1/providers/{id}",
+    params(("if-match" = Option<String>, Header)),
+    request_body = EditProvider,
+    responses((status = 200, body = ProviderObject, headers(("etag")))),
+)]
 pub(crate) async fn edit_provider(
     State(control): State<Control>,
     caller: Caller,
@@ -134,6 +180,11 @@ pub(crate) async fn edit_provider(
 }
 
 /// Deletes a provider that no model uses.
+#[utoipa::path(
+    delete,
+    path = "/v1/providers/{id}",
+    responses((status = 204)),
+)]
 pub(crate) async fn delete_provider(
     State(control): State<Control>,
     caller: Caller,

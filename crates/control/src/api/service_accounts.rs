@@ -8,6 +8,7 @@ use doorward_store::{NewServiceAccount, ServiceAccount};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, status, versioned};
@@ -15,37 +16,59 @@ use crate::api::list::List;
 use crate::api::projects;
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::openapi::text::{Name, Description, Standing};
 use crate::problem::ApiError;
 use crate::request::{JsonBody, Params, PathText, check_if_match};
 
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    create_service_account,
+    list_service_accounts,
+    show_service_account,
+    edit_service_account,
+    disable_service_account,
+    enable_service_account,
+    remove_service_account,
+))]
+pub(crate) struct Described;
+
 const NOUN: &str = "service account";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateServiceAccount {
+    #[schema(value_type = Name)]
     name: String,
+    #[schema(value_type = Option<Description>)]
     description: Option<String>,
     project: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EditServiceAccount {
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
+    #[schema(value_type = Option<Description>)]
     description: Option<String>,
 }
 
 /// A service account, as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ServiceAccount)]
 pub(crate) struct ServiceAccountObject {
     id: ServiceAccountId,
+    #[schema(pattern = "^service_account$")]
     object: &'static str,
     name: String,
     description: String,
     project: ProjectId,
+    #[schema(value_type = Standing)]
     status: &'static str,
     created_at: Timestamp,
     updated_at: Timestamp,
+    #[schema(required)]
     disabled_at: Option<Timestamp>,
 }
 
@@ -66,6 +89,12 @@ impl From<ServiceAccount> for ServiceAccountObject {
 }
 
 /// Makes a service account, in the default project unless another is named by id or name.
+#[utoipa::path(
+    post,
+    path = "/v1/service-accounts",
+    request_body = CreateServiceAccount,
+    responses((status = 201, body = ServiceAccountObject, headers(("etag")))),
+)]
 pub(crate) async fn create_service_account(
     State(control): State<Control>,
     caller: Caller,
@@ -101,6 +130,12 @@ async fn project(
 }
 
 /// Lists the service accounts by name.
+#[utoipa::path(
+    get,
+    path = "/v1/service-accounts",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    responses((status = 200, body = List<ServiceAccountObject>)),
+)]
 pub(crate) async fn list_service_accounts(
     State(control): State<Control>,
     caller: Caller,
@@ -115,6 +150,11 @@ pub(crate) async fn list_service_accounts(
 }
 
 /// Shows one service account, by id or name.
+#[utoipa::path(
+    get,
+    path = "/v1/service-accounts/{id}",
+    responses((status = 200, body = ServiceAccountObject, headers(("etag")))),
+)]
 pub(crate) async fn show_service_account(
     State(control): State<Control>,
     caller: Caller,
@@ -124,6 +164,13 @@ pub(crate) async fn show_service_account(
 }
 
 /// Edits name or description of a service account; its project stays.
+#[utoipa::path(
+    patch,
+    path = "/v1/service-accounts/{id}",
+    params(("if-match" = Option<String>, Header)),
+    request_body = EditServiceAccount,
+    responses((status = 200, body = ServiceAccountObject, headers(("etag")))),
+)]
 pub(crate) async fn edit_service_account(
     State(control): State<Control>,
     caller: Caller,
@@ -151,6 +198,11 @@ pub(crate) async fn edit_service_account(
 }
 
 /// Switches a service account off with all its keys; it can be enabled again.
+#[utoipa::path(
+    post,
+    path = "/v1/service-accounts/{id}/disable",
+    responses((status = 200, body = ServiceAccountObject, headers(("etag")))),
+)]
 pub(crate) async fn disable_service_account(
     State(control): State<Control>,
     caller: Caller,
@@ -160,6 +212,11 @@ pub(crate) async fn disable_service_account(
 }
 
 /// Switches a disabled service account on again. What was revoked stays revoked.
+#[utoipa::path(
+    post,
+    path = "/v1/service-accounts/{id}/enable",
+    responses((status = 200, body = ServiceAccountObject, headers(("etag")))),
+)]
 pub(crate) async fn enable_service_account(
     State(control): State<Control>,
     caller: Caller,
@@ -181,6 +238,11 @@ async fn switch(
 }
 
 /// Removes a service account and revokes all its keys, for good.
+#[utoipa::path(
+    delete,
+    path = "/v1/service-accounts/{id}",
+    responses((status = 204)),
+)]
 pub(crate) async fn remove_service_account(
     State(control): State<Control>,
     caller: Caller,

@@ -13,13 +13,27 @@ use jiff::Timestamp;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{
+    AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type,
+};
+use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::answer::versioned;
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::openapi::text::NumberOrText;
 use crate::problem::ApiError;
 use crate::request::{JsonBody, Params, check_if_match};
+
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    list_settings,
+    change_settings,
+))]
+pub(crate) struct Described;
 
 /// More names than there are settings are not read.
 const NAMES_MAX: usize = 100;
@@ -32,6 +46,36 @@ struct ChangeSettings(Vec<(String, Value)>);
 impl<'de> Deserialize<'de> for ChangeSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Names)
+    }
+}
+
+impl ToSchema for ChangeSettings {}
+
+impl utoipa::PartialSchema for ChangeSettings {
+    fn schema() -> RefOr<Schema> {
+        let object = Object::builder()
+            .schema_type(Type::Object)
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+            .description(Some("New values by name; `null` resets one to its default."));
+        let property = |object: ObjectBuilder, setting: Setting| {
+            object.property(setting.name(), schema_of(setting.bounds()).description(Some(setting.help())))
+        };
+        Setting::ALL.into_iter().fold(object, property).into()
+    }
+}
+
+/// What a request may say of a setting.
+fn schema_of(bounds: Bounds) -> ObjectBuilder {
+    let nullable = |kind| Object::builder().schema_type(SchemaType::from_iter([kind, Type::Null]));
+    match bounds {
+        Bounds::Whole { min, max } => {
+            nullable(Type::Integer).minimum(Some(min)).maximum(Some(max))
+        }
+        Bounds::OneOf(numbers) => {
+            let values = numbers.iter().map(|number| Value::from(*number));
+            nullable(Type::Integer).enum_values(Some(values.chain([Value::Null])))
+        }
+        Bounds::Prefix => nullable(Type::String).pattern(Some("^[a-z][a-z0-9-]{1,11}$")),
     }
 }
 
@@ -58,11 +102,15 @@ impl<'de> Visitor<'de> for Names {
 }
 
 /// One setting, as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Setting)]
 struct SettingObject {
     name: &'static str,
+    #[schema(pattern = "^setting$")]
     object: &'static str,
+    #[schema(value_type = NumberOrText)]
     value: Value,
+    #[schema(value_type = NumberOrText)]
     default: Value,
     /// Whether it follows the default, because nothing else is set.
     is_default: bool,
@@ -74,7 +122,8 @@ struct SettingObject {
 }
 
 /// What a value may be: two ends, or a list, or neither.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = SettingBounds)]
 struct BoundsObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     min: Option<u64>,
@@ -85,18 +134,22 @@ struct BoundsObject {
 }
 
 /// All settings: a list that has no second page.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Settings)]
 struct SettingsObject {
+    #[schema(pattern = "^list$")]
     object: &'static str,
     data: Vec<SettingObject>,
     has_more: bool,
+    #[schema(required)]
     next: Option<String>,
     /// Keys that live longer than the cap that was just set; they are left as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys_outliving_cap: Option<OutlivingObject>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KeysOutlivingCap)]
 struct OutlivingObject {
     count: u64,
     /// Those that live longest, at most 20.
@@ -104,6 +157,11 @@ struct OutlivingObject {
 }
 
 /// Lists all settings, each with its default, its bounds and what it does.
+#[utoipa::path(
+    get,
+    path = "/v1/settings",
+    responses((status = 200, body = SettingsObject, headers(("etag")))),
+)]
 pub(crate) async fn list_settings(
     State(control): State<Control>,
     caller: Caller,
@@ -115,6 +173,13 @@ pub(crate) async fn list_settings(
 }
 
 /// Changes settings, all that are named or none; `null` resets one to its default.
+#[utoipa::path(
+    patch,
+    path = "/v1/settings",
+    params(("if-match" = Option<String>, Header)),
+    request_body = ChangeSettings,
+    responses((status = 200, body = SettingsObject, headers(("etag")))),
+)]
 pub(crate) async fn change_settings(
     State(control): State<Control>,
     caller: Caller,

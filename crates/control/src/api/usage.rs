@@ -8,19 +8,29 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::openapi::text::Instant;
 use crate::problem::ApiError;
 use crate::request::Params;
+
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    report_usage,
+))]
+pub(crate) struct Described;
 
 /// How far back a report reaches that does not say.
 const SPAN_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// One row of a report; what it is not grouped by is left out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageRow)]
 pub(crate) struct RowObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
@@ -55,6 +65,12 @@ impl From<UsageRow> for RowObject {
 }
 
 /// Reports what calls consumed, in the last 30 days unless told otherwise.
+#[utoipa::path(
+    get,
+    path = "/v1/usage",
+    params(("group_by" = Option<String>, Query, pattern = "^(key|model|day)(,(key|model|day))*$"), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query)),
+    responses((status = 200, body = List<RowObject>)),
+)]
 pub(crate) async fn report_usage(
     State(control): State<Control>,
     caller: Caller,

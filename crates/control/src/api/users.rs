@@ -14,47 +14,74 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, status, versioned};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::openapi::text::{Name, Standing};
 use crate::problem::ApiError;
 use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
+
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(
+    create_user,
+    list_users,
+    show_me,
+    show_user,
+    edit_user,
+    disable_user,
+    enable_user,
+    remove_user,
+))]
+pub(crate) struct Described;
 
 const NOUN: &str = "user";
 /// What whoever asks is called in the path.
 const ME: &str = "me";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateUser {
+    #[schema(value_type = Name)]
     name: String,
+    #[schema(value_type = Option<EmailAddress>)]
     email: Option<String>,
+    #[schema(value_type = OrganizationRole)]
     role: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EditUser {
+    #[schema(value_type = Option<Name>)]
     name: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<EmailAddress>)]
     email: Field<String>,
+    #[schema(value_type = Option<OrganizationRole>)]
     role: Option<String>,
 }
 
 /// A user, as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
 pub(crate) struct UserObject {
     id: UserId,
+    #[schema(pattern = "^user$")]
     object: &'static str,
     name: String,
+    #[schema(required)]
     email: Option<EmailAddress>,
     role: OrganizationRole,
+    #[schema(value_type = Standing)]
     status: &'static str,
     created_at: Timestamp,
     updated_at: Timestamp,
+    #[schema(required)]
     disabled_at: Option<Timestamp>,
 }
 
@@ -75,14 +102,15 @@ impl From<User> for UserObject {
 }
 
 /// Whoever asks, with the projects that they are a member of.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Me {
     #[serde(flatten)]
     user: UserObject,
     projects: Vec<MembershipObject>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Membership)]
 struct MembershipObject {
     id: ProjectId,
     name: String,
@@ -90,6 +118,12 @@ struct MembershipObject {
 }
 
 /// Adds a user. They have no key and no password yet.
+#[utoipa::path(
+    post,
+    path = "/v1/users",
+    request_body = CreateUser,
+    responses((status = 201, body = UserObject, headers(("etag")))),
+)]
 pub(crate) async fn create_user(
     State(control): State<Control>,
     caller: Caller,
@@ -113,6 +147,12 @@ pub(crate) async fn create_user(
 }
 
 /// Lists the users by name.
+#[utoipa::path(
+    get,
+    path = "/v1/users",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    responses((status = 200, body = List<UserObject>)),
+)]
 pub(crate) async fn list_users(
     State(control): State<Control>,
     caller: Caller,
@@ -127,6 +167,11 @@ pub(crate) async fn list_users(
 }
 
 /// Shows the user whose key asks, and the projects that they are a member of.
+#[utoipa::path(
+    get,
+    path = "/v1/users/me",
+    responses((status = 200, body = Me)),
+)]
 pub(crate) async fn show_me(
     State(control): State<Control>,
     caller: Caller,
@@ -141,6 +186,11 @@ pub(crate) async fn show_me(
 }
 
 /// Shows one user, by id or name.
+#[utoipa::path(
+    get,
+    path = "/v1/users/{id}",
+    responses((status = 200, body = UserObject, headers(("etag")))),
+)]
 pub(crate) async fn show_user(
     State(control): State<Control>,
     caller: Caller,
@@ -150,6 +200,13 @@ pub(crate) async fn show_user(
 }
 
 /// Edits name, e-mail address or role of a user; no role above the caller's own comes or goes.
+#[utoipa::path(
+    patch,
+    path = "/v1/users/{id}",
+    params(("if-match" = Option<String>, Header)),
+    request_body = EditUser,
+    responses((status = 200, body = UserObject, headers(("etag")))),
+)]
 pub(crate) async fn edit_user(
     State(control): State<Control>,
     caller: Caller,
@@ -193,6 +250,11 @@ impl EditUser {
 }
 
 /// Switches a user off with all their keys; they can be enabled again.
+#[utoipa::path(
+    post,
+    path = "/v1/users/{id}/disable",
+    responses((status = 200, body = UserObject, headers(("etag")))),
+)]
 pub(crate) async fn disable_user(
     State(control): State<Control>,
     caller: Caller,
@@ -202,6 +264,11 @@ pub(crate) async fn disable_user(
 }
 
 /// Switches a disabled user on again. What was revoked stays revoked.
+#[utoipa::path(
+    post,
+    path = "/v1/users/{id}/enable",
+    responses((status = 200, body = UserObject, headers(("etag")))),
+)]
 pub(crate) async fn enable_user(
     State(control): State<Control>,
     caller: Caller,
@@ -228,6 +295,11 @@ async fn switch(
 }
 
 /// Removes a user and revokes all their keys, for good.
+#[utoipa::path(
+    delete,
+    path = "/v1/users/{id}",
+    responses((status = 204)),
+)]
 pub(crate) async fn remove_user(
     State(control): State<Control>,
     caller: Caller,

@@ -16,6 +16,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
@@ -24,32 +25,51 @@ use super::secret;
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::openapi::text::{Name, Description, OwnerId};
 use crate::problem::ApiError;
 use crate::request::{Field, JsonBody};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateApiKey)]
 struct CreateKey {
+    #[schema(value_type = Name)]
     name: String,
+    #[schema(value_type = Option<Description>)]
     description: Option<String>,
     kind: Option<Kind>,
+    #[schema(value_type = Option<OwnerId>)]
     owner: Option<String>,
+    #[schema(value_type = Option<ProjectId>)]
     project: Option<String>,
     scopes: Option<ScopeSet>,
     #[serde(default)]
+    #[schema(value_type = Option<i64>)]
     expires_in_days: Field<Days>,
     #[serde(default)]
+    #[schema(value_type = Option<Timestamp>)]
     expires_at: Field<Timestamp>,
     never_expires: Option<bool>,
+    #[schema(value_type = Option<Vec<ModelPattern>>, max_items = 200)]
     models: Option<Vec<ModelPattern>>,
+    #[schema(value_type = Option<Vec<AddressBlock>>, max_items = 200)]
     ip_allow: Option<Vec<AddressBlock>>,
+    #[schema(value_type = Option<Vec<AddressBlock>>, max_items = 200)]
     ip_deny: Option<Vec<AddressBlock>>,
     limits: Option<Limits>,
+    #[schema(value_type = Option<Vec<Budget>>, max_items = 8)]
     budgets: Option<Vec<Budget>>,
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
 }
 
 /// Creates an API key; its secret is in this answer and in no other.
+#[utoipa::path(
+    post,
+    path = "/v1/api-keys",
+    request_body = CreateKey,
+    responses((status = 201, body = secret::KeyWithSecret, headers(("etag")))),
+)]
 pub(crate) async fn create_key(
     State(control): State<Control>,
     caller: Caller,

@@ -15,6 +15,7 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
@@ -24,6 +25,7 @@ use crate::Control;
 use crate::api::answer::versioned;
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::openapi::text::Description;
 use crate::problem::ApiError;
 use crate::request::{Field, JsonBody, PathText, check_if_match};
 
@@ -41,23 +43,43 @@ const FIXED: [&str; 9] = [
 ];
 
 /// What an edit may name; `null` clears.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = EditApiKey)]
 struct EditKey {
+    #[serde(default)]
+    #[schema(value_type = Option<Description>)]
     description: Field<String>,
     scopes: Option<ScopeSet>,
+    #[serde(default)]
+    #[schema(value_type = Option<i64>)]
     expires_in_days: Field<Days>,
+    #[serde(default)]
+    #[schema(value_type = Option<Timestamp>)]
     expires_at: Field<Timestamp>,
     never_expires: Option<bool>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<ModelPattern>>, max_items = 200)]
     models: Field<Vec<ModelPattern>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<AddressBlock>>, max_items = 200)]
     ip_allow: Field<Vec<AddressBlock>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<AddressBlock>>, max_items = 200)]
     ip_deny: Field<Vec<AddressBlock>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Limits>)]
     limits: Field<Limits>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Budget>>, max_items = 8)]
     budgets: Field<Vec<Budget>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     metadata: Field<Map<String, Value>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EditedApiKey)]
 struct EditedKey {
     #[serde(flatten)]
     object: KeyObject,
@@ -65,6 +87,13 @@ struct EditedKey {
 }
 
 /// Edits an API key; its secret stays.
+#[utoipa::path(
+    patch,
+    path = "/v1/api-keys/{id}",
+    params(("if-match" = Option<String>, Header)),
+    request_body = EditKey,
+    responses((status = 200, body = EditedKey, headers(("etag")))),
+)]
 pub(crate) async fn edit_key(
     State(control): State<Control>,
     caller: Caller,

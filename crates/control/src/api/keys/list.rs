@@ -1,14 +1,18 @@
 //! `GET /v1/api-keys`.
 
 use axum::extract::State;
+use doorward_domain::id::ProjectId;
 use doorward_domain::key::KeyStatus;
 use doorward_store::{KeyCursor, KeyFilter};
+use jiff::Timestamp;
 
 use super::object::KeyObject;
 use super::parse_owner;
+use super::place::Kind;
 use crate::Control;
 use crate::api::list::List;
 use crate::caller::Caller;
+use crate::openapi::text::OwnerId;
 use crate::problem::ApiError;
 use crate::request::Params;
 
@@ -16,6 +20,12 @@ use crate::request::Params;
 const SEARCH_CHARS_MAX: usize = 200;
 
 /// Lists API keys, newest first; without `status` all but the revoked ones.
+#[utoipa::path(
+    get,
+    path = "/v1/api-keys",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("owner" = Option<OwnerId>, Query), ("status" = Option<KeyStatus>, Query), ("project" = Option<ProjectId>, Query), ("kind" = Option<Kind>, Query), ("expires_before" = Option<Timestamp>, Query), ("q" = Option<String>, Query, max_length = 200)),
+    responses((status = 200, body = List<KeyObject>)),
+)]
 pub(crate) async fn list_keys(
     State(control): State<Control>,
     caller: Caller,

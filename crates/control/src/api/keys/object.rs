@@ -9,34 +9,42 @@ use doorward_domain::credential::KeyId;
 use doorward_domain::id::{OrganizationId, ProjectId, UserId};
 use doorward_domain::key::KeyStatus;
 use doorward_domain::limit::Limits;
-use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::model_pattern::{ModelPattern, ModelRule};
 use doorward_domain::money::NanoUsd;
 use doorward_domain::rotation::KeySecret;
 use doorward_domain::scope::ScopeSet;
 use doorward_store::KeyRecord;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::answer::versioned;
+use crate::openapi::text::{IpAddress, OwnerId};
 
 /// The key object of the API. The secret is not in it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub(crate) struct KeyObject {
     id: KeyId,
+    #[schema(pattern = "^api_key$")]
     object: &'static str,
     name: String,
     description: String,
+    #[schema(value_type = super::place::Kind)]
     kind: &'static str,
     status: KeyStatus,
     fingerprint: String,
+    #[schema(value_type = OwnerId)]
     owner: String,
     created_by: UserId,
     project: ProjectId,
     organization: OrganizationId,
     scopes: ScopeSet,
     /// `null`: all that the project has.
+    #[schema(value_type = Option<Vec<ModelPattern>>, required)]
     models: ModelRule,
     /// `null`: from anywhere.
+    #[schema(required)]
     ip_allow: Option<Vec<AddressBlock>>,
     ip_deny: Vec<AddressBlock>,
     limits: Limits,
@@ -44,17 +52,22 @@ pub(crate) struct KeyObject {
     /// One entry per budget, in their order.
     spent: Vec<Spent>,
     created_at: Timestamp,
+    #[schema(required)]
     last_used_at: Option<Timestamp>,
+    #[schema(value_type = Option<IpAddress>, required)]
     last_used_ip: Option<IpAddr>,
+    #[schema(required)]
     expires_at: Option<Timestamp>,
+    #[schema(required)]
     rotated_at: Option<Timestamp>,
     /// Those that a rotation replaced and that still work, newest first.
     previous_secrets: Vec<PreviousSecret>,
+    #[schema(value_type = Object)]
     metadata: serde_json::Map<String, serde_json::Value>,
 }
 
 /// What was spent in the present period of one budget.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Spent {
     period: Period,
     usd: NanoUsd,
@@ -62,11 +75,14 @@ struct Spent {
 }
 
 /// A secret that was replaced and still works.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct PreviousSecret {
     fingerprint: String,
+    #[schema(required)]
     ends_at: Option<Timestamp>,
+    #[schema(required)]
     last_used_at: Option<Timestamp>,
+    #[schema(value_type = Option<IpAddress>, required)]
     last_used_ip: Option<IpAddr>,
 }
 

@@ -4,6 +4,7 @@ use doorward_domain::id::{ProjectId, ServiceAccountId};
 use doorward_domain::key::Owner;
 use doorward_domain::project_role::ProjectRole;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::grant::{self, Attempt};
 use super::parse_owner;
@@ -12,8 +13,9 @@ use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::problem::ApiError;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = KeyKind)]
 pub(super) enum Kind {
     User,
     Service,

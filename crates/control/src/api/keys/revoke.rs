@@ -10,6 +10,11 @@ use crate::problem::ApiError;
 use crate::request::PathText;
 
 /// Revokes an API key, for good. Doing it again changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/v1/api-keys/{id}",
+    responses((status = 204)),
+)]
 pub(crate) async fn revoke_key(
     State(control): State<Control>,
     caller: Caller,

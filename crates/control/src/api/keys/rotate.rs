@@ -9,6 +9,7 @@ use doorward_store::{KeyRecord, Rotation};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
@@ -19,18 +20,31 @@ use crate::faults::Faults;
 use crate::problem::ApiError;
 use crate::request::{Field, JsonBody, PathText, check_if_match};
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RotateApiKey)]
 struct RotateKey {
     /// How long the secrets before still work; 0: not any longer.
+    #[schema(minimum = 0, maximum = 604_800)]
     overlap_seconds: Option<i64>,
+    #[serde(default)]
+    #[schema(value_type = Option<i64>)]
     expires_in_days: Field<Days>,
+    #[serde(default)]
+    #[schema(value_type = Option<Timestamp>)]
     expires_at: Field<Timestamp>,
     never_expires: Option<bool>,
 }
 
 /// Gives an API key a new secret; it is in this answer and in no other. Where nothing is said of its
 /// end, the key lives as long again as it was to live.
+#[utoipa::path(
+    post,
+    path = "/v1/api-keys/{id}/rotate",
+    params(("if-match" = Option<String>, Header)),
+    request_body = Option<RotateKey>,
+    responses((status = 200, body = secret::KeyWithSecret, headers(("etag")))),
+)]
 pub(crate) async fn rotate_key(
     State(control): State<Control>,
     caller: Caller,
@@ -59,6 +73,11 @@ pub(crate) async fn rotate_key(
 }
 
 /// Ends the overlap of a rotation: from now on only the newest secret works.
+#[utoipa::path(
+    delete,
+    path = "/v1/api-keys/{id}/previous-secrets",
+    responses((status = 204)),
+)]
 pub(crate) async fn end_previous_secrets(
     State(control): State<Control>,
     caller: Caller,

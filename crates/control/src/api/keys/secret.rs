@@ -8,19 +8,23 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, ETAG};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::object::KeyObject;
 use crate::idempotency::WithoutSecret;
 use crate::problem::ApiError;
 use crate::request::etag;
 
-#[derive(Serialize)]
-struct KeyWithSecret {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyWithSecret)]
+pub(super) struct KeyWithSecret {
     #[serde(flatten)]
     object: KeyObject,
     expires_clamped: bool,
+    #[schema(required)]
     key: Option<String>,
     access_key: String,
+    #[schema(required)]
     secret_key: Option<String>,
 }
 

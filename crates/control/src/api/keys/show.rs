@@ -10,6 +10,11 @@ use crate::problem::ApiError;
 use crate::request::PathText;
 
 /// Shows one API key.
+#[utoipa::path(
+    get,
+    path = "/v1/api-keys/{id}",
+    responses((status = 200, body = object::KeyObject, headers(("etag")))),
+)]
 pub(crate) async fn show_key(
     State(control): State<Control>,
     caller: Caller,

@@ -12,6 +12,11 @@ use crate::problem::ApiError;
 use crate::request::PathText;
 
 /// Switches an API key off; it can be enabled again.
+#[utoipa::path(
+    post,
+    path = "/v1/api-keys/{id}/disable",
+    responses((status = 200, body = object::KeyObject, headers(("etag")))),
+)]
 pub(crate) async fn disable_key(
     State(control): State<Control>,
     caller: Caller,
@@ -22,6 +27,11 @@ pub(crate) async fn disable_key(
 }
 
 /// Switches a disabled API key on again. Like making it anew, only within the caller's own rights.
+#[utoipa::path(
+    post,
+    path = "/v1/api-keys/{id}/enable",
+    responses((status = 200, body = object::KeyObject, headers(("etag")))),
+)]
 pub(crate) async fn enable_key(
     State(control): State<Control>,
     caller: Caller,

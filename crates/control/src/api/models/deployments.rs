@@ -6,6 +6,7 @@ use doorward_domain::catalog::{Deployment, Provider};
 use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::check_model_name;
 use crate::Control;
@@ -21,16 +22,20 @@ const DEPLOYMENTS_MAX: usize = 32;
 const RANK_MAX: u32 = 1_000_000;
 
 /// One deployment as a request names it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewDeployment)]
 pub(super) struct DeploymentWish {
     /// Id or name.
     provider: String,
     /// The model's public name when absent.
+    #[schema(pattern = "^[!-)+-~]{1,200}$")]
     upstream_model: Option<String>,
     /// Id or name.
     provider_key: Option<String>,
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
     weight: Option<NonZeroU32>,
+    #[schema(maximum = 1_000_000)]
     priority: Option<u32>,
 }
 
@@ -45,11 +50,13 @@ pub(super) struct Served {
 }
 
 /// One deployment as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Deployment)]
 pub(super) struct DeploymentObject {
     id: DeploymentId,
     provider: ProviderId,
     upstream_model: String,
+    #[schema(required)]
     provider_key: Option<ProviderKeyId>,
     weight: u32,
     priority: u32,

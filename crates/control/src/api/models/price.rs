@@ -1,5 +1,6 @@
 //! The price of a model, as requests and answers have it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -8,6 +9,9 @@ use doorward_domain::price::{MalformedPrices, Price, PriceTable, Rates, Tier};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::schema::{AnyOfBuilder, Object, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::ToSchema;
 
 use crate::problem::ApiError;
 
@@ -72,6 +76,28 @@ pub(super) enum PriceObject {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         tiers: Vec<Tier>,
     },
+}
+
+impl ToSchema for PriceWish {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Price")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Rates::name().into_owned(), <Rates as utoipa::PartialSchema>::schema()));
+        Rates::schemas(schemas);
+    }
+}
+
+impl utoipa::PartialSchema for PriceWish {
+    fn schema() -> RefOr<Schema> {
+        let words = Object::builder().schema_type(Type::String).enum_values(Some(["free", "listed"]));
+        AnyOfBuilder::new()
+            .item(words)
+            .item(Ref::from_schema_name(Rates::name()))
+            .description(Some("Free, as the built-in table has it, or dollars per million tokens."))
+            .into()
+    }
 }
 
 impl From<Pricing> for PriceObject {

@@ -7,6 +7,7 @@ use doorward_domain::project_role::ProjectRole;
 use doorward_store::Member;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::get;
 use crate::Control;
@@ -20,15 +21,18 @@ use crate::request::{JsonBody, Params, PathText, PathTexts};
 
 const NOUN: &str = "member of this project";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SetMember {
+    #[schema(value_type = ProjectRole)]
     role: String,
 }
 
 /// A member of a project, as answers show it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProjectMember)]
 pub(crate) struct MemberObject {
+    #[schema(pattern = "^project_member$")]
     object: &'static str,
     user: UserId,
     name: String,
@@ -43,6 +47,12 @@ impl From<Member> for MemberObject {
 }
 
 /// Lists the members of a project by name.
+#[utoipa::path(
+    get,
+    path = "/v1/projects/{id}/members",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    responses((status = 200, body = List<MemberObject>)),
+)]
 pub(crate) async fn list_members(
     State(control): State<Control>,
     caller: Caller,
@@ -60,6 +70,12 @@ pub(crate) async fn list_members(
 }
 
 /// Lets a user into a project, or gives them another role there.
+#[utoipa::path(
+    put,
+    path = "/v1/projects/{id}/members/{user}",
+    request_body = SetMember,
+    responses((status = 200, body = MemberObject)),
+)]
 pub(crate) async fn set_member(
     State(control): State<Control>,
     caller: Caller,
@@ -79,6 +95,11 @@ pub(crate) async fn set_member(
 }
 
 /// Takes a user out of a project; their keys in it stay.
+#[utoipa::path(
+    delete,
+    path = "/v1/projects/{id}/members/{user}",
+    responses((status = 204)),
+)]
 pub(crate) async fn remove_member(
     State(control): State<Control>,
     caller: Caller,
