@@ -4,11 +4,14 @@
 //! in its `Described`; what all of them have in common is added in [`complete`].
 
 mod complete;
-pub(crate) mod page;
+mod page;
+mod serve;
 pub(crate) mod text;
 
+pub(crate) use serve::pages;
+
 use utoipa::OpenApi as _;
-use utoipa::openapi::{Info, OpenApi};
+use utoipa::openapi::{Info, OpenApi, Paths};
 
 use crate::api::{
     audit, keys, models, projects, provider_keys, providers, service_accounts, settings, usage,
@@ -40,10 +43,10 @@ fn nouns() -> [(&'static str, &'static str, OpenApi); 10] {
 }
 
 /// The whole description.
-pub(crate) fn document() -> OpenApi {
+fn document() -> OpenApi {
     let mut info = Info::new("Doorward", env!("CARGO_PKG_VERSION"));
     info.description = Some(ABOUT.to_owned());
-    let mut document = OpenApi { info, ..OpenApi::default() };
+    let mut document = OpenApi::new(info, Paths::new());
     let mut titles = Vec::new();
     for (segment, title, described) in nouns() {
         titles.push((segment, title));

@@ -17,6 +17,7 @@ mod quickstart;
 mod raw;
 mod refusals;
 mod revocation;
+mod schemathesis;
 mod secrets;
 mod settings;
 mod streams;

@@ -277,6 +277,7 @@ fn add_header(response: &mut Response, name: &str) {
         "www-authenticate" => "`Bearer`.",
         _ => return,
     };
-    let header = Header { description: Some(said.to_owned()), ..Header::default() };
+    let mut header = Header::default();
+    header.description = Some(said.to_owned());
     response.headers.insert(name.to_owned(), header.into());
 }

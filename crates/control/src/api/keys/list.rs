@@ -4,7 +4,6 @@ use axum::extract::State;
 use doorward_domain::id::ProjectId;
 use doorward_domain::key::KeyStatus;
 use doorward_store::{KeyCursor, KeyFilter};
-use jiff::Timestamp;
 
 use super::object::KeyObject;
 use super::parse_owner;

@@ -1,0 +1,324 @@
+//! What belongs to somebody else is answered as if it did not exist, on every route that names
+//! something in its path: the description is walked, so a new route without a sample fails here.
+
+use doorward_control::openapi_json;
+use doorward_domain::id::{OrganizationId, ProjectId, UserId};
+use doorward_domain::key::Owner;
+use doorward_domain::role::OrganizationRole;
+use doorward_store::{Bootstrap, NewKey};
+use http::HeaderMap;
+use serde_json::{Value, json};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::app::{Answer, TestApp, all_rights};
+
+/// One organization, and a key of its owner.
+struct Tenant {
+    key: String,
+    first: Bootstrap,
+}
+
+/// What a route names: its id, and its name where it has one.
+#[derive(Clone)]
+struct Named {
+    id: String,
+    name: Option<String>,
+}
+
+/// Makes things of each kind, each under a name of its own.
+struct Makers<'a> {
+    app: &'a TestApp,
+    count: u32,
+}
+
+impl Makers<'_> {
+    async fn post(&self, tenant: &Tenant, path: &str, body: Value) -> Value {
+        self.app.call(&tenant.key, &format!("POST {path}"), Some(body)).await.expect(201)
+    }
+
+    /// Something of the kind that lies under this segment of the path.
+    async fn make(&mut self, tenant: &Tenant, noun: &str) -> Named {
+        self.count += 1;
+        let name = format!("thing-{}", self.count);
+        let path = format!("/v1/{noun}");
+        let body = match noun {
+            "api-keys" | "service-accounts" | "projects" => json!({ "name": name }),
+            "providers" => json!({ "name": name, "kind": "openai" }),
+            "provider-keys" => json!({ "name": name, "value": "sk-0123456789abcdef" }),
+            "users" => json!({ "name": name, "role": "member" }),
+            "models" => {
+                let provider = format!("p-{name}");
+                let echo = json!({ "name": provider, "kind": "echo" });
+                self.post(tenant, "/v1/providers", echo).await;
+                json!({ "name": name, "price": "free", "deployments": [{ "provider": provider }] })
+            }
+            other => panic!("no sample of /v1/{other}: add one to this test"),
+        };
+        let made = self.post(tenant, &path, body).await;
+        match (noun, made["id"].as_str()) {
+            ("models", _) => Named { id: name, name: None },
+            ("api-keys", Some(id)) => Named { id: id.to_owned(), name: None },
+            (_, id) => Named { id: id.unwrap().to_owned(), name: Some(name) },
+        }
+    }
+}
+
+/// A well-formed id of the same kind that nothing has.
+fn random_like(id: &str) -> String {
+    let kept = id.len() - 8;
+    assert!(id.is_char_boundary(kept));
+    if id.contains('_') { format!("{}00000000", &id[..kept]) } else { format!("{id}-not") }
+}
+
+/// What routes take: a change that does nothing, where it is one.
+fn body(method: &str, path: &str) -> Option<Value> {
+    match (method, path.rsplit('/').next().unwrap()) {
+        ("PUT", "{user}") => Some(json!({ "role": "viewer" })),
+        ("PATCH", _) => Some(json!({})),
+        ("PUT", other) => panic!("no sample of a body for PUT …/{other}: add one to this test"),
+        _ => None,
+    }
+}
+
+/// The operations whose path has parameters.
+fn operations() -> Vec<(String, String)> {
+    let document: Value = serde_json::from_str(&openapi_json().unwrap()).unwrap();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if path.contains('{') {
+            let methods = item.as_object().unwrap().keys();
+            found.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
+        }
+    }
+    found
+}
+
+fn noun(path: &str) -> &str {
+    path.split('/').nth(2).unwrap()
+}
+
+fn call(method: &str, path: &str, id: &str, user: &str) -> String {
+    let view = if method == "GET" && noun(path) == "models" { "?view=routes" } else { "" };
+    let path = path.replace("{id}", id).replace("{name}", id).replace("{user}", user);
+    assert!(!path.contains('{'), "{path}: a parameter that this test does not know");
+    format!("{method} {path}{view}")
+}
+
+/// What a caller can tell answers apart by; the id that was asked for is no difference.
+fn told(answer: &Answer, id: &str) -> (u16, HeaderMap, String) {
+    let mut headers = answer.headers.clone();
+    for own in ["x-request-id", "date"] {
+        headers.remove(own);
+    }
+    (answer.status.as_u16(), headers, answer.text.replace(id, "ID"))
+}
+
+/// Everything that an organization has, as its owner sees it.
+async fn all_of(app: &TestApp, tenant: &Tenant) -> Vec<String> {
+    let mut seen = Vec::new();
+    for path in [
+        "/v1/api-keys",
+        "/v1/providers",
+        "/v1/provider-keys",
+        "/v1/models?view=routes",
+        "/v1/users",
+        "/v1/service-accounts",
+        "/v1/projects",
+        "/v1/settings",
+        "/v1/audit",
+    ] {
+        let answer = app.call(&tenant.key, &format!("GET {path}"), None).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        seen.push(answer.text);
+    }
+    seen
+}
+
+/// The organization that the program makes, and another one, made behind its back: there is no way
+/// through the API yet.
+async fn two_tenants(app: &TestApp) -> (Tenant, Tenant) {
+    let second = Bootstrap {
+        organization: OrganizationId::new(1, 2),
+        project: ProjectId::new(1, 2),
+        administrator: UserId::new(1, 2),
+    };
+    let Bootstrap { organization, project, administrator } = second;
+    let sql = format!(
+        "INSERT INTO organizations (id, name, created_at_us) VALUES ('{organization}', 'other', 1);
+        INSERT INTO projects (id, organization_id, name, description, created_at_us, updated_at_us)
+            VALUES ('{project}', '{organization}', 'default', '', 1, 1);
+        INSERT INTO users (id, organization_id, name, role, created_at_us, updated_at_us)
+            VALUES ('{administrator}', '{organization}', 'admin', 'owner', 1, 1);"
+    );
+    let url = format!("sqlite://{}", app.data_dir().join("doorward.db").display());
+    let mut database = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    let key = owner_key(app, &second).await;
+    // Samples are many: both may have more keys than usual.
+    for key in [&app.admin, &key] {
+        let more = json!({ "keys-per-user-max": 1000 });
+        app.call(key, "PATCH /v1/settings", Some(more)).await.expect(200);
+    }
+    let Bootstrap { organization, project, administrator } = app.first;
+    let first = Bootstrap { organization, project, administrator };
+    let first = Tenant { key: app.admin.clone(), first };
+    (first, Tenant { key, first: second })
+}
+
+async fn owner_key(app: &TestApp, of: &Bootstrap) -> String {
+    let mut act = app.act();
+    act.organization = of.organization;
+    let new = NewKey {
+        name: "owner".to_owned(),
+        description: String::new(),
+        owner: Owner::User(of.administrator),
+        project: of.project,
+        created_by: of.administrator,
+        rights: all_rights(),
+        metadata: serde_json::Map::new(),
+        quota: None,
+    };
+    app.store.create_key(&act, new).await.unwrap().1.expose()
+}
+
+#[tokio::test]
+async fn what_another_organization_has_is_answered_as_what_nobody_has() {
+    let app = TestApp::new().await;
+    let (own, other) = two_tenants(&app).await;
+    let mut makers = Makers { app: &app, count: 0 };
+    let operations = operations();
+    assert!(operations.len() >= 32, "{operations:?}");
+    for (method, path) in operations {
+        let mine = makers.make(&own, noun(&path)).await;
+        let theirs = makers.make(&other, noun(&path)).await;
+        let user = makers.make(&own, "users").await.id;
+        let member = json!({ "role": "viewer" });
+        if path.contains("{user}") {
+            let put = call("PUT", &path, &mine.id, &user);
+            app.call(&own.key, &put, Some(member)).await.expect(200);
+        }
+        let before = all_of(&app, &other).await;
+        let ask = |id: String| {
+            let call = call(&method, &path, &id, &user);
+            let (app, key, body) = (&app, &own.key, body(&method, &path));
+            async move { told(&app.call(key, &call, body).await, &id) }
+        };
+        let nobodys = ask(random_like(&theirs.id)).await;
+        assert_eq!(nobodys.0, 404, "{method} {path}: {nobodys:?}");
+        assert_eq!(ask(theirs.id.clone()).await, nobodys, "{method} {path}, by id");
+        if let Some(name) = &theirs.name {
+            let nobodys = ask(format!("{name}-not")).await;
+            assert_eq!(ask(name.clone()).await, nobodys, "{method} {path}, by name");
+        }
+        assert_eq!(all_of(&app, &other).await, before, "{method} {path}: they are as they were");
+        let (status, _, text) = ask(mine.id).await;
+        assert!((200..300).contains(&status), "{method} {path}, one's own: {status} {text}");
+    }
+}
+
+#[tokio::test]
+async fn another_organizations_user_cannot_be_named_in_a_project_of_ones_own() {
+    let app = TestApp::new().await;
+    let (own, other) = two_tenants(&app).await;
+    let mut makers = Makers { app: &app, count: 0 };
+    for (method, path) in operations().into_iter().filter(|(_, path)| path.contains("{user}")) {
+        let project = makers.make(&own, noun(&path)).await.id;
+        let theirs = makers.make(&other, "users").await;
+        let before = all_of(&app, &other).await;
+        let ask = async |user: &str| {
+            let call = call(&method, &path, &project, user);
+            told(&app.call(&own.key, &call, body(&method, &path)).await, user)
+        };
+        let nobodys = ask(&random_like(&theirs.id)).await;
+        assert_eq!(nobodys.0, 404, "{method} {path}");
+        assert_eq!(ask(&theirs.id).await, nobodys, "{method} {path}, by id");
+        assert_eq!(ask(&theirs.name.unwrap()).await, nobodys, "{method} {path}, by name");
+        assert_eq!(all_of(&app, &other).await, before, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn what_another_organization_has_cannot_be_named_in_a_body() {
+    let app = TestApp::new().await;
+    let (own, other) = two_tenants(&app).await;
+    let mut makers = Makers { app: &app, count: 0 };
+    let provider = makers.make(&own, "providers").await.id;
+    let on = |provider: &str, key: Option<&str>| {
+        let deployment = json!({ "provider": provider, "provider_key": key });
+        json!({ "name": "m", "price": "free", "deployments": [deployment] })
+    };
+    for (noun, path) in [
+        ("users", "/v1/api-keys"),
+        ("service-accounts", "/v1/api-keys"),
+        ("projects", "/v1/api-keys"),
+        ("projects", "/v1/service-accounts"),
+        ("providers", "/v1/models"),
+        ("provider-keys", "/v1/models"),
+    ] {
+        let theirs = makers.make(&other, noun).await.id;
+        let before = all_of(&app, &other).await;
+        let ask = async |id: &str| {
+            let body = match noun {
+                "users" | "service-accounts" => json!({ "name": "k", "owner": id }),
+                "projects" => json!({ "name": "k", "project": id }),
+                "providers" => on(id, None),
+                _ => on(&provider, Some(id)),
+            };
+            told(&app.call(&own.key, &format!("POST {path}"), Some(body)).await, id)
+        };
+        let nobodys = ask(&random_like(&theirs)).await;
+        assert_eq!(nobodys.0, 400, "{noun} in {path}: {nobodys:?}");
+        assert_eq!(ask(&theirs).await, nobodys, "{noun} in {path}");
+        assert_eq!(all_of(&app, &other).await, before, "{noun} in {path}");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_others_are_answered_to_a_member_as_keys_of_nobody() {
+    let app = TestApp::new().await;
+    let (own, other) = two_tenants(&app).await;
+    let mut makers = Makers { app: &app, count: 0 };
+    let member = app.user("member", OrganizationRole::Member).await;
+    let (_, key) = app.key(member, "member", all_rights()).await;
+    for (method, path) in operations().into_iter().filter(|(_, path)| noun(path) == "api-keys") {
+        let colleagues = makers.make(&own, "api-keys").await.id;
+        let strangers = makers.make(&other, "api-keys").await.id;
+        let before = all_of(&app, &own).await;
+        let ask = async |id: &str| {
+            let call = call(&method, &path, id, "");
+            told(&app.call(&key, &call, body(&method, &path)).await, id)
+        };
+        let nobodys = ask(&random_like(&colleagues)).await;
+        assert_eq!(nobodys.0, 404, "{method} {path}");
+        assert_eq!(ask(&colleagues).await, nobodys, "{method} {path}, a colleague's");
+        assert_eq!(ask(&strangers).await, nobodys, "{method} {path}, a stranger's");
+        assert_eq!(all_of(&app, &own).await, before, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn lists_and_filters_show_nothing_of_another_organization() {
+    let app = TestApp::new().await;
+    let (own, other) = two_tenants(&app).await;
+    let mut makers = Makers { app: &app, count: 0 };
+    let mut theirs = Vec::new();
+    for noun in
+        ["api-keys", "providers", "provider-keys", "models", "users", "service-accounts", "projects"]
+    {
+        theirs.push(makers.make(&other, noun).await);
+    }
+    for seen in all_of(&app, &own).await {
+        for Named { id, name } in &theirs {
+            assert!(!seen.contains(id.as_str()), "{id}");
+            assert!(name.as_ref().is_none_or(|name| !seen.contains(name.as_str())), "{name:?}");
+        }
+    }
+    for filter in [
+        format!("owner={}", other.first.administrator),
+        format!("project={}", other.first.project),
+    ] {
+        let list = app.get(&format!("/v1/api-keys?{filter}")).await.expect(200);
+        assert_eq!(list["data"], json!([]), "{filter}");
+    }
+}
