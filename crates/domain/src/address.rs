@@ -8,7 +8,9 @@ use ipnet::{IpNet, Ipv4Net};
 
 /// A CIDR block in canonical form: host bits cleared, IPv4-mapped IPv6 written as IPv4, so that
 /// both spellings of one address always get one verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, pattern = "^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$", examples("10.0.0.0/8", "2001:db8::1"))]
 pub struct AddressBlock(IpNet);

@@ -13,7 +13,9 @@ use crate::usage::Usage;
 pub const OUTPUT_TOKENS_MIN: u64 = 256;
 
 /// A stretch of time after which a budget starts anew, aligned to the calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// From midnight.
@@ -78,7 +80,17 @@ pub enum Amount {
 }
 
 /// What happens when the worst case does not fit, though something is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Overrun {
     /// The call is cut to what fits, or refused: the line is never crossed.

@@ -9,7 +9,9 @@ use crate::money::{MalformedMoney, NanoUsd};
 use crate::usage::Usage;
 
 /// Prices of one million tokens, by kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
     /// A million tokens of input.
@@ -67,7 +69,9 @@ impl Rates {
 }
 
 /// Rates that hold for calls with more than this many input tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
     /// The tier holds above this many input tokens.

@@ -3,7 +3,9 @@
 use std::str::FromStr;
 
 /// What a user may do in a project, besides what their role in the organization says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ProjectRole {
     /// The project and its members.

@@ -5,7 +5,9 @@ use std::str::FromStr;
 use crate::scope::{Scope, ScopeSet};
 
 /// What a user may do in an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum OrganizationRole {
     /// Everything, including the end of the organization.

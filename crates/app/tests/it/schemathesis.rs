@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::program::Program;
 
-/// Everything but the tool's own folder of reports; it is set up by `./test`.
+/// Where `./test` puts the tool.
 fn tool() -> PathBuf {
     let target = Path::new(env!("CARGO_BIN_EXE_doorward")).ancestors().nth(2).unwrap();
     target.join("venv/bin/schemathesis")
@@ -23,8 +23,12 @@ fn the_program_does_what_its_description_says() {
         .current_dir(dir.path())
         .arg("--config-file")
         .arg(repository.join("tests/clients/schemathesis.toml"))
-        .args(["run", &format!("{}/openapi.json", program.url)])
+        .args(["run", "--checks", "all", &format!("{}/openapi.json", program.url)])
         .env("DOORWARD_API_KEY", &key)
+        .env("DOORWARD_URL", &program.url)
+        .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
+        .env("PYTHONPATH", repository.join("tests/clients"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .unwrap_or_else(|error| panic!("{}: {error}; ./test sets it up", tool.display()));
     let said = String::from_utf8_lossy(&run.stdout);

@@ -19,10 +19,7 @@ use crate::request::Params;
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(
-    list_audit,
-    verify_audit,
-))]
+#[openapi(paths(list_audit, verify_audit,))]
 pub(crate) struct Described;
 
 /// How much of the chain one request walks, in pages of a thousand entries: well under a second.
@@ -116,7 +113,7 @@ pub(crate) async fn list_audit(
     get,
     path = "/v1/audit/verify",
     params(("after" = Option<u32>, Query)),
-    responses((status = 200, body = VerdictObject)),
+    responses((status = 200, body = VerdictObject), (status = 404)),
 )]
 pub(crate) async fn verify_audit(
     State(control): State<Control>,

@@ -28,13 +28,7 @@ use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(
-    create_model,
-    list_models,
-    show_model,
-    edit_model,
-    delete_model,
-))]
+#[openapi(paths(create_model, list_models, show_model, edit_model, delete_model,))]
 pub(crate) struct Described;
 
 const NOUN: &str = "model";
@@ -42,7 +36,7 @@ const NOUN: &str = "model";
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateModel {
-    #[schema(pattern = "^[!-)+-~]{1,200}$")]
+    #[schema(pattern = r"^[!-)+-:<-\[\]-~]{1,200}$")]
     name: String,
     #[serde(default)]
     price: PriceWish,
@@ -107,7 +101,7 @@ pub(crate) async fn create_model(
 ) -> Result<Response, ApiError> {
     let wish: CreateModel = body.parse()?;
     let mut faults = Faults::new();
-    faults.check("name", check_model_name(&wish.name));
+    faults.check("name", check_public_name(&wish.name));
     check_output_max(wish.output_tokens_max, &mut faults);
     let now = control.now();
     let served =
@@ -274,6 +268,18 @@ fn check_view(params: &mut Params) {
 fn check_output_max(max: Option<NonZeroU64>, faults: &mut Faults) {
     if max.is_some_and(|max| max.get() > TOKENS_MAX) {
         faults.add("output_tokens_max", "invalid", format!("must be at most {TOKENS_MAX}"));
+    }
+}
+
+/// The name of a model is also its path, and the listener takes no path that two readers could read
+/// differently: a model that is named so could never be shown, edited or deleted.
+fn check_public_name(name: &str) -> Result<(), String> {
+    check_model_name(name)?;
+    let is_plain = |segment: &str| !matches!(segment, "" | "." | "..");
+    if !name.contains([';', '\\']) && name.split('/').all(is_plain) {
+        Ok(())
+    } else {
+        Err("must not hold `;`, `\\`, or an empty or dot segment between slashes".to_owned())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::api::answer::{by_id_or_name, removed, versioned};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
-use crate::openapi::text::{Name, Description};
+use crate::openapi::text::{Description, Name};
 use crate::problem::ApiError;
 use crate::request::{JsonBody, Params, PathText, check_if_match};
 

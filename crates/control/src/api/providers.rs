@@ -23,13 +23,7 @@ use crate::request::{JsonBody, Params, PathText, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(
-    create_provider,
-    list_providers,
-    show_provider,
-    edit_provider,
-    delete_provider,
-))]
+#[openapi(paths(create_provider, list_providers, show_provider, edit_provider, delete_provider,))]
 pub(crate) struct Described;
 
 const NOUN: &str = "provider";

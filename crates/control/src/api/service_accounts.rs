@@ -16,7 +16,7 @@ use crate::api::list::List;
 use crate::api::projects;
 use crate::caller::Caller;
 use crate::faults::Faults;
-use crate::openapi::text::{Name, Description, Standing};
+use crate::openapi::text::{Description, Name, Standing};
 use crate::problem::ApiError;
 use crate::request::{JsonBody, Params, PathText, check_if_match};
 

@@ -29,10 +29,7 @@ use crate::request::{JsonBody, Params, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(
-    list_settings,
-    change_settings,
-))]
+#[openapi(paths(list_settings, change_settings,))]
 pub(crate) struct Described;
 
 /// More names than there are settings are not read.
@@ -58,7 +55,10 @@ impl utoipa::PartialSchema for ChangeSettings {
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .description(Some("New values by name; `null` resets one to its default."));
         let property = |object: ObjectBuilder, setting: Setting| {
-            object.property(setting.name(), schema_of(setting.bounds()).description(Some(setting.help())))
+            object.property(
+                setting.name(),
+                schema_of(setting.bounds()).description(Some(setting.help())),
+            )
         };
         Setting::ALL.into_iter().fold(object, property).into()
     }
@@ -68,9 +68,7 @@ impl utoipa::PartialSchema for ChangeSettings {
 fn schema_of(bounds: Bounds) -> ObjectBuilder {
     let nullable = |kind| Object::builder().schema_type(SchemaType::from_iter([kind, Type::Null]));
     match bounds {
-        Bounds::Whole { min, max } => {
-            nullable(Type::Integer).minimum(Some(min)).maximum(Some(max))
-        }
+        Bounds::Whole { min, max } => nullable(Type::Integer).minimum(Some(min)).maximum(Some(max)),
         Bounds::OneOf(numbers) => {
             let values = numbers.iter().map(|number| Value::from(*number));
             nullable(Type::Integer).enum_values(Some(values.chain([Value::Null])))
@@ -233,7 +231,7 @@ fn read(setting: Setting, value: Value, faults: &mut Faults) -> Option<SettingVa
     let value = match value {
         Value::Null => return None,
         Value::String(text) => Some(SettingValue::Text(text)),
-        Value::Number(number) => number.as_u64().map(SettingValue::Number),
+        Value::Number(number) => whole(&number).map(SettingValue::Number),
         Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
     let checked = value.map(|value| setting.check(value));
@@ -242,6 +240,17 @@ fn read(setting: Setting, value: Value, faults: &mut Faults) -> Option<SettingVa
     }
     faults.add(setting.name(), "invalid", format_args!("must be {}", setting.bounds()));
     None
+}
+
+/// A whole number, also where it is written with a fraction of nothing: `90.0` is 90 in JSON.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "only whole numbers come here; what is out of bounds saturates and is refused later"
+)]
+fn whole(number: &serde_json::Number) -> Option<u64> {
+    let from_fraction = || number.as_f64().filter(|n| n.fract() == 0.0 && *n >= 0.0);
+    number.as_u64().or_else(|| from_fraction().map(|n| n as u64))
 }
 
 fn answer(list: SettingsList, outliving: Option<Outliving>) -> Response {

@@ -20,9 +20,7 @@ use crate::request::Params;
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(
-    report_usage,
-))]
+#[openapi(paths(report_usage,))]
 pub(crate) struct Described;
 
 /// How far back a report reaches that does not say.
@@ -68,7 +66,7 @@ impl From<UsageRow> for RowObject {
 #[utoipa::path(
     get,
     path = "/v1/usage",
-    params(("group_by" = Option<String>, Query, pattern = "^(key|model|day)(,(key|model|day))*$"), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query)),
+    params(("group_by" = Option<String>, Query, pattern = "^((key|model|day)(,(key|model|day))*)?$"), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query)),
     responses((status = 200, body = List<RowObject>)),
 )]
 pub(crate) async fn report_usage(

@@ -170,7 +170,7 @@ pub(crate) async fn list_users(
 #[utoipa::path(
     get,
     path = "/v1/users/me",
-    responses((status = 200, body = Me)),
+    responses((status = 200, body = Me), (status = 404)),
 )]
 pub(crate) async fn show_me(
     State(control): State<Control>,

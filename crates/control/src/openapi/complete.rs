@@ -3,9 +3,7 @@
 use doorward_domain::scope::Scope;
 use http::StatusCode;
 use utoipa::openapi::header::Header;
-use utoipa::openapi::path::{
-    Operation, Parameter, ParameterBuilder, ParameterIn, PathItem,
-};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::security::{
@@ -16,7 +14,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
-use super::text::Reference;
+use super::text::{HeadRefused, Instant, View};
 use crate::faults::FieldError;
 use crate::idempotency::NAME_BYTES_MAX;
 use crate::problem::Problem;
@@ -31,9 +29,18 @@ const SCHEMES: [(&str, Option<&str>); 5] = [
     ("x_goog_api_key", Some("x-goog-api-key")),
 ];
 
+/// What one segment of a path can hold: the listener takes nothing that two readers of a path could
+/// read differently.
+const SEGMENT: &str = r"^[^\u0000-\u001f\u007f/;\\]+$";
+/// The name of a model, which may have several segments.
+const MODEL_NAME: &str = r"^[!-)+-.0-:<-\[\]-~]+(/[!-)+-.0-:<-\[\]-~]+)*$";
+
 /// The refusals, and what each means to whoever reads it.
 const REFUSALS: [(u16, &str); 10] = [
-    (400, "The body, a parameter or the credential cannot be read, or a field is wrong: `errors` names each."),
+    (
+        400,
+        "The body, a parameter or the credential cannot be read, or a field is wrong: `errors` names each. A head that is no HTTP is refused before its path is read, in the shape of OpenAI's API.",
+    ),
     (401, "There is no good key in the request, or the key has ended or is disabled."),
     (403, "The key may not do this, not from this address, or not with so much right."),
     (404, "There is no such thing, or it is not the caller's: the same answer for both."),
@@ -93,9 +100,16 @@ fn add_components(components: &mut Components) {
         };
         components.add_security_scheme(name, scheme);
     }
-    components.schemas.insert(Reference::name().into_owned(), Reference::schema());
-    components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
-    components.schemas.insert(Problem::name().into_owned(), Problem::schema());
+    for (name, schema) in [
+        (FieldError::name(), FieldError::schema()),
+        (Problem::name(), Problem::schema()),
+        (HeadRefused::name(), HeadRefused::schema()),
+        // Those that only parameters name are not found by themselves.
+        (Instant::name(), Instant::schema()),
+        (View::name(), View::schema()),
+    ] {
+        components.schemas.insert(name.into_owned(), schema);
+    }
     for (status, said) in REFUSALS {
         let mut response = Response::new(said);
         let problem = Ref::from_schema_name(Problem::name());
@@ -103,6 +117,11 @@ fn add_components(components: &mut Components) {
         response.content.insert("application/problem+json".to_owned(), content.into());
         add_header(&mut response, "x-request-id");
         match status {
+            400 => {
+                let schema = Ref::from_schema_name(HeadRefused::name());
+                let content = ContentBuilder::new().schema(Some(schema)).build();
+                response.content.insert("application/json".to_owned(), content.into());
+            }
             401 => add_header(&mut response, "www-authenticate"),
             503 => add_header(&mut response, "retry-after"),
             _ => {}
@@ -129,13 +148,15 @@ fn add_parameters(operation: &mut Operation, method: &str, path: &str) {
     for parameter in given.iter_mut() {
         if let RefOr::T(parameter) = parameter {
             parameter.schema = parameter.schema.take().map(never_null);
-            parameter.description = parameter.description.take().or_else(|| said_of(&parameter.name));
+            parameter.description =
+                parameter.description.take().or_else(|| said_of(&parameter.name));
         }
     }
     let in_path = names_in(path).map(|name| (name, ParameterIn::Path));
     let once = (method == "POST").then_some(("idempotency-key", ParameterIn::Header));
     for (name, place) in in_path.chain(once) {
-        let is_there = |there: &RefOr<Parameter>| matches!(there, RefOr::T(there) if there.name == name);
+        let is_there =
+            |there: &RefOr<Parameter>| matches!(there, RefOr::T(there) if there.name == name);
         if !given.iter().any(is_there) {
             given.push(parameter(name, place).into());
         }
@@ -153,7 +174,7 @@ fn parameter(name: &str, place: ParameterIn) -> Parameter {
     let is_in_path = place == ParameterIn::Path;
     let text = Object::builder().schema_type(Type::String);
     let text = if is_in_path {
-        text.min_length(Some(1))
+        text.pattern(Some(if name == "name" { MODEL_NAME } else { SEGMENT }))
     } else {
         text.min_length(Some(1)).max_length(Some(NAME_BYTES_MAX)).pattern(Some("^[!-~]+$"))
     };
@@ -176,6 +197,17 @@ fn said_of(name: &str) -> Option<String> {
         "after" => "Where to go on: what `next` of the page before says.",
         "from" => "The first moment of interest.",
         "to" => "The first moment that is no longer of interest.",
+        "view" => "Without it the request is the gateway's: it then lists what the key may call.",
+        "owner" => "Only keys of this user or service account.",
+        "status" => "Only keys with this status; without it all but the revoked ones.",
+        "project" => "Only keys in this project.",
+        "kind" => "Only keys of this kind.",
+        "expires_before" => "Only keys that end before this time.",
+        "q" => "Only keys with this text in what lists show of them.",
+        "actor" => "Only what this one did.",
+        "action" => "Only acts of this kind, such as `key.create`.",
+        "subject" => "Only what was done to this one.",
+        "group_by" => "What the rows are for: any of key, model and day, with commas between them.",
         "if-match" => "The `etag` of the version that is edited: whoever comes second is refused.",
         "idempotency-key" => {
             "A name of the client's own for this request. Sent again under the same name within 24 \
@@ -233,6 +265,10 @@ fn settle_answers(operation: &mut Operation, method: &str) {
     let in_path = |one: &RefOr<Parameter>| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Path);
     let has_path = operation.parameters.iter().flatten().any(in_path);
     let (has_if_match, has_body) = (named("if-match"), operation.request_body.is_some());
+    // A refusal that a handler names is the one that all have.
+    let own: Vec<u16> =
+        operation.responses.responses.keys().filter_map(|s| s.parse().ok()).collect();
+    operation.responses.responses.retain(|status, _| status.starts_with('2'));
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response {
             describe(response, status, method);
@@ -240,7 +276,7 @@ fn settle_answers(operation: &mut Operation, method: &str) {
     }
     for (status, _) in REFUSALS {
         let comes = match status {
-            404 => has_path,
+            404 => has_path || own.contains(&404),
             409 => method != "GET",
             412 => has_if_match,
             413 | 415 => has_body,
@@ -248,7 +284,7 @@ fn settle_answers(operation: &mut Operation, method: &str) {
         };
         if comes {
             let refused = Ref::from_response_name(refusal_name(status));
-            operation.responses.responses.entry(status.to_string()).or_insert(refused.into());
+            operation.responses.responses.insert(status.to_string(), refused.into());
         }
     }
 }
@@ -272,7 +308,9 @@ fn add_header(response: &mut Response, name: &str) {
     let said = match name {
         "etag" => "The version of what is answered, for `if-match`.",
         "x-request-id" => "Names this request in the server's log.",
-        "idempotent-replayed" => "`true` where this is the answer to an earlier request of the same name.",
+        "idempotent-replayed" => {
+            "`true` where this is the answer to an earlier request of the same name."
+        }
         "retry-after" => "After how many seconds to try again, where that is known.",
         "www-authenticate" => "`Bearer`.",
         _ => return,

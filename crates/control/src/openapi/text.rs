@@ -1,12 +1,14 @@
 //! Texts that requests and answers hold and that have no type of their own in the code: what the
 //! schema of a field says with `value_type`.
 
-use doorward_domain::name::{DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX, description_pattern, name_pattern};
+use doorward_domain::name::{
+    DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX, description_pattern, name_pattern,
+};
+use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
     AnyOfBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type,
 };
-use utoipa::ToSchema;
 
 fn text() -> ObjectBuilder {
     Object::builder().schema_type(Type::String)
@@ -56,17 +58,6 @@ impl utoipa::PartialSchema for OwnerId {
             .pattern(Some("^(usr|sva)_[0-7][0-9A-HJKMNP-TV-Z]{25}$"))
             .description(Some("The id of a user or of a service account."))
             .into()
-    }
-}
-
-/// The name, or the id, of something.
-pub(crate) enum Reference {}
-
-impl ToSchema for Reference {}
-
-impl utoipa::PartialSchema for Reference {
-    fn schema() -> RefOr<Schema> {
-        text().description(Some("Its id or its name.")).into()
     }
 }
 
@@ -124,4 +115,24 @@ pub(crate) enum Standing {
 #[expect(dead_code, reason = "only its schema is used: the code has the word")]
 pub(crate) enum View {
     Routes,
+}
+
+/// What is answered to a head that is no HTTP, before it is known whose dialect it meant.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used: the listener writes it")]
+pub(crate) struct HeadRefused {
+    #[schema(inline)]
+    error: HeadError,
+}
+
+/// What is wrong with the head, as OpenAI's API says it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used: the listener writes it")]
+struct HeadError {
+    message: String,
+    r#type: String,
+    #[schema(required)]
+    param: Option<String>,
+    #[schema(required)]
+    code: Option<String>,
 }

@@ -107,6 +107,11 @@ async fn a_bad_model_is_refused_by_the_field_at_fault() {
     };
     #[rustfmt::skip]
     let cases = [
+        (named("a;b"),                                                               "name"),
+        (named("a\\b"),                                                              "name"),
+        (named("a//b"),                                                              "name"),
+        (named("/a"),                                                                "name"),
+        (named("a/../b"),                                                            "name"),
         (json!({"name": "m", "price": "free"}),                                      "deployments"),
         (json!({"name": "m", "price": "free", "deployments": []}),                   "deployments"),
         (json!({"name": "m", "price": "gratis", "deployments": []}),                 "price"),

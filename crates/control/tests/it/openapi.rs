@@ -122,7 +122,8 @@ async fn the_page_is_plain_and_shows_every_operation() {
     }
     for (method, path, operation) in operations(&document()) {
         let id = operation["operationId"].as_str().unwrap();
-        let start = page.text.find(&format!("<details id=\"{id}\">")).unwrap_or_else(|| panic!("{id}"));
+        let start =
+            page.text.find(&format!("<details id=\"{id}\">")).unwrap_or_else(|| panic!("{id}"));
         let end = start + page.text[start..].find("</details>").unwrap();
         let shown = &page.text[start..end];
         for part in [&method, &path, operation["x-required-scope"].as_str().unwrap()] {

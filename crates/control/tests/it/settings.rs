@@ -74,7 +74,7 @@ async fn a_bad_change_names_the_setting_and_its_bounds_and_nothing_is_stored() {
         (r#"{"keys-per-user-max": 10001}"#,                "keys-per-user-max",           quota),
         (r#"{"keys-per-user-max": -1}"#,                   "keys-per-user-max",           quota),
         (r#"{"keys-per-user-max": 1.5}"#,                  "keys-per-user-max",           quota),
-        (r#"{"keys-per-user-max": 1e3}"#,                  "keys-per-user-max",           quota),
+        (r#"{"keys-per-user-max": 1e5}"#,                  "keys-per-user-max",           quota),
         (r#"{"keys-per-user-max": "20"}"#,                 "keys-per-user-max",           quota),
         (r#"{"keys-per-user-max": true}"#,                 "keys-per-user-max",           quota),
         (r#"{"keys-per-user-max": [20]}"#,                 "keys-per-user-max",           quota),
@@ -110,6 +110,17 @@ async fn a_bad_change_names_the_setting_and_its_bounds_and_nothing_is_stored() {
     }
     assert_eq!(app.get(PATH).await.text, before);
     assert_eq!(app.get("/v1/audit").await.text, audit);
+}
+
+#[tokio::test]
+async fn a_whole_number_is_one_however_it_is_written() {
+    let app = TestApp::new().await;
+    for (written, value) in [("30.0", 30), ("1e3", 1_000)] {
+        let mut call = request(&app.admin, &format!("PATCH {PATH}"), None);
+        *call.body_mut() = format!("{{\"keys-per-user-max\": {written}}}").into();
+        let list = app.send(call).await.expect(200);
+        assert_eq!(row(&list, "keys-per-user-max")["value"], value, "{written}");
+    }
 }
 
 #[tokio::test]

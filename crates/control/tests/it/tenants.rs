@@ -303,9 +303,15 @@ async fn lists_and_filters_show_nothing_of_another_organization() {
     let (own, other) = two_tenants(&app).await;
     let mut makers = Makers { app: &app, count: 0 };
     let mut theirs = Vec::new();
-    for noun in
-        ["api-keys", "providers", "provider-keys", "models", "users", "service-accounts", "projects"]
-    {
+    for noun in [
+        "api-keys",
+        "providers",
+        "provider-keys",
+        "models",
+        "users",
+        "service-accounts",
+        "projects",
+    ] {
         theirs.push(makers.make(&other, noun).await);
     }
     for seen in all_of(&app, &own).await {
@@ -314,10 +320,9 @@ async fn lists_and_filters_show_nothing_of_another_organization() {
             assert!(name.as_ref().is_none_or(|name| !seen.contains(name.as_str())), "{name:?}");
         }
     }
-    for filter in [
-        format!("owner={}", other.first.administrator),
-        format!("project={}", other.first.project),
-    ] {
+    for filter in
+        [format!("owner={}", other.first.administrator), format!("project={}", other.first.project)]
+    {
         let list = app.get(&format!("/v1/api-keys?{filter}")).await.expect(200);
         assert_eq!(list["data"], json!([]), "{filter}");
     }

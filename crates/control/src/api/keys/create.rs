@@ -25,7 +25,7 @@ use super::secret;
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
-use crate::openapi::text::{Name, Description, OwnerId};
+use crate::openapi::text::{Description, Name, OwnerId};
 use crate::problem::ApiError;
 use crate::request::{Field, JsonBody};
 

@@ -9,9 +9,9 @@ use doorward_domain::price::{MalformedPrices, Price, PriceTable, Rates, Tier};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 use utoipa::openapi::schema::{AnyOfBuilder, Object, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
-use utoipa::ToSchema;
 
 use crate::problem::ApiError;
 
@@ -91,7 +91,8 @@ impl ToSchema for PriceWish {
 
 impl utoipa::PartialSchema for PriceWish {
     fn schema() -> RefOr<Schema> {
-        let words = Object::builder().schema_type(Type::String).enum_values(Some(["free", "listed"]));
+        let words =
+            Object::builder().schema_type(Type::String).enum_values(Some(["free", "listed"]));
         AnyOfBuilder::new()
             .item(words)
             .item(Ref::from_schema_name(Rates::name()))
