@@ -139,7 +139,7 @@ fn span(params: &mut Params, now: Timestamp) -> (Timestamp, Timestamp) {
 
 /// An instant, or a day, which means its first moment in UTC.
 pub(super) fn instant(params: &mut Params, name: &str) -> Option<Timestamp> {
-    let text = params.text(name)?;
+    let text = params.filter(name)?;
     let day =
         || text.parse::<Date>().ok().filter(|_| text.len() == 10)?.to_zoned(TimeZone::UTC).ok();
     let at = text.parse().ok().or_else(|| day().map(|day| day.timestamp()));

@@ -153,8 +153,8 @@ fn add_parameters(operation: &mut Operation, method: &str, path: &str) {
         }
     }
     let in_path = names_in(path).map(|name| (name, ParameterIn::Path));
-    let once = (method == "POST").then_some(("idempotency-key", ParameterIn::Header));
-    for (name, place) in in_path.chain(once) {
+    let repeat = (method == "POST").then_some(("idempotency-key", ParameterIn::Header));
+    for (name, place) in in_path.chain(repeat) {
         let is_there =
             |there: &RefOr<Parameter>| matches!(there, RefOr::T(there) if there.name == name);
         if !given.iter().any(is_there) {
@@ -219,29 +219,24 @@ fn said_of(name: &str) -> Option<String> {
 }
 
 /// Nothing in a path, query or header is null: it is there, or not.
-fn never_null(schema: RefOr<Schema>) -> RefOr<Schema> {
-    let one_left = |mut items: Vec<RefOr<Schema>>| {
-        items.retain(|item| !matches!(item, RefOr::T(Schema::Object(one)) if is_null(one)));
-        items.pop()
-    };
-    match schema {
-        RefOr::T(Schema::OneOf(one_of)) => {
-            one_left(one_of.items.clone()).unwrap_or(RefOr::T(Schema::OneOf(one_of)))
-        }
-        RefOr::T(Schema::Object(mut object)) => {
-            if let SchemaType::Array(types) = &object.schema_type
-                && let Some(first) = types.iter().find(|one| **one != Type::Null)
-            {
-                object.schema_type = first.clone().into();
-            }
-            RefOr::T(Schema::Object(object))
-        }
-        other => other,
+fn never_null(mut schema: RefOr<Schema>) -> RefOr<Schema> {
+    if let RefOr::T(Schema::OneOf(one_of)) = &schema
+        && let Some(only) = one_of.items.iter().find(|item| !is_null(item))
+    {
+        return only.clone();
     }
+    if let RefOr::T(Schema::Object(object)) = &mut schema
+        && let SchemaType::Array(types) = &object.schema_type
+        && let Some(first) = types.iter().find(|one| **one != Type::Null)
+    {
+        object.schema_type = first.clone().into();
+    }
+    schema
 }
 
-fn is_null(object: &Object) -> bool {
-    matches!(object.schema_type, SchemaType::Type(Type::Null))
+fn is_null(schema: &RefOr<Schema>) -> bool {
+    matches!(schema, RefOr::T(Schema::Object(object))
+        if matches!(object.schema_type, SchemaType::Type(Type::Null)))
 }
 
 /// A body that need not be there is still not null.

@@ -72,12 +72,12 @@ impl DocsPage {
     /// Reads the description.
     pub(super) fn new(document: &Value) -> Self {
         let nouns = list(&document["tags"]).iter().map(|tag| noun(document, tag)).collect();
-        let shapes = entries(&document["components"]["schemas"])
+        let shapes = entries(at(document, "/components/schemas"))
             .map(|(name, schema)| shape(name, schema))
             .collect();
-        let about = text(&document["info"]["description"]);
+        let about = text(at(document, "/info/description"));
         Self {
-            version: text(&document["info"]["version"]),
+            version: text(at(document, "/info/version")),
             about: about.split("\n\n").map(str::to_owned).collect(),
             nouns,
             shapes,
@@ -101,7 +101,7 @@ fn noun(document: &Value, tag: &Value) -> Noun {
 }
 
 fn operation(document: &Value, (method, path): (&str, &str), described: &Value) -> Operation {
-    let body = &described["requestBody"]["content"]["application/json"]["schema"];
+    let body = at(described, "/requestBody/content/application~1json/schema");
     let parameter = |one: &Value| {
         let is_required = one["required"] == true;
         let place = text(&one["in"]);
@@ -118,7 +118,7 @@ fn operation(document: &Value, (method, path): (&str, &str), described: &Value) 
         parameters: list(&described["parameters"]).iter().map(parameter).collect(),
         body: if body.is_null() { Vec::new() } else { pieces(body) },
         answers: answers.map(|(status, answer)| answer_of(document, status, answer)).collect(),
-        curl: example::curl(document, (method, path), body),
+        curl: example::curl(document, (method, path), described, body),
     }
 }
 
@@ -172,6 +172,11 @@ fn said(described: &Value, bounds: &[String]) -> Vec<String> {
     let own = text(&described["description"]);
     let own = if own.is_empty() { None } else { Some(own) };
     own.into_iter().chain(bounds.iter().cloned()).collect()
+}
+
+/// What lies there; null where nothing does.
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 fn text(value: &Value) -> String {

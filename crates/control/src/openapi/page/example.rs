@@ -7,24 +7,30 @@ use super::{entries, list, text};
 /// Schemas inside of each other that are followed: none of ours goes deeper.
 const DEPTH_MAX: usize = 8;
 
-pub(super) fn curl(document: &Value, (method, path): (&str, &str), body: &Value) -> String {
-    let mut line = String::from("curl");
-    if method != "get" {
-        line.push_str(" -X ");
-        line.push_str(&method.to_uppercase());
-    }
-    line.push_str(" -H \"Authorization: Bearer $DOORWARD_API_KEY\"");
-    if !body.is_null() {
+pub(super) fn curl(
+    document: &Value,
+    (method, path): (&str, &str),
+    described: &Value,
+    body: &Value,
+) -> String {
+    let verb = match method {
+        "get" => String::new(),
+        other => format!(" -X {}", other.to_uppercase()),
+    };
+    let data = if body.is_null() {
+        String::new()
+    } else {
         let value = value_of(document, body, DEPTH_MAX);
-        line.push_str(&format!(" -H 'content-type: application/json' -d '{value}'"));
-    }
-    let query = query_of(document, method, path);
-    line + &format!(" \"$DOORWARD_URL{path}{query}\"")
+        format!(" -H 'content-type: application/json' -d '{value}'")
+    };
+    let query = query_of(document, described);
+    let key = "-H \"Authorization: Bearer $DOORWARD_API_KEY\"";
+    format!("curl{verb} {key}{data} \"$DOORWARD_URL{path}{query}\"")
 }
 
 /// The parameters that must be there.
-fn query_of(document: &Value, method: &str, path: &str) -> String {
-    let parameters = list(&document["paths"][path][method]["parameters"]);
+fn query_of(document: &Value, described: &Value) -> String {
+    let parameters = list(&described["parameters"]);
     let is_needed = |one: &&Value| one["in"] == "query" && one["required"] == true;
     let said = |one: &Value| {
         let value = value_of(document, &one["schema"], DEPTH_MAX);
