@@ -14,9 +14,9 @@ use clap_complete::Shell;
 
 pub(crate) use audit::{AuditCommand, AuditFilterArgs, ExportAudit, ListAudit};
 pub(crate) use catalog::{
-    CreateModel, CreateProvider, CreateProviderKey, DeploymentArgs, EditModel, EditProvider,
-    EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
-    Verb,
+    CreateModel, CreateProvider, CreateProviderKey, DeleteProviderKey, DeploymentArgs, EditModel,
+    EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand,
+    TestProviderKey, ValueSource, Verb,
 };
 pub(crate) use keys::{
     BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,

@@ -22,8 +22,6 @@ use crate::cli::Remote;
 use crate::environment::Environment;
 use crate::{base_url, tls};
 
-pub(crate) use unanswered::tls_fault;
-
 /// Where a running server leaves its address.
 pub(crate) const ENDPOINT_FILE: &str = "endpoint";
 const URL_VARIABLE: &str = "DOORWARD_URL";
@@ -100,7 +98,16 @@ impl Client {
     }
 
     pub(crate) fn delete(&self, path: &[&str]) -> anyhow::Result<Value> {
-        let request = self.request(Method::DELETE, path, &[])?.body(()).map_err(never_built)?;
+        self.delete_how(path, &[])
+    }
+
+    /// The same, with what the server is to know of how.
+    pub(crate) fn delete_how(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<Value> {
+        let request = self.request(Method::DELETE, path, query)?.body(()).map_err(never_built)?;
         self.finish(self.agent.run(request))
     }
 
@@ -236,6 +243,11 @@ pub(crate) fn agent(ca: Option<&Path>, timeout: Duration) -> anyhow::Result<ureq
         Some(path) => RootCerts::from(read_roots(path)?),
         None => RootCerts::PlatformVerifier,
     };
+    Ok(agent_trusting(roots, timeout))
+}
+
+/// The same with roots at hand.
+pub(crate) fn agent_trusting(roots: RootCerts, timeout: Duration) -> ureq::Agent {
     let tls = TlsConfig::builder()
         .provider(TlsProvider::Rustls)
         .unversioned_rustls_crypto_provider(tls::crypto())
@@ -250,7 +262,7 @@ pub(crate) fn agent(ca: Option<&Path>, timeout: Duration) -> anyhow::Result<ureq
         .user_agent(concat!("doorward/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls)
         .build();
-    Ok(config.new_agent())
+    config.new_agent()
 }
 
 fn read_roots(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {

@@ -11,6 +11,7 @@ mod faces;
 mod logging;
 mod output;
 mod private_file;
+mod provider_agent;
 mod quickstart;
 mod serve;
 mod tls;

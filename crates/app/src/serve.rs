@@ -21,7 +21,7 @@ use crate::admin_key::{self, AdminKey, AdminKeyState, renewal};
 use crate::client::ENDPOINT_FILE;
 use crate::config::{Config, Data, Jobs, Server, Transport};
 use crate::faces::Faces;
-use crate::{output, private_file, tls};
+use crate::{output, private_file, provider_agent, tls};
 
 use signals::Signals;
 
@@ -80,6 +80,7 @@ impl Prepared {
         let Config { server, data, keys, jobs: Jobs { sweep_every }, gateway, log: _ } = config;
         let data_dir = data.dir.clone();
         let store = Store::open(options(data, keys)).await?;
+        let agent = provider_agent::new(&gateway.upstream_roots);
         let (listener, gateway, signals) = match parts(&server, gateway, &data_dir, &store) {
             Ok(parts) => parts,
             Err(error) => {
@@ -88,7 +89,7 @@ impl Prepared {
             }
         };
         let faces = Faces {
-            control: doorward_control::router(Control::new(Arc::clone(&store))),
+            control: doorward_control::router(Control::new(Arc::clone(&store), agent)),
             gateway: Arc::clone(&gateway),
             store: Arc::clone(&store),
             listener: listener.stats(),

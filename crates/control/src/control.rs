@@ -4,21 +4,32 @@ use std::sync::Arc;
 
 use doorward_store::Store;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use crate::denials::Denials;
 use crate::problem::ApiError;
+
+/// Most providers that are asked at the same time.
+const ASKED_MAX: usize = 8;
 
 /// The control plane over one store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Control {
     pub(crate) store: Arc<Store>,
     pub(crate) denials: Denials,
+    /// Asks providers. It has to give up by itself, and must not follow redirects: they would carry
+    /// credentials away.
+    pub(crate) agent: ureq::Agent,
+    /// A thread waits for each provider that is asked.
+    pub(crate) asking: Arc<Semaphore>,
 }
 
 impl Control {
-    /// Takes the open store.
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store, denials: Denials::default() }
+    /// Takes the open store, and what asks providers: it must give up after some seconds, and follow
+    /// no redirect.
+    pub fn new(store: Arc<Store>, agent: ureq::Agent) -> Self {
+        let asking = Arc::new(Semaphore::new(ASKED_MAX));
+        Self { store, denials: Denials::default(), agent, asking }
     }
 
     /// The time, in whole microseconds: what an answer shows is what the database keeps.

@@ -11,6 +11,7 @@ mod denials;
 mod faults;
 mod idempotency;
 pub mod jobs;
+pub mod model_list;
 mod problem;
 mod request;
 mod routes;

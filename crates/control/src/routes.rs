@@ -120,6 +120,7 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/provider-keys/{id}",    Admin,         provider_keys::show_provider_key),
         route(Patch,  "/v1/provider-keys/{id}",    Admin,         provider_keys::edit_provider_key),
         route(Delete, "/v1/provider-keys/{id}",    Admin,         provider_keys::delete_provider_key),
+        route(Post,   "/v1/provider-keys/{id}/test", Admin,       provider_keys::test_provider_key),
         route(Post,   "/v1/models",                Admin,         models::create_model),
         route(Get,    "/v1/models",                Admin,         models::list_models),
         route(Get,    "/v1/models/{*name}",        Admin,         models::show_model),

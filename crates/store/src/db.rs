@@ -69,6 +69,20 @@ macro_rules! on {
 }
 pub(crate) use on;
 
+/// Sets the version of a row that an act at `$at` changes: the instant, but later than the one before.
+macro_rules! set_next_version {
+    ($at:literal) => {
+        concat!(
+            "updated_at_us = CASE WHEN updated_at_us < ",
+            $at,
+            " THEN ",
+            $at,
+            " ELSE updated_at_us + 1 END"
+        )
+    };
+}
+pub(crate) use set_next_version;
+
 /// Whether a query finds a row inside an open transaction of either engine. `?` acts on the caller.
 macro_rules! finds {
     ($tx:ident, $sql:expr, $($value:expr),+) => {{

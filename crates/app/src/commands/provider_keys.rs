@@ -7,9 +7,12 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::catalog::Noun;
-use super::{Body, Details, instant, now, path_of, rows, text};
-use crate::cli::{CreateProviderKey, EditProviderKey, ProviderKeysCommand, Remotely, ValueSource};
+use super::catalog::{Asked, Noun};
+use super::{Body, Details, confirm, instant, now, path_of, rows, text};
+use crate::cli::{
+    CreateProviderKey, DeleteProviderKey, EditProviderKey, ProviderKeysCommand, Remotely,
+    TestProviderKey, ValueSource,
+};
 use crate::environment::Environment;
 use crate::output::{self, Table};
 
@@ -37,7 +40,34 @@ pub(crate) fn run(
     args: &Remotely<ProviderKeysCommand>,
     environment: &Environment,
 ) -> anyhow::Result<()> {
-    NOUN.run(args, environment)
+    let asked = Asked::new(&args.remote, environment)?;
+    match &args.command {
+        ProviderKeysCommand::Create(wish) => NOUN.create(&asked, wish),
+        ProviderKeysCommand::List => NOUN.list(&asked),
+        ProviderKeysCommand::Show(named) => NOUN.show(&asked, &named.name),
+        ProviderKeysCommand::Edit(wish) => NOUN.edit(&asked, wish),
+        ProviderKeysCommand::Test(wish) => test(&asked, wish),
+        ProviderKeysCommand::Delete(wish) => delete(&asked, wish),
+    }
+}
+
+fn delete(asked: &Asked<'_>, wish: &DeleteProviderKey) -> anyhow::Result<()> {
+    let name = &wish.provider_key.name;
+    let how: &[_] = if wish.force { &[("force", "true")] } else { &[] };
+    let answer = asked.client.delete_how(&path_of(PATH, name), how)?;
+    confirm(asked.is_json, &answer, &format!("Deleted {name}."))
+}
+
+fn test(asked: &Asked<'_>, wish: &TestProviderKey) -> anyhow::Result<()> {
+    let mut body = Body::default();
+    body.set_if("provider", wish.provider.clone());
+    let [v1, nouns] = PATH;
+    let path = [v1, nouns, &wish.provider_key.name, "test"];
+    let answer = asked.client.post(&path, &body.finish())?;
+    if answer["works"] == false {
+        bail!("{} is of no use: {}", wish.provider_key.name, text(&answer, "detail"));
+    }
+    confirm(asked.is_json, &answer, &format!("It works: {}.", text(&answer, "detail")))
 }
 
 fn create_body(wish: &CreateProviderKey, value: &SecretString) -> Value {

@@ -113,7 +113,7 @@ impl TestApp {
         };
         let store = Store::open(options).await.expect("a store");
         let (first, _) = store.bootstrap().await.expect("the first organization");
-        let router = router(Control::new(Arc::clone(&store)));
+        let router = router(Control::new(Arc::clone(&store), agent()));
         let mut app = Self { store, first, admin: String::new(), router, clock, _dir: dir };
         let owner = Owner::User(app.first.administrator);
         app.admin = app.key(owner, "admin", all_rights()).await.1;
@@ -200,6 +200,16 @@ impl TestApp {
     pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
         self.call(&self.admin, &format!("PATCH {path}"), Some(body)).await
     }
+}
+
+/// Gives up soon; follows no redirect.
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_global(Some(std::time::Duration::from_secs(10)));
+    config.build().new_agent()
 }
 
 /// A request such as `GET /v1/usage` with a key.

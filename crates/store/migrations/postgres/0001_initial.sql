@@ -127,19 +127,6 @@ CREATE TABLE key_secrets (
     FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
 );
 
--- An upstream API.
-CREATE TABLE providers (
-    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- prv_<ULID>
-    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
-    name             TEXT COLLATE "C" NOT NULL,
-    kind             TEXT COLLATE "C" NOT NULL,
-    base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
-    created_at_us    BIGINT           NOT NULL,
-    updated_at_us    BIGINT           NOT NULL,
-    UNIQUE (organization_id, name),
-    UNIQUE (organization_id, id)
-);
-
 -- A credential for a provider, sealed under the vault's key.
 CREATE TABLE provider_keys (
     id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- pvk_<ULID>
@@ -152,6 +139,21 @@ CREATE TABLE provider_keys (
     updated_at_us    BIGINT           NOT NULL,
     UNIQUE (organization_id, name),
     UNIQUE (organization_id, id)
+);
+
+-- An upstream API.
+CREATE TABLE providers (
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- prv_<ULID>
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    name             TEXT COLLATE "C" NOT NULL,
+    kind             TEXT COLLATE "C" NOT NULL,
+    base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
+    provider_key_id  TEXT,                          -- what deployments present that name none
+    created_at_us    BIGINT           NOT NULL,
+    updated_at_us    BIGINT           NOT NULL,
+    UNIQUE (organization_id, name),
+    UNIQUE (organization_id, id),
+    FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 );
 
 -- A public model name.
@@ -173,7 +175,7 @@ CREATE TABLE deployments (
     position         BIGINT           NOT NULL,              -- the order in which they were given
     provider_id      TEXT COLLATE "C" NOT NULL,
     upstream_model   TEXT COLLATE "C" NOT NULL,
-    provider_key_id  TEXT COLLATE "C",                       -- NULL: the provider wants none
+    provider_key_id  TEXT COLLATE "C",                       -- NULL: the provider's own
     weight           BIGINT           NOT NULL CHECK (weight > 0),
     priority         BIGINT           NOT NULL CHECK (priority >= 0),
     FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE,
@@ -184,6 +186,7 @@ CREATE TABLE deployments (
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
+CREATE INDEX providers_provider_key ON providers (organization_id, provider_key_id);
 
 -- One row per finished call. No foreign keys: what was consumed is booked whatever became of its
 -- key, model or provider.

@@ -126,19 +126,6 @@ CREATE TABLE key_secrets (
     FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
 ) STRICT;
 
--- An upstream API.
-CREATE TABLE providers (
-    id               TEXT    NOT NULL PRIMARY KEY,  -- prv_<ULID>
-    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
-    name             TEXT    NOT NULL,
-    kind             TEXT    NOT NULL,
-    base_url         TEXT,                          -- NULL: the kind needs none
-    created_at_us    INTEGER NOT NULL,
-    updated_at_us    INTEGER NOT NULL,
-    UNIQUE (organization_id, name),
-    UNIQUE (organization_id, id)
-) STRICT;
-
 -- A credential for a provider, sealed under the vault's key.
 CREATE TABLE provider_keys (
     id               TEXT    NOT NULL PRIMARY KEY,  -- pvk_<ULID>
@@ -151,6 +138,21 @@ CREATE TABLE provider_keys (
     updated_at_us    INTEGER NOT NULL,
     UNIQUE (organization_id, name),
     UNIQUE (organization_id, id)
+) STRICT;
+
+-- An upstream API.
+CREATE TABLE providers (
+    id               TEXT    NOT NULL PRIMARY KEY,  -- prv_<ULID>
+    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
+    name             TEXT    NOT NULL,
+    kind             TEXT    NOT NULL,
+    base_url         TEXT,                          -- NULL: the kind needs none
+    provider_key_id  TEXT,                          -- what deployments present that name none
+    created_at_us    INTEGER NOT NULL,
+    updated_at_us    INTEGER NOT NULL,
+    UNIQUE (organization_id, name),
+    UNIQUE (organization_id, id),
+    FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 ) STRICT;
 
 -- A public model name.
@@ -172,7 +174,7 @@ CREATE TABLE deployments (
     position         INTEGER NOT NULL,              -- the order in which they were given
     provider_id      TEXT    NOT NULL,
     upstream_model   TEXT    NOT NULL,
-    provider_key_id  TEXT,                          -- NULL: the provider wants none
+    provider_key_id  TEXT,                          -- NULL: the provider's own
     weight           INTEGER NOT NULL CHECK (weight > 0),
     priority         INTEGER NOT NULL CHECK (priority >= 0),
     FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE,
@@ -183,6 +185,7 @@ CREATE TABLE deployments (
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
+CREATE INDEX providers_provider_key ON providers (organization_id, provider_key_id);
 
 -- One row per finished call. No foreign keys: what was consumed is booked whatever became of its
 -- key, model or provider.
