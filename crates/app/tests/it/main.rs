@@ -6,6 +6,8 @@ mod audit;
 mod bad_upstreams;
 mod canaries;
 mod command_line;
+mod coverage;
+mod documents;
 mod fallback;
 mod lifecycle;
 mod limits;
