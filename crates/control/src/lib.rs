@@ -14,8 +14,9 @@ pub mod jobs;
 mod problem;
 mod request;
 mod routes;
+mod sign_in_refusal;
 mod unknown_path;
 
 pub use caller::ClientAddress;
 pub use control::Control;
-pub use routes::{Policy, policies, router};
+pub use routes::{Access, Policy, policies, router};

@@ -1,4 +1,4 @@
-//! The table of routes: what is served, and the scope that each of it needs.
+//! The table of routes: what is served, and to whom.
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -29,19 +29,36 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 struct Route {
     method: Method,
     path: &'static str,
-    needs: Scope,
+    access: Access,
     handler: MethodRouter<Control>,
 }
 
-/// A route without its handler: what the API serves, and the scope that it needs.
+/// Who may ask for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, without a credential; what it takes is bounded for each address.
+    Public,
+    /// A user who is signed in, whatever their role; no key.
+    SignedIn,
+    /// Keys with this scope, and users whose role has it.
+    Scope(Scope),
+}
+
+impl From<Scope> for Access {
+    fn from(scope: Scope) -> Self {
+        Self::Scope(scope)
+    }
+}
+
+/// A route without its handler: what the API serves, and to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: &'static str,
     /// The path, with `{id}` for one segment and `{*name}` for all that follow.
     pub path: &'static str,
-    /// What a key must be allowed to do.
-    pub needs: Scope,
+    /// Who may ask for it.
+    pub access: Access,
 }
 
 /// Every route of the management API: for the program that dispatches to it, for its description,
@@ -50,7 +67,7 @@ pub fn policies() -> impl Iterator<Item = Policy> {
     table().into_iter().map(|route| Policy {
         method: route.method.as_str(),
         path: route.path,
-        needs: route.needs,
+        access: route.access,
     })
 }
 
@@ -86,14 +103,14 @@ impl Method {
     }
 }
 
-/// A route cannot be written down without its scope.
+/// A route cannot be written down without saying to whom it is open.
 fn route<H: Handler<T, Control>, T: 'static>(
     method: Method,
     path: &'static str,
-    needs: Scope,
+    access: impl Into<Access>,
     handler: H,
 ) -> Route {
-    Route { method, path, needs, handler: on(method.filter(), handler) }
+    Route { method, path, access: access.into(), handler: on(method.filter(), handler) }
 }
 
 #[rustfmt::skip]
@@ -163,8 +180,12 @@ fn table() -> Vec<Route> {
 /// extensions.
 pub fn router(control: Control) -> Router {
     let guarded = |router: Router<Control>, route: Route| {
-        let guard = from_fn_with_state((control.clone(), route.needs), authorize);
-        router.route(route.path, route.handler.route_layer(guard))
+        let guard = from_fn_with_state((control.clone(), route.access), authorize);
+        let handler = match route.access {
+            Access::Public => route.handler,
+            Access::SignedIn | Access::Scope(_) => route.handler.route_layer(guard),
+        };
+        router.route(route.path, handler)
     };
     table()
         .into_iter()

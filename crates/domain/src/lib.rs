@@ -26,5 +26,7 @@ pub mod rights;
 pub mod role;
 pub mod rotation;
 pub mod scope;
+pub mod session;
 pub mod setting;
+pub mod sign_in_token;
 pub mod usage;

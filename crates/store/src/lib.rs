@@ -19,6 +19,7 @@ mod migrations;
 mod named;
 mod organizations;
 mod row;
+mod sessions;
 mod settings;
 mod store;
 mod usage;
@@ -38,6 +39,7 @@ pub use organizations::{
     Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Project, ServiceAccount,
     User,
 };
+pub use sessions::{Session, SessionIdentity};
 pub use settings::{
     ChangedSettings, KeyCaps, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
 };

@@ -131,7 +131,7 @@ pub(crate) async fn show_me(
     State(control): State<Control>,
     caller: Caller,
 ) -> Result<Response, ApiError> {
-    let Owner::User(id) = caller.key.owner else { return Err(ApiError::NotFound(NOUN)) };
+    let Owner::User(id) = caller.owner() else { return Err(ApiError::NotFound(NOUN)) };
     let organization = caller.organization();
     let user = control.store.find_user(organization, id).await?.ok_or(ApiError::NotFound(NOUN))?;
     let projects = control.store.list_memberships(organization, id).await?;

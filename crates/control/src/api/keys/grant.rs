@@ -131,7 +131,7 @@ pub(super) async fn refuse_above(
     if user.is_none_or(|user| caller.role.is_at_least(user.role)) {
         return Ok(());
     }
-    note_denial(control, caller, attempt, ("above_own_role", &[])).await?;
+    note_denial(control, caller, attempt, ("exceeds_own_rights", &[])).await?;
     Err(ApiError::AboveOwnRole)
 }
 
