@@ -26,8 +26,8 @@ use crate::problem::ApiError;
 use crate::routes::Access;
 use crate::sign_in_refusal::SignInRefusal;
 
-pub(crate) use presented::Presented;
 use presented::presented;
+pub(crate) use presented::{COOKIE_NAMES, Presented, cookie_name, is_same_origin};
 
 /// The address that a request comes from, put into its extensions by whoever accepted it.
 ///

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use doorward_store::Store;
 use jiff::Timestamp;
+use tokio_util::task::TaskTracker;
 
+use crate::attempts::Attempts;
 use crate::denials::Denials;
 use crate::problem::ApiError;
 
@@ -13,12 +15,26 @@ use crate::problem::ApiError;
 pub struct Control {
     pub(crate) store: Arc<Store>,
     pub(crate) denials: Denials,
+    pub(crate) attempts: Attempts,
+    /// What goes on after an answer.
+    pub(crate) later: TaskTracker,
 }
 
 impl Control {
     /// Takes the open store.
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, denials: Denials::default() }
+        Self {
+            store,
+            denials: Denials::default(),
+            attempts: Attempts::default(),
+            later: TaskTracker::new(),
+        }
+    }
+
+    /// Waits for what goes on after answers, when there are no more requests.
+    pub async fn finish(&self) {
+        self.later.close();
+        self.later.wait().await;
     }
 
     /// The time, in whole microseconds: what an answer shows is what the database keeps.

@@ -5,12 +5,14 @@
 //! `doorward_domain`, every row and its audit entry in `doorward_store`.
 
 mod api;
+mod attempts;
 mod caller;
 mod control;
 mod denials;
 mod faults;
 mod idempotency;
 pub mod jobs;
+mod notices;
 mod problem;
 mod request;
 mod routes;

@@ -281,6 +281,12 @@ impl From<StoreError> for ApiError {
                     .to_owned(),
                 field: None,
             },
+            StoreError::SecondFactor => Self::Conflict {
+                code: "second_factor_state",
+                detail: "There is a second factor that is confirmed already, or none that could be."
+                    .to_owned(),
+                field: None,
+            },
             StoreError::InUse(by) => Self::Conflict {
                 code: "in_use",
                 detail: format!("It is in use by {}.", by.join(", ")),
@@ -292,6 +298,7 @@ impl From<StoreError> for ApiError {
             StoreError::Database(_)
             | StoreError::Journal(_)
             | StoreError::Behind
+            | StoreError::Busy
             | StoreError::NotOurs => Self::Unavailable(error),
         }
     }

@@ -14,8 +14,8 @@ use tracing::Instrument;
 
 use crate::Control;
 use crate::api::{
-    audit, keys, models, projects, provider_keys, providers, service_accounts, settings, usage,
-    users,
+    audit, keys, models, own_account, password_links, projects, provider_keys, providers,
+    service_accounts, sessions, settings, usage, users,
 };
 use crate::caller::authorize;
 use crate::control::id_parts;
@@ -116,6 +116,7 @@ fn route<H: Handler<T, Control>, T: 'static>(
 #[rustfmt::skip]
 fn table() -> Vec<Route> {
     use Method::{Delete, Get, Patch, Post, Put};
+    use Access::{Public, SignedIn};
     use Scope::{Admin, AnalyticsRead, AuditRead, KeysRead, KeysWrite};
     vec![
         route(Post,   "/v1/api-keys",              KeysWrite,     keys::create_key),
@@ -150,6 +151,22 @@ fn table() -> Vec<Route> {
         route(Delete, "/v1/users/{id}",            Admin,         users::remove_user),
         route(Post,   "/v1/users/{id}/disable",    Admin,         users::disable_user),
         route(Post,   "/v1/users/{id}/enable",     Admin,         users::enable_user),
+        route(Post,   "/v1/users/{id}/invitation",     Admin,     password_links::invite_user),
+        route(Post,   "/v1/users/{id}/password-reset", Admin,     password_links::reset_user_password),
+        route(Get,    "/v1/users/{id}/sessions",       Admin,     sessions::list_user_sessions),
+        route(Delete, "/v1/users/{id}/sessions",       Admin,     sessions::end_user_sessions),
+        route(Delete, "/v1/users/{id}/second-factor",  Admin,     own_account::remove_user_second_factor),
+        route(Post,   "/v1/users/me/password",         SignedIn,  own_account::change_password),
+        route(Post,   "/v1/users/me/second-factor",    SignedIn,  own_account::begin_second_factor),
+        route(Delete, "/v1/users/me/second-factor",    SignedIn,  own_account::remove_second_factor),
+        route(Post,   "/v1/users/me/second-factor/confirm", SignedIn, own_account::confirm_second_factor),
+        route(Post,   "/v1/invitations/accept",    Public,        password_links::accept_invitation),
+        route(Post,   "/v1/password-resets",       Public,        password_links::request_reset),
+        route(Post,   "/v1/password-resets/accept", Public,       password_links::accept_reset),
+        route(Post,   "/v1/sessions",              Public,        sessions::create_session),
+        route(Get,    "/v1/sessions",              SignedIn,      sessions::list_sessions),
+        route(Delete, "/v1/sessions",              SignedIn,      sessions::end_other_sessions),
+        route(Delete, "/v1/sessions/{id}",         SignedIn,      sessions::end_session),
         route(Post,   "/v1/service-accounts",      Admin,         service_accounts::create_service_account),
         route(Get,    "/v1/service-accounts",      Admin,         service_accounts::list_service_accounts),
         route(Get,    "/v1/service-accounts/{id}", Admin,         service_accounts::show_service_account),

@@ -14,6 +14,12 @@ pub(crate) enum SignInRefusal {
     /// It is not the code of this moment, or was used already.
     #[error("The code of the second factor is wrong, or was used already.")]
     WrongCode,
+    /// Whoever is signed in does not know their password.
+    #[error("The current password is wrong.")]
+    WrongPassword,
+    /// The authenticator app has another secret, or another time.
+    #[error("The code is wrong. Look at the clock of the device, and try the next code.")]
+    WrongConfirmation,
     /// It was ended, or nobody had it.
     #[error("This session is over. Sign in again.")]
     SessionOver,
@@ -40,6 +46,8 @@ impl SignInRefusal {
             Self::InvalidCredentials => (StatusCode::UNAUTHORIZED, "invalid_credentials"),
             Self::SecondFactorRequired => (StatusCode::UNAUTHORIZED, "second_factor_required"),
             Self::WrongCode => (StatusCode::UNAUTHORIZED, "invalid_code"),
+            Self::WrongPassword => (StatusCode::FORBIDDEN, "wrong_password"),
+            Self::WrongConfirmation => (StatusCode::BAD_REQUEST, "invalid_code"),
             Self::SessionOver => (StatusCode::UNAUTHORIZED, "invalid_session"),
             Self::SessionRequired => (StatusCode::FORBIDDEN, "session_required"),
             Self::RoleTooLow => (StatusCode::FORBIDDEN, "insufficient_scope"),
@@ -56,6 +64,8 @@ impl SignInRefusal {
             Self::InvalidCredentials
             | Self::SecondFactorRequired
             | Self::WrongCode
+            | Self::WrongPassword
+            | Self::WrongConfirmation
             | Self::SessionOver
             | Self::SessionRequired
             | Self::RoleTooLow

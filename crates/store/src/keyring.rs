@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use doorward_domain::audit::AuditKey;
 use doorward_domain::credential::Pepper;
 use doorward_domain::id::OrganizationId;
+use doorward_domain::recovery_code;
 use doorward_domain::sign_in_token::SignInToken;
 use zeroize::Zeroizing;
 
@@ -227,6 +228,22 @@ impl Keyring {
     /// What a session's or link's token is stored as, under the newest key first.
     pub(crate) fn sign_in_digests(&self, token: &SignInToken) -> Vec<[u8; 32]> {
         self.sessions.values().rev().map(|key| token.digest(key)).collect()
+    }
+
+    /// The pepper that a stored password names.
+    pub(crate) fn password_pepper(&self, version: u32) -> Option<KeyBytes> {
+        self.passwords.get(&version).cloned()
+    }
+
+    /// The newest pepper of passwords, and its version.
+    pub(crate) fn newest_password_pepper(&self) -> Option<(u32, KeyBytes)> {
+        self.passwords.last_key_value().map(|(version, key)| (*version, key.clone()))
+    }
+
+    /// What a recovery code of a user is stored as, under the newest key first.
+    pub(crate) fn recovery_digests(&self, user: &str, code: &str) -> Vec<[u8; 32]> {
+        let keys = self.sessions.values().rev();
+        keys.map(|key| recovery_code::digest(key, user, code)).collect()
     }
 
     /// The key of the audit chain.

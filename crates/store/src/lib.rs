@@ -21,6 +21,7 @@ mod organizations;
 mod row;
 mod sessions;
 mod settings;
+mod sign_in;
 mod store;
 mod usage;
 
@@ -42,6 +43,10 @@ pub use organizations::{
 pub use sessions::{Session, SessionIdentity};
 pub use settings::{
     ChangedSettings, KeyCaps, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
+};
+pub use sign_in::{
+    Client, HashedPassword, LinkPurpose, LinkedUser, PasswordLink, RecoveryCodes, SignedIn,
+    StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};

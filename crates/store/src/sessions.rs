@@ -7,10 +7,13 @@ use doorward_domain::role::OrganizationRole;
 use doorward_domain::session::{AGE_MAX, IDLE_MAX, SessionLife};
 use doorward_domain::sign_in_token::SignInToken;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
+use crate::audit::append_audit;
 use crate::db::{on, parsed, timestamp};
+use crate::organizations::owners::{ROLE, refuse_above, role_of};
 use crate::row::row;
-use crate::{Store, StoreError};
+use crate::{Act, Removed, Store, StoreError};
 
 /// How exact the instant is when a session was last seen.
 const TOUCH_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
@@ -134,5 +137,107 @@ impl Store {
                 .await?;
         });
         Ok(())
+    }
+}
+
+impl Store {
+    /// The sessions of a user that are not over, newest first: at most [`SESSIONS_MAX`].
+    pub async fn list_sessions(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<Vec<Session>, StoreError> {
+        const SQL: &str = "
+            SELECT id, organization_id, user_id, address, user_agent, created_at_us, last_seen_at_us
+            FROM sessions
+            WHERE organization_id = $1 AND user_id = $2 AND last_seen_at_us > $3
+              AND created_at_us > $4
+            ORDER BY created_at_us DESC, id DESC LIMIT $5";
+        let [seen_us, begun_us] = bounds_us(self.clock.now());
+        let rows: Vec<SessionRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(user.to_string())
+                .bind(seen_us)
+                .bind(begun_us)
+                .bind(SESSIONS_MAX)
+                .fetch_all(pool)
+                .await?
+        });
+        rows.into_iter().map(SessionRow::parse).collect()
+    }
+
+    /// Ends one session of a user, and audits it.
+    pub async fn end_session(
+        &self,
+        act: &Act,
+        user: UserId,
+        id: SessionId,
+    ) -> Result<Removed, StoreError> {
+        const SQL: &str =
+            "DELETE FROM sessions WHERE organization_id = $1 AND user_id = $2 AND id = $3";
+        let id = id.to_string();
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry("session.end", &id, &json!({ "user": user })));
+            let done = sqlx::query(SQL)
+                .bind(act.organization.to_string())
+                .bind(user.to_string())
+                .bind(&id)
+                .execute(&mut *tx)
+                .await?;
+            if done.rows_affected() == 0 {
+                return Ok(Removed::NotFound);
+            }
+            tx.commit().await?;
+        });
+        Ok(Removed::Yes)
+    }
+
+    /// Ends every session of a user but the one to be kept, and audits it; how many there were.
+    /// [`StoreError::AboveOwnRole`] when the user is above whoever acts.
+    pub async fn end_sessions(
+        &self,
+        act: &Act,
+        user: UserId,
+        keep: Option<SessionId>,
+    ) -> Result<u64, StoreError> {
+        const SQL: &str =
+            "DELETE FROM sessions WHERE organization_id = $1 AND user_id = $2 AND id <> $3";
+        let (organization, id) = (act.organization.to_string(), user.to_string());
+        let keep = keep.map(|id| id.to_string()).unwrap_or_default();
+        let ended = on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry("user.end_sessions", &id, &json!({})));
+            let own = role_of!(tx, act);
+            let role: Option<(String,)> =
+                sqlx::query_as(ROLE).bind(&organization).bind(&id).fetch_optional(&mut *tx).await?;
+            let (role,) = role.ok_or(StoreError::Missing("user"))?;
+            refuse_above(own, &[parsed("role", &role)?])?;
+            let ended = sqlx::query(SQL).bind(&organization).bind(&id).bind(&keep);
+            let ended = ended.execute(&mut *tx).await?.rows_affected();
+            // There was none: the row of the audit log goes back with the transaction.
+            if ended > 0 {
+                tx.commit().await?;
+            }
+            ended
+        });
+        Ok(ended)
+    }
+
+    /// Deletes what is over: sessions and links that nobody can use any more.
+    pub async fn sweep_sign_ins(&self) -> Result<u64, StoreError> {
+        const SESSIONS: &str =
+            "DELETE FROM sessions WHERE last_seen_at_us <= $1 OR created_at_us <= $2";
+        const LINKS: &str = "DELETE FROM password_links WHERE expires_at_us <= $1";
+        let now = self.clock.now();
+        let [seen_us, begun_us] = bounds_us(now);
+        let swept = on!(self.db.write, |pool| {
+            let sessions = sqlx::query(SESSIONS).bind(seen_us).bind(begun_us);
+            let sessions = sessions.execute(pool).await?.rows_affected();
+            let links = sqlx::query(LINKS).bind(now.as_microsecond()).execute(pool).await?;
+            sessions + links.rows_affected()
+        });
+        Ok(swept)
     }
 }

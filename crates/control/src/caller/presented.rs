@@ -18,6 +18,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const COOKIE_NAME: &str = "__Host-doorward";
 /// The same on this machine without TLS, where browsers would not take the other.
 const COOKIE_NAME_LOCAL: &str = "doorward";
+/// Both.
+pub(crate) const COOKIE_NAMES: [&str; 2] = [COOKIE_NAME, COOKIE_NAME_LOCAL];
 /// Far above all cookies of one host.
 const COOKIES_BYTES_MAX: usize = 16 << 10;
 

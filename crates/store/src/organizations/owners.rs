@@ -52,13 +52,25 @@ macro_rules! role_of {
 pub(crate) use role_of;
 
 /// Refuses what reaches above the role of whoever acts.
-pub(super) fn refuse_above(
+pub(crate) fn refuse_above(
     own: OrganizationRole,
     reached: &[OrganizationRole],
 ) -> Result<(), StoreError> {
     let is_within = reached.iter().all(|role| own.is_at_least(*role));
     if is_within { Ok(()) } else { Err(StoreError::AboveOwnRole) }
 }
+
+/// Ends every session and takes back every link of a user who may not come in any more. `?` acts on the
+/// caller.
+macro_rules! shut_out {
+    ($tx:ident, $act:expr, $user:expr) => {
+        for sql in [$crate::sign_in::END_SESSIONS, $crate::sign_in::DROP_LINKS] {
+            let query = sqlx::query(sql).bind($act.organization.to_string()).bind($user);
+            query.execute(&mut *$tx).await?;
+        }
+    };
+}
+pub(super) use shut_out;
 
 /// Refuses what took the last active owner away. `?` acts on the caller.
 macro_rules! refuse_ownerless {
