@@ -45,7 +45,10 @@ fn say_where(admin_key: &AdminKey) {
     let path = admin_key.path.display();
     match admin_key.state {
         AdminKeyState::Kept => {}
-        AdminKeyState::Made => output::note(&format!("The administrator's key is in {path}.")),
+        AdminKeyState::Made => output::note(&format!(
+            "The administrator's key is in {path}. To sign in as that user: doorward users invite \
+             administrator --email ADDRESS"
+        )),
         AdminKeyState::Replaced => output::note(&format!(
             "The administrator's key was gone or no longer worked: a new one is in {path}."
         )),
@@ -67,6 +70,7 @@ pub(crate) struct Prepared {
     pub(crate) is_self_signed: bool,
     gateway: Arc<Gateway>,
     faces: Arc<Faces>,
+    control: Control,
     listener: Listener,
     drain: Duration,
     sweep_every: Duration,
@@ -87,8 +91,9 @@ impl Prepared {
                 return Err(error);
             }
         };
+        let control = Control::new(Arc::clone(&store));
         let faces = Faces {
-            control: doorward_control::router(Control::new(Arc::clone(&store))),
+            control: doorward_control::router(control.clone()),
             gateway: Arc::clone(&gateway),
             store: Arc::clone(&store),
             listener: listener.stats(),
@@ -103,6 +108,7 @@ impl Prepared {
             is_self_signed: server.transport == Transport::SelfSigned,
             gateway,
             faces: Arc::new(faces),
+            control,
             listener,
             drain: server.drain,
             sweep_every,
@@ -139,6 +145,7 @@ impl Prepared {
             endpoint,
             gateway,
             faces,
+            control,
             listener,
             drain,
             sweep_every,
@@ -164,6 +171,7 @@ impl Prepared {
             serving.await;
             management.close();
             management.wait().await;
+            control.finish().await;
             gateway.drain().await;
             store.close().await;
             remove(&data_dir.join(ENDPOINT_FILE));
