@@ -5,6 +5,7 @@ mod catalog;
 mod keys;
 mod people;
 mod settings;
+mod sign_in;
 mod values;
 
 use std::path::PathBuf;
@@ -23,9 +24,10 @@ pub(crate) use keys::{
 };
 pub(crate) use people::{
     CreateProject, CreateServiceAccount, CreateUser, EditProject, EditServiceAccount, EditUser,
-    MembersCommand, OwnerVerb, ProjectsCommand, ServiceAccountsCommand, UsersCommand,
+    InviteUser, MembersCommand, OwnerVerb, ProjectsCommand, ServiceAccountsCommand, UsersCommand,
 };
 pub(crate) use settings::SettingsCommand;
+pub(crate) use sign_in::{SessionsCommand, SignIn, SignOut};
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]
@@ -51,6 +53,12 @@ pub(crate) enum Command {
     Models(Remotely<ModelsCommand>),
     /// People: add, list, show, edit, disable, enable, remove
     Users(Remotely<UsersCommand>),
+    /// Sign in as a user; the commands that follow act as that user
+    SignIn(SignIn),
+    /// End the session of `sign-in`
+    SignOut(SignOut),
+    /// Where you are signed in: list, end
+    Sessions(Remotely<SessionsCommand>),
     /// Identities for apps and agents
     ServiceAccounts(Remotely<ServiceAccountsCommand>),
     /// Groups of keys, and who belongs to them
@@ -113,8 +121,8 @@ pub(crate) struct Remotely<C: Subcommand> {
     pub(crate) command: C,
 }
 
-/// Which server is asked, and how its answer is printed. The key is in `DOORWARD_API_KEY`, or in
-/// the file `admin.key` of the data directory.
+/// Which server is asked, and how its answer is printed. Who asks is the key in `DOORWARD_API_KEY`, else
+/// whoever has signed in, else the key in the file `admin.key` of the data directory.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Remote {

@@ -9,7 +9,9 @@ pub(crate) mod projects;
 pub(crate) mod provider_keys;
 pub(crate) mod providers;
 pub(crate) mod service_accounts;
+pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod sign_in;
 pub(crate) mod usage;
 pub(crate) mod users;
 

@@ -8,11 +8,13 @@ mod commands;
 mod config;
 mod environment;
 mod faces;
+mod kept_session;
 mod logging;
 mod output;
 mod private_file;
 mod provider_agent;
 mod quickstart;
+mod secret_input;
 mod serve;
 mod tls;
 
@@ -73,6 +75,9 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
         Command::Users(args) => commands::users::run(&args, environment),
         Command::ServiceAccounts(args) => commands::service_accounts::run(&args, environment),
         Command::Projects(args) => commands::projects::run(&args, environment),
+        Command::SignIn(args) => commands::sign_in::sign_in(&args, environment),
+        Command::SignOut(args) => commands::sign_in::sign_out(&args, environment),
+        Command::Sessions(args) => commands::sessions::run(&args, environment),
         Command::Usage(args) => commands::usage::run(&args, environment),
     }
 }

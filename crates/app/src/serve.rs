@@ -45,7 +45,10 @@ fn say_where(admin_key: &AdminKey) {
     let path = admin_key.path.display();
     match admin_key.state {
         AdminKeyState::Kept => {}
-        AdminKeyState::Made => output::note(&format!("The administrator's key is in {path}.")),
+        AdminKeyState::Made => output::note(&format!(
+            "The administrator's key is in {path}. To sign in as that user: doorward users invite \
+             administrator --email ADDRESS"
+        )),
         AdminKeyState::Replaced => output::note(&format!(
             "The administrator's key was gone or no longer worked: a new one is in {path}."
         )),
@@ -67,6 +70,7 @@ pub(crate) struct Prepared {
     pub(crate) is_self_signed: bool,
     gateway: Arc<Gateway>,
     faces: Arc<Faces>,
+    control: Control,
     listener: Listener,
     drain: Duration,
     sweep_every: Duration,
@@ -88,8 +92,9 @@ impl Prepared {
                 return Err(error);
             }
         };
+        let control = Control::new(Arc::clone(&store), agent);
         let faces = Faces {
-            control: doorward_control::router(Control::new(Arc::clone(&store), agent)),
+            control: doorward_control::router(control.clone()),
             gateway: Arc::clone(&gateway),
             store: Arc::clone(&store),
             listener: listener.stats(),
@@ -104,6 +109,7 @@ impl Prepared {
             is_self_signed: server.transport == Transport::SelfSigned,
             gateway,
             faces: Arc::new(faces),
+            control,
             listener,
             drain: server.drain,
             sweep_every,
@@ -140,6 +146,7 @@ impl Prepared {
             endpoint,
             gateway,
             faces,
+            control,
             listener,
             drain,
             sweep_every,
@@ -165,6 +172,7 @@ impl Prepared {
             serving.await;
             management.close();
             management.wait().await;
+            control.finish().await;
             gateway.drain().await;
             store.close().await;
             remove(&data_dir.join(ENDPOINT_FILE));

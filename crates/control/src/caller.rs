@@ -1,5 +1,7 @@
 //! Who asks: the credential of a request, checked against the store.
 
+mod presented;
+
 use std::net::IpAddr;
 
 use axum::extract::{FromRequestParts, Request, State};
@@ -9,12 +11,11 @@ use doorward_domain::credential::PlainKey;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
-use doorward_domain::presented::{Place, credential};
 use doorward_domain::rights::Rights;
 use doorward_domain::role::OrganizationRole;
-use doorward_domain::scope::Scope;
-use doorward_store::{Act, Actor, Identity};
-use http::HeaderMap;
+use doorward_domain::sign_in_token::SignInToken;
+use doorward_store::{Act, Actor, Identity, Session, SessionIdentity};
+use http::Extensions;
 use http::request::Parts;
 use jiff::Timestamp;
 
@@ -22,6 +23,11 @@ use crate::Control;
 use crate::denials;
 use crate::idempotency;
 use crate::problem::ApiError;
+use crate::routes::Access;
+use crate::sign_in_refusal::SignInRefusal;
+
+use presented::presented;
+pub(crate) use presented::{COOKIE_NAMES, Presented, cookie_name, is_same_origin};
 
 /// The address that a request comes from, put into its extensions by whoever accepted it.
 ///
@@ -29,98 +35,189 @@ use crate::problem::ApiError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
-/// Whoever presented a good key, and what that key may do right now.
+/// What a credential stands for.
+#[derive(Debug, Clone)]
+pub(crate) enum Principal {
+    /// An API key, for its user or service account.
+    Key(KeyPrincipal),
+    /// A user who is signed in.
+    User(Session),
+}
+
+/// A key, and which of its secrets asks.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyPrincipal {
+    pub(crate) key: ApiKey,
+    /// When the secret that was presented stops working. `None`: with the key.
+    secret_ends_at: Option<Timestamp>,
+    user_role: OrganizationRole,
+    role_max: Option<OrganizationRole>,
+}
+
+/// Whoever presented a good credential, and what they may do right now.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    pub(crate) key: ApiKey,
+    pub(crate) principal: Principal,
     pub(crate) role: OrganizationRole,
-    /// When the secret that was presented stops working. `None`: with the key.
-    pub(crate) secret_ends_at: Option<Timestamp>,
-    /// The key's rights, with no more scopes than the role has.
+    /// What the credential allows, with no more scopes than the role has.
     pub(crate) rights: Rights,
 }
 
 impl Caller {
-    fn new(identity: &Identity) -> Self {
-        let (key, role) = (identity.key.clone(), identity.role);
+    fn of_key(identity: &Identity) -> Self {
+        let (key, role) = (identity.key.clone(), identity.role());
         let scopes = key.rights.scopes.intersect(role.scopes());
         let rights = Rights { scopes, ..key.rights.clone() };
-        Self { key, role, secret_ends_at: identity.secret_ends_at, rights }
+        let principal = Principal::Key(KeyPrincipal {
+            key,
+            secret_ends_at: identity.secret_ends_at,
+            user_role: identity.user_role,
+            role_max: identity.role_max,
+        });
+        Self { principal, role, rights }
+    }
+
+    fn of_session(identity: SessionIdentity) -> Self {
+        let SessionIdentity { session, role } = identity;
+        Self { principal: Principal::User(session), role, rights: Rights::of_role(role) }
     }
 
     pub(crate) fn organization(&self) -> OrganizationId {
-        self.key.organization
+        match &self.principal {
+            Principal::Key(of) => of.key.organization,
+            Principal::User(session) => session.organization,
+        }
+    }
+
+    /// As whom the caller acts: what this one owns is theirs.
+    pub(crate) fn owner(&self) -> Owner {
+        match &self.principal {
+            Principal::Key(of) => of.key.owner,
+            Principal::User(session) => Owner::User(session.user),
+        }
+    }
+
+    /// The key that asks, where one does.
+    pub(crate) fn key(&self) -> Option<&ApiKey> {
+        match &self.principal {
+            Principal::Key(of) => Some(&of.key),
+            Principal::User(_) => None,
+        }
+    }
+
+    /// The session that asks. What only people do is refused to keys: a key that ends, or is bound in
+    /// any way, must not turn into a password.
+    pub(crate) fn session(&self) -> Result<&Session, ApiError> {
+        match &self.principal {
+            Principal::Key(_) => Err(SignInRefusal::SessionRequired.into()),
+            Principal::User(session) => Ok(session),
+        }
     }
 
     /// Whether this key is theirs to see and manage; what is not is answered as if it did not exist.
     pub(crate) fn reaches(&self, key: &ApiKey) -> bool {
-        self.role.manages_others() || key.owner == self.key.owner
+        self.role.manages_others() || key.owner == self.owner()
     }
 
-    /// The user behind the key; for a service key the one who made it.
+    /// The user who asks; for a service key the one who made it.
     pub(crate) fn user(&self) -> UserId {
-        match self.key.owner {
-            Owner::User(user) => user,
-            Owner::ServiceAccount(_) => self.key.created_by,
+        match (&self.principal, self.owner()) {
+            (_, Owner::User(user)) => user,
+            (Principal::Key(of), Owner::ServiceAccount(_)) => of.key.created_by,
+            (Principal::User(session), Owner::ServiceAccount(_)) => session.user,
+        }
+    }
+
+    /// The name of whoever asks in the audit log.
+    pub(crate) fn subject(&self) -> String {
+        match &self.principal {
+            Principal::Key(of) => of.key.id.to_string(),
+            Principal::User(session) => session.user.to_string(),
         }
     }
 
     /// An act of the caller, for the audit log.
     pub(crate) fn act(&self, at: Timestamp) -> Act {
-        let actor = Actor::Key {
-            id: self.key.id,
-            updated_at: self.key.life.updated_at,
-            secret_ends_at: self.secret_ends_at,
-            role: self.role,
+        let actor = match &self.principal {
+            Principal::Key(of) => Actor::Key {
+                id: of.key.id,
+                updated_at: of.key.life.updated_at,
+                secret_ends_at: of.secret_ends_at,
+                owner: of.key.owner,
+                user_role: of.user_role,
+                role_max: of.role_max,
+            },
+            Principal::User(session) => {
+                Actor::Session { id: session.id, user: session.user, role: self.role }
+            }
         };
         Act { organization: self.organization(), actor, at }
     }
 }
 
-/// The guard of every route: finds who asks and refuses whoever lacks the scope. A POST that the
-/// caller says was sent before goes no further.
+/// The guard of every route that is not open to all: finds who asks and refuses whoever may not. A POST
+/// that the caller says was sent before goes no further.
 pub(crate) async fn authorize(
-    State((control, needs)): State<(Control, Scope)>,
+    State((control, access)): State<(Control, Access)>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let address = request.extensions().get::<ClientAddress>().copied();
-    let ClientAddress(address) = address
-        .ok_or_else(|| ApiError::Internal("a request without a client address".to_owned()))?;
-    let presented = presented(request.headers())?;
-    let identity = control.store.identify(&presented).await?;
+    let ClientAddress(address) = client_address(request.extensions())?;
+    let presented = presented(&request)?;
+    let caller = match &presented {
+        Presented::Key(plain) => admit_key(&control, plain, access, address).await?,
+        Presented::Session(token) => admit_session(&control, token, access, address).await?,
+    };
+    request.extensions_mut().insert(caller.clone());
+    idempotency::once(&control, &caller, &presented, request, next).await
+}
+
+async fn admit_key(
+    control: &Control,
+    presented: &PlainKey,
+    access: Access,
+    address: IpAddr,
+) -> Result<Caller, ApiError> {
+    let identity = control.store.identify(presented).await?;
     let identity = identity.ok_or(ApiError::Denied(Denial::InvalidKey))?;
-    let caller = Caller::new(&identity);
-    if let Err(denial) = check(&identity, &caller, needs, (control.now(), address)) {
-        denials::note(&control, &caller, denial).await;
+    let caller = Caller::of_key(&identity);
+    if let Err(denial) = check(&identity, &caller, access, (control.now(), address)) {
+        denials::note(control, &caller, denial).await;
         return Err(ApiError::Denied(denial));
     }
     // Only for people to look at: who is let in is let in without it.
     if let Err(error) = control.store.touch_key(&identity, address).await {
         tracing::warn!(%error, "the use of a key is not noted");
     }
-    request.extensions_mut().insert(caller.clone());
-    idempotency::once(&control, &caller, &presented, request, next).await
+    if access == Access::SignedIn {
+        caller.session()?;
+    }
+    Ok(caller)
 }
 
-fn presented(headers: &HeaderMap) -> Result<PlainKey, ApiError> {
-    const PLACES: [(Place, &str); 4] = [
-        (Place::Authorization, "authorization"),
-        (Place::Header, "x-api-key"),
-        (Place::Header, "api-key"),
-        (Place::Header, "x-goog-api-key"),
-    ];
-    let values = PLACES
-        .into_iter()
-        .flat_map(|(place, name)| headers.get_all(name).iter().map(move |v| (place, v.as_bytes())));
-    credential(values).map_err(ApiError::NoCredential)
+async fn admit_session(
+    control: &Control,
+    token: &SignInToken,
+    access: Access,
+    address: IpAddr,
+) -> Result<Caller, ApiError> {
+    let identity = control.store.identify_session(token).await?;
+    let caller = Caller::of_session(identity.ok_or(SignInRefusal::SessionOver)?);
+    if !allows(&caller, access) {
+        denials::note(control, &caller, Denial::InsufficientScope).await;
+        return Err(SignInRefusal::RoleTooLow.into());
+    }
+    if let Err(error) = control.store.touch_session(caller.session()?, address).await {
+        tracing::warn!(%error, "the use of a session is not noted");
+    }
+    Ok(caller)
 }
 
 /// Only whoever has the right secret learns that the key is expired, disabled or revoked.
 fn check(
     identity: &Identity,
     caller: &Caller,
-    needs: Scope,
+    access: Access,
     (now, address): (Timestamp, IpAddr),
 ) -> Result<(), Denial> {
     identity.key.check(now, address)?;
@@ -130,7 +227,31 @@ fn check(
     if !identity.owner_is_active {
         return Err(Denial::OwnerInactive);
     }
-    if caller.rights.scopes.allows(needs) { Ok(()) } else { Err(Denial::InsufficientScope) }
+    if allows(caller, access) { Ok(()) } else { Err(Denial::InsufficientScope) }
+}
+
+fn allows(caller: &Caller, access: Access) -> bool {
+    match access {
+        Access::Public | Access::SignedIn => true,
+        Access::Scope(scope) => caller.rights.scopes.allows(scope),
+    }
+}
+
+fn client_address(extensions: &Extensions) -> Result<ClientAddress, ApiError> {
+    let address = extensions.get::<ClientAddress>().copied();
+    address.ok_or_else(|| ApiError::Internal("a request without a client address".to_owned()))
+}
+
+/// The address of a request that needs no credential.
+pub(crate) struct FromAddress(pub(crate) IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for FromAddress {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let ClientAddress(address) = client_address(&parts.extensions)?;
+        Ok(Self(address))
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {

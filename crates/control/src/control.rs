@@ -5,7 +5,9 @@ use std::sync::Arc;
 use doorward_store::Store;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
+use crate::attempts::Attempts;
 use crate::denials::Denials;
 use crate::problem::ApiError;
 
@@ -17,6 +19,9 @@ const ASKED_MAX: usize = 8;
 pub struct Control {
     pub(crate) store: Arc<Store>,
     pub(crate) denials: Denials,
+    pub(crate) attempts: Attempts,
+    /// What goes on after an answer.
+    pub(crate) later: TaskTracker,
     /// Asks providers. It has to give up by itself, and must not follow redirects: they would carry
     /// credentials away.
     pub(crate) agent: ureq::Agent,
@@ -28,8 +33,20 @@ impl Control {
     /// Takes the open store, and what asks providers: it must give up after some seconds, and follow
     /// no redirect.
     pub fn new(store: Arc<Store>, agent: ureq::Agent) -> Self {
-        let asking = Arc::new(Semaphore::new(ASKED_MAX));
-        Self { store, denials: Denials::default(), agent, asking }
+        Self {
+            store,
+            denials: Denials::default(),
+            attempts: Attempts::default(),
+            later: TaskTracker::new(),
+            agent,
+            asking: Arc::new(Semaphore::new(ASKED_MAX)),
+        }
+    }
+
+    /// Waits for what goes on after answers, when there are no more requests.
+    pub async fn finish(&self) {
+        self.later.close();
+        self.later.wait().await;
     }
 
     /// The time, in whole microseconds: what an answer shows is what the database keeps.

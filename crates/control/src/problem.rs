@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use crate::faults::FieldError;
+use crate::sign_in_refusal::SignInRefusal;
 
 /// Why a request is refused, grouped by what its sender can do about it.
 ///
@@ -22,6 +23,9 @@ pub(crate) enum ApiError {
     /// Whoever asks may not.
     #[error("{0}")]
     Denied(Denial),
+    /// Whoever wants to be, or is, signed in may not.
+    #[error(transparent)]
+    SignIn(#[from] SignInRefusal),
     /// It is not there, or not theirs: the same answer for both.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
@@ -105,6 +109,7 @@ impl ApiError {
                 (StatusCode::UNAUTHORIZED, "invalid_api_key")
             }
             Self::Denied(denial) => denial_face(*denial),
+            Self::SignIn(refusal) => refusal.face(),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
@@ -137,6 +142,7 @@ impl ApiError {
             }
             Self::NoCredential(_)
             | Self::Denied(_)
+            | Self::SignIn(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed
             | Self::Unreadable(_)
@@ -167,6 +173,7 @@ impl ApiError {
             Self::Internal(cause) => tracing::error!(error = %cause, "internal error"),
             Self::NoCredential(_)
             | Self::Denied(_)
+            | Self::SignIn(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed
             | Self::Invalid(_)
@@ -246,7 +253,8 @@ impl From<StoreError> for ApiError {
             StoreError::ActorChanged => Self::Conflict {
                 code: "key_changed",
                 detail:
-                    "The key that asked for this was changed or ended in between. Nothing was done."
+                    "The key or session that asked for this was changed or ended in between. Nothing \
+                     was done."
                         .to_owned(),
                 field: None,
             },
@@ -273,6 +281,12 @@ impl From<StoreError> for ApiError {
                     .to_owned(),
                 field: None,
             },
+            StoreError::SecondFactor => Self::Conflict {
+                code: "second_factor_state",
+                detail: "There is a second factor that is confirmed already, or none that could be."
+                    .to_owned(),
+                field: None,
+            },
             StoreError::InUse(by) => Self::Conflict {
                 code: "in_use",
                 detail: format!("It is in use by {}.", by.join(", ")),
@@ -284,6 +298,7 @@ impl From<StoreError> for ApiError {
             StoreError::Database(_)
             | StoreError::Journal(_)
             | StoreError::Behind
+            | StoreError::Busy
             | StoreError::NotOurs => Self::Unavailable(error),
         }
     }
@@ -306,6 +321,11 @@ impl IntoResponse for ApiError {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Self::SignIn(refusal) = self
+            && let Some(seconds) = refusal.retry_after_seconds()
+        {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

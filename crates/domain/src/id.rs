@@ -106,6 +106,11 @@ id!(
     "dep"
 );
 id!(
+    /// Identifies a session: a user who is signed in. Public: it is not the token.
+    SessionId,
+    "ses"
+);
+id!(
     /// Identifies one call through the gateway; also its `x-request-id`.
     CallId,
     "req"
@@ -127,6 +132,7 @@ mod tests {
             ("prv", text.parse::<ProviderId>().is_ok()),
             ("pvk", text.parse::<ProviderKeyId>().is_ok()),
             ("dep", text.parse::<DeploymentId>().is_ok()),
+            ("ses", text.parse::<SessionId>().is_ok()),
             ("req", text.parse::<CallId>().is_ok()),
         ];
         kinds.into_iter().filter(|(_, reads)| *reads).map(|(prefix, _)| prefix).collect()
@@ -183,6 +189,7 @@ mod tests {
                 ProviderId::from_bytes(bytes).to_string(),
                 ProviderKeyId::from_bytes(bytes).to_string(),
                 DeploymentId::from_bytes(bytes).to_string(),
+                SessionId::from_bytes(bytes).to_string(),
                 CallId::from_bytes(bytes).to_string(),
             ];
             for id in ids {

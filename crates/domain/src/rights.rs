@@ -6,6 +6,7 @@ use crate::address::AddressRules;
 use crate::budget::Budget;
 use crate::limit::Limits;
 use crate::model_pattern::ModelRule;
+use crate::role::OrganizationRole;
 use crate::scope::ScopeSet;
 
 /// Everything that makes a key strong or weak.
@@ -57,6 +58,19 @@ impl Axis {
 }
 
 impl Rights {
+    /// What a user with this role may do who is signed in: all that the role allows, without limits or
+    /// an end of their own.
+    pub fn of_role(role: OrganizationRole) -> Self {
+        Self {
+            scopes: role.scopes(),
+            models: ModelRule::All,
+            addresses: AddressRules::ANY,
+            limits: Limits::NONE,
+            budgets: Vec::new(),
+            expires_at: None,
+        }
+    }
+
     /// Every axis on which `other` is stronger than these rights. Empty: it may be handed out.
     pub fn exceeded_by(&self, other: &Self) -> Vec<Axis> {
         let expiry_is_covered = self

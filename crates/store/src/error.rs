@@ -56,6 +56,12 @@ pub enum StoreError {
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes")]
     NoRandomness,
+    /// More wait for their passwords to be checked than may.
+    #[error("too many passwords wait to be checked")]
+    Busy,
+    /// The second factor is confirmed already, or there is none.
+    #[error("the second factor is not in that state")]
+    SecondFactor,
     /// More finished calls wait for the database than may.
     #[error("the database is too far behind")]
     Behind,

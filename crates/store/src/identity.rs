@@ -28,9 +28,19 @@ pub struct Identity {
     /// Whether the owner is active.
     pub owner_is_active: bool,
     /// The user's role; for a service key [`OrganizationRole::Member`] with its own keys only.
-    pub role: OrganizationRole,
+    pub user_role: OrganizationRole,
+    /// The role that the key acts with at most, for somebody else has seen its secret. `None`: that of
+    /// its user.
+    pub role_max: Option<OrganizationRole>,
     /// When that secret was last used.
     pub last_used_at: Option<Timestamp>,
+}
+
+impl Identity {
+    /// The role that the key acts with.
+    pub fn role(&self) -> OrganizationRole {
+        self.role_max.map_or(self.user_role, |max| self.user_role.lower(max))
+    }
 }
 
 impl Store {
@@ -46,7 +56,8 @@ impl Store {
                 last_used_at: stored.secrets.last_used_at(secret),
                 key: stored.key,
                 owner_is_active: stored.owner_is_active,
-                role: stored.role,
+                user_role: stored.user_role,
+                role_max: stored.role_max,
             })
         };
         Ok(stored.and_then(identity))

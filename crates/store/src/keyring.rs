@@ -12,6 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use doorward_domain::audit::AuditKey;
 use doorward_domain::credential::Pepper;
 use doorward_domain::id::OrganizationId;
+use doorward_domain::recovery_code;
+use doorward_domain::sign_in_token::SignInToken;
 use zeroize::Zeroizing;
 
 use crate::db::{Db, Pool, on};
@@ -26,15 +28,23 @@ enum Purpose {
     Session,
     Webhook,
     Token,
+    Password,
 }
 
 impl Purpose {
     /// Every data ever written has a key for each of these: one that is not there was lost.
-    const FIRST: [Self; 6] =
-        [Self::KeyDigest, Self::Vault, Self::Audit, Self::Session, Self::Webhook, Self::Token];
+    const FIRST: [Self; 7] = [
+        Self::KeyDigest,
+        Self::Vault,
+        Self::Audit,
+        Self::Session,
+        Self::Webhook,
+        Self::Token,
+        Self::Password,
+    ];
     /// Those of this version. One that is not among the first is made where it is not there yet, for
     /// data of an earlier version has none.
-    const ALL: [Self; 6] = Self::FIRST;
+    const ALL: [Self; 7] = Self::FIRST;
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -44,6 +54,7 @@ impl Purpose {
             Self::Session => "session",
             Self::Webhook => "webhook",
             Self::Token => "token",
+            Self::Password => "password",
         }
     }
 }
@@ -107,6 +118,8 @@ pub(crate) struct Keyring {
     peppers: BTreeMap<u32, Pepper>,
     pepper: Pepper,
     vault: BTreeMap<u32, KeyBytes>,
+    sessions: BTreeMap<u32, KeyBytes>,
+    passwords: BTreeMap<u32, KeyBytes>,
     audit: AuditKey,
 }
 
@@ -196,6 +209,8 @@ impl Keyring {
                 .ok_or_else(missing)?,
             peppers,
             vault: keys_of(&stored, master, Purpose::Vault)?,
+            sessions: keys_of(&stored, master, Purpose::Session)?,
+            passwords: keys_of(&stored, master, Purpose::Password)?,
             audit: audit.last_key_value().map(|(_, key)| AuditKey::new(key)).ok_or_else(missing)?,
         })
     }
@@ -208,6 +223,27 @@ impl Keyring {
     /// The pepper that a stored digest names.
     pub(crate) fn pepper_version(&self, version: u32) -> Option<&Pepper> {
         self.peppers.get(&version)
+    }
+
+    /// What a session's or link's token is stored as, under the newest key first.
+    pub(crate) fn sign_in_digests(&self, token: &SignInToken) -> Vec<[u8; 32]> {
+        self.sessions.values().rev().map(|key| token.digest(key)).collect()
+    }
+
+    /// The pepper that a stored password names.
+    pub(crate) fn password_pepper(&self, version: u32) -> Option<KeyBytes> {
+        self.passwords.get(&version).cloned()
+    }
+
+    /// The newest pepper of passwords, and its version.
+    pub(crate) fn newest_password_pepper(&self) -> Option<(u32, KeyBytes)> {
+        self.passwords.last_key_value().map(|(version, key)| (*version, key.clone()))
+    }
+
+    /// What a recovery code of a user is stored as, under the newest key first.
+    pub(crate) fn recovery_digests(&self, user: &str, code: &str) -> Vec<[u8; 32]> {
+        let keys = self.sessions.values().rev();
+        keys.map(|key| recovery_code::digest(key, user, code)).collect()
     }
 
     /// The key of the audit chain.
@@ -311,6 +347,8 @@ mod tests {
             peppers: BTreeMap::from([(1, pepper.clone())]),
             pepper,
             vault: BTreeMap::from([(1, Zeroizing::new([2; 32])), (2, Zeroizing::new([3; 32]))]),
+            sessions: BTreeMap::new(),
+            passwords: BTreeMap::new(),
             audit: AuditKey::new(&[4; 32]),
         }
     }
@@ -384,8 +422,8 @@ mod tests {
 
     #[test]
     fn a_purpose_of_a_later_version_gets_its_key_where_the_others_are_whole() {
-        let (first, all) = (&Purpose::ALL[..5], &Purpose::ALL);
-        assert_eq!(stored(first, true).to_make(first, all).unwrap(), [Purpose::Token]);
+        let (first, all) = (&Purpose::ALL[..6], &Purpose::ALL);
+        assert_eq!(stored(first, true).to_make(first, all).unwrap(), [Purpose::Password]);
         let broken = stored(&first[1..], true).to_make(first, all);
         assert!(matches!(broken, Err(OpenError::KeyringLost { .. })));
         assert_eq!(stored(&[], false).to_make(first, all).unwrap(), Purpose::ALL);

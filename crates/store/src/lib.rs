@@ -19,7 +19,9 @@ mod migrations;
 mod named;
 mod organizations;
 mod row;
+mod sessions;
 mod settings;
+mod sign_in;
 mod store;
 mod usage;
 
@@ -38,8 +40,13 @@ pub use organizations::{
     Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Project, ServiceAccount,
     User,
 };
+pub use sessions::{Session, SessionIdentity};
 pub use settings::{
     ChangedSettings, KeyCaps, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
+};
+pub use sign_in::{
+    Client, HashedPassword, LinkPurpose, LinkedUser, PasswordLink, RecoveryCodes, SignedIn,
+    StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};

@@ -3,7 +3,6 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use anyhow::{Context as _, bail};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -15,6 +14,7 @@ use crate::cli::{
 };
 use crate::environment::Environment;
 use crate::output::{self, Table};
+use crate::secret_input::Silence;
 
 const PATH: [&str; 2] = ["v1", "provider-keys"];
 /// Far above any credential.
@@ -125,26 +125,6 @@ fn read_bounded(from: impl std::io::Read) -> anyhow::Result<SecretString> {
     let mut text = String::new();
     from.take(VALUE_BYTES_MAX).read_to_string(&mut text).context("the value cannot be read")?;
     Ok(SecretString::from(text))
-}
-
-/// A terminal that does not show what is typed, until dropped.
-struct Silence(Termios);
-
-impl Silence {
-    fn start() -> anyhow::Result<Self> {
-        let before = tcgetattr(std::io::stdin())?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(std::io::stdin(), OptionalActions::Now, &silent)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Silence {
-    fn drop(&mut self) {
-        // A terminal that is gone shows nothing either.
-        let _is_back = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0).is_ok();
-    }
 }
 
 fn table(list: &Value) -> Table {

@@ -3,7 +3,7 @@
 mod create;
 mod edit;
 mod expiry;
-mod grant;
+pub(super) mod grant;
 mod list;
 mod object;
 mod place;

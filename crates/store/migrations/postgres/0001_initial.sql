@@ -88,6 +88,8 @@ CREATE TABLE api_keys (
     rights                    TEXT COLLATE "C" NOT NULL,  -- JSON: scopes, models, addresses, limits, budgets
     metadata                  TEXT COLLATE "C" NOT NULL,  -- a JSON object of the organization's own
     created_by                TEXT COLLATE "C" NOT NULL,  -- the user who made it
+    role_max                  TEXT COLLATE "C" CHECK (role_max IN ('owner', 'admin', 'member', 'viewer')),
+                                                                      -- the role that it acts with at most; NULL: its user's
     created_at_us             BIGINT           NOT NULL,
     updated_at_us             BIGINT           NOT NULL,
     expires_at_us             BIGINT,                     -- NULL: never
@@ -294,3 +296,64 @@ CREATE TABLE keyring (
 );
 
 INSERT INTO audit_head (id, sequence, seal) VALUES (1, 0, decode(repeat('00', 32), 'hex'));
+
+-- The password of a user who signs in: Argon2id under the pepper of the keyring.
+CREATE TABLE passwords (
+    user_id          TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    hash             BYTEA            NOT NULL CHECK (length(hash) = 32),
+    salt             BYTEA            NOT NULL CHECK (length(salt) = 16),
+    memory_kib       BIGINT           NOT NULL,
+    passes           BIGINT           NOT NULL,
+    pepper_version   BIGINT           NOT NULL,
+    set_at_us        BIGINT           NOT NULL,              -- its version: rises with each change
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+);
+
+-- The second factor of a user: one-time codes by time (RFC 6238).
+CREATE TABLE second_factors (
+    user_id          TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    secret           BYTEA            NOT NULL,              -- AES-256-GCM, bound to organization and user
+    last_step        BIGINT           NOT NULL,              -- the newest step whose code was taken: none twice
+    created_at_us    BIGINT           NOT NULL,
+    confirmed_at_us  BIGINT,                                 -- NULL: not confirmed by a code, and not asked for
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+);
+
+-- What stands in for a second factor that was lost; each works once, and is deleted then.
+CREATE TABLE recovery_codes (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    user_id          TEXT COLLATE "C" NOT NULL,
+    digest           BYTEA            NOT NULL CHECK (length(digest) = 32),
+    PRIMARY KEY (user_id, digest),
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+);
+
+-- Who is signed in. A session that ended is deleted.
+CREATE TABLE sessions (
+    id                TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- ses_<ULID>
+    organization_id   TEXT COLLATE "C" NOT NULL,
+    user_id           TEXT COLLATE "C" NOT NULL,
+    digest            BYTEA            NOT NULL UNIQUE CHECK (length(digest) = 32),  -- HMAC of its token
+    address           TEXT COLLATE "C" NOT NULL,              -- from where it was last seen
+    user_agent        TEXT COLLATE "C" NOT NULL,
+    created_at_us     BIGINT           NOT NULL,
+    last_seen_at_us   BIGINT           NOT NULL,
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+);
+
+CREATE INDEX sessions_user ON sessions (organization_id, user_id, created_at_us DESC);
+CREATE INDEX sessions_seen ON sessions (last_seen_at_us);
+
+-- One-time links with which a user sets a password. The newest for each purpose replaces the one before;
+-- one that was used is deleted.
+CREATE TABLE password_links (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    user_id          TEXT COLLATE "C" NOT NULL,
+    purpose          TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('invitation', 'reset', 'requested_reset')),
+    digest           BYTEA            NOT NULL UNIQUE CHECK (length(digest) = 32),  -- HMAC of its token
+    expires_at_us    BIGINT           NOT NULL,
+    PRIMARY KEY (user_id, purpose),
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+);

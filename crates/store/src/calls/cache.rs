@@ -198,7 +198,7 @@ impl KeyCache {
         let state = store.calls.states.of(store, &stored.key).await?;
         let spent_budget_status = store.spent_budget_status(stored.key.organization).await?;
         Ok(Some(Arc::new(CallKey {
-            scopes: stored.key.rights.scopes.intersect(stored.role.scopes()),
+            scopes: stored.key.rights.scopes.intersect(stored.role().scopes()),
             owner_is_active: stored.owner_is_active,
             spent_budget_status,
             changed: state.changed(),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::list::search_text;
+use super::role_max::bound_role;
 use super::rotate::insert_secret;
 use super::row::StoredRights;
 use super::{KeyEdit, NewKey};
@@ -118,6 +119,7 @@ impl Store {
             if !finds!(tx, FIND_ACTIVE_OWNER, &organization, &owner) {
                 return Err(StoreError::Missing("owner"));
             }
+            bound_role!(tx, act, key, true);
             // Counted there too.
             if let Some(quota) = quota {
                 let others: Vec<(String,)> = sqlx::query_as(QUOTA)

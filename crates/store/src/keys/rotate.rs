@@ -6,6 +6,7 @@ use doorward_domain::rotation::{Overlap, SECRETS_MAX, SecretNumber};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::role_max::bound_role;
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{next_version, on};
@@ -165,6 +166,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             insert_secret!(self, tx, &organization, &plain, number, now.as_microsecond());
+            bound_role!(tx, act, &key, rotation.overlap.is_none());
             tx.commit().await?;
         });
         Ok((key, plain))

@@ -7,7 +7,7 @@ use doorward_domain::role::OrganizationRole;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::owners::{refuse_above, refuse_ownerless, revoke_all, role_of};
+use super::owners::{refuse_above, refuse_ownerless, revoke_all, role_of, shut_out};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{check_storable, next_version, on, parsed, taken, timestamp};
@@ -207,7 +207,8 @@ impl Store {
         Ok(())
     }
 
-    /// Switches a user off (`true`) or on again; every key of theirs stops at once, here. Doing it
+    /// Switches a user off (`true`) or on again; every key and session of theirs stops
+    /// at once, here. Doing it
     /// twice keeps the first instant and is not audited again.
     ///
     /// [`StoreError::AboveOwnRole`] when the user is above whoever acts; [`StoreError::LastOwner`]
@@ -251,6 +252,7 @@ impl Store {
             let role: OrganizationRole = parsed("role", &role)?;
             refuse_above(own, &[role])?;
             refuse_ownerless!(tx, act, role);
+            shut_out!(tx, act, &id);
             tx.commit().await?;
         });
         Ok(())
@@ -291,6 +293,7 @@ impl Store {
             refuse_ownerless!(tx, act, role);
             sqlx::query(LEAVE).bind(&organization).bind(&id).execute(&mut *tx).await?;
             revoke_all!(self, tx, act, &id);
+            shut_out!(tx, act, &id);
             tx.commit().await?;
         });
         Ok(Removed::Yes)

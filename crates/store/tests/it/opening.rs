@@ -298,7 +298,7 @@ async fn a_keyring_that_somebody_mixed_up_is_not_believed() {
 #[tokio::test]
 async fn a_keyring_that_lost_keys_is_not_made_anew_over_data() {
     let losses = [
-        ("DELETE FROM keyring", "key_digest, vault, audit, session, webhook, token"),
+        ("DELETE FROM keyring", "key_digest, vault, audit, session, webhook, token, password"),
         ("DELETE FROM keyring WHERE purpose = 'vault'", "vault"),
     ];
     for (loss, lost) in losses {

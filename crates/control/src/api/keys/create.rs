@@ -66,7 +66,7 @@ pub(crate) async fn create_key(
         key: &wish.name,
     };
     let (owner, project) = place::find(&control, &caller, &named, &mut faults).await?;
-    let whose = owner.unwrap_or(caller.key.owner);
+    let whose = owner.unwrap_or(caller.owner());
     let bounds = Bounds::new(&caller, &settings, now).owned_by(whose, &settings);
     let decided = wish.check(bounds, &mut faults);
     let (owner, decided) = faults.finish_with(owner.zip(decided))?;

@@ -57,14 +57,14 @@ pub(super) fn check_metadata(metadata: &Map<String, Value>, faults: &mut Faults)
 }
 
 /// A grant that is about to be written: what to call it in the audit log if it is refused.
-pub(super) struct Attempt<'a> {
-    pub(super) action: &'static str,
-    pub(super) subject: String,
-    pub(super) name: &'a str,
+pub(in crate::api) struct Attempt<'a> {
+    pub(in crate::api) action: &'static str,
+    pub(in crate::api) subject: String,
+    pub(in crate::api) name: &'a str,
 }
 
 /// Refuses, and audits, rights that go beyond the caller's own on one of the axes of interest.
-pub(super) async fn refuse_excess(
+pub(in crate::api) async fn refuse_excess(
     control: &Control,
     caller: &Caller,
     wanted: &Rights,
@@ -82,7 +82,7 @@ pub(super) async fn refuse_excess(
 }
 
 /// Refuses, and audits, that a caller with limits or budgets makes a key.
-pub(super) async fn refuse_bounded_maker(
+pub(in crate::api) async fn refuse_bounded_maker(
     control: &Control,
     caller: &Caller,
     attempt: &Attempt<'_>,
@@ -131,7 +131,7 @@ pub(super) async fn refuse_above(
     if user.is_none_or(|user| caller.role.is_at_least(user.role)) {
         return Ok(());
     }
-    note_denial(control, caller, attempt, ("above_own_role", &[])).await?;
+    note_denial(control, caller, attempt, ("exceeds_own_rights", &[])).await?;
     Err(ApiError::AboveOwnRole)
 }
 

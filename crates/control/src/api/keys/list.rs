@@ -39,8 +39,8 @@ fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilter> {
     if caller.role.manages_others() {
         return Some(filter);
     }
-    let is_own = filter.owner.is_none_or(|owner| owner == caller.key.owner);
-    is_own.then_some(KeyFilter { owner: Some(caller.key.owner), ..filter })
+    let is_own = filter.owner.is_none_or(|owner| owner == caller.owner());
+    is_own.then_some(KeyFilter { owner: Some(caller.owner()), ..filter })
 }
 
 fn filter(params: &mut Params) -> KeyFilter {

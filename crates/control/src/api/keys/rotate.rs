@@ -99,7 +99,7 @@ async fn refuse_excess(
     key: &ApiKey,
     decided: Decided,
 ) -> Result<(), ApiError> {
-    if key.id == caller.key.id {
+    if caller.key().is_some_and(|own| own.id == key.id) {
         return Ok(());
     }
     let attempt = Attempt { action: "key.rotate", subject: key.id.to_string(), name: &key.name };
