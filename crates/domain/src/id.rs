@@ -106,6 +106,11 @@ id!(
     "dep"
 );
 id!(
+    /// Identifies an access token that stands for a key. Public, its `jti`; it is not the token.
+    TokenId,
+    "tok"
+);
+id!(
     /// Identifies one call through the gateway; also its `x-request-id`.
     CallId,
     "req"
