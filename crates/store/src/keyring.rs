@@ -4,6 +4,7 @@
 //! master key can change without touching a row, and no key ever serves two purposes.
 
 pub(crate) mod aead;
+mod token_keys;
 
 use std::collections::BTreeMap;
 
@@ -12,10 +13,14 @@ use base64::engine::general_purpose::STANDARD;
 use doorward_domain::audit::AuditKey;
 use doorward_domain::credential::Pepper;
 use doorward_domain::id::OrganizationId;
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::db::{Db, Pool, on};
 use crate::{OpenError, StoreError};
+
+pub(crate) use token_keys::TokenKeys;
+pub use token_keys::TokenPublicKey;
 
 /// What a key of the keyring is for. The text is stored and never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,6 +113,7 @@ pub(crate) struct Keyring {
     pepper: Pepper,
     vault: BTreeMap<u32, KeyBytes>,
     audit: AuditKey,
+    tokens: TokenKeys,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -177,11 +183,16 @@ impl Stored {
 
 impl Keyring {
     /// Opens the keyring, after making the keys that it is to have and has not.
-    pub(crate) async fn open(db: &Db, master: &MasterKey, now_us: i64) -> Result<Self, OpenError> {
+    pub(crate) async fn open(
+        db: &Db,
+        master: &MasterKey,
+        now: Timestamp,
+    ) -> Result<Self, OpenError> {
         let to_make = Stored::read(&db.read).await?.to_make(&Purpose::FIRST, &Purpose::ALL)?;
         if !to_make.is_empty() {
-            add_keys(db, master, &to_make, now_us).await?;
+            add_keys(db, master, &to_make, now.as_microsecond()).await?;
         }
+        token_keys::renew(db, master, now).await?;
         let stored = Stored::read(&db.read).await?.keys;
         let peppers: BTreeMap<u32, Pepper> = keys_of(&stored, master, Purpose::KeyDigest)?
             .into_iter()
@@ -197,6 +208,7 @@ impl Keyring {
             peppers,
             vault: keys_of(&stored, master, Purpose::Vault)?,
             audit: audit.last_key_value().map(|(_, key)| AuditKey::new(key)).ok_or_else(missing)?,
+            tokens: TokenKeys::open(db, master, &stored, now).await?,
         })
     }
 
@@ -208,6 +220,11 @@ impl Keyring {
     /// The pepper that a stored digest names.
     pub(crate) fn pepper_version(&self, version: u32) -> Option<&Pepper> {
         self.peppers.get(&version)
+    }
+
+    /// What tokens are signed and checked with.
+    pub(crate) fn token_keys(&self) -> &TokenKeys {
+        &self.tokens
     }
 
     /// The key of the audit chain.
@@ -312,6 +329,7 @@ mod tests {
             pepper,
             vault: BTreeMap::from([(1, Zeroizing::new([2; 32])), (2, Zeroizing::new([3; 32]))]),
             audit: AuditKey::new(&[4; 32]),
+            tokens: token_keys::tests::keys(&[5]),
         }
     }
 

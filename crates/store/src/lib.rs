@@ -21,6 +21,7 @@ mod organizations;
 mod row;
 mod settings;
 mod store;
+mod tokens;
 mod usage;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
@@ -30,7 +31,7 @@ pub use clock::Clock;
 pub use error::{OpenError, StoreError};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
-pub use keyring::MasterKey;
+pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
     KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation, Swept,
 };

@@ -291,3 +291,14 @@ CREATE TABLE keyring (
 );
 
 INSERT INTO audit_head (id, sequence, seal) VALUES (1, 0, decode(repeat('00', 32), 'hex'));
+
+-- One row per access token that was revoked before its end; it is not needed after that.
+CREATE TABLE revoked_tokens (
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- tok_<ULID>, the `jti`
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    key_id           TEXT COLLATE "C" NOT NULL,              -- the key that it stands for
+    revoked_at_us    BIGINT  NOT NULL,
+    expires_at_us    BIGINT  NOT NULL
+);
+
+CREATE INDEX revoked_tokens_end ON revoked_tokens (organization_id, expires_at_us);
