@@ -1,19 +1,20 @@
 //! Who asks: the credential of a request, checked against the store.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use doorward_domain::credential::PlainKey;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
-use doorward_domain::presented::{Place, credential};
+use doorward_domain::presented::{NoCredential, Place, Presented, credential};
 use doorward_domain::rights::Rights;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::Scope;
-use doorward_store::{Act, Actor, Identity};
+use doorward_domain::token::Claims;
+use doorward_store::{Act, Actor, Identity, StoreError};
 use http::HeaderMap;
 use http::request::Parts;
 use jiff::Timestamp;
@@ -34,18 +35,37 @@ pub struct ClientAddress(pub IpAddr);
 pub(crate) struct Caller {
     pub(crate) key: ApiKey,
     pub(crate) role: OrganizationRole,
-    /// When the secret that was presented stops working. `None`: with the key.
+    /// When what was presented stops working: the secret, or the token. `None`: with the key.
     pub(crate) secret_ends_at: Option<Timestamp>,
-    /// The key's rights, with no more scopes than the role has.
+    /// The key's rights, with no more scopes than the role has, and no more than a token leaves.
     pub(crate) rights: Rights,
+    /// What was presented in the key's place.
+    pub(crate) token: Option<Arc<Claims>>,
+}
+
+/// A good credential, and whose it is.
+#[derive(Debug)]
+pub(crate) struct Identified {
+    pub(crate) identity: Identity,
+    pub(crate) caller: Caller,
 }
 
 impl Caller {
-    fn new(identity: &Identity) -> Self {
+    pub(crate) fn new(identity: &Identity, token: Option<Arc<Claims>>) -> Self {
         let (key, role) = (identity.key.clone(), identity.role);
         let scopes = key.rights.scopes.intersect(role.scopes());
         let rights = Rights { scopes, ..key.rights.clone() };
-        Self { key, role, secret_ends_at: identity.secret_ends_at, rights }
+        let end = token.as_ref().map(|token| token.expires_at);
+        let rights = token.as_ref().map_or(rights.clone(), |t| t.narrowing.applied_to(&rights));
+        let secret_ends_at = identity.secret_ends_at.into_iter().chain(end).min();
+        Self { key, role, secret_ends_at, rights, token }
+    }
+
+    /// Whether a token stands for the key and leaves less than all of its rights.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        let own = &self.key.rights;
+        let all = Rights { scopes: own.scopes.intersect(self.role.scopes()), ..own.clone() };
+        self.token.as_ref().is_some_and(|token| !token.narrowing.keeps_all_of(&all))
     }
 
     pub(crate) fn organization(&self) -> OrganizationId {
@@ -87,11 +107,12 @@ pub(crate) async fn authorize(
     let address = request.extensions().get::<ClientAddress>().copied();
     let ClientAddress(address) = address
         .ok_or_else(|| ApiError::Internal("a request without a client address".to_owned()))?;
-    let presented = presented(request.headers())?;
-    let identity = control.store.identify(&presented).await?;
-    let identity = identity.ok_or(ApiError::Denied(Denial::InvalidKey))?;
-    let caller = Caller::new(&identity);
-    if let Err(denial) = check(&identity, &caller, needs, (control.now(), address)) {
+    let presented = presented(request.headers()).map_err(ApiError::NoCredential)?;
+    let found = identify(&control, &presented).await?;
+    let Identified { identity, caller } = found.ok_or(ApiError::Denied(Denial::InvalidKey))?;
+    let checked = check(&identity, (control.now(), address));
+    let may = || caller.rights.scopes.allows(needs).then_some(());
+    if let Err(denial) = checked.and_then(|()| may().ok_or(Denial::InsufficientScope)) {
         denials::note(&control, &caller, denial).await;
         return Err(ApiError::Denied(denial));
     }
@@ -103,7 +124,26 @@ pub(crate) async fn authorize(
     idempotency::once(&control, &caller, &presented, request, next).await
 }
 
-fn presented(headers: &HeaderMap) -> Result<PlainKey, ApiError> {
+/// Finds who presents this. `None`: nobody.
+pub(crate) async fn identify(
+    control: &Control,
+    presented: &Presented,
+) -> Result<Option<Identified>, StoreError> {
+    let (identity, token) = match presented {
+        Presented::Key(key) => (control.store.identify(key).await?, None),
+        Presented::Token(token) => match control.store.check_token(token) {
+            Some(claims) => (control.store.identify_token(&claims).await?, Some(claims)),
+            None => (None, None),
+        },
+    };
+    Ok(identity.map(|identity| {
+        let caller = Caller::new(&identity, token);
+        Identified { identity, caller }
+    }))
+}
+
+/// The one credential in the headers of a request.
+pub(crate) fn presented(headers: &HeaderMap) -> Result<Presented, NoCredential> {
     const PLACES: [(Place, &str); 4] = [
         (Place::Authorization, "authorization"),
         (Place::Header, "x-api-key"),
@@ -113,14 +153,12 @@ fn presented(headers: &HeaderMap) -> Result<PlainKey, ApiError> {
     let values = PLACES
         .into_iter()
         .flat_map(|(place, name)| headers.get_all(name).iter().map(move |v| (place, v.as_bytes())));
-    credential(values).map_err(ApiError::NoCredential)
+    credential(values)
 }
 
 /// Only whoever has the right secret learns that the key is expired, disabled or revoked.
-fn check(
+pub(crate) fn check(
     identity: &Identity,
-    caller: &Caller,
-    needs: Scope,
     (now, address): (Timestamp, IpAddr),
 ) -> Result<(), Denial> {
     identity.key.check(now, address)?;
@@ -130,7 +168,7 @@ fn check(
     if !identity.owner_is_active {
         return Err(Denial::OwnerInactive);
     }
-    if caller.rights.scopes.allows(needs) { Ok(()) } else { Err(Denial::InsufficientScope) }
+    Ok(())
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {

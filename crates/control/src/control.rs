@@ -6,6 +6,7 @@ use doorward_store::Store;
 use jiff::Timestamp;
 
 use crate::denials::Denials;
+use crate::oauth::Pace;
 use crate::problem::ApiError;
 
 /// The control plane over one store. Cheap to clone.
@@ -13,12 +14,13 @@ use crate::problem::ApiError;
 pub struct Control {
     pub(crate) store: Arc<Store>,
     pub(crate) denials: Denials,
+    pub(crate) tokens_issued: Pace,
 }
 
 impl Control {
     /// Takes the open store.
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, denials: Denials::default() }
+        Self { store, denials: Denials::default(), tokens_issued: Pace::default() }
     }
 
     /// The time, in whole microseconds: what an answer shows is what the database keeps.

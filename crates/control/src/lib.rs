@@ -11,6 +11,7 @@ mod denials;
 mod faults;
 mod idempotency;
 pub mod jobs;
+mod oauth;
 mod problem;
 mod request;
 mod routes;
