@@ -5,6 +5,7 @@ mod catalog;
 mod keys;
 mod people;
 mod settings;
+mod tokens;
 mod values;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub(crate) use people::{
     MembersCommand, OwnerVerb, ProjectsCommand, ServiceAccountsCommand, UsersCommand,
 };
 pub(crate) use settings::SettingsCommand;
+pub(crate) use tokens::{CreateToken, TokensCommand};
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// API keys: create, list, show, edit, disable, enable, revoke
     Keys(Remotely<KeysCommand>),
+    /// Short-lived tokens in a key's place: create, revoke, introspect
+    Tokens(Remotely<TokensCommand>),
     /// Upstream APIs that models are called at
     Providers(Remotely<ProvidersCommand>),
     /// Credentials for providers, kept in the vault

@@ -10,6 +10,7 @@ pub(crate) mod provider_keys;
 pub(crate) mod providers;
 pub(crate) mod service_accounts;
 pub(crate) mod settings;
+pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod users;
 

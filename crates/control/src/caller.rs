@@ -91,6 +91,7 @@ impl Caller {
             id: self.key.id,
             updated_at: self.key.life.updated_at,
             secret_ends_at: self.secret_ends_at,
+            token: self.token.as_ref().map(|token| token.id),
             role: self.role,
         };
         Act { organization: self.organization(), actor, at }

@@ -78,9 +78,10 @@ impl Store {
                 return Ok(true);
             }
             append_audit!(self, tx, act.entry("token.revoke", &id, &detail));
+            // Before the commit: whoever waits for it at the audit row must find the token revoked.
+            self.tokens.revoked.add(claims);
             tx.commit().await?;
         });
-        self.tokens.revoked.add(claims);
         self.calls.forget_key(&claims.key);
         Ok(true)
     }

@@ -299,6 +299,7 @@ async fn a_key_of_a_removed_owner_is_not_let_in_even_where_it_was_not_revoked() 
                 id: key.id,
                 updated_at: key.life.updated_at,
                 secret_ends_at: None,
+                token: None,
                 role,
             };
             let act = Act { actor, ..store.act() };
@@ -318,6 +319,7 @@ async fn whoever_removes_themselves_ends_the_key_that_they_ask_with() {
             id: key.id,
             updated_at: key.life.updated_at,
             secret_ends_at: None,
+            token: None,
             role: OWNER,
         };
         let act = Act { actor, ..store.act() };
