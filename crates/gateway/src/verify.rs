@@ -54,10 +54,11 @@ impl Caller {
 /// constant time). Whether it may be used is for [`check`] to say, which comes after, so that only
 /// a caller with the right secret learns that a key is expired, disabled or revoked.
 pub(crate) async fn identify(store: &Store, headers: &HeaderMap) -> Result<Caller, ProxyError> {
-    match presented(headers)? {
+    let presented = presented(headers)?;
+    match &presented {
         Presented::Key(presented) => {
             let key = find(store, &presented.id()).await?;
-            let secret = key.secret(&presented).ok_or(Denial::InvalidKey)?;
+            let secret = key.secret(presented).ok_or(Denial::InvalidKey)?;
             Ok(Caller { key, secret, token: None })
         }
         Presented::Token(token) => Box::pin(identify_token(store, token)).await,
@@ -66,8 +67,8 @@ pub(crate) async fn identify(store: &Store, headers: &HeaderMap) -> Result<Calle
 
 /// The same for a token. The key is looked at before the question whether the token was revoked: who
 /// revokes it tells the key afterwards, so that a call in between knows that something has changed.
-async fn identify_token(store: &Store, token: BearerToken) -> Result<Caller, ProxyError> {
-    let claims = store.check_token(&token).ok_or(Denial::InvalidKey)?;
+async fn identify_token(store: &Store, token: &BearerToken) -> Result<Caller, ProxyError> {
+    let claims = store.check_token(token).ok_or(Denial::InvalidKey)?;
     let key = find(store, &claims.key).await?;
     if store.is_token_revoked(claims.id) {
         return Err(Denial::InvalidKey.into());
