@@ -6,6 +6,7 @@ mod keys;
 mod people;
 mod settings;
 mod sign_in;
+mod tokens;
 mod values;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub(crate) use people::{
 };
 pub(crate) use settings::SettingsCommand;
 pub(crate) use sign_in::{SessionsCommand, SignIn, SignOut};
+pub(crate) use tokens::{CreateToken, TokensCommand};
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// API keys: create, list, show, edit, disable, enable, revoke
     Keys(Remotely<KeysCommand>),
+    /// Short-lived tokens in a key's place: create, revoke, introspect
+    Tokens(Remotely<TokensCommand>),
     /// Upstream APIs that models are called at
     Providers(Remotely<ProvidersCommand>),
     /// Credentials for providers, kept in the vault

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::admin_key;
 use crate::cli::Remote;
@@ -45,7 +45,7 @@ pub(crate) struct Client {
 /// A refusal of the server.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Refusal {
-    #[serde(default)]
+    #[serde(default, alias = "error_description")]
     detail: String,
     #[serde(default)]
     code: String,
@@ -87,6 +87,11 @@ impl Client {
         if let Some(kept) = find_session(remote, environment)? {
             return Self::of_session(remote, environment, &kept);
         }
+        Self::of_key(remote, environment)
+    }
+
+    /// The same where only a key will do.
+    pub(crate) fn of_key(remote: &Remote, environment: &Environment) -> anyhow::Result<Self> {
         let key = find_key(remote, environment)?;
         Self::at(remote, environment, find_url(remote, environment)?, Some(key))
     }
@@ -151,6 +156,24 @@ impl Client {
 
     pub(crate) fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
         self.send(Method::POST, path, body, None)
+    }
+
+    /// Sends a form, as OAuth has it.
+    pub(crate) fn post_form(
+        &self,
+        path: &[&str],
+        fields: &[(&str, &str)],
+    ) -> anyhow::Result<Value> {
+        let request = self.request(Method::POST, path, &[])?;
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = request.body(body.into_bytes()).map_err(never_built)?;
+        self.finish(self.agent.run(request))
+    }
+
+    /// The key, for a request that carries it elsewhere than in a header.
+    pub(crate) fn key(&self) -> Option<&SecretString> {
+        self.key.as_ref()
     }
 
     pub(crate) fn put(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {

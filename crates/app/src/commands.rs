@@ -12,6 +12,7 @@ pub(crate) mod service_accounts;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod sign_in;
+pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod users;
 

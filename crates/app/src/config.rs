@@ -40,6 +40,8 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
+    /// Under which URL clients know us, without a slash at its end. `None`: by our address.
+    pub(crate) public_url: Option<String>,
     pub(crate) transport: Transport,
     pub(crate) drain: Duration,
     pub(crate) trusted_proxies: Vec<IpNet>,

@@ -102,10 +102,12 @@ impl Prepared {
             metrics_from: server.metrics_from,
             tasks: TaskTracker::new(),
         };
+        let endpoint = endpoint(listener.local_addr()?, &server.transport);
+        store.set_public_url(server.public_url.unwrap_or_else(|| endpoint.clone()));
         let prepared = Self {
             store,
             data_dir,
-            endpoint: endpoint(listener.local_addr()?, &server.transport),
+            endpoint,
             is_self_signed: server.transport == Transport::SelfSigned,
             gateway,
             faces: Arc::new(faces),

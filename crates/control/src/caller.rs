@@ -3,18 +3,20 @@
 mod presented;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use doorward_domain::credential::PlainKey;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::presented::Presented;
 use doorward_domain::rights::Rights;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::SignInToken;
-use doorward_store::{Act, Actor, Identity, Session, SessionIdentity};
+use doorward_domain::token::Claims;
+use doorward_store::{Act, Actor, Identity, Session, SessionIdentity, StoreError};
 use http::Extensions;
 use http::request::Parts;
 use jiff::Timestamp;
@@ -27,7 +29,7 @@ use crate::routes::Access;
 use crate::sign_in_refusal::SignInRefusal;
 
 use presented::presented;
-pub(crate) use presented::{COOKIE_NAMES, Presented, cookie_name, is_same_origin};
+pub(crate) use presented::{COOKIE_NAMES, Proof, api_credential, cookie_name, is_same_origin};
 
 /// The address that a request comes from, put into its extensions by whoever accepted it.
 ///
@@ -48,10 +50,12 @@ pub(crate) enum Principal {
 #[derive(Debug, Clone)]
 pub(crate) struct KeyPrincipal {
     pub(crate) key: ApiKey,
-    /// When the secret that was presented stops working. `None`: with the key.
+    /// When what was presented stops working: the secret, or the token. `None`: with the key.
     secret_ends_at: Option<Timestamp>,
     user_role: OrganizationRole,
     role_max: Option<OrganizationRole>,
+    /// What was presented in the key's place.
+    token: Option<Arc<Claims>>,
 }
 
 /// Whoever presented a good credential, and what they may do right now.
@@ -59,22 +63,43 @@ pub(crate) struct KeyPrincipal {
 pub(crate) struct Caller {
     pub(crate) principal: Principal,
     pub(crate) role: OrganizationRole,
-    /// What the credential allows, with no more scopes than the role has.
+    /// What the credential allows, with no more scopes than the role has, and no more than a token
+    /// leaves.
     pub(crate) rights: Rights,
 }
 
+/// A good key or token, and whose it is.
+#[derive(Debug)]
+pub(crate) struct Identified {
+    pub(crate) identity: Identity,
+    pub(crate) caller: Caller,
+}
+
+impl KeyPrincipal {
+    /// What the key allows by itself, with no more scopes than the role has.
+    fn rights(&self, role: OrganizationRole) -> Rights {
+        let own = &self.key.rights;
+        Rights { scopes: own.scopes.intersect(role.scopes()), ..own.clone() }
+    }
+}
+
 impl Caller {
-    fn of_key(identity: &Identity) -> Self {
-        let (key, role) = (identity.key.clone(), identity.role());
-        let scopes = key.rights.scopes.intersect(role.scopes());
-        let rights = Rights { scopes, ..key.rights.clone() };
-        let principal = Principal::Key(KeyPrincipal {
-            key,
-            secret_ends_at: identity.secret_ends_at,
+    pub(crate) fn of_key(identity: &Identity, token: Option<Arc<Claims>>) -> Self {
+        let role = identity.role();
+        let end = token.as_ref().map(|token| token.expires_at);
+        let principal = KeyPrincipal {
+            key: identity.key.clone(),
+            secret_ends_at: identity.secret_ends_at.into_iter().chain(end).min(),
             user_role: identity.user_role,
             role_max: identity.role_max,
-        });
-        Self { principal, role, rights }
+            token,
+        };
+        let rights = principal.rights(role);
+        let rights = match &principal.token {
+            Some(token) => token.narrowing.applied_to(&rights),
+            None => rights,
+        };
+        Self { principal: Principal::Key(principal), role, rights }
     }
 
     fn of_session(identity: SessionIdentity) -> Self {
@@ -102,6 +127,25 @@ impl Caller {
         match &self.principal {
             Principal::Key(of) => Some(&of.key),
             Principal::User(_) => None,
+        }
+    }
+
+    /// The token that stands for the key, where one does.
+    pub(crate) fn token(&self) -> Option<&Arc<Claims>> {
+        match &self.principal {
+            Principal::Key(of) => of.token.as_ref(),
+            Principal::User(_) => None,
+        }
+    }
+
+    /// Whether a token stands for the key and leaves less than all of its rights.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        match &self.principal {
+            Principal::Key(of) => {
+                let all = of.rights(self.role);
+                of.token.as_ref().is_some_and(|token| !token.narrowing.keeps_all_of(&all))
+            }
+            Principal::User(_) => false,
         }
     }
 
@@ -143,6 +187,7 @@ impl Caller {
                 id: of.key.id,
                 updated_at: of.key.life.updated_at,
                 secret_ends_at: of.secret_ends_at,
+                token: of.token.as_ref().map(|token| token.id),
                 owner: of.key.owner,
                 user_role: of.user_role,
                 role_max: of.role_max,
@@ -163,25 +208,26 @@ pub(crate) async fn authorize(
     next: Next,
 ) -> Result<Response, ApiError> {
     let ClientAddress(address) = client_address(request.extensions())?;
-    let presented = presented(&request)?;
-    let caller = match &presented {
-        Presented::Key(plain) => admit_key(&control, plain, access, address).await?,
-        Presented::Session(token) => admit_session(&control, token, access, address).await?,
+    let proof = presented(&request)?;
+    let caller = match &proof {
+        Proof::Key(presented) => admit_key(&control, presented, access, address).await?,
+        Proof::Session(token) => admit_session(&control, token, access, address).await?,
     };
     request.extensions_mut().insert(caller.clone());
-    idempotency::once(&control, &caller, &presented, request, next).await
+    idempotency::once(&control, &caller, &proof, request, next).await
 }
 
 async fn admit_key(
     control: &Control,
-    presented: &PlainKey,
+    presented: &Presented,
     access: Access,
     address: IpAddr,
 ) -> Result<Caller, ApiError> {
-    let identity = control.store.identify(presented).await?;
-    let identity = identity.ok_or(ApiError::Denied(Denial::InvalidKey))?;
-    let caller = Caller::of_key(&identity);
-    if let Err(denial) = check(&identity, &caller, access, (control.now(), address)) {
+    let found = identify(control, presented).await?;
+    let Identified { identity, caller } = found.ok_or(ApiError::Denied(Denial::InvalidKey))?;
+    let checked = check(&identity, (control.now(), address));
+    let may = || allows(&caller, access).then_some(()).ok_or(Denial::InsufficientScope);
+    if let Err(denial) = checked.and_then(|()| may()) {
         denials::note(control, &caller, denial).await;
         return Err(ApiError::Denied(denial));
     }
@@ -213,11 +259,27 @@ async fn admit_session(
     Ok(caller)
 }
 
+/// Finds whose key or token this is. `None`: nobody's.
+pub(crate) async fn identify(
+    control: &Control,
+    presented: &Presented,
+) -> Result<Option<Identified>, StoreError> {
+    let (identity, token) = match presented {
+        Presented::Key(key) => (control.store.identify(key).await?, None),
+        Presented::Token(token) => match control.store.check_token(token) {
+            Some(claims) => (control.store.identify_token(&claims).await?, Some(claims)),
+            None => (None, None),
+        },
+    };
+    Ok(identity.map(|identity| {
+        let caller = Caller::of_key(&identity, token);
+        Identified { identity, caller }
+    }))
+}
+
 /// Only whoever has the right secret learns that the key is expired, disabled or revoked.
-fn check(
+pub(crate) fn check(
     identity: &Identity,
-    caller: &Caller,
-    access: Access,
     (now, address): (Timestamp, IpAddr),
 ) -> Result<(), Denial> {
     identity.key.check(now, address)?;
@@ -227,7 +289,7 @@ fn check(
     if !identity.owner_is_active {
         return Err(Denial::OwnerInactive);
     }
-    if allows(caller, access) { Ok(()) } else { Err(Denial::InsufficientScope) }
+    Ok(())
 }
 
 fn allows(caller: &Caller, access: Access) -> bool {

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::attempts::Attempts;
 use crate::denials::Denials;
+use crate::oauth::Pace;
 use crate::problem::ApiError;
 
 /// Most providers that are asked at the same time.
@@ -20,6 +21,7 @@ pub struct Control {
     pub(crate) store: Arc<Store>,
     pub(crate) denials: Denials,
     pub(crate) attempts: Attempts,
+    pub(crate) tokens_issued: Pace,
     /// What goes on after an answer.
     pub(crate) later: TaskTracker,
     /// Asks providers. It has to give up by itself, and must not follow redirects: they would carry
@@ -37,6 +39,7 @@ impl Control {
             store,
             denials: Denials::default(),
             attempts: Attempts::default(),
+            tokens_issued: Pace::default(),
             later: TaskTracker::new(),
             agent,
             asking: Arc::new(Semaphore::new(ASKED_MAX)),

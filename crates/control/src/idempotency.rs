@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::Control;
-use crate::caller::{Caller, Presented};
+use crate::caller::{Caller, Proof};
 use crate::faults::FieldError;
 use crate::problem::ApiError;
 use crate::request::read_body;
@@ -34,7 +34,7 @@ pub(crate) struct WithoutSecret(pub(crate) String);
 pub(crate) async fn once(
     control: &Control,
     caller: &Caller,
-    presented: &Presented,
+    proof: &Proof,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
@@ -43,7 +43,7 @@ pub(crate) async fn once(
     let body = read_body(Request::from_parts(parts.clone(), body), control).await?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let said = [target.as_bytes(), &body];
-    let mac = |purpose: &str, parts: &[&[u8]]| presented.mac(purpose, parts);
+    let mac = |purpose: &str, parts: &[&[u8]]| proof.mac(purpose, parts);
     let asked = IdempotentRequest::new(caller.organization(), mac, name.as_bytes(), &said);
     match control.store.claim_request(&asked, control.now()).await? {
         Claim::New => {

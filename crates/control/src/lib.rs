@@ -14,6 +14,7 @@ mod idempotency;
 pub mod jobs;
 pub mod model_list;
 mod notices;
+mod oauth;
 mod problem;
 mod request;
 mod routes;

@@ -19,6 +19,7 @@ use crate::api::{
 };
 use crate::caller::authorize;
 use crate::control::id_parts;
+use crate::oauth;
 use crate::problem::ApiError;
 use crate::request::BODY_BYTES_MAX;
 use crate::unknown_path::unknown_path;
@@ -208,6 +209,7 @@ pub fn router(control: Control) -> Router {
     table()
         .into_iter()
         .fold(Router::new(), guarded)
+        .merge(oauth::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

@@ -110,6 +110,12 @@ id!(
     SessionId,
     "ses"
 );
+
+id!(
+    /// Identifies an access token that stands for a key. Public, its `jti`; it is not the token.
+    TokenId,
+    "tok"
+);
 id!(
     /// Identifies one call through the gateway; also its `x-request-id`.
     CallId,

@@ -102,7 +102,7 @@ impl Rights {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -119,7 +119,7 @@ mod tests {
         (0_i64..10).prop_map(|second| Timestamp::from_second(second).unwrap())
     }
 
-    fn any_rights() -> impl Strategy<Value = Rights> {
+    pub(crate) fn any_rights() -> impl Strategy<Value = Rights> {
         (
             any_scopes(),
             any_rule(),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
 use doorward_domain::price::{MalformedPrices, PriceTable};
-use doorward_store::{CallKey, CallRequest, OpenCall, Store};
+use doorward_store::{CallRequest, OpenCall, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -184,11 +184,11 @@ impl Gateway {
             }
             Route::Models => {
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
-                Ok(json_answer(&models::list(&snapshot, &caller.key)))
+                Ok(json_answer(&models::list(&snapshot, &caller)))
             }
             Route::Model(name) => {
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
-                Ok(json_answer(&models::show(&snapshot, &caller.key, &name)?))
+                Ok(json_answer(&models::show(&snapshot, &caller, &name)?))
             }
         }
     }
@@ -206,7 +206,7 @@ impl Gateway {
             }
         };
         let ask = Ask::parse(call, &body)?;
-        let model = self.find_model(&way.caller.key, &ask.model.value).await?;
+        let model = self.find_model(&way.caller, &ask.model.value).await?;
         way.facts.model = Some(model.header.clone());
         let order = self.order(&model);
         let first =
@@ -245,15 +245,20 @@ impl Gateway {
     }
 
     /// A model that is unknown, and one that is not on the key's list, are the same to the client.
-    async fn find_model(&self, key: &CallKey, name: &str) -> Result<Arc<RoutedModel>, ProxyError> {
-        if !key.key.rights.models.allows(name) {
+    async fn find_model(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Arc<RoutedModel>, ProxyError> {
+        if !caller.allows_model(name) {
             return Err(Denial::ModelNotFound.into());
         }
         let snapshot = match self.catalog.fresh() {
             Some(snapshot) => snapshot,
             None => Box::pin(self.catalog.snapshot()).await?,
         };
-        let model = snapshot.find(key.key.organization, name).ok_or(Denial::ModelNotFound)?;
+        let model =
+            snapshot.find(caller.key.key.organization, name).ok_or(Denial::ModelNotFound)?;
         if model.targets.is_empty() && model.is_unpriced {
             return Err(ProxyError::Unpriced(name.to_owned()));
         }

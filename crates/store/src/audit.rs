@@ -7,7 +7,7 @@ use std::fmt;
 
 use doorward_domain::audit::{AuditEntry, AuditKey, GENESIS, Link};
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::{OrganizationId, SessionId, UserId};
+use doorward_domain::id::{OrganizationId, SessionId, TokenId, UserId};
 use doorward_domain::key::Owner;
 use doorward_domain::role::OrganizationRole;
 use jiff::Timestamp;
@@ -33,8 +33,10 @@ pub enum Actor {
         id: KeyId,
         /// Its version: [`Life::updated_at`](doorward_domain::key::Life::updated_at).
         updated_at: Timestamp,
-        /// When the secret that was presented stops working. `None`: with the key.
+        /// When the secret or token that was presented stops working. `None`: with the key.
         secret_ends_at: Option<Timestamp>,
+        /// The token that was presented in its place, which must not be revoked.
+        token: Option<TokenId>,
         /// As whom it acts.
         owner: Owner,
         /// The role of its user; of a service account, [`OrganizationRole::Member`].
@@ -187,9 +189,10 @@ macro_rules! append_audit {
                     id.to_string()
                 )
             }
-            $crate::audit::Actor::Key { id, updated_at, secret_ends_at, user_role, .. } => {
+            $crate::audit::Actor::Key { id, updated_at, secret_ends_at, token, user_role, .. } => {
                 let now = $store.clock.now();
                 secret_ends_at.is_none_or(|at| at > now)
+                    && token.is_none_or(|token| !$store.is_token_revoked(token))
                     && $crate::db::finds!(
                         $tx,
                         $crate::audit::KEY_MAY,

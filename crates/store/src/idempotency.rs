@@ -24,7 +24,8 @@ const ABANDONED: SignedDuration = SignedDuration::from_mins(1);
 /// As many answers as an organization has kept; the oldest go first.
 const ANSWERS_MAX: i64 = 10_000;
 
-/// A request with an `Idempotency-Key`. Others under the same name by other keys are other requests.
+/// A request with an `Idempotency-Key`. Others under the same name by other keys or tokens are other
+/// requests.
 #[derive(Debug)]
 pub struct IdempotentRequest {
     organization: OrganizationId,

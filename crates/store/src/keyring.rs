@@ -4,6 +4,7 @@
 //! master key can change without touching a row, and no key ever serves two purposes.
 
 pub(crate) mod aead;
+mod token_keys;
 
 use std::collections::BTreeMap;
 
@@ -14,10 +15,14 @@ use doorward_domain::credential::Pepper;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::recovery_code;
 use doorward_domain::sign_in_token::SignInToken;
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::db::{Db, Pool, on};
 use crate::{OpenError, StoreError};
+
+pub(crate) use token_keys::TokenKeys;
+pub use token_keys::TokenPublicKey;
 
 /// What a key of the keyring is for. The text is stored and never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +126,7 @@ pub(crate) struct Keyring {
     sessions: BTreeMap<u32, KeyBytes>,
     passwords: BTreeMap<u32, KeyBytes>,
     audit: AuditKey,
+    tokens: TokenKeys,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -190,11 +196,16 @@ impl Stored {
 
 impl Keyring {
     /// Opens the keyring, after making the keys that it is to have and has not.
-    pub(crate) async fn open(db: &Db, master: &MasterKey, now_us: i64) -> Result<Self, OpenError> {
+    pub(crate) async fn open(
+        db: &Db,
+        master: &MasterKey,
+        now: Timestamp,
+    ) -> Result<Self, OpenError> {
         let to_make = Stored::read(&db.read).await?.to_make(&Purpose::FIRST, &Purpose::ALL)?;
         if !to_make.is_empty() {
-            add_keys(db, master, &to_make, now_us).await?;
+            add_keys(db, master, &to_make, now.as_microsecond()).await?;
         }
+        token_keys::renew(db, master, now).await?;
         let stored = Stored::read(&db.read).await?.keys;
         let peppers: BTreeMap<u32, Pepper> = keys_of(&stored, master, Purpose::KeyDigest)?
             .into_iter()
@@ -212,6 +223,7 @@ impl Keyring {
             sessions: keys_of(&stored, master, Purpose::Session)?,
             passwords: keys_of(&stored, master, Purpose::Password)?,
             audit: audit.last_key_value().map(|(_, key)| AuditKey::new(key)).ok_or_else(missing)?,
+            tokens: TokenKeys::open(db, master, &stored, now).await?,
         })
     }
 
@@ -244,6 +256,11 @@ impl Keyring {
     pub(crate) fn recovery_digests(&self, user: &str, code: &str) -> Vec<[u8; 32]> {
         let keys = self.sessions.values().rev();
         keys.map(|key| recovery_code::digest(key, user, code)).collect()
+    }
+
+    /// What tokens are signed and checked with.
+    pub(crate) fn token_keys(&self) -> &TokenKeys {
+        &self.tokens
     }
 
     /// The key of the audit chain.
@@ -350,6 +367,7 @@ mod tests {
             sessions: BTreeMap::new(),
             passwords: BTreeMap::new(),
             audit: AuditKey::new(&[4; 32]),
+            tokens: token_keys::tests::keys(&[5]),
         }
     }
 

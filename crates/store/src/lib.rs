@@ -23,6 +23,7 @@ mod sessions;
 mod settings;
 mod sign_in;
 mod store;
+mod tokens;
 mod usage;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
@@ -32,7 +33,7 @@ pub use clock::Clock;
 pub use error::{OpenError, StoreError};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
-pub use keyring::MasterKey;
+pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
     KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation, Swept,
 };

@@ -21,6 +21,13 @@ fn what_can_be_typed() {
         ("doorward keys list --json --url http://h",                 true),
         ("doorward keys --json list",                                true),
         ("doorward models create m --provider p --free",             true),
+        ("doorward tokens create --scope inference:write,inference:read --model gpt-* --resource https://a --ttl 10m", true),
+        ("doorward tokens create",                                   true),
+        ("doorward tokens create --ttl 0",                           false),
+        ("doorward tokens create --ttl soon",                        false),
+        ("doorward tokens revoke --value-env TOKEN",                 true),
+        ("doorward tokens introspect --value-file f --json",         true),
+        ("doorward tokens revoke eyJ.eyJ.x",                         false), // never as an argument
         ("doorward users create ada --email ada@example.com --role admin", true),
         ("doorward users edit ada --no-email --role viewer",         true),
         ("doorward users disable ada --json",                        true),

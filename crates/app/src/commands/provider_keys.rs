@@ -90,7 +90,10 @@ fn edit_body(wish: &EditProviderKey, environment: &Environment) -> anyhow::Resul
     body.finish_edit()
 }
 
-fn read_value(source: &ValueSource, environment: &Environment) -> anyhow::Result<SecretString> {
+pub(super) fn read_value(
+    source: &ValueSource,
+    environment: &Environment,
+) -> anyhow::Result<SecretString> {
     let text = match (&source.value_file, &source.value_env) {
         (Some(path), _) => {
             let file = std::fs::File::open(path)

@@ -23,7 +23,7 @@ use super::settings::{
     Settings,
 };
 use super::{Config, Data, Jobs, Log, Problem, Problems, Server, Transport};
-use crate::logging;
+use crate::{base_url, logging};
 
 /// The port of plain HTTP, and of TLS, where the address names none.
 const PORT_PLAIN: u16 = 8440;
@@ -91,6 +91,7 @@ impl Check<'_> {
 
     fn server(&mut self, settings: &ServerSettings) -> Option<Server> {
         let address = self.take("server.listen", parse_listen(&settings.listen));
+        let public_url = self.public_url(&settings.public_url);
         let certificate = self.certificate(&settings.tls_cert, &settings.tls_key);
         if certificate.is_some() && settings.insecure_http {
             self.note("server.insecure_http", "cannot be true beside a certificate");
@@ -108,12 +109,25 @@ impl Check<'_> {
         let default = if transport == Transport::Plain { PORT_PLAIN } else { PORT_TLS };
         Some(Server {
             listen: SocketAddr::new(ip, port.unwrap_or(default)),
+            public_url,
             transport,
             drain: Duration::from_secs(drain),
             trusted_proxies,
             metrics_from,
             limits,
         })
+    }
+
+    fn public_url(&mut self, text: &str) -> Option<String> {
+        if text.is_empty() {
+            return None;
+        }
+        let url = self.take("server.public_url", base_url::parse(text))?;
+        let is_bare = url.query().is_none() && url.fragment().is_none();
+        if !is_bare || !url.username().is_empty() || url.password().is_some() {
+            self.note("server.public_url", "must be a URL without user, query and fragment");
+        }
+        Some(url.as_str().trim_end_matches('/').to_owned())
     }
 
     fn certificate(&mut self, cert: &str, key: &str) -> Option<Transport> {

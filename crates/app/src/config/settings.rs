@@ -21,6 +21,7 @@ pub(super) struct Settings {
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerSettings {
     pub(super) listen: String,
+    pub(super) public_url: String,
     pub(super) tls_cert: String,
     pub(super) tls_key: String,
     pub(super) insecure_http: bool,

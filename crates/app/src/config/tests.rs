@@ -41,6 +41,7 @@ fn everything_wrong_is_reported_at_once() {
         r#"
         [server]
         listen = "nowhere"
+        public_url = "models.example"
         drain_seconds = "soon"
         porty = 1
         trusted_proxies = ["10.0.0.0/8", "abc"]
@@ -98,6 +99,20 @@ fn the_environment_is_stronger_than_the_file_and_flags_are_strongest() {
     assert_eq!(config.server.trusted_proxies.len(), 2);
     assert_eq!(config.server.limits.connections_max, 5);
     assert_eq!(config.data.dir, Path::new("7"));
+}
+
+#[test]
+fn a_public_url_is_one_that_can_be_written_in_front_of_a_path() {
+    let load = |url: &str| load_file("", &[("DOORWARD__SERVER__PUBLIC_URL", url)]);
+    let known = |url: &str| load(url).unwrap().server.public_url;
+    assert_eq!(known(""), None);
+    for url in ["https://models.example", "https://models.example/", "https://models.example//"] {
+        assert_eq!(known(url).as_deref(), Some("https://models.example"), "{url}");
+    }
+    assert_eq!(known("http://h:1/ai/").as_deref(), Some("http://h:1/ai"));
+    for url in ["models.example", "https://h/?a=b", "https://h/#a", "https://u:p@h", "ftp://h"] {
+        assert!(load(url).unwrap_err().to_string().contains("server.public_url"), "{url}");
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod secrets;
 mod settings;
 mod streams;
 mod sudden_death;
+mod tokens;
 mod upstream;
 mod upstream_http2;
 mod upstream_request;

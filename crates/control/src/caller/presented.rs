@@ -1,9 +1,8 @@
-//! Where a request carries its credential: a key in a header, the token of a session in a header or in
+//! Where a request carries its credential: a key, or a token in its place, in a header, the token of a session in a header or in
 //! a cookie.
 
 use axum::extract::Request;
-use doorward_domain::credential::PlainKey;
-use doorward_domain::presented::{NoCredential, Place, credential};
+use doorward_domain::presented::{NoCredential, Place, Presented, credential};
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, ORIGIN};
 use http::{HeaderMap, HeaderValue, Uri};
@@ -25,12 +24,13 @@ const COOKIES_BYTES_MAX: usize = 16 << 10;
 
 /// What a request presents.
 #[derive(Debug)]
-pub(crate) enum Presented {
-    Key(PlainKey),
+pub(crate) enum Proof {
+    /// A key, or an access token that stands for one.
+    Key(Presented),
     Session(SignInToken),
 }
 
-impl Presented {
+impl Proof {
     /// HMAC-SHA-256 under the secret that was presented.
     pub(crate) fn mac(&self, purpose: &str, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         match self {
@@ -42,17 +42,9 @@ impl Presented {
 
 /// Reads the credential. A cookie counts only where nothing else is presented: browsers send it
 /// unasked, so it is no second credential beside one that was meant.
-pub(super) fn presented(request: &Request) -> Result<Presented, ApiError> {
-    const PLACES: [(Place, &str); 4] = [
-        (Place::Authorization, "authorization"),
-        (Place::Header, "x-api-key"),
-        (Place::Header, "api-key"),
-        (Place::Header, "x-goog-api-key"),
-    ];
+pub(super) fn presented(request: &Request) -> Result<Proof, ApiError> {
     let headers = request.headers();
-    let mut values = PLACES
-        .into_iter()
-        .flat_map(|(place, name)| headers.get_all(name).iter().map(move |v| (place, v.as_bytes())));
+    let mut values = values(headers);
     if let Some(text) = bearer_session(headers) {
         // One value, and it is this one.
         return match (values.next(), values.next()) {
@@ -61,12 +53,30 @@ pub(super) fn presented(request: &Request) -> Result<Presented, ApiError> {
         };
     }
     match credential(values) {
-        Ok(key) => Ok(Presented::Key(key)),
+        Ok(key) => Ok(Proof::Key(key)),
         Err(NoCredential::Missing) => cookie_session(request),
         Err(other @ (NoCredential::Malformed | NoCredential::Ambiguous)) => {
             Err(ApiError::NoCredential(other))
         }
     }
+}
+
+/// The one key or token in the headers of a request.
+pub(crate) fn api_credential(headers: &HeaderMap) -> Result<Presented, NoCredential> {
+    credential(values(headers))
+}
+
+/// Every header in which a credential may be.
+fn values(headers: &HeaderMap) -> impl Iterator<Item = (Place, &[u8])> {
+    const PLACES: [(Place, &str); 4] = [
+        (Place::Authorization, "authorization"),
+        (Place::Header, "x-api-key"),
+        (Place::Header, "api-key"),
+        (Place::Header, "x-goog-api-key"),
+    ];
+    PLACES
+        .into_iter()
+        .flat_map(|(place, name)| headers.get_all(name).iter().map(move |v| (place, v.as_bytes())))
 }
 
 /// The token of a session in the header `authorization`.
@@ -80,12 +90,12 @@ fn bearer_session(headers: &HeaderMap) -> Option<&[u8]> {
     })
 }
 
-fn read_session(text: &[u8]) -> Result<Presented, ApiError> {
+fn read_session(text: &[u8]) -> Result<Proof, ApiError> {
     let token = SignInToken::parse(TokenKind::Session, text);
-    token.map(Presented::Session).map_err(|_| SignInRefusal::SessionOver.into())
+    token.map(Proof::Session).map_err(|_| SignInRefusal::SessionOver.into())
 }
 
-fn cookie_session(request: &Request) -> Result<Presented, ApiError> {
+fn cookie_session(request: &Request) -> Result<Proof, ApiError> {
     let headers = request.headers();
     let name = cookie_name(headers, request.uri());
     let token = cookie(headers, name).ok_or(ApiError::NoCredential(NoCredential::Missing))?;

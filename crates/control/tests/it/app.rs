@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use doorward_control::{ClientAddress, Control, router};
 use doorward_domain::address::AddressRules;
+use doorward_domain::id::{OrganizationId, ProjectId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
@@ -23,6 +24,8 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -36,7 +39,7 @@ pub(crate) struct TestApp {
     pub(crate) admin: String,
     router: Router,
     clock: Arc<AtomicI64>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// A whole answer.
@@ -114,7 +117,7 @@ impl TestApp {
         let store = Store::open(options).await.expect("a store");
         let (first, _) = store.bootstrap().await.expect("the first organization");
         let router = router(Control::new(Arc::clone(&store), agent()));
-        let mut app = Self { store, first, admin: String::new(), router, clock, _dir: dir };
+        let mut app = Self { store, first, admin: String::new(), router, clock, dir };
         let owner = Owner::User(app.first.administrator);
         app.admin = app.key(owner, "admin", all_rights()).await.1;
         app
@@ -162,6 +165,34 @@ impl TestApp {
         let new = NewUser { name: name.to_owned(), email: None, role };
         let made = self.store.create_user(&self.act(), new).await;
         Owner::User(made.expect("a user").id)
+    }
+
+    /// A key with all rights of the administrator of another organization.
+    pub(crate) async fn foreign_key(&self) -> String {
+        let (organization, project) = (OrganizationId::new(1, 2), ProjectId::new(1, 2));
+        let user = UserId::new(1, 2);
+        let sql = format!(
+            "INSERT INTO organizations (id, name, created_at_us) VALUES ('{organization}', 'o', 1);
+            INSERT INTO projects (id, organization_id, name, description, created_at_us, updated_at_us)
+                VALUES ('{project}', '{organization}', 'default', '', 1, 1);
+            INSERT INTO users (id, organization_id, name, role, created_at_us, updated_at_us)
+                VALUES ('{user}', '{organization}', 'admin', 'owner', 1, 1);"
+        );
+        let file = SqliteConnectOptions::new().filename(self.dir.path().join("doorward.db"));
+        let mut database = SqliteConnection::connect_with(&file).await.expect("the database");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await.expect("rows");
+        let act = Act { organization, ..self.act() };
+        let new = NewKey {
+            name: "foreign".to_owned(),
+            description: String::new(),
+            owner: Owner::User(user),
+            project,
+            created_by: user,
+            rights: all_rights(),
+            metadata: serde_json::Map::new(),
+            quota: None,
+        };
+        self.store.create_key(&act, new).await.expect("a key").1.expose()
     }
 
     pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {

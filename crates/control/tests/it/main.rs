@@ -15,5 +15,7 @@ mod provider_keys;
 mod providers;
 mod service_accounts;
 mod settings;
+mod token_rights;
+mod tokens;
 mod usage;
 mod users;

@@ -357,3 +357,14 @@ CREATE TABLE password_links (
     PRIMARY KEY (user_id, purpose),
     FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
 );
+
+-- One row per access token that was revoked before its end; it is not needed after that.
+CREATE TABLE revoked_tokens (
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- tok_<ULID>, the `jti`
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    key_id           TEXT COLLATE "C" NOT NULL,              -- the key that it stands for
+    revoked_at_us    BIGINT  NOT NULL,
+    expires_at_us    BIGINT  NOT NULL
+);
+
+CREATE INDEX revoked_tokens_end ON revoked_tokens (organization_id, expires_at_us);

@@ -46,6 +46,11 @@ impl Secrets {
         self.0.iter().find(is_it).map(|secret| secret.number)
     }
 
+    /// Whether a secret is there still, be it over or not.
+    pub(crate) fn has(&self, number: SecretNumber) -> bool {
+        self.0.iter().any(|secret| secret.number == number)
+    }
+
     /// When a secret ends by itself. `None`: with its key.
     pub(crate) fn ends_at(&self, number: SecretNumber) -> Option<Timestamp> {
         self.0.iter().find(|secret| secret.number == number)?.ends_at

@@ -18,5 +18,6 @@ mod schema;
 mod service_accounts;
 mod settings;
 mod sweep;
+mod tokens;
 mod usage;
 mod users;
