@@ -19,6 +19,7 @@ pub mod limit;
 pub mod model_pattern;
 pub mod money;
 pub mod name;
+pub mod origin;
 pub mod presented;
 pub mod price;
 pub mod project_role;

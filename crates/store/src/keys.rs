@@ -3,6 +3,7 @@
 mod change;
 mod cursor;
 mod list;
+mod origins;
 mod rotate;
 mod row;
 mod secrets;

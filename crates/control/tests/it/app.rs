@@ -90,6 +90,7 @@ pub(crate) fn all_rights() -> Rights {
         limits: Limits::NONE,
         budgets: Vec::new(),
         expires_at: None,
+        allowed_origins: None,
     }
 }
 

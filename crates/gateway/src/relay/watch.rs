@@ -172,7 +172,7 @@ fn until(at: Timestamp, now: Timestamp) -> Duration {
 /// A key that changed and cannot be loaded is not trusted any longer.
 async fn reload(
     store: Arc<Store>,
-    Caller { key, secret }: Caller,
+    Caller { key, secret, origin }: Caller,
     address: IpAddr,
     model: Arc<str>,
 ) -> Result<Caller, Denial> {
@@ -180,7 +180,7 @@ async fn reload(
         tracing::warn!(%error, key = %key.key.id, "a changed key cannot be loaded");
         None
     });
-    let loaded = Caller { key: loaded.ok_or(Denial::InvalidKey)?, secret };
+    let loaded = Caller { key: loaded.ok_or(Denial::InvalidKey)?, secret, origin };
     verify::check(&loaded, Call::SCOPE, store.clock().now(), address)?;
     if !loaded.key.key.rights.models.allows(&model) {
         return Err(Denial::ModelNotFound);

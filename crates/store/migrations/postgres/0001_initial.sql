@@ -291,3 +291,15 @@ CREATE TABLE keyring (
 );
 
 INSERT INTO audit_head (id, sequence, seal) VALUES (1, 0, decode(repeat('00', 32), 'hex'));
+
+-- The web pages that keys may be used from, for finding out whether any may be from one: a browser asks
+-- that before it shows a key. What is allowed for one key stands in its rights.
+CREATE TABLE key_origins (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    key_id           TEXT COLLATE "C" NOT NULL,
+    origin           TEXT COLLATE "C" NOT NULL,  -- https://app.example.com
+    PRIMARY KEY (origin, key_id),
+    FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
+);
+
+CREATE INDEX key_origins_key ON key_origins (organization_id, key_id);

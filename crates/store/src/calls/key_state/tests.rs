@@ -25,6 +25,7 @@ fn limited(limits: Limits, budgets: &[Budget]) -> Rights {
         limits,
         budgets: budgets.to_vec(),
         expires_at: None,
+        allowed_origins: None,
     }
 }
 
