@@ -80,8 +80,8 @@ pub(crate) struct RightsArgs {
     /// An address or CIDR block that it may not be used from
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub(crate) ip_deny: Vec<String>,
-    /// A web page that it lives in, such as https://app.example.com, and that alone may use it; such a
-    /// key needs a limit and a budget
+    /// The origin, scheme, host and port, of a web page that it lives in: only such pages may use it
+    /// then, and it needs a limit and a budget
     #[arg(long = "allow-origin", value_name = "ORIGIN", value_delimiter = ',')]
     pub(crate) allowed_origins: Vec<String>,
     #[command(flatten)]

@@ -74,7 +74,7 @@ impl Gateway {
         };
         let code = judged.as_ref().map_or_else(answer::code, |_| answer::VALID);
         self.log(id, address, facts, (answer.status, code));
-        self.log_fault(id, judged.err().as_ref());
+        log_fault(id, judged.err().as_ref());
         answer
     }
 
@@ -234,7 +234,7 @@ impl Gateway {
     ) -> Answer {
         let answer = answer::problem_of(error, error.status());
         self.log(id, address, facts, (answer.status, answer::code(error)));
-        self.log_fault(id, Some(error));
+        log_fault(id, Some(error));
         answer
     }
 
@@ -252,10 +252,10 @@ impl Gateway {
         let address = address.map(tracing::field::display);
         tracing::info!(call = %id, key, address, status = status.as_u16(), code, "verify");
     }
+}
 
-    fn log_fault(&self, id: CallId, error: Option<&ProxyError>) {
-        if let Some(error) = error.filter(|error| error.is_ours()) {
-            tracing::warn!(call = %id, error = error as &dyn std::error::Error, "a call failed");
-        }
+fn log_fault(id: CallId, error: Option<&ProxyError>) {
+    if let Some(error) = error.filter(|error| error.is_ours()) {
+        tracing::warn!(call = %id, error = error as &dyn std::error::Error, "a call failed");
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use doorward_domain::denial::Denial;
-use doorward_domain::scope::ScopeSet;
+use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_store::{Admitted, Quota};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
@@ -30,6 +30,17 @@ const INVALID_REQUEST: &str = "invalid_request";
 /// What a program tells errors apart by.
 pub(super) fn code(error: &ProxyError) -> &'static str {
     error.code().unwrap_or(INVALID_REQUEST)
+}
+
+#[derive(serde::Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Fault],
 }
 
 /// What was decided about a named key.
@@ -126,7 +137,7 @@ pub(super) fn allowed(caller: &Caller) -> Answer {
 }
 
 fn scope_text(scopes: ScopeSet) -> String {
-    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
+    scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// Refusals as a proxy takes them.
@@ -173,19 +184,19 @@ pub(super) fn invalid(faults: &[Fault]) -> Answer {
 }
 
 fn problem(status: StatusCode, detail: &str, code: &str, faults: &[Fault]) -> Answer {
-    let mut problem = json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("Error"),
-        "status": status.as_u16(),
-        "detail": detail,
-        "code": code,
-    });
-    if !faults.is_empty() {
-        problem["errors"] = json!(faults);
-    }
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        detail,
+        code,
+        errors: faults,
+    };
+    // What holds only texts and numbers can always be written.
+    let problem = serde_json::to_vec(&problem).unwrap_or_default();
     let headers =
         Headers::from_iter([(header::CONTENT_TYPE, PROBLEM), (header::CACHE_CONTROL, NO_STORE)]);
-    let body = RelayBody::whole(Bytes::from(problem.to_string()));
+    let body = RelayBody::whole(Bytes::from(problem));
     Answer { status, headers, body }
 }
 
