@@ -207,6 +207,7 @@ pub(crate) fn denial_face(denial: Denial) -> (StatusCode, &'static str) {
         Denial::Revoked => (StatusCode::UNAUTHORIZED, "key_revoked"),
         Denial::OwnerInactive => (StatusCode::UNAUTHORIZED, "owner_inactive"),
         Denial::AddressRefused => (StatusCode::FORBIDDEN, "ip_not_allowed"),
+        Denial::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed"),
         Denial::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
         Denial::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found"),
         Denial::RateLimited { .. } | Denial::TooManyConcurrent => {

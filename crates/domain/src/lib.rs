@@ -21,6 +21,7 @@ pub mod money;
 pub mod name;
 pub mod password;
 pub mod narrowing;
+pub mod origin;
 pub mod presented;
 pub mod price;
 pub mod project_role;

@@ -100,6 +100,7 @@ mod tests {
             limits: crate::limit::Limits::NONE,
             budgets: vec![],
             expires_at: None,
+            allowed_origins: None,
         }
     }
 

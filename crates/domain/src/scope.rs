@@ -61,7 +61,8 @@ impl Scope {
         1 << self as u8
     }
 
-    const fn is_inference(self) -> bool {
+    /// Whether it is for calling models, as opposed to seeing and managing what there is.
+    pub const fn is_inference(self) -> bool {
         matches!(self, Self::InferenceRead | Self::InferenceWrite)
     }
 

@@ -7,10 +7,10 @@ use doorward_domain::credential::KeyId;
 use doorward_domain::denial::Denial;
 use doorward_domain::presented::{self, NoCredential, Place, Presented};
 use doorward_domain::rotation::SecretNumber;
-use doorward_domain::scope::Scope;
+use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_domain::token::{BearerToken, Claims};
-use doorward_store::{CallKey, Store};
-use http::{HeaderMap, HeaderName, header};
+use doorward_store::{CallKey, Store, StoreError};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 
 use crate::error::ProxyError;
@@ -29,9 +29,17 @@ pub(crate) struct Caller {
     pub(crate) secret: SecretNumber,
     /// What was presented in the key's place.
     pub(crate) token: Option<Arc<Claims>>,
+    /// The web page that uses it, as its browser says; only of a key that lives in one.
+    pub(crate) origin: Option<HeaderValue>,
 }
 
 impl Caller {
+    /// The page that may read the answers: one of those that the key is for.
+    pub(crate) fn reader(&self) -> Option<&HeaderValue> {
+        let allowed = self.key.key.rights.allowed_origins.as_ref()?;
+        self.origin.as_ref().filter(|origin| allowed.allow(origin.as_bytes()))
+    }
+
     /// When the caller is let in no longer. `None`: never by itself.
     pub(crate) fn ends_at(&self) -> Option<Timestamp> {
         let token = self.token.as_ref().map(|token| token.expires_at);
@@ -44,9 +52,14 @@ impl Caller {
         by_token && self.key.key.rights.models.allows(name)
     }
 
-    fn allows(&self, scope: Scope) -> bool {
-        let by_token = self.token.as_ref().is_none_or(|t| t.narrowing.scopes.allows(scope));
-        by_token && self.key.scopes.allows(scope)
+    /// What the caller may do: the scopes of the key, and no more than a token leaves.
+    pub(crate) fn scopes(&self) -> ScopeSet {
+        let own = self.key.scopes;
+        self.token.as_ref().map_or(own, |token| own.intersect(token.narrowing.scopes))
+    }
+
+    pub(crate) fn allows(&self, scope: Scope) -> bool {
+        self.scopes().allows(scope)
     }
 }
 
@@ -57,51 +70,87 @@ pub(crate) async fn identify(store: &Store, headers: &HeaderMap) -> Result<Calle
     let presented = presented(headers)?;
     match &presented {
         Presented::Key(presented) => {
-            let key = find(store, &presented.id()).await?;
+            let key = load(store, &presented.id()).await?.ok_or(Denial::InvalidKey)?;
             let secret = key.secret(presented).ok_or(Denial::InvalidKey)?;
-            Ok(Caller { key, secret, token: None })
+            let origin = page(&key, headers);
+            Ok(Caller { key, secret, token: None, origin })
         }
-        Presented::Token(token) => Box::pin(identify_token(store, token)).await,
+        Presented::Token(token) => Box::pin(identify_token(store, token, headers)).await,
     }
 }
 
-/// The same for a token. The key is looked at before the question whether the token was revoked: who
-/// revokes it tells the key afterwards, so that a call in between knows that something has changed.
-async fn identify_token(store: &Store, token: &BearerToken) -> Result<Caller, ProxyError> {
-    let claims = store.check_token(token).ok_or(Denial::InvalidKey)?;
-    let key = find(store, &claims.key).await?;
-    if store.is_token_revoked(claims.id) {
-        return Err(Denial::InvalidKey.into());
-    }
-    Ok(Caller { key, secret: claims.secret, token: Some(claims) })
+/// The same for a token.
+async fn identify_token(
+    store: &Store,
+    token: &BearerToken,
+    headers: &HeaderMap,
+) -> Result<Caller, ProxyError> {
+    let caller = of_token(store, token).await?.ok_or(Denial::InvalidKey)?;
+    Ok(Caller { origin: page(&caller.key, headers), ..caller })
 }
 
-async fn find(store: &Store, id: &KeyId) -> Result<Arc<CallKey>, ProxyError> {
+/// The key that a good token stands for, used from no page. `None`: the token is not good. The key is
+/// looked at before the question whether the token was revoked: who revokes it tells the key afterwards,
+/// so that a call in between knows that something has changed.
+pub(crate) async fn of_token(
+    store: &Store,
+    token: &BearerToken,
+) -> Result<Option<Caller>, StoreError> {
+    let Some(claims) = store.check_token(token) else { return Ok(None) };
+    let found = load(store, &claims.key).await?;
+    let found = found.filter(|_| !store.is_token_revoked(claims.id));
+    let caller = |key| Caller { key, secret: claims.secret, token: Some(claims), origin: None };
+    Ok(found.map(caller))
+}
+
+/// The key with this id.
+pub(crate) async fn load(store: &Store, id: &KeyId) -> Result<Option<Arc<CallKey>>, StoreError> {
     match store.cached_call_key(id) {
-        Some(key) => Ok(key),
+        Some(key) => Ok(Some(key)),
         // Boxed, as all that a warm call never runs: it would make every call's future larger.
-        None => Ok(Box::pin(store.call_key(id)).await?.ok_or(Denial::InvalidKey)?),
+        None => Box::pin(store.call_key(id)).await,
     }
+}
+
+/// The page that uses a key which lives in one.
+fn page(key: &CallKey, headers: &HeaderMap) -> Option<HeaderValue> {
+    key.key.rights.allowed_origins.as_ref()?;
+    origin(headers)
+}
+
+/// The page that sent a request. One that names several names none.
+pub(crate) fn origin(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut named = headers.get_all(header::ORIGIN).iter();
+    named.next().filter(|_| named.next().is_none()).cloned()
 }
 
 /// Whether a key may be used now, from here and for this: its status, its owner, the secret, the
-/// address, its scopes, and those of a token that stands for it.
+/// address, the page, its scopes, and those of a token that stands for it.
 pub(crate) fn check(
     caller: &Caller,
     needs: Scope,
     now: Timestamp,
     address: IpAddr,
 ) -> Result<(), Denial> {
-    let Caller { key, secret, token } = caller;
+    check_use(caller, now, address)?;
+    if caller.allows(needs) { Ok(()) } else { Err(Denial::InsufficientScope) }
+}
+
+/// The same for whatever use.
+pub(crate) fn check_use(caller: &Caller, now: Timestamp, address: IpAddr) -> Result<(), Denial> {
+    let key = &caller.key;
     key.key.check(now, address)?;
-    key.check_secret(*secret, now)?;
+    key.check_secret(caller.secret, now)?;
     if !key.owner_is_active {
         return Err(Denial::OwnerInactive);
     }
-    if token.as_ref().is_some_and(|token| !token.is_live(now)) {
+    if caller.token.as_ref().is_some_and(|token| !token.is_live(now)) {
         return Err(Denial::Expired);
     }
-    if caller.allows(needs) { Ok(()) } else { Err(Denial::InsufficientScope) }
+    if key.key.rights.allowed_origins.is_some() && caller.reader().is_none() {
+        return Err(Denial::OriginRefused);
+    }
+    Ok(())
 }
 
 fn presented(headers: &HeaderMap) -> Result<Presented, ProxyError> {

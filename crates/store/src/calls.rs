@@ -9,6 +9,7 @@ mod accounts;
 mod admit;
 mod cache;
 mod drain;
+mod elsewhere;
 mod key_state;
 mod open_call;
 mod states;
@@ -25,6 +26,7 @@ use jiff::tz::TimeZone;
 pub use admit::CallRequest;
 pub use cache::CallKey;
 pub(crate) use drain::{Patience, check_journal};
+pub use elsewhere::Cost;
 pub use key_state::{Admitted, KeyState, Quota};
 pub use open_call::OpenCall;
 

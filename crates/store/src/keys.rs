@@ -4,6 +4,7 @@ mod change;
 mod cursor;
 mod list;
 mod role_max;
+mod origins;
 mod rotate;
 mod row;
 mod secrets;

@@ -75,6 +75,8 @@ pub struct Store {
     pub(crate) clock: Clock,
     pub(crate) time_zone: TimeZone,
     pub(crate) key_caps: KeyCaps,
+    /// Held by whoever asks of which pages keys may be used.
+    pub(crate) asking_origin: tokio::sync::Mutex<()>,
     /// Held while the store is open: other processes see that somebody has the data.
     lock: Mutex<Option<File>>,
 }
@@ -100,6 +102,7 @@ impl Store {
                     clock: options.clock,
                     time_zone: options.time_zone,
                     key_caps: options.key_caps,
+                    asking_origin: tokio::sync::Mutex::default(),
                     lock: Mutex::new(Some(lock)),
                 });
                 store.start_drain();

@@ -80,6 +80,10 @@ pub(crate) struct RightsArgs {
     /// An address or CIDR block that it may not be used from
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub(crate) ip_deny: Vec<String>,
+    /// The origin, scheme, host and port, of a web page that it lives in: only such pages may use it
+    /// then, and it needs a limit and a budget
+    #[arg(long = "allow-origin", value_name = "ORIGIN", value_delimiter = ',')]
+    pub(crate) allowed_origins: Vec<String>,
     #[command(flatten)]
     pub(crate) expiry: ExpiryArgs,
     #[command(flatten)]
@@ -198,7 +202,8 @@ pub(crate) struct EditKey {
     pub(crate) key: KeyRef,
     #[command(flatten)]
     pub(crate) rights: RightsArgs,
-    /// Takes restrictions away: all models may be called, from anywhere, without limits or budgets
+    /// Takes restrictions away: all models may be called, from anywhere, without limits or budgets; with
+    /// its origins a key is for no web page any more
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     pub(crate) clear: Vec<Field>,
 }
@@ -211,6 +216,7 @@ pub(crate) enum Field {
     IpDeny,
     Limits,
     Budgets,
+    Origins,
 }
 
 /// A budget as it is typed. The server checks amounts and periods; here only the two are told apart.

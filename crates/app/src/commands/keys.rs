@@ -143,6 +143,7 @@ fn set_rights(body: &mut Body, rights: &RightsArgs, mut limits: Map<String, Valu
     body.set_list("models", &rights.models);
     body.set_list("ip_allow", &rights.ip_allow);
     body.set_list("ip_deny", &rights.ip_deny);
+    body.set_list("allowed_origins", &rights.allowed_origins);
     if let Some((field, value)) = rights.expiry.field() {
         body.set(field, value);
     }
@@ -163,6 +164,7 @@ fn cleared(field: Field) -> (&'static str, Value) {
         Field::IpDeny => ("ip_deny", json!([])),
         Field::Limits => ("limits", json!({})),
         Field::Budgets => ("budgets", json!([])),
+        Field::Origins => ("allowed_origins", Value::Null),
     }
 }
 
@@ -244,6 +246,7 @@ fn details(key: &Value, now: Timestamp) -> Details {
         ("models", models(key)),
         ("from", addresses(key)),
         ("not from", text(key, "ip_deny")),
+        ("web pages", pages(key)),
         ("limits", text(key, "limits").replace('_', " ")),
         ("budgets", spent(key)),
         ("created", instant(key, "created_at", now, "")),
@@ -259,6 +262,14 @@ fn addresses(key: &Value) -> String {
         Some(Value::Array(blocks)) if blocks.is_empty() => "nowhere".to_owned(),
         Some(Value::Array(_)) => text(key, "ip_allow"),
         _ => "anywhere".to_owned(),
+    }
+}
+
+/// The web pages that a key lives in; of most keys none, which goes without saying.
+fn pages(key: &Value) -> String {
+    match key.get("allowed_origins") {
+        Some(Value::Array(origins)) if origins.is_empty() => "none that may use it".to_owned(),
+        _ => text(key, "allowed_origins"),
     }
 }
 

@@ -73,7 +73,9 @@ pub(super) async fn authenticate(
     let presented = presented.ok_or_else(OauthError::unknown_client)?;
     identify(control, &presented, address).await?.map_err(|denial| match denial {
         Denial::InvalidKey => OauthError::unknown_client(),
-        Denial::AddressRefused => OauthError::UnauthorizedClient(denial.to_string()),
+        Denial::AddressRefused | Denial::OriginRefused => {
+            OauthError::UnauthorizedClient(denial.to_string())
+        }
         dead @ (Denial::Expired
         | Denial::SecretReplaced
         | Denial::Disabled

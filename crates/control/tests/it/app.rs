@@ -93,6 +93,7 @@ pub(crate) fn all_rights() -> Rights {
         limits: Limits::NONE,
         budgets: Vec::new(),
         expires_at: None,
+        allowed_origins: None,
     }
 }
 

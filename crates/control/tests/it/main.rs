@@ -7,6 +7,7 @@ mod guard;
 mod idempotency;
 mod keys;
 mod keys_bad_input;
+mod keys_in_pages;
 mod keys_rights;
 mod keys_rotate;
 mod models;

@@ -368,3 +368,15 @@ CREATE TABLE revoked_tokens (
 );
 
 CREATE INDEX revoked_tokens_end ON revoked_tokens (organization_id, expires_at_us);
+
+-- The web pages that keys may be used from, for finding out whether any may be from one: a browser asks
+-- that before it shows a key. What is allowed for one key stands in its rights.
+CREATE TABLE key_origins (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    key_id           TEXT COLLATE "C" NOT NULL,
+    origin           TEXT COLLATE "C" NOT NULL,  -- https://app.example.com
+    PRIMARY KEY (origin, key_id),
+    FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
+);
+
+CREATE INDEX key_origins_key ON key_origins (organization_id, key_id);

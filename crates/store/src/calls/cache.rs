@@ -35,7 +35,7 @@ pub struct CallKey {
     /// The HTTP status of a call that a spent budget refuses, as its organization has it.
     pub spent_budget_status: u16,
     pub(super) state: Arc<KeyState>,
-    secrets: Secrets,
+    pub(super) secrets: Secrets,
     changed: CancellationToken,
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::list::search_text;
 use super::role_max::bound_role;
+use super::origins::write_origins;
 use super::rotate::insert_secret;
 use super::row::StoredRights;
 use super::{KeyEdit, NewKey};
@@ -111,6 +112,9 @@ impl Store {
                 .await
                 .map_err(|error| refused(error, "name", "user"))?;
             insert_secret!(self, tx, &organization, plain, SecretNumber::FIRST, at_us);
+            if key.rights.allowed_origins.is_some() {
+                write_origins!(tx, &organization, key);
+            }
             append_audit!(self, tx, act.entry("key.create", key.id.as_str(), &summary(key)?));
             // Again after the audit row, at which acts wait for each other: both may have been removed.
             if !finds!(tx, FIND_PROJECT, &organization, key.project.to_string()) {
@@ -165,6 +169,7 @@ impl Store {
             return Err(StoreError::Stale);
         }
         let changed = apply(&mut key, edit)?;
+        let has_new_origins = changed.contains_key("allowed_origins");
         if changed.is_empty() {
             return Ok(key);
         }
@@ -190,6 +195,9 @@ impl Store {
                 .await?;
             if done.rows_affected() == 0 {
                 return Err(StoreError::Stale);
+            }
+            if has_new_origins {
+                write_origins!(tx, act.organization.to_string(), key);
             }
             tx.commit().await?;
         });

@@ -6,6 +6,7 @@ use doorward_domain::credential::KeyId;
 use doorward_domain::key::{ApiKey, Life, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::origin::Origins;
 use doorward_domain::rights::Rights;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::ScopeSet;
@@ -60,6 +61,7 @@ pub(super) struct StoredRights {
     ip_deny: Vec<AddressBlock>,
     limits: Limits,
     budgets: Vec<Budget>,
+    allowed_origins: Option<Origins>,
 }
 
 impl StoredRights {
@@ -71,6 +73,7 @@ impl StoredRights {
             ip_deny: rights.addresses.deny.clone(),
             limits: rights.limits,
             budgets: rights.budgets.clone(),
+            allowed_origins: rights.allowed_origins.clone(),
         };
         json_text("rights", &stored)
     }
@@ -91,6 +94,7 @@ impl StoredRights {
             limits: self.limits,
             budgets: self.budgets,
             expires_at,
+            allowed_origins: self.allowed_origins,
         }
     }
 }

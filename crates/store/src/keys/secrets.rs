@@ -1,10 +1,12 @@
 //! The secrets of a key: one, and for a while after a rotation those before it.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use doorward_domain::credential::{KeyDigest, KeyId, Pepper, PlainKey};
 use doorward_domain::denial::Denial;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::rotation::{KeySecret, SecretNumber};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::db::{on, timestamp};
 use crate::keyring::Keyring;
@@ -23,6 +25,8 @@ struct Secret {
     /// `None`: it ends with its key.
     ends_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
+    /// When its use elsewhere was last noted, in microseconds.
+    noted_us: AtomicI64,
 }
 
 /// A secret as it is stored; `digest` is there until it is dropped.
@@ -61,6 +65,25 @@ impl Secrets {
         self.0.iter().find(|secret| secret.number == number)?.last_used_at
     }
 
+    /// Whether its use now is the first one for so long that is to be noted. Only one of several at
+    /// the same time is.
+    pub(crate) fn is_first_use(
+        &self,
+        number: SecretNumber,
+        now: Timestamp,
+        interval: SignedDuration,
+    ) -> bool {
+        let Some(secret) = self.0.iter().find(|secret| secret.number == number) else {
+            return false;
+        };
+        let (noted_us, now_us) = (secret.noted_us.load(Ordering::Relaxed), now.as_microsecond());
+        let is_over = i128::from(now_us) - i128::from(noted_us) >= interval.as_micros();
+        let swap = |old| {
+            secret.noted_us.compare_exchange(old, now_us, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        is_over && swap(noted_us).is_ok()
+    }
+
     /// Whether a secret still works. One that is not there any more was replaced long ago.
     pub(crate) fn check(&self, number: SecretNumber, now: Timestamp) -> Result<(), Denial> {
         let works = |secret: &Secret| secret.number == number && !is_over(secret.ends_at, now);
@@ -83,6 +106,7 @@ impl StoredSecret {
             pepper: keyring.pepper_version(version).cloned().ok_or_else(|| corrupt("pepper"))?,
             ends_at: self.ends_at_us.map(timestamp).transpose()?,
             last_used_at: self.last_used_at_us.map(timestamp).transpose()?,
+            noted_us: AtomicI64::new(self.last_used_at_us.unwrap_or(i64::MIN)),
         })
     }
 }

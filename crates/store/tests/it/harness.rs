@@ -144,6 +144,7 @@ impl TestStore {
                 limits: Limits::NONE,
                 budgets: Vec::new(),
                 expires_at: Some(self.now() + SignedDuration::from_hours(720)),
+                allowed_origins: None,
             },
             metadata: serde_json::Map::new(),
             quota: None,

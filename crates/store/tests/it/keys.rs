@@ -48,6 +48,8 @@ fn every_right(store: &TestStore) -> Rights {
             Budget { amount: Amount::Tokens(1_000), period: Period::Day, overrun: Overrun::Allow },
         ],
         expires_at: Some(store.now() + SignedDuration::from_hours(24)),
+        allowed_origins: serde_json::from_str(r#"["https://a.example","http://localhost:3000"]"#)
+            .unwrap(),
     }
 }
 

@@ -4,9 +4,11 @@
 mod audit;
 mod calls;
 mod catalog;
+mod elsewhere;
 mod harness;
 mod idempotency;
 mod journal;
+mod key_origins;
 mod keys;
 mod opening;
 mod organizations;

@@ -50,6 +50,7 @@ pub(crate) fn new_key(first: &Bootstrap) -> NewKey {
             limits: Limits::NONE,
             budgets: Vec::new(),
             expires_at: None,
+            allowed_origins: None,
         },
         metadata: serde_json::Map::new(),
         quota: None,

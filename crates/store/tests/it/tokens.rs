@@ -198,7 +198,9 @@ async fn nothing_is_done_for_a_token_that_was_revoked_meanwhile() {
             updated_at: key.life.updated_at,
             secret_ends_at: Some(claims.expires_at),
             token: Some(claims.id),
-            role: OrganizationRole::Owner,
+            owner: key.owner,
+            user_role: OrganizationRole::Owner,
+            role_max: None,
         };
         let act = Act { actor, ..store.act() };
         store.create_key(&act, store.new_key("before")).await.unwrap();

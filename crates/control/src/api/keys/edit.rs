@@ -8,6 +8,7 @@ use doorward_domain::lifetime::Requested;
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::{ModelPattern, ModelRule};
 use doorward_domain::name::check_description;
+use doorward_domain::origin::Origins;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::ScopeSet;
 use doorward_store::{KeyEdit, KeyRecord};
@@ -54,6 +55,7 @@ struct EditKey {
     ip_deny: Field<Vec<AddressBlock>>,
     limits: Field<Limits>,
     budgets: Field<Vec<Budget>>,
+    allowed_origins: Field<Origins>,
     metadata: Field<Map<String, Value>>,
 }
 
@@ -149,11 +151,18 @@ impl EditKey {
         if let Some(budgets) = self.budgets.clone().into_edit(Vec::new()) {
             rights.budgets = budgets;
         }
+        match &self.allowed_origins {
+            Field::Absent => {}
+            Field::Null => rights.allowed_origins = None,
+            Field::Value(origins) => rights.allowed_origins = Some(origins.clone()),
+        }
         rights
     }
 }
 
-/// What an edit leaves alone is not its doing; what it changes must be within the caller's rights.
+/// What an edit leaves alone is not its doing; what it changes must be within the caller's rights. But
+/// the secret of a key with origins is in its pages, for everybody to read: whoever lets in another page
+/// has the key, so like making it anew, that goes only within the caller's own rights.
 async fn refuse_excess(
     control: &Control,
     caller: &Caller,
@@ -164,7 +173,9 @@ async fn refuse_excess(
     let attempt = Attempt { action: "key.edit", subject: key.id.to_string(), name: &key.name };
     grant::refuse_above(control, caller, key.owner, &attempt).await?;
     let is_changed = grant::changed(&key.rights, rights);
-    grant::refuse_excess(control, caller, rights, is_changed, &attempt).await?;
+    let has_more_pages = key.rights.lets_in_more_pages(rights);
+    let is_of_interest = |axis| has_more_pages || is_changed(axis);
+    grant::refuse_excess(control, caller, rights, is_of_interest, &attempt).await?;
     grant::refuse_loosening(control, caller, (&key.rights, rights), &attempt).await
 }
 
