@@ -3,6 +3,7 @@
 mod change;
 mod cursor;
 mod list;
+mod page;
 mod rotate;
 mod row;
 mod secrets;
@@ -87,6 +88,11 @@ pub struct KeyFilter {
     pub expires_before: Option<Timestamp>,
     /// Only keys whose name, description or id contains this text.
     pub search: Option<String>,
+    /// Only keys that this user made.
+    pub created_by: Option<UserId>,
+    /// Only keys that were not used at this instant or later; one that was never used counts from when
+    /// it was made.
+    pub unused_since: Option<Timestamp>,
 }
 
 /// A page of a list, newest first.

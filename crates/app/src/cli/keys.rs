@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::values::{duration, instant, not_negative, positive};
+use super::values::{duration, instant, not_negative, positive, since};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
@@ -187,8 +187,14 @@ pub(crate) struct ListKeys {
     /// Keys that end before this instant
     #[arg(long, value_parser = instant, value_name = "TIME")]
     pub(crate) expires_before: Option<Timestamp>,
+    /// Keys that were not used since this instant, or for this many days
+    #[arg(long, value_parser = since, value_name = "TIME|DAYS")]
+    pub(crate) unused_since: Option<String>,
+    /// Keys that one user made
+    #[arg(long, value_name = "ID")]
+    pub(crate) created_by: Option<String>,
     /// Keys whose name, description or id contains this
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, visible_alias = "q", value_name = "TEXT")]
     pub(crate) search: Option<String>,
 }
 

@@ -174,6 +174,8 @@ fn list(client: &Client, filter: &ListKeys, is_json: bool) -> anyhow::Result<()>
         ("owner", filter.owner.as_deref()),
         ("project", filter.project.as_deref()),
         ("expires_before", expires_before.as_deref()),
+        ("unused_since", filter.unused_since.as_deref()),
+        ("created_by", filter.created_by.as_deref()),
         ("q", filter.search.as_deref()),
     ]
     .into_iter()

@@ -106,8 +106,17 @@ CREATE TABLE api_keys (
 -- A name is unique within its owner; a key that is revoked, or put away, gives its name free.
 CREATE UNIQUE INDEX api_keys_name ON api_keys (owner_id, name)
     WHERE revoked_at_us IS NULL AND swept_at_us IS NULL;
-CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC);
-CREATE INDEX api_keys_owner ON api_keys (owner_id, created_at_us DESC, id DESC);
+-- Lists are read in this order, and what they are narrowed by stands beside it: no row is looked at
+-- that is not shown.
+CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC, owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us, last_used_at_us);
+-- The longest text that can stand here is below what PostgreSQL takes into an index.
+CREATE INDEX api_keys_search ON api_keys (organization_id, created_at_us DESC, id DESC, search_text);
+CREATE INDEX api_keys_owner ON api_keys (organization_id, owner_id, created_at_us DESC, id DESC);
+CREATE INDEX api_keys_disabled ON api_keys (organization_id, created_at_us DESC, id DESC, expires_at_us)
+    WHERE disabled_at_us IS NOT NULL AND revoked_at_us IS NULL;
+CREATE INDEX api_keys_revoked ON api_keys (organization_id, created_at_us DESC, id DESC)
+    WHERE revoked_at_us IS NOT NULL;
 
 -- The secrets of keys. None is stored, only its HMAC-SHA-256. A key that was rotated has several for a
 -- while.

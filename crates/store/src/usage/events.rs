@@ -6,13 +6,12 @@ use doorward_domain::budget::{Period, Spend};
 use doorward_domain::call::{Hold, UsageEvent};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
-use doorward_domain::money::NanoUsd;
 use doorward_domain::rotation::SecretNumber;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::StoreError;
-use crate::db::{Db, on, signed, timestamp, unsigned};
+use crate::db::{Db, on, signed, timestamp};
 
 const INSERT: &str = "
     INSERT INTO usage_events (id, organization_id, project_id, key_id, provider_id, deployment_id,
@@ -74,7 +73,7 @@ macro_rules! touch {
 pub(crate) use touch;
 
 /// Under which name a key's sums are kept.
-fn subject(key: &KeyId) -> String {
+pub(super) fn subject(key: &KeyId) -> String {
     format!("key:{key}")
 }
 
@@ -177,54 +176,4 @@ impl<'a> Sums<'a> {
         }
         Ok(sums)
     }
-}
-
-/// What a key spent in the present day, week and month, and altogether.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct PeriodSpend([Spend; 4]);
-
-impl PeriodSpend {
-    /// What `of` says of each period.
-    pub(crate) fn from_fn(of: impl FnMut(Period) -> Spend) -> Self {
-        Self(Period::ALL.map(of))
-    }
-
-    pub(crate) fn of(&self, period: Period) -> Spend {
-        let mut all = Period::ALL.into_iter().zip(self.0);
-        all.find(|(known, _)| *known == period).map_or_else(Spend::default, |(_, spent)| spent)
-    }
-}
-
-/// What the database knows a key to have spent in the periods that hold `now`.
-pub(crate) async fn load_spent(
-    db: &Db,
-    key: &KeyId,
-    now: Timestamp,
-    zone: &TimeZone,
-) -> Result<PeriodSpend, StoreError> {
-    const SQL: &str = "
-        SELECT period, cost_nanousd, tokens FROM spend
-        WHERE subject = $1 AND (
-            (period = 'day' AND period_start_us = $2)
-            OR (period = 'week' AND period_start_us = $3)
-            OR (period = 'month' AND period_start_us = $4)
-            OR (period = 'total' AND period_start_us = $5))";
-    let start = |period: Period| period.start(now, zone).as_microsecond();
-    let rows: Vec<(String, i64, i64)> = on!(db.read, |pool| {
-        sqlx::query_as(SQL)
-            .bind(subject(key))
-            .bind(start(Period::Day))
-            .bind(start(Period::Week))
-            .bind(start(Period::Month))
-            .bind(start(Period::Total))
-            .fetch_all(pool)
-            .await?
-    });
-    Ok(PeriodSpend::from_fn(|period| {
-        let row = rows.iter().find(|(name, _, _)| name == period.as_str());
-        row.map_or_else(Spend::default, |(_, cost, tokens)| Spend {
-            cost: NanoUsd::from_column(*cost),
-            tokens: unsigned(*tokens),
-        })
-    }))
 }

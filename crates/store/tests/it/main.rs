@@ -7,6 +7,7 @@ mod catalog;
 mod harness;
 mod idempotency;
 mod journal;
+mod key_list;
 mod keys;
 mod opening;
 mod organizations;

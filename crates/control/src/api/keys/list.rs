@@ -3,6 +3,7 @@
 use axum::extract::State;
 use doorward_domain::key::KeyStatus;
 use doorward_store::{KeyCursor, KeyFilter};
+use jiff::{SignedDuration, Timestamp};
 
 use super::object::KeyObject;
 use super::parse_owner;
@@ -14,6 +15,8 @@ use crate::request::Params;
 
 /// Longest text to search for, in characters.
 const SEARCH_CHARS_MAX: usize = 200;
+/// The longest that anybody looks back, in days.
+const DAYS_MAX: u32 = 3650;
 
 /// Lists API keys, newest first; without `status` all but the revoked ones.
 pub(crate) async fn list_keys(
@@ -22,7 +25,7 @@ pub(crate) async fn list_keys(
     mut params: Params,
 ) -> Result<List<KeyObject>, ApiError> {
     let (limit, after) = (params.limit(), params.parse::<KeyCursor>("after"));
-    let wanted = filter(&mut params);
+    let wanted = filter(&mut params, control.now());
     params.finish()?;
     let Some(filter) = within_reach(&caller, wanted) else {
         return Ok(List::page(Vec::new(), false, None));
@@ -43,7 +46,7 @@ fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilter> {
     is_own.then_some(KeyFilter { owner: Some(caller.key.owner), ..filter })
 }
 
-fn filter(params: &mut Params) -> KeyFilter {
+fn filter(params: &mut Params, now: Timestamp) -> KeyFilter {
     KeyFilter {
         owner: params.filter("owner").and_then(|text| {
             let owner = parse_owner(&text);
@@ -66,7 +69,28 @@ fn filter(params: &mut Params) -> KeyFilter {
             0..=SEARCH_CHARS_MAX => Some(text),
             _ => refuse(params, "q", "is too long"),
         }),
+        created_by: params.parse_filter("created_by"),
+        unused_since: params.filter("unused_since").and_then(|text| {
+            since(&text, now).or_else(|| refuse(params, "unused_since", SINCE_WORDS))
+        }),
     }
+}
+
+const SINCE_WORDS: &str = "must be an RFC 3339 time, or a number of days from 1 to 3650";
+
+/// An instant, or one that is so many days ago: `2026-10-01T00:00:00Z`, `30`.
+fn since(text: &str, now: Timestamp) -> Option<Timestamp> {
+    match text.parse::<u32>() {
+        Ok(days) => days_before(days, now),
+        Err(_) => text.parse().ok(),
+    }
+}
+
+/// The instant so many days ago, where that many make sense.
+pub(super) fn days_before(days: u32, now: Timestamp) -> Option<Timestamp> {
+    let is_sensible = (1..=DAYS_MAX).contains(&days);
+    let before = now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).ok();
+    before.filter(|_| is_sensible)
 }
 
 fn refuse<T>(params: &mut Params, name: &str, detail: &str) -> Option<T> {
