@@ -19,7 +19,8 @@ pub(crate) use catalog::{
     Verb,
 };
 pub(crate) use keys::{
-    BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
+    BudgetArg, CreateKey, EditKey, ExplainKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
+    UnusedKeys,
 };
 pub(crate) use people::{
     CreateProject, CreateServiceAccount, CreateUser, EditProject, EditServiceAccount, EditUser,

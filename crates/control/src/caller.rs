@@ -38,14 +38,16 @@ pub(crate) struct Caller {
     pub(crate) secret_ends_at: Option<Timestamp>,
     /// The key's rights, with no more scopes than the role has.
     pub(crate) rights: Rights,
+    /// From where.
+    pub(crate) address: IpAddr,
 }
 
 impl Caller {
-    fn new(identity: &Identity) -> Self {
+    fn new(identity: &Identity, address: IpAddr) -> Self {
         let (key, role) = (identity.key.clone(), identity.role);
         let scopes = key.rights.scopes.intersect(role.scopes());
         let rights = Rights { scopes, ..key.rights.clone() };
-        Self { key, role, secret_ends_at: identity.secret_ends_at, rights }
+        Self { key, role, secret_ends_at: identity.secret_ends_at, rights, address }
     }
 
     pub(crate) fn organization(&self) -> OrganizationId {
@@ -90,7 +92,7 @@ pub(crate) async fn authorize(
     let presented = presented(request.headers())?;
     let identity = control.store.identify(&presented).await?;
     let identity = identity.ok_or(ApiError::Denied(Denial::InvalidKey))?;
-    let caller = Caller::new(&identity);
+    let caller = Caller::new(&identity, address);
     if let Err(denial) = check(&identity, &caller, needs, (control.now(), address)) {
         denials::note(&control, &caller, denial).await;
         return Err(ApiError::Denied(denial));
@@ -99,6 +101,7 @@ pub(crate) async fn authorize(
     if let Err(error) = control.store.touch_key(&identity, address).await {
         tracing::warn!(%error, "the use of a key is not noted");
     }
+    control.store.note_scope(&caller.key, needs);
     request.extensions_mut().insert(caller.clone());
     idempotency::once(&control, &caller, &presented, request, next).await
 }

@@ -183,10 +183,12 @@ impl Gateway {
                 self.call(call, (headers, body), Way { id, address, caller, facts }).await
             }
             Route::Models => {
+                self.store.note_scope(&caller.key.key, Route::Models.scope());
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
                 Ok(json_answer(&models::list(&snapshot, &caller.key)))
             }
             Route::Model(name) => {
+                self.store.note_scope(&caller.key.key, Route::Models.scope());
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
                 Ok(json_answer(&models::show(&snapshot, &caller.key, &name)?))
             }

@@ -8,6 +8,7 @@ mod rotate;
 mod row;
 mod secrets;
 mod sweep;
+mod uses;
 
 use std::net::IpAddr;
 
@@ -23,6 +24,10 @@ pub use rotate::Rotation;
 pub(crate) use row::{StoredCallKey, load_call_key};
 pub(crate) use secrets::Secrets;
 pub use sweep::Swept;
+pub(crate) use uses::{
+    INSERT as USES_INSERT, ROWS as USES_ROWS, UNLESS_FRESH as USES_UNLESS_FRESH, Use, insert_uses,
+    model_use,
+};
 
 /// A key to be made; its credential is minted inside.
 #[derive(Debug, Clone)]

@@ -24,7 +24,10 @@ mod store;
 mod usage;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
-pub use calls::{Admitted, CallKey, CallRequest, KeyState, OpenCall, Quota};
+pub use calls::{
+    Admitted, BudgetStanding, CallKey, CallRequest, KeyState, LimitStanding, OpenCall, Quota,
+    Standing,
+};
 pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
 pub use error::{OpenError, StoreError};

@@ -111,7 +111,7 @@ impl Store {
 
     /// Writes finished calls first, so that what is shown of a key includes its last call. Where
     /// that fails or would take long, reading goes on: a disk that is full must not hide the keys.
-    async fn catch_up(&self) {
+    pub(super) async fn catch_up(&self) {
         match self.flush_latest(Patience::Look).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!("keys are shown without the latest calls"),

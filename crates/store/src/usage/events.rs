@@ -1,5 +1,6 @@
 //! Writing finished calls, and the running sums behind budgets.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use doorward_domain::budget::{Period, Spend};
@@ -12,6 +13,7 @@ use jiff::tz::TimeZone;
 
 use crate::StoreError;
 use crate::db::{Db, on, signed, timestamp};
+use crate::keys::{Use, insert_uses, model_use};
 
 const INSERT: &str = "
     INSERT INTO usage_events (id, organization_id, project_id, key_id, provider_id, deployment_id,
@@ -138,6 +140,8 @@ pub(crate) async fn write_events(
         for ((key, secret), last) in &sums.last_used {
             touch!(tx, last.organization, key, secret, last.started_at_us, last.address);
         }
+        let uses = sums.uses();
+        insert_uses!(tx, uses);
         tx.commit().await?;
     });
     Ok(())
@@ -150,9 +154,12 @@ fn day_of(hold: &Hold) -> String {
 }
 
 /// What a batch adds to each period of each key, and the last call with each of its secrets.
+#[derive(Default)]
 struct Sums<'a> {
     spent: HashMap<(KeyId, Period, i64), (OrganizationId, Spend)>,
     last_used: HashMap<(KeyId, SecretNumber), &'a Hold>,
+    /// The last call of each model with each key.
+    called: HashMap<(KeyId, &'a str), &'a Hold>,
 }
 
 impl<'a> Sums<'a> {
@@ -160,7 +167,7 @@ impl<'a> Sums<'a> {
         events: impl Iterator<Item = &'a UsageEvent>,
         zone: &TimeZone,
     ) -> Result<Self, StoreError> {
-        let mut sums = Self { spent: HashMap::new(), last_used: HashMap::new() };
+        let mut sums = Self::default();
         for UsageEvent { hold, settlement } in events {
             let started_at = timestamp(hold.started_at_us)?;
             for period in Period::ALL {
@@ -169,11 +176,30 @@ impl<'a> Sums<'a> {
                     sums.spent.entry(place).or_insert((hold.organization, Spend::default()));
                 *sum = sum.plus(settlement.spend);
             }
-            let last = sums.last_used.entry((hold.key, hold.secret)).or_insert(hold);
-            if hold.started_at_us > last.started_at_us {
-                *last = hold;
-            }
+            keep_latest(sums.last_used.entry((hold.key, hold.secret)), hold);
+            keep_latest(sums.called.entry((hold.key, &hold.model)), hold);
         }
         Ok(sums)
+    }
+
+    /// The calls as uses of models.
+    fn uses(&self) -> Vec<Use> {
+        let used = |((key, model), last): (&(KeyId, &str), &&Hold)| Use {
+            organization: last.organization,
+            key: *key,
+            what: model_use(model),
+            at_us: last.started_at_us,
+        };
+        let mut uses: Vec<Use> = self.called.iter().map(used).collect();
+        // Always in one order, so that two writers never wait for each other.
+        uses.sort_unstable_by(|a, b| (a.key.as_str(), &a.what).cmp(&(b.key.as_str(), &b.what)));
+        uses
+    }
+}
+
+fn keep_latest<'a, K>(place: Entry<'_, K, &'a Hold>, hold: &'a Hold) {
+    let last = place.or_insert(hold);
+    if hold.started_at_us > last.started_at_us {
+        *last = hold;
     }
 }

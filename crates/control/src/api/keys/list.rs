@@ -1,7 +1,7 @@
 //! `GET /v1/api-keys`.
 
 use axum::extract::State;
-use doorward_domain::key::KeyStatus;
+use doorward_domain::key::{KeyStatus, Owner};
 use doorward_store::{KeyCursor, KeyFilter};
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,8 +13,6 @@ use crate::caller::Caller;
 use crate::problem::ApiError;
 use crate::request::Params;
 
-/// Longest text to search for, in characters.
-const SEARCH_CHARS_MAX: usize = 200;
 /// The longest that anybody looks back, in days.
 const DAYS_MAX: u32 = 3650;
 
@@ -38,7 +36,7 @@ pub(crate) async fn list_keys(
 }
 
 /// Narrows a filter to the caller's own keys, unless they manage others. `None`: nothing is left.
-fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilter> {
+pub(super) fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilter> {
     if caller.role.manages_others() {
         return Some(filter);
     }
@@ -46,12 +44,15 @@ fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilter> {
     is_own.then_some(KeyFilter { owner: Some(caller.key.owner), ..filter })
 }
 
+pub(super) fn owner_filter(params: &mut Params) -> Option<Owner> {
+    let text = params.filter("owner")?;
+    let owner = parse_owner(&text);
+    owner.or_else(|| refuse(params, "owner", "must be the id of a user or service account"))
+}
+
 fn filter(params: &mut Params, now: Timestamp) -> KeyFilter {
     KeyFilter {
-        owner: params.filter("owner").and_then(|text| {
-            let owner = parse_owner(&text);
-            owner.or_else(|| refuse(params, "owner", "must be the id of a user or service account"))
-        }),
+        owner: owner_filter(params),
         status: params.filter("status").and_then(|text| {
             let all =
                 [KeyStatus::Active, KeyStatus::Disabled, KeyStatus::Expired, KeyStatus::Revoked];
@@ -65,10 +66,7 @@ fn filter(params: &mut Params, now: Timestamp) -> KeyFilter {
             _ => refuse(params, "kind", "must be one of: user, service"),
         }),
         expires_before: params.parse_filter("expires_before"),
-        search: params.text("q").and_then(|text| match text.chars().count() {
-            0..=SEARCH_CHARS_MAX => Some(text),
-            _ => refuse(params, "q", "is too long"),
-        }),
+        search: params.search(),
         created_by: params.parse_filter("created_by"),
         unused_since: params.filter("unused_since").and_then(|text| {
             since(&text, now).or_else(|| refuse(params, "unused_since", SINCE_WORDS))
