@@ -21,6 +21,7 @@ mod secrets;
 mod settings;
 mod streams;
 mod sudden_death;
+mod unused_rights;
 mod upstream;
 mod upstream_http2;
 mod upstream_request;

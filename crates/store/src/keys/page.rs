@@ -39,12 +39,13 @@ const ROWS: &str =
     concat!("SELECT ", key_columns!(), ", k.last_used_at_us, k.last_used_address FROM (");
 /// Every key of the organization, or of one owner, in the order of the list.
 const KEYS: &str = "SELECT k.id FROM api_keys k WHERE k.organization_id = ";
-/// The same by their texts. A cross join is read from the left on SQLite: texts that do not fit cost
-/// nothing more.
-const TEXTS: &str = "
-    SELECT s.id FROM api_keys s CROSS JOIN api_keys k
+/// The same by their texts. What else a key must be is asked of those alone whose text fits, which a
+/// join would not promise.
+const TEXTS: &str = "SELECT s.id FROM api_keys s WHERE s.organization_id = ";
+const TEXT_FITS: &str = " AND (
+    SELECT 1 FROM api_keys k
     WHERE k.organization_id = s.organization_id AND k.created_at_us = s.created_at_us
-      AND k.id = s.id AND s.organization_id = ";
+      AND k.id = s.id";
 
 impl PageQuery {
     pub(super) fn new(wanted: &Wanted<'_>) -> Self {
@@ -52,16 +53,16 @@ impl PageQuery {
         let mut query = Self(vec![Piece::Sql(ROWS)]);
         // A user or service account has few keys: their own texts are looked at, not everybody's.
         match (&filter.search, filter.owner) {
-            (Some(text), None) => query.find_text(wanted, text),
-            (Some(_) | None, _) => query.find_keys(wanted),
+            (Some(text), None) => query.by_text(wanted, text),
+            (Some(_) | None, _) => query.by_key(wanted),
         }
-        query.narrow(filter);
-        query.narrow_status(filter.status, wanted.now);
-        query.end(wanted);
+        query.number(i64::from(wanted.rows));
+        query.sql(") page JOIN api_keys k ON k.id = page.id AND k.organization_id = ");
+        query.text(wanted.organization);
         query
     }
 
-    fn find_keys(&mut self, wanted: &Wanted<'_>) {
+    fn by_key(&mut self, wanted: &Wanted<'_>) {
         self.sql(KEYS).text(wanted.organization);
         if let Some(owner) = wanted.filter.owner {
             self.sql(" AND k.owner_id = ").text(owner);
@@ -70,15 +71,29 @@ impl PageQuery {
             self.sql(" AND ").sql(wanted.place_of).sql("(k.search_text, ").text(folded(text));
             self.sql(") > 0");
         }
+        self.narrow(wanted.filter, wanted.now);
+        if let Some(after) = wanted.after {
+            self.sql(" AND (k.created_at_us, k.id) < (").place(after);
+        }
+        self.sql(" ORDER BY k.created_at_us DESC, k.id DESC LIMIT ");
     }
 
-    fn find_text(&mut self, wanted: &Wanted<'_>, text: &str) {
+    fn by_text(&mut self, wanted: &Wanted<'_>, text: &str) {
         self.sql(TEXTS).text(wanted.organization);
         self.sql(" AND ").sql(wanted.place_of).sql("(s.search_text, ").text(folded(text));
         self.sql(") > 0");
+        if let Some(after) = wanted.after {
+            self.sql(" AND (s.created_at_us, s.id) < (").place(after);
+        }
+        self.sql(TEXT_FITS).narrow(wanted.filter, wanted.now);
+        self.sql(") = 1 ORDER BY s.created_at_us DESC, s.id DESC LIMIT ");
     }
 
-    fn narrow(&mut self, filter: &KeyFilter) {
+    fn place(&mut self, after: KeyCursor) {
+        self.number(after.created_at_us).sql(", ").text(after.id).sql(")");
+    }
+
+    fn narrow(&mut self, filter: &KeyFilter, now: Timestamp) {
         if let Some(project) = filter.project {
             self.sql(" AND k.project_id = ").text(project);
         }
@@ -95,6 +110,7 @@ impl PageQuery {
             self.sql(" AND COALESCE(k.last_used_at_us, k.created_at_us) < ");
             self.number(at.as_microsecond());
         }
+        self.narrow_status(filter.status, now);
     }
 
     /// The status of a key is what [`ApiKey::status`](doorward_domain::key::ApiKey::status) says.
@@ -117,21 +133,6 @@ impl PageQuery {
                 .number(now_us)
                 .sql(")"),
         };
-    }
-
-    fn end(&mut self, wanted: &Wanted<'_>) {
-        let is_by_text = wanted.filter.search.is_some() && wanted.filter.owner.is_none();
-        let (place, order) = if is_by_text {
-            (" AND (s.created_at_us, s.id) < (", " ORDER BY s.created_at_us DESC, s.id DESC LIMIT ")
-        } else {
-            (" AND (k.created_at_us, k.id) < (", " ORDER BY k.created_at_us DESC, k.id DESC LIMIT ")
-        };
-        if let Some(after) = wanted.after {
-            self.sql(place).number(after.created_at_us).sql(", ").text(after.id).sql(")");
-        }
-        self.sql(order).number(i64::from(wanted.rows));
-        self.sql(") page JOIN api_keys k ON k.id = page.id AND k.organization_id = ");
-        self.text(wanted.organization);
     }
 
     fn sql(&mut self, sql: &'static str) -> &mut Self {

@@ -8,6 +8,8 @@ mod harness;
 mod idempotency;
 mod journal;
 mod key_list;
+mod key_plans;
+mod key_uses;
 mod keys;
 mod opening;
 mod organizations;

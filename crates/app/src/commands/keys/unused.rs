@@ -87,6 +87,16 @@ mod tests {
                 "suggestion": {"method": "POST", "path": "/v1/api-keys/dw_fedcba9876543210/disable"},
             },
         ]});
-        insta::assert_snapshot!(table(&list, now).render(None), @"");
+        let told = table(&list, now).render(None);
+        for part in [
+            "dw_0123456789abcdef",
+            "24 hours ago",
+            "keys:write",
+            "gpt-* (60 days ago)",
+            "keys edit dw_0123456789abcdef --scope inference:read,inference:write --model claude-*",
+            "keys disable dw_fedcba9876543210",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! What address lists do that their author may not have meant.
 
 use doorward_domain::address::{AddressDecision, AddressRules};
+use doorward_domain::key::ApiKey;
 use serde::Serialize;
 
 use super::object::KeyObject;
 use crate::caller::Caller;
 use crate::faults::FieldError;
 use crate::problem::ApiError;
-use doorward_domain::key::ApiKey;
 
 /// Most warnings of one answer.
 const WARNINGS_MAX: usize = 20;
@@ -26,6 +26,8 @@ pub(super) struct Warning {
 pub(super) struct WithWarnings {
     #[serde(flatten)]
     object: KeyObject,
+    /// Left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Warning>,
 }
 
