@@ -51,10 +51,9 @@ impl PageQuery {
     pub(super) fn new(wanted: &Wanted<'_>) -> Self {
         let filter = wanted.filter;
         let mut query = Self(vec![Piece::Sql(ROWS)]);
-        // A user or service account has few keys: their own texts are looked at, not everybody's.
-        match (&filter.search, filter.owner) {
-            (Some(text), None) => query.by_text(wanted, text),
-            (Some(_) | None, _) => query.by_key(wanted),
+        match &filter.search {
+            Some(text) if !has_few(filter) => query.by_text(wanted, text),
+            Some(_) | None => query.by_key(wanted),
         }
         query.number(i64::from(wanted.rows));
         query.sql(") page JOIN api_keys k ON k.id = page.id AND k.organization_id = ");
@@ -166,6 +165,16 @@ impl PageQuery {
         }
         query
     }
+}
+
+/// Whether few keys fit, whatever their texts: then these are looked at, not everybody's. A user or
+/// service account has few, and few are switched off or over and still there.
+fn has_few(filter: &KeyFilter) -> bool {
+    filter.owner.is_some()
+        || match filter.status {
+            Some(KeyStatus::Disabled | KeyStatus::Revoked | KeyStatus::Expired) => true,
+            Some(KeyStatus::Active) | None => false,
+        }
 }
 
 /// A text as what is searched holds it.

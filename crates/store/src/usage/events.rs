@@ -190,10 +190,10 @@ impl<'a> Sums<'a> {
             what: model_use(model),
             at_us: last.started_at_us,
         };
-        let mut uses: Vec<Use> = self.called.iter().map(used).collect();
+        let mut rows: Vec<Use> = self.called.iter().map(used).collect();
         // Always in one order, so that two writers never wait for each other.
-        uses.sort_unstable_by(|a, b| (a.key.as_str(), &a.what).cmp(&(b.key.as_str(), &b.what)));
-        uses
+        rows.sort_unstable_by(|a, b| (a.key.as_str(), &a.what).cmp(&(b.key.as_str(), &b.what)));
+        rows
     }
 }
 
