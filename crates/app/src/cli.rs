@@ -21,7 +21,8 @@ pub(crate) use catalog::{
     TestProviderKey, ValueSource, Verb,
 };
 pub(crate) use keys::{
-    BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
+    BudgetArg, CreateKey, EditKey, ExplainKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
+    UnusedKeys,
 };
 pub(crate) use people::{
     CreateProject, CreateServiceAccount, CreateUser, EditProject, EditServiceAccount, EditUser,

@@ -66,6 +66,11 @@ fn rows(list: &Value) -> impl Iterator<Item = &Value> {
     list.get("data").and_then(Value::as_array).into_iter().flatten()
 }
 
+/// The rows of a list inside of one thing.
+fn rows_of<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    object.get(field).and_then(Value::as_array).into_iter().flatten()
+}
+
 /// A field as text; what is not there is empty.
 fn text(object: &Value, field: &str) -> String {
     match object.get(field) {

@@ -66,6 +66,8 @@ pub(crate) struct Caller {
     /// What the credential allows, with no more scopes than the role has, and no more than a token
     /// leaves.
     pub(crate) rights: Rights,
+    /// From where.
+    pub(crate) address: IpAddr,
 }
 
 /// A good key or token, and whose it is.
@@ -84,7 +86,11 @@ impl KeyPrincipal {
 }
 
 impl Caller {
-    pub(crate) fn of_key(identity: &Identity, token: Option<Arc<Claims>>) -> Self {
+    pub(crate) fn of_key(
+        identity: &Identity,
+        token: Option<Arc<Claims>>,
+        address: IpAddr,
+    ) -> Self {
         let role = identity.role();
         let end = token.as_ref().map(|token| token.expires_at);
         let principal = KeyPrincipal {
@@ -99,12 +105,13 @@ impl Caller {
             Some(token) => token.narrowing.applied_to(&rights),
             None => rights,
         };
-        Self { principal: Principal::Key(principal), role, rights }
+        Self { principal: Principal::Key(principal), role, rights, address }
     }
 
-    fn of_session(identity: SessionIdentity) -> Self {
+    fn of_session(identity: SessionIdentity, address: IpAddr) -> Self {
         let SessionIdentity { session, role } = identity;
-        Self { principal: Principal::User(session), role, rights: Rights::of_role(role) }
+        let principal = Principal::User(session);
+        Self { principal, role, rights: Rights::of_role(role), address }
     }
 
     pub(crate) fn organization(&self) -> OrganizationId {
@@ -223,7 +230,7 @@ async fn admit_key(
     access: Access,
     address: IpAddr,
 ) -> Result<Caller, ApiError> {
-    let found = identify(control, presented).await?;
+    let found = identify(control, presented, address).await?;
     let Identified { identity, caller } = found.ok_or(ApiError::Denied(Denial::InvalidKey))?;
     let checked = check(&identity, (control.now(), address));
     let may = || allows(&caller, access).then_some(()).ok_or(Denial::InsufficientScope);
@@ -235,8 +242,10 @@ async fn admit_key(
     if let Err(error) = control.store.touch_key(&identity, address).await {
         tracing::warn!(%error, "the use of a key is not noted");
     }
-    if access == Access::SignedIn {
-        caller.session()?;
+    match access {
+        Access::Scope(scope) => control.store.note_scope(&identity.key, scope),
+        Access::SignedIn => drop(caller.session()?),
+        Access::Public => {}
     }
     Ok(caller)
 }
@@ -248,7 +257,7 @@ async fn admit_session(
     address: IpAddr,
 ) -> Result<Caller, ApiError> {
     let identity = control.store.identify_session(token).await?;
-    let caller = Caller::of_session(identity.ok_or(SignInRefusal::SessionOver)?);
+    let caller = Caller::of_session(identity.ok_or(SignInRefusal::SessionOver)?, address);
     if !allows(&caller, access) {
         denials::note(control, &caller, Denial::InsufficientScope).await;
         return Err(SignInRefusal::RoleTooLow.into());
@@ -263,6 +272,7 @@ async fn admit_session(
 pub(crate) async fn identify(
     control: &Control,
     presented: &Presented,
+    address: IpAddr,
 ) -> Result<Option<Identified>, StoreError> {
     let (identity, token) = match presented {
         Presented::Key(key) => (control.store.identify(key).await?, None),
@@ -272,7 +282,7 @@ pub(crate) async fn identify(
         },
     };
     Ok(identity.map(|identity| {
-        let caller = Caller::of_key(&identity, token);
+        let caller = Caller::of_key(&identity, token, address);
         Identified { identity, caller }
     }))
 }

@@ -131,6 +131,9 @@ impl ApiError {
             Self::Invalid(errors) | Self::ExceedsOwnRights(errors) | Self::BoundedKey(errors) => {
                 errors.clone()
             }
+            Self::Conflict { code: code @ "name_looks_alike", detail, field: Some(field) } => {
+                vec![FieldError::new(*field, code, detail)]
+            }
             Self::Conflict { detail, field: Some(field), .. } => {
                 vec![FieldError::new(*field, "taken", detail)]
             }
@@ -243,6 +246,13 @@ impl From<StoreError> for ApiError {
                 code: if field == "email" { "email_taken" } else { "name_taken" },
                 detail: format!("There is already one with this {field}."),
                 field: Some(field),
+            },
+            StoreError::LooksAlike { other } => Self::Conflict {
+                code: "name_looks_alike",
+                detail: format!(
+                    "There is already one whose name cannot be told from this one by eye: `{other}`."
+                ),
+                field: Some("name"),
             },
             StoreError::Unstorable { field } => Self::Invalid(vec![FieldError::new(
                 field,

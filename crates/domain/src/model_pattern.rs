@@ -110,6 +110,14 @@ impl ModelRule {
         }
     }
 
+    /// The first pattern that means this model. `None`: there is none, or no patterns at all.
+    pub fn pattern_for(&self, model: &str) -> Option<&ModelPattern> {
+        match self {
+            Self::All => None,
+            Self::Only(patterns) => patterns.iter().find(|pattern| pattern.matches(model)),
+        }
+    }
+
     /// Whether everything that `other` allows is allowed here. Never says yes wrongly; it may say
     /// no where only several patterns together would cover one of the other's.
     pub fn covers(&self, other: &Self) -> bool {

@@ -185,12 +185,14 @@ impl Gateway {
             Route::Models => {
                 let needs = Scope::InferenceRead;
                 let (caller, _) = self.let_in(headers, needs, (now, address), facts).await?;
+                self.store.note_scope(&caller.key.key, needs);
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
                 Ok(json_answer(&models::list(&snapshot, &caller)))
             }
             Route::Model(name) => {
                 let needs = Scope::InferenceRead;
                 let (caller, _) = self.let_in(headers, needs, (now, address), facts).await?;
+                self.store.note_scope(&caller.key.key, needs);
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
                 Ok(json_answer(&models::show(&snapshot, &caller, &name)?))
             }

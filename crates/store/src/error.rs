@@ -17,6 +17,12 @@ pub enum StoreError {
         /// The field that must be unique.
         field: &'static str,
     },
+    /// A name cannot be told from another one by eye.
+    #[error("the name looks like {other}")]
+    LooksAlike {
+        /// The name that is there.
+        other: String,
+    },
     /// A text cannot be stored: PostgreSQL takes no NUL.
     #[error("the {field} holds a NUL character")]
     Unstorable {

@@ -5,10 +5,12 @@ mod cursor;
 mod list;
 mod role_max;
 mod origins;
+mod page;
 mod rotate;
 mod row;
 mod secrets;
 mod sweep;
+mod uses;
 
 use std::net::IpAddr;
 
@@ -24,6 +26,10 @@ pub use rotate::Rotation;
 pub(crate) use row::{StoredCallKey, load_call_key};
 pub(crate) use secrets::Secrets;
 pub use sweep::Swept;
+pub(crate) use uses::{
+    INSERT as USES_INSERT, ROWS as USES_ROWS, UNLESS_FRESH as USES_UNLESS_FRESH, Use, insert_uses,
+    model_use,
+};
 
 /// A key to be made; its credential is minted inside.
 #[derive(Debug, Clone)]
@@ -89,6 +95,11 @@ pub struct KeyFilter {
     pub expires_before: Option<Timestamp>,
     /// Only keys whose name, description or id contains this text.
     pub search: Option<String>,
+    /// Only keys that this user made.
+    pub created_by: Option<UserId>,
+    /// Only keys that were not used at this instant or later; one that was never used counts from when
+    /// it was made.
+    pub unused_since: Option<Timestamp>,
 }
 
 /// A page of a list, newest first.

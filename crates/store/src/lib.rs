@@ -27,7 +27,10 @@ mod tokens;
 mod usage;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
-pub use calls::{Admitted, CallKey, CallRequest, Cost, KeyState, OpenCall, Quota};
+pub use calls::{
+    Admitted, BudgetStanding, CallKey, CallRequest, Cost, KeyState, LimitStanding, OpenCall, Quota,
+    Standing,
+};
 pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
 pub use error::{OpenError, StoreError};

@@ -1,5 +1,6 @@
 //! `doorward keys …`.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::values::{duration, instant, not_negative, positive};
+use super::values::{duration, instant, not_negative, positive, since};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
@@ -30,6 +31,41 @@ pub(crate) enum KeysCommand {
     EndOverlap(KeyRef),
     /// End a key, for good
     Revoke(KeyRef),
+    /// Say what would be decided about a call, and by which rule; nothing is called
+    Explain(ExplainKey),
+    /// List active keys that nobody uses, and what the others were granted and do not use
+    Unused(UnusedKeys),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainKey {
+    #[command(flatten)]
+    pub(crate) key: KeyRef,
+    /// The model that would be called
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// The address that the call would come from
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) ip: Option<IpAddr>,
+    /// The scope that it would need [default with --model: inference:write]
+    #[arg(long, value_name = "SCOPE")]
+    pub(crate) scope: Option<String>,
+    /// When it would come [default: now]
+    #[arg(long, value_parser = instant, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnusedKeys {
+    /// What was not used for this many days
+    #[arg(long, value_parser = positive::<NonZeroU32>, default_value = "30", value_name = "N")]
+    pub(crate) days: NonZeroU32,
+    /// Keys of one user or service account
+    #[arg(long, value_name = "ID")]
+    pub(crate) owner: Option<String>,
+    /// Keys of one project
+    #[arg(long, value_name = "ID")]
+    pub(crate) project: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -191,8 +227,14 @@ pub(crate) struct ListKeys {
     /// Keys that end before this instant
     #[arg(long, value_parser = instant, value_name = "TIME")]
     pub(crate) expires_before: Option<Timestamp>,
+    /// Keys that were not used since this instant, or for this many days
+    #[arg(long, value_parser = since, value_name = "TIME|DAYS")]
+    pub(crate) unused_since: Option<String>,
+    /// Keys that one user made
+    #[arg(long, value_name = "ID")]
+    pub(crate) created_by: Option<String>,
     /// Keys whose name, description or id contains this
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, visible_alias = "q", value_name = "TEXT")]
     pub(crate) search: Option<String>,
 }
 
@@ -206,6 +248,9 @@ pub(crate) struct EditKey {
     /// its origins a key is for no web page any more
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     pub(crate) clear: Vec<Field>,
+    /// Even where the key that asks would refuse itself from here
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// A restriction that an edit can take away.

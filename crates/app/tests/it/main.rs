@@ -26,6 +26,7 @@ mod settings;
 mod streams;
 mod sudden_death;
 mod tokens;
+mod unused_rights;
 mod upstream;
 mod upstream_http2;
 mod upstream_request;

@@ -99,16 +99,20 @@ pub(crate) async fn create_provider_key(
     Ok((StatusCode::CREATED, answer(key)).into_response())
 }
 
-/// Lists the provider keys by name, their values masked.
+/// Lists the provider keys by name, their values masked; `q`: those whose name, note or id contains it.
 pub(crate) async fn list_provider_keys(
     State(control): State<Control>,
     caller: Caller,
     mut params: Params,
 ) -> Result<List<ProviderKeyObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
+    let search = params.search();
     params.finish()?;
-    let organization = caller.organization();
-    let rows = control.store.list_provider_keys(organization, after.as_deref(), limit + 1).await?;
+    let (organization, after, rows) = (caller.organization(), after.as_deref(), limit + 1);
+    let rows = match search {
+        Some(text) => control.store.search_provider_keys(organization, &text, after, rows).await?,
+        None => control.store.list_provider_keys(organization, after, rows).await?,
+    };
     let rows = rows.into_iter().map(ProviderKeyObject::from).collect();
     Ok(List::cut(rows, limit, |key| key.name.clone()))
 }

@@ -51,7 +51,7 @@ pub(super) async fn identify(
     presented: &Presented,
     address: IpAddr,
 ) -> Result<Result<Identified, Denial>, StoreError> {
-    let found = caller::identify(control, presented).await?;
+    let found = caller::identify(control, presented, address).await?;
     let Some(found) = found else { return Ok(Err(Denial::InvalidKey)) };
     if let Err(denial) = caller::check(&found.identity, (control.now(), address)) {
         denials::note(control, &found.caller, denial).await;

@@ -36,7 +36,7 @@ pub(super) async fn introspect_token(
     if !may_ask(&asker, &identity) || !is_live(&identity, control.now()) {
         return inactive;
     }
-    let subject = Caller::of_key(&identity, Some(claims.clone()));
+    let subject = Caller::of_key(&identity, Some(claims.clone()), address);
     Ok(Json(describe(&claims, &identity.key.name, &subject)))
 }
 

@@ -82,6 +82,7 @@ CREATE TABLE api_keys (
     owner_user_id             TEXT COLLATE "C" GENERATED ALWAYS AS (CASE WHEN owner_kind = 'user' THEN owner_id END) STORED,
     owner_service_account_id  TEXT COLLATE "C" GENERATED ALWAYS AS (CASE WHEN owner_kind = 'service' THEN owner_id END) STORED,
     name                      TEXT COLLATE "C" NOT NULL,
+    name_look                 TEXT COLLATE "C" NOT NULL,  -- one for all names that look alike
     description               TEXT COLLATE "C" NOT NULL,
     search_text               TEXT COLLATE "C" NOT NULL,  -- name, description and id in lower case
     tail                      TEXT COLLATE "C" NOT NULL,  -- last four characters of the newest secret, for lists
@@ -109,8 +110,19 @@ CREATE TABLE api_keys (
 -- A name is unique within its owner; a key that is revoked, or put away, gives its name free.
 CREATE UNIQUE INDEX api_keys_name ON api_keys (owner_id, name)
     WHERE revoked_at_us IS NULL AND swept_at_us IS NULL;
-CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC);
-CREATE INDEX api_keys_owner ON api_keys (owner_id, created_at_us DESC, id DESC);
+CREATE INDEX api_keys_name_look ON api_keys (owner_id, name_look)
+    WHERE revoked_at_us IS NULL AND swept_at_us IS NULL;
+-- Lists are read in this order, and what they are narrowed by stands beside it: no row is looked at
+-- that is not shown.
+CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC) INCLUDE (owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us, last_used_at_us);
+-- The longest text that can stand here is below what PostgreSQL takes into an index.
+CREATE INDEX api_keys_search ON api_keys (organization_id, created_at_us DESC, id DESC) INCLUDE (search_text);
+CREATE INDEX api_keys_owner ON api_keys (organization_id, owner_id, created_at_us DESC, id DESC);
+CREATE INDEX api_keys_disabled ON api_keys (organization_id, created_at_us DESC, id DESC, expires_at_us)
+    WHERE disabled_at_us IS NOT NULL AND revoked_at_us IS NULL;
+CREATE INDEX api_keys_revoked ON api_keys (organization_id, created_at_us DESC, id DESC)
+    WHERE revoked_at_us IS NOT NULL;
 
 -- The secrets of keys. None is stored, only its HMAC-SHA-256. A key that was rotated has several for a
 -- while.
@@ -137,6 +149,7 @@ CREATE TABLE provider_keys (
     masked           TEXT COLLATE "C" NOT NULL,              -- first three and last three characters
     ciphertext       BYTEA            NOT NULL,              -- AES-256-GCM, bound to organization and row
     note             TEXT COLLATE "C" NOT NULL,
+    search_text      TEXT COLLATE "C" NOT NULL,              -- name, note and id in lower case
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     UNIQUE (organization_id, name),
@@ -380,3 +393,14 @@ CREATE TABLE key_origins (
 );
 
 CREATE INDEX key_origins_key ON key_origins (organization_id, key_id);
+
+-- When a key last used what it was granted, to the hour: 'scope:<scope>' on the management API or to list
+-- models, 'model:<name>' by calls; 'widened' is when its scopes or models were last widened. As many rows
+-- for a key as there are scopes and models. No foreign key: it is written with the calls.
+CREATE TABLE key_uses (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    key_id           TEXT COLLATE "C" NOT NULL,
+    what             TEXT COLLATE "C" NOT NULL,
+    last_used_at_us  BIGINT           NOT NULL,
+    PRIMARY KEY (key_id, what)
+);

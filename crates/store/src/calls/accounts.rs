@@ -92,7 +92,7 @@ impl Accounts {
         }
     }
 
-    fn of(&self, period: Period) -> Account {
+    pub(super) fn of(&self, period: Period) -> Account {
         let found = self.0.iter().find(|account| account.period == period);
         found.map_or_else(Account::default, |found| found.account)
     }

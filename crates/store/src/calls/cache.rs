@@ -34,7 +34,7 @@ pub struct CallKey {
     pub owner_is_active: bool,
     /// The HTTP status of a call that a spent budget refuses, as its organization has it.
     pub spent_budget_status: u16,
-    pub(super) state: Arc<KeyState>,
+    pub(in crate::calls) state: Arc<KeyState>,
     pub(super) secrets: Secrets,
     changed: CancellationToken,
 }

@@ -1,6 +1,8 @@
 //! The counters of a key: rate limits, calls in flight, budgets. They outlive the key's place in
 //! the cache, so that an edit resets no limit and forgets no hold.
 
+mod standing;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use doorward_domain::budget::{NoRoom, Quote, Spend};
@@ -16,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::accounts::{Accounts, Held};
 use super::elsewhere::Cost;
+
+pub use standing::{BudgetStanding, LimitStanding, Standing};
 
 /// The state of the tightest limit of one kind, for headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,6 +232,15 @@ fn denial(no: NoRoom) -> Denial {
 }
 
 impl RateWindow {
+    fn quota(&mut self, monotonic_us: u64) -> Quota {
+        Quota {
+            limit: self.window.limit(),
+            remaining: self.window.remaining(monotonic_us),
+            reset_us: self.window.reset_us(monotonic_us),
+            window_seconds: self.span.seconds(),
+        }
+    }
+
     /// What these take of it. A worst case larger than the whole limit takes the whole limit until the
     /// real figure is known; else such a call could never be made.
     fn cost(&self, units: Units) -> u32 {
@@ -321,12 +334,7 @@ impl Counters {
     fn quotas(&mut self, monotonic_us: u64) -> Admitted {
         let mut quotas = Admitted::default();
         for rate in &mut self.windows {
-            let quota = Quota {
-                limit: rate.window.limit(),
-                remaining: rate.window.remaining(monotonic_us),
-                reset_us: rate.window.reset_us(monotonic_us),
-                window_seconds: rate.span.seconds(),
-            };
+            let quota = rate.quota(monotonic_us);
             let slot = match rate.kind {
                 LimitKind::Requests => &mut quotas.requests,
                 LimitKind::Tokens => &mut quotas.tokens,

@@ -10,7 +10,7 @@ use super::{NewProviderKey, ProviderKeyEdit, Removed};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{
-    check_storable, in_use, next_version, on, parsed, set_next_version, taken, timestamp,
+    check_storable, in_use, is_storable, next_version, on, parsed, set_next_version, taken, timestamp,
 };
 use crate::keyring::SealedFor;
 use crate::named::NamedRow;
@@ -45,6 +45,11 @@ impl NamedRow for ProviderKeyRow {
     }
 }
 
+/// What a search looks into: no part holds the separator.
+fn search_text(key: &ProviderKey) -> String {
+    format!("{}\u{1f}{}\u{1f}{}", key.name, key.note, key.id).to_lowercase()
+}
+
 /// Whether an organization has a provider key.
 pub(super) const FIND_PROVIDER_KEY: &str =
     "SELECT 1 FROM provider_keys WHERE organization_id = $1 AND id = $2";
@@ -77,8 +82,9 @@ impl Store {
     ) -> Result<ProviderKey, StoreError> {
         const SQL: &str = "
             INSERT INTO provider_keys
-                (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+                (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us,
+                 search_text)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)";
         let key = ProviderKey {
             id: self.new_id(ProviderKeyId::new),
             organization: act.organization,
@@ -101,6 +107,7 @@ impl Store {
                 .bind(sealed.as_slice())
                 .bind(&key.note)
                 .bind(act.at.as_microsecond())
+                .bind(search_text(&key))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -142,7 +149,7 @@ impl Store {
     ) -> Result<ProviderKey, StoreError> {
         const SQL: &str = "
             UPDATE provider_keys SET name = $3, note = $4, masked = $5,
-                ciphertext = COALESCE($6, ciphertext), updated_at_us = $7
+                ciphertext = COALESCE($6, ciphertext), updated_at_us = $7, search_text = $9
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $8";
         let (id, read_at) = (key.id, key.updated_at);
         let text = id.to_string();
@@ -168,6 +175,7 @@ impl Store {
                 .bind(sealed.as_deref())
                 .bind(key.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
+                .bind(search_text(&key))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -333,6 +341,35 @@ impl Store {
             SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
             FROM provider_keys WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
         self.list_after::<ProviderKeyRow>(SQL, organization, after, limit).await
+    }
+
+    /// Those of them whose name, note or id contains a text, whatever its case.
+    pub async fn search_provider_keys(
+        &self,
+        organization: OrganizationId,
+        search: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ProviderKey>, StoreError> {
+        const SQL: &str = "
+            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
+            FROM provider_keys
+            WHERE organization_id = $1 AND name > $2 AND replace(search_text, $3, '') <> search_text
+            ORDER BY name LIMIT $4";
+        let after = after.unwrap_or_default();
+        if !is_storable(after) || !is_storable(search) {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<ProviderKeyRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(after)
+                .bind(search.to_lowercase())
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
+        });
+        rows.into_iter().map(NamedRow::parse).collect()
     }
 }
 

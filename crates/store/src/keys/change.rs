@@ -1,5 +1,6 @@
 //! Making, editing and ending keys.
 
+use doorward_domain::confusable::look;
 use doorward_domain::credential::{KeyId, PlainKey};
 use doorward_domain::key::{ApiKey, Life};
 use doorward_domain::rights::Rights;
@@ -12,6 +13,7 @@ use super::role_max::bound_role;
 use super::origins::write_origins;
 use super::rotate::insert_secret;
 use super::row::StoredRights;
+use super::uses::{NOTE_WIDENED, WIDENED, is_widened};
 use super::{KeyEdit, NewKey};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
@@ -23,8 +25,14 @@ use crate::{Act, Store, StoreError};
 const INSERT: &str = "
     INSERT INTO api_keys (id, organization_id, project_id, owner_kind, owner_id, name, description,
         search_text, tail, rights, metadata, created_by, created_at_us, updated_at_us,
-        expires_at_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)";
+        expires_at_us, name_look)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15)";
+
+/// Another key of the owner whose name looks the same.
+const LOOKS_ALIKE: &str = "
+    SELECT name FROM api_keys
+    WHERE organization_id = $1 AND owner_id = $2 AND id <> $3 AND name_look = $4
+      AND revoked_at_us IS NULL AND swept_at_us IS NULL LIMIT 1";
 
 /// Other keys that count against a quota: active and disabled ones.
 const QUOTA: &str = "
@@ -56,6 +64,7 @@ const REVOKE: &str = change_life!("revoked_at_us = $3", "revoked_at_us IS NULL")
 
 impl Store {
     /// Makes a key and audits it, in one transaction. Returns it and, this once, its clear text.
+    /// [`StoreError::LooksAlike`] when the owner has a key whose name cannot be told from this one.
     /// [`StoreError::Missing`] when the organization has no such project, or no such active owner;
     /// [`StoreError::Taken`] with `name`; [`StoreError::InUse`] with the names of the keys that fill
     /// the quota.
@@ -108,6 +117,7 @@ impl Store {
                 .bind(key.created_by.to_string())
                 .bind(at_us)
                 .bind(key.rights.expires_at.map(Timestamp::as_microsecond))
+                .bind(look(&key.name))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| refused(error, "name", "user"))?;
@@ -124,6 +134,16 @@ impl Store {
                 return Err(StoreError::Missing("owner"));
             }
             bound_role!(tx, act, key, true);
+            let alike: Option<(String,)> = sqlx::query_as(LOOKS_ALIKE)
+                .bind(&organization)
+                .bind(&owner)
+                .bind(key.id.as_str())
+                .bind(look(&key.name))
+                .fetch_optional(&mut *tx)
+                .await?;
+            if let Some((other,)) = alike {
+                return Err(StoreError::LooksAlike { other });
+            }
             // Counted there too.
             if let Some(quota) = quota {
                 let others: Vec<(String,)> = sqlx::query_as(QUOTA)
@@ -168,8 +188,10 @@ impl Store {
         if edit.if_updated_at.is_some_and(|expected| whole_us(expected) != read_at) {
             return Err(StoreError::Stale);
         }
+        let before = key.rights.clone();
         let changed = apply(&mut key, edit)?;
         let has_new_origins = changed.contains_key("allowed_origins");
+        let is_wider = is_widened(&before, &key.rights);
         if changed.is_empty() {
             return Ok(key);
         }
@@ -198,6 +220,15 @@ impl Store {
             }
             if has_new_origins {
                 write_origins!(tx, act.organization.to_string(), key);
+            }
+            if is_wider {
+                sqlx::query(NOTE_WIDENED)
+                    .bind(act.organization.to_string())
+                    .bind(id.as_str())
+                    .bind(WIDENED)
+                    .bind(key.life.updated_at.as_microsecond())
+                    .execute(&mut *tx)
+                    .await?;
             }
             tx.commit().await?;
         });

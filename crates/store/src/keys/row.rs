@@ -100,6 +100,11 @@ impl StoredRights {
 }
 
 impl KeyRow {
+    /// Its place in the list of keys.
+    pub(super) fn place(&self) -> (i64, &str) {
+        (self.created_at_us, &self.id)
+    }
+
     pub(super) fn parse(self) -> Result<ApiKey, StoreError> {
         let expires_at = self.expires_at_us.map(timestamp).transpose()?;
         let rights: StoredRights = parsed_json("rights", &self.rights)?;

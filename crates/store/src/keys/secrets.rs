@@ -1,5 +1,6 @@
 //! The secrets of a key: one, and for a while after a rotation those before it.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use doorward_domain::credential::{KeyDigest, KeyId, Pepper, PlainKey};
@@ -8,7 +9,7 @@ use doorward_domain::id::OrganizationId;
 use doorward_domain::rotation::{KeySecret, SecretNumber};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::db::{on, timestamp};
+use crate::db::{on, parsed, timestamp};
 use crate::keyring::Keyring;
 use crate::row::row;
 use crate::{Store, StoreError};
@@ -118,6 +119,7 @@ fn number(stored: i64) -> Result<SecretNumber, StoreError> {
 
 row! {
     struct SecretRow {
+        key_id: String,
         number: i64,
         tail: String,
         created_at_us: i64,
@@ -128,39 +130,51 @@ row! {
 }
 
 impl SecretRow {
-    fn parse(self) -> Result<KeySecret, StoreError> {
-        Ok(KeySecret {
+    fn parse(self) -> Result<(KeyId, KeySecret), StoreError> {
+        let secret = KeySecret {
             number: number(self.number)?,
             tail: self.tail,
             created_at: timestamp(self.created_at_us)?,
             ends_at: self.ends_at_us.map(timestamp).transpose()?,
             last_used_at: self.last_used_at_us.map(timestamp).transpose()?,
             last_used_address: self.last_used_address.and_then(|text| text.parse().ok()),
-        })
+        };
+        Ok((parsed("key", &self.key_id)?, secret))
     }
 }
 
 impl Store {
-    /// The secrets of a key that were replaced and still work at `now`, newest first.
-    pub(super) async fn previous_secrets(
+    /// The secrets of some keys that were replaced and still work at `now`, newest first.
+    pub(super) async fn previous_secrets_of(
         &self,
         organization: OrganizationId,
-        key: &KeyId,
+        keys: &[KeyId],
         now: Timestamp,
-    ) -> Result<Vec<KeySecret>, StoreError> {
+    ) -> Result<HashMap<KeyId, Vec<KeySecret>>, StoreError> {
         const SQL: &str = "
-            SELECT number, tail, created_at_us, ends_at_us, last_used_at_us, last_used_address
-            FROM key_secrets
-            WHERE organization_id = $1 AND key_id = $2 AND ends_at_us > $3
-            ORDER BY number DESC";
+            SELECT key_id, number, tail, created_at_us, ends_at_us, last_used_at_us,
+                last_used_address
+            FROM key_secrets WHERE organization_id = ";
+        let mut secrets: HashMap<KeyId, Vec<KeySecret>> = HashMap::new();
+        if keys.is_empty() {
+            return Ok(secrets);
+        }
         let rows: Vec<SecretRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL)
-                .bind(organization.to_string())
-                .bind(key.as_str())
-                .bind(now.as_microsecond())
-                .fetch_all(pool)
-                .await?
+            let mut query = sqlx::QueryBuilder::new(SQL);
+            query.push_bind(organization.to_string());
+            query.push(" AND ends_at_us > ").push_bind(now.as_microsecond());
+            query.push(" AND key_id IN (");
+            let mut ids = query.separated(", ");
+            for key in keys {
+                ids.push_bind(key.to_string());
+            }
+            query.push(") ORDER BY key_id, number DESC");
+            query.build_query_as().fetch_all(pool).await?
         });
-        rows.into_iter().map(SecretRow::parse).collect()
+        for row in rows {
+            let (key, secret) = row.parse()?;
+            secrets.entry(key).or_default().push(secret);
+        }
+        Ok(secrets)
     }
 }

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::addresses::{WithWarnings, refuse_lockout};
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
 use super::object::KeyObject;
@@ -57,12 +58,14 @@ struct EditKey {
     budgets: Field<Vec<Budget>>,
     allowed_origins: Field<Origins>,
     metadata: Field<Map<String, Value>>,
+    /// Lets the key that asks refuse itself.
+    force: bool,
 }
 
 #[derive(Serialize)]
 struct EditedKey {
     #[serde(flatten)]
-    object: KeyObject,
+    object: WithWarnings,
     expires_clamped: bool,
 }
 
@@ -84,6 +87,9 @@ pub(crate) async fn edit_key(
     let (now, settings) = (control.now(), control.store.settings(caller.organization()).await?);
     let bounds = Bounds::new(&caller, &settings, now).of(&record.key.life);
     let (rights, is_clamped) = wish.rights(&record.key.rights, bounds)?;
+    if !wish.force {
+        refuse_lockout(&caller, &record.key, &rights.addresses)?;
+    }
     refuse_excess(&control, &caller, &record, &rights).await?;
     // What is written back was read above: an edit in between must not be undone by this one.
     let edit = KeyEdit {
@@ -181,5 +187,7 @@ async fn refuse_excess(
 
 fn answer(record: KeyRecord, expires_clamped: bool, now: Timestamp) -> Response {
     let updated_at = record.key.life.updated_at;
-    versioned(EditedKey { object: KeyObject::new(record, now), expires_clamped }, updated_at)
+    let rules = record.key.rights.addresses.clone();
+    let object = WithWarnings::new(KeyObject::new(record, now), &rules);
+    versioned(EditedKey { object, expires_clamped }, updated_at)
 }
