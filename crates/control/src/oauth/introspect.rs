@@ -1,5 +1,7 @@
 //! `POST /oauth/introspect` (RFC 7662).
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::{Extension, Json};
 use doorward_domain::key::KeyStatus;
@@ -36,7 +38,7 @@ pub(super) async fn introspect_token(
     if !may_ask(&asker, &identity) || !is_live(&identity, control.now()) {
         return inactive;
     }
-    let subject = Caller::new(&identity, Some(claims.clone()));
+    let subject = Caller::new(&identity, Some(Arc::clone(&claims)));
     Ok(Json(describe(&claims, &subject)))
 }
 
