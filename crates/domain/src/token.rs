@@ -71,8 +71,8 @@ impl BearerToken {
     /// Reads the shape: three parts in the alphabet of base64url, not too long.
     pub fn parse(text: &[u8]) -> Result<Self, MalformedToken> {
         let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        let dots = text.iter().filter(|byte| **byte == b'.').count();
-        let is_shaped = dots == 2 && text.iter().all(|byte| *byte == b'.' || is_part(byte));
+        let mut parts = text.split(|byte| *byte == b'.');
+        let is_shaped = parts.clone().count() == 3 && parts.all(|part| part.iter().all(is_part));
         if !Self::is_meant(text) || text.len() > TOKEN_BYTES_MAX || !is_shaped {
             return Err(MalformedToken);
         }

@@ -1,5 +1,7 @@
 //! `POST /oauth/introspect` (RFC 7662).
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::{Extension, Json};
 use doorward_domain::key::KeyStatus;
@@ -36,7 +38,7 @@ pub(super) async fn introspect_token(
     if !may_ask(&asker, &identity) || !is_live(&identity, control.now()) {
         return inactive;
     }
-    let subject = Caller::of_key(&identity, Some(claims.clone()), address);
+    let subject = Caller::of_key(&identity, Some(Arc::clone(&claims)), address);
     Ok(Json(describe(&claims, &identity.key.name, &subject)))
 }
 

@@ -188,11 +188,11 @@ async fn what_a_token_makes_is_no_stronger_than_the_token_and_ends_with_its_key(
         );
     }
     let wish = json!({"models": ["gpt-4o"], "never_expires": true});
-    let made = make("child", wish).await.expect(201);
-    assert_eq!(made["scopes"], json!(["inference:write"]));
-    assert_eq!((&made["expires_at"], &made["expires_clamped"]), (&json!(end), &json!(true)));
+    let child = make("child", wish).await.expect(201);
+    assert_eq!(child["scopes"], json!(["inference:write"]));
+    assert_eq!((&child["expires_at"], &child["expires_clamped"]), (&json!(end), &json!(true)));
     // Nor may a key be made stronger than the token.
-    let path = format!("PATCH /v1/api-keys/{}", made["id"].as_str().unwrap());
+    let path = format!("PATCH /v1/api-keys/{}", child["id"].as_str().unwrap());
     let edit = json!({"models": ["claude-*"]});
     assert_eq!(app.call(&token, &path, Some(edit)).await.problem(403), "exceeds_own_rights");
     app.call(&token, &path, Some(json!({"description": "d"}))).await.expect(200);

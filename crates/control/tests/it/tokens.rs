@@ -28,30 +28,30 @@ pub(crate) async fn app() -> TestApp {
     app
 }
 
-/// A form, with or without an `Authorization` header.
+/// A form, with an `Authorization` header or, where that is empty, without.
 pub(crate) async fn form(
     app: &TestApp,
     path: &str,
-    authorization: Option<String>,
+    authorization: String,
     fields: Fields<'_>,
 ) -> Answer {
     let mut body = url::form_urlencoded::Serializer::new(String::new());
     let body = body.extend_pairs(fields).finish();
     let mut request =
         Request::post(path).header("content-type", "application/x-www-form-urlencoded");
-    if let Some(authorization) = authorization {
+    if !authorization.is_empty() {
         request = request.header("authorization", authorization);
     }
     app.send(request.body(Body::from(body)).unwrap()).await
 }
 
-pub(crate) fn bearer(key: &str) -> Option<String> {
-    Some(format!("Bearer {key}"))
+pub(crate) fn bearer(key: &str) -> String {
+    format!("Bearer {key}")
 }
 
-fn basic(key: &str) -> Option<String> {
+fn basic(key: &str) -> String {
     let (id, secret) = key.rsplit_once('_').unwrap();
-    Some(format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))))
+    format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
 }
 
 /// Asks for a token with a key.
@@ -67,7 +67,7 @@ pub(crate) async fn token(app: &TestApp, key: &str, fields: Fields<'_>) -> Strin
 
 async fn exchange(app: &TestApp, subject: &str, kind: &str, fields: Fields<'_>) -> Answer {
     let what = [("grant_type", EXCHANGE), ("subject_token", subject), ("subject_token_type", kind)];
-    form(app, "/oauth/token", None, &[&what, fields].concat()).await
+    form(app, "/oauth/token", String::new(), &[&what, fields].concat()).await
 }
 
 pub(crate) async fn introspect(app: &TestApp, by: &str, token: &str) -> Value {
@@ -112,7 +112,7 @@ async fn a_key_gets_a_token_whichever_way_it_shows_itself() {
         (basic(&app.admin), &[grant][..]),
         (basic(&app.admin), &[grant, ("client_id", id)]),
         (bearer(&app.admin), &[grant]),
-        (None, &in_body),
+        (String::new(), &in_body),
     ] {
         let answer = form(&app, "/oauth/token", authorization, fields).await;
         assert_eq!(answer.header("pragma"), "no-cache");
@@ -151,7 +151,8 @@ async fn whoever_is_unknown_wrong_or_malformed_gets_one_answer() {
     let (id, _) = app.admin.rsplit_once('_').unwrap();
     let unknown = app.admin.replace("dw_", "dx_");
     let mut answers = Vec::new();
-    for client in [basic(&format!("{id}_{foreign_secret}")), basic(&unknown), basic("dw_a_b"), None]
+    for client in
+        [basic(&format!("{id}_{foreign_secret}")), basic(&unknown), basic("dw_a_b"), String::new()]
     {
         for path in ["/oauth/token", "/oauth/revoke", "/oauth/introspect"] {
             let fields = [("grant_type", "client_credentials"), ("token", "x")];
@@ -164,7 +165,7 @@ async fn whoever_is_unknown_wrong_or_malformed_gets_one_answer() {
     let (one, in_body) = (&answers[0], [("client_id", id), ("client_secret", foreign_secret)]);
     assert!(answers.iter().all(|answer| answer == one));
     let in_body = [&[("grant_type", "client_credentials")][..], &in_body].concat();
-    assert_eq!(&form(&app, "/oauth/token", None, &in_body).await.text, one);
+    assert_eq!(&form(&app, "/oauth/token", String::new(), &in_body).await.text, one);
 }
 
 #[tokio::test]
@@ -240,7 +241,7 @@ async fn bodies_that_are_no_small_form_are_refused() {
     ] {
         let request = Request::post("/oauth/token")
             .header("content-type", media_type)
-            .header("authorization", basic(&app.admin).unwrap());
+            .header("authorization", basic(&app.admin));
         let answer = app.send(request.body(Body::from(body)).unwrap()).await;
         assert_eq!(error(answer, 400), "invalid_request", "{media_type}");
     }

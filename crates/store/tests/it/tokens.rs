@@ -19,7 +19,9 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 async fn stores() -> [TestStore; 2] {
     let stores = every_store().await;
-    stores.iter().for_each(|store| store.set_public_url(URL.to_owned()));
+    for store in &stores {
+        store.set_public_url(URL.to_owned());
+    }
     stores
 }
 
