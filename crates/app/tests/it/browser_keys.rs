@@ -30,7 +30,8 @@ fn send_body(
     body: &str,
 ) -> Answer {
     let body = if method == "POST" { body } else { "" };
-    let origins: String = origins.iter().map(|origin| format!("origin: {origin}\r\n")).collect();
+    let lines: Vec<_> = origins.iter().map(|origin| format!("origin: {origin}\r\n")).collect();
+    let origins = lines.concat();
     let mut wire = Wire::to(program);
     wire.send(format!(
         "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n{origins}\

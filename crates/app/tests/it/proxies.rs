@@ -34,7 +34,7 @@ impl Proxy {
         std::fs::write(&path, config).unwrap();
         let mut command = Command::new(binary("nginx"));
         command.arg("-p").arg(dir).arg("-c").arg(&path).args(["-e", "stderr"]);
-        Self::start(command, address, dir)
+        Self::start(&command, address, dir)
     }
 
     /// haproxy in front of `server`, whom it tells where each request comes from.
@@ -49,11 +49,11 @@ impl Proxy {
         std::fs::write(&path, config).unwrap();
         let mut command = Command::new(binary("haproxy"));
         command.arg("-db").arg("-f").arg(&path);
-        Self::start(command, address, dir)
+        Self::start(&command, address, dir)
     }
 
     /// The kernel ends it with this thread, should the test be killed.
-    fn start(proxy: Command, address: SocketAddr, dir: &Path) -> Self {
+    fn start(proxy: &Command, address: SocketAddr, dir: &Path) -> Self {
         let log = dir.join(format!("proxy-{}", address.port()));
         let file = std::fs::File::create(&log).unwrap();
         let mut command = Command::new("setpriv");

@@ -28,8 +28,9 @@ fn place(program: &Program) -> &str {
 
 /// One request from an address of its own.
 fn send(source: &str, target: SocketAddr, line: &str, headers: &[(&str, &str)]) -> Answer {
-    let lines: String =
+    let lines: Vec<_> =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines = lines.concat();
     let mut wire = Wire::from(source, target);
     wire.send(format!("{line} HTTP/1.1\r\nhost: doorward\r\n{lines}\r\n"));
     wire.answer()
@@ -151,7 +152,7 @@ fn nginx_refuses_whom_doorward_refuses() {
     assert_eq!(house.served(), 4);
 }
 
-/// Traefik's forwardAuth and Envoy's ext_authz ask so, by way of haproxy.
+/// Traefik's `forwardAuth` and Envoy's `ext_authz` ask so, by way of haproxy.
 const FORWARDED: [(&str, &str); 3] = [
     ("x-forwarded-method", "DELETE"),
     ("x-forwarded-uri", "/some/where"),

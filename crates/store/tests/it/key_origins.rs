@@ -7,8 +7,8 @@ use crate::harness::{TestStore, every_store};
 const A: &str = "https://a.example";
 const B: &str = "http://localhost:3000";
 
-fn origins(texts: &[&str]) -> Option<Origins> {
-    Some(texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Origin>>().into())
+fn origins(texts: &[&str]) -> Origins {
+    texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Origin>>().into()
 }
 
 async fn allowed(store: &TestStore) -> [bool; 2] {
@@ -23,13 +23,13 @@ async fn an_origin_is_allowed_while_any_active_key_is_for_it() {
         assert_eq!(allowed(&store).await, [false, false], "{}", store.engine());
 
         let mut new = store.new_key("for both");
-        new.rights.allowed_origins = origins(&[A, B]);
+        new.rights.allowed_origins = Some(origins(&[A, B]));
         let (both, _) = store.create_key(&store.act(), new.clone()).await.unwrap();
         new.name = "for one".to_owned();
-        new.rights.allowed_origins = origins(&[A]);
+        new.rights.allowed_origins = Some(origins(&[A]));
         new.rights.expires_at = Some(store.now() + SignedDuration::from_hours(1));
         let (one, _) = store.create_key(&store.act(), new).await.unwrap();
-        assert_eq!(one.rights.allowed_origins, origins(&[A]));
+        assert_eq!(one.rights.allowed_origins, Some(origins(&[A])));
         assert_eq!(allowed(&store).await, [true, true], "{}", store.engine());
 
         store.set_key_disabled(&store.act(), &both.id, true).await.unwrap();
@@ -49,11 +49,11 @@ async fn an_edit_of_origins_is_found_by_the_page_and_read_back() {
         let (key, _) = store.make_key("k").await;
         #[rustfmt::skip]
         let edits = [
-            (origins(&[A]),    [true, false]),
-            (origins(&[A, B]), [true, true]),
-            (origins(&[B]),    [false, true]),
-            (origins(&[]),     [false, false]),
-            (origins(&[A]),    [true, false]),
+            (Some(origins(&[A])),    [true, false]),
+            (Some(origins(&[A, B])), [true, true]),
+            (Some(origins(&[B])),    [false, true]),
+            (Some(origins(&[])),     [false, false]),
+            (Some(origins(&[A])),    [true, false]),
             (None,             [false, false]),
         ];
         for (given, expected) in edits {
@@ -68,7 +68,7 @@ async fn an_edit_of_origins_is_found_by_the_page_and_read_back() {
             assert_eq!(call.key.rights.allowed_origins, given, "{}", store.engine());
             assert_eq!(allowed(&store).await, expected, "{given:?}, {}", store.engine());
             let entry = &store.list_audit(store.first.organization, None, 1).await.unwrap()[0];
-            assert!(entry.detail.to_string().contains("allowed_origins"), "{}", entry.detail);
+            assert!(entry.detail.contains("allowed_origins"), "{}", entry.detail);
         }
     }
 }
