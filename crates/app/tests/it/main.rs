@@ -19,6 +19,7 @@ mod refusals;
 mod revocation;
 mod secrets;
 mod settings;
+mod sign_in;
 mod streams;
 mod sudden_death;
 mod upstream;
