@@ -146,11 +146,11 @@ impl Store {
         user: UserId,
         factor: &SecondFactor,
         code: &SecretString,
-    ) -> Result<Option<Proof>, StoreError> {
+    ) -> Option<Proof> {
         let code = code.expose_secret();
         if totp::is_code(code) {
             let step = factor.secret.find_step(code, self.clock.now(), factor.last_step);
-            return Ok(step.map(Proof::Step));
+            return step.map(Proof::Step);
         }
         let code = recovery_code::normalized(code);
         Ok(code
