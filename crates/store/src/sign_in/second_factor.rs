@@ -152,9 +152,8 @@ impl Store {
             let step = factor.secret.find_step(code, self.clock.now(), factor.last_step);
             return step.map(Proof::Step);
         }
-        let code = recovery_code::normalized(code);
-        Ok(code
-            .map(|code| Proof::Recovery(self.keyring.recovery_digests(&user.to_string(), &code))))
+        let code = recovery_code::normalized(code)?;
+        Some(Proof::Recovery(self.keyring.recovery_digests(&user.to_string(), &code)))
     }
 
     /// Makes a second factor for a user, which is asked for once it is confirmed, and audits it.
