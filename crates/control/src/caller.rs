@@ -39,7 +39,7 @@ pub struct ClientAddress(pub IpAddr);
 #[derive(Debug, Clone)]
 pub(crate) enum Principal {
     /// An API key, for its user or service account.
-    Key(KeyPrincipal),
+    Key(Box<KeyPrincipal>),
     /// A user who is signed in.
     User(Session),
 }
@@ -68,12 +68,12 @@ impl Caller {
         let (key, role) = (identity.key.clone(), identity.role());
         let scopes = key.rights.scopes.intersect(role.scopes());
         let rights = Rights { scopes, ..key.rights.clone() };
-        let principal = Principal::Key(KeyPrincipal {
+        let principal = Principal::Key(Box::new(KeyPrincipal {
             key,
             secret_ends_at: identity.secret_ends_at,
             user_role: identity.user_role,
             role_max: identity.role_max,
-        });
+        }));
         Self { principal, role, rights }
     }
 
