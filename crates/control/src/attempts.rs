@@ -179,8 +179,9 @@ mod tests {
         let attempts = Attempts::default();
         for n in 0..FREE_PER_ADDRESS {
             attempts.begin(Some(&format!("a{n}")), address(1), 0).unwrap();
-            attempts.begin(Some("own"), address(1), 0).ok();
-            attempts.succeeded(Some("own"), address(1));
+            if attempts.begin(Some("own"), address(1), 0).is_ok() {
+                attempts.succeeded(Some("own"), address(1));
+            }
         }
         assert_eq!(retry_after(attempts.begin(Some("b"), address(1), 0)), 1);
         assert!(attempts.begin(Some("b"), address(2), 0).is_ok());

@@ -41,7 +41,7 @@ pub struct ClientAddress(pub IpAddr);
 #[derive(Debug, Clone)]
 pub(crate) enum Principal {
     /// An API key, for its user or service account.
-    Key(KeyPrincipal),
+    Key(Box<KeyPrincipal>),
     /// A user who is signed in.
     User(Session),
 }
@@ -93,13 +93,13 @@ impl Caller {
     ) -> Self {
         let role = identity.role();
         let end = token.as_ref().map(|token| token.expires_at);
-        let principal = KeyPrincipal {
+        let principal = Box::new(KeyPrincipal {
             key: identity.key.clone(),
             secret_ends_at: identity.secret_ends_at.into_iter().chain(end).min(),
             user_role: identity.user_role,
             role_max: identity.role_max,
             token,
-        };
+        });
         let rights = principal.rights(role);
         let rights = match &principal.token {
             Some(token) => token.narrowing.applied_to(&rights),

@@ -115,6 +115,7 @@ fn route<H: Handler<T, Control>, T: 'static>(
 }
 
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "one table, one line for each route")]
 fn table() -> Vec<Route> {
     use Method::{Delete, Get, Patch, Post, Put};
     use Access::{Public, SignedIn};

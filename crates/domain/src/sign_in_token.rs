@@ -78,7 +78,7 @@ impl SignInToken {
 
     /// Whether a text says of itself that it is a token of this kind.
     pub fn is_meant(kind: TokenKind, text: &[u8]) -> bool {
-        text.starts_with(kind.prefix().as_bytes()) && !text.iter().any(|b| *b == b':')
+        text.starts_with(kind.prefix().as_bytes()) && !text.contains(&b':')
     }
 
     /// The token in the clear, for the answer that makes it.

@@ -55,6 +55,11 @@ impl TotpSecret {
         steps.filter(is_it).find(|step| *step > last_step)
     }
 
+    /// The code that an app shows at this instant.
+    pub fn code_at(&self, at: Timestamp) -> Zeroizing<String> {
+        self.code(at.as_second().div_euclid(STEP_SECONDS))
+    }
+
     /// The code of a step.
     fn code(&self, step: i64) -> Zeroizing<String> {
         let mut block = Zeroizing::new([0; 64]);
@@ -136,7 +141,7 @@ mod tests {
             (20_000_000_000, "353130"),
         ];
         for (second, code) in cases {
-            assert_eq!(rfc().code(second / 30).as_str(), code);
+            assert_eq!(rfc().code_at(at(second)).as_str(), code);
             assert_eq!(rfc().find_step(code, at(second), 0), Some(second / 30));
         }
     }

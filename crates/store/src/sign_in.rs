@@ -101,7 +101,7 @@ impl Store {
             (Some(factor), _) if factor.confirmed_at.is_none() => None,
             (None, _) => None,
             (Some(_), None) => return Ok(SignedIn::CodeRequired),
-            (Some(factor), Some(code)) => match self.prove(user.id, &factor, code)? {
+            (Some(factor), Some(code)) => match self.prove(user.id, &factor, code) {
                 Some(proof) => Some(proof),
                 None => return Ok(SignedIn::CodeWrong),
             },

@@ -23,6 +23,7 @@ mod refusals;
 mod revocation;
 mod secrets;
 mod settings;
+mod sign_in;
 mod streams;
 mod sudden_death;
 mod tokens;

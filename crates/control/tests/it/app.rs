@@ -37,6 +37,7 @@ pub(crate) struct TestApp {
     pub(crate) first: Bootstrap,
     /// A key of the administrator with every scope and no limit.
     pub(crate) admin: String,
+    pub(crate) control: Control,
     router: Router,
     clock: Arc<AtomicI64>,
     dir: TempDir,
@@ -117,8 +118,10 @@ impl TestApp {
         };
         let store = Store::open(options).await.expect("a store");
         let (first, _) = store.bootstrap().await.expect("the first organization");
-        let router = router(Control::new(Arc::clone(&store), agent()));
-        let mut app = Self { store, first, admin: String::new(), router, clock, dir };
+        let control = Control::new(Arc::clone(&store), agent());
+        let router = router(control.clone());
+        let admin = String::new();
+        let mut app = Self { store, first, admin, control, router, clock, dir };
         let owner = Owner::User(app.first.administrator);
         app.admin = app.key(owner, "admin", all_rights()).await.1;
         app
@@ -215,6 +218,13 @@ impl TestApp {
 
     pub(crate) async fn call(&self, key: &str, call: &str, body: Option<Value>) -> Answer {
         self.send(request(key, call, body)).await
+    }
+
+    /// A request without a credential.
+    pub(crate) async fn open(&self, call: &str, body: Value) -> Answer {
+        let mut request = request("", call, Some(body));
+        request.headers_mut().remove("authorization");
+        self.send(request).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

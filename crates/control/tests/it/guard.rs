@@ -39,6 +39,34 @@ async fn every_route_refuses_whoever_has_no_credential() {
     }
 }
 
+#[test]
+fn what_needs_no_credential_is_named_here() {
+    let open: Vec<String> = calls()
+        .into_iter()
+        .filter(|(_, access)| *access == Access::Public)
+        .map(|(call, _)| call)
+        .collect();
+    let expected = [
+        "POST /v1/invitations/accept",
+        "POST /v1/password-resets",
+        "POST /v1/password-resets/accept",
+        "POST /v1/sessions",
+    ];
+    assert_eq!(open, expected);
+}
+
+#[tokio::test]
+async fn what_people_do_is_refused_to_every_key() {
+    let app = TestApp::new().await;
+    let only_people: Vec<_> =
+        calls().into_iter().filter(|(_, access)| *access == Access::SignedIn).collect();
+    assert_eq!(only_people.len(), 7);
+    for (call, _) in only_people {
+        let refused = app.call(&app.admin, &call, None).await;
+        assert_eq!(refused.problem(403), "session_required", "{call}");
+    }
+}
+
 #[tokio::test]
 async fn every_route_refuses_a_key_without_its_scope() {
     let app = TestApp::new().await;

@@ -146,15 +146,14 @@ impl Store {
         user: UserId,
         factor: &SecondFactor,
         code: &SecretString,
-    ) -> Result<Option<Proof>, StoreError> {
+    ) -> Option<Proof> {
         let code = code.expose_secret();
         if totp::is_code(code) {
             let step = factor.secret.find_step(code, self.clock.now(), factor.last_step);
-            return Ok(step.map(Proof::Step));
+            return step.map(Proof::Step);
         }
-        let code = recovery_code::normalized(code);
-        Ok(code
-            .map(|code| Proof::Recovery(self.keyring.recovery_digests(&user.to_string(), &code))))
+        let code = recovery_code::normalized(code)?;
+        Some(Proof::Recovery(self.keyring.recovery_digests(&user.to_string(), &code)))
     }
 
     /// Makes a second factor for a user, which is asked for once it is confirmed, and audits it.
