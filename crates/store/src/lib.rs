@@ -17,11 +17,13 @@ mod keyring;
 mod keys;
 mod migrations;
 mod named;
+mod notices;
 mod organizations;
 mod row;
 mod settings;
 mod store;
 mod usage;
+mod webhooks;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
 pub use calls::{Admitted, CallKey, CallRequest, KeyState, OpenCall, Quota};
@@ -34,12 +36,16 @@ pub use keyring::MasterKey;
 pub use keys::{
     KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation, Swept,
 };
+pub use notices::{
+    Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
+};
 pub use organizations::{
     Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Project, ServiceAccount,
     User,
 };
 pub use settings::{
-    ChangedSettings, KeyCaps, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
+    ChangedSettings, KeyCaps, NoticeSettings, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
+pub use webhooks::{NewWebhook, Webhook, WebhookEdit, WebhookSecrets};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};

@@ -4,6 +4,7 @@ use std::io::{Error, ErrorKind, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use doorward_domain::public_address::unwrapped;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
@@ -69,26 +70,6 @@ fn is_allowed(address: &SocketAddr) -> bool {
                 || METADATA_V6.contains(&ip))
         }
     }
-}
-
-/// The IPv4 address that an IPv6 address stands for: a gateway or the system itself may send there.
-fn unwrapped(ip: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = ip else { return ip };
-    let v4 = match v6.segments() {
-        // Itself: unspecified and loopback.
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return ip,
-        // Compatible and mapped (RFC 4291), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
-        [0, 0, 0, 0, 0, 0 | 0xffff, a, b]
-        | [0, 0, 0, 0, 0xffff, 0, a, b]
-        | [0x64, 0xff9b, 0 | 1, _, _, _, a, b]
-        // 6to4 (RFC 3056).
-        | [0x2002, a, b, ..] => [a, b],
-        // Teredo (RFC 4380) writes it inverted.
-        [0x2001, 0, _, _, _, _, a, b] => [!a, !b],
-        _ => return ip,
-    };
-    let [[a, b], [c, d]] = v4.map(u16::to_be_bytes);
-    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
 }
 
 #[cfg(test)]
