@@ -44,8 +44,9 @@ pub use organizations::{
     User,
 };
 pub use settings::{
-    ChangedSettings, KeyCaps, NoticeSettings, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
+    ChangedSettings, KeyCaps, NoticeSettings, Outliving, SettingRow, Settings, SettingsEdit,
+    SettingsList,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
-pub use webhooks::{NewWebhook, Webhook, WebhookEdit, WebhookSecrets};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};
+pub use webhooks::{NewWebhook, WEBHOOKS_MAX, Webhook, WebhookEdit, WebhookSecrets};

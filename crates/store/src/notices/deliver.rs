@@ -131,11 +131,7 @@ impl Store {
     }
 
     /// Notes what became of an attempt. A notice whose attempt failed is tried again later, or is dead.
-    pub async fn finish_notice(
-        &self,
-        notice: &Notice,
-        outcome: Outcome,
-    ) -> Result<(), StoreError> {
+    pub async fn finish_notice(&self, notice: &Notice, outcome: Outcome) -> Result<(), StoreError> {
         let now = self.clock.now();
         let (organization, id) = (notice.organization.to_string(), notice.id.to_string());
         on!(self.db.write, |pool| {

@@ -253,6 +253,16 @@ impl Store {
 }
 
 impl KeyToTell {
+    /// The user who owns it. `None`: a service account does.
+    pub(super) fn user(&self) -> Option<&str> {
+        (self.owner_kind == "user").then_some(self.owner_id.as_str())
+    }
+
+    /// The project that it belongs to.
+    pub(super) fn project(&self) -> &str {
+        &self.project_id
+    }
+
     fn plan_end(
         &self,
         settings: &NoticeSettings,

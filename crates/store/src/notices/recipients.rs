@@ -56,12 +56,12 @@ impl Store {
         organization: OrganizationId,
         key: &KeyToTell,
     ) -> Result<Vec<Addressed>, StoreError> {
-        if key.owner_kind == "user" {
-            return self.people(OWNER, organization, &key.owner_id).await;
+        if let Some(user) = key.user() {
+            return self.people(OWNER, organization, user).await;
         }
-        let admins = self.people(PROJECT_ADMINS, organization, &key.project_id).await?;
+        let admins = self.people(PROJECT_ADMINS, organization, key.project()).await?;
         if admins.is_empty() {
-            return self.people(ORGANIZATION_ADMINS, organization, &key.project_id).await;
+            return self.people(ORGANIZATION_ADMINS, organization, key.project()).await;
         }
         Ok(admins)
     }
