@@ -1,4 +1,5 @@
-//! Which addresses stand on the public internet, whatever they are wrapped in.
+//! Which addresses may be called: those of a server anywhere, or only those on the public internet;
+//! whatever they are wrapped in.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -25,6 +26,38 @@ const SPECIAL_V4: [([u8; 4], u32); 16] = [
     ([240, 0, 0, 0], 4),
 ];
 
+/// Where clouds serve their machines' credentials, beside the link-local addresses.
+const METADATA_V4: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(192, 0, 0, 192),
+    Ipv4Addr::new(168, 63, 129, 16),
+];
+const METADATA_V6: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+];
+
+/// Whether an address may be one of a server, here, on a private network or anywhere. Never one are
+/// link-local addresses and the others where clouds serve their machines' credentials, multicast,
+/// broadcast and the unspecified address.
+pub fn may_be_server(ip: IpAddr) -> bool {
+    match unwrapped(ip) {
+        IpAddr::V4(ip) => {
+            !(ip.is_link_local()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || ip.is_unspecified()
+                || METADATA_V4.contains(&ip))
+        }
+        IpAddr::V6(ip) => {
+            !(ip.is_unicast_link_local()
+                || ip.is_multicast()
+                || ip.is_unspecified()
+                || METADATA_V6.contains(&ip))
+        }
+    }
+}
+
 /// Whether an address is one of the public internet: what only a machine or a network itself can reach
 /// is not, nor what stands for it.
 pub fn is_public(ip: IpAddr) -> bool {
@@ -49,7 +82,7 @@ fn is_within(ip: Ipv4Addr, (block, bits): ([u8; 4], u32)) -> bool {
 }
 
 /// The IPv4 address that an IPv6 address stands for: a gateway or the system itself may send there.
-pub fn unwrapped(ip: IpAddr) -> IpAddr {
+fn unwrapped(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
     let v4 = match v6.segments() {
         // Itself: unspecified and loopback.
@@ -133,7 +166,9 @@ mod tests {
             ("ff02::1",                false),
         ];
         for (address, expected) in cases {
-            assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
+            let ip = address.parse().unwrap();
+            assert_eq!(is_public(ip), expected, "{address}");
+            assert!(!is_public(ip) || may_be_server(ip), "{address}");
         }
     }
 }
