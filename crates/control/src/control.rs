@@ -13,12 +13,19 @@ use crate::problem::ApiError;
 pub struct Control {
     pub(crate) store: Arc<Store>,
     pub(crate) denials: Denials,
+    pub(crate) allow_private_webhooks: bool,
 }
 
 impl Control {
     /// Takes the open store.
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, denials: Denials::default() }
+        Self { store, denials: Denials::default(), allow_private_webhooks: false }
+    }
+
+    /// Whether webhooks may go to private and loopback addresses.
+    #[must_use]
+    pub fn allowing_private_webhooks(self, allow_private_webhooks: bool) -> Self {
+        Self { allow_private_webhooks, ..self }
     }
 
     /// The time, in whole microseconds: what an answer shows is what the database keeps.

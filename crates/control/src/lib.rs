@@ -11,6 +11,7 @@ mod denials;
 mod faults;
 mod idempotency;
 pub mod jobs;
+pub mod notices;
 mod problem;
 mod request;
 mod routes;

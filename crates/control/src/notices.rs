@@ -178,11 +178,8 @@ impl Notifier {
     async fn deliver_next(&self, target: NoticeTarget) -> Result<bool, StoreError> {
         let Some(delivery) = self.store.take_notice(target).await? else { return Ok(false) };
         let notice = delivery.notice;
-        let outcome = if delivery.is_current {
-            self.deliver(&notice).await?
-        } else {
-            Outcome::Obsolete
-        };
+        let outcome =
+            if delivery.is_current { self.deliver(&notice).await? } else { Outcome::Obsolete };
         if let Outcome::Failed(fault) = outcome {
             let (id, fault, attempt) = (notice.id, fault.as_str(), notice.attempts);
             tracing::warn!(%id, fault, attempt, "a notice could not be delivered");

@@ -211,7 +211,9 @@ mod tests {
     fn an_end_is_told() {
         let ends = now() + SignedDuration::from_hours(7 * 24 - 1);
         let letter = Letter::of(&notice(NoticeKind::KeyExpiring, "ci \"1\"", ends), now());
-        insta::assert_snapshot!(format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', ""));
+        insta::assert_snapshot!(
+            format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
+        );
         insta::assert_snapshot!(letter.html().replace('\r', ""));
     }
 
@@ -219,7 +221,9 @@ mod tests {
     fn an_old_secret_is_told() {
         let made = now() - SignedDuration::from_hours(7 * 24);
         let letter = Letter::of(&notice(NoticeKind::KeyRotationDue, "ci", made), now());
-        insta::assert_snapshot!(format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', ""));
+        insta::assert_snapshot!(
+            format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
+        );
     }
 
     #[test]

@@ -137,7 +137,8 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     request: Request<Full<Bytes>>,
 ) -> Result<StatusCode, DeliveryFault> {
-    let handshake = http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream));
+    let handshake =
+        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(TokioIo::new(stream));
     let (mut sender, connection) = handshake.await.map_err(|_| DeliveryFault::ConnectionFailed)?;
     let mut answer = std::pin::pin!(sender.send_request(request));
     let answer = tokio::select! {
@@ -181,7 +182,8 @@ fn request(
         secret.sign(&id, second, body.as_bytes())
     };
     let signatures: Vec<String> = webhook.secrets.iter().map(sign).collect();
-    let target = url.query().map_or_else(|| url.path().to_owned(), |q| format!("{}?{q}", url.path()));
+    let target =
+        url.query().map_or_else(|| url.path().to_owned(), |q| format!("{}?{q}", url.path()));
     Request::post(target)
         .header(HOST, host(url))
         .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
