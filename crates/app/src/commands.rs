@@ -4,6 +4,7 @@ pub(crate) mod audit;
 mod catalog;
 pub(crate) mod keys;
 pub(crate) mod models;
+pub(crate) mod notices;
 mod people;
 pub(crate) mod projects;
 pub(crate) mod provider_keys;
@@ -12,6 +13,7 @@ pub(crate) mod service_accounts;
 pub(crate) mod settings;
 pub(crate) mod usage;
 pub(crate) mod users;
+pub(crate) mod webhooks;
 
 use anyhow::bail;
 use doorward_store::Clock;
