@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use doorward_domain::notice::DeliveryFault;
 use doorward_domain::public_address::{is_public, may_be_server};
+use doorward_domain::webhook::WebhookSecret;
 use doorward_store::{Notice, WebhookSecrets};
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode};
@@ -178,9 +179,7 @@ fn request(
     });
     let body = body.to_string();
     let (id, second) = (notice.id.to_string(), now.as_second());
-    let sign = |secret: &doorward_domain::webhook::WebhookSecret| {
-        secret.sign(&id, second, body.as_bytes())
-    };
+    let sign = |secret: &WebhookSecret| secret.sign(&id, second, body.as_bytes());
     let signatures: Vec<String> = webhook.secrets.iter().map(sign).collect();
     let target =
         url.query().map_or_else(|| url.path().to_owned(), |q| format!("{}?{q}", url.path()));

@@ -1,6 +1,7 @@
 //! One application per test: a store of its own, a clock that stands still, an administrator.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -36,7 +37,7 @@ pub(crate) struct TestApp {
     pub(crate) admin: String,
     router: Router,
     clock: Arc<AtomicI64>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// A whole answer.
@@ -114,10 +115,15 @@ impl TestApp {
         let store = Store::open(options).await.expect("a store");
         let (first, _) = store.bootstrap().await.expect("the first organization");
         let router = router(Control::new(Arc::clone(&store)));
-        let mut app = Self { store, first, admin: String::new(), router, clock, _dir: dir };
+        let mut app = Self { store, first, admin: String::new(), router, clock, dir };
         let owner = Owner::User(app.first.administrator);
         app.admin = app.key(owner, "admin", all_rights()).await.1;
         app
+    }
+
+    /// Where its data is.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

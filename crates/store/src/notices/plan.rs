@@ -24,7 +24,8 @@ const DELETED_MAX: i64 = 1_000;
 pub struct Planned {
     /// Notices put.
     pub notices: u64,
-    /// Keys of which nobody could be told: there is neither a webhook nor an address.
+    /// Keys of which nobody could be told: there is neither a webhook nor an address. They are not told
+    /// of that later, so that whoever sets mail up is not told everything that ever was.
     pub untold_keys: u64,
 }
 
@@ -105,6 +106,14 @@ struct Plan {
     data: Map<String, Value>,
 }
 
+/// What one organization is told, while it is being put.
+struct Round {
+    organization: OrganizationId,
+    settings: NoticeSettings,
+    has_mail: bool,
+    planned: Planned,
+}
+
 impl Store {
     /// Puts every notice that is due now: of keys that end soon, and of secrets that are old. Each is put
     /// once, however often and by whomever this is called. `can_mail`: whether there is a mail server.
@@ -113,8 +122,10 @@ impl Store {
         for organization in self.organization_ids().await? {
             let settings = self.notice_settings(organization).await?;
             let has_mail = can_mail && settings.mail_from.is_some();
-            self.plan_ends(organization, &settings, has_mail, &mut planned).await?;
-            self.plan_reminders(organization, &settings, has_mail, &mut planned).await?;
+            let mut round = Round { organization, settings, has_mail, planned };
+            self.plan_ends(&mut round).await?;
+            self.plan_reminders(&mut round).await?;
+            planned = round.planned;
         }
         self.delete_old_notices().await?;
         Ok(planned)
@@ -127,25 +138,19 @@ impl Store {
         rows.iter().map(|(id,)| parsed("organization", id)).collect()
     }
 
-    async fn plan_ends(
-        &self,
-        organization: OrganizationId,
-        settings: &NoticeSettings,
-        has_mail: bool,
-        planned: &mut Planned,
-    ) -> Result<(), StoreError> {
+    async fn plan_ends(&self, round: &mut Round) -> Result<(), StoreError> {
         let now = self.clock.now();
         // The nearest first: a key that has passed several at once is told the last of them.
-        for days in settings.notice_days.days().iter().rev() {
+        for days in round.settings.notice_days.clone().days().iter().rev() {
             let time = i64::try_from(days_long(*days).as_micros()).unwrap_or(i64::MAX);
             let mut after = String::new();
             loop {
-                let keys = self.keys_to_tell(ENDING, organization, (now, time), &after).await?;
+                let keys = self.keys_to_tell(ENDING, round, (now, time), &after).await?;
                 let Some(last) = keys.last() else { break };
                 after.clone_from(&last.id);
                 for key in keys {
-                    if let Some(plan) = key.plan_end(settings, now)? {
-                        self.put_planned(organization, &key, plan, has_mail, planned).await?;
+                    if let Some(plan) = key.plan_end(&round.settings, now)? {
+                        self.put_planned(round, &key, plan).await?;
                     }
                 }
             }
@@ -153,14 +158,8 @@ impl Store {
         Ok(())
     }
 
-    async fn plan_reminders(
-        &self,
-        organization: OrganizationId,
-        settings: &NoticeSettings,
-        has_mail: bool,
-        planned: &mut Planned,
-    ) -> Result<(), StoreError> {
-        let every_days = settings.rotation_reminder_days;
+    async fn plan_reminders(&self, round: &mut Round) -> Result<(), StoreError> {
+        let every_days = round.settings.rotation_reminder_days;
         if every_days == 0 {
             return Ok(());
         }
@@ -169,12 +168,12 @@ impl Store {
         let mut after = String::new();
         loop {
             let bounds = (now, made_by.as_microsecond());
-            let keys = self.keys_to_tell(AGED, organization, bounds, &after).await?;
+            let keys = self.keys_to_tell(AGED, round, bounds, &after).await?;
             let Some(last) = keys.last() else { return Ok(()) };
             after.clone_from(&last.id);
             for key in keys {
                 if let Some(plan) = key.plan_reminder(every_days, now)? {
-                    self.put_planned(organization, &key, plan, has_mail, planned).await?;
+                    self.put_planned(round, &key, plan).await?;
                 }
             }
         }
@@ -183,13 +182,13 @@ impl Store {
     async fn keys_to_tell(
         &self,
         sql: &'static str,
-        organization: OrganizationId,
+        round: &Round,
         (now, bound_us): (Timestamp, i64),
         after: &str,
     ) -> Result<Vec<KeyToTell>, StoreError> {
         Ok(on!(self.db.read, |pool| {
             sqlx::query_as(sql)
-                .bind(organization.to_string())
+                .bind(round.organization.to_string())
                 .bind(now.as_microsecond())
                 .bind(bound_us)
                 .bind(after)
@@ -202,13 +201,12 @@ impl Store {
     /// Notes in the key's row that it is told, and puts the notices, in one transaction.
     async fn put_planned(
         &self,
-        organization: OrganizationId,
+        round: &mut Round,
         key: &KeyToTell,
         plan: Plan,
-        has_mail: bool,
-        planned: &mut Planned,
     ) -> Result<(), StoreError> {
-        let receivers = self.receivers_of(organization, key, has_mail).await?;
+        let organization = round.organization;
+        let receivers = self.receivers_of(organization, key, round.has_mail).await?;
         let at = self.clock.now();
         let notices: Vec<NewNotice> =
             receivers.into_iter().map(|receiver| key.notice(&plan, receiver)).collect();
@@ -233,8 +231,8 @@ impl Store {
             }
             tx.commit().await?;
         });
-        planned.notices += put;
-        planned.untold_keys += u64::from(notices.is_empty());
+        round.planned.notices += put;
+        round.planned.untold_keys += u64::from(notices.is_empty());
         Ok(())
     }
 
