@@ -188,7 +188,7 @@ mod tests {
             },
             "webhook": {"name": name},
         });
-        let serde_json::Value::Object(data) = data else { panic!("an object") };
+        let Value::Object(data) = data else { panic!("an object") };
         Notice {
             id: NoticeId::new(1, 1),
             organization: OrganizationId::new(1, 1),

@@ -150,7 +150,7 @@ impl Store {
                 after.clone_from(&last.id);
                 for key in keys {
                     if let Some(plan) = key.plan_end(&round.settings, now)? {
-                        self.put_planned(round, &key, plan).await?;
+                        self.put_planned(round, &key, &plan).await?;
                     }
                 }
             }
@@ -173,7 +173,7 @@ impl Store {
             after.clone_from(&last.id);
             for key in keys {
                 if let Some(plan) = key.plan_reminder(every_days, now)? {
-                    self.put_planned(round, &key, plan).await?;
+                    self.put_planned(round, &key, &plan).await?;
                 }
             }
         }
@@ -203,13 +203,13 @@ impl Store {
         &self,
         round: &mut Round,
         key: &KeyToTell,
-        plan: Plan,
+        plan: &Plan,
     ) -> Result<(), StoreError> {
         let organization = round.organization;
         let receivers = self.receivers_of(organization, key, round.has_mail).await?;
         let at = self.clock.now();
         let notices: Vec<NewNotice> =
-            receivers.into_iter().map(|receiver| key.notice(&plan, receiver)).collect();
+            receivers.into_iter().map(|receiver| key.notice(plan, receiver)).collect();
         let (sql, [first, second, third]) = plan.note;
         let mut put = 0;
         on!(self.db.write, |pool| {
