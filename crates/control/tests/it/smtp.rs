@@ -33,7 +33,7 @@ impl Smtp {
         let (sender, mut lines) = unbounded_channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines() {
-                let line = serde_json::from_str(&line.unwrap()).unwrap();
+                let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
                 if sender.send(line).is_err() {
                     return;
                 }
