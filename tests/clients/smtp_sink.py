@@ -53,7 +53,9 @@ async def main():
         user, password = (text.encode() for text in args.login)
 
         def authenticate(server, session, envelope, mechanism, data):
-            return AuthResult(success=data.login == user and data.password == password)
+            is_right = data.login == user and data.password == password
+            # Not handled: the server is to say 535 itself.
+            return AuthResult(success=is_right, handled=False)
 
         options.update(authenticator=authenticate, auth_required=True)
     sink = Sink(args.defer)
