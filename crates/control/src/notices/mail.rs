@@ -1,5 +1,7 @@
 //! Mail: one server, one message at a time.
 
+use std::error::Error as StdError;
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use doorward_domain::email::EmailAddress;
@@ -149,11 +151,18 @@ fn fault(error: &Error) -> DeliveryFault {
         DeliveryFault::MailDeferred
     } else if error.is_timeout() {
         DeliveryFault::TimedOut
-    } else if error.is_tls() {
+    } else if is_tls(error) {
         DeliveryFault::TlsFailed
     } else if error.is_client() || error.is_response() {
         DeliveryFault::Malformed
     } else {
         DeliveryFault::ConnectionFailed
     }
+}
+
+/// A handshake that fails is told as a connection that does.
+fn is_tls(error: &Error) -> bool {
+    let failed = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let is_rustls = |inner: &(dyn StdError + Send + Sync)| inner.is::<rustls::Error>();
+    error.is_tls() || failed.and_then(io::Error::get_ref).is_some_and(is_rustls)
 }
