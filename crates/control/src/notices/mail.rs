@@ -163,6 +163,6 @@ fn fault(error: &Error) -> DeliveryFault {
 /// A handshake that fails is told as a connection that does.
 fn is_tls(error: &Error) -> bool {
     let failed = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    let is_rustls = |inner: &(dyn StdError + Send + Sync)| inner.is::<rustls::Error>();
-    error.is_tls() || failed.and_then(io::Error::get_ref).is_some_and(is_rustls)
+    let inner = failed.and_then(io::Error::get_ref);
+    error.is_tls() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
 }
