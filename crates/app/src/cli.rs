@@ -3,6 +3,7 @@
 mod audit;
 mod catalog;
 mod keys;
+mod notices;
 mod people;
 mod settings;
 mod sign_in;
@@ -23,6 +24,9 @@ pub(crate) use catalog::{
 pub(crate) use keys::{
     BudgetArg, CreateKey, EditKey, ExplainKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
     UnusedKeys,
+};
+pub(crate) use notices::{
+    CreateWebhook, EditWebhook, ListNotices, NoticesCommand, WebhooksCommand,
 };
 pub(crate) use people::{
     CreateProject, CreateServiceAccount, CreateUser, EditProject, EditServiceAccount, EditUser,
@@ -72,6 +76,10 @@ pub(crate) enum Command {
     Usage(UsageArgs),
     /// What administrators change while the server runs: lifetimes, quotas, the key prefix
     Settings(Remotely<SettingsCommand>),
+    /// Where notices go over HTTP
+    Webhooks(Remotely<WebhooksCommand>),
+    /// What was told by mail and webhook, or could not be told: list, send again
+    Notices(Remotely<NoticesCommand>),
     /// What was done, by whom and when: list, check, export
     Audit(Remotely<AuditCommand>),
     /// Check the configuration, or print the manual of all settings

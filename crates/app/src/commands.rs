@@ -4,6 +4,7 @@ pub(crate) mod audit;
 mod catalog;
 pub(crate) mod keys;
 pub(crate) mod models;
+pub(crate) mod notices;
 mod people;
 pub(crate) mod projects;
 pub(crate) mod provider_keys;
@@ -15,6 +16,7 @@ pub(crate) mod sign_in;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod users;
+pub(crate) mod webhooks;
 
 use anyhow::bail;
 use doorward_store::Clock;

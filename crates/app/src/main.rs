@@ -72,6 +72,8 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
         Command::ProviderKeys(args) => commands::provider_keys::run(&args, environment),
         Command::Models(args) => commands::models::run(&args, environment),
         Command::Settings(args) => commands::settings::run(&args, environment),
+        Command::Webhooks(args) => commands::webhooks::run(&args, environment),
+        Command::Notices(args) => commands::notices::run(&args, environment),
         Command::Audit(args) => commands::audit::run(&args, environment),
         Command::Users(args) => commands::users::run(&args, environment),
         Command::ServiceAccounts(args) => commands::service_accounts::run(&args, environment),

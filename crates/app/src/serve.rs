@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use doorward_control::notices::{NoticeOptions, Notifier};
 use doorward_control::{Control, jobs};
 use doorward_gateway::listen::Listener;
 use doorward_gateway::{Gateway, GatewayOptions};
@@ -74,6 +75,8 @@ pub(crate) struct Prepared {
     listener: Listener,
     drain: Duration,
     sweep_every: Duration,
+    notifier: Arc<Notifier>,
+    shutdown: CancellationToken,
     signals: Signals,
 }
 
@@ -81,18 +84,24 @@ impl Prepared {
     /// Opens the store and binds the address. From here on, a signal to stop is one to stop in
     /// order, and the command line finds the server.
     pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
-        let Config { server, data, keys, jobs: Jobs { sweep_every }, gateway, log: _ } = config;
+        let Config { server, data, keys, jobs: Jobs { sweep_every }, gateway, notices, log: _ } =
+            config;
         let data_dir = data.dir.clone();
+        let allow_private_webhooks = notices.allow_private_webhooks;
+        let shutdown = CancellationToken::new();
         let store = Store::open(options(data, keys)).await?;
         let agent = provider_agent::new(&gateway.upstream_roots);
-        let (listener, gateway, signals) = match parts(&server, gateway, &data_dir, &store) {
-            Ok(parts) => parts,
+        let made = parts(&server, gateway, &data_dir, &store)
+            .and_then(|parts| Ok((parts, notifier(&store, notices, &shutdown)?)));
+        let ((listener, gateway, signals), notifier) = match made {
+            Ok(made) => made,
             Err(error) => {
                 store.close().await;
                 return Err(error);
             }
         };
-        let control = Control::new(Arc::clone(&store), agent);
+        let control = Control::new(Arc::clone(&store), agent)
+            .allowing_private_webhooks(allow_private_webhooks);
         let faces = Faces {
             control: doorward_control::router(control.clone()),
             gateway: Arc::clone(&gateway),
@@ -115,6 +124,8 @@ impl Prepared {
             listener,
             drain: server.drain,
             sweep_every,
+            notifier,
+            shutdown,
             signals,
         };
         prepared.leave_endpoint()?;
@@ -152,15 +163,17 @@ impl Prepared {
             listener,
             drain,
             sweep_every,
+            notifier,
+            shutdown,
             mut signals,
             ..
         } = self;
         tracing::info!(endpoint, version = env!("CARGO_PKG_VERSION"), "serving");
-        let shutdown = CancellationToken::new();
         let management = faces.tasks.clone();
         // Waited for at the end like the requests: they write to the store.
         management.spawn(renewal::run(Arc::clone(&store), data_dir.clone(), shutdown.clone()));
         management.spawn(jobs::sweep(Arc::clone(&store), sweep_every, shutdown.clone()));
+        management.spawn(notifier.run());
         let service = move |request, peer| Arc::clone(&faces).answer(request, peer);
         let serving = listener.serve(service, gateway.call_ids(), shutdown.clone(), drain);
         let stopping = async {
@@ -198,6 +211,14 @@ fn parts(
 ) -> anyhow::Result<(Listener, Arc<Gateway>, Signals)> {
     let listener = bind(server, data_dir, store)?;
     Ok((listener, Gateway::new(Arc::clone(store), gateway)?, Signals::listen()?))
+}
+
+fn notifier(
+    store: &Arc<Store>,
+    options: NoticeOptions,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Arc<Notifier>> {
+    Ok(Notifier::new(Arc::clone(store), options, shutdown.clone())?)
 }
 
 fn bind(server: &Server, data_dir: &Path, store: &Store) -> anyhow::Result<Listener> {

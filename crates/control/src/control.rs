@@ -29,6 +29,7 @@ pub struct Control {
     pub(crate) agent: ureq::Agent,
     /// A thread waits for each provider that is asked.
     pub(crate) asking: Arc<Semaphore>,
+    pub(crate) allow_private_webhooks: bool,
 }
 
 impl Control {
@@ -43,7 +44,14 @@ impl Control {
             later: TaskTracker::new(),
             agent,
             asking: Arc::new(Semaphore::new(ASKED_MAX)),
+            allow_private_webhooks: false,
         }
+    }
+
+    /// Whether webhooks may go to private and loopback addresses.
+    #[must_use]
+    pub fn allowing_private_webhooks(self, allow_private_webhooks: bool) -> Self {
+        Self { allow_private_webhooks, ..self }
     }
 
     /// Waits for what goes on after answers, when there are no more requests.

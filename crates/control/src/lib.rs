@@ -13,7 +13,7 @@ mod faults;
 mod idempotency;
 pub mod jobs;
 pub mod model_list;
-mod notices;
+pub mod notices;
 mod oauth;
 mod problem;
 mod request;

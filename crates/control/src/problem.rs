@@ -298,6 +298,11 @@ impl From<StoreError> for ApiError {
                     .to_owned(),
                 field: None,
             },
+            StoreError::Full(what) => Self::Conflict {
+                code: "too_many",
+                detail: format!("There are as many {what} as there may be. Delete one first."),
+                field: None,
+            },
             StoreError::InUse(by) => Self::Conflict {
                 code: "in_use",
                 detail: format!("It is in use by {}.", by.join(", ")),

@@ -14,8 +14,8 @@ use tracing::Instrument;
 
 use crate::Control;
 use crate::api::{
-    audit, keys, models, own_account, password_links, projects, provider_keys, providers,
-    service_accounts, sessions, settings, usage, users,
+    audit, keys, models, notices, own_account, password_links, projects, provider_keys, providers,
+    service_accounts, sessions, settings, usage, users, webhooks,
 };
 use crate::caller::authorize;
 use crate::control::id_parts;
@@ -188,6 +188,16 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/projects/{id}/members", Admin,         projects::list_members),
         route(Put,    "/v1/projects/{id}/members/{user}", Admin,  projects::set_member),
         route(Delete, "/v1/projects/{id}/members/{user}", Admin,  projects::remove_member),
+        route(Post,   "/v1/webhooks",              Admin,         webhooks::create_webhook),
+        route(Get,    "/v1/webhooks",              Admin,         webhooks::list_webhooks),
+        route(Get,    "/v1/webhooks/{id}",         Admin,         webhooks::show_webhook),
+        route(Patch,  "/v1/webhooks/{id}",         Admin,         webhooks::edit_webhook),
+        route(Delete, "/v1/webhooks/{id}",         Admin,         webhooks::delete_webhook),
+        route(Post,   "/v1/webhooks/{id}/rotate",  Admin,         webhooks::rotate_webhook),
+        route(Post,   "/v1/webhooks/{id}/test",    Admin,         webhooks::test_webhook),
+        route(Get,    "/v1/notices",               Admin,         notices::list_notices),
+        route(Get,    "/v1/notices/{id}",          Admin,         notices::show_notice),
+        route(Post,   "/v1/notices/{id}/retry",    Admin,         notices::retry_notice),
         route(Get,    "/v1/settings",              Admin,         settings::list_settings),
         route(Patch,  "/v1/settings",              Admin,         settings::change_settings),
         route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),

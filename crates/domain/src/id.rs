@@ -121,6 +121,16 @@ id!(
     CallId,
     "req"
 );
+id!(
+    /// Identifies a webhook: where notices go over HTTP.
+    WebhookId,
+    "whk"
+);
+id!(
+    /// Identifies a notice; also in its mail's `Message-ID`, and its `webhook-id`.
+    NoticeId,
+    "ntc"
+);
 
 #[cfg(test)]
 mod tests {
@@ -140,6 +150,8 @@ mod tests {
             ("dep", text.parse::<DeploymentId>().is_ok()),
             ("ses", text.parse::<SessionId>().is_ok()),
             ("req", text.parse::<CallId>().is_ok()),
+            ("whk", text.parse::<WebhookId>().is_ok()),
+            ("ntc", text.parse::<NoticeId>().is_ok()),
         ];
         kinds.into_iter().filter(|(_, reads)| *reads).map(|(prefix, _)| prefix).collect()
     }
@@ -197,6 +209,8 @@ mod tests {
                 DeploymentId::from_bytes(bytes).to_string(),
                 SessionId::from_bytes(bytes).to_string(),
                 CallId::from_bytes(bytes).to_string(),
+                WebhookId::from_bytes(bytes).to_string(),
+                NoticeId::from_bytes(bytes).to_string(),
             ];
             for id in ids {
                 prop_assert_eq!(kinds_that_read(&id), vec![&id[..3]]);

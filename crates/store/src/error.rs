@@ -53,6 +53,9 @@ pub enum StoreError {
     /// As many secrets of the key work as may at the same time.
     #[error("too many secrets of the key still work")]
     TooManySecrets,
+    /// There are as many as there may be.
+    #[error("there are as many {0} as there may be")]
+    Full(&'static str),
     /// The journal cannot be written: no call may leave.
     #[error("the journal cannot be written")]
     Journal(#[source] std::io::Error),

@@ -125,6 +125,7 @@ pub(crate) struct Keyring {
     vault: BTreeMap<u32, KeyBytes>,
     sessions: BTreeMap<u32, KeyBytes>,
     passwords: BTreeMap<u32, KeyBytes>,
+    webhooks: BTreeMap<u32, KeyBytes>,
     audit: AuditKey,
     tokens: TokenKeys,
 }
@@ -222,6 +223,7 @@ impl Keyring {
             vault: keys_of(&stored, master, Purpose::Vault)?,
             sessions: keys_of(&stored, master, Purpose::Session)?,
             passwords: keys_of(&stored, master, Purpose::Password)?,
+            webhooks: keys_of(&stored, master, Purpose::Webhook)?,
             audit: audit.last_key_value().map(|(_, key)| AuditKey::new(key)).ok_or_else(missing)?,
             tokens: TokenKeys::open(db, master, &stored, now).await?,
         })
@@ -268,12 +270,9 @@ impl Keyring {
         &self.audit
     }
 
-    /// Encrypts for one place. The version of the key stands in front.
+    /// Encrypts for one place in the vault.
     pub(crate) fn seal(&self, place: &SealedFor<'_>, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let (version, key) = self.vault.last_key_value().ok_or(StoreError::Integrity)?;
-        let mut sealed = version.to_be_bytes().to_vec();
-        sealed.extend(aead::seal(key, &place.bytes(*version), plain)?);
-        Ok(sealed)
+        seal(&self.vault, place, plain)
     }
 
     /// Decrypts what [`seal`](Self::seal) made for the same place.
@@ -282,11 +281,49 @@ impl Keyring {
         place: &SealedFor<'_>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let (version, sealed) = sealed.split_first_chunk::<4>().ok_or(StoreError::Integrity)?;
-        let version = u32::from_be_bytes(*version);
-        let key = self.vault.get(&version).ok_or(StoreError::Integrity)?;
-        aead::open(key, &place.bytes(version), sealed)
+        open(&self.vault, place, sealed)
     }
+
+    /// Encrypts the secret of a webhook, under a key that nothing else is encrypted under.
+    pub(crate) fn seal_webhook(
+        &self,
+        place: &SealedFor<'_>,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
+        seal(&self.webhooks, place, plain)
+    }
+
+    /// Decrypts what [`seal_webhook`](Self::seal_webhook) made for the same place.
+    pub(crate) fn open_webhook(
+        &self,
+        place: &SealedFor<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        open(&self.webhooks, place, sealed)
+    }
+}
+
+/// Encrypts under the newest key. Its version stands in front.
+fn seal(
+    keys: &BTreeMap<u32, KeyBytes>,
+    place: &SealedFor<'_>,
+    plain: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    let (version, key) = keys.last_key_value().ok_or(StoreError::Integrity)?;
+    let mut sealed = version.to_be_bytes().to_vec();
+    sealed.extend(aead::seal(key, &place.bytes(*version), plain)?);
+    Ok(sealed)
+}
+
+fn open(
+    keys: &BTreeMap<u32, KeyBytes>,
+    place: &SealedFor<'_>,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let (version, sealed) = sealed.split_first_chunk::<4>().ok_or(StoreError::Integrity)?;
+    let version = u32::from_be_bytes(*version);
+    let key = keys.get(&version).ok_or(StoreError::Integrity)?;
+    aead::open(key, &place.bytes(version), sealed)
 }
 
 fn keys_of(
@@ -366,6 +403,7 @@ mod tests {
             vault: BTreeMap::from([(1, Zeroizing::new([2; 32])), (2, Zeroizing::new([3; 32]))]),
             sessions: BTreeMap::new(),
             passwords: BTreeMap::new(),
+            webhooks: BTreeMap::from([(1, Zeroizing::new([5; 32]))]),
             audit: AuditKey::new(&[4; 32]),
             tokens: token_keys::tests::keys(&[5]),
         }
@@ -414,6 +452,17 @@ mod tests {
         }
         let moved = SealedFor { row: "", field: "rf", ..place };
         assert!(keyring.open_sealed(&moved, &sealed).is_err());
+    }
+
+    #[test]
+    fn the_secret_of_a_webhook_is_not_sealed_under_the_vault_key() {
+        let keyring = keyring();
+        let place = SealedFor { organization: OrganizationId::new(1, 1), row: "r", field: "f" };
+        let sealed = keyring.seal_webhook(&place, b"secret").unwrap();
+        assert_eq!(keyring.open_webhook(&place, &sealed).unwrap().as_slice(), b"secret");
+        assert!(keyring.open_sealed(&place, &sealed).is_err());
+        let sealed = keyring.seal(&place, b"secret").unwrap();
+        assert!(keyring.open_webhook(&place, &sealed).is_err());
     }
 
     fn stored(purposes: &[Purpose], has_data: bool) -> Stored {

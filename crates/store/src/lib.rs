@@ -17,6 +17,7 @@ mod keyring;
 mod keys;
 mod migrations;
 mod named;
+mod notices;
 mod organizations;
 mod row;
 mod sessions;
@@ -25,6 +26,7 @@ mod sign_in;
 mod store;
 mod tokens;
 mod usage;
+mod webhooks;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
 pub use calls::{
@@ -40,13 +42,17 @@ pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
     KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation, Swept,
 };
+pub use notices::{
+    Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
+};
 pub use organizations::{
     Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Project, ServiceAccount,
     User,
 };
 pub use sessions::{Session, SessionIdentity};
 pub use settings::{
-    ChangedSettings, KeyCaps, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
+    ChangedSettings, KeyCaps, NoticeSettings, Outliving, SettingRow, Settings, SettingsEdit,
+    SettingsList,
 };
 pub use sign_in::{
     Client, HashedPassword, LinkPurpose, LinkedUser, PasswordLink, RecoveryCodes, SignedIn,
@@ -54,3 +60,4 @@ pub use sign_in::{
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};
+pub use webhooks::{NewWebhook, WEBHOOKS_MAX, Webhook, WebhookEdit, WebhookSecrets};

@@ -205,3 +205,50 @@ fn a_secret_of_the_environment_replaces_the_file_of_a_weaker_source() {
     let environment = [("DOORWARD__DATA__DATABASE_URL", "postgres://h/d")];
     assert!(load_file(toml, &environment).unwrap().data.database_url.is_some());
 }
+
+#[test]
+fn a_mail_server_is_reached_under_tls_unless_it_is_on_this_machine() {
+    use doorward_control::notices::MailTls;
+    #[rustfmt::skip]
+    let cases = [
+        // settings                                         port
+        ("host = \"mail.example.com\"",                     Some((587, MailTls::StartTls))),
+        ("host = \"mail.example.com\"\ntls = \"tls\"",      Some((465, MailTls::Tls))),
+        ("host = \"mail.example.com\"\nport = 2525",        Some((2_525, MailTls::StartTls))),
+        ("host = \"127.0.0.1\"\ntls = \"none\"",            Some((25, MailTls::None))),
+        ("host = \"localhost\"\ntls = \"none\"",            Some((25, MailTls::None))),
+        ("host = \"10.0.0.1\"\ntls = \"none\"\ninsecure = true", Some((25, MailTls::None))),
+        ("",                                                None),
+    ];
+    for (settings, expected) in cases {
+        let mail = load_file(&format!("[mail]\n{settings}"), &[]).unwrap().notices.mail;
+        assert_eq!(mail.map(|mail| (mail.port, mail.tls)), expected, "{settings}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_mail_server_is_named_and_its_password_is_not() {
+    #[rustfmt::skip]
+    let cases = [
+        ("host = \"10.0.0.1\"\ntls = \"none\"",                "mail.tls"),
+        ("host = \"mail.example.com:587\"",                    "mail.host"),
+        ("host = \"m.example\"\nport = 65536",                 "mail.port"),
+        ("host = \"m.example\"\ntls = \"ssl\"",                "mail.tls"),
+        ("host = \"m.example\"\nuser = \"u\"",                 "mail.password"),
+        ("host = \"m.example\"\npassword = \"canary\"",        "mail.user"),
+        ("user = \"u\"\npassword = \"canary\"",                "mail.host"),
+        ("host = \"m.example\"\npassword = [\"canary\"]",      "mail.password"),
+        ("host = \"m.example\"\nca = \"/nonexistent\"",        "mail.ca"),
+    ];
+    for (settings, setting) in cases {
+        let found = problems(&format!("[mail]\n{settings}"));
+        assert!(found.starts_with(&format!("{setting}: ")), "{settings}: {found}");
+        assert!(!found.contains("canary"), "{found}");
+    }
+    let toml = "[mail]\nhost = \"m.example\"\nuser = \"u\"\npassword = \"canary\"";
+    let config = load_file(toml, &[]).unwrap();
+    assert!(config.notices.mail.as_ref().is_some_and(|mail| mail.login.is_some()));
+    assert!(!format!("{config:?}").contains("canary"));
+    let found = problems("[webhooks]\nca = \"/nonexistent\"");
+    assert!(found.starts_with("webhooks.ca: "), "{found}");
+}

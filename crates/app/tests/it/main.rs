@@ -13,6 +13,7 @@ mod fallback;
 mod lifecycle;
 mod limits;
 mod model_names;
+mod notices;
 mod output_bounds;
 mod presented;
 mod program;

@@ -1,6 +1,7 @@
 //! One application per test: a store of its own, a clock that stands still, an administrator.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -125,6 +126,11 @@ impl TestApp {
         let owner = Owner::User(app.first.administrator);
         app.admin = app.key(owner, "admin", all_rights()).await.1;
         app
+    }
+
+    /// Where its data is.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

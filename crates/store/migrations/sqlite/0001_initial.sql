@@ -99,6 +99,8 @@ CREATE TABLE api_keys (
     swept_at_us               INTEGER,                       -- NULL: not put away
     last_used_at_us           INTEGER,
     last_used_address         TEXT,
+    noticed_until_us          INTEGER,                       -- notices whose time came by then are told, or never are; NULL: when it was made
+    reminded_secret_us        INTEGER,                       -- when the secret was made that was told to be old
     UNIQUE (organization_id, id),
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id),
     FOREIGN KEY (organization_id, owner_user_id) REFERENCES users (organization_id, id),
@@ -122,6 +124,10 @@ CREATE INDEX api_keys_disabled ON api_keys (organization_id, created_at_us DESC,
     WHERE disabled_at_us IS NOT NULL AND revoked_at_us IS NULL;
 CREATE INDEX api_keys_revoked ON api_keys (organization_id, created_at_us DESC, id DESC)
     WHERE revoked_at_us IS NOT NULL;
+
+CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC);
+CREATE INDEX api_keys_owner ON api_keys (owner_id, created_at_us DESC, id DESC);
+CREATE INDEX api_keys_end ON api_keys (organization_id, expires_at_us) WHERE revoked_at_us IS NULL;
 
 -- The secrets of keys. None is stored, only its HMAC-SHA-256. A key that was rotated has several for a
 -- while.
@@ -401,3 +407,48 @@ CREATE TABLE key_uses (
     last_used_at_us  INTEGER NOT NULL,
     PRIMARY KEY (key_id, what)
 ) STRICT;
+
+-- Where notices go over HTTP.
+CREATE TABLE webhooks (
+    id                       TEXT    NOT NULL PRIMARY KEY,  -- whk_<ULID>
+    organization_id          TEXT    NOT NULL REFERENCES organizations (id),
+    name                     TEXT    NOT NULL,
+    url                      TEXT    NOT NULL,
+    secret                   BLOB    NOT NULL,              -- AES-256-GCM, bound to organization and row
+    previous_secret          BLOB,                          -- the one before, likewise; NULL: never rotated
+    previous_secret_ends_us  INTEGER,                       -- until when that one signs too
+    created_at_us            INTEGER NOT NULL,
+    updated_at_us            INTEGER NOT NULL,
+    UNIQUE (organization_id, name),
+    UNIQUE (organization_id, id)
+) STRICT;
+
+-- What is to be told, was told, or could not be told: one row for each receiver. It is written in the
+-- transaction of what it tells, and delivered afterwards.
+CREATE TABLE notices (
+    id                  TEXT    NOT NULL PRIMARY KEY,  -- ntc_<ULID>
+    organization_id     TEXT    NOT NULL REFERENCES organizations (id),
+    dedup_key           TEXT    NOT NULL,              -- what would be the same notice has the same one
+    kind                TEXT    NOT NULL,
+    subject             TEXT    NOT NULL,              -- the id of what it is about
+    about_us            INTEGER,                       -- it holds as long as this is the end of the key, or since when its secret is there; NULL: always
+    threshold_days      INTEGER,                       -- NULL: it is not told so many days before or after something
+    webhook_id          TEXT,                          -- NULL: it goes by mail
+    recipient           TEXT,                          -- the address of a mail; NULL: it goes to a webhook
+    data                TEXT    NOT NULL,              -- JSON, without secrets
+    state               TEXT    NOT NULL CHECK (state IN ('waiting', 'sent', 'dead', 'obsolete')),
+    attempts            INTEGER NOT NULL,
+    next_attempt_at_us  INTEGER,                       -- NULL: none
+    last_error          TEXT,                          -- one of a few words; NULL: no attempt failed
+    created_at_us       INTEGER NOT NULL,
+    sent_at_us          INTEGER,
+    UNIQUE (organization_id, dedup_key),
+    CHECK ((webhook_id IS NULL) <> (recipient IS NULL)),
+    CHECK ((state = 'waiting') = (next_attempt_at_us IS NOT NULL)),
+    FOREIGN KEY (organization_id, webhook_id) REFERENCES webhooks (organization_id, id) ON DELETE CASCADE
+) STRICT;
+
+CREATE INDEX notices_due ON notices (next_attempt_at_us) WHERE state = 'waiting';
+CREATE INDEX notices_list ON notices (organization_id, id DESC);
+CREATE INDEX notices_webhook ON notices (organization_id, webhook_id);
+CREATE INDEX notices_age ON notices (created_at_us) WHERE state <> 'waiting';

@@ -41,9 +41,12 @@ const QUOTA: &str = "
       AND (expires_at_us IS NULL OR expires_at_us > $4)
     ORDER BY name LIMIT $5";
 
+/// Of another end, what was passed already is never told.
 const EDIT: &str = "
     UPDATE api_keys SET description = $3, search_text = $4, rights = $5, metadata = $6,
-        expires_at_us = $7, updated_at_us = $8
+        expires_at_us = $7, updated_at_us = $8,
+        noticed_until_us = CASE WHEN expires_at_us IS DISTINCT FROM $7 THEN $8
+                                ELSE noticed_until_us END
     WHERE organization_id = $1 AND id = $2 AND updated_at_us = $9 AND revoked_at_us IS NULL";
 
 /// A change of life that finds nothing to change finds no row.

@@ -48,7 +48,9 @@ pub(super) const INSERT_SECRET: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 const ROTATE: &str = "
-    UPDATE api_keys SET tail = $3, expires_at_us = $4, rotated_at_us = $5, updated_at_us = $6
+    UPDATE api_keys SET tail = $3, expires_at_us = $4, rotated_at_us = $5, updated_at_us = $6,
+        noticed_until_us = CASE WHEN expires_at_us IS DISTINCT FROM $4 THEN $5
+                                ELSE noticed_until_us END
     WHERE organization_id = $1 AND id = $2 AND updated_at_us = $7 AND revoked_at_us IS NULL";
 
 /// The newest secret, and how many there are that will still work.
