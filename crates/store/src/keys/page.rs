@@ -57,17 +57,17 @@ impl PageQuery {
         }
         query.number(i64::from(wanted.rows));
         query.sql(") page JOIN api_keys k ON k.id = page.id AND k.organization_id = ");
-        query.text(wanted.organization);
+        query.text(&wanted.organization);
         query
     }
 
     fn by_key(&mut self, wanted: &Wanted<'_>) {
-        self.sql(KEYS).text(wanted.organization);
+        self.sql(KEYS).text(&wanted.organization);
         if let Some(owner) = wanted.filter.owner {
-            self.sql(" AND k.owner_id = ").text(owner);
+            self.sql(" AND k.owner_id = ").text(&owner);
         }
         if let Some(text) = &wanted.filter.search {
-            self.sql(" AND ").sql(wanted.place_of).sql("(k.search_text, ").text(folded(text));
+            self.sql(" AND ").sql(wanted.place_of).sql("(k.search_text, ").text(&folded(text));
             self.sql(") > 0");
         }
         self.narrow(wanted.filter, wanted.now);
@@ -78,8 +78,8 @@ impl PageQuery {
     }
 
     fn by_text(&mut self, wanted: &Wanted<'_>, text: &str) {
-        self.sql(TEXTS).text(wanted.organization);
-        self.sql(" AND ").sql(wanted.place_of).sql("(s.search_text, ").text(folded(text));
+        self.sql(TEXTS).text(&wanted.organization);
+        self.sql(" AND ").sql(wanted.place_of).sql("(s.search_text, ").text(&folded(text));
         self.sql(") > 0");
         if let Some(after) = wanted.after {
             self.sql(" AND (s.created_at_us, s.id) < (").place(after);
@@ -89,18 +89,18 @@ impl PageQuery {
     }
 
     fn place(&mut self, after: KeyCursor) {
-        self.number(after.created_at_us).sql(", ").text(after.id).sql(")");
+        self.number(after.created_at_us).sql(", ").text(&after.id).sql(")");
     }
 
     fn narrow(&mut self, filter: &KeyFilter, now: Timestamp) {
         if let Some(project) = filter.project {
-            self.sql(" AND k.project_id = ").text(project);
+            self.sql(" AND k.project_id = ").text(&project);
         }
         if let Some(kind) = &filter.kind {
             self.sql(" AND k.owner_kind = ").text(kind);
         }
         if let Some(user) = filter.created_by {
-            self.sql(" AND k.created_by = ").text(user);
+            self.sql(" AND k.created_by = ").text(&user);
         }
         if let Some(at) = filter.expires_before {
             self.sql(" AND k.expires_at_us < ").number(at.as_microsecond());
@@ -139,7 +139,7 @@ impl PageQuery {
         self
     }
 
-    fn text(&mut self, value: impl ToString) -> &mut Self {
+    fn text(&mut self, value: &impl ToString) -> &mut Self {
         self.0.push(Piece::Text(value.to_string()));
         self
     }

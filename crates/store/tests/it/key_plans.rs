@@ -59,7 +59,8 @@ impl Subscriber for Statements {
         let mut text = Text::default();
         event.record(&mut text);
         let text = if text.statement.trim().is_empty() { text.summary } else { text.statement };
-        if text.trim_start().to_uppercase().starts_with("SELECT") {
+        // Once a second the lock on the database is looked at beside it: that reads no table.
+        if text.trim_start().starts_with("SELECT") && text.contains("FROM") {
             self.0.lock().unwrap().push(text);
         }
     }
@@ -128,7 +129,7 @@ fn filters(store: &TestStore) -> Vec<(&'static str, KeyFilter)> {
 async fn plan(store: &TestStore, sql: &str) -> Vec<String> {
     // SQLite takes values that are not given for NULL. PostgreSQL plans without them where it is told to.
     let sqlite = format!("EXPLAIN QUERY PLAN {sql}");
-    let count = (1..).take_while(|n| sql.contains(&format!("${n}"))).count();
+    let count = (1..100).take_while(|n| sql.contains(&format!("${n}"))).count();
     let nulls = vec!["NULL"; count].join(", ");
     let postgres = format!(
         "SET plan_cache_mode = force_generic_plan; SET random_page_cost = 1.1;

@@ -60,7 +60,8 @@ pub(crate) struct Explanation {
 /// One check.
 #[derive(Debug, Serialize)]
 struct Check {
-    check: &'static str,
+    #[serde(rename = "check")]
+    name: &'static str,
     passed: bool,
     code: Option<&'static str>,
     rule: String,
@@ -85,9 +86,9 @@ struct BudgetObject {
 }
 
 impl Check {
-    fn new(check: &'static str, denial: Option<Denial>, rule: impl Into<String>) -> Self {
+    fn new(name: &'static str, denial: Option<Denial>, rule: impl Into<String>) -> Self {
         let code = denial.map(|denial| denial_face(denial).1);
-        Self { check, passed: code.is_none(), code, rule: rule.into() }
+        Self { name, passed: code.is_none(), code, rule: rule.into() }
     }
 }
 
@@ -183,12 +184,12 @@ async fn owner(control: &Control, key: &ApiKey) -> Result<(Check, OrganizationRo
     Ok((Check::new("owner", denial, format!("{} {is}", key.owner)), role))
 }
 
-fn granted(key: &ApiKey, role: OrganizationRole, scope: Scope) -> Check {
-    let (own, of_role) = (key.rights.scopes, role.scopes());
+fn granted(key: &ApiKey, owner: OrganizationRole, scope: Scope) -> Check {
+    let (own, of_role) = (key.rights.scopes, owner.scopes());
     let rule = match own.used_for(scope) {
         None => format!("the key has no scope {scope}"),
         Some(_) if !of_role.allows(scope) => {
-            format!("its owner, a {}, may not do {scope}", role.as_str())
+            format!("its owner, a {}, may not do {scope}", owner.as_str())
         }
         Some(used) => format!("the scope {used}"),
     };
@@ -320,7 +321,7 @@ impl Explanation {
         };
         let rule = failed.map_or_else(
             || "every check passed".to_owned(),
-            |check| format!("{}: {}", check.check, check.rule),
+            |check| format!("{}: {}", check.name, check.rule),
         );
         let in_flight = standing.as_ref().map(|standing| standing.in_flight);
         let (limits, budgets) = standing.map(|s| (s.limits, s.budgets)).unwrap_or_default();
