@@ -60,7 +60,7 @@ pub(crate) struct ListNotices {
     /// Only those in this state
     #[arg(long, value_name = "STATE", value_parser = ["waiting", "sent", "dead", "obsolete"])]
     pub(crate) state: Option<String>,
-    /// Only those of this kind, such as api_key.expiring
+    /// Only those of this kind, such as `api_key.expiring`
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<String>,
     /// Only those about the thing with this id

@@ -17,14 +17,14 @@ impl Check<'_> {
         let mail = self.mail(mail);
         let webhook_roots = self.certificates("webhooks.ca", &webhooks.ca);
         Some(NoticeOptions {
-            mail: mail?,
+            mail,
             allow_private_webhooks: webhooks.allow_private,
             webhook_roots: webhook_roots?,
         })
     }
 
-    /// The mail server, if one is named.
-    fn mail(&mut self, settings: MailSettings) -> Option<Option<MailServer>> {
+    /// The mail server, if one is named. What is wrong with it is noted.
+    fn mail(&mut self, settings: MailSettings) -> Option<MailServer> {
         let port = self.number("mail.port", settings.port, 0..=65_535);
         let roots = self.certificates("mail.ca", &settings.ca);
         let password = self.secret("mail.password", settings.password, &settings.password_file);
@@ -33,7 +33,7 @@ impl Check<'_> {
             if login.is_some() {
                 self.note("mail.host", "must be set too, beside mail.user");
             }
-            return Some(None);
+            return None;
         }
         if !is_host(&settings.host) {
             self.note("mail.host", "must be a name or an address, without a port");
@@ -51,13 +51,8 @@ impl Check<'_> {
             (0, MailTls::None) => 25,
             (port, MailTls::StartTls | MailTls::Tls | MailTls::None) => port,
         };
-        Some(Some(MailServer {
-            host: settings.host,
-            port,
-            tls: settings.tls,
-            login,
-            roots: roots?,
-        }))
+        let (host, tls, roots) = (settings.host, settings.tls, roots.unwrap_or_default());
+        Some(MailServer { host, port, tls, login, roots })
     }
 
     fn login(&mut self, user: String, password: Option<SecretString>) -> Option<MailLogin> {

@@ -164,5 +164,5 @@ fn fault(error: &Error) -> DeliveryFault {
 fn is_tls(error: &Error) -> bool {
     let failed = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     let inner = failed.and_then(io::Error::get_ref);
-    error.is_tls() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    error.is_tls() || inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }

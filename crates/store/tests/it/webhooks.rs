@@ -27,14 +27,14 @@ async fn a_secret_is_stored_sealed_and_signs_on_after_a_restart() {
         let (webhook, secret) = make(&store, "ops").await;
         store.reopen().await;
         let text = secret.expose().to_string();
-        assert_eq!(secrets(&store, &webhook).await, [text.clone()], "{}", store.engine());
+        assert_eq!(secrets(&store, &webhook).await, [text], "{}", store.engine());
         let stored = store
             .read(
                 "SELECT hex(secret) FROM webhooks",
                 "SELECT upper(encode(secret, 'hex')) FROM webhooks",
             )
             .await;
-        let hex: String = secret.as_bytes().iter().map(|byte| format!("{byte:02X}")).collect();
+        let hex = secret.as_bytes().map(|byte| format!("{byte:02X}")).concat();
         assert!(!stored[0].contains(&hex));
     }
 }
@@ -78,10 +78,8 @@ async fn webhooks_are_found_listed_edited_and_deleted() {
         let organization = store.first.organization;
         let list = store.list_webhooks(organization, None, 10).await.unwrap();
         assert_eq!(list, [alerts.clone(), ops.clone()]);
-        assert_eq!(
-            store.list_webhooks(organization, Some("alerts"), 10).await.unwrap(),
-            [ops.clone()]
-        );
+        let after = store.list_webhooks(organization, Some("alerts"), 10).await.unwrap();
+        assert_eq!(after, list[1..]);
         let found = store.find_webhook_by_name(organization, "ops").await.unwrap();
         assert_eq!(found.as_ref(), Some(&ops));
 
