@@ -144,7 +144,8 @@ mod tests {
     const SECOND: u64 = 1_000_000;
 
     fn address(last: u16) -> IpAddr {
-        IpAddr::from([192, 0, (last >> 8) as u8, last as u8])
+        let [high, low] = last.to_be_bytes();
+        IpAddr::from([192, 0, high, low])
     }
 
     fn retry_after(refused: Result<(), SignInRefusal>) -> u32 {

@@ -40,8 +40,8 @@ fn from_an_invitation_to_a_key_to_the_end() {
         out(&ada(&["sign-in", "ada@example.com", "--link"], &format!("{token}\n{PASSWORD}\n")));
     assert!(said.contains("Signed in as ada@example.com"), "{said}");
     assert!(!said.contains("dws_"), "{said}");
-    let mode = std::fs::metadata(home.join("session")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let permissions = std::fs::metadata(home.join("session")).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
 
     let key: Value =
         serde_json::from_str(&out(&ada(&["keys", "create", "app", "--json"], ""))).unwrap();

@@ -11,7 +11,7 @@ fn read_secret(base32: &str) -> TotpSecret {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let (mut bits, mut have, mut bytes) = (0_u32, 0, Vec::new());
     for character in base32.chars() {
-        bits = bits << 5 | alphabet.find(character).unwrap() as u32;
+        bits = bits << 5 | u32::try_from(alphabet.find(character).unwrap()).unwrap();
         have += 5;
         if have >= 8 {
             have -= 8;
