@@ -86,11 +86,7 @@ impl KeyPrincipal {
 }
 
 impl Caller {
-    pub(crate) fn of_key(
-        identity: &Identity,
-        token: Option<Arc<Claims>>,
-        address: IpAddr,
-    ) -> Self {
+    pub(crate) fn of_key(identity: &Identity, token: Option<Arc<Claims>>, address: IpAddr) -> Self {
         let role = identity.role();
         let end = token.as_ref().map(|token| token.expires_at);
         let principal = Box::new(KeyPrincipal {

@@ -105,9 +105,11 @@ fn reason(error: &ureq::Error) -> String {
     }
     if let ureq::Error::Io(error) = error {
         // A fault of TLS comes wrapped; its text is of certificates alone.
-        return match error.kind() {
-            std::io::ErrorKind::InvalidData => format!("no TLS connection: {error}"),
-            kind => format!("it cannot be reached: {kind}"),
+        let kind = error.kind();
+        return if kind == std::io::ErrorKind::InvalidData {
+            format!("no TLS connection: {error}")
+        } else {
+            format!("it cannot be reached: {kind}")
         };
     }
     let words = [

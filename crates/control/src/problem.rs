@@ -239,6 +239,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+impl ApiError {
+    fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Conflict { code, detail: detail.into(), field: None }
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -261,53 +267,40 @@ impl From<StoreError> for ApiError {
             )]),
             StoreError::Missing(what) => Self::NotFound(what),
             StoreError::Stale => Self::Stale,
-            StoreError::ActorChanged => Self::Conflict {
-                code: "key_changed",
-                detail:
-                    "The key or session that asked for this was changed or ended in between. Nothing \
-                     was done."
-                        .to_owned(),
-                field: None,
-            },
-            StoreError::TooManySecrets => Self::Conflict {
-                code: "too_many_secrets",
-                detail: format!(
+            StoreError::ActorChanged => Self::conflict(
+                "key_changed",
+                "The key or session that asked for this was changed or ended in between. Nothing \
+                 was done.",
+            ),
+            StoreError::TooManySecrets => Self::conflict(
+                "too_many_secrets",
+                format!(
                     "{SECRETS_MAX} secrets of this API key work already. Wait until one of them \
                      ends, end the previous ones, or rotate without an overlap."
                 ),
-                field: None,
-            },
+            ),
             StoreError::AboveOwnRole => Self::AboveOwnRole,
-            StoreError::LastOwner => Self::Conflict {
-                code: "last_owner",
-                detail: "The organization would be left without an active owner. Make somebody \
-                         else an owner first."
-                    .to_owned(),
-                field: None,
-            },
-            StoreError::DefaultProject => Self::Conflict {
-                code: "default_project",
-                detail: "Keys that name no project go to the default one: it keeps its name and \
-                         cannot be removed."
-                    .to_owned(),
-                field: None,
-            },
-            StoreError::SecondFactor => Self::Conflict {
-                code: "second_factor_state",
-                detail: "There is a second factor that is confirmed already, or none that could be."
-                    .to_owned(),
-                field: None,
-            },
-            StoreError::Full(what) => Self::Conflict {
-                code: "too_many",
-                detail: format!("There are as many {what} as there may be. Delete one first."),
-                field: None,
-            },
-            StoreError::InUse(by) => Self::Conflict {
-                code: "in_use",
-                detail: format!("It is in use by {}.", by.join(", ")),
-                field: None,
-            },
+            StoreError::LastOwner => Self::conflict(
+                "last_owner",
+                "The organization would be left without an active owner. Make somebody else an \
+                 owner first.",
+            ),
+            StoreError::DefaultProject => Self::conflict(
+                "default_project",
+                "Keys that name no project go to the default one: it keeps its name and cannot be \
+                 removed.",
+            ),
+            StoreError::SecondFactor => Self::conflict(
+                "second_factor_state",
+                "There is a second factor that is confirmed already, or none that could be.",
+            ),
+            StoreError::Full(what) => Self::conflict(
+                "too_many",
+                format!("There are as many {what} as there may be. Delete one first."),
+            ),
+            StoreError::InUse(by) => {
+                Self::conflict("in_use", format!("It is in use by {}.", by.join(", ")))
+            }
             StoreError::Corrupt(_) | StoreError::Integrity | StoreError::NoRandomness => {
                 Self::Internal(chain(&error))
             }

@@ -103,6 +103,7 @@ mod tests {
             limits: Limits::NONE,
             budgets: Vec::new(),
             expires_at: None,
+            allowed_origins: None,
         }
     }
 

@@ -189,7 +189,9 @@ macro_rules! append_audit {
                     id.to_string()
                 )
             }
-            $crate::audit::Actor::Key { id, updated_at, secret_ends_at, token, user_role, .. } => {
+            $crate::audit::Actor::Key {
+                id, updated_at, secret_ends_at, token, user_role, ..
+            } => {
                 let now = $store.clock.now();
                 secret_ends_at.is_none_or(|at| at > now)
                     && token.is_none_or(|token| !$store.is_token_revoked(token))

@@ -3,9 +3,10 @@
 mod change;
 mod cursor;
 mod list;
-mod role_max;
+mod neighbours;
 mod origins;
 mod page;
+mod role_max;
 mod rotate;
 mod row;
 mod secrets;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use doorward_domain::address::AddressRules;
-use doorward_domain::credential::MalformedKey;
+use doorward_domain::credential::{MalformedKey, PlainKey};
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
 use doorward_domain::presented::Presented as Credential;
@@ -153,7 +153,7 @@ impl Gateway {
         }
     }
 
-    /// The named key, where it is one of the asker's organization. An id that there is not takes as long
+    /// The named key or token, where it is one of the asker's organization. An id that there is not takes as long
     /// as a wrong secret, and one of another organization as long as both: the time tells nothing.
     async fn find_named(
         &self,
@@ -163,20 +163,24 @@ impl Gateway {
     ) -> Result<Option<Caller>, ProxyError> {
         let found = match named {
             Credential::Token(token) => verify::of_token(&self.store, token).await?,
-            Credential::Key(named) => match verify::load(&self.store, &named.id()).await? {
-                Some(key) => {
-                    let secret = key.secret(named);
-                    secret.map(|secret| Caller { key, secret, token: None, origin: None })
-                }
-                None => {
-                    black_box(asker.key.secret(black_box(named)));
-                    None
-                }
-            },
+            Credential::Key(named) => self.find_key(asker, named).await?,
         };
         let own = asker.key.key.organization;
         let found = found.filter(|found| found.key.key.organization == own);
         Ok(found.map(|found| Caller { origin, ..found }))
+    }
+
+    async fn find_key(
+        &self,
+        asker: &Caller,
+        named: &PlainKey,
+    ) -> Result<Option<Caller>, ProxyError> {
+        let Some(key) = verify::load(&self.store, &named.id()).await? else {
+            black_box(asker.key.secret(black_box(named)));
+            return Ok(None);
+        };
+        let secret = key.secret(named);
+        Ok(secret.map(|secret| Caller { key, secret, token: None, origin: None }))
     }
 
     /// Whether a key may be used so: what a call is asked, in the same order; and what its limits say

@@ -10,7 +10,8 @@ use super::{NewProviderKey, ProviderKeyEdit, Removed};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{
-    check_storable, in_use, is_storable, next_version, on, parsed, set_next_version, taken, timestamp,
+    check_storable, in_use, is_storable, next_version, on, parsed, set_next_version, taken,
+    timestamp,
 };
 use crate::keyring::SealedFor;
 use crate::named::NamedRow;

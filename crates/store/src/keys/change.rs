@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::list::search_text;
-use super::role_max::bound_role;
+use super::neighbours::{refuse_alike, refuse_beyond_quota};
 use super::origins::write_origins;
+use super::role_max::bound_role;
 use super::rotate::insert_secret;
 use super::row::StoredRights;
 use super::uses::{NOTE_WIDENED, WIDENED, is_widened};
@@ -27,19 +28,6 @@ const INSERT: &str = "
         search_text, tail, rights, metadata, created_by, created_at_us, updated_at_us,
         expires_at_us, name_look)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15)";
-
-/// Another key of the owner whose name looks the same.
-const LOOKS_ALIKE: &str = "
-    SELECT name FROM api_keys
-    WHERE organization_id = $1 AND owner_id = $2 AND id <> $3 AND name_look = $4
-      AND revoked_at_us IS NULL AND swept_at_us IS NULL LIMIT 1";
-
-/// Other keys that count against a quota: active and disabled ones.
-const QUOTA: &str = "
-    SELECT name FROM api_keys
-    WHERE organization_id = $1 AND owner_id = $2 AND id <> $3 AND revoked_at_us IS NULL
-      AND (expires_at_us IS NULL OR expires_at_us > $4)
-    ORDER BY name LIMIT $5";
 
 /// Of another end, what was passed already is never told.
 const EDIT: &str = "
@@ -137,32 +125,8 @@ impl Store {
                 return Err(StoreError::Missing("owner"));
             }
             bound_role!(tx, act, key, true);
-            let alike: Option<(String,)> = sqlx::query_as(LOOKS_ALIKE)
-                .bind(&organization)
-                .bind(&owner)
-                .bind(key.id.as_str())
-                .bind(look(&key.name))
-                .fetch_optional(&mut *tx)
-                .await?;
-            if let Some((other,)) = alike {
-                return Err(StoreError::LooksAlike { other });
-            }
-            // Counted there too.
-            if let Some(quota) = quota {
-                let others: Vec<(String,)> = sqlx::query_as(QUOTA)
-                    .bind(&organization)
-                    .bind(&owner)
-                    .bind(key.id.as_str())
-                    .bind(at_us)
-                    .bind(i64::from(quota))
-                    .fetch_all(&mut *tx)
-                    .await?;
-                if others.len() as u64 >= u64::from(quota) {
-                    return Err(StoreError::InUse(
-                        others.into_iter().map(|(name,)| name).collect(),
-                    ));
-                }
-            }
+            refuse_alike!(tx, &organization, &owner, key);
+            refuse_beyond_quota!(tx, &organization, &owner, key, at_us, quota);
             tx.commit().await?;
         });
         Ok(())

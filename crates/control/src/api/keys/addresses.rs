@@ -59,8 +59,7 @@ pub(super) fn refuse_lockout(
     key: &ApiKey,
     after: &AddressRules,
 ) -> Result<(), ApiError> {
-    let is_own = caller.key().is_some_and(|own| own.id == key.id)
-        && *after != key.rights.addresses;
+    let is_own = caller.key().is_some_and(|own| own.id == key.id) && *after != key.rights.addresses;
     let (field, detail) = match after.decide(caller.address) {
         _ if !is_own => return Ok(()),
         AddressDecision::Anywhere | AddressDecision::Allowed(_) => return Ok(()),
