@@ -43,6 +43,7 @@ async fn a_kept_secret_stays_as_weak_as_it_was_made() {
             id: identity.key.id,
             updated_at: identity.key.life.updated_at,
             secret_ends_at: None,
+            token: None,
             owner,
             user_role: identity.user_role,
             role_max: identity.role_max,
