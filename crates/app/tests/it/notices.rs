@@ -89,7 +89,11 @@ fn a_key_that_ends_in_31_days_is_told_by_four_mails_however_the_program_ends() {
     let program = Program::start_with(dir.path(), &[], &environment);
     let said = program.cli(&["settings", "set", "mail-from", "doorward@example.com"]);
     assert!(said.status.success(), "{said:?}");
-    let ada = make(&program, "/v1/users", &json!({"name": "ada", "email": "ada@example.com"}));
+    let ada = make(
+        &program,
+        "/v1/users",
+        &json!({"name": "ada", "email": "ada@example.com", "role": "member"}),
+    );
     let wish = json!({
         "name": "ci", "owner": ada["id"], "scopes": ["inference:read"], "expires_in_days": 31,
     });

@@ -162,7 +162,17 @@ fn fault(error: &Error) -> DeliveryFault {
 
 /// A handshake that fails is told as a connection that does.
 fn is_tls(error: &Error) -> bool {
-    let failed = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    let inner = failed.and_then(io::Error::get_ref);
-    error.is_tls() || inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        if is_of_tls(current) {
+            return true;
+        }
+        cause = current.source();
+    }
+    error.is_tls()
+}
+
+fn is_of_tls(cause: &(dyn StdError + 'static)) -> bool {
+    let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
 }

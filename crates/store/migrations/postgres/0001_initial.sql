@@ -125,9 +125,6 @@ CREATE INDEX api_keys_disabled ON api_keys (organization_id, created_at_us DESC,
     WHERE disabled_at_us IS NOT NULL AND revoked_at_us IS NULL;
 CREATE INDEX api_keys_revoked ON api_keys (organization_id, created_at_us DESC, id DESC)
     WHERE revoked_at_us IS NOT NULL;
-
-CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC);
-CREATE INDEX api_keys_owner ON api_keys (owner_id, created_at_us DESC, id DESC);
 CREATE INDEX api_keys_end ON api_keys (organization_id, expires_at_us) WHERE revoked_at_us IS NULL;
 
 -- The secrets of keys. None is stored, only its HMAC-SHA-256. A key that was rotated has several for a
@@ -169,7 +166,7 @@ CREATE TABLE providers (
     name             TEXT COLLATE "C" NOT NULL,
     kind             TEXT COLLATE "C" NOT NULL,
     base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
-    provider_key_id  TEXT,                          -- what deployments present that name none
+    provider_key_id  TEXT COLLATE "C",              -- what deployments present that name none
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     UNIQUE (organization_id, name),

@@ -463,8 +463,9 @@ async fn no_provider_or_provider_key_is_out_of_sight_however_many_there_are() {
                     SELECT v.column1, '{organization}', v.column2, 'echo', 1, 1
                     FROM (VALUES {providers}) v;
                 INSERT INTO provider_keys
-                    (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
-                    SELECT v.column1, '{organization}', v.column2, '', k.digest, '', 1, 1
+                    (id, organization_id, name, search_text, masked, ciphertext, note, created_at_us,
+                     updated_at_us)
+                    SELECT v.column1, '{organization}', v.column2, '', '', k.digest, '', 1, 1
                     FROM key_secrets k CROSS JOIN (VALUES {keys}) v;"
             ))
             .await;
