@@ -105,6 +105,22 @@ async fn pages_hold_every_provider_key_once_by_name() {
 }
 
 #[tokio::test]
+async fn a_search_finds_a_part_of_a_name_in_whatever_case() {
+    let app = TestApp::new().await;
+    for name in ["MY_API", "my_other", "100%"] {
+        create(&app, name).await;
+    }
+    for (q, expected) in
+        [("my_", vec!["MY_API", "my_other"]), ("0%25", vec!["100%"]), ("x", vec![])]
+    {
+        let list = app.get(&format!("/v1/provider-keys?q={q}")).await.expect(200);
+        let rows = list["data"].as_array().unwrap();
+        let names: Vec<&Value> = rows.iter().map(|row| &row["name"]).collect();
+        assert_eq!(names, expected, "{q}");
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_provider_key_is_gone() {
     let app = TestApp::new().await;
     create(&app, "a").await;
