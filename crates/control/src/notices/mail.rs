@@ -174,5 +174,8 @@ fn is_tls(error: &Error) -> bool {
 
 fn is_of_tls(cause: &(dyn StdError + 'static)) -> bool {
     let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    match inner {
+        Some(inner) => inner.is::<rustls::Error>(),
+        None => cause.is::<rustls::Error>(),
+    }
 }

@@ -101,7 +101,7 @@ fn key(caller: &Caller) -> Value {
         "project": key.project,
         "organization": key.organization,
         "scopes": caller.scopes(),
-        "expires_at": key.rights.expires_at,
+        "expires_at": caller.ends_at(),
         "metadata": key.metadata,
     })
 }
@@ -128,7 +128,7 @@ pub(super) fn allowed(caller: &Caller) -> Answer {
         (OWNER, key.owner.to_string()),
         (PROJECT, key.project.to_string()),
         (ORGANIZATION, key.organization.to_string()),
-        (SCOPES, scope_text(caller.key.scopes)),
+        (SCOPES, scope_text(caller.scopes())),
     ];
     let told = told.into_iter().filter_map(|(name, text)| Some((name, text.parse().ok()?)));
     let mut headers: Headers = told.collect();
