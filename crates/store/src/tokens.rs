@@ -67,8 +67,13 @@ impl Store {
 
     /// The same for a token that may be meant for somebody else.
     pub fn read_token(&self, token: &BearerToken) -> Option<Arc<Claims>> {
+        self.read_issued_token(token).filter(|claims| !self.is_token_revoked(claims.id))
+    }
+
+    /// The same for one that may be revoked: what was revoked in memory may not be written down yet.
+    pub fn read_issued_token(&self, token: &BearerToken) -> Option<Arc<Claims>> {
         let (now, fingerprint) = (self.clock.now(), token.fingerprint());
-        let is_good = |claims: &Claims| claims.is_live(now) && !self.is_token_revoked(claims.id);
+        let is_good = |claims: &Claims| claims.is_live(now);
         if let Some(checked) = self.tokens.checked.get(&fingerprint) {
             return Some(checked).filter(|claims| is_good(claims));
         }

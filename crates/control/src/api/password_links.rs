@@ -9,6 +9,7 @@ use doorward_domain::email::EmailAddress;
 use doorward_domain::id::UserId;
 use doorward_domain::password::check_password;
 use doorward_domain::rights::{Axis, Rights};
+use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
 use doorward_store::{Act, Actor, LinkPurpose, LinkedUser, PasswordLink, StoreError, User};
 use http::StatusCode;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Control;
 use crate::api::keys::grant::{self, Attempt};
-use crate::api::sessions::SecretText;
+use crate::api::sessions::{SecretText, organization_named};
 use crate::api::users;
 use crate::caller::{Caller, FromAddress};
 use crate::faults::Faults;
@@ -142,9 +143,23 @@ pub(super) async fn refuse_weaker(
     action: &'static str,
 ) -> Result<(), ApiError> {
     let attempt = Attempt { action, subject: user.id.to_string(), name: &user.name };
-    grant::refuse_bounded_maker(control, caller, &attempt).await?;
-    let theirs = Rights::of_role(user.role);
-    grant::refuse_excess(control, caller, &theirs, |axis| axis != Axis::Expiry, &attempt).await
+    refuse_weaker_than(control, caller, user.role, &attempt).await
+}
+
+/// The same for a user of this role who is not there yet. A token must not turn into a password: it is
+/// given away because it ends within the hour.
+pub(super) async fn refuse_weaker_than(
+    control: &Control,
+    caller: &Caller,
+    role: OrganizationRole,
+    attempt: &Attempt<'_>,
+) -> Result<(), ApiError> {
+    if caller.token().is_some() {
+        return Err(SignInRefusal::SessionRequired.into());
+    }
+    grant::refuse_bounded_maker(control, caller, attempt).await?;
+    let theirs = Rights::of_role(role);
+    grant::refuse_excess(control, caller, &theirs, |axis| axis != Axis::Expiry, attempt).await
 }
 
 /// Sets the first password of a user who was invited.
@@ -221,7 +236,7 @@ pub(crate) async fn request_reset(
 ) -> Result<StatusCode, ApiError> {
     let wish: RequestReset = body.parse()?;
     let email: Option<EmailAddress> = wish.email.trim().parse().ok();
-    let organization = wish.organization.unwrap_or_else(|| "default".to_owned());
+    let organization = organization_named(wish.organization)?;
     let account = email.as_ref().map(|email| format!("reset\n{organization}\n{}", email.folded()));
     control.attempts.begin(account.as_deref(), address, control.store.clock().monotonic_us())?;
     if let Some(email) = email {

@@ -5,6 +5,7 @@ mod create;
 use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::id::{SessionId, UserId};
+use doorward_domain::name::check_name;
 use doorward_store::{Session, StoreError};
 use http::StatusCode;
 use jiff::Timestamp;
@@ -17,12 +18,25 @@ use crate::api::answer::removed;
 use crate::api::list::List;
 use crate::api::users;
 use crate::caller::Caller;
+use crate::faults::Faults;
 use crate::problem::ApiError;
 use crate::request::{Params, PathText};
 
 const NOUN: &str = "session";
+/// The organization of whoever names none: the first one.
+const ORGANIZATION_DEFAULT: &str = "default";
 /// What the session that asks is called in the path.
 const CURRENT: &str = "current";
+
+/// The organization that somebody wants to come into. What cannot be a name is refused: names are kept
+/// in memory for those who try again and again.
+pub(super) fn organization_named(name: Option<String>) -> Result<String, ApiError> {
+    let name = name.unwrap_or_else(|| ORGANIZATION_DEFAULT.to_owned());
+    let mut faults = Faults::new();
+    faults.check("organization", check_name(&name));
+    faults.finish()?;
+    Ok(name)
+}
 
 /// A session, as answers show it. The token is not in it.
 #[derive(Debug, Serialize)]

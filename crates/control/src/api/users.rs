@@ -111,6 +111,11 @@ pub(crate) async fn create_user(
     }
     let role = faults.finish_with(role)?;
     let name = wish.name.clone();
+    if wish.invite {
+        // Before there is a user: else a refusal would leave one behind.
+        let attempt = Attempt { action: "user.invite", subject: String::new(), name: &name };
+        refuse_weaker_than(&control, &caller, role, &attempt).await?;
+    }
     let made =
         control.store.create_user(&caller.act(control.now()), NewUser { name, email, role }).await;
     match made {
@@ -192,10 +197,12 @@ pub(crate) async fn edit_user(
     let wish: EditUser = body.parse().map_err(|error| error.naming_fixed(&["id"]))?;
     let mut user = get(&control, &caller, &id).await?;
     check_if_match(&headers, user.updated_at)?;
-    let email = user.email.clone();
+    let before = user.clone();
     wish.apply(&mut user)?;
-    if user.email != email {
-        // Links to set a password are sent there.
+    // Links to set a password are sent to the address. And whoever could make one while the user may do
+    // little must not be the user who may do more.
+    if user.email != before.email || !before.role.is_at_least(user.role) {
+        refuse_weaker(&control, &caller, &before, "user.edit").await?;
         refuse_weaker(&control, &caller, &user, "user.edit").await?;
     }
     // The version that was read goes along: an edit in between must not be undone by this one.

@@ -97,12 +97,20 @@ fn read_session(text: &[u8]) -> Result<Proof, ApiError> {
 
 fn cookie_session(request: &Request) -> Result<Proof, ApiError> {
     let headers = request.headers();
-    let name = cookie_name(headers, request.uri());
-    let token = cookie(headers, name).ok_or(ApiError::NoCredential(NoCredential::Missing))?;
+    let token = session_cookie(headers, request.uri());
+    let token = token.ok_or(ApiError::NoCredential(NoCredential::Missing))?;
     if !request.method().is_safe() && !is_same_origin(headers, request.uri()) {
         return Err(SignInRefusal::CrossSite.into());
     }
     read_session(token)
+}
+
+/// The cookie that only this very host can have set, else, on this machine, the one without TLS: a
+/// request says nothing of TLS that could be relied on.
+fn session_cookie<'a>(headers: &'a HeaderMap, uri: &Uri) -> Option<&'a [u8]> {
+    let is_local = host(headers, uri).is_some_and(is_loopback);
+    let local = || cookie(headers, COOKIE_NAME_LOCAL).filter(|_| is_local);
+    cookie(headers, COOKIE_NAME).or_else(local)
 }
 
 /// The value of the first cookie of this name.
@@ -217,6 +225,23 @@ mod tests {
             headers.extend(origin.map(|origin| ("origin", origin)));
             let request = request("POST", &headers);
             assert_eq!(is_same_origin(request.headers(), request.uri()), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_session_is_read_from_the_safer_cookie_first() {
+        let cases = [
+            ("127.0.0.1:8440",   "doorward=1",                   Some("1")),
+            ("localhost:8443",   "__Host-doorward=2",            Some("2")),
+            ("localhost:8443",   "doorward=1; __Host-doorward=2", Some("2")),
+            ("door.example.com", "doorward=1",                   None),
+            ("door.example.com", "__Host-doorward=2",            Some("2")),
+        ];
+        for (host, cookies, expected) in cases {
+            let request = request("GET", &[("host", host), ("cookie", cookies)]);
+            let found = session_cookie(request.headers(), request.uri());
+            assert_eq!(found, expected.map(str::as_bytes), "{host} {cookies}");
         }
     }
 

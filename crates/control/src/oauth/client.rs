@@ -57,6 +57,10 @@ pub(super) async fn identify(
         denials::note(control, &found.caller, denial).await;
         return Ok(Err(denial));
     }
+    // Such a key lies in web pages, and none of them could read an answer here.
+    if found.identity.key.rights.allowed_origins.is_some() {
+        return Ok(Err(Denial::OriginRefused));
+    }
     // Only for people to look at: who is let in is let in without it.
     if let Err(error) = control.store.touch_key(&found.identity, address).await {
         tracing::warn!(%error, "the use of a key is not noted");

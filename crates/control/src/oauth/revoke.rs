@@ -28,7 +28,7 @@ pub(super) async fn revoke_token(
         Ok(Presented::Key(_)) => return Err(OauthError::UnsupportedTokenType),
         Err(_) => return Ok(StatusCode::OK),
     };
-    let Some(claims) = control.store.read_token(&token) else { return Ok(StatusCode::OK) };
+    let Some(claims) = control.store.read_issued_token(&token) else { return Ok(StatusCode::OK) };
     if !is_in_reach(&control, &found.caller, &claims).await? {
         return Ok(StatusCode::OK);
     }

@@ -141,13 +141,17 @@ impl Gateway {
         facts.key = Some(asker.key.key.id);
         verify::check(&asker, Scope::KeysVerify, now, address)?;
         match body::begin(body, BODY_BYTES_MAX)? {
-            Begun::Whole(body) => Ok((asker, body)),
+            Begun::Whole(body) => {
+                self.note_question(&asker, address);
+                Ok((asker, body))
+            }
             Begun::Part(first, rest) => {
                 let timeout = self.options.body_timeout;
                 let body = body::finish(first, rest, BODY_BYTES_MAX, timeout).await?;
                 let asker = verify::identify(&self.store, headers).await?;
                 let now = self.store.clock().now();
                 verify::check(&asker, Scope::KeysVerify, now, address)?;
+                self.note_question(&asker, address);
                 Ok((asker, body))
             }
         }
@@ -225,10 +229,26 @@ impl Gateway {
         }
     }
 
-    /// Notes a use for people to look at, at most once a minute, beside the answer.
+    /// Notes that whoever asks has used their key, and for what.
+    fn note_question(&self, asker: &Caller, address: IpAddr) {
+        self.store.note_scope(&asker.key.key, Scope::KeysVerify);
+        self.note_touch(asker, address);
+    }
+
+    /// Notes the use that was asked about, and the scopes that it takes.
     fn note_use(&self, caller: &Caller, asked: &Asked, address: IpAddr) {
-        let is_look = asked.cost == Cost { requests: 0, tokens: 0 };
-        if is_look || !self.store.is_use_notable(&caller.key, caller.secret) {
+        if asked.cost == (Cost { requests: 0, tokens: 0 }) {
+            return;
+        }
+        for scope in &asked.scopes {
+            self.store.note_scope(&caller.key.key, *scope);
+        }
+        self.note_touch(caller, address);
+    }
+
+    /// Notes a use for people to look at, at most once a minute, beside the answer.
+    fn note_touch(&self, caller: &Caller, address: IpAddr) {
+        if !self.store.is_use_notable(&caller.key, caller.secret) {
             return;
         }
         let (store, caller) = (Arc::clone(&self.store), caller.clone());

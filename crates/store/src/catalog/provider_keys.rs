@@ -263,8 +263,9 @@ impl Store {
             if !uses.is_empty() && !is_forced {
                 return Err(StoreError::InUse(uses));
             }
-            for sql in UNLINK {
-                sqlx::query(sql)
+            // What came to use it since it was looked at keeps it: the deletion fails then.
+            for sql in UNLINK.iter().filter(|_| is_forced) {
+                sqlx::query(*sql)
                     .bind(&organization)
                     .bind(&id)
                     .bind(act.at.as_microsecond())

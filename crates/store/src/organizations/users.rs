@@ -151,7 +151,8 @@ impl Store {
     }
 
     /// Replaces name, e-mail address and role of a user, and audits it; the data plane sees the role
-    /// with its next call. `edited.updated_at` is that of the version that was edited;
+    /// with its next call. Another role or address ends their sessions and takes back links to set a
+    /// password. `edited.updated_at` is that of the version that was edited;
     /// [`StoreError::Stale`] when there is a newer one. An edit that changes nothing leaves no trace.
     ///
     /// [`StoreError::AboveOwnRole`] when the old or the new role is above that of whoever acts;
@@ -202,6 +203,10 @@ impl Store {
                 return Err(StoreError::Stale);
             }
             refuse_ownerless!(tx, act, found.role);
+            // Whoever holds a link or a session for who they were must not be who they become.
+            if user.role != found.role || user.email != found.email {
+                shut_out!(tx, act, &id);
+            }
             tx.commit().await?;
         });
         Ok(())

@@ -52,6 +52,13 @@ impl Store {
     /// Revokes a token and audits it, in one transaction; its open streams end. Revoking it again
     /// changes nothing. `false`: as many are revoked as can be remembered, and nothing was done.
     pub async fn revoke_token(&self, act: &Act, claims: &Claims) -> Result<bool, StoreError> {
+        let done = self.write_revocation(act, claims).await;
+        // Also after an error: a commit whose answer was lost may have happened.
+        self.calls.forget_key(&claims.key);
+        done
+    }
+
+    async fn write_revocation(&self, act: &Act, claims: &Claims) -> Result<bool, StoreError> {
         const SWEEP: &str = "
             DELETE FROM revoked_tokens WHERE organization_id = $1 AND expires_at_us <= $2";
         const INSERT: &str = "
@@ -78,11 +85,11 @@ impl Store {
                 return Ok(true);
             }
             append_audit!(self, tx, act.entry("token.revoke", &id, &detail));
-            // Before the commit: whoever waits for it at the audit row must find the token revoked.
+            // Before the commit: whoever waits for it at the audit row must find the token revoked. Where
+            // the commit fails it stays so here, and is written when it is asked for again.
             self.tokens.revoked.add(claims);
             tx.commit().await?;
         });
-        self.calls.forget_key(&claims.key);
         Ok(true)
     }
 }

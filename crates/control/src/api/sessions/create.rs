@@ -15,15 +15,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::SessionObject;
+use super::{SessionObject, organization_named};
 use crate::Control;
 use crate::caller::{COOKIE_NAMES, FromAddress, cookie_name, is_same_origin};
 use crate::problem::ApiError;
 use crate::request::JsonBody;
 use crate::sign_in_refusal::SignInRefusal;
 
-/// The organization of whoever names none: the first one.
-const ORGANIZATION_DEFAULT: &str = "default";
 /// As much of what a client calls itself as is kept.
 const USER_AGENT_CHARS_MAX: usize = 200;
 /// No password is longer; a longer one is not worth hashing.
@@ -87,13 +85,13 @@ async fn sign_in(
     headers: &HeaderMap,
     address: IpAddr,
 ) -> Result<(Session, SignInToken), ApiError> {
-    let organization = wish.organization.as_deref().unwrap_or(ORGANIZATION_DEFAULT);
+    let organization = organization_named(wish.organization)?;
     let email: Option<EmailAddress> = wish.email.trim().parse().ok();
     let account = email.as_ref().map(|email| format!("{organization}\n{}", email.folded()));
     let now_us = control.store.clock().monotonic_us();
     control.attempts.begin(account.as_deref(), address, now_us)?;
     let found = match &email {
-        Some(email) => control.store.find_sign_in(organization, email).await?,
+        Some(email) => control.store.find_sign_in(&organization, email).await?,
         None => None,
     };
     let password = wish.password.into_secret();
