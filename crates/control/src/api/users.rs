@@ -18,8 +18,9 @@ use serde_json::json;
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, status, versioned};
+use crate::api::keys::grant::Attempt;
 use crate::api::list::List;
-use crate::api::password_links::{LinkObject, make_link, refuse_weaker};
+use crate::api::password_links::{LinkObject, make_link, refuse_weaker, refuse_weaker_than};
 use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::idempotency::WithoutSecret;

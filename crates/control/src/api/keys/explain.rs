@@ -9,11 +9,10 @@ use doorward_domain::address::AddressDecision;
 use doorward_domain::budget::{Amount, Budget, Overrun, Spend};
 use doorward_domain::credential::KeyId;
 use doorward_domain::denial::Denial;
-use doorward_domain::key::{ApiKey, KeyStatus, Owner};
+use doorward_domain::key::{ApiKey, KeyStatus};
 use doorward_domain::limit::LimitKind;
 use doorward_domain::money::NanoUsd;
-use doorward_domain::role::OrganizationRole;
-use doorward_domain::scope::Scope;
+use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_store::{BudgetStanding, LimitStanding, Standing};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,12 +25,14 @@ use crate::problem::{ApiError, denial_face};
 use crate::request::{JsonBody, PathText};
 
 /// What a call would be like; what is not said is not looked at.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExplainKey {
     model: Option<String>,
     ip: Option<IpAddr>,
     scope: Option<String>,
+    /// The web page; a key that lives in one is used from nowhere else.
+    origin: Option<String>,
     at: Option<Timestamp>,
 }
 
@@ -99,20 +100,19 @@ pub(crate) async fn explain_key(
     PathText(id): PathText,
     body: Option<JsonBody>,
 ) -> Result<Json<Explanation>, ApiError> {
-    let wish = match body {
-        Some(body) => body.parse()?,
-        None => ExplainKey { model: None, ip: None, scope: None, at: None },
-    };
+    let wish: ExplainKey = body.map_or_else(|| Ok(ExplainKey::default()), |body| body.parse())?;
     let scope = wish.scope()?;
     let key = find_latest(&control, &caller, &id).await?.key;
     let at = wish.at.unwrap_or_else(|| control.now());
     let loaded = control.store.call_key(&key.id).await?;
-    let standing = loaded.map(|key| control.store.standing(&key));
+    let standing = loaded.as_ref().map(|key| control.store.standing(key));
+    // What its owner's role leaves of them, and that of whoever made it for somebody else.
+    let scopes = loaded.map_or(key.rights.scopes, |loaded| loaded.scopes);
     let mut checks = vec![status(&key, at)];
     checks.extend(wish.ip.map(|address| source(&key, address)));
-    let (owner, role) = owner(&control, &key).await?;
-    checks.push(owner);
-    checks.extend(scope.map(|scope| granted(&key, role, scope)));
+    checks.push(owner(&control, &key).await?);
+    checks.extend(page(&key, wish.origin.as_deref()));
+    checks.extend(scope.map(|scope| granted(&key, scopes, scope)));
     if let Some(name) = &wish.model {
         checks.push(model(&control, &key, name).await?);
     }
@@ -169,32 +169,34 @@ fn source(key: &ApiKey, address: IpAddr) -> Check {
     Check::new("ip", denial, rule)
 }
 
-/// Whether the owner is active, and the role that bounds the key's scopes.
-async fn owner(control: &Control, key: &ApiKey) -> Result<(Check, OrganizationRole), ApiError> {
+async fn owner(control: &Control, key: &ApiKey) -> Result<Check, ApiError> {
     let is_active = control.store.is_owner_active(key.organization, key.owner).await?;
-    let role = match key.owner {
-        Owner::User(id) => {
-            let user = control.store.find_user(key.organization, id).await?;
-            user.map_or(OrganizationRole::Viewer, |user| user.role)
-        }
-        Owner::ServiceAccount(_) => OrganizationRole::Member,
-    };
     let is = if is_active { "is active" } else { "is not active" };
     let denial = (!is_active).then_some(Denial::OwnerInactive);
-    Ok((Check::new("owner", denial, format!("{} {is}", key.owner)), role))
+    Ok(Check::new("owner", denial, format!("{} {is}", key.owner)))
 }
 
-fn granted(key: &ApiKey, owner: OrganizationRole, scope: Scope) -> Check {
-    let (own, of_role) = (key.rights.scopes, owner.scopes());
-    let rule = match own.used_for(scope) {
+/// Whether the page may use the key; only of one that lives in pages.
+fn page(key: &ApiKey, origin: Option<&str>) -> Option<Check> {
+    let allowed = key.rights.allowed_origins.as_ref()?;
+    let is_allowed = origin.is_some_and(|origin| allowed.allow(origin.as_bytes()));
+    let rule = match origin {
+        Some(origin) if is_allowed => format!("allowed_origins: {origin}"),
+        Some(_) => "nothing in allowed_origins is it".to_owned(),
+        None => "the key is for web pages, and no origin was named".to_owned(),
+    };
+    Some(Check::new("origin", (!is_allowed).then_some(Denial::OriginRefused), rule))
+}
+
+fn granted(key: &ApiKey, effective: ScopeSet, scope: Scope) -> Check {
+    let rule = match key.rights.scopes.used_for(scope) {
         None => format!("the key has no scope {scope}"),
-        Some(_) if !of_role.allows(scope) => {
-            format!("its owner, a {}, may not do {scope}", owner.as_str())
+        Some(_) if !effective.allows(scope) => {
+            format!("the role that the key acts with may not do {scope}")
         }
         Some(used) => format!("the scope {used}"),
     };
-    let is_granted = own.intersect(of_role).allows(scope);
-    Check::new("scope", (!is_granted).then_some(Denial::InsufficientScope), rule)
+    Check::new("scope", (!effective.allows(scope)).then_some(Denial::InsufficientScope), rule)
 }
 
 /// Whether the key may call a model of this name, and whether there is one.
