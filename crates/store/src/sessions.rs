@@ -141,7 +141,7 @@ impl Store {
 }
 
 impl Store {
-    /// The sessions of a user that are not over, newest first: at most [`SESSIONS_MAX`].
+    /// The sessions of a user that are not over, newest first: at most `SESSIONS_MAX`.
     pub async fn list_sessions(
         &self,
         organization: OrganizationId,

@@ -78,7 +78,7 @@ impl Store {
         Ok(user.zip(self.find_password(organization, id).await?))
     }
 
-    /// Signs a user in whose password was checked, and audits it. With [`SESSIONS_MAX`] sessions the
+    /// Signs a user in whose password was checked, and audits it. With `SESSIONS_MAX` sessions the
     /// oldest ends.
     ///
     /// [`StoreError::ActorChanged`] when the user or the password has changed since it was checked.
