@@ -19,6 +19,7 @@ mod projects;
 mod provider_keys;
 mod providers;
 mod receiver;
+mod seams;
 mod second_factor;
 mod service_accounts;
 mod sessions;

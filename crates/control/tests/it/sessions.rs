@@ -44,12 +44,15 @@ async fn a_user_makes_keys_as_strong_as_the_role_and_no_stronger() {
 }
 
 #[tokio::test]
-async fn a_disabled_or_lowered_user_is_signed_in_no_more_or_as_what_they_are() {
+async fn a_disabled_or_lowered_user_is_signed_in_no_more() {
     let app = TestApp::new().await;
     add_ada(&app, "admin").await;
     let session = sign_in(&app).await;
     app.call(&session, "GET /v1/users", None).await.expect(200);
     app.patch("/v1/users/ada", json!({"role": "member"})).await.expect(200);
+    let over = app.call(&session, "GET /v1/users", None).await;
+    assert_eq!(over.problem(401), "invalid_session");
+    let session = sign_in(&app).await;
     let refused = app.call(&session, "GET /v1/users", None).await;
     assert_eq!(refused.problem(403), "insufficient_scope");
     app.post("/v1/users/ada/disable", json!({})).await.expect(200);
