@@ -303,7 +303,7 @@ fn a_good_answer_that_repeats_the_providers_credential_keeps_its_length_and_lose
             .collect();
         format!("{head}{}0\r\n\r\n", chunks.concat()).into_bytes()
     };
-    for bytes in [whole(200, close, &json), chunked(1), chunked(7), chunked(100)] {
+    for bytes in [whole(200, "", &json), chunked(1), chunked(7), chunked(100)] {
         let answer = house.call(Script::Raw(bytes), false);
         assert_eq!((answer.status, &answer.body), (200, &masked));
     }
