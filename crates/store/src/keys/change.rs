@@ -18,7 +18,7 @@ use super::uses::{NOTE_WIDENED, WIDENED, is_widened};
 use super::{KeyEdit, NewKey};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, finds, json_text, next_version, on, refused};
+use crate::db::{check_storable, finds, json_text, next_version, on, refused, set_next_version};
 use crate::organizations::{FIND_ACTIVE_OWNER, FIND_PROJECT};
 use crate::store::random_bytes;
 use crate::{Act, Store, StoreError};
@@ -43,8 +43,9 @@ macro_rules! change_life {
         concat!(
             "UPDATE api_keys SET ",
             $set,
-            ", updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
-             WHERE organization_id = $1 AND id = $2 AND revoked_at_us IS NULL AND ",
+            ", ",
+            set_next_version!("$3"),
+            " WHERE organization_id = $1 AND id = $2 AND revoked_at_us IS NULL AND ",
             $only_where
         )
     };

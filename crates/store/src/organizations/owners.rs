@@ -21,11 +21,12 @@ pub(super) const HAS_OWNER: &str = "
       AND disabled_at_us IS NULL AND removed_at_us IS NULL LIMIT 1";
 
 /// Ends every key of an owner.
-pub(super) const REVOKE_ALL: &str = "
-    UPDATE api_keys SET revoked_at_us = $3,
-        updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
-    WHERE organization_id = $1 AND owner_id = $2 AND revoked_at_us IS NULL
-    RETURNING id, name";
+pub(super) const REVOKE_ALL: &str = concat!(
+    "UPDATE api_keys SET revoked_at_us = $3, ",
+    crate::db::set_next_version!("$3"),
+    " WHERE organization_id = $1 AND owner_id = $2 AND revoked_at_us IS NULL
+      RETURNING id, name"
+);
 
 /// The role of whoever acts, before they change themselves. `?` acts on the caller.
 macro_rules! role_of {

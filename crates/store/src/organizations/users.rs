@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::owners::{refuse_above, refuse_ownerless, revoke_all, role_of, shut_out};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, next_version, on, parsed, taken, timestamp};
+use crate::db::{check_storable, next_version, on, parsed, set_next_version, taken, timestamp};
 use crate::named::NamedRow;
 use crate::row::row;
 use crate::{Act, Removed, Store, StoreError};
@@ -95,8 +95,9 @@ macro_rules! change_user {
         concat!(
             "UPDATE users SET ",
             $set,
-            ", updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
-             WHERE organization_id = $1 AND id = $2 AND removed_at_us IS NULL AND ",
+            ", ",
+            set_next_version!("$3"),
+            " WHERE organization_id = $1 AND id = $2 AND removed_at_us IS NULL AND ",
             $only_where,
             " RETURNING role"
         )
