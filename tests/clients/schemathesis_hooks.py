@@ -1,5 +1,6 @@
 """Keeps Schemathesis from ending the very key that it asks with: the rest of the run would be one 401
-after another, and would test nothing. Everything else of that key and its user may be read."""
+after another, and would test nothing. Everything else of that key and its user may be read. And it keeps
+the program from asking elsewhere: what it is told to call is a port of this machine where nothing is."""
 
 import os
 from urllib.request import Request, urlopen
@@ -20,6 +21,22 @@ def own_names() -> set[str]:
 OWN = own_names()
 
 
+NOWHERE = "http://127.0.0.1:9/"
+
+
 @schemathesis.hook
 def filter_case(context, case) -> bool:
+    # Some kinds of providers are called where they are known to be, whatever their base URL is.
+    if case.path.endswith("/provider-keys/{id}/test"):
+        return False
     return case.method == "GET" or OWN.isdisjoint((case.path_parameters or {}).values())
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs) -> None:
+    if not isinstance(case.body, dict):
+        return
+    for field in ("url", "base_url"):
+        value = case.body.get(field)
+        if isinstance(value, str) and value.lower().startswith(("http://", "https://")):
+            case.body[field] = NOWHERE

@@ -11,34 +11,40 @@ pub(crate) mod text;
 pub(crate) use serve::pages;
 
 use utoipa::OpenApi as _;
-use utoipa::openapi::{Info, OpenApi, Paths};
+use utoipa::openapi::{Info, OpenApi, Paths, Tag};
 
 use crate::api::{
-    audit, keys, models, projects, provider_keys, providers, service_accounts, settings, usage,
-    users,
+    audit, keys, models, notices, password_links, projects, provider_keys, providers,
+    service_accounts, sessions, settings, usage, users, webhooks,
 };
 
 /// What a client's developer reads first.
 const ABOUT: &str = "Keys, people, models and usage of one organization.\n\n\
     Send a key with `Authorization: Bearer dw_…`; each operation names the scope that the key needs \
-    (`x-required-scope`). Requests and answers are JSON; fields that are not described are refused \
+    (`x-required-scope`). A token of `/oauth/token` stands in for a key (how to get one stands at \
+    `/.well-known/oauth-authorization-server`), and a session for a user: both are sent in the same \
+    place. Requests and answers are JSON; fields that are not described are refused \
     by name. Times are RFC 3339 in UTC. Whatever is refused is answered as a problem (RFC 9457), \
     with a `code` for programs and, for wrong fields, their names. Every answer has an \
     `x-request-id`, under which the log knows it.";
 
-/// Each noun: the segment of its paths, its title, and the description of its handlers.
-fn nouns() -> [(&'static str, &'static str, OpenApi); 10] {
+/// Each noun: its title, and the description of its handlers.
+fn nouns() -> [(&'static str, OpenApi); 14] {
     [
-        ("api-keys", "API keys", keys::Described::openapi()),
-        ("users", "Users", users::Described::openapi()),
-        ("service-accounts", "Service accounts", service_accounts::Described::openapi()),
-        ("projects", "Projects", projects::Described::openapi()),
-        ("providers", "Providers", providers::Described::openapi()),
-        ("provider-keys", "Provider keys", provider_keys::Described::openapi()),
-        ("models", "Models", models::Described::openapi()),
-        ("settings", "Settings", settings::Described::openapi()),
-        ("usage", "Usage", usage::Described::openapi()),
-        ("audit", "Audit log", audit::Described::openapi()),
+        ("API keys", keys::Described::openapi()),
+        ("Users", users::Described::openapi()),
+        ("Signing in", sessions::Described::openapi()),
+        ("Passwords", password_links::Described::openapi()),
+        ("Service accounts", service_accounts::Described::openapi()),
+        ("Projects", projects::Described::openapi()),
+        ("Providers", providers::Described::openapi()),
+        ("Provider keys", provider_keys::Described::openapi()),
+        ("Models", models::Described::openapi()),
+        ("Settings", settings::Described::openapi()),
+        ("Usage", usage::Described::openapi()),
+        ("Webhooks", webhooks::Described::openapi()),
+        ("Notices", notices::Described::openapi()),
+        ("Audit log", audit::Described::openapi()),
     ]
 }
 
@@ -47,12 +53,11 @@ fn document() -> OpenApi {
     let mut info = Info::new("Doorward", env!("CARGO_PKG_VERSION"));
     info.description = Some(ABOUT.to_owned());
     let mut document = OpenApi::new(info, Paths::new());
-    let mut titles = Vec::new();
-    for (segment, title, described) in nouns() {
-        titles.push((segment, title));
-        document.merge(described);
+    for (title, described) in nouns() {
+        document.merge(complete::tagged(described, title));
     }
-    complete::complete(&mut document, &titles);
+    document.tags = Some(nouns().map(|(title, _)| Tag::new(title)).into());
+    complete::complete(&mut document);
     document
 }
 

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{Object, Schema, Type};
-
 use jiff::Timestamp;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use crate::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
 use crate::name::Masked;
 use crate::price::{Listing, Price, PriceTable};
+use crate::words::words;
 
 /// Which API an upstream speaks and how it takes its credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +75,7 @@ impl utoipa::ToSchema for ProviderKind {}
 
 impl utoipa::PartialSchema for ProviderKind {
     fn schema() -> RefOr<Schema> {
-        let names = Self::ALL.map(Self::as_str);
-        Object::builder().schema_type(Type::String).enum_values(Some(names)).into()
+        words(Self::ALL.map(Self::as_str))
     }
 }
 
@@ -109,6 +108,8 @@ pub struct Provider {
     /// Where it is, without a trailing slash; paths such as `/chat/completions` are appended.
     /// `None` only for [`ProviderKind::Echo`].
     pub base_url: Option<String>,
+    /// What its deployments present that name no provider key of their own.
+    pub provider_key: Option<ProviderKeyId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last edited.

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use utoipa::openapi::schema::{ArrayBuilder, Object, Schema, Type};
+use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
+use crate::words::words;
+
 /// One thing that a key may do. The text form is `noun:verb`, or `admin`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Scope {
     /// List models.
@@ -65,7 +67,8 @@ impl Scope {
         1 << self as u8
     }
 
-    const fn is_inference(self) -> bool {
+    /// Whether it is for calling models, as opposed to seeing and managing what there is.
+    pub const fn is_inference(self) -> bool {
         matches!(self, Self::InferenceRead | Self::InferenceWrite)
     }
 
@@ -110,6 +113,13 @@ impl ScopeSet {
         self.0 & scope.bit() != 0 || (self.0 & Scope::Admin.bit() != 0 && !scope.is_inference())
     }
 
+    /// Which of these a key uses that does what `scope` says: that scope, else [`Scope::Admin`].
+    /// `None`: it may not.
+    pub fn used_for(self, scope: Scope) -> Option<Scope> {
+        let used = if self.0 & scope.bit() != 0 { scope } else { Scope::Admin };
+        self.allows(scope).then_some(used)
+    }
+
     /// Whether everything in `other` is allowed by these.
     pub fn covers(self, other: Self) -> bool {
         other.iter().all(|scope| self.allows(scope))
@@ -152,8 +162,7 @@ impl utoipa::ToSchema for Scope {}
 
 impl utoipa::PartialSchema for Scope {
     fn schema() -> RefOr<Schema> {
-        let names = Scope::ALL.map(Scope::as_str);
-        Object::builder().schema_type(Type::String).enum_values(Some(names)).into()
+        words(Self::ALL.map(Self::as_str))
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::catalog::{Provider, ProviderKind};
-use doorward_domain::id::{OrganizationId, ProviderId};
+use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::name::check_name;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -14,12 +14,13 @@ use utoipa::{OpenApi, ToSchema};
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
 use crate::api::list::List;
+use crate::api::provider_keys;
 use crate::caller::Caller;
 use crate::control::id_parts;
 use crate::faults::Faults;
 use crate::openapi::text::Name;
 use crate::problem::ApiError;
-use crate::request::{JsonBody, Params, PathText, check_if_match};
+use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
@@ -39,6 +40,8 @@ struct CreateProvider {
     kind: String,
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
+    /// Id or name.
+    provider_key: Option<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -48,6 +51,10 @@ struct EditProvider {
     name: Option<String>,
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
+    /// Id or name; `null` takes it away.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    provider_key: Field<String>,
 }
 
 /// A provider, as answers show it.
@@ -62,6 +69,8 @@ pub(crate) struct ProviderObject {
     kind: &'static str,
     #[schema(required)]
     base_url: Option<String>,
+    #[schema(required)]
+    provider_key: Option<ProviderKeyId>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -74,6 +83,7 @@ impl From<Provider> for ProviderObject {
             name: provider.name,
             kind: provider.kind.as_str(),
             base_url: provider.base_url,
+            provider_key: provider.provider_key,
             created_at: provider.created_at,
             updated_at: provider.updated_at,
         }
@@ -97,12 +107,25 @@ pub(crate) async fn create_provider(
     faults.check("name", check_name(&wish.name));
     let kind = faults.check("kind", wish.kind.parse::<ProviderKind>());
     let base_url = kind.map(|kind| base_url(kind, wish.base_url.as_deref(), &mut faults));
-    let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
     let (now, organization) = (control.now(), caller.organization());
+    let provider_key = match wish.provider_key {
+        Some(text) => provider_key(&control, organization, &text, &mut faults).await?,
+        None => None,
+    };
+    let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
     let (at_ms, random) = id_parts(now)?;
     let id = ProviderId::new(at_ms, random);
-    let (created_at, updated_at, name) = (now, now, wish.name);
-    let provider = Provider { id, organization, name, kind, base_url, created_at, updated_at };
+    let name = wish.name;
+    let provider = Provider {
+        id,
+        organization,
+        name,
+        kind,
+        base_url,
+        provider_key,
+        created_at: now,
+        updated_at: now,
+    };
     control.store.create_provider(&caller.act(now), &provider).await?;
     Ok((StatusCode::CREATED, answer(provider)).into_response())
 }
@@ -141,7 +164,7 @@ pub(crate) async fn show_provider(
     Ok(answer(get(&control, &caller, &id).await?))
 }
 
-/// Edits the name or the base URL of a provider; its kind stays.
+/// Edits name, base URL or provider key of a provider; its kind stays.
 #[utoipa::path(
     patch,
     path = "/v1/providers/{id}",
@@ -166,6 +189,12 @@ pub(crate) async fn edit_provider(
     }
     if let Some(text) = wish.base_url {
         provider.base_url = base_url(provider.kind, Some(&text), &mut faults);
+    }
+    if let Field::Null = wish.provider_key {
+        provider.provider_key = None;
+    } else if let Some(text) = wish.provider_key.value() {
+        provider.provider_key =
+            provider_key(&control, provider.organization, text, &mut faults).await?;
     }
     faults.finish()?;
     // The version that was read goes along: an edit in between must not be undone by this one.
@@ -200,6 +229,20 @@ pub(super) async fn find(
 ) -> Result<Option<Provider>, ApiError> {
     let by_id = text.parse().ok().map(|id| control.store.find_provider(organization, id));
     by_id_or_name(by_id, control.store.find_provider_by_name(organization, text)).await
+}
+
+/// The provider key with this id or name; that there is none is noted.
+async fn provider_key(
+    control: &Control,
+    organization: OrganizationId,
+    text: &str,
+    faults: &mut Faults,
+) -> Result<Option<ProviderKeyId>, ApiError> {
+    let key = provider_keys::find(control, organization, text).await?;
+    if key.is_none() {
+        faults.add("provider_key", "not_found", "there is no such provider key");
+    }
+    Ok(key.map(|key| key.id))
 }
 
 fn answer(provider: Provider) -> Response {

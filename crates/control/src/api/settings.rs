@@ -5,6 +5,7 @@ use std::fmt;
 use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::credential::KeyId;
+use doorward_domain::reminder::{NOTICE_DAYS_MAX, NOTICES_MAX, NoticeDays};
 use doorward_domain::setting::{Bounds, Setting, SettingValue};
 use doorward_store::{Outliving, SettingRow, SettingsEdit, SettingsList};
 use http::HeaderMap;
@@ -15,7 +16,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
-    AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type,
+    AdditionalProperties, AnyOfBuilder, Array, ArrayBuilder, KnownFormat, Object, ObjectBuilder,
+    Schema, SchemaFormat, Type,
 };
 use utoipa::{OpenApi, ToSchema};
 
@@ -23,7 +25,7 @@ use crate::Control;
 use crate::api::answer::versioned;
 use crate::caller::Caller;
 use crate::faults::Faults;
-use crate::openapi::text::NumberOrText;
+use crate::openapi::text::AnyValue;
 use crate::problem::ApiError;
 use crate::request::{JsonBody, Params, check_if_match};
 
@@ -55,26 +57,50 @@ impl utoipa::PartialSchema for ChangeSettings {
             .additional_properties(Some(AdditionalProperties::FreeForm(false)))
             .description(Some("New values by name; `null` resets one to its default."));
         let property = |object: ObjectBuilder, setting: Setting| {
-            object.property(
-                setting.name(),
-                schema_of(setting.bounds()).description(Some(setting.help())),
-            )
+            object.property(setting.name(), schema_of(setting))
         };
         Setting::ALL.into_iter().fold(object, property).into()
     }
 }
 
 /// What a request may say of a setting.
-fn schema_of(bounds: Bounds) -> ObjectBuilder {
-    let nullable = |kind| Object::builder().schema_type(SchemaType::from_iter([kind, Type::Null]));
-    match bounds {
-        Bounds::Whole { min, max } => nullable(Type::Integer).minimum(Some(min)).maximum(Some(max)),
-        Bounds::OneOf(numbers) => {
-            let values = numbers.iter().map(|number| Value::from(*number));
-            nullable(Type::Integer).enum_values(Some(values.chain([Value::Null])))
+fn schema_of(setting: Setting) -> RefOr<Schema> {
+    let one_of = |bounds| match bounds {
+        Bounds::Whole { min, max } => {
+            vec![of_type(Type::Integer).minimum(Some(min)).maximum(Some(max)).into()]
         }
-        Bounds::Prefix => nullable(Type::String).pattern(Some("^[a-z][a-z0-9-]{1,11}$")),
-    }
+        Bounds::OneOf(numbers) => {
+            let numbers = numbers.iter().map(|number| Value::from(*number));
+            vec![of_type(Type::Integer).enum_values(Some(numbers)).into()]
+        }
+        Bounds::Prefix => {
+            vec![of_type(Type::String).pattern(Some("^[a-z][a-z0-9-]{1,11}$")).into()]
+        }
+        Bounds::Days => vec![Schema::from(list_of_days()), day().into(), of_word("none").into()],
+        Bounds::Email => {
+            let email = SchemaFormat::KnownFormat(KnownFormat::Email);
+            vec![of_type(Type::String).format(Some(email)).into(), of_word("").into()]
+        }
+    };
+    let reset = of_type(Type::Null).into();
+    let values = one_of(setting.bounds()).into_iter().chain([reset]);
+    values.fold(AnyOfBuilder::new(), AnyOfBuilder::item).description(Some(setting.help())).into()
+}
+
+fn of_type(kind: Type) -> ObjectBuilder {
+    Object::builder().schema_type(kind)
+}
+
+fn of_word(word: &str) -> ObjectBuilder {
+    of_type(Type::String).enum_values(Some([word]))
+}
+
+fn day() -> ObjectBuilder {
+    of_type(Type::Integer).minimum(Some(1)).maximum(Some(NOTICE_DAYS_MAX))
+}
+
+fn list_of_days() -> Array {
+    ArrayBuilder::new().items(day()).max_items(Some(NOTICES_MAX)).unique_items(true).build()
 }
 
 /// Keeps a name that is given twice, which a map would not.
@@ -106,9 +132,9 @@ struct SettingObject {
     name: &'static str,
     #[schema(pattern = "^setting$")]
     object: &'static str,
-    #[schema(value_type = NumberOrText)]
+    #[schema(value_type = AnyValue)]
     value: Value,
-    #[schema(value_type = NumberOrText)]
+    #[schema(value_type = AnyValue)]
     default: Value,
     /// Whether it follows the default, because nothing else is set.
     is_default: bool,
@@ -230,6 +256,7 @@ fn check(wish: Vec<(String, Value)>) -> Result<Vec<(Setting, Option<SettingValue
 fn read(setting: Setting, value: Value, faults: &mut Faults) -> Option<SettingValue> {
     let value = match value {
         Value::Null => return None,
+        value if setting.bounds() == Bounds::Days => days(&value).map(SettingValue::Days),
         Value::String(text) => Some(SettingValue::Text(text)),
         Value::Number(number) => whole(&number).map(SettingValue::Number),
         Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
@@ -251,6 +278,19 @@ fn read(setting: Setting, value: Value, faults: &mut Faults) -> Option<SettingVa
 fn whole(number: &serde_json::Number) -> Option<u64> {
     let from_fraction = || number.as_f64().filter(|n| n.fract() == 0.0 && *n >= 0.0);
     number.as_u64().or_else(|| from_fraction().map(|n| n as u64))
+}
+
+/// A list of days: as a list, as one number, or as it is typed.
+fn days(value: &Value) -> Option<NoticeDays> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(day) => NoticeDays::new(&[whole(day)?]).ok(),
+        Value::Array(days) => {
+            let day = |day: &Value| day.as_number().and_then(whole);
+            NoticeDays::new(&days.iter().map(day).collect::<Option<Vec<u64>>>()?).ok()
+        }
+        Value::Null | Value::Bool(_) | Value::Object(_) => None,
+    }
 }
 
 fn answer(list: SettingsList, outliving: Option<Outliving>) -> Response {
@@ -287,7 +327,7 @@ impl From<Bounds> for BoundsObject {
                 Self { min: Some(min), max: Some(max), ..Self::default() }
             }
             Bounds::OneOf(numbers) => Self { one_of: Some(numbers), ..Self::default() },
-            Bounds::Prefix => Self::default(),
+            Bounds::Prefix | Bounds::Days | Bounds::Email => Self::default(),
         }
     }
 }
@@ -296,5 +336,6 @@ fn json_of(value: SettingValue) -> Value {
     match value {
         SettingValue::Number(number) => number.into(),
         SettingValue::Text(text) => text.into(),
+        SettingValue::Days(days) => days.days().into(),
     }
 }

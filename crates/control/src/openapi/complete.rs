@@ -1,6 +1,5 @@
 //! What all operations have in common: scopes, tags, parameters of paths, refusals, headers.
 
-use doorward_domain::scope::Scope;
 use http::StatusCode;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
@@ -10,15 +9,16 @@ use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{
-    Components, ContentBuilder, Object, OpenApi, Ref, RefOr, Required, Response, Tag,
+    Components, ContentBuilder, Object, OpenApi, Ref, RefOr, Required, Response,
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
-use super::text::{HeadRefused, Instant, View};
+use super::text::{HeadRefused, Instant, Since, View};
+use crate::caller::COOKIE_NAMES;
 use crate::faults::FieldError;
 use crate::idempotency::NAME_BYTES_MAX;
 use crate::problem::Problem;
-use crate::routes::{Policy, policies};
+use crate::routes::{Access, Policy, policies};
 
 /// Where a key can be: the name of the scheme, and the header where it is not `authorization`.
 const SCHEMES: [(&str, Option<&str>); 5] = [
@@ -29,6 +29,11 @@ const SCHEMES: [(&str, Option<&str>); 5] = [
     ("x_goog_api_key", Some("x-goog-api-key")),
 ];
 
+/// Where the session of a browser is.
+const SESSION_COOKIE: &str = "session";
+/// Where the session of a user can be; one in `bearer` is a program's.
+const SESSION_SCHEMES: [&str; 2] = ["bearer", SESSION_COOKIE];
+
 /// What one segment of a path can hold: the listener takes nothing that two readers of a path could
 /// read differently.
 const SEGMENT: &str = r"^[^\u0000-\u001f\u007f/;\\]+$";
@@ -36,7 +41,7 @@ const SEGMENT: &str = r"^[^\u0000-\u001f\u007f/;\\]+$";
 const MODEL_NAME: &str = r"^[!-)+-.0-:<-\[\]-~]+(/[!-)+-.0-:<-\[\]-~]+)*$";
 
 /// The refusals, and what each means to whoever reads it.
-const REFUSALS: [(u16, &str); 10] = [
+const REFUSALS: [(u16, &str); 11] = [
     (
         400,
         "The body, a parameter or the credential cannot be read, or a field is wrong: `errors` names each. A head that is no HTTP is refused before its path is read, in the shape of OpenAI's API.",
@@ -48,32 +53,31 @@ const REFUSALS: [(u16, &str); 10] = [
     (412, "It was edited in between: `if-match` names another version than the present one."),
     (413, "The body is larger than 1 MiB."),
     (415, "The body is not sent as `content-type: application/json`."),
+    (429, "Too many attempts: try again after `retry-after`."),
     (500, "A fault on the server's side; its log has it under `x-request-id`."),
     (503, "Temporarily unavailable: try again after `retry-after`, or in a moment."),
 ];
 
-/// Completes a description that has every operation, by the table of routes. `titles`: the nouns, each
-/// by the segment of its paths and its title.
-pub(super) fn complete(document: &mut OpenApi, titles: &[(&str, &str)]) {
-    let tag = |(_, title): &(&str, &str)| Tag::new(title);
-    document.tags = Some(titles.iter().map(tag).collect());
+/// The description of one noun, each of its operations under its title.
+pub(super) fn tagged(mut described: OpenApi, title: &str) -> OpenApi {
+    for (_, operation) in described.paths.paths.values_mut().flat_map(operations_mut) {
+        operation.tags = Some(vec![title.to_owned()]);
+    }
+    described
+}
+
+/// Completes a description that has every operation, by the table of routes.
+pub(super) fn complete(document: &mut OpenApi) {
     add_components(document.components.get_or_insert_default());
     for (path, item) in &mut document.paths.paths {
-        let title = titles.iter().find(|(segment, _)| noun(path) == Some(segment));
         for (method, operation) in operations_mut(item) {
             let policy = policies().find(|policy| is_for(policy, method, path));
-            operation.tags = title.map(|(_, title)| vec![(*title).to_owned()]);
-            add_scope(operation, policy.map(|policy| policy.needs));
+            add_access(operation, policy.map(|policy| policy.access));
             add_parameters(operation, method, path);
             settle_body(operation);
             settle_answers(operation, method);
         }
     }
-}
-
-/// The segment of a path that names what it is about.
-pub(super) fn noun(path: &str) -> Option<&str> {
-    path.strip_prefix("/v1/")?.split('/').next()
 }
 
 /// The operations of a path, with their methods.
@@ -100,12 +104,15 @@ fn add_components(components: &mut Components) {
         };
         components.add_security_scheme(name, scheme);
     }
+    let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE_NAMES[0])));
+    components.add_security_scheme(SESSION_COOKIE, cookie);
     for (name, schema) in [
         (FieldError::name(), FieldError::schema()),
         (Problem::name(), Problem::schema()),
         (HeadRefused::name(), HeadRefused::schema()),
         // Those that only parameters name are not found by themselves.
         (Instant::name(), Instant::schema()),
+        (Since::name(), Since::schema()),
         (View::name(), View::schema()),
     ] {
         components.schemas.insert(name.into_owned(), schema);
@@ -123,7 +130,7 @@ fn add_components(components: &mut Components) {
                 response.content.insert("application/json".to_owned(), content.into());
             }
             401 => add_header(&mut response, "www-authenticate"),
-            503 => add_header(&mut response, "retry-after"),
+            429 | 503 => add_header(&mut response, "retry-after"),
             _ => {}
         }
         components.responses.insert(refusal_name(status), response.into());
@@ -135,12 +142,20 @@ fn refusal_name(status: u16) -> String {
 }
 
 /// The scope as a requirement of each scheme: for these the standard calls it a role.
-fn add_scope(operation: &mut Operation, needs: Option<Scope>) {
-    let Some(needs) = needs else { return };
-    let requirement = |(name, _)| SecurityRequirement::new(name, [needs.as_str()]);
-    operation.security = Some(SCHEMES.map(requirement).to_vec());
-    let extensions = operation.extensions.get_or_insert_default();
-    extensions.insert("x-required-scope".to_owned(), needs.as_str().into());
+fn add_access(operation: &mut Operation, access: Option<Access>) {
+    let Some(access) = access else { return };
+    let none = [""; 0];
+    let requirements = match access {
+        Access::Public => Vec::new(),
+        Access::SignedIn => SESSION_SCHEMES.map(|name| SecurityRequirement::new(name, none)).into(),
+        Access::Scope(needs) => {
+            let extensions = operation.extensions.get_or_insert_default();
+            extensions.insert("x-required-scope".to_owned(), needs.as_str().into());
+            let names = SCHEMES.map(|(name, _)| name).into_iter().chain([SESSION_COOKIE]);
+            names.map(|name| SecurityRequirement::new(name, [needs.as_str()])).collect()
+        }
+    };
+    operation.security = Some(requirements);
 }
 
 fn add_parameters(operation: &mut Operation, method: &str, path: &str) {
@@ -204,6 +219,11 @@ fn said_of(name: &str) -> Option<String> {
         "kind" => "Only keys of this kind.",
         "expires_before" => "Only keys that end before this time.",
         "q" => "Only keys with this text in what lists show of them.",
+        "created_by" => "Only keys that this user made.",
+        "unused_since" => "Only keys without a call since then, or for so many days.",
+        "days" => "For how many days something was not used; 30 unless said otherwise.",
+        "state" => "Only notices of which this became.",
+        "force" => "Whether it is taken from what uses it.",
         "actor" => "Only what this one did.",
         "action" => "Only acts of this kind, such as `key.create`.",
         "subject" => "Only what was done to this one.",
@@ -272,6 +292,7 @@ fn settle_answers(operation: &mut Operation, method: &str) {
     for (status, _) in REFUSALS {
         let comes = match status {
             404 => has_path || own.contains(&404),
+            429 => own.contains(&429),
             409 => method != "GET",
             412 => has_if_match,
             413 | 415 => has_body,

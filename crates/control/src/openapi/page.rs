@@ -33,7 +33,7 @@ struct Operation {
     path: String,
     summary: String,
     more: String,
-    scope: String,
+    access: String,
     parameters: Vec<Field>,
     body: Vec<Piece>,
     answers: Vec<Answer>,
@@ -114,11 +114,20 @@ fn operation(document: &Value, (method, path): (&str, &str), described: &Value) 
         path: path.to_owned(),
         summary: text(&described["summary"]),
         more: text(&described["description"]),
-        scope: text(&described["x-required-scope"]),
+        access: access(described),
         parameters: list(&described["parameters"]).iter().map(parameter).collect(),
         body: if body.is_null() { Vec::new() } else { pieces(body) },
         answers: answers.map(|(status, answer)| answer_of(document, status, answer)).collect(),
         curl: example::curl(document, (method, path), described, body),
+    }
+}
+
+/// Who may ask, as a sentence.
+fn access(described: &Value) -> String {
+    match (described["x-required-scope"].as_str(), list(&described["security"])) {
+        (Some(scope), _) => format!("Needs the scope {scope}."),
+        (None, []) => "Open to everybody: it needs no key.".to_owned(),
+        (None, [..]) => "For users who are signed in; no key may do it.".to_owned(),
     }
 }
 

@@ -7,7 +7,7 @@ use doorward_domain::name::{
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
-    AnyOfBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type,
+    AnyOfBuilder, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type,
 };
 
 fn text() -> ObjectBuilder {
@@ -88,15 +88,43 @@ impl utoipa::PartialSchema for Instant {
     }
 }
 
-/// The value of a setting.
-pub(crate) enum NumberOrText {}
+/// How long ago: an instant, or a number of days.
+pub(crate) enum Since {}
 
-impl ToSchema for NumberOrText {}
+impl ToSchema for Since {}
 
-impl utoipa::PartialSchema for NumberOrText {
+impl utoipa::PartialSchema for Since {
     fn schema() -> RefOr<Schema> {
-        let number = Object::builder().schema_type(Type::Integer).minimum(Some(0));
-        AnyOfBuilder::new().item(number).item(text()).into()
+        let instant = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        let days =
+            Object::builder().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(3650));
+        AnyOfBuilder::new()
+            .item(text().format(Some(instant)))
+            .item(days)
+            .description(Some("A time, or a number of days before now."))
+            .into()
+    }
+}
+
+/// By what a notice goes out.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used: the code has the words")]
+pub(crate) enum Channel {
+    Mail,
+    Webhook,
+}
+
+/// The value of a setting.
+pub(crate) enum AnyValue {}
+
+impl ToSchema for AnyValue {}
+
+impl utoipa::PartialSchema for AnyValue {
+    fn schema() -> RefOr<Schema> {
+        let number = || Object::builder().schema_type(Type::Integer).minimum(Some(0));
+        let list = ArrayBuilder::new().items(number());
+        AnyOfBuilder::new().item(number()).item(text()).item(list).into()
     }
 }
 

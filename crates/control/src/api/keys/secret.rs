@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::addresses::WithWarnings;
 use super::object::KeyObject;
 use crate::idempotency::WithoutSecret;
 use crate::problem::ApiError;
@@ -19,7 +20,7 @@ use crate::request::etag;
 #[schema(as = ApiKeyWithSecret)]
 pub(super) struct KeyWithSecret {
     #[serde(flatten)]
-    object: KeyObject,
+    object: WithWarnings,
     expires_clamped: bool,
     #[schema(required)]
     key: Option<String>,
@@ -37,8 +38,9 @@ pub(super) fn answer(
     now: Timestamp,
 ) -> Result<Response, ApiError> {
     let version = etag(record.key.life.updated_at);
+    let rules = record.key.rights.addresses.clone();
     let mut body = KeyWithSecret {
-        object: KeyObject::new(record, now),
+        object: WithWarnings::new(KeyObject::new(record, now), &rules),
         expires_clamped,
         key: Some(plain.expose()),
         access_key: plain.id().to_string(),

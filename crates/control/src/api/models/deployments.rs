@@ -31,7 +31,7 @@ pub(super) struct DeploymentWish {
     /// The model's public name when absent.
     #[schema(pattern = "^[!-)+-~]{1,200}$")]
     upstream_model: Option<String>,
-    /// Id or name.
+    /// Id or name; the provider's own when absent.
     provider_key: Option<String>,
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
     weight: Option<NonZeroU32>,
