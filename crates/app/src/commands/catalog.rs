@@ -61,7 +61,11 @@ impl<C: Args, E: Args> Noun<C, E> {
     }
 
     /// Those that the query means.
-    pub(super) fn list_some(&self, asked: &Asked<'_>, query: &[(&str, &str)]) -> anyhow::Result<()> {
+    pub(super) fn list_some(
+        &self,
+        asked: &Asked<'_>,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
         let list = asked.client.list(&self.path, query)?;
         print_list(asked.is_json, &list, || (self.table)(&asked.client, &list))
     }

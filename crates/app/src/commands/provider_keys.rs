@@ -44,7 +44,8 @@ pub(crate) fn run(
     match &args.command {
         ProviderKeysCommand::Create(wish) => NOUN.create(&asked, wish),
         ProviderKeysCommand::List(wish) => {
-            let query: Vec<_> = wish.search.as_deref().map(|text| ("q", text)).into_iter().collect();
+            let query: Vec<_> =
+                wish.search.as_deref().map(|text| ("q", text)).into_iter().collect();
             NOUN.list_some(&asked, &query)
         }
         ProviderKeysCommand::Show(named) => NOUN.show(&asked, &named.name),

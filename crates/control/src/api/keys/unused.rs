@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::find_latest;
-use super::list::{days_before, owner_filter, within_reach};
+use super::list::{days_before, owner_filter, project_filter, within_reach};
 use crate::Control;
 use crate::api::list::List;
 use crate::caller::Caller;
@@ -116,8 +116,8 @@ pub(crate) async fn list_unused_rights(
     let (limit, after) = (params.limit(), params.parse::<KeyCursor>("after"));
     let window = Window::read(&mut params, control.now());
     let wanted = KeyFilter {
-        owner: owner_filter(&mut params),
-        project: params.parse_filter("project"),
+        owner: owner_filter(&control, &caller, &mut params).await?,
+        project: project_filter(&control, &caller, &mut params).await?,
         status: Some(KeyStatus::Active),
         ..KeyFilter::default()
     };
