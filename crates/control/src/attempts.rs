@@ -1,5 +1,7 @@
-//! How often somebody may try to sign in: each account and each address by itself, slower with every
-//! failure, and never locked out for good.
+//! How often somebody may try to sign in: slower with every failure, and never locked out for good.
+//!
+//! Failures count for each account from each address, so that whoever knows an e-mail address slows down
+//! themselves and not its owner; for each address; and, far more loosely, for an account from everywhere.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,11 +14,20 @@ use crate::sign_in_refusal::SignInRefusal;
 
 /// Accounts, and addresses, that are remembered: some megabytes at most.
 const REMEMBERED_MAX: usize = 10_000;
-/// Tries that cost no time. Behind one address there may be a whole office.
-const FREE_PER_ACCOUNT: u32 = 5;
-const FREE_PER_ADDRESS: u32 = 30;
-/// The longest time between two tries.
-const WAIT_MAX_US: u64 = 300 * 1_000_000;
+/// How long tries have to wait for one another.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// Tries that cost no time.
+    free: u32,
+    /// The longest time between two tries.
+    wait_max_us: u64,
+}
+
+const PER_ACCOUNT_AND_ADDRESS: Pace = Pace { free: 5, wait_max_us: 300 * 1_000_000 };
+/// Behind one address there may be a whole office.
+const PER_ADDRESS: Pace = Pace { free: 30, wait_max_us: 300 * 1_000_000 };
+/// From however many addresses guesses come, the owner of the account waits no longer than this.
+const PER_ACCOUNT: Pace = Pace { free: 50, wait_max_us: 30 * 1_000_000 };
 /// After this time without a try nothing is remembered.
 const FORGOTTEN_US: u64 = 3_600 * 1_000_000;
 
@@ -26,6 +37,7 @@ pub(crate) struct Attempts(Arc<Mutex<Tries>>);
 
 #[derive(Debug, Default)]
 struct Tries {
+    accounts_by_address: HashMap<(String, IpAddr), Failures>,
     accounts: HashMap<String, Failures>,
     addresses: HashMap<IpAddr, Failures>,
 }
@@ -45,19 +57,16 @@ impl Attempts {
         address: IpAddr,
         now_us: u64,
     ) -> Result<(), SignInRefusal> {
-        let (account, address) = (account.map(str::to_owned), network(address));
+        let address = network(address);
         let mut tries = self.0.lock();
-        let of_account = account
-            .as_ref()
-            .map_or(0, |account| wait_us(tries.accounts.get(account), FREE_PER_ACCOUNT, now_us));
-        let of_address = wait_us(tries.addresses.get(&address), FREE_PER_ADDRESS, now_us);
-        let wait_us = of_account.max(of_address);
+        let wait_us = tries.wait_us(account, address, now_us);
         if wait_us > 0 {
             let seconds = u32::try_from(wait_us.div_ceil(1_000_000)).unwrap_or(u32::MAX);
             return Err(SignInRefusal::TooManyAttempts { retry_after_seconds: seconds });
         }
         if let Some(account) = account {
-            count(&mut tries.accounts, account, now_us);
+            count(&mut tries.accounts_by_address, (account.to_owned(), address), now_us);
+            count(&mut tries.accounts, account.to_owned(), now_us);
         }
         count(&mut tries.addresses, address, now_us);
         Ok(())
@@ -66,11 +75,12 @@ impl Attempts {
     /// Forgets what went wrong for an account that came in. Of the address only this one try: whoever
     /// has an account of their own must not try those of others without end.
     pub(crate) fn succeeded(&self, account: Option<&str>, address: IpAddr) {
-        let mut tries = self.0.lock();
+        let (address, mut tries) = (network(address), self.0.lock());
         if let Some(account) = account {
+            tries.accounts_by_address.remove(&(account.to_owned(), address));
             tries.accounts.remove(account);
         }
-        if let Some(failures) = tries.addresses.get_mut(&network(address)) {
+        if let Some(failures) = tries.addresses.get_mut(&address) {
             failures.count = failures.count.saturating_sub(1);
         }
     }
@@ -81,14 +91,28 @@ impl Attempts {
     }
 }
 
-/// Microseconds until the next try: none for the free ones, then 1 s, 2 s, 4 s, … from the last.
-fn wait_us(failures: Option<&Failures>, free: u32, now_us: u64) -> u64 {
-    let Some(failures) = failures.filter(|failures| !failures.is_forgotten(now_us)) else {
-        return 0;
-    };
-    let Some(over) = failures.count.checked_sub(free) else { return 0 };
-    let wait_us = 1_000_000_u64.checked_shl(over.min(20)).unwrap_or(WAIT_MAX_US).min(WAIT_MAX_US);
-    (failures.last_us + wait_us).saturating_sub(now_us)
+impl Tries {
+    /// Microseconds until the next try.
+    fn wait_us(&self, account: Option<&str>, address: IpAddr, now_us: u64) -> u64 {
+        let of_address = PER_ADDRESS.wait_us(self.addresses.get(&address), now_us);
+        let Some(account) = account else { return of_address };
+        let pair = self.accounts_by_address.get(&(account.to_owned(), address));
+        let of_pair = PER_ACCOUNT_AND_ADDRESS.wait_us(pair, now_us);
+        let of_account = PER_ACCOUNT.wait_us(self.accounts.get(account), now_us);
+        of_address.max(of_pair).max(of_account)
+    }
+}
+
+impl Pace {
+    /// None for the free ones, then 1 s, 2 s, 4 s, … from the last.
+    fn wait_us(self, failures: Option<&Failures>, now_us: u64) -> u64 {
+        let Some(failures) = failures.filter(|failures| !failures.is_forgotten(now_us)) else {
+            return 0;
+        };
+        let Some(over) = failures.count.checked_sub(self.free) else { return 0 };
+        let doubled_us = 1_000_000_u64.checked_shl(over.min(20)).unwrap_or(self.wait_max_us);
+        (failures.last_us + doubled_us.min(self.wait_max_us)).saturating_sub(now_us)
+    }
 }
 
 impl Failures {
@@ -152,33 +176,45 @@ mod tests {
         refused.unwrap_err().retry_after_seconds().unwrap()
     }
 
+    /// Fails at ada from the address that each try has, as often as that is let through, and returns the
+    /// seconds before each that had to wait.
+    fn waits(attempts: &Attempts, tries: u16, from: impl Fn(u16) -> IpAddr) -> Vec<u32> {
+        let (mut now_us, mut waits) = (0, Vec::new());
+        for n in 0..tries {
+            if let Err(refused) = attempts.begin(Some("ada"), from(n), now_us) {
+                let seconds = refused.retry_after_seconds().unwrap();
+                let nearly_us = u64::from(seconds) * SECOND - 1;
+                assert!(attempts.begin(Some("ada"), from(n), now_us + nearly_us).is_err());
+                now_us += u64::from(seconds) * SECOND;
+                assert!(attempts.begin(Some("ada"), from(n), now_us).is_ok());
+                waits.push(seconds);
+            }
+        }
+        waits
+    }
+
     #[test]
-    fn an_account_gets_slower_with_every_failure_and_is_never_locked() {
+    fn an_account_gets_slower_for_whoever_fails_at_it_and_for_nobody_else() {
         let attempts = Attempts::default();
-        let mut now_us = 0;
-        let try_once = |n: u16, now_us| attempts.begin(Some("ada"), address(n), now_us);
-        for n in 0..5 {
-            assert!(try_once(n, now_us).is_ok(), "{n}");
-        }
-        let mut waits = Vec::new();
-        for n in 5..16 {
-            let seconds = retry_after(try_once(n, now_us));
-            assert!(try_once(n, now_us + u64::from(seconds) * SECOND - 1).is_err());
-            now_us += u64::from(seconds) * SECOND;
-            assert!(try_once(n, now_us).is_ok());
-            waits.push(seconds);
-        }
+        let waits = waits(&attempts, 16, |_| address(1));
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        assert!(attempts.begin(Some("bob"), address(1), now_us).is_ok(), "others do not wait");
-        assert_eq!(attempts.failures("ada"), 16);
-        assert!(try_once(99, now_us + FORGOTTEN_US).is_ok());
+        assert!(attempts.begin(Some("bob"), address(1), 1_000 * SECOND).is_ok(), "another account");
+        assert!(attempts.begin(Some("ada"), address(2), 0).is_ok(), "the owner, from elsewhere");
+        assert_eq!(attempts.failures("ada"), 17);
+        assert!(attempts.begin(Some("ada"), address(1), 2 * FORGOTTEN_US).is_ok());
         assert_eq!(attempts.failures("ada"), 1);
+    }
+
+    #[test]
+    fn guesses_from_everywhere_slow_an_account_a_little() {
+        let waits = waits(&Attempts::default(), 58, address);
+        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30]);
     }
 
     #[test]
     fn an_address_gets_slower_also_when_one_of_its_accounts_comes_in() {
         let attempts = Attempts::default();
-        for n in 0..FREE_PER_ADDRESS {
+        for n in 0..PER_ADDRESS.free {
             attempts.begin(Some(&format!("a{n}")), address(1), 0).unwrap();
             if attempts.begin(Some("own"), address(1), 0).is_ok() {
                 attempts.succeeded(Some("own"), address(1));
@@ -210,6 +246,7 @@ mod tests {
         }
         let tries = attempts.0.lock();
         assert!(tries.accounts.len() <= REMEMBERED_MAX && tries.addresses.len() <= REMEMBERED_MAX);
+        assert!(tries.accounts_by_address.len() <= REMEMBERED_MAX);
         assert!(tries.accounts.contains_key("victim"));
     }
 

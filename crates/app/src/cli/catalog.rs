@@ -29,13 +29,20 @@ pub(crate) type ModelsCommand = Verb<CreateModel, EditModel>;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProviderKeysCommand {
     Create(CreateProviderKey),
-    /// List all
-    List,
+    List(ListProviderKeys),
     /// Show one
     Show(Named),
     Edit(EditProviderKey),
     Test(TestProviderKey),
     Delete(DeleteProviderKey),
+}
+
+/// List all, or some
+#[derive(Debug, Args)]
+pub(crate) struct ListProviderKeys {
+    /// Those whose name, note or id contains this
+    #[arg(long, visible_alias = "q", value_name = "TEXT")]
+    pub(crate) search: Option<String>,
 }
 
 /// Ask a provider for its models with one, and say what came back

@@ -61,10 +61,10 @@ pub(crate) struct UnusedKeys {
     #[arg(long, value_parser = positive::<NonZeroU32>, default_value = "30", value_name = "N")]
     pub(crate) days: NonZeroU32,
     /// Keys of one user or service account
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) owner: Option<String>,
     /// Keys of one project
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) project: Option<String>,
 }
 
@@ -83,10 +83,10 @@ pub(crate) struct CreateKey {
     #[arg(long, value_name = "KIND", value_parser = ["user", "service"])]
     pub(crate) kind: Option<String>,
     /// The user or service account that it acts as [default: you]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) owner: Option<String>,
     /// The project that it belongs to
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) project: Option<String>,
     #[command(flatten)]
     pub(crate) rights: RightsArgs,
@@ -219,10 +219,10 @@ pub(crate) struct ListKeys {
     #[arg(long, value_parser = ["user", "service"])]
     pub(crate) kind: Option<String>,
     /// Keys of one user or service account
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) owner: Option<String>,
     /// Keys of one project
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) project: Option<String>,
     /// Keys that end before this instant
     #[arg(long, value_parser = instant, value_name = "TIME")]

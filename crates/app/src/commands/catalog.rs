@@ -57,7 +57,16 @@ impl<C: Args, E: Args> Noun<C, E> {
     }
 
     pub(super) fn list(&self, asked: &Asked<'_>) -> anyhow::Result<()> {
-        let list = asked.client.list(&self.path, self.query)?;
+        self.list_some(asked, self.query)
+    }
+
+    /// Those that the query means.
+    pub(super) fn list_some(
+        &self,
+        asked: &Asked<'_>,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<()> {
+        let list = asked.client.list(&self.path, query)?;
         print_list(asked.is_json, &list, || (self.table)(&asked.client, &list))
     }
 

@@ -43,7 +43,11 @@ pub(crate) fn run(
     let asked = Asked::new(&args.remote, environment)?;
     match &args.command {
         ProviderKeysCommand::Create(wish) => NOUN.create(&asked, wish),
-        ProviderKeysCommand::List => NOUN.list(&asked),
+        ProviderKeysCommand::List(wish) => {
+            let query: Vec<_> =
+                wish.search.as_deref().map(|text| ("q", text)).into_iter().collect();
+            NOUN.list_some(&asked, &query)
+        }
         ProviderKeysCommand::Show(named) => NOUN.show(&asked, &named.name),
         ProviderKeysCommand::Edit(wish) => NOUN.edit(&asked, wish),
         ProviderKeysCommand::Test(wish) => test(&asked, wish),

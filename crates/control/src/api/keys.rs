@@ -7,6 +7,7 @@ mod expiry;
 mod explain;
 pub(super) mod grant;
 mod list;
+mod named;
 mod object;
 mod place;
 mod revoke;
@@ -106,10 +107,4 @@ fn refuse_expired(key: &ApiKey, now: Timestamp) -> Result<(), ApiError> {
                 .to_owned(),
         field: None,
     })
-}
-
-/// Reads the id of a user or of a service account.
-fn parse_owner(text: &str) -> Option<Owner> {
-    let user = text.parse::<UserId>().map(Owner::User);
-    user.or_else(|_| text.parse::<ServiceAccountId>().map(Owner::ServiceAccount)).ok()
 }

@@ -28,24 +28,28 @@ pub(super) async fn introspect_token(
     mut form: Form,
 ) -> Result<Json<Value>, OauthError> {
     let client = client::credential(&headers, &mut form)?;
-    let asker = client::authenticate(&control, client, address).await?.caller;
+    let asker = client::authenticate(&control, client, address).await?;
     let inactive = Ok(Json(json!({ "active": false })));
     let Ok(Presented::Token(token)) = parse_one(form.need("token")?.as_bytes()) else {
         return inactive;
     };
     let Some(claims) = control.store.read_token(&token) else { return inactive };
     let Some(identity) = control.store.identify_token(&claims).await? else { return inactive };
-    if !may_ask(&asker, &identity) || !is_live(&identity, control.now()) {
+    let verifies = verifies(&asker.caller, &identity);
+    if verifies {
+        control.store.note_scope(&asker.identity.key, Scope::KeysVerify);
+    }
+    let is_own = asker.identity.key.id == identity.key.id;
+    if !(verifies || is_own) || !is_live(&identity, control.now()) {
         return inactive;
     }
     let subject = Caller::of_key(&identity, Some(Arc::clone(&claims)), address);
     Ok(Json(describe(&claims, &identity.key.name, &subject)))
 }
 
-fn may_ask(asker: &Caller, about: &Identity) -> bool {
-    let verifies = asker.rights.scopes.allows(Scope::KeysVerify)
-        && asker.organization() == about.key.organization;
-    verifies || asker.key().is_some_and(|own| own.id == about.key.id)
+/// Whether somebody looks at the tokens of all keys.
+fn verifies(asker: &Caller, about: &Identity) -> bool {
+    asker.rights.scopes.allows(Scope::KeysVerify) && asker.organization() == about.key.organization
 }
 
 /// Whether the key behind a token is good, wherever the token comes from.

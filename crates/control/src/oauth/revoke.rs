@@ -32,12 +32,19 @@ pub(super) async fn revoke_token(
     if !is_in_reach(&control, &found.caller, &claims).await? {
         return Ok(StatusCode::OK);
     }
-    if !may_revoke(&found.caller, &claims) {
-        let text = "This needs the scope keys:write, or the API key that the token stands for.";
-        return Err(OauthError::UnauthorizedClient(text.to_owned()));
+    if !is_own(&found.caller, &claims) {
+        if !found.caller.rights.scopes.allows(Scope::KeysWrite) {
+            return Err(not_allowed());
+        }
+        control.store.note_scope(&found.identity.key, Scope::KeysWrite);
     }
     let is_done = control.store.revoke_token(&found.caller.act(control.now()), &claims).await?;
     if is_done { Ok(StatusCode::OK) } else { Err(OauthError::Full) }
+}
+
+fn not_allowed() -> OauthError {
+    let text = "This needs the scope keys:write, or the API key that the token stands for.";
+    OauthError::UnauthorizedClient(text.to_owned())
 }
 
 /// A token of somebody else is nobody's, as their keys are.
@@ -51,10 +58,9 @@ async fn is_in_reach(
 }
 
 /// A key ends its own tokens, a token itself; whoever manages keys ends those of all keys in reach.
-fn may_revoke(caller: &Caller, claims: &Claims) -> bool {
-    let is_own = match caller.token() {
+fn is_own(caller: &Caller, claims: &Claims) -> bool {
+    match caller.token() {
         Some(token) => token.id == claims.id,
         None => caller.key().is_some_and(|own| own.id == claims.key),
-    };
-    is_own || caller.rights.scopes.allows(Scope::KeysWrite)
+    }
 }

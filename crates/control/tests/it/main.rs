@@ -10,6 +10,7 @@ mod keys_bad_input;
 mod keys_explain;
 mod keys_in_pages;
 mod keys_mistakes;
+mod keys_named;
 mod keys_rights;
 mod keys_rotate;
 mod keys_unused;

@@ -4,6 +4,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use doorward_domain::address::AddressRules;
+use doorward_domain::credential::KeyId;
 use doorward_domain::key::Owner;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
@@ -430,6 +431,28 @@ async fn what_is_no_token_is_revoked_without_a_word_but_a_key_is_not() {
     let refused = revoke(&app, &app.admin, &app.admin).await;
     assert_eq!(error(refused, 400), "unsupported_token_type");
     app.call(&app.admin, "GET /v1/api-keys", None).await.expect(200);
+}
+
+/// The scopes that a key was granted and has not used for thirty days.
+async fn unused_scopes(app: &TestApp, id: &KeyId) -> Vec<String> {
+    let told = app.get(&format!("/v1/api-keys/{id}/unused-rights")).await.expect(200);
+    let scope = |one: &Value| one["scope"].as_str().unwrap().to_owned();
+    told["scopes"].as_array().unwrap().iter().map(scope).collect()
+}
+
+#[tokio::test]
+async fn to_look_at_tokens_and_to_revoke_them_is_to_use_a_scope() {
+    let app = app().await;
+    let (_, subject) = app.key(administrator(&app), "subject", all_rights()).await;
+    let rights = only(&[Scope::KeysVerify, Scope::KeysWrite]);
+    let (record, manager) = app.key(administrator(&app), "manager", rights).await;
+    app.pass(31 * 86_400);
+    assert_eq!(unused_scopes(&app, &record.id).await, ["keys:verify", "keys:write"]);
+    let token = token(&app, &subject, &[]).await;
+    introspect(&app, &manager, &token).await;
+    assert_eq!(unused_scopes(&app, &record.id).await, ["keys:write"]);
+    revoke(&app, &manager, &token).await.expect(200);
+    assert_eq!(unused_scopes(&app, &record.id).await, [""; 0]);
 }
 
 #[tokio::test]

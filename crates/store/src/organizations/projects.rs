@@ -218,15 +218,6 @@ impl Store {
         Ok(Removed::Yes)
     }
 
-    /// Whether this organization has a project with this id that was not removed.
-    pub async fn has_project(
-        &self,
-        organization: OrganizationId,
-        id: ProjectId,
-    ) -> Result<bool, StoreError> {
-        Ok(self.find_project(organization, id).await?.is_some())
-    }
-
     /// The project called `default`, where keys go that name none.
     pub async fn default_project(
         &self,

@@ -36,7 +36,7 @@ async fn another_organizations_people_and_projects_are_not_found() {
         let (first, second) = (&store.first, store.second_organization().await);
         let owner = Owner::User(first.administrator);
         assert!(store.find_user(second.organization, first.administrator).await.unwrap().is_none());
-        assert!(!store.has_project(second.organization, first.project).await.unwrap());
+        assert!(store.find_project(second.organization, first.project).await.unwrap().is_none());
         assert!(!store.is_owner_active(second.organization, owner).await.unwrap());
         let nowhere = doorward_domain::id::OrganizationId::new(9, 9);
         let missing = store.default_project(nowhere).await.unwrap_err();
@@ -112,7 +112,7 @@ async fn the_administrator_is_an_owner_in_the_default_project() {
         assert_eq!(user.name, "administrator");
         assert_eq!(user.disabled_at, None);
         assert_eq!(store.default_project(first.organization).await.unwrap(), first.project);
-        assert!(store.has_project(first.organization, first.project).await.unwrap());
+        assert!(store.find_project(first.organization, first.project).await.unwrap().is_some());
         let owner = Owner::User(first.administrator);
         assert!(store.is_owner_active(first.organization, owner).await.unwrap());
     }

@@ -95,7 +95,7 @@ async fn nothing_new_comes_into_a_removed_project() {
         let user = store.make_user("ada", OrganizationRole::Member).await.id;
         store.set_project_member(&act, web, user, ProjectRole::Admin).await.unwrap();
         store.remove_project(&act, web).await.unwrap();
-        assert!(!store.has_project(store.first.organization, web).await.unwrap());
+        assert!(store.find_project(store.first.organization, web).await.unwrap().is_none());
         let key = NewKey { project: web, ..store.new_key("ci") };
         let bot =
             NewServiceAccount { project: web, name: "bot".to_owned(), description: String::new() };

@@ -26,7 +26,7 @@ use super::secret;
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
-use crate::openapi::text::{Description, Name, OwnerId};
+use crate::openapi::text::{Description, Name};
 use crate::problem::ApiError;
 use crate::request::{Field, JsonBody};
 
@@ -39,9 +39,11 @@ struct CreateKey {
     #[schema(value_type = Option<Description>)]
     description: Option<String>,
     kind: Option<Kind>,
-    #[schema(value_type = Option<OwnerId>)]
+    /// Id or name.
+    #[schema(value_type = Option<Name>)]
     owner: Option<String>,
-    #[schema(value_type = Option<ProjectId>)]
+    /// Id or name.
+    #[schema(value_type = Option<Name>)]
     project: Option<String>,
     scopes: Option<ScopeSet>,
     #[serde(default)]

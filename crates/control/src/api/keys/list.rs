@@ -6,13 +6,13 @@ use doorward_domain::key::{KeyStatus, Owner};
 use doorward_store::{KeyCursor, KeyFilter};
 use jiff::{SignedDuration, Timestamp};
 
+use super::named::{self, Meant};
 use super::object::KeyObject;
-use super::parse_owner;
 use super::place::Kind;
 use crate::Control;
 use crate::api::list::List;
 use crate::caller::Caller;
-use crate::openapi::text::{OwnerId, Since};
+use crate::openapi::text::{Name, Since};
 use crate::problem::ApiError;
 use crate::request::Params;
 
@@ -23,7 +23,7 @@ const DAYS_MAX: u32 = 3650;
 #[utoipa::path(
     get,
     path = "/v1/api-keys",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("owner" = Option<OwnerId>, Query), ("status" = Option<KeyStatus>, Query), ("project" = Option<ProjectId>, Query), ("kind" = Option<Kind>, Query), ("expires_before" = Option<Timestamp>, Query), ("created_by" = Option<UserId>, Query), ("unused_since" = Option<Since>, Query), ("q" = Option<String>, Query, max_length = 200)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("owner" = Option<Name>, Query), ("status" = Option<KeyStatus>, Query), ("project" = Option<Name>, Query), ("kind" = Option<Kind>, Query), ("expires_before" = Option<Timestamp>, Query), ("created_by" = Option<UserId>, Query), ("unused_since" = Option<Since>, Query), ("q" = Option<String>, Query, max_length = 200)),
     responses((status = 200, body = List<KeyObject>)),
 )]
 pub(crate) async fn list_keys(
@@ -32,7 +32,11 @@ pub(crate) async fn list_keys(
     mut params: Params,
 ) -> Result<List<KeyObject>, ApiError> {
     let (limit, after) = (params.limit(), params.parse::<KeyCursor>("after"));
-    let wanted = filter(&mut params, control.now());
+    let wanted = KeyFilter {
+        owner: owner_filter(&control, &caller, &mut params).await?,
+        project: project_filter(&control, &caller, &mut params).await?,
+        ..filter(&mut params, control.now())
+    };
     params.finish()?;
     let Some(filter) = within_reach(&caller, wanted) else {
         return Ok(List::page(Vec::new(), false, None));
@@ -53,15 +57,40 @@ pub(super) fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilt
     is_own.then_some(KeyFilter { owner: Some(caller.owner()), ..filter })
 }
 
-pub(super) fn owner_filter(params: &mut Params) -> Option<Owner> {
-    let text = params.filter("owner")?;
-    let owner = parse_owner(&text);
-    owner.or_else(|| refuse(params, "owner", "must be the id of a user or service account"))
+pub(super) async fn owner_filter(
+    control: &Control,
+    caller: &Caller,
+    params: &mut Params,
+) -> Result<Option<Owner>, ApiError> {
+    let Some(text) = params.filter("owner") else { return Ok(None) };
+    Ok(match named::owner(control, caller, &text, None).await? {
+        Meant::One(owner) => Some(owner),
+        Meant::None => refuse(params, "owner", "there is no such user or service account"),
+        Meant::Several => {
+            refuse(params, "owner", "a user and a service account have this name: say the id")
+        }
+    })
+}
+
+/// The project of an id, whether there is one or not; or, for whoever manages others, of a name.
+pub(super) async fn project_filter(
+    control: &Control,
+    caller: &Caller,
+    params: &mut Params,
+) -> Result<Option<ProjectId>, ApiError> {
+    let Some(text) = params.filter("project") else { return Ok(None) };
+    if let Ok(id) = text.parse() {
+        return Ok(Some(id));
+    }
+    let found = match caller.role.manages_others() {
+        true => named::project(control, caller, &text).await?,
+        false => None,
+    };
+    Ok(found.or_else(|| refuse(params, "project", "there is no such project")))
 }
 
 fn filter(params: &mut Params, now: Timestamp) -> KeyFilter {
     KeyFilter {
-        owner: owner_filter(params),
         status: params.filter("status").and_then(|text| {
             let all =
                 [KeyStatus::Active, KeyStatus::Disabled, KeyStatus::Expired, KeyStatus::Revoked];
@@ -69,7 +98,6 @@ fn filter(params: &mut Params, now: Timestamp) -> KeyFilter {
             let words = "must be one of: active, disabled, expired, revoked";
             status.or_else(|| refuse(params, "status", words))
         }),
-        project: params.parse_filter("project"),
         kind: params.filter("kind").and_then(|kind| match kind.as_str() {
             "user" | "service" => Some(kind),
             _ => refuse(params, "kind", "must be one of: user, service"),
@@ -80,6 +108,7 @@ fn filter(params: &mut Params, now: Timestamp) -> KeyFilter {
         unused_since: params.filter("unused_since").and_then(|text| {
             since(&text, now).or_else(|| refuse(params, "unused_since", SINCE_WORDS))
         }),
+        ..KeyFilter::default()
     }
 }
 

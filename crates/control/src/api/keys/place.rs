@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grant::{self, Attempt};
-use super::parse_owner;
+use super::named::{self, Meant};
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
@@ -55,7 +55,17 @@ async fn owner(
 ) -> Result<Option<Owner>, ApiError> {
     let found = match named.owner {
         None => Some(caller.owner()),
-        Some(text) => named_owner(control, caller, text, named.key).await?,
+        Some(text) => match named::owner(control, caller, text, named.kind).await? {
+            Meant::One(owner) => {
+                may_name(control, caller, owner, named.key).await?.then_some(owner)
+            }
+            Meant::None => None,
+            Meant::Several => {
+                let detail = "a user and a service account have this name: say which by `kind`";
+                faults.add("owner", "ambiguous", detail);
+                return Ok(None);
+            }
+        },
     };
     let Some(owner) = found else {
         faults.add("owner", "not_found", "there is no such active user or service account");
@@ -75,18 +85,17 @@ async fn owner(
     Ok(fits.then_some(owner))
 }
 
-/// An owner whom the caller may name: themselves, or, for an administrator, anybody who is active and
-/// not above them: with a key of an owner, an administrator would be one. Whoever manages only their
-/// own cannot learn which others exist.
-async fn named_owner(
+/// Whether the caller may name this owner: themselves, or, for an administrator, anybody who is active
+/// and not above them: with a key of an owner, an administrator would be one. Whoever manages only
+/// their own cannot learn which others exist.
+async fn may_name(
     control: &Control,
     caller: &Caller,
-    text: &str,
+    owner: Owner,
     key: &str,
-) -> Result<Option<Owner>, ApiError> {
-    let Some(owner) = parse_owner(text) else { return Ok(None) };
+) -> Result<bool, ApiError> {
     if owner == caller.owner() {
-        return Ok(Some(owner));
+        return Ok(true);
     }
     let may_name = caller.role.manages_others()
         && control.store.is_owner_active(caller.organization(), owner).await?;
@@ -94,7 +103,7 @@ async fn named_owner(
         let attempt = Attempt { action: "key.create", subject: owner.to_string(), name: key };
         grant::refuse_above(control, caller, owner, &attempt).await?;
     }
-    Ok(may_name.then_some(owner))
+    Ok(may_name)
 }
 
 /// A service account belongs to one project, and its keys with it.
@@ -111,7 +120,11 @@ async fn project_of_account(
         Some(account) => account.project,
         None => control.store.default_project(caller.organization()).await?,
     };
-    if named.project.is_some_and(|text| text.parse() != Ok(project)) {
+    let is_other = match named.project {
+        None => false,
+        Some(text) => named::project(control, caller, text).await? != Some(project),
+    };
+    if is_other {
         let detail = "the key of a service account belongs to the account's own project";
         faults.add("project", "fixed", detail);
     }
@@ -131,9 +144,8 @@ async fn project(
     let Some(text) = named.project else {
         return Ok(own_project(control, caller).await?.unwrap_or(default));
     };
-    if let Ok(project) = text.parse::<ProjectId>()
+    if let Some(project) = named::project(control, caller, text).await?
         && (project == default || may_choose(control, caller, project).await?)
-        && control.store.has_project(organization, project).await?
     {
         return Ok(project);
     }

@@ -4,7 +4,6 @@
 use axum::Json;
 use axum::extract::State;
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::ProjectId;
 use doorward_domain::key::KeyStatus;
 use doorward_domain::model_pattern::ModelPattern;
 use doorward_domain::scope::{Scope, ScopeSet};
@@ -15,11 +14,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::find_latest;
-use super::list::{days_before, owner_filter, within_reach};
+use super::list::{days_before, owner_filter, project_filter, within_reach};
 use crate::Control;
 use crate::api::list::List;
 use crate::caller::Caller;
-use crate::openapi::text::OwnerId;
+use crate::openapi::text::{Name, OwnerId};
 use crate::problem::ApiError;
 use crate::request::{Params, PathText};
 
@@ -129,7 +128,7 @@ pub(crate) async fn show_unused_rights(
 #[utoipa::path(
     get,
     path = "/v1/unused-rights",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("days" = Option<u32>, Query, minimum = 1, maximum = 3650), ("owner" = Option<OwnerId>, Query), ("project" = Option<ProjectId>, Query)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("days" = Option<u32>, Query, minimum = 1, maximum = 3650), ("owner" = Option<Name>, Query), ("project" = Option<Name>, Query)),
     responses((status = 200, body = List<UnusedObject>)),
 )]
 pub(crate) async fn list_unused_rights(
@@ -140,8 +139,8 @@ pub(crate) async fn list_unused_rights(
     let (limit, after) = (params.limit(), params.parse::<KeyCursor>("after"));
     let window = Window::read(&mut params, control.now());
     let wanted = KeyFilter {
-        owner: owner_filter(&mut params),
-        project: params.parse_filter("project"),
+        owner: owner_filter(&control, &caller, &mut params).await?,
+        project: project_filter(&control, &caller, &mut params).await?,
         status: Some(KeyStatus::Active),
         ..KeyFilter::default()
     };
