@@ -4,6 +4,7 @@
 //! calls, and the counters of limits and budgets. Rows are parsed, never trusted; secrets leave this
 //! crate only as the types that hide them.
 
+pub mod age;
 mod audit;
 mod calls;
 mod catalog;

@@ -1,0 +1,116 @@
+use std::process::{Command, Stdio};
+
+use super::*;
+
+const BYTES_MAX: usize = 1 << 20;
+fn passphrase() -> Passphrase {
+    Passphrase::new(SecretString::from("correct horse battery")).unwrap()
+}
+
+fn opened(sealed: &[u8]) -> Result<Vec<u8>, AgeError> {
+    open(&passphrase(), sealed, BYTES_MAX).map(|plain| plain.to_vec())
+}
+
+#[test]
+fn what_is_sealed_opens_at_every_edge_of_a_chunk() {
+    for len in [0, 1, 65_535, 65_536, 65_537, 131_072] {
+        let plain: Vec<u8> = (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let sealed = seal(&passphrase(), &plain).unwrap();
+        assert!(is_sealed(&sealed) && opened(&sealed).unwrap() == plain, "{len}");
+    }
+}
+
+#[test]
+fn a_wrong_passphrase_opens_nothing() {
+    let sealed = seal(&passphrase(), b"secret").unwrap();
+    let other = Passphrase::given(SecretString::from("correct horse batterz"));
+    assert!(matches!(open(&other, &sealed, BYTES_MAX), Err(AgeError::WrongPassphrase)));
+}
+
+/// One opening takes as long as a guess, so places are picked: each part of the header, the nonce,
+/// the chunks, their tags and the end.
+#[test]
+fn a_byte_that_was_changed_or_is_missing_is_found() {
+    let sealed = seal(&passphrase(), &[7; 65_600]).unwrap();
+    let header = 1 + sealed.windows(4).position(|part| part == b"\n---").unwrap() + 48;
+    let places = [0, 25, 32, 60, 90, header - 2, header + 3, header + 16, 65_700, sealed.len() - 1];
+    for at in places {
+        let mut changed = sealed.clone();
+        changed[at] ^= 1;
+        assert!(opened(&changed).is_err(), "byte {at} changed");
+        assert!(opened(&sealed[..at]).is_err(), "cut at {at}");
+    }
+    let whole_chunks = header + 16 + 65_536 + 16;
+    assert!(opened(&sealed[..whole_chunks]).is_err(), "a whole last chunk is missing");
+    assert!(opened(&[&sealed[..], b"x"].concat()).is_err(), "something was added");
+}
+
+#[test]
+fn a_file_that_asks_for_more_work_than_allowed_is_refused_before_it_is_done() {
+    let sealed = seal(&passphrase(), b"secret").unwrap();
+    for (work, is_too_much) in [("21", true), ("63", true), ("017", false), ("+7", false)] {
+        let text =
+            String::from_utf8_lossy(&sealed[..64]).replacen(" 17\n", &format!(" {work}\n"), 1);
+        match opened(text.as_bytes()) {
+            Err(AgeError::TooMuchWork) => assert!(is_too_much, "{work}"),
+            Err(AgeError::NotAge) => {}
+            other => panic!("{work}: {other:?}"),
+        }
+    }
+    let header = String::from_utf8_lossy(&sealed[..400.min(sealed.len())]).into_owned();
+    let lines: Vec<&str> = header.lines().take(4).collect();
+    let more = lines.join("\n").replacen(" 17\n", " 21\n", 1) + "\n";
+    assert!(matches!(opened(more.as_bytes()), Err(AgeError::TooMuchWork)));
+}
+
+#[test]
+fn other_files_are_refused_as_what_they_are() {
+    for text in [
+        "",
+        "{}",
+        "age-encryption.org/v1\n",
+        "age-encryption.org/v1\n-> X25519 abc\nabc\n--- abc\n",
+    ] {
+        assert!(matches!(opened(text.as_bytes()), Err(AgeError::NotAge)), "{text}");
+    }
+    assert!(matches!(opened(&[b'x'; 500]), Err(AgeError::NotAge)));
+}
+
+#[test]
+fn a_passphrase_is_long_enough_and_is_never_printed() {
+    for (chars, fits) in [(11, false), (12, true), (1_024, true), (1_025, false)] {
+        assert_eq!(Passphrase::new("ä".repeat(chars).into()).is_ok(), fits, "{chars}");
+    }
+    assert_eq!(format!("{:?}", passphrase()), "Passphrase([REDACTED])");
+}
+
+/// The tool of the format's makers, where it is installed. It asks a terminal for the passphrase,
+/// which `script` gives it.
+#[test]
+fn the_standard_tool_opens_what_is_sealed_here() {
+    let has = |tool: &str| {
+        Command::new(tool)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success())
+    };
+    if !has("age") || !has("script") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let plain: Vec<u8> = (0..70_000_u32).map(|at| b'a' + u8::try_from(at % 26).unwrap()).collect();
+    std::fs::write(dir.path().join("sealed"), seal(&passphrase(), &plain).unwrap()).unwrap();
+    let mut child = Command::new("script")
+        .args(["-qec", "age -d -o opened sealed", "/dev/null"])
+        .current_dir(dir.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut keyboard, b"correct horse battery\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    drop(keyboard);
+    assert_eq!(std::fs::read(dir.path().join("opened")).unwrap(), plain);
+}
