@@ -2,6 +2,7 @@
 
 mod audit;
 mod catalog;
+mod key_file;
 mod keys;
 mod people;
 mod settings;
@@ -18,6 +19,7 @@ pub(crate) use catalog::{
     EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
     Verb,
 };
+pub(crate) use key_file::{KeyFileFormat, OpenKeyFile, PassphraseArgs, SaveArgs};
 pub(crate) use keys::{
     BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
 };

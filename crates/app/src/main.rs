@@ -10,6 +10,7 @@ mod environment;
 mod faces;
 mod logging;
 mod output;
+mod passphrase;
 mod private_file;
 mod quickstart;
 mod serve;

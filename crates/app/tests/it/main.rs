@@ -3,10 +3,12 @@
 
 mod answer_headers;
 mod audit;
+mod backup;
 mod bad_upstreams;
 mod canaries;
 mod command_line;
 mod fallback;
+mod key_files;
 mod lifecycle;
 mod limits;
 mod model_names;

@@ -48,19 +48,15 @@ fn a_byte_that_was_changed_or_is_missing_is_found() {
 #[test]
 fn a_file_that_asks_for_more_work_than_allowed_is_refused_before_it_is_done() {
     let sealed = seal(&passphrase(), b"secret").unwrap();
-    for (work, is_too_much) in [("21", true), ("63", true), ("017", false), ("+7", false)] {
-        let text =
-            String::from_utf8_lossy(&sealed[..64]).replacen(" 17\n", &format!(" {work}\n"), 1);
-        match opened(text.as_bytes()) {
-            Err(AgeError::TooMuchWork) => assert!(is_too_much, "{work}"),
-            Err(AgeError::NotAge) => {}
-            other => panic!("{work}: {other:?}"),
-        }
-    }
-    let header = String::from_utf8_lossy(&sealed[..400.min(sealed.len())]).into_owned();
+    let header = String::from_utf8_lossy(&sealed).into_owned();
     let lines: Vec<&str> = header.lines().take(4).collect();
-    let more = lines.join("\n").replacen(" 17\n", " 21\n", 1) + "\n";
-    assert!(matches!(opened(more.as_bytes()), Err(AgeError::TooMuchWork)));
+    for (work, expected) in
+        [("21", "more work"), ("63", "more work"), ("017", "not a file"), ("+7", "not a file")]
+    {
+        let asks = lines.join("\n").replacen(" 10\n", &format!(" {work}\n"), 1) + "\n";
+        let error = opened(asks.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{work}: {error}");
+    }
 }
 
 #[test]
