@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and nothing of what it does.
 
 mod audit;
+mod backup;
 mod catalog;
 mod key_file;
 mod keys;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use audit::{AuditCommand, AuditFilterArgs, ExportAudit, ListAudit};
+pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use catalog::{
     CreateModel, CreateProvider, CreateProviderKey, DeploymentArgs, EditModel, EditProvider,
     EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
@@ -63,6 +65,10 @@ pub(crate) enum Command {
     Settings(Remotely<SettingsCommand>),
     /// What was done, by whom and when: list, check, export
     Audit(Remotely<AuditCommand>),
+    /// Save everything into one sealed file, while the server goes on serving
+    Backup(BackupArgs),
+    /// Make an installation of a backup, in an empty place
+    Restore(RestoreArgs),
     /// Check the configuration, or print the manual of all settings
     Config {
         #[command(subcommand)]

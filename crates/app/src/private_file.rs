@@ -49,9 +49,9 @@ impl Draft {
         Ok(Self { file, new, path: path.to_owned(), if_there })
     }
 
-    /// The file as it is so far, to be read.
-    pub(crate) fn reopen(&self) -> io::Result<File> {
-        File::open(&self.new)
+    /// Where it is so far, to be read.
+    pub(crate) fn path(&self) -> &Path {
+        &self.new
     }
 
     /// Gives the file its name, once it is on the disk.

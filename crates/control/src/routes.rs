@@ -14,8 +14,8 @@ use tracing::Instrument;
 
 use crate::Control;
 use crate::api::{
-    audit, keys, models, projects, provider_keys, providers, service_accounts, settings, usage,
-    users,
+    audit, backup, keys, models, projects, provider_keys, providers, service_accounts, settings,
+    usage, users,
 };
 use crate::caller::authorize;
 use crate::control::id_parts;
@@ -153,6 +153,7 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),
         route(Get,    "/v1/audit",                 AuditRead,     audit::list_audit),
         route(Get,    "/v1/audit/verify",          AuditRead,     audit::verify_audit),
+        route(Post,   "/v1/backup",                Admin,         backup::make_backup),
     ]
 }
 

@@ -52,6 +52,11 @@ impl Passphrase {
         if fits { Ok(Self(text)) } else { Err(UnfitPassphrase) }
     }
 
+    /// The text, to be sent to the server that seals with it.
+    pub fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+
     /// Takes one to open a file with, which another program may have sealed under less.
     pub fn given(text: SecretString) -> Self {
         Self(text)

@@ -108,6 +108,8 @@ pub(crate) struct Keyring {
     pepper: Pepper,
     vault: BTreeMap<u32, KeyBytes>,
     audit: AuditKey,
+    /// For what only a backup needs: the keys that are not opened here.
+    master: MasterKey,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -117,7 +119,7 @@ impl std::fmt::Debug for Keyring {
 }
 
 /// One stored key: its purpose, its version, and its bytes under the master key.
-type Wrapped = (String, i64, Vec<u8>);
+pub(crate) type Wrapped = (String, i64, Vec<u8>);
 
 /// The keyring as it is stored.
 #[derive(Debug, Default)]
@@ -182,21 +184,26 @@ impl Keyring {
         if !to_make.is_empty() {
             add_keys(db, master, &to_make, now_us).await?;
         }
-        let stored = Stored::read(&db.read).await?.keys;
-        let peppers: BTreeMap<u32, Pepper> = keys_of(&stored, master, Purpose::KeyDigest)?
+        Self::of(&Stored::read(&db.read).await?.keys, master)
+    }
+
+    /// Opens these keys.
+    pub(crate) fn of(stored: &[Wrapped], master: &MasterKey) -> Result<Self, OpenError> {
+        let peppers: BTreeMap<u32, Pepper> = keys_of(stored, master, Purpose::KeyDigest)?
             .into_iter()
             .map(|(version, key)| (version, Pepper::new(version, &key)))
             .collect();
         let missing = || OpenError::Store(StoreError::Corrupt("keyring".to_owned()));
-        let audit = keys_of(&stored, master, Purpose::Audit)?;
+        let audit = keys_of(stored, master, Purpose::Audit)?;
         Ok(Self {
             pepper: peppers
                 .last_key_value()
                 .map(|(_, pepper)| pepper.clone())
                 .ok_or_else(missing)?,
             peppers,
-            vault: keys_of(&stored, master, Purpose::Vault)?,
+            vault: keys_of(stored, master, Purpose::Vault)?,
             audit: audit.last_key_value().map(|(_, key)| AuditKey::new(key)).ok_or_else(missing)?,
+            master: master.clone(),
         })
     }
 
@@ -208,6 +215,16 @@ impl Keyring {
     /// The pepper that a stored digest names.
     pub(crate) fn pepper_version(&self, version: u32) -> Option<&Pepper> {
         self.peppers.get(&version)
+    }
+
+    /// Opens any stored key of the keyring, for a backup.
+    pub(crate) fn unwrap_stored(
+        &self,
+        purpose: &str,
+        version: i64,
+        wrapped: &[u8],
+    ) -> Result<KeyBytes, StoreError> {
+        unwrap(&self.master, purpose, version, wrapped).map_err(|_| StoreError::Integrity)
     }
 
     /// The key of the audit chain.
@@ -264,6 +281,16 @@ fn unwrap(
     key.map(Zeroizing::new).map_err(|_| OpenError::MasterKeyWrong)
 }
 
+/// Wraps a key for its place in the keyring.
+pub(crate) fn wrap(
+    master: &MasterKey,
+    purpose: &str,
+    version: i64,
+    key: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    aead::seal(&master.0, &wrap_place(purpose, version), key)
+}
+
 /// A wrapped key opens only as what it was wrapped for.
 fn wrap_place(purpose: &str, version: i64) -> Vec<u8> {
     format!("doorward keyring {purpose} {version}").into_bytes()
@@ -281,8 +308,7 @@ async fn add_keys(
     on!(db.write, |pool| {
         let mut tx = pool.begin().await?;
         for purpose in purposes {
-            let (place, key) = (wrap_place(purpose.as_str(), 1), random_key()?);
-            let wrapped = aead::seal(&master.0, &place, key.as_slice())?;
+            let wrapped = wrap(master, purpose.as_str(), 1, random_key()?.as_slice())?;
             sqlx::query(SQL)
                 .bind(purpose.as_str())
                 .bind(wrapped.as_slice())
@@ -312,6 +338,7 @@ mod tests {
             pepper,
             vault: BTreeMap::from([(1, Zeroizing::new([2; 32])), (2, Zeroizing::new([3; 32]))]),
             audit: AuditKey::new(&[4; 32]),
+            master: MasterKey(Zeroizing::new([5; 32])),
         }
     }
 

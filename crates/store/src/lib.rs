@@ -6,6 +6,7 @@
 
 pub mod age;
 mod audit;
+mod backup;
 mod calls;
 mod catalog;
 mod clock;
@@ -25,6 +26,10 @@ mod store;
 mod usage;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
+pub use backup::{
+    ArchiveError, Backup, RestoreError, RestoreOptions, Restored, RevocationSource, Summary,
+    check as check_backup, restore,
+};
 pub use calls::{Admitted, CallKey, CallRequest, KeyState, OpenCall, Quota};
 pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
