@@ -105,7 +105,7 @@ fn the_standard_tool_opens_what_is_sealed_here() {
         .spawn()
         .unwrap();
     let mut keyboard = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut keyboard, b"correct horse battery\n").unwrap();
+    io::Write::write_all(&mut keyboard, b"correct horse battery\n").unwrap();
     assert!(child.wait().unwrap().success());
     drop(keyboard);
     assert_eq!(std::fs::read(dir.path().join("opened")).unwrap(), plain);

@@ -23,6 +23,9 @@ use crate::{Act, Actor, Clock, MasterKey, OpenError, StoreError};
 
 /// Tables that a new database has rows in.
 const SEEDED: [&str; 1] = ["audit_head"];
+/// What ends by being deleted cannot be told from what ended since: whoever was signed in signs in
+/// again, and a one-time link is asked for again.
+const NOT_REVIVED: [&str; 2] = ["sessions", "password_links"];
 /// What a folder may hold and is empty all the same: the root of a file system has it.
 const NOTHING: &str = "lost+found";
 
@@ -318,6 +321,7 @@ impl Filling<'_> {
                     let sql = table.insert();
                     open = Some((table, sql));
                 }
+                (Part::Row(_), Some((table, _))) if NOT_REVIVED.contains(&&*table.name) => {}
                 (Part::Row(mut cells), Some((table, sql))) => {
                     self.rewrap(table, &mut cells)?;
                     insert(session, sql, &cells).await?;

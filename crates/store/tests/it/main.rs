@@ -2,6 +2,7 @@
 #![cfg(test)] // so that the lints know that helpers are tests too
 
 mod audit;
+mod backup;
 mod calls;
 mod catalog;
 mod harness;
