@@ -46,10 +46,12 @@ pub(crate) async fn run(
 fn source(named: &str) -> RevocationSource {
     let is_url = ["postgres://", "postgresql://"].iter().any(|scheme| named.starts_with(scheme));
     let path = PathBuf::from(named);
-    match path.is_dir() {
-        _ if is_url => RevocationSource::Database(SecretString::from(named)),
-        true => RevocationSource::DataDir(path),
-        false => RevocationSource::List(path),
+    if is_url {
+        RevocationSource::Database(SecretString::from(named))
+    } else if path.is_dir() {
+        RevocationSource::DataDir(path)
+    } else {
+        RevocationSource::List(path)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::age::Passphrase;
 use crate::audit::append_audit;
 use crate::db::{Db, Pool, Session, on, on_session, parsed};
 use crate::keyring::{Keyring, Wrapped, wrap};
-use crate::store::{make_dir, make_master_key, take_lock};
+use crate::store::{LOCK_FILE, make_dir, make_master_key, take_lock};
 use crate::{Act, Actor, Clock, MasterKey, OpenError, StoreError};
 
 /// Tables that a new database has rows in.
@@ -26,8 +26,10 @@ const SEEDED: [&str; 1] = ["audit_head"];
 /// What ends by being deleted cannot be told from what ended since: whoever was signed in signs in
 /// again, and a one-time link is asked for again.
 const NOT_REVIVED: [&str; 2] = ["sessions", "password_links"];
-/// What a folder may hold and is empty all the same: the root of a file system has it.
-const NOTHING: &str = "lost+found";
+/// The root of a file system has it.
+const OF_FILE_SYSTEM: &str = "lost+found";
+/// What a folder may hold and is empty all the same.
+const NOTHING: [&str; 2] = [OF_FILE_SYSTEM, LOCK_FILE];
 
 /// What is restored, and where.
 #[derive(Debug)]
@@ -158,6 +160,9 @@ pub async fn restore(
         sources.push(revocations::open(source, archive.head.audit_sequence).await?);
     }
     make_dir(&options.data_dir)?;
+    let lock = take_lock(&options.data_dir)?;
+    // Again, now that nobody else can put anything there: what is there is taken away on a failure.
+    check_place(&options.data_dir)?;
     let restored = Box::pin(write(options, archive, &sources, passed)).await;
     for source in &sources {
         if let Opened::Live(pool) = source {
@@ -167,6 +172,7 @@ pub async fn restore(
     if matches!(restored, Err(Failure::Before(_))) {
         clear(&options.data_dir, is_new);
     }
+    drop(lock);
     restored.map_err(|failure| match failure {
         Failure::Before(error) | Failure::Unknown(error) => error,
     })
@@ -194,7 +200,8 @@ fn check_place(dir: &Path) -> Result<bool, RestoreError> {
         Err(error) => return Err(fault(error)),
     };
     for entry in entries {
-        if entry.map_err(fault)?.file_name() != NOTHING {
+        let name = entry.map_err(fault)?.file_name();
+        if NOTHING.iter().all(|nothing| name != *nothing) {
             return Err(RestoreError::NotEmpty(dir.display().to_string()));
         }
     }
@@ -204,7 +211,7 @@ fn check_place(dir: &Path) -> Result<bool, RestoreError> {
 /// Takes away what a restore that failed has put into the folder, which was empty.
 fn clear(dir: &Path, is_new: bool) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_name() != NOTHING {
+        if entry.file_name() != OF_FILE_SYSTEM {
             let removed = fs::remove_file(entry.path());
             if let Err(error) = removed {
                 tracing::warn!(%error, "{} is left behind", entry.path().display());
@@ -222,7 +229,6 @@ async fn write(
     sources: &[Opened],
     passed: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Restored, Failure> {
-    let _lock = take_lock(&options.data_dir)?;
     let db = Db::connect(&options.data_dir, options.database_url.as_ref()).await?;
     let filled = Box::pin(fill(&db, options, archive, sources, passed)).await;
     let done = match filled {
