@@ -88,11 +88,11 @@ pub enum AgeError {
 
 /// Seals a whole text.
 pub fn seal(passphrase: &Passphrase, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let mut sealed = Vec::new();
-    let mut sealer = Sealer::new(passphrase, &mut sealed)?;
-    sealer.push(plain, &mut sealed)?;
-    sealer.finish(&mut sealed)?;
-    Ok(sealed)
+    let mut out = Vec::new();
+    let mut sealer = Sealer::new(passphrase, &mut out)?;
+    sealer.push(plain, &mut out)?;
+    sealer.finish(&mut out)?;
+    Ok(out)
 }
 
 /// Opens what [`seal`] made, at most `bytes_max` of it.

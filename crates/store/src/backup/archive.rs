@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::format::{Cell, End, FORMAT, Head, LINE_BYTES_MAX, hex};
+use super::format::{Cell, End, FORMAT, Head, LINE_BYTES_MAX, digest_text};
 use super::schema::Table;
 use crate::age::{AgeError, Opener, Passphrase};
 use crate::migrations;
@@ -158,7 +158,7 @@ impl Archive {
 
     fn end(&mut self, line: &[u8]) -> Result<(), ArchiveError> {
         let end: End = parse(line)?;
-        let sha256 = hex(&self.hash.clone().finalize());
+        let sha256 = digest_text(&self.hash.clone().finalize());
         if end != (End { rows: self.rows, sha256 }) || self.line()?.is_some() {
             return Err(ArchiveError::Damaged);
         }

@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use zeroize::Zeroizing;
 
-use super::format::{Cell, End, FORMAT, Head, hex, read};
+use super::format::{Cell, End, FORMAT, Head, digest_text, read};
 use super::schema::{Table, tables};
 use crate::age::{Passphrase, Sealer};
 use crate::calls::Patience;
@@ -62,15 +62,15 @@ impl Store {
         let subject = act.organization.to_string();
         self.record(act, "installation.backup", &subject, json!({})).await?;
         let sealing = tokio::task::spawn_blocking(move || {
-            let mut sealed = Vec::new();
-            Sealer::new(&passphrase, &mut sealed).map(|sealer| (sealer, sealed))
+            let mut out = Vec::new();
+            Sealer::new(&passphrase, &mut out).map(|sealer| (sealer, out))
         });
-        let (sealer, sealed) = sealing.await.map_err(|_| StoreError::Integrity)??;
+        let (sealer, out) = sealing.await.map_err(|_| StoreError::Integrity)??;
         let mut session = self.db.session(false).await?;
         session.begin_snapshot().await?;
         let bytes_estimated = u64::try_from(session.bytes().await?).unwrap_or_default();
         let (sender, pieces) = channel(PIECES_WAITING);
-        let writer = Writer { sealer, sealed, sender, hash: Sha256::new(), rows: 0 };
+        let writer = Writer { sealer, out, sender, hash: Sha256::new(), rows: 0 };
         let work = dump(Arc::clone(self), session, writer, permit);
         Ok(Some(Backup { bytes_estimated, pieces: run(Box::pin(work), pieces) }))
     }
@@ -179,7 +179,8 @@ fn unwrap_key(store: &Store, table: &Table, cells: &mut [Cell]) -> Result<(), St
 /// Seals lines and hands them on.
 struct Writer {
     sealer: Sealer,
-    sealed: Vec<u8>,
+    /// What is sealed and not handed on.
+    out: Vec<u8>,
     sender: Sender<Bytes>,
     hash: Sha256,
     rows: u64,
@@ -197,23 +198,23 @@ impl Writer {
         let mut text = Zeroizing::new(json);
         text.push(b'\n');
         self.hash.update(&*text);
-        self.sealer.push(&text, &mut self.sealed)?;
-        if self.sealed.len() >= PIECE_BYTES { self.hand_on().await } else { Ok(()) }
+        self.sealer.push(&text, &mut self.out)?;
+        if self.out.len() >= PIECE_BYTES { self.hand_on().await } else { Ok(()) }
     }
 
     async fn finish(mut self) -> Result<(), StoreError> {
-        let sha256 = hex(&self.hash.clone().finalize());
+        let sha256 = digest_text(&self.hash.clone().finalize());
         let end = End { rows: self.rows, sha256 };
         self.line(&end).await?;
-        let Self { sealer, mut sealed, sender, .. } = self;
-        sealer.finish(&mut sealed)?;
+        let Self { sealer, mut out, sender, .. } = self;
+        sealer.finish(&mut out)?;
         // Where nobody reads any more, nobody misses it.
-        let _is_read = sender.send(Bytes::from(sealed)).await.is_ok();
+        let _is_read = sender.send(Bytes::from(out)).await.is_ok();
         Ok(())
     }
 
     async fn hand_on(&mut self) -> Result<(), StoreError> {
-        let piece = Bytes::from(std::mem::take(&mut self.sealed));
+        let piece = Bytes::from(std::mem::take(&mut self.out));
         let sent = self.sender.send(piece).await;
         sent.map_err(|_| StoreError::Corrupt("a backup that nobody reads".to_owned()))
     }

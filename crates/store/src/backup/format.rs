@@ -36,7 +36,7 @@ pub(super) struct Head {
 pub(super) struct End {
     /// How many rows there are.
     pub(super) rows: u64,
-    /// SHA-256 of everything before this line, in hexadecimal digits.
+    /// SHA-256 of everything before this line, in base64.
     pub(super) sha256: String,
 }
 
@@ -89,8 +89,8 @@ impl Cell {
 }
 
 /// A digest as the end has it.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(super) fn digest_text(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 #[cfg(test)]

@@ -373,7 +373,7 @@ async fn exported(store: &TestStore) -> String {
             "actor": entry.actor, "action": entry.action, "subject": entry.subject, "detail": detail,
         })
     };
-    entries.iter().map(|entry| format!("{}\n", line(entry))).collect()
+    entries.iter().map(|entry| format!("{}\n", line(entry))).collect::<Vec<_>>().concat()
 }
 
 /// It holds what every organization has, so the one that is there by right is the first.
