@@ -31,7 +31,7 @@ fn a_wrong_passphrase_opens_nothing() {
 /// the chunks, their tags and the end.
 #[test]
 fn a_byte_that_was_changed_or_is_missing_is_found() {
-    let sealed = seal(&passphrase(), &[7; 65_600]).unwrap();
+    let sealed = seal(&passphrase(), &vec![7; 65_600]).unwrap();
     let header = 1 + sealed.windows(4).position(|part| part == b"\n---").unwrap() + 48;
     let places = [0, 25, 32, 60, 90, header - 2, header + 3, header + 16, 65_700, sealed.len() - 1];
     for at in places {
