@@ -50,7 +50,7 @@ impl Draft {
     }
 
     /// Where it is so far, to be read.
-    pub(crate) fn path(&self) -> &Path {
+    pub(crate) fn so_far(&self) -> &Path {
         &self.new
     }
 

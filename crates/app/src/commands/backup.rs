@@ -31,10 +31,10 @@ pub(crate) fn run(args: &BackupArgs, environment: &Environment) -> anyhow::Resul
     })?;
     progress.end();
     draft.flush()?;
-    let proving = Progress::start("proving", draft.path().metadata()?.len());
-    let summary = check_backup(draft.path(), &passphrase, &mut |bytes| proving.pass(bytes))?;
+    let proving = Progress::start("proving", draft.so_far().metadata()?.len());
+    let summary = check_backup(draft.so_far(), &passphrase, &mut |bytes| proving.pass(bytes))?;
     proving.end();
-    let bytes = draft.path().metadata()?.len();
+    let bytes = draft.so_far().metadata()?.len();
     draft.keep().with_context(cannot)?;
     if args.remote.json {
         return output::json(&json!({

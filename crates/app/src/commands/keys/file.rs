@@ -160,7 +160,10 @@ fn parse(content: &SecretString) -> anyhow::Result<Value> {
     } else {
         json!({ "key": variable(content, KEY_VARIABLE), "endpoint": variable(content, URL_VARIABLE) })
     };
-    if text(&object, "key").is_empty() { bail!("it holds no key") } else { Ok(object) }
+    if text(&object, "key").is_empty() {
+        bail!("it holds no key");
+    }
+    Ok(object)
 }
 
 /// The value of a line `NAME=value`, without the quotes that a shell takes away.
