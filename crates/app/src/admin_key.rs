@@ -190,6 +190,7 @@ pub(crate) fn all_rights(scopes: ScopeSet) -> Rights {
         limits: Limits::NONE,
         budgets: Vec::new(),
         expires_at: None,
+        allowed_origins: None,
     }
 }
 

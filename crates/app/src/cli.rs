@@ -5,8 +5,11 @@ mod backup;
 mod catalog;
 mod key_file;
 mod keys;
+mod notices;
 mod people;
 mod settings;
+mod sign_in;
+mod tokens;
 mod values;
 
 use std::path::PathBuf;
@@ -17,19 +20,25 @@ use clap_complete::Shell;
 pub(crate) use audit::{AuditCommand, AuditFilterArgs, ExportAudit, ListAudit};
 pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use catalog::{
-    CreateModel, CreateProvider, CreateProviderKey, DeploymentArgs, EditModel, EditProvider,
-    EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand, ValueSource,
-    Verb,
+    CreateModel, CreateProvider, CreateProviderKey, DeleteProviderKey, DeploymentArgs, EditModel,
+    EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand,
+    TestProviderKey, ValueSource, Verb,
 };
 pub(crate) use key_file::{KeyFileFormat, OpenKeyFile, PassphraseArgs, SaveArgs};
 pub(crate) use keys::{
-    BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
+    BudgetArg, CreateKey, EditKey, ExplainKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
+    UnusedKeys,
+};
+pub(crate) use notices::{
+    CreateWebhook, EditWebhook, ListNotices, NoticesCommand, WebhooksCommand,
 };
 pub(crate) use people::{
     CreateProject, CreateServiceAccount, CreateUser, EditProject, EditServiceAccount, EditUser,
-    MembersCommand, OwnerVerb, ProjectsCommand, ServiceAccountsCommand, UsersCommand,
+    InviteUser, MembersCommand, OwnerVerb, ProjectsCommand, ServiceAccountsCommand, UsersCommand,
 };
 pub(crate) use settings::SettingsCommand;
+pub(crate) use sign_in::{SessionsCommand, SignIn, SignOut};
+pub(crate) use tokens::{CreateToken, TokensCommand};
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]
@@ -47,6 +56,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// API keys: create, list, show, edit, disable, enable, revoke
     Keys(Remotely<KeysCommand>),
+    /// Short-lived tokens in a key's place: create, revoke, introspect
+    Tokens(Remotely<TokensCommand>),
     /// Upstream APIs that models are called at
     Providers(Remotely<ProvidersCommand>),
     /// Credentials for providers, kept in the vault
@@ -55,6 +66,12 @@ pub(crate) enum Command {
     Models(Remotely<ModelsCommand>),
     /// People: add, list, show, edit, disable, enable, remove
     Users(Remotely<UsersCommand>),
+    /// Sign in as a user; the commands that follow act as that user
+    SignIn(SignIn),
+    /// End the session of `sign-in`
+    SignOut(SignOut),
+    /// Where you are signed in: list, end
+    Sessions(Remotely<SessionsCommand>),
     /// Identities for apps and agents
     ServiceAccounts(Remotely<ServiceAccountsCommand>),
     /// Groups of keys, and who belongs to them
@@ -63,6 +80,10 @@ pub(crate) enum Command {
     Usage(UsageArgs),
     /// What administrators change while the server runs: lifetimes, quotas, the key prefix
     Settings(Remotely<SettingsCommand>),
+    /// Where notices go over HTTP
+    Webhooks(Remotely<WebhooksCommand>),
+    /// What was told by mail and webhook, or could not be told: list, send again
+    Notices(Remotely<NoticesCommand>),
     /// What was done, by whom and when: list, check, export
     Audit(Remotely<AuditCommand>),
     /// Save everything into one sealed file, while the server goes on serving
@@ -121,8 +142,8 @@ pub(crate) struct Remotely<C: Subcommand> {
     pub(crate) command: C,
 }
 
-/// Which server is asked, and how its answer is printed. The key is in `DOORWARD_API_KEY`, or in
-/// the file `admin.key` of the data directory.
+/// Which server is asked, and how its answer is printed. Who asks is the key in `DOORWARD_API_KEY`, else
+/// whoever has signed in, else the key in the file `admin.key` of the data directory.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Remote {

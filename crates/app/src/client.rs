@@ -16,14 +16,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::admin_key;
 use crate::cli::Remote;
 use crate::environment::Environment;
+use crate::kept_session::{self, KeptSession};
 use crate::{base_url, tls};
-
-pub(crate) use unanswered::tls_fault;
 
 /// Where a running server leaves its address.
 pub(crate) const ENDPOINT_FILE: &str = "endpoint";
@@ -40,7 +39,8 @@ const PAGES_MAX: usize = 500;
 pub(crate) struct Client {
     agent: ureq::Agent,
     base: Url,
-    key: SecretString,
+    /// `None`: nobody asks.
+    key: Option<SecretString>,
     /// The certificate that is trusted, where one is named.
     ca: Option<PathBuf>,
 }
@@ -48,8 +48,10 @@ pub(crate) struct Client {
 /// A refusal of the server.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Refusal {
-    #[serde(default)]
+    #[serde(default, alias = "error_description")]
     detail: String,
+    #[serde(default)]
+    code: String,
     #[serde(default)]
     errors: Vec<FieldError>,
 }
@@ -75,15 +77,54 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+impl Refusal {
+    /// Why, for programs.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+}
+
 impl Client {
-    /// Finds the server and the key.
+    /// Finds the server and whoever asks: a key that is named, a session, the administrator's key.
     pub(crate) fn new(remote: &Remote, environment: &Environment) -> anyhow::Result<Self> {
-        let (base, is_local) = find_url(remote, environment)?;
+        if let Some(kept) = find_session(remote, environment)? {
+            return Self::of_session(remote, environment, &kept);
+        }
+        Self::of_key(remote, environment)
+    }
+
+    /// The same where only a key will do.
+    pub(crate) fn of_key(remote: &Remote, environment: &Environment) -> anyhow::Result<Self> {
+        let key = find_key(remote, environment)?;
+        Self::at(remote, environment, find_url(remote, environment)?, Some(key))
+    }
+
+    /// Finds the server, for what needs no credential.
+    pub(crate) fn anonymous(remote: &Remote, environment: &Environment) -> anyhow::Result<Self> {
+        Self::at(remote, environment, find_url(remote, environment)?, None)
+    }
+
+    /// The server of a session, and that session.
+    pub(crate) fn of_session(
+        remote: &Remote,
+        environment: &Environment,
+        kept: &KeptSession,
+    ) -> anyhow::Result<Self> {
+        let is_local = running_endpoint(&remote.data).is_some();
+        Self::at(remote, environment, (kept.url.clone(), is_local), Some(kept.token.clone()))
+    }
+
+    fn at(
+        remote: &Remote,
+        environment: &Environment,
+        (base, is_local): (Url, bool),
+        key: Option<SecretString>,
+    ) -> anyhow::Result<Self> {
         let own = remote.data.join(tls::CERT_FILE);
         let named = remote.ca.clone().or_else(|| environment.get("DOORWARD_CA").map(PathBuf::from));
         let ca = named.or_else(|| (is_local && own.exists()).then_some(own));
         let agent = agent(ca.as_deref(), TIMEOUT)?;
-        Ok(Self { agent, base, key: find_key(remote, environment)?, ca })
+        Ok(Self { agent, base, key, ca })
     }
 
     pub(crate) fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
@@ -103,12 +144,39 @@ impl Client {
     }
 
     pub(crate) fn delete(&self, path: &[&str]) -> anyhow::Result<Value> {
-        let request = self.request(Method::DELETE, path, &[])?.body(()).map_err(never_built)?;
+        self.delete_how(path, &[])
+    }
+
+    /// The same, with what the server is to know of how.
+    pub(crate) fn delete_how(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<Value> {
+        let request = self.request(Method::DELETE, path, query)?.body(()).map_err(never_built)?;
         self.finish(self.agent.run(request))
     }
 
     pub(crate) fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
         self.send(Method::POST, path, body, None)
+    }
+
+    /// Sends a form, as OAuth has it.
+    pub(crate) fn post_form(
+        &self,
+        path: &[&str],
+        fields: &[(&str, &str)],
+    ) -> anyhow::Result<Value> {
+        let request = self.request(Method::POST, path, &[])?;
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = request.body(body.into_bytes()).map_err(never_built)?;
+        self.finish(self.agent.run(request))
+    }
+
+    /// The key, for a request that carries it elsewhere than in a header.
+    pub(crate) fn key(&self) -> Option<&SecretString> {
+        self.key.as_ref()
     }
 
     pub(crate) fn put(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
@@ -157,6 +225,11 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// The same as it is kept.
+    pub(crate) fn url(&self) -> &Url {
+        &self.base
+    }
+
     fn send(
         &self,
         method: Method,
@@ -187,10 +260,11 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut key = HeaderValue::try_from(format!("Bearer {}", self.key.expose_secret()))
+        let request = http::Request::builder().method(method).uri(url.as_str());
+        let Some(key) = &self.key else { return Ok(request) };
+        let mut key = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
             .context("the API key holds characters that no API key has")?;
         key.set_sensitive(true);
-        let request = http::Request::builder().method(method).uri(url.as_str());
         Ok(request.header(AUTHORIZATION, key))
     }
 
@@ -239,6 +313,11 @@ pub(crate) fn agent(ca: Option<&Path>, timeout: Duration) -> anyhow::Result<ureq
         Some(path) => RootCerts::from(read_roots(path)?),
         None => RootCerts::PlatformVerifier,
     };
+    Ok(agent_trusting(roots, timeout))
+}
+
+/// The same with roots at hand.
+pub(crate) fn agent_trusting(roots: RootCerts, timeout: Duration) -> ureq::Agent {
     let tls = TlsConfig::builder()
         .provider(TlsProvider::Rustls)
         .unversioned_rustls_crypto_provider(tls::crypto())
@@ -253,7 +332,7 @@ pub(crate) fn agent(ca: Option<&Path>, timeout: Duration) -> anyhow::Result<ureq
         .user_agent(concat!("doorward/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls)
         .build();
-    Ok(config.new_agent())
+    config.new_agent()
 }
 
 fn read_roots(path: &Path) -> anyhow::Result<Vec<Certificate<'static>>> {
@@ -305,6 +384,17 @@ pub(crate) fn running_endpoint(data: &Path) -> Option<String> {
         Err(TryLockError::WouldBlock) => std::fs::read_to_string(data.join(ENDPOINT_FILE)).ok(),
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
+}
+
+/// The session of `sign-in`, unless a key is named, or another server than the session's.
+fn find_session(remote: &Remote, environment: &Environment) -> anyhow::Result<Option<KeptSession>> {
+    if environment.get("DOORWARD_API_KEY").is_some() {
+        return Ok(None);
+    }
+    let Some(kept) = kept_session::find(&remote.data)? else { return Ok(None) };
+    let is_named = remote.url.is_some() || environment.get(URL_VARIABLE).is_some();
+    let is_its_own = !is_named || find_url(remote, environment)?.0 == kept.url;
+    Ok(is_its_own.then_some(kept))
 }
 
 fn find_key(remote: &Remote, environment: &Environment) -> anyhow::Result<SecretString> {

@@ -5,15 +5,20 @@ pub(crate) mod backup;
 mod catalog;
 pub(crate) mod keys;
 pub(crate) mod models;
+pub(crate) mod notices;
 mod people;
 pub(crate) mod projects;
 pub(crate) mod provider_keys;
 pub(crate) mod providers;
 pub(crate) mod restore;
 pub(crate) mod service_accounts;
+pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod sign_in;
+pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod users;
+pub(crate) mod webhooks;
 
 use anyhow::bail;
 use doorward_store::Clock;
@@ -63,6 +68,11 @@ impl Body {
 /// The rows of a list.
 fn rows(list: &Value) -> impl Iterator<Item = &Value> {
     list.get("data").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The rows of a list inside of one thing.
+fn rows_of<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    object.get(field).and_then(Value::as_array).into_iter().flatten()
 }
 
 /// A field as text; what is not there is empty.

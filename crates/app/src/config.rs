@@ -5,6 +5,7 @@
 
 mod check;
 mod layers;
+mod notices;
 mod settings;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use doorward_control::notices::NoticeOptions;
 use doorward_domain::address::AddressBlock;
 use doorward_gateway::GatewayOptions;
 use doorward_gateway::listen::Limits;
@@ -33,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) keys: KeyCaps,
     pub(crate) jobs: Jobs,
     pub(crate) gateway: GatewayOptions,
+    pub(crate) notices: NoticeOptions,
     pub(crate) log: Log,
 }
 
@@ -40,6 +43,8 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
+    /// Under which URL clients know us, without a slash at its end. `None`: by our address.
+    pub(crate) public_url: Option<String>,
     pub(crate) transport: Transport,
     pub(crate) drain: Duration,
     pub(crate) trusted_proxies: Vec<IpNet>,

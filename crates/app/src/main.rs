@@ -8,11 +8,14 @@ mod commands;
 mod config;
 mod environment;
 mod faces;
+mod kept_session;
 mod logging;
 mod output;
 mod passphrase;
 mod private_file;
+mod provider_agent;
 mod quickstart;
+mod secret_input;
 mod serve;
 mod tls;
 
@@ -65,16 +68,22 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
             Ok(output::line(String::from_utf8(script)?.trim_end())?)
         }
         Command::Keys(args) => commands::keys::run(&args, environment),
+        Command::Tokens(args) => commands::tokens::run(&args, environment),
         Command::Providers(args) => commands::providers::run(&args, environment),
         Command::ProviderKeys(args) => commands::provider_keys::run(&args, environment),
         Command::Models(args) => commands::models::run(&args, environment),
         Command::Settings(args) => commands::settings::run(&args, environment),
+        Command::Webhooks(args) => commands::webhooks::run(&args, environment),
+        Command::Notices(args) => commands::notices::run(&args, environment),
         Command::Audit(args) => commands::audit::run(&args, environment),
         Command::Backup(args) => commands::backup::run(&args, environment),
         Command::Restore(args) => restore(&args, environment),
         Command::Users(args) => commands::users::run(&args, environment),
         Command::ServiceAccounts(args) => commands::service_accounts::run(&args, environment),
         Command::Projects(args) => commands::projects::run(&args, environment),
+        Command::SignIn(args) => commands::sign_in::sign_in(&args, environment),
+        Command::SignOut(args) => commands::sign_in::sign_out(&args, environment),
+        Command::Sessions(args) => commands::sessions::run(&args, environment),
         Command::Usage(args) => commands::usage::run(&args, environment),
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use doorward_control::notices::{NoticeOptions, Notifier};
 use doorward_control::{Control, jobs};
 use doorward_gateway::listen::Listener;
 use doorward_gateway::{Gateway, GatewayOptions};
@@ -21,7 +22,7 @@ use crate::admin_key::{self, AdminKey, AdminKeyState, renewal};
 use crate::client::ENDPOINT_FILE;
 use crate::config::{Config, Data, Jobs, Server, Transport};
 use crate::faces::Faces;
-use crate::{output, private_file, tls};
+use crate::{output, private_file, provider_agent, tls};
 
 use signals::Signals;
 
@@ -45,7 +46,10 @@ fn say_where(admin_key: &AdminKey) {
     let path = admin_key.path.display();
     match admin_key.state {
         AdminKeyState::Kept => {}
-        AdminKeyState::Made => output::note(&format!("The administrator's key is in {path}.")),
+        AdminKeyState::Made => output::note(&format!(
+            "The administrator's key is in {path}. To sign in as that user: doorward users invite \
+             administrator --email ADDRESS"
+        )),
         AdminKeyState::Replaced => output::note(&format!(
             "The administrator's key was gone or no longer worked: a new one is in {path}."
         )),
@@ -67,9 +71,12 @@ pub(crate) struct Prepared {
     pub(crate) is_self_signed: bool,
     gateway: Arc<Gateway>,
     faces: Arc<Faces>,
+    control: Control,
     listener: Listener,
     drain: Duration,
     sweep_every: Duration,
+    notifier: Arc<Notifier>,
+    shutdown: CancellationToken,
     signals: Signals,
 }
 
@@ -77,18 +84,26 @@ impl Prepared {
     /// Opens the store and binds the address. From here on, a signal to stop is one to stop in
     /// order, and the command line finds the server.
     pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
-        let Config { server, data, keys, jobs: Jobs { sweep_every }, gateway, log: _ } = config;
+        let Config { server, data, keys, jobs: Jobs { sweep_every }, gateway, notices, log: _ } =
+            config;
         let data_dir = data.dir.clone();
+        let allow_private_webhooks = notices.allow_private_webhooks;
+        let shutdown = CancellationToken::new();
         let store = Store::open(options(data, keys)).await?;
-        let (listener, gateway, signals) = match parts(&server, gateway, &data_dir, &store) {
-            Ok(parts) => parts,
+        let agent = provider_agent::new(&gateway.upstream_roots);
+        let made = parts(&server, gateway, &data_dir, &store)
+            .and_then(|parts| Ok((parts, notifier(&store, notices, &shutdown)?)));
+        let ((listener, gateway, signals), notifier) = match made {
+            Ok(made) => made,
             Err(error) => {
                 store.close().await;
                 return Err(error);
             }
         };
+        let control = Control::new(Arc::clone(&store), agent)
+            .allowing_private_webhooks(allow_private_webhooks);
         let faces = Faces {
-            control: doorward_control::router(Control::new(Arc::clone(&store))),
+            control: doorward_control::router(control.clone()),
             gateway: Arc::clone(&gateway),
             store: Arc::clone(&store),
             listener: listener.stats(),
@@ -96,16 +111,21 @@ impl Prepared {
             metrics_from: server.metrics_from,
             tasks: TaskTracker::new(),
         };
+        let endpoint = endpoint(listener.local_addr()?, &server.transport);
+        store.set_public_url(server.public_url.unwrap_or_else(|| endpoint.clone()));
         let prepared = Self {
             store,
             data_dir,
-            endpoint: endpoint(listener.local_addr()?, &server.transport),
+            endpoint,
             is_self_signed: server.transport == Transport::SelfSigned,
             gateway,
             faces: Arc::new(faces),
+            control,
             listener,
             drain: server.drain,
             sweep_every,
+            notifier,
+            shutdown,
             signals,
         };
         prepared.leave_endpoint()?;
@@ -139,18 +159,21 @@ impl Prepared {
             endpoint,
             gateway,
             faces,
+            control,
             listener,
             drain,
             sweep_every,
+            notifier,
+            shutdown,
             mut signals,
             ..
         } = self;
         tracing::info!(endpoint, version = env!("CARGO_PKG_VERSION"), "serving");
-        let shutdown = CancellationToken::new();
         let management = faces.tasks.clone();
         // Waited for at the end like the requests: they write to the store.
         management.spawn(renewal::run(Arc::clone(&store), data_dir.clone(), shutdown.clone()));
         management.spawn(jobs::sweep(Arc::clone(&store), sweep_every, shutdown.clone()));
+        management.spawn(notifier.run());
         let service = move |request, peer| Arc::clone(&faces).answer(request, peer);
         let serving = listener.serve(service, gateway.call_ids(), shutdown.clone(), drain);
         let stopping = async {
@@ -164,6 +187,7 @@ impl Prepared {
             serving.await;
             management.close();
             management.wait().await;
+            control.finish().await;
             gateway.drain().await;
             store.close().await;
             remove(&data_dir.join(ENDPOINT_FILE));
@@ -187,6 +211,14 @@ fn parts(
 ) -> anyhow::Result<(Listener, Arc<Gateway>, Signals)> {
     let listener = bind(server, data_dir, store)?;
     Ok((listener, Gateway::new(Arc::clone(store), gateway)?, Signals::listen()?))
+}
+
+fn notifier(
+    store: &Arc<Store>,
+    options: NoticeOptions,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Arc<Notifier>> {
+    Ok(Notifier::new(Arc::clone(store), options, shutdown.clone())?)
 }
 
 fn bind(server: &Server, data_dir: &Path, store: &Store) -> anyhow::Result<Listener> {

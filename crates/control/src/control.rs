@@ -4,21 +4,60 @@ use std::sync::Arc;
 
 use doorward_store::Store;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
+use crate::attempts::Attempts;
 use crate::denials::Denials;
+use crate::oauth::Pace;
 use crate::problem::ApiError;
+
+/// Most providers that are asked at the same time.
+const ASKED_MAX: usize = 8;
 
 /// The control plane over one store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Control {
     pub(crate) store: Arc<Store>,
     pub(crate) denials: Denials,
+    pub(crate) attempts: Attempts,
+    pub(crate) tokens_issued: Pace,
+    /// What goes on after an answer.
+    pub(crate) later: TaskTracker,
+    /// Asks providers. It has to give up by itself, and must not follow redirects: they would carry
+    /// credentials away.
+    pub(crate) agent: ureq::Agent,
+    /// A thread waits for each provider that is asked.
+    pub(crate) asking: Arc<Semaphore>,
+    pub(crate) allow_private_webhooks: bool,
 }
 
 impl Control {
-    /// Takes the open store.
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store, denials: Denials::default() }
+    /// Takes the open store, and what asks providers: it must give up after some seconds, and follow
+    /// no redirect.
+    pub fn new(store: Arc<Store>, agent: ureq::Agent) -> Self {
+        Self {
+            store,
+            denials: Denials::default(),
+            attempts: Attempts::default(),
+            tokens_issued: Pace::default(),
+            later: TaskTracker::new(),
+            agent,
+            asking: Arc::new(Semaphore::new(ASKED_MAX)),
+            allow_private_webhooks: false,
+        }
+    }
+
+    /// Whether webhooks may go to private and loopback addresses.
+    #[must_use]
+    pub fn allowing_private_webhooks(self, allow_private_webhooks: bool) -> Self {
+        Self { allow_private_webhooks, ..self }
+    }
+
+    /// Waits for what goes on after answers, when there are no more requests.
+    pub async fn finish(&self) {
+        self.later.close();
+        self.later.wait().await;
     }
 
     /// The time, in whole microseconds: what an answer shows is what the database keeps.

@@ -8,14 +8,13 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use doorward_domain::credential::PlainKey;
 use doorward_store::{Claim, FirstAnswer, IdempotentRequest, StoreError};
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::Control;
-use crate::caller::Caller;
+use crate::caller::{Caller, Proof};
 use crate::faults::FieldError;
 use crate::problem::ApiError;
 use crate::request::read_body;
@@ -35,7 +34,7 @@ pub(crate) struct WithoutSecret(pub(crate) String);
 pub(crate) async fn once(
     control: &Control,
     caller: &Caller,
-    presented: &PlainKey,
+    proof: &Proof,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
@@ -44,7 +43,8 @@ pub(crate) async fn once(
     let body = read_body(Request::from_parts(parts.clone(), body), control).await?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let said = [target.as_bytes(), &body];
-    let asked = IdempotentRequest::new(caller.organization(), presented, name.as_bytes(), &said);
+    let mac = |purpose: &str, parts: &[&[u8]]| proof.mac(purpose, parts);
+    let asked = IdempotentRequest::new(caller.organization(), mac, name.as_bytes(), &said);
     match control.store.claim_request(&asked, control.now()).await? {
         Claim::New => {
             let response = next.run(Request::from_parts(parts, Body::from(body))).await;

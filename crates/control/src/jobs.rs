@@ -14,6 +14,9 @@ pub async fn sweep(store: Arc<Store>, every: Duration, shutdown: CancellationTok
             Ok(Swept { keys, secrets }) => tracing::info!(keys, secrets, "swept"),
             Err(error) => tracing::warn!(%error, "keys that are over are not put away"),
         }
+        if let Err(error) = store.sweep_sign_ins().await {
+            tracing::warn!(%error, "sessions and links that are over are not put away");
+        }
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(every) => {}

@@ -5,17 +5,22 @@
 //! `doorward_domain`, every row and its audit entry in `doorward_store`.
 
 mod api;
+mod attempts;
 mod caller;
 mod control;
 mod denials;
 mod faults;
 mod idempotency;
 pub mod jobs;
+pub mod model_list;
+pub mod notices;
+mod oauth;
 mod problem;
 mod request;
 mod routes;
+mod sign_in_refusal;
 mod unknown_path;
 
 pub use caller::ClientAddress;
 pub use control::Control;
-pub use routes::{Policy, policies, router};
+pub use routes::{Access, Policy, policies, router};

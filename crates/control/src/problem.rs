@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use crate::faults::FieldError;
+use crate::sign_in_refusal::SignInRefusal;
 
 /// Why a request is refused, grouped by what its sender can do about it.
 ///
@@ -22,6 +23,9 @@ pub(crate) enum ApiError {
     /// Whoever asks may not.
     #[error("{0}")]
     Denied(Denial),
+    /// Whoever wants to be, or is, signed in may not.
+    #[error(transparent)]
+    SignIn(#[from] SignInRefusal),
     /// It is not there, or not theirs: the same answer for both.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
@@ -105,6 +109,7 @@ impl ApiError {
                 (StatusCode::UNAUTHORIZED, "invalid_api_key")
             }
             Self::Denied(denial) => denial_face(*denial),
+            Self::SignIn(refusal) => refusal.face(),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
@@ -126,6 +131,9 @@ impl ApiError {
             Self::Invalid(errors) | Self::ExceedsOwnRights(errors) | Self::BoundedKey(errors) => {
                 errors.clone()
             }
+            Self::Conflict { code: code @ "name_looks_alike", detail, field: Some(field) } => {
+                vec![FieldError::new(*field, code, detail)]
+            }
             Self::Conflict { detail, field: Some(field), .. } => {
                 vec![FieldError::new(*field, "taken", detail)]
             }
@@ -137,6 +145,7 @@ impl ApiError {
             }
             Self::NoCredential(_)
             | Self::Denied(_)
+            | Self::SignIn(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed
             | Self::Unreadable(_)
@@ -167,6 +176,7 @@ impl ApiError {
             Self::Internal(cause) => tracing::error!(error = %cause, "internal error"),
             Self::NoCredential(_)
             | Self::Denied(_)
+            | Self::SignIn(_)
             | Self::NotFound(_)
             | Self::MethodNotAllowed
             | Self::Invalid(_)
@@ -200,6 +210,7 @@ pub(crate) fn denial_face(denial: Denial) -> (StatusCode, &'static str) {
         Denial::Revoked => (StatusCode::UNAUTHORIZED, "key_revoked"),
         Denial::OwnerInactive => (StatusCode::UNAUTHORIZED, "owner_inactive"),
         Denial::AddressRefused => (StatusCode::FORBIDDEN, "ip_not_allowed"),
+        Denial::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed"),
         Denial::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
         Denial::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found"),
         Denial::RateLimited { .. } | Denial::TooManyConcurrent => {
@@ -228,6 +239,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+impl ApiError {
+    fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Conflict { code, detail: detail.into(), field: None }
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -236,6 +253,13 @@ impl From<StoreError> for ApiError {
                 detail: format!("There is already one with this {field}."),
                 field: Some(field),
             },
+            StoreError::LooksAlike { other } => Self::Conflict {
+                code: "name_looks_alike",
+                detail: format!(
+                    "There is already one whose name cannot be told from this one by eye: `{other}`."
+                ),
+                field: Some("name"),
+            },
             StoreError::Unstorable { field } => Self::Invalid(vec![FieldError::new(
                 field,
                 "invalid",
@@ -243,47 +267,47 @@ impl From<StoreError> for ApiError {
             )]),
             StoreError::Missing(what) => Self::NotFound(what),
             StoreError::Stale => Self::Stale,
-            StoreError::ActorChanged => Self::Conflict {
-                code: "key_changed",
-                detail:
-                    "The key that asked for this was changed or ended in between. Nothing was done."
-                        .to_owned(),
-                field: None,
-            },
-            StoreError::TooManySecrets => Self::Conflict {
-                code: "too_many_secrets",
-                detail: format!(
+            StoreError::ActorChanged => Self::conflict(
+                "key_changed",
+                "The key or session that asked for this was changed or ended in between. Nothing \
+                 was done.",
+            ),
+            StoreError::TooManySecrets => Self::conflict(
+                "too_many_secrets",
+                format!(
                     "{SECRETS_MAX} secrets of this API key work already. Wait until one of them \
                      ends, end the previous ones, or rotate without an overlap."
                 ),
-                field: None,
-            },
+            ),
             StoreError::AboveOwnRole => Self::AboveOwnRole,
-            StoreError::LastOwner => Self::Conflict {
-                code: "last_owner",
-                detail: "The organization would be left without an active owner. Make somebody \
-                         else an owner first."
-                    .to_owned(),
-                field: None,
-            },
-            StoreError::DefaultProject => Self::Conflict {
-                code: "default_project",
-                detail: "Keys that name no project go to the default one: it keeps its name and \
-                         cannot be removed."
-                    .to_owned(),
-                field: None,
-            },
-            StoreError::InUse(by) => Self::Conflict {
-                code: "in_use",
-                detail: format!("It is in use by {}.", by.join(", ")),
-                field: None,
-            },
+            StoreError::LastOwner => Self::conflict(
+                "last_owner",
+                "The organization would be left without an active owner. Make somebody else an \
+                 owner first.",
+            ),
+            StoreError::DefaultProject => Self::conflict(
+                "default_project",
+                "Keys that name no project go to the default one: it keeps its name and cannot be \
+                 removed.",
+            ),
+            StoreError::SecondFactor => Self::conflict(
+                "second_factor_state",
+                "There is a second factor that is confirmed already, or none that could be.",
+            ),
+            StoreError::Full(what) => Self::conflict(
+                "too_many",
+                format!("There are as many {what} as there may be. Delete one first."),
+            ),
+            StoreError::InUse(by) => {
+                Self::conflict("in_use", format!("It is in use by {}.", by.join(", ")))
+            }
             StoreError::Corrupt(_) | StoreError::Integrity | StoreError::NoRandomness => {
                 Self::Internal(chain(&error))
             }
             StoreError::Database(_)
             | StoreError::Journal(_)
             | StoreError::Behind
+            | StoreError::Busy
             | StoreError::NotOurs => Self::Unavailable(error),
         }
     }
@@ -306,6 +330,11 @@ impl IntoResponse for ApiError {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Self::SignIn(refusal) = self
+            && let Some(seconds) = refusal.retry_after_seconds()
+        {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -21,6 +21,8 @@ use crate::problem::{ApiError, Unreadable};
 pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 /// Rows of a page, when the client does not say.
 const LIMIT_DEFAULT: u32 = 50;
+/// Longest text to search for, in characters.
+const SEARCH_CHARS_MAX: usize = 200;
 /// Most rows of a page.
 const LIMIT_MAX: u32 = 200;
 
@@ -265,6 +267,15 @@ impl Params {
     /// Notes a fault that the caller found.
     pub(crate) fn refuse(&mut self, name: &str, detail: impl Display) {
         self.faults.add(name, "invalid", detail);
+    }
+
+    /// The text to search for.
+    pub(crate) fn search(&mut self) -> Option<String> {
+        let text = self.text("q")?;
+        if text.chars().count() > SEARCH_CHARS_MAX {
+            self.refuse("q", "is too long");
+        }
+        Some(text)
     }
 
     /// How many rows are asked for.

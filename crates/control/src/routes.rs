@@ -1,4 +1,4 @@
-//! The table of routes: what is served, and the scope that each of it needs.
+//! The table of routes: what is served, and to whom.
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -14,11 +14,12 @@ use tracing::Instrument;
 
 use crate::Control;
 use crate::api::{
-    audit, backup, keys, models, projects, provider_keys, providers, service_accounts, settings,
-    usage, users,
+    audit, backup, keys, models, notices, own_account, password_links, projects, provider_keys,
+    providers, service_accounts, sessions, settings, usage, users, webhooks,
 };
 use crate::caller::authorize;
 use crate::control::id_parts;
+use crate::oauth;
 use crate::problem::ApiError;
 use crate::request::BODY_BYTES_MAX;
 use crate::unknown_path::unknown_path;
@@ -29,19 +30,36 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 struct Route {
     method: Method,
     path: &'static str,
-    needs: Scope,
+    access: Access,
     handler: MethodRouter<Control>,
 }
 
-/// A route without its handler: what the API serves, and the scope that it needs.
+/// Who may ask for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, without a credential; what it takes is bounded for each address.
+    Public,
+    /// A user who is signed in, whatever their role; no key.
+    SignedIn,
+    /// Keys with this scope, and users whose role has it.
+    Scope(Scope),
+}
+
+impl From<Scope> for Access {
+    fn from(scope: Scope) -> Self {
+        Self::Scope(scope)
+    }
+}
+
+/// A route without its handler: what the API serves, and to whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: &'static str,
     /// The path, with `{id}` for one segment and `{*name}` for all that follow.
     pub path: &'static str,
-    /// What a key must be allowed to do.
-    pub needs: Scope,
+    /// Who may ask for it.
+    pub access: Access,
 }
 
 /// Every route of the management API: for the program that dispatches to it, for its description,
@@ -50,7 +68,7 @@ pub fn policies() -> impl Iterator<Item = Policy> {
     table().into_iter().map(|route| Policy {
         method: route.method.as_str(),
         path: route.path,
-        needs: route.needs,
+        access: route.access,
     })
 }
 
@@ -86,19 +104,21 @@ impl Method {
     }
 }
 
-/// A route cannot be written down without its scope.
+/// A route cannot be written down without saying to whom it is open.
 fn route<H: Handler<T, Control>, T: 'static>(
     method: Method,
     path: &'static str,
-    needs: Scope,
+    access: impl Into<Access>,
     handler: H,
 ) -> Route {
-    Route { method, path, needs, handler: on(method.filter(), handler) }
+    Route { method, path, access: access.into(), handler: on(method.filter(), handler) }
 }
 
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "one table, one line for each route")]
 fn table() -> Vec<Route> {
     use Method::{Delete, Get, Patch, Post, Put};
+    use Access::{Public, SignedIn};
     use Scope::{Admin, AnalyticsRead, AuditRead, KeysRead, KeysWrite};
     vec![
         route(Post,   "/v1/api-keys",              KeysWrite,     keys::create_key),
@@ -110,6 +130,9 @@ fn table() -> Vec<Route> {
         route(Post,   "/v1/api-keys/{id}/enable",  KeysWrite,     keys::enable_key),
         route(Post,   "/v1/api-keys/{id}/rotate",  KeysWrite,     keys::rotate_key),
         route(Delete, "/v1/api-keys/{id}/previous-secrets", KeysWrite, keys::end_previous_secrets),
+        route(Post,   "/v1/api-keys/{id}/explain", KeysRead,      keys::explain_key),
+        route(Get,    "/v1/api-keys/{id}/unused-rights", KeysRead, keys::show_unused_rights),
+        route(Get,    "/v1/unused-rights",         KeysRead,      keys::list_unused_rights),
         route(Post,   "/v1/providers",             Admin,         providers::create_provider),
         route(Get,    "/v1/providers",             Admin,         providers::list_providers),
         route(Get,    "/v1/providers/{id}",        Admin,         providers::show_provider),
@@ -120,6 +143,7 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/provider-keys/{id}",    Admin,         provider_keys::show_provider_key),
         route(Patch,  "/v1/provider-keys/{id}",    Admin,         provider_keys::edit_provider_key),
         route(Delete, "/v1/provider-keys/{id}",    Admin,         provider_keys::delete_provider_key),
+        route(Post,   "/v1/provider-keys/{id}/test", Admin,       provider_keys::test_provider_key),
         route(Post,   "/v1/models",                Admin,         models::create_model),
         route(Get,    "/v1/models",                Admin,         models::list_models),
         route(Get,    "/v1/models/{*name}",        Admin,         models::show_model),
@@ -133,6 +157,22 @@ fn table() -> Vec<Route> {
         route(Delete, "/v1/users/{id}",            Admin,         users::remove_user),
         route(Post,   "/v1/users/{id}/disable",    Admin,         users::disable_user),
         route(Post,   "/v1/users/{id}/enable",     Admin,         users::enable_user),
+        route(Post,   "/v1/users/{id}/invitation",     Admin,     password_links::invite_user),
+        route(Post,   "/v1/users/{id}/password-reset", Admin,     password_links::reset_user_password),
+        route(Get,    "/v1/users/{id}/sessions",       Admin,     sessions::list_user_sessions),
+        route(Delete, "/v1/users/{id}/sessions",       Admin,     sessions::end_user_sessions),
+        route(Delete, "/v1/users/{id}/second-factor",  Admin,     own_account::remove_user_second_factor),
+        route(Post,   "/v1/users/me/password",         SignedIn,  own_account::change_password),
+        route(Post,   "/v1/users/me/second-factor",    SignedIn,  own_account::begin_second_factor),
+        route(Delete, "/v1/users/me/second-factor",    SignedIn,  own_account::remove_second_factor),
+        route(Post,   "/v1/users/me/second-factor/confirm", SignedIn, own_account::confirm_second_factor),
+        route(Post,   "/v1/invitations/accept",    Public,        password_links::accept_invitation),
+        route(Post,   "/v1/password-resets",       Public,        password_links::request_reset),
+        route(Post,   "/v1/password-resets/accept", Public,       password_links::accept_reset),
+        route(Post,   "/v1/sessions",              Public,        sessions::create_session),
+        route(Get,    "/v1/sessions",              SignedIn,      sessions::list_sessions),
+        route(Delete, "/v1/sessions",              SignedIn,      sessions::end_other_sessions),
+        route(Delete, "/v1/sessions/{id}",         SignedIn,      sessions::end_session),
         route(Post,   "/v1/service-accounts",      Admin,         service_accounts::create_service_account),
         route(Get,    "/v1/service-accounts",      Admin,         service_accounts::list_service_accounts),
         route(Get,    "/v1/service-accounts/{id}", Admin,         service_accounts::show_service_account),
@@ -148,6 +188,16 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/projects/{id}/members", Admin,         projects::list_members),
         route(Put,    "/v1/projects/{id}/members/{user}", Admin,  projects::set_member),
         route(Delete, "/v1/projects/{id}/members/{user}", Admin,  projects::remove_member),
+        route(Post,   "/v1/webhooks",              Admin,         webhooks::create_webhook),
+        route(Get,    "/v1/webhooks",              Admin,         webhooks::list_webhooks),
+        route(Get,    "/v1/webhooks/{id}",         Admin,         webhooks::show_webhook),
+        route(Patch,  "/v1/webhooks/{id}",         Admin,         webhooks::edit_webhook),
+        route(Delete, "/v1/webhooks/{id}",         Admin,         webhooks::delete_webhook),
+        route(Post,   "/v1/webhooks/{id}/rotate",  Admin,         webhooks::rotate_webhook),
+        route(Post,   "/v1/webhooks/{id}/test",    Admin,         webhooks::test_webhook),
+        route(Get,    "/v1/notices",               Admin,         notices::list_notices),
+        route(Get,    "/v1/notices/{id}",          Admin,         notices::show_notice),
+        route(Post,   "/v1/notices/{id}/retry",    Admin,         notices::retry_notice),
         route(Get,    "/v1/settings",              Admin,         settings::list_settings),
         route(Patch,  "/v1/settings",              Admin,         settings::change_settings),
         route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),
@@ -164,12 +214,17 @@ fn table() -> Vec<Route> {
 /// extensions.
 pub fn router(control: Control) -> Router {
     let guarded = |router: Router<Control>, route: Route| {
-        let guard = from_fn_with_state((control.clone(), route.needs), authorize);
-        router.route(route.path, route.handler.route_layer(guard))
+        let guard = from_fn_with_state((control.clone(), route.access), authorize);
+        let handler = match route.access {
+            Access::Public => route.handler,
+            Access::SignedIn | Access::Scope(_) => route.handler.route_layer(guard),
+        };
+        router.route(route.path, handler)
     };
     table()
         .into_iter()
         .fold(Router::new(), guarded)
+        .merge(oauth::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

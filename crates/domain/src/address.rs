@@ -89,6 +89,29 @@ impl fmt::Display for AddressBlock {
     }
 }
 
+/// Which rule decides about an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressDecision {
+    /// There is no allow list, and nothing denies it.
+    Anywhere,
+    /// This block of the allow list.
+    Allowed(AddressBlock),
+    /// There is an allow list, and it is in none of its blocks.
+    NotListed,
+    /// This block of the deny list.
+    Denied(AddressBlock),
+}
+
+impl AddressDecision {
+    /// Whether the key may be used.
+    pub const fn is_allowed(self) -> bool {
+        match self {
+            Self::Anywhere | Self::Allowed(_) => true,
+            Self::NotListed | Self::Denied(_) => false,
+        }
+    }
+}
+
 /// The address rules of a key. Deny beats allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressRules {
@@ -107,6 +130,29 @@ impl AddressRules {
         let address = address.to_canonical();
         let is_in = |list: &[AddressBlock]| list.iter().any(|b| b.contains_canonical(address));
         !is_in(&self.deny) && self.allow.as_deref().is_none_or(is_in)
+    }
+
+    /// The rule that decides about this address. It agrees with [`allows`](Self::allows).
+    pub fn decide(&self, address: IpAddr) -> AddressDecision {
+        let first = |list: &[AddressBlock]| list.iter().find(|b| b.contains(address)).copied();
+        if let Some(block) = first(&self.deny) {
+            return AddressDecision::Denied(block);
+        }
+        match &self.allow {
+            None => AddressDecision::Anywhere,
+            Some(list) => first(list).map_or(AddressDecision::NotListed, AddressDecision::Allowed),
+        }
+    }
+
+    /// Blocks of the allow list that share addresses with one of the deny list, by their places: there
+    /// deny wins, which is not always what was meant.
+    pub fn overlaps(&self) -> impl Iterator<Item = (usize, usize)> {
+        let allow = self.allow.as_deref().unwrap_or_default();
+        allow.iter().enumerate().flat_map(|(a, allowed)| {
+            let shares = |denied: &AddressBlock| denied.covers(allowed) || allowed.covers(denied);
+            let denied = self.deny.iter().enumerate().filter(move |(_, denied)| shares(denied));
+            denied.map(move |(d, _)| (a, d))
+        })
     }
 
     /// Whether every address that `other` allows is allowed here. Never says yes wrongly.
@@ -300,6 +346,36 @@ pub(crate) mod tests {
         for (mine, theirs, expected) in cases {
             assert_eq!(mine.covers(&theirs), expected, "{mine:?} / {theirs:?}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn the_rule_that_decides_agrees_with_the_verdict(rules in any_rules(), address in any_address()) {
+            let decision = rules.decide(address);
+            prop_assert_eq!(decision.is_allowed(), rules.allows(address), "{:?}", decision);
+            if let AddressDecision::Allowed(block) | AddressDecision::Denied(block) = decision {
+                prop_assert!(block.contains(address));
+            }
+        }
+
+        #[test]
+        fn an_address_in_both_lists_is_in_an_overlap(rules in any_rules(), address in any_address()) {
+            let is_in = |list: &[AddressBlock]| list.iter().any(|block| block.contains(address));
+            if is_in(&rules.deny) && rules.allow.as_deref().is_some_and(is_in) {
+                prop_assert!(rules.overlaps().next().is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn overlaps_are_named_by_their_places() {
+        let rules = AddressRules {
+            allow: Some(blocks(&["10.0.0.0/8", "192.0.2.0/24", "2001:db8::/32"])),
+            deny: blocks(&["10.1.0.0/16", "192.0.0.0/16", "198.51.100.1"]),
+        };
+        assert_eq!(rules.overlaps().collect::<Vec<_>>(), [(0, 0), (1, 1)]);
+        let open = AddressRules { allow: None, ..rules };
+        assert_eq!(open.overlaps().count(), 0);
     }
 
     proptest! {

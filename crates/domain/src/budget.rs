@@ -141,6 +141,17 @@ impl Budget {
         mine.iter().all(|mine| theirs.iter().any(|theirs| mine.covers(theirs)))
     }
 
+    /// Whether anything is left of it, for a use that is not priced here.
+    pub fn check_left(&self, account: &Account) -> Result<(), NoRoom> {
+        if self.is_spent(account.spent) {
+            Err(NoRoom::Spent)
+        } else if self.overrun == Overrun::Deny && self.is_spent(account.spent.plus(account.held)) {
+            Err(NoRoom::Held)
+        } else {
+            Ok(())
+        }
+    }
+
     fn is_spent(&self, spent: Spend) -> bool {
         match self.amount {
             Amount::Usd(limit) => spent.cost >= limit,
@@ -552,6 +563,31 @@ pub(crate) mod tests {
         ];
         for (mine, theirs, expected) in cases {
             assert_eq!(Budget::list_covers(&mine, &theirs), expected, "{mine:?} / {theirs:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_budget_tells_what_is_spent_from_what_is_held() {
+        let spend = |tokens| Spend { tokens, ..Spend::default() };
+        let budget = |overrun| Budget { amount: Amount::Tokens(10), period: Period::Day, overrun };
+        #[rustfmt::skip]
+        let cases = [
+            (0,  0,  Overrun::Deny,  Ok(())),
+            (9,  0,  Overrun::Deny,  Ok(())),
+            (9,  1,  Overrun::Deny,  Err(NoRoom::Held)),
+            (0,  11, Overrun::Deny,  Err(NoRoom::Held)),
+            (10, 0,  Overrun::Deny,  Err(NoRoom::Spent)),
+            (11, 5,  Overrun::Deny,  Err(NoRoom::Spent)),
+            (9,  9,  Overrun::Allow, Ok(())),
+            (10, 0,  Overrun::Allow, Err(NoRoom::Spent)),
+        ];
+        for (spent, held, overrun, expected) in cases {
+            let account = Account { spent: spend(spent), held: spend(held) };
+            assert_eq!(
+                budget(overrun).check_left(&account),
+                expected,
+                "{spent} {held} {overrun:?}"
+            );
         }
     }
 

@@ -97,6 +97,8 @@ pub struct Provider {
     /// Where it is, without a trailing slash; paths such as `/chat/completions` are appended.
     /// `None` only for [`ProviderKind::Echo`].
     pub base_url: Option<String>,
+    /// What its deployments present that name no provider key of their own.
+    pub provider_key: Option<ProviderKeyId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last edited.

@@ -17,7 +17,7 @@ use crate::base62;
 /// Characters of the public part.
 pub const ACCESS_LEN: usize = 16;
 /// Random characters of the secret part, before its checksum.
-const ENTROPY_LEN: usize = 43;
+pub(crate) const ENTROPY_LEN: usize = 43;
 /// Characters of the checksum.
 const CHECKSUM_LEN: usize = 6;
 /// Characters of the secret part, checksum included.
@@ -221,12 +221,7 @@ impl PlainKey {
     /// HMAC-SHA-256 under the secret: what nobody can make or check who does not have the key.
     /// Each part is preceded by its length, so that no two lists of parts are the same bytes.
     pub fn mac(&self, purpose: &str, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
-        let mut mac = keyed_hmac(&self.secret);
-        for part in std::iter::once(purpose.as_bytes()).chain(parts.iter().copied()) {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        Zeroizing::new(mac.finalize().into_bytes().into())
+        mac_of_parts(&self.secret, purpose, parts)
     }
 
     /// Whether both are the same key, in constant time: two places of one request may repeat it.
@@ -235,7 +230,7 @@ impl PlainKey {
     }
 }
 
-fn checksum_of(access: &[u8], entropy: &[u8]) -> [u8; CHECKSUM_LEN] {
+pub(crate) fn checksum_of(access: &[u8], entropy: &[u8]) -> [u8; CHECKSUM_LEN] {
     let mut crc = crc32fast::Hasher::new();
     crc.update(access);
     crc.update(entropy);
@@ -252,6 +247,17 @@ pub(crate) fn keyed_hmac(key: &[u8]) -> Hmac<Sha256> {
     let mac = Hmac::new(&block.into());
     block.zeroize();
     mac
+}
+
+/// HMAC-SHA-256 of a purpose and parts under a key of at most 64 bytes. Each part is preceded by its
+/// length, so that no two lists of parts are the same bytes.
+pub(crate) fn mac_of_parts(key: &[u8], purpose: &str, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+    let mut mac = keyed_hmac(key);
+    for part in std::iter::once(purpose.as_bytes()).chain(parts.iter().copied()) {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
 /// The key of the digests, one version of it. It lives in the keyring; losing it ends every key.

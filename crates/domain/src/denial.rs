@@ -26,6 +26,9 @@ pub enum Denial {
     /// Not from here.
     #[error("This API key may not be used from this address.")]
     AddressRefused,
+    /// Not from this web page, or not from outside of one.
+    #[error("This API key may not be used from this web page.")]
+    OriginRefused,
     /// The key may not do this at all.
     #[error("This API key lacks the scope for this request.")]
     InsufficientScope,

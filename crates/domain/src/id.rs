@@ -106,9 +106,30 @@ id!(
     "dep"
 );
 id!(
+    /// Identifies a session: a user who is signed in. Public: it is not the token.
+    SessionId,
+    "ses"
+);
+
+id!(
+    /// Identifies an access token that stands for a key. Public, its `jti`; it is not the token.
+    TokenId,
+    "tok"
+);
+id!(
     /// Identifies one call through the gateway; also its `x-request-id`.
     CallId,
     "req"
+);
+id!(
+    /// Identifies a webhook: where notices go over HTTP.
+    WebhookId,
+    "whk"
+);
+id!(
+    /// Identifies a notice; also in its mail's `Message-ID`, and its `webhook-id`.
+    NoticeId,
+    "ntc"
 );
 
 #[cfg(test)]
@@ -127,7 +148,10 @@ mod tests {
             ("prv", text.parse::<ProviderId>().is_ok()),
             ("pvk", text.parse::<ProviderKeyId>().is_ok()),
             ("dep", text.parse::<DeploymentId>().is_ok()),
+            ("ses", text.parse::<SessionId>().is_ok()),
             ("req", text.parse::<CallId>().is_ok()),
+            ("whk", text.parse::<WebhookId>().is_ok()),
+            ("ntc", text.parse::<NoticeId>().is_ok()),
         ];
         kinds.into_iter().filter(|(_, reads)| *reads).map(|(prefix, _)| prefix).collect()
     }
@@ -183,7 +207,10 @@ mod tests {
                 ProviderId::from_bytes(bytes).to_string(),
                 ProviderKeyId::from_bytes(bytes).to_string(),
                 DeploymentId::from_bytes(bytes).to_string(),
+                SessionId::from_bytes(bytes).to_string(),
                 CallId::from_bytes(bytes).to_string(),
+                WebhookId::from_bytes(bytes).to_string(),
+                NoticeId::from_bytes(bytes).to_string(),
             ];
             for id in ids {
                 prop_assert_eq!(kinds_that_read(&id), vec![&id[..3]]);

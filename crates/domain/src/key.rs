@@ -177,6 +177,7 @@ mod tests {
                 limits: Limits::NONE,
                 budgets: vec![],
                 expires_at: expires.map(at),
+                allowed_origins: None,
             },
             life: Life {
                 created_at: at(-10),

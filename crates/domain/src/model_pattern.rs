@@ -110,14 +110,45 @@ impl ModelRule {
         }
     }
 
+    /// The first pattern that means this model. `None`: there is none, or no patterns at all.
+    pub fn pattern_for(&self, model: &str) -> Option<&ModelPattern> {
+        match self {
+            Self::All => None,
+            Self::Only(patterns) => patterns.iter().find(|pattern| pattern.matches(model)),
+        }
+    }
+
     /// Whether everything that `other` allows is allowed here. Never says yes wrongly; it may say
     /// no where only several patterns together would cover one of the other's.
     pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::All, _) => true,
             (Self::Only(_), Self::All) => false,
+            (Self::Only(_), Self::Only(theirs)) => theirs.iter().all(|p| self.covers_pattern(p)),
+        }
+    }
+
+    /// The same for one pattern.
+    pub fn covers_pattern(&self, other: &ModelPattern) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(patterns) => patterns.iter().any(|mine| mine.covers(other)),
+        }
+    }
+
+    /// What both allow, as a rule. Never allows what one of them does not; where patterns merely
+    /// overlap, it leaves out what they share.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::All, rule) | (rule, Self::All) => rule.clone(),
             (Self::Only(mine), Self::Only(theirs)) => {
-                theirs.iter().all(|theirs| mine.iter().any(|mine| mine.covers(theirs)))
+                let shared = theirs.iter().filter(|pattern| self.covers_pattern(pattern));
+                let mut shared: Vec<ModelPattern> = shared.cloned().collect();
+                let rest = mine.iter().filter(|p| other.covers_pattern(p) && !shared.contains(p));
+                let rest: Vec<ModelPattern> = rest.cloned().collect();
+                shared.extend(rest);
+                Self::Only(shared)
             }
         }
     }

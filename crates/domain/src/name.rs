@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::confusable::is_mixed;
+
 /// Longest name of a key, project, provider or provider key, in characters.
 pub const NAME_CHARS_MAX: usize = 80;
 /// Longest description, in characters.
@@ -22,6 +24,9 @@ pub enum BadName {
     /// Control, direction and zero-width characters make one name look like another.
     #[error("must not contain control, direction or zero-width characters")]
     Invisible,
+    /// A letter of another script looks like one of this, and the name like another.
+    #[error("must not mix letters of several scripts, such as Latin and Cyrillic")]
+    MixedScripts,
 }
 
 /// Checks a name as it is shown in lists, logs and audit entries.
@@ -32,7 +37,8 @@ pub fn check_name(text: &str) -> Result<(), BadName> {
     if text.trim() != text {
         return Err(BadName::Padded);
     }
-    check_text(text, NAME_CHARS_MAX)
+    check_text(text, NAME_CHARS_MAX)?;
+    if is_mixed(text) { Err(BadName::MixedScripts) } else { Ok(()) }
 }
 
 /// Checks a description: may be empty, may have line ends (as forms send them, too) and tabs.
@@ -131,6 +137,7 @@ mod tests {
             ("\u{feff}ci",         Err(BadName::Invisible)), // byte-order mark
             ("ci\u{3164}",         Err(BadName::Invisible)), // blank filler
             ("ci\u{e0041}",        Err(BadName::Invisible)), // tag character
+            ("p\u{430}ypal",       Err(BadName::MixedScripts)), // Cyrillic а
         ];
         for (name, expected) in cases {
             assert_eq!(check_name(name), expected, "{name:?}");

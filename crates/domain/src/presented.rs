@@ -5,9 +5,38 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use zeroize::Zeroizing;
 
 use crate::credential::{MalformedKey, PlainKey};
+use crate::token::BearerToken;
 
-/// Longest value that is looked at; a real credential is far shorter.
+/// Longest value that is looked at for a key; a real one is far shorter.
 const VALUE_BYTES_MAX: usize = 512;
+
+/// The credential of a request.
+#[derive(Debug)]
+pub enum Presented {
+    /// A key.
+    Key(PlainKey),
+    /// A token that stands for one.
+    Token(BearerToken),
+}
+
+impl Presented {
+    /// Whether both are the same credential.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Key(one), Self::Key(other)) => one.is_same(other),
+            (Self::Token(one), Self::Token(other)) => one.is_same(other),
+            (Self::Key(_), Self::Token(_)) | (Self::Token(_), Self::Key(_)) => false,
+        }
+    }
+
+    /// HMAC-SHA-256 under the credential: what nobody can make or check who does not have it.
+    pub fn mac(&self, purpose: &str, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+        match self {
+            Self::Key(key) => key.mac(purpose, parts),
+            Self::Token(token) => token.mac(purpose, parts),
+        }
+    }
+}
 
 /// Where a credential may stand. Headers only; never the query string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +63,12 @@ pub enum NoCredential {
 
 /// Reads the credential of a request from all the places that hold a value.
 ///
-/// The same key in several places counts once. Two different keys, or one good and one bad value,
-/// are [`NoCredential::Ambiguous`]; where no value is a key, there is nothing to choose from.
+/// The same credential in several places counts once. Two different ones, or one good and one bad
+/// value, are [`NoCredential::Ambiguous`]; where no value is one, there is nothing to choose from.
 pub fn credential<'a>(
     values: impl Iterator<Item = (Place, &'a [u8])>,
-) -> Result<PlainKey, NoCredential> {
-    let mut found: Option<Result<PlainKey, MalformedKey>> = None;
+) -> Result<Presented, NoCredential> {
+    let mut found: Option<Result<Presented, MalformedKey>> = None;
     for (place, value) in values {
         let next = parse(place, value);
         found = Some(match (found, next) {
@@ -52,24 +81,33 @@ pub fn credential<'a>(
     found.ok_or(NoCredential::Missing)?.map_err(|MalformedKey| NoCredential::Malformed)
 }
 
-fn parse(place: Place, value: &[u8]) -> Result<PlainKey, MalformedKey> {
-    if value.len() > VALUE_BYTES_MAX {
-        return Err(MalformedKey);
-    }
+fn parse(place: Place, value: &[u8]) -> Result<Presented, MalformedKey> {
     match place {
-        Place::Header => PlainKey::parse(value.trim_ascii()),
+        Place::Header => parse_one(value),
         Place::Authorization => parse_authorization(value.trim_ascii()),
     }
 }
 
-fn parse_authorization(value: &[u8]) -> Result<PlainKey, MalformedKey> {
+/// Reads a key or a token.
+pub fn parse_one(value: &[u8]) -> Result<Presented, MalformedKey> {
+    let text = value.trim_ascii();
+    if BearerToken::is_meant(text) {
+        return BearerToken::parse(text).map(Presented::Token).map_err(|_| MalformedKey);
+    }
+    if value.len() > VALUE_BYTES_MAX {
+        return Err(MalformedKey);
+    }
+    PlainKey::parse(text).map(Presented::Key)
+}
+
+fn parse_authorization(value: &[u8]) -> Result<Presented, MalformedKey> {
     let cut = value.iter().position(|b| *b == b' ').ok_or(MalformedKey)?;
     let (scheme, rest) = value.split_at_checked(cut).ok_or(MalformedKey)?;
     let rest = rest.trim_ascii();
     if scheme.eq_ignore_ascii_case(b"bearer") {
-        PlainKey::parse(rest)
-    } else if scheme.eq_ignore_ascii_case(b"basic") {
-        parse_basic(rest)
+        parse_one(rest)
+    } else if scheme.eq_ignore_ascii_case(b"basic") && rest.len() <= VALUE_BYTES_MAX {
+        parse_basic(rest).map(Presented::Key)
     } else {
         Err(MalformedKey)
     }
@@ -96,7 +134,10 @@ mod tests {
 
     fn read(values: &[(Place, String)]) -> Result<String, NoCredential> {
         let found = credential(values.iter().map(|(place, text)| (*place, text.as_bytes())));
-        found.map(|key| key.expose())
+        found.map(|presented| match presented {
+            Presented::Key(key) => key.expose(),
+            Presented::Token(token) => token.expose().to_owned(),
+        })
     }
 
     fn basic(engine: &impl base64::Engine, text: &str) -> (Place, String) {
@@ -147,6 +188,35 @@ mod tests {
     fn the_same_key_in_every_place_at_once_counts_once() {
         let key = minted("dw", 1);
         assert_eq!(read(&all_spellings(&key)), Ok(key.expose()));
+    }
+
+    fn token(signature: u8) -> String {
+        BearerToken::new("eyJ.eyJ", &[signature; 64]).unwrap().expose().to_owned()
+    }
+
+    #[test]
+    fn a_token_is_read_wherever_a_key_is_but_as_a_password() {
+        let places = |token: &str| {
+            vec![
+                (Authorization, format!("Bearer {token}")),
+                (Authorization, format!("bearer  {token} ")),
+                (Header, token.to_owned()),
+                (Header, format!(" {token}")),
+            ]
+        };
+        for value in places(&token(1)) {
+            assert_eq!(read(std::slice::from_ref(&value)), Ok(token(1)), "{value:?}");
+            for second in places(&token(1)) {
+                assert_eq!(read(&[value.clone(), second]), Ok(token(1)));
+            }
+            for second in places(&token(2)).into_iter().chain(all_spellings(&minted("dw", 1))) {
+                assert_eq!(read(&[value.clone(), second]), Err(NoCredential::Ambiguous));
+            }
+        }
+        let password = basic(&STANDARD, &format!("dw_0123456789abcdef:{}", token(1)));
+        for value in [password, (Authorization, token(1)), (Header, format!("{}.", token(1)))] {
+            assert_eq!(read(std::slice::from_ref(&value)), Err(NoCredential::Malformed));
+        }
     }
 
     #[test]

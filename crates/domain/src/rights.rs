@@ -6,7 +6,9 @@ use crate::address::AddressRules;
 use crate::budget::Budget;
 use crate::limit::Limits;
 use crate::model_pattern::ModelRule;
-use crate::scope::ScopeSet;
+use crate::origin::Origins;
+use crate::role::OrganizationRole;
+use crate::scope::{Scope, ScopeSet};
 
 /// Everything that makes a key strong or weak.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Rights {
     pub budgets: Vec<Budget>,
     /// Until when. `None`: for ever.
     pub expires_at: Option<Timestamp>,
+    /// From which web pages, for a key that lives in one. `None`: it is for no page.
+    pub allowed_origins: Option<Origins>,
 }
 
 /// One way in which a key would be stronger than whoever makes it.
@@ -40,6 +44,8 @@ pub enum Axis {
     Budgets,
     /// A later end.
     Expiry,
+    /// More web pages, or whoever has the key.
+    Origins,
 }
 
 impl Axis {
@@ -52,11 +58,26 @@ impl Axis {
             Self::Limits => "limits",
             Self::Budgets => "budgets",
             Self::Expiry => "expires_at",
+            Self::Origins => "allowed_origins",
         }
     }
 }
 
 impl Rights {
+    /// What a user with this role may do who is signed in: all that the role allows, without limits or
+    /// an end of their own.
+    pub fn of_role(role: OrganizationRole) -> Self {
+        Self {
+            scopes: role.scopes(),
+            models: ModelRule::All,
+            addresses: AddressRules::ANY,
+            limits: Limits::NONE,
+            budgets: Vec::new(),
+            expires_at: None,
+            allowed_origins: None,
+        }
+    }
+
     /// Every axis on which `other` is stronger than these rights. Empty: it may be handed out.
     pub fn exceeded_by(&self, other: &Self) -> Vec<Axis> {
         let expiry_is_covered = self
@@ -69,6 +90,10 @@ impl Rights {
             (Axis::Limits, self.limits.covers(&other.limits)),
             (Axis::Budgets, Budget::list_covers(&self.budgets, &other.budgets)),
             (Axis::Expiry, expiry_is_covered),
+            (
+                Axis::Origins,
+                Origins::cover(self.allowed_origins.as_ref(), other.allowed_origins.as_ref()),
+            ),
         ];
         checks.into_iter().filter(|(_, is_covered)| !is_covered).map(|(axis, _)| axis).collect()
     }
@@ -79,16 +104,42 @@ impl Rights {
         self.limits == Limits::NONE && self.budgets.is_empty()
     }
 
-    /// Which of limits and budgets an edit from these rights to `after` loosens. For an editor with
-    /// limits or budgets of its own that is as good as a new key.
+    /// Which of limits, budgets and origins an edit from these rights to `after` loosens. For an editor
+    /// with limits or budgets of its own that is as good as a new key: the secret of a key with origins
+    /// is in its pages for everybody to read, so a page that is let in has the key.
     pub fn loosened_by(&self, after: &Self) -> Vec<Axis> {
-        let is_bound = |axis: &Axis| matches!(axis, Axis::Limits | Axis::Budgets);
+        let is_bound = |axis: &Axis| matches!(axis, Axis::Limits | Axis::Budgets | Axis::Origins);
         self.exceeded_by(after).into_iter().filter(is_bound).collect()
+    }
+
+    /// Whether an edit from these rights to `after` lets more pages, or everybody, use the key.
+    pub fn lets_in_more_pages(&self, after: &Self) -> bool {
+        self.exceeded_by(after).contains(&Axis::Origins)
+    }
+
+    /// Scopes that keep a key from living in a web page: whoever opens the page would have them. Empty
+    /// for a key that is for no page.
+    pub fn scopes_unfit_for_pages(&self) -> Vec<Scope> {
+        let is_unfit = |scope: &Scope| self.allowed_origins.is_some() && !scope.is_inference();
+        self.scopes.iter().filter(is_unfit).collect()
+    }
+
+    /// What a key that lives in a web page must have and these rights do not: at least one rate limit
+    /// and one budget, for whoever opens the page spends from it.
+    pub fn bounds_missing_for_pages(&self) -> Vec<Axis> {
+        if self.allowed_origins.is_none() {
+            return Vec::new();
+        }
+        let missing = [
+            (Axis::Limits, self.limits.rates().next().is_none()),
+            (Axis::Budgets, self.budgets.is_empty()),
+        ];
+        missing.into_iter().filter(|(_, is_missing)| *is_missing).map(|(axis, _)| axis).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -98,6 +149,7 @@ mod tests {
     use crate::limit::tests::any_limits;
     use crate::limit::{LimitKind, Span};
     use crate::model_pattern::tests::{any_name, any_rule};
+    use crate::origin::tests::any_origins;
     use crate::scope::Scope;
     use crate::scope::tests::any_scopes;
 
@@ -105,7 +157,7 @@ mod tests {
         (0_i64..10).prop_map(|second| Timestamp::from_second(second).unwrap())
     }
 
-    fn any_rights() -> impl Strategy<Value = Rights> {
+    pub(crate) fn any_rights() -> impl Strategy<Value = Rights> {
         (
             any_scopes(),
             any_rule(),
@@ -113,19 +165,23 @@ mod tests {
             any_limits(),
             prop::collection::vec(any_budget(), 0..3),
             prop::option::of(any_instant()),
+            any_origins(),
         )
-            .prop_map(|(scopes, models, addresses, limits, budgets, expires_at)| Rights {
-                scopes,
-                models,
-                addresses,
-                limits,
-                budgets,
-                expires_at,
-            })
+            .prop_map(
+                |(scopes, models, addresses, limits, budgets, expires_at, origins)| Rights {
+                    scopes,
+                    models,
+                    addresses,
+                    limits,
+                    budgets,
+                    expires_at,
+                    allowed_origins: origins,
+                },
+            )
     }
 
     /// `mine` with some axes replaced by those of `other`: often enough covered by `mine`.
-    fn varied(mine: &Rights, other: Rights, own: [bool; 6]) -> Rights {
+    fn varied(mine: &Rights, other: Rights, own: [bool; 7]) -> Rights {
         let mine = mine.clone();
         Rights {
             scopes: if own[0] { other.scopes.intersect(mine.scopes) } else { mine.scopes },
@@ -134,11 +190,12 @@ mod tests {
             limits: if own[3] { other.limits } else { mine.limits },
             budgets: if own[4] { other.budgets } else { mine.budgets },
             expires_at: if own[5] { other.expires_at } else { mine.expires_at },
+            allowed_origins: if own[6] { other.allowed_origins } else { mine.allowed_origins },
         }
     }
 
     fn any_pair() -> impl Strategy<Value = (Rights, Rights)> {
-        (any_rights(), any_rights(), any::<[bool; 6]>()).prop_map(|(mine, other, own)| {
+        (any_rights(), any_rights(), any::<[bool; 7]>()).prop_map(|(mine, other, own)| {
             let theirs = varied(&mine, other, own);
             (mine, theirs)
         })
@@ -152,6 +209,7 @@ mod tests {
             limits: Limits::NONE,
             budgets: vec![],
             expires_at: None,
+            allowed_origins: None,
         }
     }
 
@@ -167,6 +225,7 @@ mod tests {
             limits: serde_json::from_str(r#"{"requests_per_minute":60}"#).unwrap(),
             budgets: serde_json::from_str(r#"[{"usd":"5","period":"day"}]"#).unwrap(),
             expires_at: Some(Timestamp::from_second(5).unwrap()),
+            allowed_origins: serde_json::from_str(r#"["https://a.example"]"#).unwrap(),
         }
     }
 
@@ -180,6 +239,7 @@ mod tests {
             (Axis::Limits, Rights { limits: strong.limits, ..tight.clone() }),
             (Axis::Budgets, Rights { budgets: vec![], ..tight.clone() }),
             (Axis::Expiry, Rights { expires_at: None, ..tight.clone() }),
+            (Axis::Origins, Rights { allowed_origins: None, ..tight.clone() }),
         ];
         for (axis, stronger) in cases {
             assert_eq!(tight.exceeded_by(&stronger), [axis]);
@@ -189,8 +249,8 @@ mod tests {
 
     #[test]
     fn every_axis_that_is_stronger_is_named_at_once() {
-        use Axis::{Addresses, Budgets, Expiry, Limits, Models, Scopes};
-        let all = [Scopes, Models, Addresses, Limits, Budgets, Expiry];
+        use Axis::{Addresses, Budgets, Expiry, Limits, Models, Origins, Scopes};
+        let all = [Scopes, Models, Addresses, Limits, Budgets, Expiry, Origins];
         assert_eq!(tight().exceeded_by(&strongest()), all);
         assert_eq!(strongest().exceeded_by(&tight()), []);
     }
@@ -211,8 +271,52 @@ mod tests {
         assert!(!Rights { budgets: tight.budgets.clone(), ..strong.clone() }.may_make_keys());
         let unbounded = Rights { limits: Limits::NONE, budgets: vec![], ..tight.clone() };
         assert!(unbounded.may_make_keys(), "the other axes do not add up");
-        assert_eq!(tight.loosened_by(&strong), [Axis::Limits, Axis::Budgets]);
+        assert_eq!(tight.loosened_by(&strong), [Axis::Limits, Axis::Budgets, Axis::Origins]);
         assert_eq!(strong.loosened_by(&tight), []);
+    }
+
+    #[test]
+    fn a_key_in_a_page_calls_models_only_and_within_bounds() {
+        let limits = |json| serde_json::from_str(json).unwrap();
+        let tight = tight();
+        #[rustfmt::skip]
+        let cases = [
+            // scopes and limits of a key in a page, what it must not have, and what it misses
+            (vec![Scope::InferenceWrite],                  r#"{"requests_per_minute":1}"#, vec![],                                  vec![]),
+            (vec![Scope::InferenceRead],                   r#"{"tokens_per_day":1}"#,      vec![],                                  vec![]),
+            (vec![],                                       r#"{"concurrency":1}"#,         vec![],                                  vec![Axis::Limits]),
+            (vec![Scope::InferenceRead, Scope::Admin],     "{}",                           vec![Scope::Admin],                      vec![Axis::Limits]),
+            (vec![Scope::KeysVerify, Scope::AnalyticsRead], r#"{"requests_per_day":1}"#,   vec![Scope::AnalyticsRead, Scope::KeysVerify], vec![]),
+        ];
+        for (scopes, json, unfit, missing) in cases {
+            let scopes = scopes.into_iter().collect();
+            let in_page = Rights { scopes, limits: limits(json), ..tight.clone() };
+            assert_eq!(in_page.scopes_unfit_for_pages(), unfit, "{in_page:?}");
+            assert_eq!(in_page.bounds_missing_for_pages(), missing, "{in_page:?}");
+        }
+        let unbounded = Rights { limits: Limits::NONE, budgets: vec![], ..tight };
+        assert_eq!(unbounded.bounds_missing_for_pages(), [Axis::Limits, Axis::Budgets]);
+        assert!(strongest().scopes_unfit_for_pages().is_empty());
+        assert!(strongest().bounds_missing_for_pages().is_empty());
+    }
+
+    #[test]
+    fn more_pages_are_let_in_by_another_origin_and_by_none_at_all() {
+        let with =
+            |json| Rights { allowed_origins: serde_json::from_str(json).unwrap(), ..tight() };
+        let (one, two) = (
+            with(r#"["https://a.example"]"#),
+            with(r#"["https://a.example","https://b.example"]"#),
+        );
+        let (nobody, everybody) = (with("[]"), with("null"));
+        #[rustfmt::skip]
+        let cases = [
+            (&one, &one, false), (&one, &two, true), (&two, &one, false), (&one, &nobody, false),
+            (&nobody, &one, true), (&one, &everybody, true), (&everybody, &one, false),
+        ];
+        for (before, after, expected) in cases {
+            assert_eq!(before.lets_in_more_pages(after), expected, "{before:?} {after:?}");
+        }
     }
 
     #[test]
@@ -239,6 +343,16 @@ mod tests {
                 let lives = |rights: &Rights| rights.expires_at.is_none_or(|end| probe.2 < end);
                 lives(mine) || !lives(theirs)
             }
+            Axis::Origins => {
+                // From these pages, and from outside of any.
+                let pages = ["https://a.example", "https://b.example", "http://localhost:3000"];
+                let uses = |rights: &Rights, page: Option<&str>| match &rights.allowed_origins {
+                    None => true,
+                    Some(origins) => page.is_some_and(|page| origins.allow(page.as_bytes())),
+                };
+                let all = pages.map(Some).into_iter().chain([None]);
+                all.into_iter().all(|page| uses(mine, page) || !uses(theirs, page))
+            }
         }
     }
 
@@ -255,10 +369,10 @@ mod tests {
     }
 
     /// Which of the keys so far wishes for another one, and with which rights.
-    type Wished = (prop::sample::Index, Rights, [bool; 6]);
+    type Wished = (prop::sample::Index, Rights, [bool; 7]);
 
     fn any_wish() -> impl Strategy<Value = Wished> {
-        (any::<prop::sample::Index>(), any_rights(), any::<[bool; 6]>())
+        (any::<prop::sample::Index>(), any_rights(), any::<[bool; 7]>())
     }
 
     /// The keys that there are when those wishes were granted that may be.
@@ -339,7 +453,7 @@ mod tests {
         fn what_is_handed_on_twice_is_still_within_the_first(
             (first, second) in any_pair(),
             other in any_rights(),
-            own: [bool; 6],
+            own: [bool; 7],
         ) {
             let third = varied(&second, other, own);
             let is_clean = first.exceeded_by(&second).is_empty()
@@ -377,8 +491,9 @@ mod tests {
             probe in (any_name(), any_address(), any_instant()),
         ) {
             let loosened = before.loosened_by(&after);
-            prop_assert!(loosened.iter().all(|axis| matches!(axis, Axis::Limits | Axis::Budgets)));
-            for axis in [Axis::Limits, Axis::Budgets] {
+            let is_bound = |axis| matches!(axis, Axis::Limits | Axis::Budgets | Axis::Origins);
+            prop_assert!(loosened.iter().all(|axis| is_bound(*axis)));
+            for axis in [Axis::Limits, Axis::Budgets, Axis::Origins] {
                 let holds = axis_holds(axis, &before, &after, &probe);
                 prop_assert!(holds || loosened.contains(&axis), "{:?}", axis);
             }

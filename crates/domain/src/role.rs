@@ -51,6 +51,12 @@ impl OrganizationRole {
         self.rank() >= other.rank()
     }
 
+    /// The lower of two roles.
+    #[must_use]
+    pub const fn lower(self, other: Self) -> Self {
+        if self.is_at_least(other) { other } else { self }
+    }
+
     const fn rank(self) -> u8 {
         match self {
             Self::Owner => 3,
@@ -100,6 +106,7 @@ mod tests {
         for (high, role) in ALL.into_iter().enumerate() {
             for (low, other) in ALL.into_iter().enumerate() {
                 assert_eq!(role.is_at_least(other), high <= low, "{role:?} {other:?}");
+                assert_eq!(role.lower(other), ALL[high.max(low)], "{role:?} {other:?}");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// One thing that a key may do. The text form is `noun:verb`, or `admin`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Scope {
     /// List models.
@@ -61,7 +61,8 @@ impl Scope {
         1 << self as u8
     }
 
-    const fn is_inference(self) -> bool {
+    /// Whether it is for calling models, as opposed to seeing and managing what there is.
+    pub const fn is_inference(self) -> bool {
         matches!(self, Self::InferenceRead | Self::InferenceWrite)
     }
 
@@ -104,6 +105,13 @@ impl ScopeSet {
     /// administrative scope, and no inference.
     pub const fn allows(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0 || (self.0 & Scope::Admin.bit() != 0 && !scope.is_inference())
+    }
+
+    /// Which of these a key uses that does what `scope` says: that scope, else [`Scope::Admin`].
+    /// `None`: it may not.
+    pub fn used_for(self, scope: Scope) -> Option<Scope> {
+        let used = if self.0 & scope.bit() != 0 { scope } else { Scope::Admin };
+        self.allows(scope).then_some(used)
     }
 
     /// Whether everything in `other` is allowed by these.

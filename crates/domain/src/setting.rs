@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::credential::KeyPrefix;
+use crate::email::EmailAddress;
+use crate::reminder::NoticeDays;
 
 /// The longest cap on the life of a key: 100 years.
 pub const TTL_MINUTES_MAX: u64 = 52_560_000;
@@ -26,6 +28,12 @@ pub enum Setting {
     KeyPrefix,
     /// The HTTP status of a call that a spent budget refuses.
     SpentBudgetStatus,
+    /// How many days before the end of a key it is told.
+    NoticeDays,
+    /// After how many days a secret in use is told to be old. 0: never.
+    RotationReminderDays,
+    /// The address that mails come from.
+    MailFrom,
 }
 
 /// The value of a setting. It prints as it is stored.
@@ -35,6 +43,8 @@ pub enum SettingValue {
     Number(u64),
     /// A text.
     Text(String),
+    /// Days before the end of a key.
+    Days(NoticeDays),
 }
 
 /// What the value of a setting may be.
@@ -51,6 +61,10 @@ pub enum Bounds {
     OneOf(&'static [u64]),
     /// A brand of keys.
     Prefix,
+    /// A list of days before an end.
+    Days,
+    /// An e-mail address, or nothing.
+    Email,
 }
 
 /// A value that a setting does not take; it tells which ones it does.
@@ -65,13 +79,16 @@ pub struct UnknownSetting;
 
 impl Setting {
     /// Every setting, in the order in which they are shown.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::AuthTokenMaxTtlMinutes,
         Self::UserKeyDefaultTtlDays,
         Self::ServiceKeyDefaultTtlDays,
         Self::KeysPerUserMax,
         Self::KeyPrefix,
         Self::SpentBudgetStatus,
+        Self::NoticeDays,
+        Self::RotationReminderDays,
+        Self::MailFrom,
     ];
 
     /// The name, as it is stored, sent and typed.
@@ -83,6 +100,9 @@ impl Setting {
             Self::KeysPerUserMax => "keys-per-user-max",
             Self::KeyPrefix => "key-prefix",
             Self::SpentBudgetStatus => "spent-budget-status",
+            Self::NoticeDays => "notice-days",
+            Self::RotationReminderDays => "rotation-reminder-days",
+            Self::MailFrom => "mail-from",
         }
     }
 
@@ -108,6 +128,14 @@ impl Setting {
             Self::SpentBudgetStatus => {
                 "The HTTP status of a call that is refused because its budget is spent."
             }
+            Self::NoticeDays => {
+                "How many days before an API key ends its owner is told, by mail and webhook; none \
+                 turns it off."
+            }
+            Self::RotationReminderDays => {
+                "After how many days the owner of an API key is reminded to rotate it; 0 turns it off."
+            }
+            Self::MailFrom => "The address that mails come from; without one, no mail is sent.",
         }
     }
 
@@ -115,9 +143,12 @@ impl Setting {
     pub const fn unit(self) -> Option<&'static str> {
         match self {
             Self::AuthTokenMaxTtlMinutes => Some("minutes"),
-            Self::UserKeyDefaultTtlDays | Self::ServiceKeyDefaultTtlDays => Some("days"),
+            Self::UserKeyDefaultTtlDays
+            | Self::ServiceKeyDefaultTtlDays
+            | Self::NoticeDays
+            | Self::RotationReminderDays => Some("days"),
             Self::KeysPerUserMax => Some("keys"),
-            Self::KeyPrefix | Self::SpentBudgetStatus => None,
+            Self::KeyPrefix | Self::SpentBudgetStatus | Self::MailFrom => None,
         }
     }
 
@@ -131,6 +162,9 @@ impl Setting {
             Self::KeysPerUserMax => Bounds::Whole { min: 1, max: KEYS_PER_USER_MAX },
             Self::KeyPrefix => Bounds::Prefix,
             Self::SpentBudgetStatus => Bounds::OneOf(&[429, 402]),
+            Self::NoticeDays => Bounds::Days,
+            Self::RotationReminderDays => Bounds::Whole { min: 0, max: 3_650 },
+            Self::MailFrom => Bounds::Email,
         }
     }
 
@@ -144,6 +178,9 @@ impl Setting {
             Self::KeysPerUserMax => SettingValue::Number(20),
             Self::KeyPrefix => SettingValue::Text("dw".to_owned()),
             Self::SpentBudgetStatus => SettingValue::Number(429),
+            Self::NoticeDays => SettingValue::Days(NoticeDays::default()),
+            Self::RotationReminderDays => SettingValue::Number(0),
+            Self::MailFrom => SettingValue::Text(String::new()),
         }
     }
 
@@ -159,7 +196,10 @@ impl Setting {
             Bounds::Whole { .. } | Bounds::OneOf(_) => {
                 SettingValue::Number(text.parse().map_err(|_| OutOfBounds(self.bounds()))?)
             }
-            Bounds::Prefix => SettingValue::Text(text.to_owned()),
+            Bounds::Prefix | Bounds::Email => SettingValue::Text(text.to_owned()),
+            Bounds::Days => {
+                SettingValue::Days(text.parse().map_err(|_| OutOfBounds(self.bounds()))?)
+            }
         })
     }
 }
@@ -180,8 +220,16 @@ impl Bounds {
             }
             (Self::OneOf(numbers), SettingValue::Number(number)) => numbers.contains(number),
             (Self::Prefix, SettingValue::Text(text)) => text.parse::<KeyPrefix>().is_ok(),
-            (Self::Whole { .. } | Self::OneOf(_), SettingValue::Text(_))
-            | (Self::Prefix, SettingValue::Number(_)) => false,
+            (Self::Email, SettingValue::Text(text)) => {
+                text.is_empty() || text.parse::<EmailAddress>().is_ok()
+            }
+            (Self::Days, SettingValue::Days(_)) => true,
+            (
+                Self::Whole { .. } | Self::OneOf(_),
+                SettingValue::Text(_) | SettingValue::Days(_),
+            )
+            | (Self::Prefix | Self::Email, SettingValue::Number(_) | SettingValue::Days(_))
+            | (Self::Days, SettingValue::Number(_) | SettingValue::Text(_)) => false,
         }
     }
 }
@@ -197,6 +245,10 @@ impl fmt::Display for Bounds {
             Self::Prefix => f.write_str(
                 "a text of 2 to 12 lowercase letters, digits and hyphens that begins with a letter",
             ),
+            Self::Days => f.write_str(
+                "up to 10 different numbers of days from 1 to 365, such as 30,14,7,1, or none",
+            ),
+            Self::Email => f.write_str("an e-mail address such as keys@example.com"),
         }
     }
 }
@@ -206,6 +258,7 @@ impl fmt::Display for SettingValue {
         match self {
             Self::Number(number) => number.fmt(f),
             Self::Text(text) => text.fmt(f),
+            Self::Days(days) => days.fmt(f),
         }
     }
 }
@@ -264,9 +317,10 @@ mod tests {
     #[rustfmt::skip]
     fn a_value_out_of_bounds_is_told_what_they_are() {
         use Setting::{
-            AuthTokenMaxTtlMinutes, KeyPrefix, KeysPerUserMax, ServiceKeyDefaultTtlDays,
-            SpentBudgetStatus,
+            AuthTokenMaxTtlMinutes, KeyPrefix, KeysPerUserMax, MailFrom, NoticeDays,
+            RotationReminderDays, ServiceKeyDefaultTtlDays, SpentBudgetStatus,
         };
+        let days = "must be up to 10 different numbers of days from 1 to 365, such as 30,14,7,1, or none";
         let prefix = "must be a text of 2 to 12 lowercase letters, digits and hyphens that begins with a letter";
         let cases = [
             (AuthTokenMaxTtlMinutes,   "0",              None),
@@ -288,6 +342,16 @@ mod tests {
             (KeyPrefix,                "SK",             Some(prefix)),
             (KeyPrefix,                "9a",             Some(prefix)),
             (KeyPrefix,                "thirteen-char",  Some(prefix)),
+            (NoticeDays,               "1,60",           None),
+            (NoticeDays,               "none",           None),
+            (NoticeDays,               "",               Some(days)),
+            (NoticeDays,               "0",              Some(days)),
+            (NoticeDays,               "7,7",            Some(days)),
+            (RotationReminderDays,     "0",              None),
+            (RotationReminderDays,     "3651",           Some("must be a whole number from 0 to 3650")),
+            (MailFrom,                 "",               None),
+            (MailFrom,                 "a@b.example",    None),
+            (MailFrom,                 "a b@c.example",  Some("must be an e-mail address such as keys@example.com")),
         ];
         for (setting, text, refused) in cases {
             let found = setting.parse(text).err().map(|error| error.to_string());

@@ -227,7 +227,7 @@ impl Catalog {
         }
         let base = provider.base_url.as_deref().ok_or(Unusable::Address)?;
         let url = Url::parse(base).map_err(|_| Unusable::Address)?;
-        let secret = match deployment.provider_key {
+        let secret = match deployment.provider_key.or(provider.provider_key) {
             Some(id) => Some(self.store.reveal_provider_key(provider.organization, id).await?),
             None => None,
         };

@@ -180,6 +180,7 @@ fn denial_face(denial: &Denial) -> Face {
         Denial::Revoked => (401, "invalid_request_error", "key_revoked"),
         Denial::OwnerInactive => (401, "invalid_request_error", "owner_inactive"),
         Denial::AddressRefused => (403, "permission_error", "ip_not_allowed"),
+        Denial::OriginRefused => (403, "permission_error", "origin_not_allowed"),
         Denial::InsufficientScope => (403, "permission_error", "insufficient_scope"),
         Denial::ModelNotFound => (404, "invalid_request_error", "model_not_found"),
         Denial::RateLimited { kind: LimitKind::Requests, .. } | Denial::TooManyConcurrent => {
@@ -202,6 +203,7 @@ fn denial_headers(denial: &Denial) -> Headers {
         }
         Denial::TooManyConcurrent | Denial::BudgetHeld => retry_after(1),
         Denial::BudgetSpent => one(SHOULD_RETRY, HeaderValue::from_static("false")),
+        Denial::OriginRefused => one(header::VARY, HeaderValue::from_static("origin")),
         Denial::InvalidKey
         | Denial::Expired
         | Denial::SecretReplaced

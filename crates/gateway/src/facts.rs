@@ -8,6 +8,8 @@ use doorward_domain::id::CallId;
 use doorward_store::{Admitted, Quota};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::cors;
+
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const KEY: HeaderName = HeaderName::from_static("x-doorward-key");
 const MODEL: HeaderName = HeaderName::from_static("x-doorward-model");
@@ -39,6 +41,8 @@ pub(crate) struct Facts {
     pub(crate) quotas: Admitted,
     /// Set where a budget lowered the call's `max_tokens`.
     pub(crate) lowered_to: Option<u64>,
+    /// The web page that may read the answer.
+    pub(crate) reader: Option<HeaderValue>,
 }
 
 impl Facts {
@@ -62,6 +66,9 @@ impl Facts {
             headers.insert(MAX_TOKENS, tokens.into());
         }
         self.write_quotas(&mut values, headers);
+        if let Some(reader) = &self.reader {
+            cors::let_read(reader, headers);
+        }
     }
 
     fn write_quotas(&self, values: &mut Values, headers: &mut HeaderMap) {

@@ -1,6 +1,7 @@
 //! The way of a call: verify → admit → route → upstream → relay → settle.
 
 mod attempt;
+mod auth_verify;
 mod body;
 mod deliver;
 
@@ -12,7 +13,8 @@ use bytes::Bytes;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
 use doorward_domain::price::{MalformedPrices, PriceTable};
-use doorward_store::{CallKey, CallRequest, OpenCall, Store};
+use doorward_domain::scope::Scope;
+use doorward_store::{CallRequest, OpenCall, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -26,6 +28,7 @@ use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::call_ids::CallIds;
 use crate::catalog::{Catalog, RoutedModel, Target};
+use crate::cors;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::facts::Facts;
 use crate::metrics::Metrics;
@@ -173,24 +176,49 @@ impl Gateway {
         (id, now, address): (CallId, Timestamp, Option<IpAddr>),
         facts: &mut Facts,
     ) -> Result<Answer, ProxyError> {
-        let route = route.map_err(|WrongMethod| ProxyError::WrongMethod)?;
-        let address = address.ok_or(Denial::AddressRefused)?;
-        let caller = verify::identify(&self.store, headers).await?;
-        facts.key = Some(caller.key.key.id);
-        verify::check(&caller, route.scope(), now, address)?;
-        match route {
+        match route.map_err(|WrongMethod| ProxyError::WrongMethod)? {
             Route::Call(call) => {
+                let whence = (now, address);
+                let (caller, address) = self.let_in(headers, Call::SCOPE, whence, facts).await?;
                 self.call(call, (headers, body), Way { id, address, caller, facts }).await
             }
             Route::Models => {
+                let needs = Scope::InferenceRead;
+                let (caller, _) = self.let_in(headers, needs, (now, address), facts).await?;
+                self.store.note_scope(&caller.key.key, needs);
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
-                Ok(json_answer(&models::list(&snapshot, &caller.key)))
+                Ok(json_answer(&models::list(&snapshot, &caller)))
             }
             Route::Model(name) => {
+                let needs = Scope::InferenceRead;
+                let (caller, _) = self.let_in(headers, needs, (now, address), facts).await?;
+                self.store.note_scope(&caller.key.key, needs);
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
-                Ok(json_answer(&models::show(&snapshot, &caller.key, &name)?))
+                Ok(json_answer(&models::show(&snapshot, &caller, &name)?))
+            }
+            Route::Preflight => Box::pin(cors::preflight(&self.store, headers)).await,
+            Route::Verify(asked) => {
+                let whence = (id, now, address);
+                Ok(Box::pin(self.verify(asked, (headers, body), whence, facts)).await)
             }
         }
+    }
+
+    /// Finds who calls and refuses whoever may not. What is known of them is taken down before that:
+    /// the page of a key that has expired may read so.
+    async fn let_in(
+        &self,
+        headers: &HeaderMap,
+        needs: Scope,
+        (now, address): (Timestamp, Option<IpAddr>),
+        facts: &mut Facts,
+    ) -> Result<(Caller, IpAddr), ProxyError> {
+        let address = address.ok_or(Denial::AddressRefused)?;
+        let caller = verify::identify(&self.store, headers).await?;
+        facts.key = Some(caller.key.key.id);
+        facts.reader = caller.reader().cloned();
+        verify::check(&caller, needs, now, address)?;
+        Ok((caller, address))
     }
 
     async fn call(
@@ -206,7 +234,7 @@ impl Gateway {
             }
         };
         let ask = Ask::parse(call, &body)?;
-        let model = self.find_model(&way.caller.key, &ask.model.value).await?;
+        let model = self.find_model(&way.caller, &ask.model.value).await?;
         way.facts.model = Some(model.header.clone());
         let order = self.order(&model);
         let first =
@@ -234,6 +262,7 @@ impl Gateway {
         let body = body::finish(first, body, options.body_bytes_max, options.body_timeout).await?;
         if way.caller.key.has_changed() {
             way.caller = verify::identify(&self.store, headers).await?;
+            way.facts.reader = way.caller.reader().cloned();
         }
         verify::check(&way.caller, Call::SCOPE, self.store.clock().now(), way.address)?;
         Ok(body)
@@ -245,15 +274,20 @@ impl Gateway {
     }
 
     /// A model that is unknown, and one that is not on the key's list, are the same to the client.
-    async fn find_model(&self, key: &CallKey, name: &str) -> Result<Arc<RoutedModel>, ProxyError> {
-        if !key.key.rights.models.allows(name) {
+    async fn find_model(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Arc<RoutedModel>, ProxyError> {
+        if !caller.allows_model(name) {
             return Err(Denial::ModelNotFound.into());
         }
         let snapshot = match self.catalog.fresh() {
             Some(snapshot) => snapshot,
             None => Box::pin(self.catalog.snapshot()).await?,
         };
-        let model = snapshot.find(key.key.organization, name).ok_or(Denial::ModelNotFound)?;
+        let model =
+            snapshot.find(caller.key.key.organization, name).ok_or(Denial::ModelNotFound)?;
         if model.targets.is_empty() && model.is_unpriced {
             return Err(ProxyError::Unpriced(name.to_owned()));
         }

@@ -8,6 +8,7 @@ mod ask;
 mod call_ids;
 mod catalog;
 mod chunks;
+mod cors;
 mod echo;
 mod error;
 mod facts;

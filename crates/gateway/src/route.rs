@@ -13,6 +13,19 @@ pub enum Route {
     Models,
     /// `GET /v1/models/{id}`.
     Model(String),
+    /// `OPTIONS` on one of those: a browser asks whether its page may call.
+    Preflight,
+    /// `/v1/auth/verify`: another service asks whether a key may be used.
+    Verify(Verify),
+}
+
+/// How another service asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verify {
+    /// Whether the request can be one about another key, named in its body.
+    pub may_name_key: bool,
+    /// The query; empty where it is that of a request which a proxy asks about.
+    pub query: String,
 }
 
 /// A call that a provider answers, in the OpenAI dialect.
@@ -58,14 +71,20 @@ impl Route {
     /// A wrong method on a call's path is the gateway's too, so that the answer has its dialect.
     pub fn of(method: &Method, uri: &Uri) -> Option<Result<Self, WrongMethod>> {
         let path = uri.path().strip_prefix("/v1")?;
+        if let Some(rest) = path.strip_prefix("/auth/verify") {
+            return Verify::of(method, rest, uri.query()).map(|verify| Ok(Self::Verify(verify)));
+        }
         if let Some(call) = Call::ALL.into_iter().find(|call| call.path() == path) {
-            return Some(if method == Method::POST {
-                Ok(Self::Call(call))
-            } else {
-                Err(WrongMethod)
+            return Some(match *method {
+                Method::POST => Ok(Self::Call(call)),
+                Method::OPTIONS => Ok(Self::Preflight),
+                _ => Err(WrongMethod),
             });
         }
         let rest = path.strip_prefix("/models")?;
+        if method == Method::OPTIONS && (rest.is_empty() || rest.starts_with('/')) {
+            return Some(Ok(Self::Preflight));
+        }
         if method != Method::GET || is_admin_view(uri) {
             return None;
         }
@@ -77,13 +96,17 @@ impl Route {
             None | Some(_) => None,
         }
     }
+}
 
-    /// What a key must be allowed to do.
-    pub const fn scope(&self) -> Scope {
-        match self {
-            Self::Call(_) => Call::SCOPE,
-            Self::Models | Self::Model(_) => Scope::InferenceRead,
-        }
+impl Verify {
+    /// A proxy may send any method, and Envoy puts its own path in front of that of the request: then
+    /// the query is the client's, who must not choose what is asked.
+    fn of(method: &Method, rest: &str, query: Option<&str>) -> Option<Self> {
+        let is_exact = rest.is_empty();
+        (is_exact || rest.starts_with('/')).then(|| Self {
+            may_name_key: is_exact && method == Method::POST,
+            query: query.filter(|_| is_exact).unwrap_or_default().to_owned(),
+        })
     }
 }
 
@@ -122,6 +145,10 @@ mod tests {
     fn every_path_has_one_owner() {
         let call = |call| Some(Ok(Route::Call(call)));
         let model = |name: &str| Some(Ok(Route::Model(name.to_owned())));
+        let preflight = || Some(Ok(Route::Preflight));
+        let verify = |may_name_key, query: &str| {
+            Some(Ok(Route::Verify(Verify { may_name_key, query: query.to_owned() })))
+        };
         #[rustfmt::skip]
         let cases = [
             ("POST", "/v1/chat/completions",       call(Call::ChatCompletions)),
@@ -134,6 +161,17 @@ mod tests {
             ("GET",  "/v1/models?view=routes",     None),
             ("GET",  "/v1/models/a?view=routes",   None),
             ("POST", "/v1/models",                 None),
+            ("OPTIONS", "/v1/chat/completions",    preflight()),
+            ("OPTIONS", "/v1/models",              preflight()),
+            ("OPTIONS", "/v1/models/a",            preflight()),
+            ("OPTIONS", "/v1/modelsx",             None),
+            ("OPTIONS", "/v1/api-keys",            None),
+            ("GET",  "/v1/auth/verify",            verify(false, "")),
+            ("GET",  "/v1/auth/verify?deny=403",   verify(false, "deny=403")),
+            ("POST", "/v1/auth/verify",            verify(true, "")),
+            ("PUT",  "/v1/auth/verify",            verify(false, "")),
+            ("POST", "/v1/auth/verify/a/b?deny=1", verify(false, "")),
+            ("GET",  "/v1/auth/verifyx",           None),
             ("GET",  "/v1/modelsx",                None),
             ("POST", "/v1/api-keys",               None),
             ("GET",  "/",                          None),

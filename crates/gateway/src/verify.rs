@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use doorward_domain::credential::PlainKey;
+use doorward_domain::credential::KeyId;
 use doorward_domain::denial::Denial;
-use doorward_domain::presented::{self, NoCredential, Place};
+use doorward_domain::presented::{self, NoCredential, Place, Presented};
 use doorward_domain::rotation::SecretNumber;
-use doorward_domain::scope::Scope;
-use doorward_store::{CallKey, Store};
-use http::{HeaderMap, HeaderName, header};
+use doorward_domain::scope::{Scope, ScopeSet};
+use doorward_domain::token::{BearerToken, Claims};
+use doorward_store::{CallKey, Store, StoreError};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 
 use crate::error::ProxyError;
@@ -21,17 +22,44 @@ const KEY_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("x-goog-api-key"),
 ];
 
-/// Who calls: a key, and which of its secrets was presented.
+/// Who calls: a key, and which of its secrets was presented, or asked for the token that was.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) key: Arc<CallKey>,
     pub(crate) secret: SecretNumber,
+    /// What was presented in the key's place.
+    pub(crate) token: Option<Arc<Claims>>,
+    /// The web page that uses it, as its browser says; only of a key that lives in one.
+    pub(crate) origin: Option<HeaderValue>,
 }
 
 impl Caller {
+    /// The page that may read the answers: one of those that the key is for.
+    pub(crate) fn reader(&self) -> Option<&HeaderValue> {
+        let allowed = self.key.key.rights.allowed_origins.as_ref()?;
+        self.origin.as_ref().filter(|origin| allowed.allow(origin.as_bytes()))
+    }
+
     /// When the caller is let in no longer. `None`: never by itself.
     pub(crate) fn ends_at(&self) -> Option<Timestamp> {
-        self.key.ends_at(self.secret)
+        let token = self.token.as_ref().map(|token| token.expires_at);
+        self.key.ends_at(self.secret).into_iter().chain(token).min()
+    }
+
+    /// Whether a model of this name may be called.
+    pub(crate) fn allows_model(&self, name: &str) -> bool {
+        let by_token = self.token.as_ref().is_none_or(|t| t.narrowing.models.allows(name));
+        by_token && self.key.key.rights.models.allows(name)
+    }
+
+    /// What the caller may do: the scopes of the key, and no more than a token leaves.
+    pub(crate) fn scopes(&self) -> ScopeSet {
+        let own = self.key.scopes;
+        self.token.as_ref().map_or(own, |token| own.intersect(token.narrowing.scopes))
+    }
+
+    pub(crate) fn allows(&self, scope: Scope) -> bool {
+        self.scopes().allows(scope)
     }
 }
 
@@ -40,33 +68,92 @@ impl Caller {
 /// a caller with the right secret learns that a key is expired, disabled or revoked.
 pub(crate) async fn identify(store: &Store, headers: &HeaderMap) -> Result<Caller, ProxyError> {
     let presented = presented(headers)?;
-    let id = presented.id();
-    let key = match store.cached_call_key(&id) {
-        Some(key) => key,
+    match &presented {
+        Presented::Key(presented) => {
+            let key = load(store, &presented.id()).await?.ok_or(Denial::InvalidKey)?;
+            let secret = key.secret(presented).ok_or(Denial::InvalidKey)?;
+            let origin = page(&key, headers);
+            Ok(Caller { key, secret, token: None, origin })
+        }
+        Presented::Token(token) => Box::pin(identify_token(store, token, headers)).await,
+    }
+}
+
+/// The same for a token.
+async fn identify_token(
+    store: &Store,
+    token: &BearerToken,
+    headers: &HeaderMap,
+) -> Result<Caller, ProxyError> {
+    let caller = of_token(store, token).await?.ok_or(Denial::InvalidKey)?;
+    Ok(Caller { origin: page(&caller.key, headers), ..caller })
+}
+
+/// The key that a good token stands for, used from no page. `None`: the token is not good. The key is
+/// looked at before the question whether the token was revoked: who revokes it tells the key afterwards,
+/// so that a call in between knows that something has changed.
+pub(crate) async fn of_token(
+    store: &Store,
+    token: &BearerToken,
+) -> Result<Option<Caller>, StoreError> {
+    let Some(claims) = store.check_token(token) else { return Ok(None) };
+    let found = load(store, &claims.key).await?;
+    let found = found.filter(|_| !store.is_token_revoked(claims.id));
+    let caller = |key| Caller { key, secret: claims.secret, token: Some(claims), origin: None };
+    Ok(found.map(caller))
+}
+
+/// The key with this id.
+pub(crate) async fn load(store: &Store, id: &KeyId) -> Result<Option<Arc<CallKey>>, StoreError> {
+    match store.cached_call_key(id) {
+        Some(key) => Ok(Some(key)),
         // Boxed, as all that a warm call never runs: it would make every call's future larger.
-        None => Box::pin(store.call_key(&id)).await?.ok_or(Denial::InvalidKey)?,
-    };
-    let secret = key.secret(&presented).ok_or(Denial::InvalidKey)?;
-    Ok(Caller { key, secret })
+        None => Box::pin(store.call_key(id)).await,
+    }
+}
+
+/// The page that uses a key which lives in one.
+fn page(key: &CallKey, headers: &HeaderMap) -> Option<HeaderValue> {
+    key.key.rights.allowed_origins.as_ref()?;
+    origin(headers)
+}
+
+/// The page that sent a request. One that names several names none.
+pub(crate) fn origin(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut named = headers.get_all(header::ORIGIN).iter();
+    named.next().filter(|_| named.next().is_none()).cloned()
 }
 
 /// Whether a key may be used now, from here and for this: its status, its owner, the secret, the
-/// address, its scopes.
+/// address, the page, its scopes, and those of a token that stands for it.
 pub(crate) fn check(
-    Caller { key, secret }: &Caller,
+    caller: &Caller,
     needs: Scope,
     now: Timestamp,
     address: IpAddr,
 ) -> Result<(), Denial> {
+    check_use(caller, now, address)?;
+    if caller.allows(needs) { Ok(()) } else { Err(Denial::InsufficientScope) }
+}
+
+/// The same for whatever use.
+pub(crate) fn check_use(caller: &Caller, now: Timestamp, address: IpAddr) -> Result<(), Denial> {
+    let key = &caller.key;
     key.key.check(now, address)?;
-    key.check_secret(*secret, now)?;
+    key.check_secret(caller.secret, now)?;
     if !key.owner_is_active {
         return Err(Denial::OwnerInactive);
     }
-    if key.scopes.allows(needs) { Ok(()) } else { Err(Denial::InsufficientScope) }
+    if caller.token.as_ref().is_some_and(|token| !token.is_live(now)) {
+        return Err(Denial::Expired);
+    }
+    if key.key.rights.allowed_origins.is_some() && caller.reader().is_none() {
+        return Err(Denial::OriginRefused);
+    }
+    Ok(())
 }
 
-fn presented(headers: &HeaderMap) -> Result<PlainKey, ProxyError> {
+fn presented(headers: &HeaderMap) -> Result<Presented, ProxyError> {
     let place = |name: &HeaderName| match name {
         &header::AUTHORIZATION => Some(Place::Authorization),
         name if KEY_HEADERS.contains(name) => Some(Place::Header),

@@ -7,7 +7,8 @@ use std::fmt;
 
 use doorward_domain::audit::{AuditEntry, AuditKey, GENESIS, Link};
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::{OrganizationId, UserId};
+use doorward_domain::id::{OrganizationId, SessionId, TokenId, UserId};
+use doorward_domain::key::Owner;
 use doorward_domain::role::OrganizationRole;
 use jiff::Timestamp;
 
@@ -32,18 +33,52 @@ pub enum Actor {
         id: KeyId,
         /// Its version: [`Life::updated_at`](doorward_domain::key::Life::updated_at).
         updated_at: Timestamp,
-        /// When the secret that was presented stops working. `None`: with the key.
+        /// When the secret or token that was presented stops working. `None`: with the key.
         secret_ends_at: Option<Timestamp>,
-        /// The role of its user.
+        /// The token that was presented in its place, which must not be revoked.
+        token: Option<TokenId>,
+        /// As whom it acts.
+        owner: Owner,
+        /// The role of its user; of a service account, [`OrganizationRole::Member`].
+        user_role: OrganizationRole,
+        /// The role that it acts with at most. `None`: that of its user.
+        role_max: Option<OrganizationRole>,
+    },
+    /// A user who is signed in. What they do is done only if they still are, and in this role.
+    Session {
+        /// Which session.
+        id: SessionId,
+        /// Who.
+        user: UserId,
+        /// Their role.
         role: OrganizationRole,
     },
+}
+
+impl Actor {
+    /// Whether somebody else than the owner acts: the program itself acts for everybody.
+    pub(crate) fn is_other_than(&self, owner: Owner) -> bool {
+        match self {
+            Self::System => false,
+            Self::User(id) | Self::Session { user: id, .. } => Owner::User(*id) != owner,
+            Self::Key { owner: own, .. } => *own != owner,
+        }
+    }
+
+    /// The role that a key acts with at most, which those that it makes are bound by too.
+    pub(crate) fn role_max(&self) -> Option<OrganizationRole> {
+        match self {
+            Self::Key { role_max, .. } => *role_max,
+            Self::System | Self::User(_) | Self::Session { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System => f.write_str("system"),
-            Self::User(id) => id.fmt(f),
+            Self::User(id) | Self::Session { user: id, .. } => id.fmt(f),
             Self::Key { id, .. } => id.fmt(f),
         }
     }
@@ -122,6 +157,15 @@ pub(crate) const KEY_MAY: &str = "
                    WHERE s.organization_id = $1 AND s.id = k.owner_service_account_id
                      AND s.disabled_at_us IS NULL AND s.removed_at_us IS NULL))";
 
+/// Whether somebody is still signed in, in this role. The two instants are those after which the session
+/// must have been seen, and begun.
+pub(crate) const SESSION_MAY: &str = "
+    SELECT 1 FROM sessions s
+    JOIN users u ON u.organization_id = s.organization_id AND u.id = s.user_id
+    WHERE s.organization_id = $1 AND s.id = $2 AND s.user_id = $3 AND u.role = $4
+      AND u.disabled_at_us IS NULL AND u.removed_at_us IS NULL
+      AND s.last_seen_at_us > $5 AND s.created_at_us > $6";
+
 /// Appends an entry inside an open transaction of either engine, unless whoever acts may not any
 /// more: acts wait for each other here, so nothing can change until the transaction is over. What
 /// changes keys or their owners comes after it, in the same transaction: a key may change itself. `?`
@@ -145,9 +189,12 @@ macro_rules! append_audit {
                     id.to_string()
                 )
             }
-            $crate::audit::Actor::Key { id, updated_at, secret_ends_at, role } => {
+            $crate::audit::Actor::Key {
+                id, updated_at, secret_ends_at, token, user_role, ..
+            } => {
                 let now = $store.clock.now();
                 secret_ends_at.is_none_or(|at| at > now)
+                    && token.is_none_or(|token| !$store.is_token_revoked(token))
                     && $crate::db::finds!(
                         $tx,
                         $crate::audit::KEY_MAY,
@@ -155,8 +202,21 @@ macro_rules! append_audit {
                         id.as_str(),
                         updated_at.as_microsecond(),
                         now.as_microsecond(),
-                        role.as_str()
+                        user_role.as_str()
                     )
+            }
+            $crate::audit::Actor::Session { id, user, role } => {
+                let [seen_us, begun_us] = $crate::sessions::bounds_us($store.clock.now());
+                $crate::db::finds!(
+                    $tx,
+                    $crate::audit::SESSION_MAY,
+                    &entry.organization,
+                    id.to_string(),
+                    user.to_string(),
+                    role.as_str(),
+                    seen_us,
+                    begun_us
+                )
             }
         };
         if !may {

@@ -9,9 +9,11 @@ mod accounts;
 mod admit;
 mod cache;
 mod drain;
+mod elsewhere;
 mod key_state;
 mod open_call;
 mod states;
+mod uses;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,11 +27,13 @@ use jiff::tz::TimeZone;
 pub use admit::CallRequest;
 pub use cache::CallKey;
 pub(crate) use drain::{Patience, check_journal};
-pub use key_state::{Admitted, KeyState, Quota};
+pub use elsewhere::Cost;
+pub use key_state::{Admitted, BudgetStanding, KeyState, LimitStanding, Quota, Standing};
 pub use open_call::OpenCall;
 
 use crate::db::Db;
 use crate::journal::Writer;
+use crate::keys::Use;
 use crate::{JournalSync, OpenError, Store, StoreStats};
 
 /// Everything about calls that lives in memory.
@@ -39,6 +43,7 @@ pub(crate) struct Calls {
     states: states::States,
     journal: Writer,
     drain: drain::Drain,
+    uses: uses::WaitingUses,
     /// Calls that were admitted and are not settled yet.
     open: AtomicUsize,
     /// Settlements since the start.
@@ -61,6 +66,7 @@ impl Calls {
             states: states::States::new(call_keys_max),
             journal,
             drain: drain::Drain::new(dir, next),
+            uses: uses::WaitingUses::new(),
             open: AtomicUsize::new(0),
             settled: AtomicU64::new(0),
         })
@@ -80,6 +86,13 @@ impl Calls {
     /// The same for every key of an organization.
     pub(crate) fn forget_organization(&self, organization: OrganizationId) {
         self.keys.forget_organization(organization);
+    }
+
+    /// Notes that a key used something that no call tells of.
+    pub(crate) fn note_use(&self, used: Use) {
+        if self.uses.note(used) {
+            self.drain.wake();
+        }
     }
 
     /// Ends the drain's task.

@@ -71,6 +71,20 @@ macro_rules! on {
 }
 pub(crate) use on;
 
+/// Sets the version of a row that an act at `$at` changes: the instant, but later than the one before.
+macro_rules! set_next_version {
+    ($at:literal) => {
+        concat!(
+            "updated_at_us = CASE WHEN updated_at_us < ",
+            $at,
+            " THEN ",
+            $at,
+            " ELSE updated_at_us + 1 END"
+        )
+    };
+}
+pub(crate) use set_next_version;
+
 /// Whether a query finds a row inside an open transaction of either engine. `?` acts on the caller.
 macro_rules! finds {
     ($tx:ident, $sql:expr, $($value:expr),+) => {{
@@ -280,6 +294,14 @@ impl Pool {
             SqliteConnectOptions::new().filename(path).read_only(true).immutable(!has_log);
         let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(WAIT);
         pool.connect_with(options).await.map(|pool| Some(Self::Sqlite(pool)))
+    }
+
+    /// What the engine calls the function that finds a text in a text: 0 is nowhere.
+    pub(crate) const fn place_of_text(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "instr",
+            Self::Postgres(_) => "strpos",
+        }
     }
 
     /// Whether a doorward has ever written here.

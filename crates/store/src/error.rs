@@ -17,6 +17,12 @@ pub enum StoreError {
         /// The field that must be unique.
         field: &'static str,
     },
+    /// A name cannot be told from another one by eye.
+    #[error("the name looks like {other}")]
+    LooksAlike {
+        /// The name that is there.
+        other: String,
+    },
     /// A text cannot be stored: PostgreSQL takes no NUL.
     #[error("the {field} holds a NUL character")]
     Unstorable {
@@ -47,6 +53,9 @@ pub enum StoreError {
     /// As many secrets of the key work as may at the same time.
     #[error("too many secrets of the key still work")]
     TooManySecrets,
+    /// There are as many as there may be.
+    #[error("there are as many {0} as there may be")]
+    Full(&'static str),
     /// The journal cannot be written: no call may leave.
     #[error("the journal cannot be written")]
     Journal(#[source] std::io::Error),
@@ -56,6 +65,12 @@ pub enum StoreError {
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes")]
     NoRandomness,
+    /// More wait for their passwords to be checked than may.
+    #[error("too many passwords wait to be checked")]
+    Busy,
+    /// The second factor is confirmed already, or there is none.
+    #[error("the second factor is not in that state")]
+    SecondFactor,
     /// More finished calls wait for the database than may.
     #[error("the database is too far behind")]
     Behind,

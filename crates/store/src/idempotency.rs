@@ -2,10 +2,9 @@
 //!
 //! A client that lost the answer sends the request again under the same `Idempotency-Key` and gets
 //! the first answer. What is kept of a request names and proves nothing to anybody without the secret
-//! of the key that sent it, and an answer that holds a secret opens under that secret only: a copy of
+//! that it was sent with, and an answer that holds a secret opens under that secret only: a copy of
 //! the database and the master key together do not give it away.
 
-use doorward_domain::credential::PlainKey;
 use doorward_domain::id::OrganizationId;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -25,7 +24,8 @@ const ABANDONED: SignedDuration = SignedDuration::from_mins(1);
 /// As many answers as an organization has kept; the oldest go first.
 const ANSWERS_MAX: i64 = 10_000;
 
-/// A request with an `Idempotency-Key`. Others under the same name by other keys are other requests.
+/// A request with an `Idempotency-Key`. Others under the same name by other keys or tokens are other
+/// requests.
 #[derive(Debug)]
 pub struct IdempotentRequest {
     organization: OrganizationId,
@@ -72,18 +72,19 @@ row! {
 }
 
 impl IdempotentRequest {
+    /// `mac` is HMAC-SHA-256 of a purpose and parts under the secret that whoever asks has presented;
     /// `name` is the `Idempotency-Key`; `parts` are all that the request says.
     pub fn new(
         organization: OrganizationId,
-        caller: &PlainKey,
+        mac: impl Fn(&str, &[&[u8]]) -> Zeroizing<[u8; 32]>,
         name: &[u8],
         parts: &[&[u8]],
     ) -> Self {
         Self {
             organization,
-            id: caller.mac("idempotency key", &[name]),
-            request: caller.mac("idempotent request", parts),
-            seal: caller.mac("idempotent answer", &[name]),
+            id: mac("idempotency key", &[name]),
+            request: mac("idempotent request", parts),
+            seal: mac("idempotent answer", &[name]),
         }
     }
 

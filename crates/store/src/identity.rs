@@ -6,6 +6,7 @@ use doorward_domain::credential::PlainKey;
 use doorward_domain::key::ApiKey;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::rotation::SecretNumber;
+use doorward_domain::token::Claims;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::db::on;
@@ -28,28 +29,52 @@ pub struct Identity {
     /// Whether the owner is active.
     pub owner_is_active: bool,
     /// The user's role; for a service key [`OrganizationRole::Member`] with its own keys only.
-    pub role: OrganizationRole,
+    pub user_role: OrganizationRole,
+    /// The role that the key acts with at most, for somebody else has seen its secret. `None`: that of
+    /// its user.
+    pub role_max: Option<OrganizationRole>,
     /// When that secret was last used.
     pub last_used_at: Option<Timestamp>,
+}
+
+impl Identity {
+    /// The role that the key acts with.
+    pub fn role(&self) -> OrganizationRole {
+        self.role_max.map_or(self.user_role, |max| self.user_role.lower(max))
+    }
+
+    fn new(stored: StoredCallKey, secret: SecretNumber) -> Self {
+        Self {
+            secret,
+            secret_ends_at: stored.secrets.ends_at(secret),
+            last_used_at: stored.secrets.last_used_at(secret),
+            key: stored.key,
+            owner_is_active: stored.owner_is_active,
+            user_role: stored.user_role,
+            role_max: stored.role_max,
+        }
+    }
 }
 
 impl Store {
     /// Finds who presents this key, checking its digest in constant time. `None`: nobody.
     /// Reads the database each time: an administrator's rights are never stale.
     pub async fn identify(&self, key: &PlainKey) -> Result<Option<Identity>, StoreError> {
-        let stored = load_call_key(&self.db, &self.keyring, &key.id()).await?;
-        let identity = |stored: StoredCallKey| {
-            let secret = stored.secrets.find(key)?;
-            Some(Identity {
-                secret,
-                secret_ends_at: stored.secrets.ends_at(secret),
-                last_used_at: stored.secrets.last_used_at(secret),
-                key: stored.key,
-                owner_is_active: stored.owner_is_active,
-                role: stored.role,
-            })
+        let Some(stored) = load_call_key(&self.db, &self.keyring, &key.id()).await? else {
+            // A key that there is not takes as long as a wrong secret of one that there is.
+            std::hint::black_box(self.keyring.pepper().digest(key));
+            return Ok(None);
         };
-        Ok(stored.and_then(identity))
+        let secret = stored.secrets.find(key);
+        Ok(secret.map(|secret| Identity::new(stored, secret)))
+    }
+
+    /// Who presents a token that was [checked](Self::check_token). `None`: the secret that asked for
+    /// it is not there any more, or its key is not.
+    pub async fn identify_token(&self, claims: &Claims) -> Result<Option<Identity>, StoreError> {
+        let stored = load_call_key(&self.db, &self.keyring, &claims.key).await?;
+        let stored = stored.filter(|stored| stored.secrets.has(claims.secret));
+        Ok(stored.map(|stored| Identity::new(stored, claims.secret)))
     }
 
     /// Notes that a key was used on the management API now, at most once a minute: scripts that ask

@@ -4,6 +4,7 @@
 //! master key can change without touching a row, and no key ever serves two purposes.
 
 pub(crate) mod aead;
+mod token_keys;
 
 use std::collections::BTreeMap;
 
@@ -12,10 +13,16 @@ use base64::engine::general_purpose::STANDARD;
 use doorward_domain::audit::AuditKey;
 use doorward_domain::credential::Pepper;
 use doorward_domain::id::OrganizationId;
+use doorward_domain::recovery_code;
+use doorward_domain::sign_in_token::SignInToken;
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::db::{Db, Pool, on};
 use crate::{OpenError, StoreError};
+
+pub(crate) use token_keys::TokenKeys;
+pub use token_keys::TokenPublicKey;
 
 /// What a key of the keyring is for. The text is stored and never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,15 +33,23 @@ enum Purpose {
     Session,
     Webhook,
     Token,
+    Password,
 }
 
 impl Purpose {
     /// Every data ever written has a key for each of these: one that is not there was lost.
-    const FIRST: [Self; 6] =
-        [Self::KeyDigest, Self::Vault, Self::Audit, Self::Session, Self::Webhook, Self::Token];
+    const FIRST: [Self; 7] = [
+        Self::KeyDigest,
+        Self::Vault,
+        Self::Audit,
+        Self::Session,
+        Self::Webhook,
+        Self::Token,
+        Self::Password,
+    ];
     /// Those of this version. One that is not among the first is made where it is not there yet, for
     /// data of an earlier version has none.
-    const ALL: [Self; 6] = Self::FIRST;
+    const ALL: [Self; 7] = Self::FIRST;
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -44,6 +59,7 @@ impl Purpose {
             Self::Session => "session",
             Self::Webhook => "webhook",
             Self::Token => "token",
+            Self::Password => "password",
         }
     }
 }
@@ -107,7 +123,11 @@ pub(crate) struct Keyring {
     peppers: BTreeMap<u32, Pepper>,
     pepper: Pepper,
     vault: BTreeMap<u32, KeyBytes>,
+    sessions: BTreeMap<u32, KeyBytes>,
+    passwords: BTreeMap<u32, KeyBytes>,
+    webhooks: BTreeMap<u32, KeyBytes>,
     audit: AuditKey,
+    tokens: TokenKeys,
     /// For what only a backup needs: the keys that are not opened here.
     master: MasterKey,
 }
@@ -179,30 +199,35 @@ impl Stored {
 
 impl Keyring {
     /// Opens the keyring, after making the keys that it is to have and has not.
-    pub(crate) async fn open(db: &Db, master: &MasterKey, now_us: i64) -> Result<Self, OpenError> {
+    pub(crate) async fn open(
+        db: &Db,
+        master: &MasterKey,
+        now: Timestamp,
+    ) -> Result<Self, OpenError> {
         let to_make = Stored::read(&db.read).await?.to_make(&Purpose::FIRST, &Purpose::ALL)?;
         if !to_make.is_empty() {
-            add_keys(db, master, &to_make, now_us).await?;
+            add_keys(db, master, &to_make, now.as_microsecond()).await?;
         }
-        Self::of(&Stored::read(&db.read).await?.keys, master)
-    }
-
-    /// Opens these keys.
-    pub(crate) fn of(stored: &[Wrapped], master: &MasterKey) -> Result<Self, OpenError> {
-        let peppers: BTreeMap<u32, Pepper> = keys_of(stored, master, Purpose::KeyDigest)?
+        token_keys::renew(db, master, now).await?;
+        let stored = Stored::read(&db.read).await?.keys;
+        let peppers: BTreeMap<u32, Pepper> = keys_of(&stored, master, Purpose::KeyDigest)?
             .into_iter()
             .map(|(version, key)| (version, Pepper::new(version, &key)))
             .collect();
         let missing = || OpenError::Store(StoreError::Corrupt("keyring".to_owned()));
-        let audit = keys_of(stored, master, Purpose::Audit)?;
+        let audit = keys_of(&stored, master, Purpose::Audit)?;
         Ok(Self {
             pepper: peppers
                 .last_key_value()
                 .map(|(_, pepper)| pepper.clone())
                 .ok_or_else(missing)?,
             peppers,
-            vault: keys_of(stored, master, Purpose::Vault)?,
+            vault: keys_of(&stored, master, Purpose::Vault)?,
+            sessions: keys_of(&stored, master, Purpose::Session)?,
+            passwords: keys_of(&stored, master, Purpose::Password)?,
+            webhooks: keys_of(&stored, master, Purpose::Webhook)?,
             audit: audit.last_key_value().map(|(_, key)| AuditKey::new(key)).ok_or_else(missing)?,
+            tokens: TokenKeys::open(db, master, &stored, now).await?,
             master: master.clone(),
         })
     }
@@ -215,6 +240,32 @@ impl Keyring {
     /// The pepper that a stored digest names.
     pub(crate) fn pepper_version(&self, version: u32) -> Option<&Pepper> {
         self.peppers.get(&version)
+    }
+
+    /// What a session's or link's token is stored as, under the newest key first.
+    pub(crate) fn sign_in_digests(&self, token: &SignInToken) -> Vec<[u8; 32]> {
+        self.sessions.values().rev().map(|key| token.digest(key)).collect()
+    }
+
+    /// The pepper that a stored password names.
+    pub(crate) fn password_pepper(&self, version: u32) -> Option<KeyBytes> {
+        self.passwords.get(&version).cloned()
+    }
+
+    /// The newest pepper of passwords, and its version.
+    pub(crate) fn newest_password_pepper(&self) -> Option<(u32, KeyBytes)> {
+        self.passwords.last_key_value().map(|(version, key)| (*version, key.clone()))
+    }
+
+    /// What a recovery code of a user is stored as, under the newest key first.
+    pub(crate) fn recovery_digests(&self, user: &str, code: &str) -> Vec<[u8; 32]> {
+        let keys = self.sessions.values().rev();
+        keys.map(|key| recovery_code::digest(key, user, code)).collect()
+    }
+
+    /// What tokens are signed and checked with.
+    pub(crate) fn token_keys(&self) -> &TokenKeys {
+        &self.tokens
     }
 
     /// Opens any stored key of the keyring, for a backup.
@@ -232,12 +283,9 @@ impl Keyring {
         &self.audit
     }
 
-    /// Encrypts for one place. The version of the key stands in front.
+    /// Encrypts for one place in the vault.
     pub(crate) fn seal(&self, place: &SealedFor<'_>, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let (version, key) = self.vault.last_key_value().ok_or(StoreError::Integrity)?;
-        let mut sealed = version.to_be_bytes().to_vec();
-        sealed.extend(aead::seal(key, &place.bytes(*version), plain)?);
-        Ok(sealed)
+        seal(&self.vault, place, plain)
     }
 
     /// Decrypts what [`seal`](Self::seal) made for the same place.
@@ -246,11 +294,49 @@ impl Keyring {
         place: &SealedFor<'_>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let (version, sealed) = sealed.split_first_chunk::<4>().ok_or(StoreError::Integrity)?;
-        let version = u32::from_be_bytes(*version);
-        let key = self.vault.get(&version).ok_or(StoreError::Integrity)?;
-        aead::open(key, &place.bytes(version), sealed)
+        open(&self.vault, place, sealed)
     }
+
+    /// Encrypts the secret of a webhook, under a key that nothing else is encrypted under.
+    pub(crate) fn seal_webhook(
+        &self,
+        place: &SealedFor<'_>,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
+        seal(&self.webhooks, place, plain)
+    }
+
+    /// Decrypts what [`seal_webhook`](Self::seal_webhook) made for the same place.
+    pub(crate) fn open_webhook(
+        &self,
+        place: &SealedFor<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        open(&self.webhooks, place, sealed)
+    }
+}
+
+/// Encrypts under the newest key. Its version stands in front.
+fn seal(
+    keys: &BTreeMap<u32, KeyBytes>,
+    place: &SealedFor<'_>,
+    plain: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    let (version, key) = keys.last_key_value().ok_or(StoreError::Integrity)?;
+    let mut sealed = version.to_be_bytes().to_vec();
+    sealed.extend(aead::seal(key, &place.bytes(*version), plain)?);
+    Ok(sealed)
+}
+
+fn open(
+    keys: &BTreeMap<u32, KeyBytes>,
+    place: &SealedFor<'_>,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let (version, sealed) = sealed.split_first_chunk::<4>().ok_or(StoreError::Integrity)?;
+    let version = u32::from_be_bytes(*version);
+    let key = keys.get(&version).ok_or(StoreError::Integrity)?;
+    aead::open(key, &place.bytes(version), sealed)
 }
 
 fn keys_of(
@@ -337,7 +423,11 @@ mod tests {
             peppers: BTreeMap::from([(1, pepper.clone())]),
             pepper,
             vault: BTreeMap::from([(1, Zeroizing::new([2; 32])), (2, Zeroizing::new([3; 32]))]),
+            sessions: BTreeMap::new(),
+            passwords: BTreeMap::new(),
+            webhooks: BTreeMap::from([(1, Zeroizing::new([5; 32]))]),
             audit: AuditKey::new(&[4; 32]),
+            tokens: token_keys::tests::keys(&[5]),
             master: MasterKey(Zeroizing::new([5; 32])),
         }
     }
@@ -387,6 +477,17 @@ mod tests {
         assert!(keyring.open_sealed(&moved, &sealed).is_err());
     }
 
+    #[test]
+    fn the_secret_of_a_webhook_is_not_sealed_under_the_vault_key() {
+        let keyring = keyring();
+        let place = SealedFor { organization: OrganizationId::new(1, 1), row: "r", field: "f" };
+        let sealed = keyring.seal_webhook(&place, b"secret").unwrap();
+        assert_eq!(keyring.open_webhook(&place, &sealed).unwrap().as_slice(), b"secret");
+        assert!(keyring.open_sealed(&place, &sealed).is_err());
+        let sealed = keyring.seal(&place, b"secret").unwrap();
+        assert!(keyring.open_webhook(&place, &sealed).is_err());
+    }
+
     fn stored(purposes: &[Purpose], has_data: bool) -> Stored {
         let key = |purpose: &Purpose| (purpose.as_str().to_owned(), 1, Vec::new());
         Stored { keys: purposes.iter().map(key).collect(), has_data }
@@ -411,8 +512,8 @@ mod tests {
 
     #[test]
     fn a_purpose_of_a_later_version_gets_its_key_where_the_others_are_whole() {
-        let (first, all) = (&Purpose::ALL[..5], &Purpose::ALL);
-        assert_eq!(stored(first, true).to_make(first, all).unwrap(), [Purpose::Token]);
+        let (first, all) = (&Purpose::ALL[..6], &Purpose::ALL);
+        assert_eq!(stored(first, true).to_make(first, all).unwrap(), [Purpose::Password]);
         let broken = stored(&first[1..], true).to_make(first, all);
         assert!(matches!(broken, Err(OpenError::KeyringLost { .. })));
         assert_eq!(stored(&[], false).to_make(first, all).unwrap(), Purpose::ALL);

@@ -3,10 +3,15 @@
 mod change;
 mod cursor;
 mod list;
+mod neighbours;
+mod origins;
+mod page;
+mod role_max;
 mod rotate;
 mod row;
 mod secrets;
 mod sweep;
+mod uses;
 
 use std::net::IpAddr;
 
@@ -22,6 +27,10 @@ pub use rotate::Rotation;
 pub(crate) use row::{StoredCallKey, load_call_key};
 pub(crate) use secrets::Secrets;
 pub use sweep::Swept;
+pub(crate) use uses::{
+    INSERT as USES_INSERT, ROWS as USES_ROWS, UNLESS_FRESH as USES_UNLESS_FRESH, Use, insert_uses,
+    model_use,
+};
 
 /// A key to be made; its credential is minted inside.
 #[derive(Debug, Clone)]
@@ -87,6 +96,11 @@ pub struct KeyFilter {
     pub expires_before: Option<Timestamp>,
     /// Only keys whose name, description or id contains this text.
     pub search: Option<String>,
+    /// Only keys that this user made.
+    pub created_by: Option<UserId>,
+    /// Only keys that were not used at this instant or later; one that was never used counts from when
+    /// it was made.
+    pub unused_since: Option<Timestamp>,
 }
 
 /// A page of a list, newest first.

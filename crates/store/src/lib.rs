@@ -19,33 +19,51 @@ mod keyring;
 mod keys;
 mod migrations;
 mod named;
+mod notices;
 mod organizations;
 mod row;
+mod sessions;
 mod settings;
+mod sign_in;
 mod store;
+mod tokens;
 mod usage;
+mod webhooks;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
 pub use backup::{
     ArchiveError, Backup, RestoreError, RestoreOptions, Restored, RevocationSource, Summary,
     check as check_backup, restore,
 };
-pub use calls::{Admitted, CallKey, CallRequest, KeyState, OpenCall, Quota};
+pub use calls::{
+    Admitted, BudgetStanding, CallKey, CallRequest, Cost, KeyState, LimitStanding, OpenCall, Quota,
+    Standing,
+};
 pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
 pub use error::{OpenError, StoreError};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
-pub use keyring::MasterKey;
+pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
     KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation, Swept,
+};
+pub use notices::{
+    Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
 };
 pub use organizations::{
     Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Project, ServiceAccount,
     User,
 };
+pub use sessions::{Session, SessionIdentity};
 pub use settings::{
-    ChangedSettings, KeyCaps, Outliving, SettingRow, Settings, SettingsEdit, SettingsList,
+    ChangedSettings, KeyCaps, NoticeSettings, Outliving, SettingRow, Settings, SettingsEdit,
+    SettingsList,
+};
+pub use sign_in::{
+    Client, HashedPassword, LinkPurpose, LinkedUser, PasswordLink, RecoveryCodes, SignedIn,
+    StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};
+pub use webhooks::{NewWebhook, WEBHOOKS_MAX, Webhook, WebhookEdit, WebhookSecrets};

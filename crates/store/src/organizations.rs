@@ -1,7 +1,7 @@
 //! Organizations, their projects, users and service accounts: the first start.
 
 mod members;
-mod owners;
+pub(crate) mod owners;
 mod projects;
 mod service_accounts;
 mod users;

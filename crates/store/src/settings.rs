@@ -3,9 +3,11 @@
 mod change;
 
 use doorward_domain::credential::KeyPrefix;
+use doorward_domain::email::EmailAddress;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::key::Owner;
 use doorward_domain::lifetime::{Rule, TTL_MINUTES_DEFAULT};
+use doorward_domain::reminder::NoticeDays;
 use doorward_domain::setting::{Setting, SettingValue};
 use jiff::Timestamp;
 
@@ -36,7 +38,10 @@ impl KeyCaps {
             Setting::UserKeyDefaultTtlDays
             | Setting::ServiceKeyDefaultTtlDays
             | Setting::KeyPrefix
-            | Setting::SpentBudgetStatus => setting.default_value(),
+            | Setting::SpentBudgetStatus
+            | Setting::NoticeDays
+            | Setting::RotationReminderDays
+            | Setting::MailFrom => setting.default_value(),
         }
     }
 }
@@ -54,6 +59,17 @@ pub struct Settings {
     pub keys_per_user_max: u32,
     /// `key-prefix`: the brand of new keys.
     pub key_prefix: KeyPrefix,
+}
+
+/// The settings that decide on notices, as values.
+#[derive(Debug, Clone)]
+pub struct NoticeSettings {
+    /// `notice-days`: how many days before the end of a key it is told.
+    pub notice_days: NoticeDays,
+    /// `rotation-reminder-days`: after how many days a secret in use is told to be old. 0: never.
+    pub rotation_reminder_days: u16,
+    /// `mail-from`: the address that mails come from. `None`: no mail is sent.
+    pub mail_from: Option<EmailAddress>,
 }
 
 impl Settings {
@@ -149,6 +165,19 @@ impl Store {
             service_key_default_ttl_days: stored.typed(Setting::ServiceKeyDefaultTtlDays, caps)?,
             keys_per_user_max: stored.typed(Setting::KeysPerUserMax, caps)?,
             key_prefix: stored.typed(Setting::KeyPrefix, caps)?,
+        })
+    }
+
+    /// The settings that decide on notices, as they are now.
+    pub async fn notice_settings(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<NoticeSettings, StoreError> {
+        let (stored, caps) = (self.stored_settings(organization).await?, self.key_caps);
+        Ok(NoticeSettings {
+            notice_days: stored.typed(Setting::NoticeDays, caps)?,
+            rotation_reminder_days: stored.typed(Setting::RotationReminderDays, caps)?,
+            mail_from: stored.typed::<String>(Setting::MailFrom, caps)?.parse().ok(),
         })
     }
 

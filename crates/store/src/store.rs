@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use crate::calls::{Calls, check_journal};
 use crate::db::{Db, Pool, on};
 use crate::keyring::{Keyring, Stored};
+use crate::tokens::Tokens;
 use crate::{Clock, KeyCaps, MasterKey, OpenError, StoreError};
 
 /// The file in the data directory that is locked as long as a process has the data.
@@ -69,12 +70,15 @@ pub struct Store {
     pub(crate) db: Db,
     pub(crate) keyring: Keyring,
     pub(crate) calls: Calls,
+    pub(crate) tokens: Tokens,
     pub(crate) catalog_epoch: AtomicU64,
     pub(crate) clock: Clock,
     pub(crate) time_zone: TimeZone,
     pub(crate) key_caps: KeyCaps,
     /// One backup is made at a time.
     pub(crate) backups: Arc<tokio::sync::Semaphore>,
+    /// Held by whoever asks of which pages keys may be used.
+    pub(crate) asking_origin: tokio::sync::Mutex<()>,
     /// Held while the store is open: other processes see that somebody has the data.
     lock: Mutex<Option<File>>,
 }
@@ -90,16 +94,18 @@ impl Store {
         }
         let db = Db::connect(&options.data_dir, options.database_url.as_ref()).await?;
         match prepare(&db, &options).await {
-            Ok((keyring, calls)) => {
+            Ok((keyring, calls, tokens)) => {
                 let store = Arc::new(Self {
                     db,
                     keyring,
                     calls,
+                    tokens,
                     catalog_epoch: AtomicU64::new(1),
                     clock: options.clock,
                     time_zone: options.time_zone,
                     key_caps: options.key_caps,
                     backups: Arc::new(tokio::sync::Semaphore::new(1)),
+                    asking_origin: tokio::sync::Mutex::default(),
                     lock: Mutex::new(Some(lock)),
                 });
                 store.start_drain();
@@ -187,7 +193,7 @@ pub(crate) fn random_bytes() -> impl FnMut() -> u8 {
 
 /// Everything between a connection and an open store. The master key and the journal are checked
 /// before anything is written.
-async fn prepare(db: &Db, options: &Options) -> Result<(Keyring, Calls), OpenError> {
+async fn prepare(db: &Db, options: &Options) -> Result<(Keyring, Calls, Tokens), OpenError> {
     if !db.lock(random_u64()?).await? {
         return Err(OpenError::AlreadyRunning("this database".to_owned()));
     }
@@ -196,11 +202,12 @@ async fn prepare(db: &Db, options: &Options) -> Result<(Keyring, Calls), OpenErr
     make_dir(&journal_dir)?;
     check_journal(&journal_dir)?;
     db.migrate().await?;
-    let keyring = Keyring::open(db, &master, options.clock.now().as_microsecond()).await?;
+    let now = options.clock.now();
+    let keyring = Keyring::open(db, &master, now).await?;
     db.watch_lock().await?;
     let bounds = (options.journal_sync, options.call_keys_max);
     let calls = Calls::open(db, &journal_dir, &options.time_zone, bounds).await?;
-    Ok((keyring, calls))
+    Ok((keyring, calls, Tokens::open(db, now).await?))
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError {

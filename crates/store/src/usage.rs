@@ -2,6 +2,7 @@
 
 mod events;
 mod report;
+mod spent;
 
 use doorward_domain::budget::Spend;
 use doorward_domain::id::OrganizationId;
@@ -11,7 +12,8 @@ use jiff::Timestamp;
 
 pub use report::USAGE_ROWS_MAX;
 
-pub(crate) use events::{PeriodSpend, TOUCH_KEY, TOUCH_SECRET, load_spent, touch, write_events};
+pub(crate) use events::{TOUCH_KEY, TOUCH_SECRET, touch, write_events};
+pub(crate) use spent::{PeriodSpend, load_spent, load_spent_of};
 
 /// A column to group a report by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,8 +23,40 @@ pub(crate) enum Verb<C: Args, E: Args> {
 }
 
 pub(crate) type ProvidersCommand = Verb<CreateProvider, EditProvider>;
-pub(crate) type ProviderKeysCommand = Verb<CreateProviderKey, EditProviderKey>;
 pub(crate) type ModelsCommand = Verb<CreateModel, EditModel>;
+
+/// What can be done with provider keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProviderKeysCommand {
+    Create(CreateProviderKey),
+    /// List all
+    List,
+    /// Show one
+    Show(Named),
+    Edit(EditProviderKey),
+    Test(TestProviderKey),
+    Delete(DeleteProviderKey),
+}
+
+/// Ask a provider for its models with one, and say what came back
+#[derive(Debug, Args)]
+pub(crate) struct TestProviderKey {
+    #[command(flatten)]
+    pub(crate) provider_key: Named,
+    /// The provider to ask, where not just one uses the key
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+}
+
+/// Delete one
+#[derive(Debug, Args)]
+pub(crate) struct DeleteProviderKey {
+    #[command(flatten)]
+    pub(crate) provider_key: Named,
+    /// Take it from the providers and models that use it
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 /// Add a provider
 #[derive(Debug, Args)]
@@ -37,6 +69,9 @@ pub(crate) struct CreateProvider {
     /// Where it is, such as `http://127.0.0.1:8000/v1` [default: the kind's own]
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
+    /// The provider key to call it with, by name or id, where a model names none
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider_key: Option<String>,
 }
 
 /// Edit a provider; its kind stays
@@ -50,6 +85,12 @@ pub(crate) struct EditProvider {
     /// A new base URL
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
+    /// The provider key to call it with, where a model names none
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider_key: Option<String>,
+    /// Call it without a provider key, where a model names none
+    #[arg(long, conflicts_with = "provider_key")]
+    pub(crate) no_provider_key: bool,
 }
 
 /// Where a secret value is read from.
@@ -117,7 +158,7 @@ pub(crate) struct DeploymentArgs {
     /// The name that the provider knows it by [default: the same]
     #[arg(long, value_name = "NAME")]
     pub(crate) upstream_model: Option<String>,
-    /// The provider key to call it with, by name or id
+    /// The provider key to call it with, by name or id [default: the provider's own]
     #[arg(long, value_name = "NAME")]
     pub(crate) provider_key: Option<String>,
     /// Its share among deployments of equal priority [default: 1]

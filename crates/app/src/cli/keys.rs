@@ -1,5 +1,6 @@
 //! `doorward keys …`.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
@@ -8,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::key_file::{OpenKeyFile, SaveArgs};
-use super::values::{duration, instant, not_negative, positive};
+use super::values::{duration, instant, not_negative, positive, since};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
@@ -33,6 +34,41 @@ pub(crate) enum KeysCommand {
     Revoke(KeyRef),
     /// Print the key in a file that `--save` wrote; needs no server
     Open(OpenKeyFile),
+    /// Say what would be decided about a call, and by which rule; nothing is called
+    Explain(ExplainKey),
+    /// List active keys that nobody uses, and what the others were granted and do not use
+    Unused(UnusedKeys),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainKey {
+    #[command(flatten)]
+    pub(crate) key: KeyRef,
+    /// The model that would be called
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// The address that the call would come from
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) ip: Option<IpAddr>,
+    /// The scope that it would need [default with --model: inference:write]
+    #[arg(long, value_name = "SCOPE")]
+    pub(crate) scope: Option<String>,
+    /// When it would come [default: now]
+    #[arg(long, value_parser = instant, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnusedKeys {
+    /// What was not used for this many days
+    #[arg(long, value_parser = positive::<NonZeroU32>, default_value = "30", value_name = "N")]
+    pub(crate) days: NonZeroU32,
+    /// Keys of one user or service account
+    #[arg(long, value_name = "ID")]
+    pub(crate) owner: Option<String>,
+    /// Keys of one project
+    #[arg(long, value_name = "ID")]
+    pub(crate) project: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +121,10 @@ pub(crate) struct RightsArgs {
     /// An address or CIDR block that it may not be used from
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub(crate) ip_deny: Vec<String>,
+    /// The origin, scheme, host and port, of a web page that it lives in: only such pages may use it
+    /// then, and it needs a limit and a budget
+    #[arg(long = "allow-origin", value_name = "ORIGIN", value_delimiter = ',')]
+    pub(crate) allowed_origins: Vec<String>,
     #[command(flatten)]
     pub(crate) expiry: ExpiryArgs,
     #[command(flatten)]
@@ -194,8 +234,14 @@ pub(crate) struct ListKeys {
     /// Keys that end before this instant
     #[arg(long, value_parser = instant, value_name = "TIME")]
     pub(crate) expires_before: Option<Timestamp>,
+    /// Keys that were not used since this instant, or for this many days
+    #[arg(long, value_parser = since, value_name = "TIME|DAYS")]
+    pub(crate) unused_since: Option<String>,
+    /// Keys that one user made
+    #[arg(long, value_name = "ID")]
+    pub(crate) created_by: Option<String>,
     /// Keys whose name, description or id contains this
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, visible_alias = "q", value_name = "TEXT")]
     pub(crate) search: Option<String>,
 }
 
@@ -205,9 +251,13 @@ pub(crate) struct EditKey {
     pub(crate) key: KeyRef,
     #[command(flatten)]
     pub(crate) rights: RightsArgs,
-    /// Takes restrictions away: all models may be called, from anywhere, without limits or budgets
+    /// Takes restrictions away: all models may be called, from anywhere, without limits or budgets; with
+    /// its origins a key is for no web page any more
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     pub(crate) clear: Vec<Field>,
+    /// Even where the key that asks would refuse itself from here
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// A restriction that an edit can take away.
@@ -218,6 +268,7 @@ pub(crate) enum Field {
     IpDeny,
     Limits,
     Budgets,
+    Origins,
 }
 
 /// A budget as it is typed. The server checks amounts and periods; here only the two are told apart.

@@ -21,7 +21,29 @@ pub(crate) enum OwnerVerb<C: Args, E: Args> {
     Remove(Named),
 }
 
-pub(crate) type UsersCommand = OwnerVerb<CreateUser, EditUser>;
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    #[command(flatten)]
+    Owner(OwnerVerb<CreateUser, EditUser>),
+    Invite(InviteUser),
+    /// Make a one-time link with which a user sets a new password
+    ResetPassword(Named),
+    /// Take away a user's second factor, which they have lost
+    RemoveSecondFactor(Named),
+    /// Sign a user out everywhere
+    EndSessions(Named),
+}
+
+/// Make a one-time link with which a user sets a first password
+#[derive(Debug, Args)]
+pub(crate) struct InviteUser {
+    #[command(flatten)]
+    pub(crate) user: Named,
+    /// Their e-mail address, with which they sign in, where they have none yet
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: Option<String>,
+}
+
 pub(crate) type ServiceAccountsCommand = OwnerVerb<CreateServiceAccount, EditServiceAccount>;
 
 /// The roles in an organization.
@@ -40,6 +62,9 @@ pub(crate) struct CreateUser {
     /// What they may do
     #[arg(long, value_name = "ROLE", value_parser = ROLES, default_value = "member")]
     pub(crate) role: String,
+    /// Make a one-time link with which they set a password
+    #[arg(long, requires = "email")]
+    pub(crate) invite: bool,
 }
 
 /// Edit a user

@@ -21,13 +21,13 @@ fn what_can_be_typed() {
         ("doorward keys list --json --url http://h",                 true),
         ("doorward keys --json list",                                true),
         ("doorward models create m --provider p --free",             true),
-        ("doorward users create ada --email ada@example.com --role admin", true),
-        ("doorward users edit ada --no-email --role viewer",         true),
-        ("doorward users disable ada --json",                        true),
-        ("doorward service-accounts create bot --project web --description d", true),
-        ("doorward service-accounts remove bot",                     true),
-        ("doorward projects members set web ada --role admin",       true),
-        ("doorward projects members list web",                       true),
+        ("doorward tokens create --scope inference:write,inference:read --model gpt-* --resource https://a --ttl 10m", true),
+        ("doorward tokens create",                                   true),
+        ("doorward tokens create --ttl 0",                           false),
+        ("doorward tokens create --ttl soon",                        false),
+        ("doorward tokens revoke --value-env TOKEN",                 true),
+        ("doorward tokens introspect --value-file f --json",         true),
+        ("doorward tokens revoke eyJ.eyJ.x",                         false), // never as an argument
         ("doorward usage --group-by key,model,day --from 2026-11-01", true),
         ("doorward settings set keys-per-user-max 30",               true),
         ("doorward settings set keys-per-user-max -1 --json",        true), // the server says why not
@@ -35,6 +35,14 @@ fn what_can_be_typed() {
         ("doorward settings set",                                    false),
         ("doorward settings reset",                                  false),
         ("doorward audit list --actor system --action key. --limit 5 --json", true),
+        ("doorward webhooks create ops --to https://hooks.example/a", true),
+        ("doorward webhooks create ops --url https://hooks.example/a", false), // the server's own flag
+        ("doorward webhooks edit ops --rename alerts --to https://b.example/", true),
+        ("doorward webhooks rotate ops",                             true),
+        ("doorward webhooks test ops --json",                        true),
+        ("doorward notices list --state dead --kind api_key.expiring --about dw_x", true),
+        ("doorward notices list --state lost",                       false),
+        ("doorward notices retry ntc_1",                             true),
         ("doorward audit verify",                                    true),
         ("doorward audit export --out f --from 2026-11-01",          true),
         ("doorward audit list --limit 0",                            false),
@@ -51,17 +59,49 @@ fn what_can_be_typed() {
         ("doorward models create m --provider p --price-input 1",    false),
         ("doorward provider-keys create k sk-123",                   false), // never as an argument
         ("doorward provider-keys create k --value-file f --value-env V", false),
+        ("doorward usage --group-by user",                           false),
+        ("doorward nonsense",                                        false),
+    ];
+    check(&cases);
+}
+
+#[test]
+fn what_can_be_typed_about_people() {
+    #[rustfmt::skip]
+    let cases = [
+        ("doorward users create ada --email ada@example.com --role admin", true),
+        ("doorward users edit ada --no-email --role viewer",         true),
+        ("doorward users disable ada --json",                        true),
+        ("doorward users create ada --email ada@example.com --invite", true),
+        ("doorward users create ada --invite",                       false), // with what to sign in?
+        ("doorward users invite ada --email ada@example.com --json", true),
+        ("doorward users reset-password ada",                        true),
+        ("doorward users end-sessions ada",                          true),
+        ("doorward sign-in ada@example.com --link --url http://h",   true),
+        ("doorward sign-in ada@example.com secret",                  false), // never as an argument
+        ("doorward sign-out",                                        true),
+        ("doorward sessions list",                                   true),
+        ("doorward sessions end ses_1",                              true),
+        ("doorward sessions end --others",                           true),
+        ("doorward sessions end",                                    false),
+        ("doorward sessions end ses_1 --others",                     false),
+        ("doorward service-accounts create bot --project web --description d", true),
+        ("doorward service-accounts remove bot",                     true),
+        ("doorward projects members set web ada --role admin",       true),
+        ("doorward projects members list web",                       true),
         ("doorward users create ada --role root",                    false),
         ("doorward users edit ada --email a@b.example --no-email",   false),
         ("doorward users delete ada",                                false),
         ("doorward projects disable web",                            false),
         ("doorward projects members set web ada --role owner",       false),
         ("doorward projects members remove web",                     false),
-        ("doorward usage --group-by user",                           false),
-        ("doorward nonsense",                                        false),
     ];
+    check(&cases);
+}
+
+fn check(cases: &[(&str, bool)]) {
     for (line, is_valid) in cases {
-        assert_eq!(parse(line).is_ok(), is_valid, "{line}");
+        assert_eq!(parse(line).is_ok(), *is_valid, "{line}");
     }
 }
 

@@ -42,6 +42,14 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| "must be a time such as 2026-12-31T00:00:00Z".to_owned())
 }
 
+/// An instant or a number of days, as the server reads them.
+pub(super) fn since(text: &str) -> Result<String, String> {
+    let is_days = text.parse::<u32>().is_ok_and(|days| days > 0);
+    let is_known = is_days || text.parse::<Timestamp>().is_ok();
+    let words = "must be a time such as 2026-12-31T00:00:00Z, or a number of days";
+    if is_known { Ok(text.to_owned()) } else { Err(words.to_owned()) }
+}
+
 pub(super) fn dollars(text: &str) -> Result<NanoUsd, String> {
     let amount = text.strip_prefix('$').unwrap_or(text);
     amount.parse().map_err(|_| "must be an amount of dollars such as 0.15".to_owned())

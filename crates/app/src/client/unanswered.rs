@@ -27,7 +27,7 @@ fn tls_words(fault: &rustls::Error, endpoint: &str) -> String {
 }
 
 /// What TLS found wrong, however deep it is wrapped.
-pub(crate) fn tls_fault(error: &ureq::Error) -> Option<&rustls::Error> {
+fn tls_fault(error: &ureq::Error) -> Option<&rustls::Error> {
     if let ureq::Error::Rustls(fault) = error {
         return Some(fault);
     }

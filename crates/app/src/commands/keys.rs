@@ -1,7 +1,9 @@
 //! `doorward keys …`.
 
+mod explain;
 mod file;
 mod rotate;
+mod unused;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -36,7 +38,9 @@ pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> an
         KeysCommand::Create(wish) => {
             let file = KeyFile::prepare(&wish.save, environment)?;
             let created = client.post(&PATH, &create_body(wish))?;
-            tell_made("Created", &client, &created, file, is_json)
+            tell_made("Created", &client, &created, file, is_json)?;
+            warn(&created);
+            Ok(())
         }
         KeysCommand::List(filter) => list(&client, filter, is_json),
         KeysCommand::Show(key) => {
@@ -47,6 +51,7 @@ pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> an
             let id = find(&client, &wish.key.key)?;
             let before = client.get(&path(&id), &[])?;
             let edited = client.patch(&path(&id), &edit_body(wish, &before)?)?;
+            warn(&edited);
             print_one(is_json, &edited, || Ok(details(&edited, now())))
         }
         KeysCommand::Disable(key) => switch(&client, &key.key, "disable", is_json),
@@ -62,6 +67,16 @@ pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> an
             confirm(is_json, &answer, &format!("Revoked {id}, for good."))
         }
         KeysCommand::Open(wish) => file::open(wish, is_json, environment),
+        KeysCommand::Explain(wish) => explain::explain(&client, wish, is_json),
+        KeysCommand::Unused(wish) => unused::unused(&client, wish, is_json),
+    }
+}
+
+/// Says beside the result what may be a mistake.
+fn warn(key: &Value) {
+    let warnings = key.get("warnings").and_then(Value::as_array).into_iter().flatten();
+    for warning in warnings {
+        output::note(&output::sentence(&format!("warning: {}", text(warning, "detail"))));
     }
 }
 
@@ -144,7 +159,11 @@ fn edit_body(wish: &EditKey, before: &Value) -> anyhow::Result<Value> {
     let keeps = !wish.clear.contains(&Field::Limits);
     let kept = before.get("limits").and_then(Value::as_object).filter(|_| keeps);
     set_rights(&mut body, &wish.rights, kept.cloned().unwrap_or_default());
-    body.finish_edit()
+    let mut edit = body.finish_edit()?;
+    if let Some(fields) = edit.as_object_mut().filter(|_| wish.force) {
+        fields.insert("force".to_owned(), Value::Bool(true));
+    }
+    Ok(edit)
 }
 
 /// Sets what was named. Limits that were named are put among those that the key has.
@@ -154,6 +173,7 @@ fn set_rights(body: &mut Body, rights: &RightsArgs, mut limits: Map<String, Valu
     body.set_list("models", &rights.models);
     body.set_list("ip_allow", &rights.ip_allow);
     body.set_list("ip_deny", &rights.ip_deny);
+    body.set_list("allowed_origins", &rights.allowed_origins);
     if let Some((field, value)) = rights.expiry.field() {
         body.set(field, value);
     }
@@ -174,6 +194,7 @@ fn cleared(field: Field) -> (&'static str, Value) {
         Field::IpDeny => ("ip_deny", json!([])),
         Field::Limits => ("limits", json!({})),
         Field::Budgets => ("budgets", json!([])),
+        Field::Origins => ("allowed_origins", Value::Null),
     }
 }
 
@@ -185,6 +206,8 @@ fn list(client: &Client, filter: &ListKeys, is_json: bool) -> anyhow::Result<()>
         ("owner", filter.owner.as_deref()),
         ("project", filter.project.as_deref()),
         ("expires_before", expires_before.as_deref()),
+        ("unused_since", filter.unused_since.as_deref()),
+        ("created_by", filter.created_by.as_deref()),
         ("q", filter.search.as_deref()),
     ]
     .into_iter()
@@ -255,6 +278,7 @@ fn details(key: &Value, now: Timestamp) -> Details {
         ("models", models(key)),
         ("from", addresses(key)),
         ("not from", text(key, "ip_deny")),
+        ("web pages", pages(key)),
         ("limits", text(key, "limits").replace('_', " ")),
         ("budgets", spent(key)),
         ("created", instant(key, "created_at", now, "")),
@@ -270,6 +294,14 @@ fn addresses(key: &Value) -> String {
         Some(Value::Array(blocks)) if blocks.is_empty() => "nowhere".to_owned(),
         Some(Value::Array(_)) => text(key, "ip_allow"),
         _ => "anywhere".to_owned(),
+    }
+}
+
+/// The web pages that a key lives in; of most keys none, which goes without saying.
+fn pages(key: &Value) -> String {
+    match key.get("allowed_origins") {
+        Some(Value::Array(origins)) if origins.is_empty() => "none that may use it".to_owned(),
+        _ => text(key, "allowed_origins"),
     }
 }
 

@@ -5,23 +5,21 @@ use serde_json::json;
 
 use super::catalog::{Asked, Noun};
 use super::{confirm, text};
-use crate::cli::{OwnerVerb, Remotely};
-use crate::environment::Environment;
+use crate::cli::OwnerVerb;
 
 pub(super) fn run<C: Args, E: Args>(
     noun: &Noun<C, E>,
-    args: &Remotely<OwnerVerb<C, E>>,
-    environment: &Environment,
+    verb: &OwnerVerb<C, E>,
+    asked: &Asked<'_>,
 ) -> anyhow::Result<()> {
-    let asked = Asked::new(&args.remote, environment)?;
-    match &args.command {
-        OwnerVerb::Create(wish) => noun.create(&asked, wish),
-        OwnerVerb::List => noun.list(&asked),
-        OwnerVerb::Show(named) => noun.show(&asked, &named.name),
-        OwnerVerb::Edit(wish) => noun.edit(&asked, wish),
-        OwnerVerb::Disable(named) => switch(noun, &asked, &named.name, "disable"),
-        OwnerVerb::Enable(named) => switch(noun, &asked, &named.name, "enable"),
-        OwnerVerb::Remove(named) => noun.end(&asked, &named.name, "Removed"),
+    match verb {
+        OwnerVerb::Create(wish) => noun.create(asked, wish),
+        OwnerVerb::List => noun.list(asked),
+        OwnerVerb::Show(named) => noun.show(asked, &named.name),
+        OwnerVerb::Edit(wish) => noun.edit(asked, wish),
+        OwnerVerb::Disable(named) => switch(noun, asked, &named.name, "disable"),
+        OwnerVerb::Enable(named) => switch(noun, asked, &named.name, "enable"),
+        OwnerVerb::Remove(named) => noun.end(asked, &named.name, "Removed"),
     }
 }
 

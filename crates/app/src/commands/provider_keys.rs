@@ -3,15 +3,18 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use anyhow::{Context as _, bail};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::catalog::Noun;
-use super::{Body, Details, instant, now, path_of, rows, text};
-use crate::cli::{CreateProviderKey, EditProviderKey, ProviderKeysCommand, Remotely, ValueSource};
+use super::catalog::{Asked, Noun};
+use super::{Body, Details, confirm, instant, now, path_of, rows, text};
+use crate::cli::{
+    CreateProviderKey, DeleteProviderKey, EditProviderKey, ProviderKeysCommand, Remotely,
+    TestProviderKey, ValueSource,
+};
 use crate::environment::Environment;
 use crate::output::{self, Table};
+use crate::secret_input::Silence;
 
 const PATH: [&str; 2] = ["v1", "provider-keys"];
 /// Far above any credential.
@@ -37,7 +40,34 @@ pub(crate) fn run(
     args: &Remotely<ProviderKeysCommand>,
     environment: &Environment,
 ) -> anyhow::Result<()> {
-    NOUN.run(args, environment)
+    let asked = Asked::new(&args.remote, environment)?;
+    match &args.command {
+        ProviderKeysCommand::Create(wish) => NOUN.create(&asked, wish),
+        ProviderKeysCommand::List => NOUN.list(&asked),
+        ProviderKeysCommand::Show(named) => NOUN.show(&asked, &named.name),
+        ProviderKeysCommand::Edit(wish) => NOUN.edit(&asked, wish),
+        ProviderKeysCommand::Test(wish) => test(&asked, wish),
+        ProviderKeysCommand::Delete(wish) => delete(&asked, wish),
+    }
+}
+
+fn delete(asked: &Asked<'_>, wish: &DeleteProviderKey) -> anyhow::Result<()> {
+    let name = &wish.provider_key.name;
+    let how: &[_] = if wish.force { &[("force", "true")] } else { &[] };
+    let answer = asked.client.delete_how(&path_of(PATH, name), how)?;
+    confirm(asked.is_json, &answer, &format!("Deleted {name}."))
+}
+
+fn test(asked: &Asked<'_>, wish: &TestProviderKey) -> anyhow::Result<()> {
+    let mut body = Body::default();
+    body.set_if("provider", wish.provider.clone());
+    let [v1, nouns] = PATH;
+    let path = [v1, nouns, &wish.provider_key.name, "test"];
+    let answer = asked.client.post(&path, &body.finish())?;
+    if answer.get("works") != Some(&Value::Bool(true)) {
+        bail!("{} is of no use: {}", wish.provider_key.name, text(&answer, "detail"));
+    }
+    confirm(asked.is_json, &answer, &format!("It works: {}.", text(&answer, "detail")))
 }
 
 fn create_body(wish: &CreateProviderKey, value: &SecretString) -> Value {
@@ -60,7 +90,10 @@ fn edit_body(wish: &EditProviderKey, environment: &Environment) -> anyhow::Resul
     body.finish_edit()
 }
 
-fn read_value(source: &ValueSource, environment: &Environment) -> anyhow::Result<SecretString> {
+pub(super) fn read_value(
+    source: &ValueSource,
+    environment: &Environment,
+) -> anyhow::Result<SecretString> {
     let text = match (&source.value_file, &source.value_env) {
         (Some(path), _) => {
             let file = std::fs::File::open(path)
@@ -95,26 +128,6 @@ fn read_bounded(from: impl std::io::Read) -> anyhow::Result<SecretString> {
     let mut text = String::new();
     from.take(VALUE_BYTES_MAX).read_to_string(&mut text).context("the value cannot be read")?;
     Ok(SecretString::from(text))
-}
-
-/// A terminal that does not show what is typed, until dropped.
-struct Silence(Termios);
-
-impl Silence {
-    fn start() -> anyhow::Result<Self> {
-        let before = tcgetattr(std::io::stdin())?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(std::io::stdin(), OptionalActions::Now, &silent)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Silence {
-    fn drop(&mut self) {
-        // A terminal that is gone shows nothing either.
-        let _is_back = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0).is_ok();
-    }
 }
 
 fn table(list: &Value) -> Table {

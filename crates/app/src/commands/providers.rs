@@ -33,6 +33,7 @@ fn create_body(wish: &CreateProvider) -> Value {
     body.set("name", wish.name.clone());
     body.set("kind", wish.kind.clone());
     body.set_if("base_url", wish.base_url.clone());
+    body.set_if("provider_key", wish.provider_key.clone());
     body.finish()
 }
 
@@ -40,6 +41,8 @@ fn edit_body(wish: &EditProvider) -> anyhow::Result<Value> {
     let mut body = Body::default();
     body.set_if("name", wish.rename.clone());
     body.set_if("base_url", wish.base_url.clone());
+    body.set_if("provider_key", wish.provider_key.clone());
+    body.set_if("provider_key", wish.no_provider_key.then_some(Value::Null));
     body.finish_edit()
 }
 
@@ -59,6 +62,7 @@ fn details(provider: &Value) -> Details {
         ("name", text(provider, "name")),
         ("kind", text(provider, "kind")),
         ("base url", text(provider, "base_url")),
+        ("provider key", text(provider, "provider_key")),
         ("created", instant(provider, "created_at", now, "")),
         ("edited", instant(provider, "updated_at", now, "")),
     ]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::catalog::Noun;
+use super::catalog::{Asked, Noun};
 use super::{Body, Details, instant, now, path_of, people, rows, text};
 use crate::cli::{CreateServiceAccount, EditServiceAccount, Remotely, ServiceAccountsCommand};
 use crate::environment::Environment;
@@ -33,7 +33,7 @@ pub(crate) fn run(
     args: &Remotely<ServiceAccountsCommand>,
     environment: &Environment,
 ) -> anyhow::Result<()> {
-    people::run(&NOUN, args, environment)
+    people::run(&NOUN, &args.command, &Asked::new(&args.remote, environment)?)
 }
 
 fn create_body(wish: &CreateServiceAccount) -> Value {

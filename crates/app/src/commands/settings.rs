@@ -55,9 +55,14 @@ fn add(body: &mut Map<String, Value>, name: &str, value: Value) -> anyhow::Resul
     }
 }
 
-/// What looks like a number is one: no setting takes a text that does.
+/// What looks like a number is one, and several of them are a list: no setting takes a text that does.
 fn value_of(text: &str) -> Value {
-    text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from)
+    let numbers: Result<Vec<i64>, _> = text.split(',').map(|word| word.trim().parse()).collect();
+    match numbers.as_deref() {
+        Ok([number]) => Value::from(*number),
+        Ok(numbers) => Value::from(numbers),
+        Err(_) => Value::from(text),
+    }
 }
 
 /// What was done, and which keys a lowered cap leaves as they are.
@@ -98,6 +103,9 @@ fn table(list: &Value) -> Table {
 /// What the value may be, and is by itself.
 fn range(row: &Value) -> String {
     let (bounds, default) = (bounds(row), text(row, "default"));
+    if default.is_empty() {
+        return "default none".to_owned();
+    }
     if bounds.is_empty() {
         return format!("default {default}");
     }
@@ -105,9 +113,11 @@ fn range(row: &Value) -> String {
 }
 
 fn amount(row: &Value, field: &str) -> String {
+    let value = text(row, field);
     match text(row, "unit") {
-        unit if unit.is_empty() => text(row, field),
-        unit => format!("{} {unit}", text(row, field)),
+        _ if value.is_empty() => "none".to_owned(),
+        unit if unit.is_empty() => value,
+        unit => format!("{value} {unit}"),
     }
 }
 
@@ -136,6 +146,7 @@ mod tests {
             let default = match setting.default_value() {
                 SettingValue::Number(number) => json!(number),
                 SettingValue::Text(text) => json!(text),
+                SettingValue::Days(days) => json!(days.days()),
             };
             let mut row = json!({
                 "name": setting.name(), "value": default, "default": default, "is_default": true,
@@ -147,7 +158,7 @@ mod tests {
                     row["max"] = json!(max);
                 }
                 Bounds::OneOf(numbers) => row["one_of"] = json!(numbers),
-                Bounds::Prefix => {}
+                Bounds::Prefix | Bounds::Days | Bounds::Email => {}
             }
             row
         };
@@ -165,6 +176,8 @@ mod tests {
             ("keys-per-user-max -1",               json!({"keys-per-user-max": -1})),
             ("keys-per-user-max many",             json!({"keys-per-user-max": "many"})),
             ("key-prefix=",                        json!({"key-prefix": ""})),
+            ("notice-days 30,7",                   json!({"notice-days": [30, 7]})),
+            ("notice-days none",                   json!({"notice-days": "none"})),
         ];
         for (line, expected) in cases {
             assert_eq!(Value::Object(set_body(&words(line)).unwrap()), expected, "{line}");

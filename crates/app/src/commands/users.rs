@@ -1,12 +1,13 @@
 //! `doorward users …`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::catalog::Noun;
-use super::{Body, Details, instant, now, path_of, people, rows, text};
-use crate::cli::{CreateUser, EditUser, Remotely, UsersCommand};
+use super::catalog::{Asked, Noun};
+use super::sign_in::link_words;
+use super::{Body, Details, confirm, instant, now, path_of, people, rows, text};
+use crate::cli::{CreateUser, EditUser, InviteUser, Remotely, UsersCommand};
 use crate::environment::Environment;
-use crate::output::Table;
+use crate::output::{self, Table};
 
 const PATH: [&str; 2] = ["v1", "users"];
 
@@ -15,7 +16,11 @@ const NOUN: Noun<CreateUser, EditUser> = Noun {
     query: &[],
     create: |client, wish, _| {
         let answer = client.post(&PATH, &create_body(wish))?;
-        let said = format!("Added {} as {}.", wish.name, text(&answer, "role"));
+        let mut said = format!("Added {} as {}.", wish.name, text(&answer, "role"));
+        if let Some(link) = answer.get("invitation") {
+            let email = text(&answer, "email");
+            said = format!("{said}\n{}", link_words(link, &wish.name, &email));
+        }
         Ok((answer, said))
     },
     edit: |client, wish, _| client.patch(&path_of(PATH, &wish.user.name), &edit_body(wish)?),
@@ -24,7 +29,42 @@ const NOUN: Noun<CreateUser, EditUser> = Noun {
 };
 
 pub(crate) fn run(args: &Remotely<UsersCommand>, environment: &Environment) -> anyhow::Result<()> {
-    people::run(&NOUN, args, environment)
+    let asked = Asked::new(&args.remote, environment)?;
+    match &args.command {
+        UsersCommand::Owner(verb) => people::run(&NOUN, verb, &asked),
+        UsersCommand::Invite(wish) => invite(&asked, wish),
+        UsersCommand::ResetPassword(named) => link(&asked, &named.name, "password-reset"),
+        UsersCommand::RemoveSecondFactor(named) => {
+            end(&asked, &named.name, "second-factor", "has no second factor any more")
+        }
+        UsersCommand::EndSessions(named) => {
+            end(&asked, &named.name, "sessions", "is signed out everywhere")
+        }
+    }
+}
+
+fn invite(asked: &Asked<'_>, wish: &InviteUser) -> anyhow::Result<()> {
+    let name = &wish.user.name;
+    if let Some(email) = &wish.email {
+        asked.client.patch(&path_of(PATH, name), &json!({ "email": email }))?;
+    }
+    link(asked, name, "invitation")
+}
+
+fn link(asked: &Asked<'_>, name: &str, kind: &str) -> anyhow::Result<()> {
+    let [version, users] = PATH;
+    let user = asked.client.get(&path_of(PATH, name), &[])?;
+    let made = asked.client.post(&[version, users, name, kind], &json!({}))?;
+    if asked.is_json {
+        return output::json(&made);
+    }
+    Ok(output::line(&link_words(&made, &text(&user, "name"), &text(&user, "email")))?)
+}
+
+fn end(asked: &Asked<'_>, name: &str, what: &str, said: &str) -> anyhow::Result<()> {
+    let [version, users] = PATH;
+    let answer = asked.client.delete(&[version, users, name, what])?;
+    confirm(asked.is_json, &answer, &format!("{name} {said}."))
 }
 
 fn create_body(wish: &CreateUser) -> Value {
@@ -32,6 +72,7 @@ fn create_body(wish: &CreateUser) -> Value {
     body.set("name", wish.name.clone());
     body.set_if("email", wish.email.clone());
     body.set("role", wish.role.clone());
+    body.set_if("invite", wish.invite.then_some(true));
     body.finish()
 }
 
@@ -69,8 +110,6 @@ fn details(user: &Value) -> Details {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::cli::Named;
 

@@ -23,7 +23,7 @@ use super::settings::{
     Settings,
 };
 use super::{Config, Data, Jobs, Log, Problem, Problems, Server, Transport};
-use crate::logging;
+use crate::{base_url, logging};
 
 /// The port of plain HTTP, and of TLS, where the address names none.
 const PORT_PLAIN: u16 = 8440;
@@ -45,31 +45,43 @@ pub(super) fn check(
     let keys = check.keys(&settings.keys);
     let jobs = check.jobs(&settings.keys);
     let gateway = check.gateway(&settings.gateway);
+    let notices = check.notices(settings.mail, &settings.webhooks);
     let log = check.log(settings.log);
-    match (server, data, gateway, log) {
-        (Some(server), Some(data), Some(gateway), Some(log)) if check.problems.is_empty() => {
-            Ok(Config { server, data, keys, jobs, gateway, log })
+    match (server, data, gateway, notices, log) {
+        (Some(server), Some(data), Some(gateway), Some(notices), Some(log))
+            if check.problems.is_empty() =>
+        {
+            Ok(Config { server, data, keys, jobs, gateway, notices, log })
         }
         _ => Err(Problems(check.problems)),
     }
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     origins: &'a Origins,
     problems: Vec<Problem>,
 }
 
 impl Check<'_> {
-    fn note(&mut self, setting: &str, detail: impl Display) {
+    pub(super) fn note(&mut self, setting: &str, detail: impl Display) {
         self.problems.push(self.origins.problem(setting, detail.to_string()));
     }
 
     /// Notes the error of a check, and hands its value on.
-    fn take<T, E: Display>(&mut self, setting: &str, checked: Result<T, E>) -> Option<T> {
+    pub(super) fn take<T, E: Display>(
+        &mut self,
+        setting: &str,
+        checked: Result<T, E>,
+    ) -> Option<T> {
         checked.map_err(|error| self.note(setting, error)).ok()
     }
 
-    fn number(&mut self, setting: &str, value: u64, allowed: RangeInclusive<u64>) -> u64 {
+    pub(super) fn number(
+        &mut self,
+        setting: &str,
+        value: u64,
+        allowed: RangeInclusive<u64>,
+    ) -> u64 {
         if !allowed.contains(&value) {
             let (min, max) = (allowed.start(), allowed.end());
             self.note(setting, format_args!("must be from {min} to {max}, is {value}"));
@@ -91,6 +103,7 @@ impl Check<'_> {
 
     fn server(&mut self, settings: &ServerSettings) -> Option<Server> {
         let address = self.take("server.listen", parse_listen(&settings.listen));
+        let public_url = self.public_url(&settings.public_url);
         let certificate = self.certificate(&settings.tls_cert, &settings.tls_key);
         if certificate.is_some() && settings.insecure_http {
             self.note("server.insecure_http", "cannot be true beside a certificate");
@@ -108,12 +121,25 @@ impl Check<'_> {
         let default = if transport == Transport::Plain { PORT_PLAIN } else { PORT_TLS };
         Some(Server {
             listen: SocketAddr::new(ip, port.unwrap_or(default)),
+            public_url,
             transport,
             drain: Duration::from_secs(drain),
             trusted_proxies,
             metrics_from,
             limits,
         })
+    }
+
+    fn public_url(&mut self, text: &str) -> Option<String> {
+        if text.is_empty() {
+            return None;
+        }
+        let url = self.take("server.public_url", base_url::parse(text))?;
+        let is_bare = url.query().is_none() && url.fragment().is_none();
+        if !is_bare || !url.username().is_empty() || url.password().is_some() {
+            self.note("server.public_url", "must be a URL without user, query and fragment");
+        }
+        Some(url.as_str().trim_end_matches('/').to_owned())
     }
 
     fn certificate(&mut self, cert: &str, key: &str) -> Option<Transport> {
@@ -207,7 +233,7 @@ impl Check<'_> {
     }
 
     /// A secret that is given itself, or by the file that holds it, with the setting that did.
-    fn secret(
+    pub(super) fn secret(
         &mut self,
         setting: &'static str,
         value: SecretString,
@@ -215,6 +241,7 @@ impl Check<'_> {
     ) -> Option<(SecretString, &'static str)> {
         let file_setting = match setting {
             "data.database_url" => "data.database_url_file",
+            "mail.password" => "mail.password_file",
             _ => "data.master_key_file",
         };
         match (value.expose_secret().is_empty(), file) {
@@ -275,12 +302,20 @@ impl Check<'_> {
             idle: self.seconds("gateway.idle_timeout_seconds", settings.idle_timeout_seconds),
             total: self.seconds("gateway.total_timeout_seconds", settings.total_timeout_seconds),
         };
-        let upstream_roots = match settings.upstream_ca.as_str() {
-            "" => Some(Vec::new()),
-            path => self.take("gateway.upstream_ca", read_certificates(Path::new(path))),
-        };
-        let upstream_roots = upstream_roots?;
+        let upstream_roots = self.certificates("gateway.upstream_ca", &settings.upstream_ca)?;
         Some(GatewayOptions { body_bytes_max, body_timeout, timeouts, upstream_roots })
+    }
+
+    /// The certificates of a file, if one is named.
+    pub(super) fn certificates(
+        &mut self,
+        setting: &str,
+        path: &str,
+    ) -> Option<Vec<CertificateDer<'static>>> {
+        match path {
+            "" => Some(Vec::new()),
+            path => self.take(setting, read_certificates(Path::new(path))),
+        }
     }
 
     fn log(&mut self, settings: LogSettings) -> Option<Log> {

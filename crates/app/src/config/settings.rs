@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
+use doorward_control::notices::MailTls;
 use doorward_store::JournalSync;
 use secrecy::SecretString;
 
@@ -14,6 +15,8 @@ pub(super) struct Settings {
     pub(super) data: DataSettings,
     pub(super) keys: KeySettings,
     pub(super) gateway: GatewaySettings,
+    pub(super) mail: MailSettings,
+    pub(super) webhooks: WebhookSettings,
     pub(super) log: LogSettings,
 }
 
@@ -21,6 +24,7 @@ pub(super) struct Settings {
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerSettings {
     pub(super) listen: String,
+    pub(super) public_url: String,
     pub(super) tls_cert: String,
     pub(super) tls_key: String,
     pub(super) insecure_http: bool,
@@ -83,13 +87,34 @@ pub(super) struct GatewaySettings {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct MailSettings {
+    pub(super) host: String,
+    pub(super) port: u64,
+    pub(super) tls: MailTls,
+    pub(super) insecure: bool,
+    pub(super) ca: String,
+    pub(super) user: String,
+    #[serde(deserialize_with = "secret")]
+    pub(super) password: SecretString,
+    pub(super) password_file: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WebhookSettings {
+    pub(super) allow_private: bool,
+    pub(super) ca: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LogSettings {
     pub(super) level: String,
     pub(super) format: LogFormat,
 }
 
 /// Names of settings whose values are never repeated.
-pub(super) const SECRETS: [&str; 2] = ["data.database_url", "data.master_key"];
+pub(super) const SECRETS: [&str; 3] = ["data.database_url", "data.master_key", "mail.password"];
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
     String::deserialize(deserializer).map(SecretString::from)

@@ -41,6 +41,7 @@ fn everything_wrong_is_reported_at_once() {
         r#"
         [server]
         listen = "nowhere"
+        public_url = "models.example"
         drain_seconds = "soon"
         porty = 1
         trusted_proxies = ["10.0.0.0/8", "abc"]
@@ -98,6 +99,20 @@ fn the_environment_is_stronger_than_the_file_and_flags_are_strongest() {
     assert_eq!(config.server.trusted_proxies.len(), 2);
     assert_eq!(config.server.limits.connections_max, 5);
     assert_eq!(config.data.dir, Path::new("7"));
+}
+
+#[test]
+fn a_public_url_is_one_that_can_be_written_in_front_of_a_path() {
+    let load = |url: &str| load_file("", &[("DOORWARD__SERVER__PUBLIC_URL", url)]);
+    let known = |url: &str| load(url).unwrap().server.public_url;
+    assert_eq!(known(""), None);
+    for url in ["https://models.example", "https://models.example/", "https://models.example//"] {
+        assert_eq!(known(url).as_deref(), Some("https://models.example"), "{url}");
+    }
+    assert_eq!(known("http://h:1/ai/").as_deref(), Some("http://h:1/ai"));
+    for url in ["models.example", "https://h/?a=b", "https://h/#a", "https://u:p@h", "ftp://h"] {
+        assert!(load(url).unwrap_err().to_string().contains("server.public_url"), "{url}");
+    }
 }
 
 #[test]
@@ -189,4 +204,51 @@ fn a_secret_of_the_environment_replaces_the_file_of_a_weaker_source() {
     let toml = "[data]\ndatabase_url_file = \"/nonexistent\"";
     let environment = [("DOORWARD__DATA__DATABASE_URL", "postgres://h/d")];
     assert!(load_file(toml, &environment).unwrap().data.database_url.is_some());
+}
+
+#[test]
+fn a_mail_server_is_reached_under_tls_unless_it_is_on_this_machine() {
+    use doorward_control::notices::MailTls;
+    #[rustfmt::skip]
+    let cases = [
+        // settings                                         port
+        ("host = \"mail.example.com\"",                     Some((587, MailTls::StartTls))),
+        ("host = \"mail.example.com\"\ntls = \"tls\"",      Some((465, MailTls::Tls))),
+        ("host = \"mail.example.com\"\nport = 2525",        Some((2_525, MailTls::StartTls))),
+        ("host = \"127.0.0.1\"\ntls = \"none\"",            Some((25, MailTls::None))),
+        ("host = \"localhost\"\ntls = \"none\"",            Some((25, MailTls::None))),
+        ("host = \"10.0.0.1\"\ntls = \"none\"\ninsecure = true", Some((25, MailTls::None))),
+        ("",                                                None),
+    ];
+    for (settings, expected) in cases {
+        let mail = load_file(&format!("[mail]\n{settings}"), &[]).unwrap().notices.mail;
+        assert_eq!(mail.map(|mail| (mail.port, mail.tls)), expected, "{settings}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_mail_server_is_named_and_its_password_is_not() {
+    #[rustfmt::skip]
+    let cases = [
+        ("host = \"10.0.0.1\"\ntls = \"none\"",                "mail.tls"),
+        ("host = \"mail.example.com:587\"",                    "mail.host"),
+        ("host = \"m.example\"\nport = 65536",                 "mail.port"),
+        ("host = \"m.example\"\ntls = \"ssl\"",                "mail.tls"),
+        ("host = \"m.example\"\nuser = \"u\"",                 "mail.password"),
+        ("host = \"m.example\"\npassword = \"canary\"",        "mail.user"),
+        ("user = \"u\"\npassword = \"canary\"",                "mail.host"),
+        ("host = \"m.example\"\npassword = [\"canary\"]",      "mail.password"),
+        ("host = \"m.example\"\nca = \"/nonexistent\"",        "mail.ca"),
+    ];
+    for (settings, setting) in cases {
+        let found = problems(&format!("[mail]\n{settings}"));
+        assert!(found.starts_with(&format!("{setting}: ")), "{settings}: {found}");
+        assert!(!found.contains("canary"), "{found}");
+    }
+    let toml = "[mail]\nhost = \"m.example\"\nuser = \"u\"\npassword = \"canary\"";
+    let config = load_file(toml, &[]).unwrap();
+    assert!(config.notices.mail.as_ref().is_some_and(|mail| mail.login.is_some()));
+    assert!(!format!("{config:?}").contains("canary"));
+    let found = problems("[webhooks]\nca = \"/nonexistent\"");
+    assert!(found.starts_with("webhooks.ca: "), "{found}");
 }

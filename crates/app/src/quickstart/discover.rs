@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use doorward_control::model_list::{self, Asked};
 use doorward_domain::catalog::ProviderKind;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use secrecy::SecretString;
 use url::Host;
 
 use crate::environment::Environment;
@@ -17,7 +17,6 @@ use crate::{base_url, client};
 const LOCAL_TIMEOUT: Duration = Duration::from_millis(500);
 /// For what the operator named, or has a key for.
 const NAMED_TIMEOUT: Duration = Duration::from_secs(5);
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// Models of one provider that are linked.
 pub(super) const MODELS_MAX: usize = 200;
 
@@ -168,80 +167,15 @@ pub(super) fn probe_all(candidates: Vec<Candidate>) -> anyhow::Result<Vec<Found>
     Ok(found.into_iter().filter(is_there).collect())
 }
 
-#[derive(Deserialize)]
-struct Listing {
-    data: Vec<Listed>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    id: String,
-}
-
 fn list_models(agent: &ureq::Agent, candidate: &Candidate) -> Result<Vec<String>, String> {
-    let answer = ask(agent, candidate).map_err(|error| reason(&error))?;
-    let (status, body) = answer;
-    if !status.is_success() {
-        return Err(format!("it answers {status}"));
-    }
-    let listing: Listing =
-        serde_json::from_slice(&body).map_err(|_| "its answer is no list of models".to_owned())?;
-    let mut names: Vec<String> = Vec::new();
-    for Listed { id } in listing.data {
-        // Google lists `models/gemini-…` and takes the name without it.
-        let name = id.strip_prefix("models/").unwrap_or(&id).to_owned();
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let key = match &candidate.origin {
+        Origin::Variable(_, key) => Some(key),
+        Origin::Port | Origin::Named => None,
+    };
+    let asked = Asked { kind: candidate.kind, base_url: &candidate.base_url, key };
+    let mut names = model_list::list_models(agent, &asked).map_err(|none| none.to_string())?;
     names.truncate(MODELS_MAX);
     Ok(names)
-}
-
-fn ask(
-    agent: &ureq::Agent,
-    candidate: &Candidate,
-) -> Result<(http::StatusCode, Vec<u8>), ureq::Error> {
-    let mut request = http::Request::get(format!("{}/models", candidate.base_url));
-    if let Origin::Variable(_, key) = &candidate.origin {
-        for (name, value) in credential(candidate.kind, key) {
-            request = request.header(name, value);
-        }
-    }
-    let mut answer = agent.run(request.body(())?)?;
-    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec()?;
-    Ok((answer.status(), body))
-}
-
-fn credential(kind: ProviderKind, key: &SecretString) -> Vec<(&'static str, String)> {
-    let key = key.expose_secret();
-    match kind {
-        ProviderKind::Anthropic => {
-            vec![("x-api-key", key.to_owned()), ("anthropic-version", "2023-06-01".to_owned())]
-        }
-        ProviderKind::Echo
-        | ProviderKind::OpenAi
-        | ProviderKind::OpenAiCompatible
-        | ProviderKind::Google => vec![("authorization", format!("Bearer {key}"))],
-    }
-}
-
-/// A reason in words. A library's own may quote the request, in which the key is.
-fn reason(error: &ureq::Error) -> String {
-    if let Some(fault) = client::tls_fault(error) {
-        return format!("no TLS connection: {fault}");
-    }
-    if let ureq::Error::Io(error) = error {
-        return format!("it cannot be reached: {}", error.kind());
-    }
-    let words = [
-        (matches!(error, ureq::Error::Timeout(_)), "no answer in time"),
-        (matches!(error, ureq::Error::HostNotFound), "its name cannot be resolved"),
-        (matches!(error, ureq::Error::BodyExceedsLimit(_)), "its answer is too long"),
-        (matches!(error, ureq::Error::Http(_)), "the request cannot be built: is the key whole?"),
-    ];
-    let found = words.into_iter().find(|(applies, _)| *applies);
-    found.map_or("it cannot be reached", |(_, words)| words).to_owned()
 }
 
 #[cfg(test)]

@@ -162,6 +162,7 @@ impl Linker<'_> {
             name,
             kind: candidate.kind,
             base_url,
+            provider_key: None,
             created_at: act.at,
             updated_at: act.at,
         };

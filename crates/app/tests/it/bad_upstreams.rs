@@ -290,8 +290,11 @@ fn a_good_answer_that_repeats_the_providers_credential_keeps_its_length_and_lose
     let house = House::start(&[]);
     let json = CHAT.replace("Hello.", &format!("{PROVIDER_KEY} and {PROVIDER_KEY}"));
     let masked = json.replace(PROVIDER_KEY, &"*".repeat(PROVIDER_KEY.len()));
-    let head =
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    // It hangs up after each answer, and says so: else the next call may come upon it hanging up.
+    let close = "connection: close\r\n";
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{close}transfer-encoding: chunked\r\n\r\n"
+    );
     let chunked = |size: usize| {
         let chunks: Vec<String> = json
             .as_bytes()

@@ -55,6 +55,7 @@ fn no_secret_and_no_prompt_is_found_in_any_log_answer_metric_or_file() {
     watched.set_up(&upstream);
     let call_key = watched.make_keys();
     watched.make_good_calls(&upstream, &call_key);
+    watched.make_tokens(&call_key);
     watched.make_refused_calls(&call_key);
     watched.provoke_echoes(&upstream, &call_key);
     watched.read_everything();
@@ -207,6 +208,33 @@ impl Watched {
         self.cli(&["keys", "revoke", "to-be-revoked"]);
         assert!(!self.run_cli(&["keys", "create", "by-command"]).status.success());
         call_key
+    }
+
+    /// Gets tokens, calls with them, tells and ends them; nothing of any is found afterwards.
+    fn make_tokens(&mut self, key: &str) {
+        for used in ["live", "revoked"] {
+            let headers = [
+                ("authorization", format!("Bearer {key}")),
+                ("content-type", "application/x-www-form-urlencoded".to_owned()),
+            ];
+            let wish = b"grant_type=client_credentials&scope=inference:write";
+            let issued = self.program.send_as("/oauth/token", &headers, wish);
+            let token = issued.json()["access_token"].as_str().unwrap().to_owned();
+            let signature = token.rsplit_once('.').unwrap().1.to_owned();
+            self.secrets.push(canary(&format!("a {used} token"), &signature));
+            for path in ["/v1/chat/completions", "/v1/api-keys"] {
+                self.ask("POST", path, &token, Some(&chat("doorward/echo")));
+            }
+            let form = format!("token={token}");
+            let told = self.program.send_as("/oauth/introspect", &headers, form.as_bytes());
+            assert_eq!(self.note("introspect", told).json()["active"], true);
+            if used == "revoked" {
+                let done = self.program.send_as("/oauth/revoke", &headers, form.as_bytes());
+                assert_eq!(self.note("revoke", done).status, 200);
+                let refused = self.ask("POST", "/v1/chat/completions", &token, Some(&chat("m")));
+                assert_eq!(refused.status, 401);
+            }
+        }
     }
 
     /// Looks for a key's secret from now on; in the answer that made it, only others' are.

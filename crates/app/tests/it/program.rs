@@ -115,15 +115,29 @@ impl Program {
         headers: &[(&str, String)],
         body: Option<&[u8]>,
     ) -> Answer {
+        let json = [("content-type", "application/json".to_owned())];
+        let headers = [headers, if body.is_some() { &json } else { &[] }].concat();
+        self.send_with(method, path, &headers, body.unwrap_or_default())
+    }
+
+    /// One `POST` with these headers and no others.
+    pub(crate) fn send_as(&self, path: &str, headers: &[(&str, String)], body: &[u8]) -> Answer {
+        self.send_with("POST", path, headers, body)
+    }
+
+    fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: &[u8],
+    ) -> Answer {
         let mut request =
             http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        if body.is_some() {
-            request = request.header("content-type", "application/json");
-        }
-        let request = request.body(body.unwrap_or_default().to_vec()).unwrap();
+        let request = request.body(body.to_vec()).unwrap();
         let mut answer = agent().run(request).unwrap();
         let headers = answer.headers().clone();
         let body = answer.body_mut().read_to_string().unwrap_or_default();

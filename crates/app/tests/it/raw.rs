@@ -1,9 +1,10 @@
 //! Requests byte by byte, for what a client library would not send.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::program::{Answer, Program};
@@ -13,7 +14,19 @@ pub(crate) struct Wire(BufReader<TcpStream>);
 
 impl Wire {
     pub(crate) fn to(program: &Program) -> Self {
-        let stream = TcpStream::connect(program.url.strip_prefix("http://").unwrap()).unwrap();
+        Self::on(TcpStream::connect(program.url.strip_prefix("http://").unwrap()).unwrap())
+    }
+
+    /// From this address of the machine to whoever listens there.
+    pub(crate) fn from(source: &str, target: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let source = SocketAddr::new(source.parse().unwrap(), 0);
+        socket.bind(&source.into()).unwrap();
+        socket.connect(&target.into()).unwrap();
+        Self::on(socket.into())
+    }
+
+    fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         Self(BufReader::new(stream))
     }
@@ -47,6 +60,15 @@ impl Wire {
         let mut body = vec![0; if status < 200 { 0 } else { length.unwrap() }];
         self.0.read_exact(&mut body).unwrap();
         Answer { status, headers, body: String::from_utf8(body).unwrap() }
+    }
+
+    /// What comes until a line contains this.
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
+        let mut read = String::new();
+        while !read.contains(text) {
+            assert!(self.0.read_line(&mut read).unwrap() > 0, "it ended: {read}");
+        }
+        read
     }
 
     /// All that comes until the connection ends, however it does.

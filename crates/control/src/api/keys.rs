@@ -1,9 +1,11 @@
 //! `/v1/api-keys`.
 
+mod addresses;
 mod create;
 mod edit;
 mod expiry;
-mod grant;
+mod explain;
+pub(super) mod grant;
 mod list;
 mod object;
 mod place;
@@ -12,14 +14,17 @@ mod rotate;
 mod secret;
 mod show;
 mod switch;
+mod unused;
 
 pub(crate) use create::create_key;
 pub(crate) use edit::edit_key;
+pub(crate) use explain::explain_key;
 pub(crate) use list::list_keys;
 pub(crate) use revoke::revoke_key;
 pub(crate) use rotate::{end_previous_secrets, rotate_key};
 pub(crate) use show::show_key;
 pub(crate) use switch::{disable_key, enable_key};
+pub(crate) use unused::{list_unused_rights, show_unused_rights};
 
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{ServiceAccountId, UserId};

@@ -1,5 +1,9 @@
 //! `/v1/provider-keys`: the value goes into the vault and never comes out of this API.
 
+mod test;
+
+pub(crate) use test::test_provider_key;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::catalog::ProviderKey;
@@ -95,16 +99,20 @@ pub(crate) async fn create_provider_key(
     Ok((StatusCode::CREATED, answer(key)).into_response())
 }
 
-/// Lists the provider keys by name, their values masked.
+/// Lists the provider keys by name, their values masked; `q`: those whose name, note or id contains it.
 pub(crate) async fn list_provider_keys(
     State(control): State<Control>,
     caller: Caller,
     mut params: Params,
 ) -> Result<List<ProviderKeyObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
+    let search = params.search();
     params.finish()?;
-    let organization = caller.organization();
-    let rows = control.store.list_provider_keys(organization, after.as_deref(), limit + 1).await?;
+    let (organization, after, rows) = (caller.organization(), after.as_deref(), limit + 1);
+    let rows = match search {
+        Some(text) => control.store.search_provider_keys(organization, &text, after, rows).await?,
+        None => control.store.list_provider_keys(organization, after, rows).await?,
+    };
     let rows = rows.into_iter().map(ProviderKeyObject::from).collect();
     Ok(List::cut(rows, limit, |key| key.name.clone()))
 }
@@ -141,14 +149,18 @@ pub(crate) async fn edit_provider_key(
     Ok(answer(control.store.edit_provider_key(&act, key.id, edit).await?))
 }
 
-/// Deletes a provider key that no model uses.
+/// Deletes a provider key that nothing uses; with `force`, takes it from what does.
 pub(crate) async fn delete_provider_key(
     State(control): State<Control>,
     caller: Caller,
     PathText(id): PathText,
+    mut params: Params,
 ) -> Result<StatusCode, ApiError> {
+    let is_forced = params.parse("force").unwrap_or(false);
+    params.finish()?;
     let key = get(&control, &caller, &id).await?;
-    removed(control.store.delete_provider_key(&caller.act(control.now()), key.id).await?, NOUN)
+    let act = caller.act(control.now());
+    removed(control.store.delete_provider_key(&act, key.id, is_forced).await?, NOUN)
 }
 
 async fn get(control: &Control, caller: &Caller, text: &str) -> Result<ProviderKey, ApiError> {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::catalog::{Provider, ProviderKind};
-use doorward_domain::id::{OrganizationId, ProviderId};
+use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::name::check_name;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -13,11 +13,12 @@ use url::Url;
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
 use crate::api::list::List;
+use crate::api::provider_keys;
 use crate::caller::Caller;
 use crate::control::id_parts;
 use crate::faults::Faults;
 use crate::problem::ApiError;
-use crate::request::{JsonBody, Params, PathText, check_if_match};
+use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
 const NOUN: &str = "provider";
 /// Longest base URL.
@@ -29,6 +30,8 @@ struct CreateProvider {
     name: String,
     kind: String,
     base_url: Option<String>,
+    /// Id or name.
+    provider_key: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,6 +39,9 @@ struct CreateProvider {
 struct EditProvider {
     name: Option<String>,
     base_url: Option<String>,
+    /// Id or name; `null` takes it away.
+    #[serde(default)]
+    provider_key: Field<String>,
 }
 
 /// A provider, as answers show it.
@@ -46,6 +52,7 @@ pub(crate) struct ProviderObject {
     name: String,
     kind: &'static str,
     base_url: Option<String>,
+    provider_key: Option<ProviderKeyId>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -58,6 +65,7 @@ impl From<Provider> for ProviderObject {
             name: provider.name,
             kind: provider.kind.as_str(),
             base_url: provider.base_url,
+            provider_key: provider.provider_key,
             created_at: provider.created_at,
             updated_at: provider.updated_at,
         }
@@ -75,12 +83,25 @@ pub(crate) async fn create_provider(
     faults.check("name", check_name(&wish.name));
     let kind = faults.check("kind", wish.kind.parse::<ProviderKind>());
     let base_url = kind.map(|kind| base_url(kind, wish.base_url.as_deref(), &mut faults));
-    let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
     let (now, organization) = (control.now(), caller.organization());
+    let provider_key = match wish.provider_key {
+        Some(text) => provider_key(&control, organization, &text, &mut faults).await?,
+        None => None,
+    };
+    let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
     let (at_ms, random) = id_parts(now)?;
     let id = ProviderId::new(at_ms, random);
-    let (created_at, updated_at, name) = (now, now, wish.name);
-    let provider = Provider { id, organization, name, kind, base_url, created_at, updated_at };
+    let name = wish.name;
+    let provider = Provider {
+        id,
+        organization,
+        name,
+        kind,
+        base_url,
+        provider_key,
+        created_at: now,
+        updated_at: now,
+    };
     control.store.create_provider(&caller.act(now), &provider).await?;
     Ok((StatusCode::CREATED, answer(provider)).into_response())
 }
@@ -108,7 +129,7 @@ pub(crate) async fn show_provider(
     Ok(answer(get(&control, &caller, &id).await?))
 }
 
-/// Edits the name or the base URL of a provider; its kind stays.
+/// Edits name, base URL or provider key of a provider; its kind stays.
 pub(crate) async fn edit_provider(
     State(control): State<Control>,
     caller: Caller,
@@ -126,6 +147,12 @@ pub(crate) async fn edit_provider(
     }
     if let Some(text) = wish.base_url {
         provider.base_url = base_url(provider.kind, Some(&text), &mut faults);
+    }
+    if let Field::Null = wish.provider_key {
+        provider.provider_key = None;
+    } else if let Some(text) = wish.provider_key.value() {
+        provider.provider_key =
+            provider_key(&control, provider.organization, text, &mut faults).await?;
     }
     faults.finish()?;
     // The version that was read goes along: an edit in between must not be undone by this one.
@@ -155,6 +182,20 @@ pub(super) async fn find(
 ) -> Result<Option<Provider>, ApiError> {
     let by_id = text.parse().ok().map(|id| control.store.find_provider(organization, id));
     by_id_or_name(by_id, control.store.find_provider_by_name(organization, text)).await
+}
+
+/// The provider key with this id or name; that there is none is noted.
+async fn provider_key(
+    control: &Control,
+    organization: OrganizationId,
+    text: &str,
+    faults: &mut Faults,
+) -> Result<Option<ProviderKeyId>, ApiError> {
+    let key = provider_keys::find(control, organization, text).await?;
+    if key.is_none() {
+        faults.add("provider_key", "not_found", "there is no such provider key");
+    }
+    Ok(key.map(|key| key.id))
 }
 
 fn answer(provider: Provider) -> Response {

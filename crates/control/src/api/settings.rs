@@ -5,6 +5,7 @@ use std::fmt;
 use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::credential::KeyId;
+use doorward_domain::reminder::NoticeDays;
 use doorward_domain::setting::{Bounds, Setting, SettingValue};
 use doorward_store::{Outliving, SettingRow, SettingsEdit, SettingsList};
 use http::HeaderMap;
@@ -167,6 +168,7 @@ fn check(wish: Vec<(String, Value)>) -> Result<Vec<(Setting, Option<SettingValue
 fn read(setting: Setting, value: Value, faults: &mut Faults) -> Option<SettingValue> {
     let value = match value {
         Value::Null => return None,
+        value if setting.bounds() == Bounds::Days => days(&value).map(SettingValue::Days),
         Value::String(text) => Some(SettingValue::Text(text)),
         Value::Number(number) => number.as_u64().map(SettingValue::Number),
         Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
@@ -177,6 +179,19 @@ fn read(setting: Setting, value: Value, faults: &mut Faults) -> Option<SettingVa
     }
     faults.add(setting.name(), "invalid", format_args!("must be {}", setting.bounds()));
     None
+}
+
+/// A list of days: as a list, as one number, or as it is typed.
+fn days(value: &Value) -> Option<NoticeDays> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(day) => NoticeDays::new(&[day.as_u64()?]).ok(),
+        Value::Array(days) => {
+            let days: Vec<u64> = days.iter().map(Value::as_u64).collect::<Option<_>>()?;
+            NoticeDays::new(&days).ok()
+        }
+        Value::Null | Value::Bool(_) | Value::Object(_) => None,
+    }
 }
 
 fn answer(list: SettingsList, outliving: Option<Outliving>) -> Response {
@@ -213,7 +228,7 @@ impl From<Bounds> for BoundsObject {
                 Self { min: Some(min), max: Some(max), ..Self::default() }
             }
             Bounds::OneOf(numbers) => Self { one_of: Some(numbers), ..Self::default() },
-            Bounds::Prefix => Self::default(),
+            Bounds::Prefix | Bounds::Days | Bounds::Email => Self::default(),
         }
     }
 }
@@ -222,5 +237,6 @@ fn json_of(value: SettingValue) -> Value {
     match value {
         SettingValue::Number(number) => number.into(),
         SettingValue::Text(text) => text.into(),
+        SettingValue::Days(days) => days.days().into(),
     }
 }

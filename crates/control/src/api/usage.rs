@@ -85,7 +85,7 @@ fn refuse_cut(rows: &[UsageRow]) -> Result<(), ApiError> {
 
 /// Whose calls the caller may see. `None`: everyone's in the organization.
 fn only_owner(caller: &Caller) -> Option<Owner> {
-    (!caller.role.manages_others()).then_some(caller.key.owner)
+    (!caller.role.manages_others()).then_some(caller.owner())
 }
 
 fn columns(params: &mut Params) -> Vec<GroupBy> {

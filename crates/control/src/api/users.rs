@@ -9,7 +9,8 @@ use doorward_domain::key::Owner;
 use doorward_domain::name::check_name;
 use doorward_domain::project_role::ProjectRole;
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{Membership, NewUser, StoreError, User};
+use doorward_store::{LinkPurpose, Membership, NewUser, StoreError, User};
+use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,11 +18,14 @@ use serde_json::json;
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, status, versioned};
+use crate::api::keys::grant::Attempt;
 use crate::api::list::List;
+use crate::api::password_links::{LinkObject, make_link, refuse_weaker, refuse_weaker_than};
 use crate::caller::Caller;
 use crate::faults::Faults;
+use crate::idempotency::WithoutSecret;
 use crate::problem::ApiError;
-use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
+use crate::request::{Field, JsonBody, Params, PathText, check_if_match, etag};
 
 const NOUN: &str = "user";
 /// What whoever asks is called in the path.
@@ -33,6 +37,9 @@ struct CreateUser {
     name: String,
     email: Option<String>,
     role: String,
+    /// Whether they are to get a link with which they set a password.
+    #[serde(default)]
+    invite: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -89,7 +96,7 @@ struct MembershipObject {
     role: ProjectRole,
 }
 
-/// Adds a user. They have no key and no password yet.
+/// Adds a user. They have no key and no password yet; with `invite` the answer holds a link to set one.
 pub(crate) async fn create_user(
     State(control): State<Control>,
     caller: Caller,
@@ -100,16 +107,47 @@ pub(crate) async fn create_user(
     check_user_name(&wish.name, &mut faults);
     let email = wish.email.as_deref().and_then(|text| faults.check("email", text.parse()));
     let role = faults.check("role", wish.role.parse());
+    if wish.invite && wish.email.is_none() {
+        faults.add("email", "missing", "is what an invited user signs in with");
+    }
     let role = faults.finish_with(role)?;
     let name = wish.name.clone();
+    if wish.invite {
+        // Before there is a user: else a refusal would leave one behind.
+        let attempt = Attempt { action: "user.invite", subject: String::new(), name: &name };
+        refuse_weaker_than(&control, &caller, role, &attempt).await?;
+    }
     let made =
         control.store.create_user(&caller.act(control.now()), NewUser { name, email, role }).await;
     match made {
+        Ok(user) if wish.invite => invited(&control, &caller, user).await,
         Ok(user) => Ok((StatusCode::CREATED, answer(user)).into_response()),
         Err(error) => {
             Err(refused(&control, &caller, ("user.create", String::new(), &wish.name), error).await)
         }
     }
+}
+
+#[derive(Serialize)]
+struct InvitedUser {
+    #[serde(flatten)]
+    user: UserObject,
+    invitation: LinkObject,
+}
+
+/// The answer with the link; of it, only what is no secret is kept.
+async fn invited(control: &Control, caller: &Caller, user: User) -> Result<Response, ApiError> {
+    let link = make_link(control, caller, &user, LinkPurpose::Invitation).await?;
+    let updated_at = user.updated_at;
+    let kept = link.without_secret();
+    let mut body = InvitedUser { user: user.into(), invitation: link };
+    let etag = [(ETAG, etag(updated_at))];
+    let mut response = (StatusCode::CREATED, etag, Json(&body)).into_response();
+    body.invitation = kept;
+    let kept = serde_json::to_string(&body);
+    let kept = kept.map_err(|error| ApiError::Internal(error.to_string()))?;
+    response.extensions_mut().insert(WithoutSecret(kept));
+    Ok(response)
 }
 
 /// Lists the users by name.
@@ -131,7 +169,7 @@ pub(crate) async fn show_me(
     State(control): State<Control>,
     caller: Caller,
 ) -> Result<Response, ApiError> {
-    let Owner::User(id) = caller.key.owner else { return Err(ApiError::NotFound(NOUN)) };
+    let Owner::User(id) = caller.owner() else { return Err(ApiError::NotFound(NOUN)) };
     let organization = caller.organization();
     let user = control.store.find_user(organization, id).await?.ok_or(ApiError::NotFound(NOUN))?;
     let projects = control.store.list_memberships(organization, id).await?;
@@ -160,7 +198,14 @@ pub(crate) async fn edit_user(
     let wish: EditUser = body.parse().map_err(|error| error.naming_fixed(&["id"]))?;
     let mut user = get(&control, &caller, &id).await?;
     check_if_match(&headers, user.updated_at)?;
+    let before = user.clone();
     wish.apply(&mut user)?;
+    // Links to set a password are sent to the address. And whoever could make one while the user may do
+    // little must not be the user who may do more.
+    if user.email != before.email || !before.role.is_at_least(user.role) {
+        refuse_weaker(&control, &caller, &before, "user.edit").await?;
+        refuse_weaker(&control, &caller, &user, "user.edit").await?;
+    }
     // The version that was read goes along: an edit in between must not be undone by this one.
     match control.store.edit_user(&caller.act(control.now()), &user).await {
         Ok(edited) => Ok(answer(edited)),
@@ -244,7 +289,7 @@ pub(crate) async fn remove_user(
 }
 
 /// The answer to what the store refused; reaching above one's own role is also audited.
-async fn refused(
+pub(super) async fn refused(
     control: &Control,
     caller: &Caller,
     (action, subject, name): (&str, String, &str),
@@ -261,7 +306,7 @@ async fn refused(
     error.into()
 }
 
-async fn get(control: &Control, caller: &Caller, text: &str) -> Result<User, ApiError> {
+pub(super) async fn get(control: &Control, caller: &Caller, text: &str) -> Result<User, ApiError> {
     find(control, caller.organization(), text).await?.ok_or(ApiError::NotFound(NOUN))
 }
 

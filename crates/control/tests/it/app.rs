@@ -1,6 +1,7 @@
 //! One application per test: a store of its own, a clock that stands still, an administrator.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -8,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use doorward_control::{ClientAddress, Control, router};
 use doorward_domain::address::AddressRules;
+use doorward_domain::id::{OrganizationId, ProjectId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
@@ -23,6 +25,8 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -34,9 +38,10 @@ pub(crate) struct TestApp {
     pub(crate) first: Bootstrap,
     /// A key of the administrator with every scope and no limit.
     pub(crate) admin: String,
+    pub(crate) control: Control,
     router: Router,
     clock: Arc<AtomicI64>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// A whole answer.
@@ -90,6 +95,7 @@ pub(crate) fn all_rights() -> Rights {
         limits: Limits::NONE,
         budgets: Vec::new(),
         expires_at: None,
+        allowed_origins: None,
     }
 }
 
@@ -113,11 +119,18 @@ impl TestApp {
         };
         let store = Store::open(options).await.expect("a store");
         let (first, _) = store.bootstrap().await.expect("the first organization");
-        let router = router(Control::new(Arc::clone(&store)));
-        let mut app = Self { store, first, admin: String::new(), router, clock, _dir: dir };
+        let control = Control::new(Arc::clone(&store), agent());
+        let router = router(control.clone());
+        let admin = String::new();
+        let mut app = Self { store, first, admin, control, router, clock, dir };
         let owner = Owner::User(app.first.administrator);
         app.admin = app.key(owner, "admin", all_rights()).await.1;
         app
+    }
+
+    /// Where its data is.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -164,6 +177,34 @@ impl TestApp {
         Owner::User(made.expect("a user").id)
     }
 
+    /// A key with all rights of the administrator of another organization.
+    pub(crate) async fn foreign_key(&self) -> String {
+        let (organization, project) = (OrganizationId::new(1, 2), ProjectId::new(1, 2));
+        let user = UserId::new(1, 2);
+        let sql = format!(
+            "INSERT INTO organizations (id, name, created_at_us) VALUES ('{organization}', 'o', 1);
+            INSERT INTO projects (id, organization_id, name, description, created_at_us, updated_at_us)
+                VALUES ('{project}', '{organization}', 'default', '', 1, 1);
+            INSERT INTO users (id, organization_id, name, role, created_at_us, updated_at_us)
+                VALUES ('{user}', '{organization}', 'admin', 'owner', 1, 1);"
+        );
+        let file = SqliteConnectOptions::new().filename(self.dir.path().join("doorward.db"));
+        let mut database = SqliteConnection::connect_with(&file).await.expect("the database");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await.expect("rows");
+        let act = Act { organization, ..self.act() };
+        let new = NewKey {
+            name: "foreign".to_owned(),
+            description: String::new(),
+            owner: Owner::User(user),
+            project,
+            created_by: user,
+            rights: all_rights(),
+            metadata: serde_json::Map::new(),
+            quota: None,
+        };
+        self.store.create_key(&act, new).await.expect("a key").1.expose()
+    }
+
     pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
         let address: IpAddr = "192.0.2.7".parse().expect("an address");
         request.extensions_mut().insert(ClientAddress(address));
@@ -185,6 +226,13 @@ impl TestApp {
         self.send(request(key, call, body)).await
     }
 
+    /// A request without a credential.
+    pub(crate) async fn open(&self, call: &str, body: Value) -> Answer {
+        let mut request = request("", call, Some(body));
+        request.headers_mut().remove("authorization");
+        self.send(request).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.call(&self.admin, &format!("GET {path}"), None).await
     }
@@ -200,6 +248,16 @@ impl TestApp {
     pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
         self.call(&self.admin, &format!("PATCH {path}"), Some(body)).await
     }
+}
+
+/// Gives up soon; follows no redirect.
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_global(Some(std::time::Duration::from_secs(10)));
+    config.build().new_agent()
 }
 
 /// A request such as `GET /v1/usage` with a key.

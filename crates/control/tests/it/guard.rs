@@ -1,7 +1,7 @@
 //! What stands before every route.
 
 use axum::body::Body;
-use doorward_control::policies;
+use doorward_control::{Access, policies};
 use doorward_domain::address::AddressRules;
 use doorward_domain::key::Owner;
 use doorward_domain::rights::Rights;
@@ -14,11 +14,11 @@ use serde_json::json;
 use crate::app::{TestApp, all_rights, only, request};
 
 /// A call of each route, its parameters filled in.
-fn calls() -> Vec<(String, Scope)> {
+fn calls() -> Vec<(String, Access)> {
     let call = |policy: doorward_control::Policy| {
         let path = policy.path.replace("{id}", "dw_0000000000000000").replace("{*name}", "a/b");
         let path = path.replace("{user}", "ada");
-        (format!("{} {path}", policy.method), policy.needs)
+        (format!("{} {path}", policy.method), policy.access)
     };
     policies().map(call).collect()
 }
@@ -27,7 +27,10 @@ fn calls() -> Vec<(String, Scope)> {
 async fn every_route_refuses_whoever_has_no_credential() {
     let app = TestApp::new().await;
     assert!(calls().len() >= 47);
-    for (call, _) in calls() {
+    for (call, access) in calls() {
+        if access == Access::Public {
+            continue;
+        }
         let (method, path) = call.split_once(' ').unwrap();
         let bare = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         let answer = app.send(bare).await;
@@ -36,11 +39,40 @@ async fn every_route_refuses_whoever_has_no_credential() {
     }
 }
 
+#[test]
+fn what_needs_no_credential_is_named_here() {
+    let open: Vec<String> = calls()
+        .into_iter()
+        .filter(|(_, access)| *access == Access::Public)
+        .map(|(call, _)| call)
+        .collect();
+    let expected = [
+        "POST /v1/invitations/accept",
+        "POST /v1/password-resets",
+        "POST /v1/password-resets/accept",
+        "POST /v1/sessions",
+    ];
+    assert_eq!(open, expected);
+}
+
+#[tokio::test]
+async fn what_people_do_is_refused_to_every_key() {
+    let app = TestApp::new().await;
+    let only_people: Vec<_> =
+        calls().into_iter().filter(|(_, access)| *access == Access::SignedIn).collect();
+    assert_eq!(only_people.len(), 7);
+    for (call, _) in only_people {
+        let refused = app.call(&app.admin, &call, None).await;
+        assert_eq!(refused.problem(403), "session_required", "{call}");
+    }
+}
+
 #[tokio::test]
 async fn every_route_refuses_a_key_without_its_scope() {
     let app = TestApp::new().await;
     let owner = Owner::User(app.first.administrator);
-    for (call, needs) in calls() {
+    for (call, access) in calls() {
+        let Access::Scope(needs) = access else { continue };
         let others: Vec<Scope> =
             Scope::ALL.into_iter().filter(|s| *s != needs && *s != Scope::Admin).collect();
         let (_, weak) = app.key(owner, &format!("without {call}"), only(&others)).await;

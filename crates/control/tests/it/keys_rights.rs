@@ -27,6 +27,7 @@ fn bounded(app: &TestApp) -> (Rights, Value) {
         limits: Limits { requests_per_minute: 60.try_into().ok(), ..Limits::NONE },
         budgets: vec![Budget { amount: usd, period: Period::Day, overrun: Overrun::Deny }],
         expires_at: app.now().checked_add(SignedDuration::from_hours(240)).ok(),
+        allowed_origins: None,
     };
     let within = json!({
         "name": "k", "scopes": ["inference:write"], "models": ["gpt-4o"],

@@ -224,7 +224,7 @@ async fn nobody_gets_a_secret_of_somebody_above_them() {
     let refused = app.call(&admin, &call, Some(json!({}))).await;
     assert_eq!(refused.status, 403, "{}", refused.text);
     assert_eq!(app.get(&path(&owners)).await.expect(200)["rotated_at"], Value::Null);
-    assert!(app.get("/v1/audit?action=key.rotate").await.text.contains("above_own_role"));
+    assert!(app.get("/v1/audit?action=key.rotate").await.text.contains("exceeds_own_rights"));
     for (call, body) in [
         (format!("PATCH {}", path(&owners)), json!({"models": ["m"]})),
         (format!("POST {}/enable", path(&owners)), json!({})),

@@ -121,3 +121,27 @@ async fn a_lost_race_is_told() {
     assert_eq!(app.send(late).await.problem(412), "edited_in_between");
     assert_eq!(app.get("/v1/providers/p").await.expect(200)["base_url"], "http://won.example");
 }
+
+#[tokio::test]
+async fn a_provider_takes_and_lets_go_of_a_provider_key() {
+    let app = TestApp::new().await;
+    let key = app.post("/v1/provider-keys", json!({"name": "key", "value": "v"})).await.expect(201);
+    let made = app
+        .post("/v1/providers", json!({"name": "p", "kind": "openai", "provider_key": "key"}))
+        .await
+        .expect(201);
+    assert_eq!(made["provider_key"], key["id"]);
+    let renamed = app.patch("/v1/providers/p", json!({"name": "q"})).await.expect(200);
+    assert_eq!(renamed["provider_key"], key["id"], "what an edit does not name stays");
+    let cleared = app.patch("/v1/providers/q", json!({"provider_key": null})).await.expect(200);
+    assert_eq!(cleared["provider_key"], json!(null));
+    let linked = app.patch("/v1/providers/q", json!({"provider_key": key["id"]})).await;
+    assert_eq!(linked.expect(200)["provider_key"], key["id"]);
+    for refused in [
+        app.patch("/v1/providers/q", json!({"provider_key": "no"})).await,
+        app.post("/v1/providers", json!({"name": "r", "kind": "openai", "provider_key": "no"}))
+            .await,
+    ] {
+        assert_eq!(refused.fields(), ["provider_key"], "{}", refused.text);
+    }
+}

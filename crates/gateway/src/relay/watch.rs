@@ -172,7 +172,7 @@ fn until(at: Timestamp, now: Timestamp) -> Duration {
 /// A key that changed and cannot be loaded is not trusted any longer.
 async fn reload(
     store: Arc<Store>,
-    Caller { key, secret }: Caller,
+    Caller { key, secret, token, origin }: Caller,
     address: IpAddr,
     model: Arc<str>,
 ) -> Result<Caller, Denial> {
@@ -180,9 +180,13 @@ async fn reload(
         tracing::warn!(%error, key = %key.key.id, "a changed key cannot be loaded");
         None
     });
-    let loaded = Caller { key: loaded.ok_or(Denial::InvalidKey)?, secret };
+    let key = loaded.ok_or(Denial::InvalidKey)?;
+    let loaded = Caller { key, secret, token, origin };
     verify::check(&loaded, Call::SCOPE, store.clock().now(), address)?;
-    if !loaded.key.key.rights.models.allows(&model) {
+    if loaded.token.as_ref().is_some_and(|token| store.is_token_revoked(token.id)) {
+        return Err(Denial::Revoked);
+    }
+    if !loaded.allows_model(&model) {
         return Err(Denial::ModelNotFound);
     }
     Ok(loaded)

@@ -1,26 +1,16 @@
 //! The addresses of a host: which may be used, and which of them answers first.
 
 use std::io::{Error, ErrorKind, Result};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use doorward_domain::public_address::may_be_server;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 
 /// The head start of one address over the next (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
-
-/// Where clouds serve their machines' credentials, beside the link-local addresses.
-const METADATA_V4: [Ipv4Addr; 3] = [
-    Ipv4Addr::new(100, 100, 100, 200),
-    Ipv4Addr::new(192, 0, 0, 192),
-    Ipv4Addr::new(168, 63, 129, 16),
-];
-const METADATA_V6: [Ipv6Addr; 2] = [
-    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
-    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
-];
 
 /// Connects to the first of the host's addresses that answers.
 pub(super) async fn connect_any(host: &str, port: u16) -> Result<TcpStream> {
@@ -49,46 +39,10 @@ async fn race(addresses: impl Iterator<Item = SocketAddr>) -> Result<TcpStream> 
     }
 }
 
-/// Model servers stand on loopback and private networks, so those are allowed. Never allowed is what
-/// no model server has: link-local addresses and the others where clouds serve their machines'
-/// credentials, multicast, broadcast and the unspecified address. Checked on the resolved address,
-/// for names and spellings of addresses can be made to say anything.
+/// Model servers stand on loopback and private networks, so those are allowed. Checked on the resolved
+/// address, for names and spellings of addresses can be made to say anything.
 fn is_allowed(address: &SocketAddr) -> bool {
-    match unwrapped(address.ip()) {
-        IpAddr::V4(ip) => {
-            !(ip.is_link_local()
-                || ip.is_multicast()
-                || ip.is_broadcast()
-                || ip.is_unspecified()
-                || METADATA_V4.contains(&ip))
-        }
-        IpAddr::V6(ip) => {
-            !(ip.is_unicast_link_local()
-                || ip.is_multicast()
-                || ip.is_unspecified()
-                || METADATA_V6.contains(&ip))
-        }
-    }
-}
-
-/// The IPv4 address that an IPv6 address stands for: a gateway or the system itself may send there.
-fn unwrapped(ip: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = ip else { return ip };
-    let v4 = match v6.segments() {
-        // Itself: unspecified and loopback.
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return ip,
-        // Compatible and mapped (RFC 4291), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215).
-        [0, 0, 0, 0, 0, 0 | 0xffff, a, b]
-        | [0, 0, 0, 0, 0xffff, 0, a, b]
-        | [0x64, 0xff9b, 0 | 1, _, _, _, a, b]
-        // 6to4 (RFC 3056).
-        | [0x2002, a, b, ..] => [a, b],
-        // Teredo (RFC 4380) writes it inverted.
-        [0x2001, 0, _, _, _, _, a, b] => [!a, !b],
-        _ => return ip,
-    };
-    let [[a, b], [c, d]] = v4.map(u16::to_be_bytes);
-    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    may_be_server(address.ip())
 }
 
 #[cfg(test)]

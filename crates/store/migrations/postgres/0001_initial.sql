@@ -82,12 +82,15 @@ CREATE TABLE api_keys (
     owner_user_id             TEXT COLLATE "C" GENERATED ALWAYS AS (CASE WHEN owner_kind = 'user' THEN owner_id END) STORED,
     owner_service_account_id  TEXT COLLATE "C" GENERATED ALWAYS AS (CASE WHEN owner_kind = 'service' THEN owner_id END) STORED,
     name                      TEXT COLLATE "C" NOT NULL,
+    name_look                 TEXT COLLATE "C" NOT NULL,  -- one for all names that look alike
     description               TEXT COLLATE "C" NOT NULL,
     search_text               TEXT COLLATE "C" NOT NULL,  -- name, description and id in lower case
     tail                      TEXT COLLATE "C" NOT NULL,  -- last four characters of the newest secret, for lists
     rights                    TEXT COLLATE "C" NOT NULL,  -- JSON: scopes, models, addresses, limits, budgets
     metadata                  TEXT COLLATE "C" NOT NULL,  -- a JSON object of the organization's own
     created_by                TEXT COLLATE "C" NOT NULL,  -- the user who made it
+    role_max                  TEXT COLLATE "C" CHECK (role_max IN ('owner', 'admin', 'member', 'viewer')),
+                                                                      -- the role that it acts with at most; NULL: its user's
     created_at_us             BIGINT           NOT NULL,
     updated_at_us             BIGINT           NOT NULL,
     expires_at_us             BIGINT,                     -- NULL: never
@@ -97,6 +100,8 @@ CREATE TABLE api_keys (
     swept_at_us               BIGINT,                     -- NULL: not put away
     last_used_at_us           BIGINT,
     last_used_address         TEXT COLLATE "C",
+    noticed_until_us          BIGINT,                     -- notices whose time came by then are told, or never are; NULL: when it was made
+    reminded_secret_us        BIGINT,                     -- when the secret was made that was told to be old
     UNIQUE (organization_id, id),
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id),
     FOREIGN KEY (organization_id, owner_user_id) REFERENCES users (organization_id, id),
@@ -107,8 +112,20 @@ CREATE TABLE api_keys (
 -- A name is unique within its owner; a key that is revoked, or put away, gives its name free.
 CREATE UNIQUE INDEX api_keys_name ON api_keys (owner_id, name)
     WHERE revoked_at_us IS NULL AND swept_at_us IS NULL;
-CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC);
-CREATE INDEX api_keys_owner ON api_keys (owner_id, created_at_us DESC, id DESC);
+CREATE INDEX api_keys_name_look ON api_keys (owner_id, name_look)
+    WHERE revoked_at_us IS NULL AND swept_at_us IS NULL;
+-- Lists are read in this order, and what they are narrowed by stands beside it: no row is looked at
+-- that is not shown.
+CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC) INCLUDE (owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us, last_used_at_us);
+-- The longest text that can stand here is below what PostgreSQL takes into an index.
+CREATE INDEX api_keys_search ON api_keys (organization_id, created_at_us DESC, id DESC) INCLUDE (search_text);
+CREATE INDEX api_keys_owner ON api_keys (organization_id, owner_id, created_at_us DESC, id DESC);
+CREATE INDEX api_keys_disabled ON api_keys (organization_id, created_at_us DESC, id DESC, expires_at_us)
+    WHERE disabled_at_us IS NOT NULL AND revoked_at_us IS NULL;
+CREATE INDEX api_keys_revoked ON api_keys (organization_id, created_at_us DESC, id DESC)
+    WHERE revoked_at_us IS NOT NULL;
+CREATE INDEX api_keys_end ON api_keys (organization_id, expires_at_us) WHERE revoked_at_us IS NULL;
 
 -- The secrets of keys. None is stored, only its HMAC-SHA-256. A key that was rotated has several for a
 -- while.
@@ -127,19 +144,6 @@ CREATE TABLE key_secrets (
     FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
 );
 
--- An upstream API.
-CREATE TABLE providers (
-    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- prv_<ULID>
-    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
-    name             TEXT COLLATE "C" NOT NULL,
-    kind             TEXT COLLATE "C" NOT NULL,
-    base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
-    created_at_us    BIGINT           NOT NULL,
-    updated_at_us    BIGINT           NOT NULL,
-    UNIQUE (organization_id, name),
-    UNIQUE (organization_id, id)
-);
-
 -- A credential for a provider, sealed under the vault's key.
 CREATE TABLE provider_keys (
     id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- pvk_<ULID>
@@ -148,10 +152,26 @@ CREATE TABLE provider_keys (
     masked           TEXT COLLATE "C" NOT NULL,              -- first three and last three characters
     ciphertext       BYTEA            NOT NULL,              -- AES-256-GCM, bound to organization and row
     note             TEXT COLLATE "C" NOT NULL,
+    search_text      TEXT COLLATE "C" NOT NULL,              -- name, note and id in lower case
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     UNIQUE (organization_id, name),
     UNIQUE (organization_id, id)
+);
+
+-- An upstream API.
+CREATE TABLE providers (
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- prv_<ULID>
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    name             TEXT COLLATE "C" NOT NULL,
+    kind             TEXT COLLATE "C" NOT NULL,
+    base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
+    provider_key_id  TEXT COLLATE "C",              -- what deployments present that name none
+    created_at_us    BIGINT           NOT NULL,
+    updated_at_us    BIGINT           NOT NULL,
+    UNIQUE (organization_id, name),
+    UNIQUE (organization_id, id),
+    FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 );
 
 -- A public model name.
@@ -173,7 +193,7 @@ CREATE TABLE deployments (
     position         BIGINT           NOT NULL,              -- the order in which they were given
     provider_id      TEXT COLLATE "C" NOT NULL,
     upstream_model   TEXT COLLATE "C" NOT NULL,
-    provider_key_id  TEXT COLLATE "C",                       -- NULL: the provider wants none
+    provider_key_id  TEXT COLLATE "C",                       -- NULL: the provider's own
     weight           BIGINT           NOT NULL CHECK (weight > 0),
     priority         BIGINT           NOT NULL CHECK (priority >= 0),
     FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE,
@@ -184,6 +204,7 @@ CREATE TABLE deployments (
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
+CREATE INDEX providers_provider_key ON providers (organization_id, provider_key_id);
 
 -- One row per finished call. No foreign keys: what was consumed is booked whatever became of its
 -- key, model or provider.
@@ -291,3 +312,143 @@ CREATE TABLE keyring (
 );
 
 INSERT INTO audit_head (id, sequence, seal) VALUES (1, 0, decode(repeat('00', 32), 'hex'));
+
+-- The password of a user who signs in: Argon2id under the pepper of the keyring.
+CREATE TABLE passwords (
+    user_id          TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    hash             BYTEA            NOT NULL CHECK (length(hash) = 32),
+    salt             BYTEA            NOT NULL CHECK (length(salt) = 16),
+    memory_kib       BIGINT           NOT NULL,
+    passes           BIGINT           NOT NULL,
+    pepper_version   BIGINT           NOT NULL,
+    set_at_us        BIGINT           NOT NULL,              -- its version: rises with each change
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+);
+
+-- The second factor of a user: one-time codes by time (RFC 6238).
+CREATE TABLE second_factors (
+    user_id          TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    secret           BYTEA            NOT NULL,              -- AES-256-GCM, bound to organization and user
+    last_step        BIGINT           NOT NULL,              -- the newest step whose code was taken: none twice
+    created_at_us    BIGINT           NOT NULL,
+    confirmed_at_us  BIGINT,                                 -- NULL: not confirmed by a code, and not asked for
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+);
+
+-- What stands in for a second factor that was lost; each works once, and is deleted then.
+CREATE TABLE recovery_codes (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    user_id          TEXT COLLATE "C" NOT NULL,
+    digest           BYTEA            NOT NULL CHECK (length(digest) = 32),
+    PRIMARY KEY (user_id, digest),
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+);
+
+-- Who is signed in. A session that ended is deleted.
+CREATE TABLE sessions (
+    id                TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- ses_<ULID>
+    organization_id   TEXT COLLATE "C" NOT NULL,
+    user_id           TEXT COLLATE "C" NOT NULL,
+    digest            BYTEA            NOT NULL UNIQUE CHECK (length(digest) = 32),  -- HMAC of its token
+    address           TEXT COLLATE "C" NOT NULL,              -- from where it was last seen
+    user_agent        TEXT COLLATE "C" NOT NULL,
+    created_at_us     BIGINT           NOT NULL,
+    last_seen_at_us   BIGINT           NOT NULL,
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+);
+
+CREATE INDEX sessions_user ON sessions (organization_id, user_id, created_at_us DESC);
+CREATE INDEX sessions_seen ON sessions (last_seen_at_us);
+
+-- One-time links with which a user sets a password. The newest for each purpose replaces the one before;
+-- one that was used is deleted.
+CREATE TABLE password_links (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    user_id          TEXT COLLATE "C" NOT NULL,
+    purpose          TEXT COLLATE "C" NOT NULL CHECK (purpose IN ('invitation', 'reset', 'requested_reset')),
+    digest           BYTEA            NOT NULL UNIQUE CHECK (length(digest) = 32),  -- HMAC of its token
+    expires_at_us    BIGINT           NOT NULL,
+    PRIMARY KEY (user_id, purpose),
+    FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
+);
+
+-- One row per access token that was revoked before its end; it is not needed after that.
+CREATE TABLE revoked_tokens (
+    id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- tok_<ULID>, the `jti`
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    key_id           TEXT COLLATE "C" NOT NULL,              -- the key that it stands for
+    revoked_at_us    BIGINT  NOT NULL,
+    expires_at_us    BIGINT  NOT NULL
+);
+
+CREATE INDEX revoked_tokens_end ON revoked_tokens (organization_id, expires_at_us);
+
+-- The web pages that keys may be used from, for finding out whether any may be from one: a browser asks
+-- that before it shows a key. What is allowed for one key stands in its rights.
+CREATE TABLE key_origins (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    key_id           TEXT COLLATE "C" NOT NULL,
+    origin           TEXT COLLATE "C" NOT NULL,  -- https://app.example.com
+    PRIMARY KEY (origin, key_id),
+    FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
+);
+
+CREATE INDEX key_origins_key ON key_origins (organization_id, key_id);
+
+-- When a key last used what it was granted, to the hour: 'scope:<scope>' on the management API or to list
+-- models, 'model:<name>' by calls; 'widened' is when its scopes or models were last widened. As many rows
+-- for a key as there are scopes and models. No foreign key: it is written with the calls.
+CREATE TABLE key_uses (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    key_id           TEXT COLLATE "C" NOT NULL,
+    what             TEXT COLLATE "C" NOT NULL,
+    last_used_at_us  BIGINT           NOT NULL,
+    PRIMARY KEY (key_id, what)
+);
+
+-- Where notices go over HTTP.
+CREATE TABLE webhooks (
+    id                       TEXT COLLATE "C" NOT NULL PRIMARY KEY,-- whk_<ULID>
+    organization_id          TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    name                     TEXT COLLATE "C" NOT NULL,
+    url                      TEXT COLLATE "C" NOT NULL,
+    secret                   BYTEA            NOT NULL,   -- AES-256-GCM, bound to organization and row
+    previous_secret          BYTEA,                       -- the one before, likewise; NULL: never rotated
+    previous_secret_ends_us  BIGINT,                      -- until when that one signs too
+    created_at_us            BIGINT           NOT NULL,
+    updated_at_us            BIGINT           NOT NULL,
+    UNIQUE (organization_id, name),
+    UNIQUE (organization_id, id)
+);
+
+-- What is to be told, was told, or could not be told: one row for each receiver. It is written in the
+-- transaction of what it tells, and delivered afterwards.
+CREATE TABLE notices (
+    id                  TEXT COLLATE "C" NOT NULL PRIMARY KEY,-- ntc_<ULID>
+    organization_id     TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    dedup_key           TEXT COLLATE "C" NOT NULL,   -- what would be the same notice has the same one
+    kind                TEXT COLLATE "C" NOT NULL,
+    subject             TEXT COLLATE "C" NOT NULL,   -- the id of what it is about
+    about_us            BIGINT,                      -- it holds as long as this is the end of the key, or since when its secret is there; NULL: always
+    threshold_days      BIGINT,                      -- NULL: it is not told so many days before or after something
+    webhook_id          TEXT COLLATE "C",            -- NULL: it goes by mail
+    recipient           TEXT COLLATE "C",            -- the address of a mail; NULL: it goes to a webhook
+    data                TEXT COLLATE "C" NOT NULL,   -- JSON, without secrets
+    state               TEXT COLLATE "C" NOT NULL CHECK (state IN ('waiting', 'sent', 'dead', 'obsolete')),
+    attempts            BIGINT           NOT NULL,
+    next_attempt_at_us  BIGINT,                      -- NULL: none
+    last_error          TEXT COLLATE "C",            -- one of a few words; NULL: no attempt failed
+    created_at_us       BIGINT           NOT NULL,
+    sent_at_us          BIGINT,
+    UNIQUE (organization_id, dedup_key),
+    CHECK ((webhook_id IS NULL) <> (recipient IS NULL)),
+    CHECK ((state = 'waiting') = (next_attempt_at_us IS NOT NULL)),
+    FOREIGN KEY (organization_id, webhook_id) REFERENCES webhooks (organization_id, id) ON DELETE CASCADE
+);
+
+CREATE INDEX notices_due ON notices (next_attempt_at_us) WHERE state = 'waiting';
+CREATE INDEX notices_list ON notices (organization_id, id DESC);
+CREATE INDEX notices_webhook ON notices (organization_id, webhook_id);
+CREATE INDEX notices_age ON notices (created_at_us) WHERE state <> 'waiting';

@@ -60,6 +60,19 @@ impl Accounts {
         if is_held { Err(NoRoom::Held) } else { Ok(fitting) }
     }
 
+    /// Whether every budget has anything left. What is spent answers before what is held.
+    pub(super) fn check_left(&self, budgets: &[Budget]) -> Result<(), NoRoom> {
+        let mut left = Ok(());
+        for budget in budgets {
+            match budget.check_left(&self.of(budget.period)) {
+                Ok(()) => {}
+                Err(NoRoom::Held) => left = Err(NoRoom::Held),
+                Err(NoRoom::Spent) => return Err(NoRoom::Spent),
+            }
+        }
+        left
+    }
+
     /// Sets `worst_case` aside in every account.
     pub(super) fn hold(&mut self, worst_case: Spend) -> Held {
         for account in &mut self.0 {
@@ -79,7 +92,7 @@ impl Accounts {
         }
     }
 
-    fn of(&self, period: Period) -> Account {
+    pub(super) fn of(&self, period: Period) -> Account {
         let found = self.0.iter().find(|account| account.period == period);
         found.map_or_else(Account::default, |found| found.account)
     }

@@ -34,8 +34,8 @@ pub struct CallKey {
     pub owner_is_active: bool,
     /// The HTTP status of a call that a spent budget refuses, as its organization has it.
     pub spent_budget_status: u16,
-    pub(super) state: Arc<KeyState>,
-    secrets: Secrets,
+    pub(in crate::calls) state: Arc<KeyState>,
+    pub(super) secrets: Secrets,
     changed: CancellationToken,
 }
 
@@ -198,7 +198,7 @@ impl KeyCache {
         let state = store.calls.states.of(store, &stored.key).await?;
         let spent_budget_status = store.spent_budget_status(stored.key.organization).await?;
         Ok(Some(Arc::new(CallKey {
-            scopes: stored.key.rights.scopes.intersect(stored.role.scopes()),
+            scopes: stored.key.rights.scopes.intersect(stored.role().scopes()),
             owner_is_active: stored.owner_is_active,
             spent_budget_status,
             changed: state.changed(),

@@ -202,6 +202,7 @@ impl Store {
         let mut progress = self.calls.drain.progress.lock().await;
         let is_through = progress.read_batch(end)?;
         let events = progress.batch.len();
+        self.write_waiting_uses().await?;
         if events > 0 {
             write_events(&self.db, &progress.batch, &self.time_zone).await?;
             self.calls.drain.written.fetch_add(events as u64, Ordering::Relaxed);

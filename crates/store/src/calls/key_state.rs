@@ -1,12 +1,15 @@
 //! The counters of a key: rate limits, calls in flight, budgets. They outlive the key's place in
 //! the cache, so that an edit resets no limit and forgets no hold.
 
+mod standing;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use doorward_domain::budget::{NoRoom, Quote, Spend};
 use doorward_domain::denial::Denial;
 use doorward_domain::key::Owner;
 use doorward_domain::limit::{Admission, LimitKind, Limits, Span, Window};
+use doorward_domain::price::Price;
 use doorward_domain::rights::Rights;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -14,6 +17,9 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::accounts::{Accounts, Held};
+use super::elsewhere::Cost;
+
+pub use standing::{BudgetStanding, LimitStanding, Standing};
 
 /// The state of the tightest limit of one kind, for headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +81,21 @@ pub(super) struct Moment {
 pub(super) struct Taken {
     monotonic_us: u64,
     held: Held,
+    units: Units,
+}
+
+/// What is taken from the rate limits.
+#[derive(Debug, Clone, Copy)]
+struct Units {
+    requests: u32,
     tokens: u32,
+}
+
+/// What there is room for.
+struct Room {
+    worst_case: Spend,
+    units: Units,
+    output_tokens: u64,
 }
 
 impl Taken {
@@ -125,25 +145,36 @@ impl KeyState {
         zone: &TimeZone,
     ) -> Result<(Taken, u64, Admitted), (Denial, Admitted)> {
         let mut counters = self.counters.lock();
-        counters.fit_limits(&rights.limits);
-        counters.accounts.roll(moment.now, zone);
-        let limit = rights.limits.concurrency;
-        if limit.is_some_and(|limit| counters.in_flight >= limit.get()) {
-            return Err((Denial::TooManyConcurrent, counters.quotas(moment.monotonic_us)));
-        }
-        let fitting = counters.accounts.fit(quote, &rights.budgets);
-        // The limits answer first, so that a caller who is too fast is told just that.
-        let worst_case = quote.hold(fitting.unwrap_or(quote.output_tokens));
-        let tokens = units(worst_case.tokens);
-        if let Some(denial) = counters.first_limited(tokens, moment.monotonic_us) {
-            return Err((denial, counters.quotas(moment.monotonic_us)));
-        }
-        match fitting {
-            Ok(granted) => {
-                let taken = counters.take(worst_case, tokens, moment.monotonic_us);
-                Ok((taken, granted, counters.quotas(moment.monotonic_us)))
+        counters.bring_up(rights, moment, zone);
+        match counters.room(rights, quote, 1, moment.monotonic_us) {
+            Ok(room) => {
+                let taken = counters.take(&room, moment.monotonic_us);
+                Ok((taken, room.output_tokens, counters.quotas(moment.monotonic_us)))
             }
-            Err(no_room) => Err((denial(no_room), counters.quotas(moment.monotonic_us))),
+            Err(denial) => Err((denial, counters.quotas(moment.monotonic_us))),
+        }
+    }
+
+    /// The same for a use of the key elsewhere, whose end nobody tells: it takes from the rate limits
+    /// and holds nothing. No price is known of it: a budget refuses it once nothing is left.
+    pub(super) fn spend(
+        &self,
+        rights: &Rights,
+        cost: Cost,
+        moment: Moment,
+        zone: &TimeZone,
+    ) -> Result<Admitted, (Denial, Admitted)> {
+        let quote = Quote { price: &Price::FREE, input_tokens: cost.tokens, output_tokens: 0 };
+        let mut counters = self.counters.lock();
+        counters.bring_up(rights, moment, zone);
+        let room = counters.room(rights, &quote, cost.requests, moment.monotonic_us);
+        let left = counters.accounts.check_left(&rights.budgets).map_err(denial);
+        match room.and_then(|room| left.map(|()| room)) {
+            Ok(room) => {
+                counters.take_units(room.units, moment.monotonic_us);
+                Ok(counters.quotas(moment.monotonic_us))
+            }
+            Err(denial) => Err((denial, counters.quotas(moment.monotonic_us))),
         }
     }
 
@@ -151,7 +182,7 @@ impl KeyState {
     pub(super) fn give_back(&self, taken: &Taken) {
         let mut counters = self.counters.lock();
         for rate in &mut counters.windows {
-            let estimate = rate.cost(taken.tokens);
+            let estimate = rate.cost(taken.units);
             rate.window.correct(taken.monotonic_us, estimate, 0);
         }
         counters.release(taken, Spend::default());
@@ -164,7 +195,7 @@ impl KeyState {
         let mut counters = self.counters.lock();
         for rate in &mut counters.windows {
             if rate.kind == LimitKind::Tokens {
-                let estimate = rate.cost(taken.tokens);
+                let estimate = rate.cost(taken.units);
                 rate.window.correct(taken.monotonic_us, estimate, real);
             }
         }
@@ -201,17 +232,57 @@ fn denial(no: NoRoom) -> Denial {
 }
 
 impl RateWindow {
-    /// What a call of so many tokens takes. A worst case larger than the whole limit takes the whole
-    /// limit until the real figure is known; else such a call could never be made.
-    fn cost(&self, tokens: u32) -> u32 {
+    fn quota(&mut self, monotonic_us: u64) -> Quota {
+        Quota {
+            limit: self.window.limit(),
+            remaining: self.window.remaining(monotonic_us),
+            reset_us: self.window.reset_us(monotonic_us),
+            window_seconds: self.span.seconds(),
+        }
+    }
+
+    /// What these take of it. A worst case larger than the whole limit takes the whole limit until the
+    /// real figure is known; else such a call could never be made.
+    fn cost(&self, units: Units) -> u32 {
         match self.kind {
-            LimitKind::Requests => 1,
-            LimitKind::Tokens => tokens.min(self.window.limit()),
+            LimitKind::Requests => units.requests,
+            LimitKind::Tokens => units.tokens.min(self.window.limit()),
         }
     }
 }
 
 impl Counters {
+    /// Makes them those of the present limits and periods.
+    fn bring_up(&mut self, rights: &Rights, moment: Moment, zone: &TimeZone) {
+        self.fit_limits(&rights.limits);
+        self.accounts.roll(moment.now, zone);
+    }
+
+    /// What there is room for, without taking it. The limits answer before the budgets, so that a
+    /// caller who is too fast is told just that. No requests: it is only asked about, and may be
+    /// while others are in flight.
+    fn room(
+        &mut self,
+        rights: &Rights,
+        quote: &Quote<'_>,
+        requests: u32,
+        monotonic_us: u64,
+    ) -> Result<Room, Denial> {
+        let limit = rights.limits.concurrency.filter(|_| requests > 0);
+        if limit.is_some_and(|limit| self.in_flight >= limit.get()) {
+            return Err(Denial::TooManyConcurrent);
+        }
+        let fitting = self.accounts.fit(quote, &rights.budgets);
+        let worst_case = quote.hold(fitting.unwrap_or(quote.output_tokens));
+        let units = Units { requests, tokens: units(worst_case.tokens) };
+        match self.first_limited(units, monotonic_us) {
+            Some(denial) => Err(denial),
+            None => fitting
+                .map(|output_tokens| Room { worst_case, units, output_tokens })
+                .map_err(denial),
+        }
+    }
+
     /// Keeps what was taken under limits that stay, whatever their new height.
     fn fit_limits(&mut self, limits: &Limits) {
         let is_fitting = self.windows.iter().map(|r| (r.kind, r.span, r.window.limit()));
@@ -230,9 +301,9 @@ impl Counters {
         }
     }
 
-    fn first_limited(&mut self, tokens: u32, monotonic_us: u64) -> Option<Denial> {
+    fn first_limited(&mut self, units: Units, monotonic_us: u64) -> Option<Denial> {
         self.windows.iter_mut().find_map(|rate| {
-            let cost = rate.cost(tokens);
+            let cost = rate.cost(units);
             match rate.window.check(monotonic_us, cost) {
                 Admission::Admitted { .. } => None,
                 Admission::Limited { retry_after_us, .. } => {
@@ -242,13 +313,17 @@ impl Counters {
         })
     }
 
-    fn take(&mut self, worst_case: Spend, tokens: u32, monotonic_us: u64) -> Taken {
+    fn take(&mut self, room: &Room, monotonic_us: u64) -> Taken {
         self.in_flight = self.in_flight.saturating_add(1);
+        self.take_units(room.units, monotonic_us);
+        Taken { monotonic_us, held: self.accounts.hold(room.worst_case), units: room.units }
+    }
+
+    fn take_units(&mut self, units: Units, monotonic_us: u64) {
         for rate in &mut self.windows {
-            let cost = rate.cost(tokens);
+            let cost = rate.cost(units);
             rate.window.take(monotonic_us, cost);
         }
-        Taken { monotonic_us, held: self.accounts.hold(worst_case), tokens }
     }
 
     fn release(&mut self, taken: &Taken, spend: Spend) {
@@ -259,12 +334,7 @@ impl Counters {
     fn quotas(&mut self, monotonic_us: u64) -> Admitted {
         let mut quotas = Admitted::default();
         for rate in &mut self.windows {
-            let quota = Quota {
-                limit: rate.window.limit(),
-                remaining: rate.window.remaining(monotonic_us),
-                reset_us: rate.window.reset_us(monotonic_us),
-                window_seconds: rate.span.seconds(),
-            };
+            let quota = rate.quota(monotonic_us);
             let slot = match rate.kind {
                 LimitKind::Requests => &mut quotas.requests,
                 LimitKind::Tokens => &mut quotas.tokens,

@@ -7,7 +7,7 @@ use doorward_domain::id::{OrganizationId, ProviderId};
 use doorward_domain::price::Price;
 use serde_json::json;
 
-use super::provider_keys::FIND_PROVIDER_KEY;
+use super::provider_keys::{FIND_PROVIDER_KEY, parsed_provider_key};
 use super::providers::FIND_PROVIDER;
 use super::{CatalogRow, Removed};
 use crate::audit::{Deed, append_audit};
@@ -112,12 +112,11 @@ impl ModelRow {
 impl DeploymentRow {
     fn parse(&self) -> Result<Deployment, StoreError> {
         let corrupt = |_| StoreError::Corrupt("deployment".to_owned());
-        let provider_key = self.provider_key_id.as_deref();
         Ok(Deployment {
             id: parsed("deployment", &self.id)?,
             provider: parsed("provider", &self.provider_id)?,
             upstream_model: self.upstream_model.clone(),
-            provider_key: provider_key.map(|id| parsed("provider key", id)).transpose()?,
+            provider_key: parsed_provider_key(self.provider_key_id.as_deref())?,
             weight: u32::try_from(self.weight).map_err(corrupt)?,
             priority: u32::try_from(self.priority).map_err(corrupt)?,
         })

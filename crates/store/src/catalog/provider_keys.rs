@@ -1,7 +1,7 @@
 //! Provider keys: credentials for providers, sealed in the vault.
 
 use doorward_domain::catalog::ProviderKey;
-use doorward_domain::id::{OrganizationId, ProviderKeyId};
+use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::name::Masked;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -9,7 +9,10 @@ use serde_json::json;
 use super::{NewProviderKey, ProviderKeyEdit, Removed};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, in_use, next_version, on, parsed, taken, timestamp};
+use crate::db::{
+    check_storable, in_use, is_storable, next_version, on, parsed, set_next_version, taken,
+    timestamp,
+};
 use crate::keyring::SealedFor;
 use crate::named::NamedRow;
 use crate::row::row;
@@ -43,9 +46,19 @@ impl NamedRow for ProviderKeyRow {
     }
 }
 
+/// What a search looks into: no part holds the separator.
+fn search_text(key: &ProviderKey) -> String {
+    format!("{}\u{1f}{}\u{1f}{}", key.name, key.note, key.id).to_lowercase()
+}
+
 /// Whether an organization has a provider key.
 pub(super) const FIND_PROVIDER_KEY: &str =
     "SELECT 1 FROM provider_keys WHERE organization_id = $1 AND id = $2";
+
+/// A column that may name a provider key.
+pub(super) fn parsed_provider_key(id: Option<&str>) -> Result<Option<ProviderKeyId>, StoreError> {
+    id.map(|id| parsed("provider key", id)).transpose()
+}
 
 /// What a ciphertext is bound to: moved to another row or organization, it does not open.
 fn sealed_for(organization: OrganizationId, id: &str) -> SealedFor<'_> {
@@ -70,8 +83,9 @@ impl Store {
     ) -> Result<ProviderKey, StoreError> {
         const SQL: &str = "
             INSERT INTO provider_keys
-                (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+                (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us,
+                 search_text)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)";
         let key = ProviderKey {
             id: self.new_id(ProviderKeyId::new),
             organization: act.organization,
@@ -94,6 +108,7 @@ impl Store {
                 .bind(sealed.as_slice())
                 .bind(&key.note)
                 .bind(act.at.as_microsecond())
+                .bind(search_text(&key))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -135,7 +150,7 @@ impl Store {
     ) -> Result<ProviderKey, StoreError> {
         const SQL: &str = "
             UPDATE provider_keys SET name = $3, note = $4, masked = $5,
-                ciphertext = COALESCE($6, ciphertext), updated_at_us = $7
+                ciphertext = COALESCE($6, ciphertext), updated_at_us = $7, search_text = $9
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $8";
         let (id, read_at) = (key.id, key.updated_at);
         let text = id.to_string();
@@ -161,6 +176,7 @@ impl Store {
                 .bind(sealed.as_deref())
                 .bind(key.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
+                .bind(search_text(&key))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -174,31 +190,87 @@ impl Store {
         Ok(key)
     }
 
-    /// Deletes a provider key, unless a deployment uses it ([`StoreError::InUse`]: the models).
+    /// What presents this provider key to an upstream.
+    pub async fn provider_key_uses(
+        &self,
+        organization: OrganizationId,
+        id: ProviderKeyId,
+    ) -> Result<Vec<ProviderId>, StoreError> {
+        const SQL: &str = "
+            SELECT id FROM providers WHERE organization_id = $1 AND provider_key_id = $2
+            UNION
+            SELECT provider_id FROM deployments WHERE organization_id = $1 AND provider_key_id = $2
+            ORDER BY 1 LIMIT 20";
+        let rows: Vec<(String,)> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(id.to_string())
+                .fetch_all(pool)
+                .await?
+        });
+        rows.into_iter().map(|(id,)| parsed("provider", &id)).collect()
+    }
+
+    /// Deletes a provider key. What uses it keeps it ([`StoreError::InUse`]: providers and models by
+    /// name, at most 20) unless `is_forced`: then it is taken from them, and the audit entry has them.
     pub async fn delete_provider_key(
         &self,
         act: &Act,
         id: ProviderKeyId,
+        is_forced: bool,
     ) -> Result<Removed, StoreError> {
-        self.catalog_told_of_removal(self.remove_provider_key(act, id).await)
+        self.catalog_told_of_removal(self.remove_provider_key(act, id, is_forced).await)
     }
 
     async fn remove_provider_key(
         &self,
         act: &Act,
         id: ProviderKeyId,
+        is_forced: bool,
     ) -> Result<Removed, StoreError> {
         const USES: &str = "
-            SELECT DISTINCT model FROM deployments
-            WHERE organization_id = $1 AND provider_key_id = $2 ORDER BY model LIMIT 20";
+            SELECT 'provider ' || name FROM providers
+            WHERE organization_id = $1 AND provider_key_id = $2
+            UNION
+            SELECT 'model ' || model FROM deployments
+            WHERE organization_id = $1 AND provider_key_id = $2
+            ORDER BY 1 LIMIT 20";
+        // `$3` is used by each: PostgreSQL refuses a parameter that stands nowhere.
+        const UNLINK: [&str; 3] = [
+            concat!(
+                "UPDATE models SET ",
+                set_next_version!("$3"),
+                " WHERE organization_id = $1 AND name IN (SELECT model FROM deployments
+                  WHERE organization_id = $1 AND provider_key_id = $2)"
+            ),
+            "UPDATE deployments SET provider_key_id = NULL
+             WHERE organization_id = $1 AND provider_key_id = $2 AND $3 >= 0",
+            concat!(
+                "UPDATE providers SET provider_key_id = NULL, ",
+                set_next_version!("$3"),
+                " WHERE organization_id = $1 AND provider_key_id = $2"
+            ),
+        ];
         const SQL: &str = "DELETE FROM provider_keys WHERE organization_id = $1 AND id = $2";
         let (organization, id) = (act.organization.to_string(), id.to_string());
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             let uses: Vec<(String,)> =
                 sqlx::query_as(USES).bind(&organization).bind(&id).fetch_all(&mut *tx).await?;
-            if !uses.is_empty() {
-                return Err(StoreError::InUse(uses.into_iter().map(|(model,)| model).collect()));
+            let uses: Vec<String> = uses.into_iter().map(|(user,)| user).collect();
+            let detail = json!({ "taken_from": uses });
+            append_audit!(self, tx, act.entry("provider_key.delete", &id, &detail));
+            if !uses.is_empty() && !is_forced {
+                return Err(StoreError::InUse(uses));
+            }
+            // What came to use it since it was looked at keeps it: the deletion fails then.
+            for sql in UNLINK.iter().filter(|_| is_forced) {
+                sqlx::query(*sql)
+                    .bind(&organization)
+                    .bind(&id)
+                    .bind(act.at.as_microsecond())
+                    .execute(&mut *tx)
+                    .await?;
             }
             let done = sqlx::query(SQL)
                 .bind(&organization)
@@ -209,7 +281,6 @@ impl Store {
             if done.rows_affected() == 0 {
                 return Ok(Removed::NotFound);
             }
-            append_audit!(self, tx, act.entry("provider_key.delete", &id, &json!({})));
             tx.commit().await?;
         });
         Ok(Removed::Yes)
@@ -272,6 +343,35 @@ impl Store {
             SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
             FROM provider_keys WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
         self.list_after::<ProviderKeyRow>(SQL, organization, after, limit).await
+    }
+
+    /// Those of them whose name, note or id contains a text, whatever its case.
+    pub async fn search_provider_keys(
+        &self,
+        organization: OrganizationId,
+        search: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ProviderKey>, StoreError> {
+        const SQL: &str = "
+            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
+            FROM provider_keys
+            WHERE organization_id = $1 AND name > $2 AND replace(search_text, $3, '') <> search_text
+            ORDER BY name LIMIT $4";
+        let after = after.unwrap_or_default();
+        if !is_storable(after) || !is_storable(search) {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<ProviderKeyRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(after)
+                .bind(search.to_lowercase())
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
+        });
+        rows.into_iter().map(NamedRow::parse).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use doorward_domain::id::{OrganizationId, ProviderId};
 use serde_json::json;
 
 use super::Removed;
-
+use super::provider_keys::{FIND_PROVIDER_KEY, parsed_provider_key};
 use crate::audit::{Deed, append_audit};
 use crate::db::{check_storable, finds, in_use, next_version, on, parsed, taken, timestamp};
 use crate::named::NamedRow;
@@ -15,7 +15,8 @@ use crate::{Act, Store, StoreError};
 /// The columns of [`ProviderRow`].
 macro_rules! provider_columns {
     () => {
-        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.created_at_us, p.updated_at_us"
+        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.provider_key_id, p.created_at_us,
+         p.updated_at_us"
     };
 }
 
@@ -26,6 +27,7 @@ row! {
         name: String,
         kind: String,
         base_url: Option<String>,
+        provider_key_id: Option<String>,
         created_at_us: i64,
         updated_at_us: i64,
     }
@@ -41,6 +43,7 @@ impl NamedRow for ProviderRow {
             name: self.name,
             kind: parsed("provider kind", &self.kind)?,
             base_url: self.base_url,
+            provider_key: parsed_provider_key(self.provider_key_id.as_deref())?,
             created_at: timestamp(self.created_at_us)?,
             updated_at: timestamp(self.updated_at_us)?,
         })
@@ -50,6 +53,18 @@ impl NamedRow for ProviderRow {
 /// Whether an organization has a provider.
 pub(super) const FIND_PROVIDER: &str =
     "SELECT 1 FROM providers WHERE organization_id = $1 AND id = $2";
+
+/// Refuses a provider key that the organization has not, inside an open transaction of either engine.
+macro_rules! check_provider_key {
+    ($tx:ident, $act:expr, $provider:expr) => {
+        if let Some(key) = $provider.provider_key {
+            let organization = $act.organization.to_string();
+            if !finds!($tx, FIND_PROVIDER_KEY, &organization, key.to_string()) {
+                return Err(StoreError::Missing("provider key"));
+            }
+        }
+    };
+}
 
 impl Store {
     /// Stores a provider and audits it; `provider.id` is new. [`StoreError::Taken`] with `name`.
@@ -61,27 +76,30 @@ impl Store {
     async fn insert_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO providers
-                (id, organization_id, name, kind, base_url, created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $6)";
+                (id, organization_id, name, kind, base_url, provider_key_id, created_at_us,
+                 updated_at_us)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
+            append_audit!(self, tx, entry(act, "provider.create", provider));
+            check_provider_key!(tx, act, provider);
             sqlx::query(SQL)
                 .bind(provider.id.to_string())
                 .bind(act.organization.to_string())
                 .bind(&provider.name)
                 .bind(provider.kind.as_str())
                 .bind(provider.base_url.as_deref())
+                .bind(provider.provider_key.map(|id| id.to_string()))
                 .bind(provider.created_at.as_microsecond())
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
-            append_audit!(self, tx, entry(act, "provider.create", provider));
             tx.commit().await?;
         });
         Ok(())
     }
 
-    /// Replaces name and base URL of a provider, and audits it. `edited.updated_at` is that of the
+    /// Replaces name, base URL and provider key of a provider, and audits it. `edited.updated_at` is that of the
     /// version that was edited; [`StoreError::Stale`] when there is a newer one. Returns the provider
     /// with its new version. An edit that changes nothing leaves no trace.
     pub async fn edit_provider(
@@ -98,18 +116,21 @@ impl Store {
 
     async fn update_provider(&self, act: &Act, edited: &Provider) -> Result<Provider, StoreError> {
         const SQL: &str = "
-            UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5
-            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6";
+            UPDATE providers SET name = $3, base_url = $4, provider_key_id = $5, updated_at_us = $6
+            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $7";
         let read_at = edited.updated_at;
         let provider = Provider { updated_at: next_version(read_at, act.at), ..edited.clone() };
         let (organization, id) = (act.organization.to_string(), provider.id.to_string());
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
+            append_audit!(self, tx, entry(act, "provider.edit", &provider));
+            check_provider_key!(tx, act, provider);
             let done = sqlx::query(SQL)
                 .bind(&organization)
                 .bind(&id)
                 .bind(&provider.name)
                 .bind(provider.base_url.as_deref())
+                .bind(provider.provider_key.map(|id| id.to_string()))
                 .bind(provider.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
                 .execute(&mut *tx)
@@ -123,7 +144,6 @@ impl Store {
                     StoreError::Missing("provider")
                 });
             }
-            append_audit!(self, tx, entry(act, "provider.edit", &provider));
             tx.commit().await?;
         });
         Ok(provider)
@@ -223,6 +243,7 @@ fn check_texts(provider: &Provider) -> Result<(), StoreError> {
 fn entry<'a>(act: &'a Act, action: &str, provider: &Provider) -> Deed<'a> {
     let detail = json!({
         "name": provider.name, "kind": provider.kind.as_str(), "base_url": provider.base_url,
+        "provider_key": provider.provider_key,
     });
     act.entry(action, &provider.id.to_string(), &detail)
 }

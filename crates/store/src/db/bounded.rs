@@ -44,12 +44,16 @@ pub(crate) struct Statements {
 /// The server's own bounds, which end a statement also on its side.
 pub(super) fn limited(options: PgConnectOptions, statement_max: Duration) -> PgConnectOptions {
     let ms = |time: Duration| time.as_millis();
-    options.options([
-        ("statement_timeout", ms(statement_max)),
-        ("lock_timeout", ms(WAIT)),
-        // A process that was stopped in the middle keeps nobody else waiting.
-        ("idle_in_transaction_session_timeout", ms(statement_max)),
-    ])
+    options
+        .options([
+            ("statement_timeout", ms(statement_max)),
+            ("lock_timeout", ms(WAIT)),
+            // A process that was stopped in the middle keeps nobody else waiting.
+            ("idle_in_transaction_session_timeout", ms(statement_max)),
+        ])
+        // What is asked all the time is in memory. The server would take a place in an index for one on a
+        // turning disk, and read whole tables instead.
+        .options([("random_page_cost", "1.1")])
 }
 
 /// Waits for an answer of the server, but not for ever.

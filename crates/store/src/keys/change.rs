@@ -1,5 +1,6 @@
 //! Making, editing and ending keys.
 
+use doorward_domain::confusable::look;
 use doorward_domain::credential::{KeyId, PlainKey};
 use doorward_domain::key::{ApiKey, Life};
 use doorward_domain::rights::Rights;
@@ -8,12 +9,16 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::list::search_text;
+use super::neighbours::{refuse_alike, refuse_beyond_quota};
+use super::origins::write_origins;
+use super::role_max::bound_role;
 use super::rotate::insert_secret;
 use super::row::StoredRights;
+use super::uses::{NOTE_WIDENED, WIDENED, is_widened};
 use super::{KeyEdit, NewKey};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, finds, json_text, next_version, on, refused};
+use crate::db::{check_storable, finds, json_text, next_version, on, refused, set_next_version};
 use crate::organizations::{FIND_ACTIVE_OWNER, FIND_PROJECT};
 use crate::store::random_bytes;
 use crate::{Act, Store, StoreError};
@@ -21,19 +26,15 @@ use crate::{Act, Store, StoreError};
 const INSERT: &str = "
     INSERT INTO api_keys (id, organization_id, project_id, owner_kind, owner_id, name, description,
         search_text, tail, rights, metadata, created_by, created_at_us, updated_at_us,
-        expires_at_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)";
+        expires_at_us, name_look)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15)";
 
-/// Other keys that count against a quota: active and disabled ones.
-const QUOTA: &str = "
-    SELECT name FROM api_keys
-    WHERE organization_id = $1 AND owner_id = $2 AND id <> $3 AND revoked_at_us IS NULL
-      AND (expires_at_us IS NULL OR expires_at_us > $4)
-    ORDER BY name LIMIT $5";
-
+/// Of another end, what was passed already is never told.
 const EDIT: &str = "
     UPDATE api_keys SET description = $3, search_text = $4, rights = $5, metadata = $6,
-        expires_at_us = $7, updated_at_us = $8
+        expires_at_us = $7, updated_at_us = $8,
+        noticed_until_us = CASE WHEN expires_at_us IS DISTINCT FROM $7 THEN $8
+                                ELSE noticed_until_us END
     WHERE organization_id = $1 AND id = $2 AND updated_at_us = $9 AND revoked_at_us IS NULL";
 
 /// A change of life that finds nothing to change finds no row.
@@ -42,8 +43,9 @@ macro_rules! change_life {
         concat!(
             "UPDATE api_keys SET ",
             $set,
-            ", updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
-             WHERE organization_id = $1 AND id = $2 AND revoked_at_us IS NULL AND ",
+            ", ",
+            set_next_version!("$3"),
+            " WHERE organization_id = $1 AND id = $2 AND revoked_at_us IS NULL AND ",
             $only_where
         )
     };
@@ -54,6 +56,7 @@ const REVOKE: &str = change_life!("revoked_at_us = $3", "revoked_at_us IS NULL")
 
 impl Store {
     /// Makes a key and audits it, in one transaction. Returns it and, this once, its clear text.
+    /// [`StoreError::LooksAlike`] when the owner has a key whose name cannot be told from this one.
     /// [`StoreError::Missing`] when the organization has no such project, or no such active owner;
     /// [`StoreError::Taken`] with `name`; [`StoreError::InUse`] with the names of the keys that fill
     /// the quota.
@@ -106,10 +109,14 @@ impl Store {
                 .bind(key.created_by.to_string())
                 .bind(at_us)
                 .bind(key.rights.expires_at.map(Timestamp::as_microsecond))
+                .bind(look(&key.name))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| refused(error, "name", "user"))?;
             insert_secret!(self, tx, &organization, plain, SecretNumber::FIRST, at_us);
+            if key.rights.allowed_origins.is_some() {
+                write_origins!(tx, &organization, key);
+            }
             append_audit!(self, tx, act.entry("key.create", key.id.as_str(), &summary(key)?));
             // Again after the audit row, at which acts wait for each other: both may have been removed.
             if !finds!(tx, FIND_PROJECT, &organization, key.project.to_string()) {
@@ -118,22 +125,9 @@ impl Store {
             if !finds!(tx, FIND_ACTIVE_OWNER, &organization, &owner) {
                 return Err(StoreError::Missing("owner"));
             }
-            // Counted there too.
-            if let Some(quota) = quota {
-                let others: Vec<(String,)> = sqlx::query_as(QUOTA)
-                    .bind(&organization)
-                    .bind(&owner)
-                    .bind(key.id.as_str())
-                    .bind(at_us)
-                    .bind(i64::from(quota))
-                    .fetch_all(&mut *tx)
-                    .await?;
-                if others.len() as u64 >= u64::from(quota) {
-                    return Err(StoreError::InUse(
-                        others.into_iter().map(|(name,)| name).collect(),
-                    ));
-                }
-            }
+            bound_role!(tx, act, key, true);
+            refuse_alike!(tx, &organization, &owner, key);
+            refuse_beyond_quota!(tx, &organization, &owner, key, at_us, quota);
             tx.commit().await?;
         });
         Ok(())
@@ -162,7 +156,10 @@ impl Store {
         if edit.if_updated_at.is_some_and(|expected| whole_us(expected) != read_at) {
             return Err(StoreError::Stale);
         }
+        let before = key.rights.clone();
         let changed = apply(&mut key, edit)?;
+        let has_new_origins = changed.contains_key("allowed_origins");
+        let is_wider = is_widened(&before, &key.rights);
         if changed.is_empty() {
             return Ok(key);
         }
@@ -188,6 +185,18 @@ impl Store {
                 .await?;
             if done.rows_affected() == 0 {
                 return Err(StoreError::Stale);
+            }
+            if has_new_origins {
+                write_origins!(tx, act.organization.to_string(), key);
+            }
+            if is_wider {
+                sqlx::query(NOTE_WIDENED)
+                    .bind(act.organization.to_string())
+                    .bind(id.as_str())
+                    .bind(WIDENED)
+                    .bind(key.life.updated_at.as_microsecond())
+                    .execute(&mut *tx)
+                    .await?;
             }
             tx.commit().await?;
         });

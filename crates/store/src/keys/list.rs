@@ -1,17 +1,21 @@
 //! Finding and listing keys.
 
+use std::net::IpAddr;
+
+use doorward_domain::budget::{Budget, Spend};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
-use doorward_domain::key::{ApiKey, KeyStatus};
-use doorward_domain::rotation::{KeySecret, OVERLAP_MAX};
+use doorward_domain::key::ApiKey;
+use doorward_domain::rotation::OVERLAP_MAX;
 use jiff::Timestamp;
 
+use super::page::{PageQuery, Wanted, folded};
 use super::row::{KeyRow, key_columns};
 use super::{KeyCursor, KeyFilter, KeyRecord, Page};
 use crate::calls::Patience;
 use crate::db::{is_storable, on, timestamp};
 use crate::row::row;
-use crate::usage::{PeriodSpend, load_spent};
+use crate::usage::{PeriodSpend, load_spent_of};
 use crate::{Store, StoreError};
 
 row! {
@@ -22,33 +26,7 @@ row! {
     }
 }
 
-/// A condition that is not given is `NULL`, and then holds. The status is that at `$9`.
-const LIST: &str = concat!(
-    "SELECT ",
-    key_columns!(),
-    ", k.last_used_at_us, k.last_used_address
-     FROM api_keys k
-     WHERE k.organization_id = $1
-       AND (CAST($2 AS TEXT) IS NULL OR k.owner_id = $2)
-       AND (CAST($3 AS TEXT) IS NULL OR k.project_id = $3)
-       AND (CAST($4 AS TEXT) IS NULL OR k.owner_kind = $4)
-       AND (CAST($5 AS BIGINT) IS NULL OR k.expires_at_us < $5)
-       AND (CAST($6 AS TEXT) IS NULL OR k.search_text LIKE $6 ESCAPE '!')
-       AND CASE CAST($7 AS TEXT)
-             WHEN 'revoked' THEN k.revoked_at_us IS NOT NULL
-             WHEN 'expired' THEN k.revoked_at_us IS NULL AND k.expires_at_us <= $9
-             WHEN 'disabled' THEN k.revoked_at_us IS NULL AND k.disabled_at_us IS NOT NULL
-                  AND (k.expires_at_us IS NULL OR k.expires_at_us > $9)
-             WHEN 'active' THEN k.revoked_at_us IS NULL AND k.disabled_at_us IS NULL
-                  AND (k.expires_at_us IS NULL OR k.expires_at_us > $9)
-             ELSE k.revoked_at_us IS NULL AND k.swept_at_us IS NULL
-           END
-       AND (CAST($8 AS BIGINT) IS NULL OR (k.created_at_us, k.id) < ($8, $11))
-     ORDER BY k.created_at_us DESC, k.id DESC
-     LIMIT $10"
-);
-
-/// No key holds a longer text, and SQLite's patterns have a limit.
+/// No key holds a longer text.
 const SEARCH_BYTES_MAX: usize = 10_000;
 
 impl Store {
@@ -70,7 +48,7 @@ impl Store {
         id: &KeyId,
     ) -> Result<Option<KeyRecord>, StoreError> {
         match self.stored_row(organization, id).await? {
-            Some(row) => self.record_of(row).await.map(Some),
+            Some(row) => self.record_of(organization, row).await,
             None => Ok(None),
         }
     }
@@ -105,7 +83,8 @@ impl Store {
         }))
     }
 
-    /// Keys of this organization, newest first; `after` is where the page before ended.
+    /// Keys of this organization, newest first; `after` is where the page before ended. However many
+    /// keys a page has, it takes the same few queries.
     pub async fn list_keys(
         &self,
         organization: OrganizationId,
@@ -118,33 +97,21 @@ impl Store {
         if !texts.into_iter().flatten().all(|text| is_searchable(text)) {
             return Ok(Page { rows: Vec::new(), has_more: false });
         }
-        let rows: Vec<ListRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(LIST)
-                .bind(organization.to_string())
-                .bind(filter.owner.map(|owner| owner.to_string()))
-                .bind(filter.project.map(|project| project.to_string()))
-                .bind(filter.kind.as_deref())
-                .bind(filter.expires_before.map(Timestamp::as_microsecond))
-                .bind(filter.search.as_deref().map(containing))
-                .bind(filter.status.map(KeyStatus::as_str))
-                .bind(after.map(|place| place.created_at_us))
-                .bind(self.clock.now().as_microsecond())
-                .bind(i64::from(limit) + 1)
-                .bind(after.map(|place| place.id.to_string()))
-                .fetch_all(pool)
-                .await?
+        let (now, rows) = (self.clock.now(), limit.saturating_add(1));
+        let place_of = self.db.read.place_of_text();
+        let wanted = Wanted { organization, filter, after, rows, now, place_of };
+        let mut rows: Vec<ListRow> = on!(self.db.read, |pool| {
+            PageQuery::new(&wanted).build().build_query_as().fetch_all(pool).await?
         });
+        rows.sort_unstable_by(|a, b| b.place().cmp(&a.place()));
         let has_more = rows.len() > limit as usize;
-        let mut records = Vec::new();
-        for row in rows.into_iter().take(limit as usize) {
-            records.push(self.record_of(row).await?);
-        }
-        Ok(Page { rows: records, has_more })
+        rows.truncate(limit as usize);
+        Ok(Page { rows: self.records_of(organization, rows).await?, has_more })
     }
 
     /// Writes finished calls first, so that what is shown of a key includes its last call. Where
     /// that fails or would take long, reading goes on: a disk that is full must not hide the keys.
-    async fn catch_up(&self) {
+    pub(super) async fn catch_up(&self) {
         match self.flush_latest(Patience::Look).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!("keys are shown without the latest calls"),
@@ -152,36 +119,65 @@ impl Store {
         }
     }
 
-    /// The secrets of a key that still work besides its newest one.
-    async fn overlapping(
+    async fn record_of(
         &self,
-        key: &ApiKey,
-        now: Timestamp,
-    ) -> Result<Vec<KeySecret>, StoreError> {
-        if may_overlap(key, now) {
-            self.previous_secrets(key.organization, &key.id, now).await
-        } else {
-            Ok(Vec::new())
-        }
+        organization: OrganizationId,
+        row: ListRow,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        Ok(self.records_of(organization, vec![row]).await?.pop())
     }
 
-    async fn record_of(&self, row: ListRow) -> Result<KeyRecord, StoreError> {
-        let key: ApiKey = row.key.parse()?;
+    /// Keys with what stands beside them: two queries, whatever their number.
+    async fn records_of(
+        &self,
+        organization: OrganizationId,
+        rows: Vec<ListRow>,
+    ) -> Result<Vec<KeyRecord>, StoreError> {
         let now = self.clock.now();
-        let budgets = &key.rights.budgets;
-        let spent = if budgets.is_empty() {
-            PeriodSpend::default()
-        } else {
-            load_spent(&self.db, &key.id, now, &self.time_zone).await?
+        let rows = rows.into_iter().map(ListRow::parse).collect::<Result<Vec<_>, _>>()?;
+        let ids = |is_needed: &dyn Fn(&ApiKey) -> bool| -> Vec<KeyId> {
+            rows.iter().map(|row| &row.key).filter(|key| is_needed(key)).map(|key| key.id).collect()
         };
-        Ok(KeyRecord {
-            spent: budgets.iter().map(|budget| (*budget, spent.of(budget.period))).collect(),
-            last_used_at: row.last_used_at_us.map(timestamp).transpose()?,
-            last_used_address: row.last_used_address.and_then(|text| text.parse().ok()),
-            previous_secrets: self.overlapping(&key, now).await?,
-            key,
+        let with_budgets = ids(&|key| !key.rights.budgets.is_empty());
+        let mut spent = load_spent_of(&self.db, &with_budgets, now, &self.time_zone).await?;
+        let rotated = ids(&|key| may_overlap(key, now));
+        let mut secrets = self.previous_secrets_of(organization, &rotated, now).await?;
+        let record = |row: Listed| KeyRecord {
+            spent: budgets_with(&row.key, &spent.remove(&row.key.id).unwrap_or_default()),
+            last_used_at: row.last_used_at,
+            last_used_address: row.last_used_address,
+            previous_secrets: secrets.remove(&row.key.id).unwrap_or_default(),
+            key: row.key,
+        };
+        Ok(rows.into_iter().map(record).collect())
+    }
+}
+
+/// A row of the list, read.
+struct Listed {
+    key: ApiKey,
+    last_used_at: Option<Timestamp>,
+    last_used_address: Option<IpAddr>,
+}
+
+impl ListRow {
+    /// Its place in the list.
+    fn place(&self) -> (i64, &str) {
+        self.key.place()
+    }
+
+    fn parse(self) -> Result<Listed, StoreError> {
+        Ok(Listed {
+            key: self.key.parse()?,
+            last_used_at: self.last_used_at_us.map(timestamp).transpose()?,
+            last_used_address: self.last_used_address.and_then(|text| text.parse().ok()),
         })
     }
+}
+
+/// Each budget of a key with what was spent of it.
+fn budgets_with(key: &ApiKey, spent: &PeriodSpend) -> Vec<(Budget, Spend)> {
+    key.rights.budgets.iter().map(|budget| (*budget, spent.of(budget.period))).collect()
 }
 
 /// Whether secrets that a rotation replaced may still work.
@@ -197,29 +193,5 @@ fn is_searchable(text: &str) -> bool {
 /// here, for the text as for the search.
 pub(super) fn search_text(name: &str, description: &str, id: &KeyId) -> String {
     // Neither a name nor a description holds the separator, so nothing is found across.
-    format!("{name}\u{1f}{description}\u{1f}{id}").to_lowercase()
-}
-
-/// A `LIKE` pattern for text that contains `text`, whose own wildcards mean themselves.
-fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.to_lowercase().chars() {
-        if matches!(character, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::containing;
-
-    #[test]
-    fn wildcards_in_a_search_mean_themselves() {
-        assert_eq!(containing("A100%_!\\"), "%a100!%!_!!\\%");
-    }
+    folded(&format!("{name}\u{1f}{description}\u{1f}{id}"))
 }

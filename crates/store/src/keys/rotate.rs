@@ -6,9 +6,10 @@ use doorward_domain::rotation::{Overlap, SECRETS_MAX, SecretNumber};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::role_max::bound_role;
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{next_version, on};
+use crate::db::{next_version, on, set_next_version};
 use crate::store::random_bytes;
 use crate::{Act, Store, StoreError};
 
@@ -47,7 +48,9 @@ pub(super) const INSERT_SECRET: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 const ROTATE: &str = "
-    UPDATE api_keys SET tail = $3, expires_at_us = $4, rotated_at_us = $5, updated_at_us = $6
+    UPDATE api_keys SET tail = $3, expires_at_us = $4, rotated_at_us = $5, updated_at_us = $6,
+        noticed_until_us = CASE WHEN expires_at_us IS DISTINCT FROM $4 THEN $5
+                                ELSE noticed_until_us END
     WHERE organization_id = $1 AND id = $2 AND updated_at_us = $7 AND revoked_at_us IS NULL";
 
 /// The newest secret, and how many there are that will still work.
@@ -74,12 +77,13 @@ const END_PREVIOUS: &str = "
     WHERE organization_id = $1 AND key_id = $2 AND ends_at_us > $3";
 
 /// Gives a key in an overlap a new version, so that no act goes on that an old secret has begun.
-const TOUCH_VERSION: &str = "
-    UPDATE api_keys
-    SET updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
-    WHERE organization_id = $1 AND id = $2 AND revoked_at_us IS NULL
+const TOUCH_VERSION: &str = concat!(
+    "UPDATE api_keys SET ",
+    set_next_version!("$3"),
+    " WHERE organization_id = $1 AND id = $2 AND revoked_at_us IS NULL
       AND EXISTS (SELECT 1 FROM key_secrets s
-                  WHERE s.organization_id = $1 AND s.key_id = $2 AND s.ends_at_us > $3)";
+                  WHERE s.organization_id = $1 AND s.key_id = $2 AND s.ends_at_us > $3)"
+);
 
 impl Store {
     /// Gives a key a new secret, and audits it. Returns the key and, this once, its clear text.
@@ -165,6 +169,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             insert_secret!(self, tx, &organization, &plain, number, now.as_microsecond());
+            bound_role!(tx, act, &key, rotation.overlap.is_none());
             tx.commit().await?;
         });
         Ok((key, plain))

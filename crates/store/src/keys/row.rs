@@ -6,6 +6,7 @@ use doorward_domain::credential::KeyId;
 use doorward_domain::key::{ApiKey, Life, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::origin::Origins;
 use doorward_domain::rights::Rights;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::ScopeSet;
@@ -60,6 +61,7 @@ pub(super) struct StoredRights {
     ip_deny: Vec<AddressBlock>,
     limits: Limits,
     budgets: Vec<Budget>,
+    allowed_origins: Option<Origins>,
 }
 
 impl StoredRights {
@@ -71,6 +73,7 @@ impl StoredRights {
             ip_deny: rights.addresses.deny.clone(),
             limits: rights.limits,
             budgets: rights.budgets.clone(),
+            allowed_origins: rights.allowed_origins.clone(),
         };
         json_text("rights", &stored)
     }
@@ -91,11 +94,17 @@ impl StoredRights {
             limits: self.limits,
             budgets: self.budgets,
             expires_at,
+            allowed_origins: self.allowed_origins,
         }
     }
 }
 
 impl KeyRow {
+    /// Its place in the list of keys.
+    pub(super) fn place(&self) -> (i64, &str) {
+        (self.created_at_us, &self.id)
+    }
+
     pub(super) fn parse(self) -> Result<ApiKey, StoreError> {
         let expires_at = self.expires_at_us.map(timestamp).transpose()?;
         let rights: StoredRights = parsed_json("rights", &self.rights)?;
@@ -136,7 +145,16 @@ pub(crate) struct StoredCallKey {
     pub(crate) secrets: Secrets,
     pub(crate) owner_is_active: bool,
     /// The user's role; a service account acts as a member.
-    pub(crate) role: OrganizationRole,
+    pub(crate) user_role: OrganizationRole,
+    /// The role that it acts with at most. `None`: that of its user.
+    pub(crate) role_max: Option<OrganizationRole>,
+}
+
+impl StoredCallKey {
+    /// The role that it acts with.
+    pub(crate) fn role(&self) -> OrganizationRole {
+        self.role_max.map_or(self.user_role, |max| self.user_role.lower(max))
+    }
 }
 
 row! {
@@ -147,6 +165,7 @@ row! {
         pepper_version: i64,
         ends_at_us: Option<i64>,
         role: Option<String>,
+        role_max: Option<String>,
         is_owner_found: i64,
         owner_disabled_at_us: Option<i64>,
         last_used_at_us: Option<i64>,
@@ -165,12 +184,13 @@ impl CallKeyRow {
     }
 
     fn parse(self, secrets: Secrets) -> Result<StoredCallKey, StoreError> {
-        let role = self.role.map(|role| parsed("role", &role)).transpose()?;
+        let read = |role: Option<String>| role.map(|role| parsed("role", &role)).transpose();
         Ok(StoredCallKey {
             key: self.key.parse()?,
             secrets,
             owner_is_active: self.is_owner_found > 0 && self.owner_disabled_at_us.is_none(),
-            role: role.unwrap_or(OrganizationRole::Member),
+            user_role: read(self.role)?.unwrap_or(OrganizationRole::Member),
+            role_max: read(self.role_max)?,
         })
     }
 }
@@ -185,7 +205,7 @@ pub(crate) async fn load_call_key(
     const SQL: &str = concat!(
         "SELECT ",
         key_columns!(),
-        ", c.number, c.digest, c.pepper_version, c.ends_at_us, c.last_used_at_us, u.role,
+        ", c.number, c.digest, c.pepper_version, c.ends_at_us, c.last_used_at_us, u.role, k.role_max,
            CAST(CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS is_owner_found,
            COALESCE(u.disabled_at_us, u.removed_at_us, s.disabled_at_us, s.removed_at_us)
              AS owner_disabled_at_us

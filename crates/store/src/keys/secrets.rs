@@ -1,12 +1,15 @@
 //! The secrets of a key: one, and for a while after a rotation those before it.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use doorward_domain::credential::{KeyDigest, KeyId, Pepper, PlainKey};
 use doorward_domain::denial::Denial;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::rotation::{KeySecret, SecretNumber};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::db::{on, timestamp};
+use crate::db::{on, parsed, timestamp};
 use crate::keyring::Keyring;
 use crate::row::row;
 use crate::{Store, StoreError};
@@ -23,6 +26,8 @@ struct Secret {
     /// `None`: it ends with its key.
     ends_at: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
+    /// When its use elsewhere was last noted, in microseconds.
+    noted_us: AtomicI64,
 }
 
 /// A secret as it is stored; `digest` is there until it is dropped.
@@ -46,6 +51,11 @@ impl Secrets {
         self.0.iter().find(is_it).map(|secret| secret.number)
     }
 
+    /// Whether a secret is there still, be it over or not.
+    pub(crate) fn has(&self, number: SecretNumber) -> bool {
+        self.0.iter().any(|secret| secret.number == number)
+    }
+
     /// When a secret ends by itself. `None`: with its key.
     pub(crate) fn ends_at(&self, number: SecretNumber) -> Option<Timestamp> {
         self.0.iter().find(|secret| secret.number == number)?.ends_at
@@ -54,6 +64,25 @@ impl Secrets {
     /// When a secret was last used, as the database knew when it was loaded.
     pub(crate) fn last_used_at(&self, number: SecretNumber) -> Option<Timestamp> {
         self.0.iter().find(|secret| secret.number == number)?.last_used_at
+    }
+
+    /// Whether its use now is the first one for so long that is to be noted. Only one of several at
+    /// the same time is.
+    pub(crate) fn is_first_use(
+        &self,
+        number: SecretNumber,
+        now: Timestamp,
+        interval: SignedDuration,
+    ) -> bool {
+        let Some(secret) = self.0.iter().find(|secret| secret.number == number) else {
+            return false;
+        };
+        let (noted_us, now_us) = (secret.noted_us.load(Ordering::Relaxed), now.as_microsecond());
+        let is_over = i128::from(now_us) - i128::from(noted_us) >= interval.as_micros();
+        let swap = |old| {
+            secret.noted_us.compare_exchange(old, now_us, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        is_over && swap(noted_us).is_ok()
     }
 
     /// Whether a secret still works. One that is not there any more was replaced long ago.
@@ -78,6 +107,7 @@ impl StoredSecret {
             pepper: keyring.pepper_version(version).cloned().ok_or_else(|| corrupt("pepper"))?,
             ends_at: self.ends_at_us.map(timestamp).transpose()?,
             last_used_at: self.last_used_at_us.map(timestamp).transpose()?,
+            noted_us: AtomicI64::new(self.last_used_at_us.unwrap_or(i64::MIN)),
         })
     }
 }
@@ -89,6 +119,7 @@ fn number(stored: i64) -> Result<SecretNumber, StoreError> {
 
 row! {
     struct SecretRow {
+        key_id: String,
         number: i64,
         tail: String,
         created_at_us: i64,
@@ -99,39 +130,51 @@ row! {
 }
 
 impl SecretRow {
-    fn parse(self) -> Result<KeySecret, StoreError> {
-        Ok(KeySecret {
+    fn parse(self) -> Result<(KeyId, KeySecret), StoreError> {
+        let secret = KeySecret {
             number: number(self.number)?,
             tail: self.tail,
             created_at: timestamp(self.created_at_us)?,
             ends_at: self.ends_at_us.map(timestamp).transpose()?,
             last_used_at: self.last_used_at_us.map(timestamp).transpose()?,
             last_used_address: self.last_used_address.and_then(|text| text.parse().ok()),
-        })
+        };
+        Ok((parsed("key", &self.key_id)?, secret))
     }
 }
 
 impl Store {
-    /// The secrets of a key that were replaced and still work at `now`, newest first.
-    pub(super) async fn previous_secrets(
+    /// The secrets of some keys that were replaced and still work at `now`, newest first.
+    pub(super) async fn previous_secrets_of(
         &self,
         organization: OrganizationId,
-        key: &KeyId,
+        keys: &[KeyId],
         now: Timestamp,
-    ) -> Result<Vec<KeySecret>, StoreError> {
+    ) -> Result<HashMap<KeyId, Vec<KeySecret>>, StoreError> {
         const SQL: &str = "
-            SELECT number, tail, created_at_us, ends_at_us, last_used_at_us, last_used_address
-            FROM key_secrets
-            WHERE organization_id = $1 AND key_id = $2 AND ends_at_us > $3
-            ORDER BY number DESC";
+            SELECT key_id, number, tail, created_at_us, ends_at_us, last_used_at_us,
+                last_used_address
+            FROM key_secrets WHERE organization_id = ";
+        let mut secrets: HashMap<KeyId, Vec<KeySecret>> = HashMap::new();
+        if keys.is_empty() {
+            return Ok(secrets);
+        }
         let rows: Vec<SecretRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL)
-                .bind(organization.to_string())
-                .bind(key.as_str())
-                .bind(now.as_microsecond())
-                .fetch_all(pool)
-                .await?
+            let mut query = sqlx::QueryBuilder::new(SQL);
+            query.push_bind(organization.to_string());
+            query.push(" AND ends_at_us > ").push_bind(now.as_microsecond());
+            query.push(" AND key_id IN (");
+            let mut ids = query.separated(", ");
+            for key in keys {
+                ids.push_bind(key.to_string());
+            }
+            query.push(") ORDER BY key_id, number DESC");
+            query.build_query_as().fetch_all(pool).await?
         });
-        rows.into_iter().map(SecretRow::parse).collect()
+        for row in rows {
+            let (key, secret) = row.parse()?;
+            secrets.entry(key).or_default().push(secret);
+        }
+        Ok(secrets)
     }
 }

@@ -6,9 +6,13 @@ use doorward_domain::role::OrganizationRole;
 use crate::StoreError;
 
 /// The role of an active user.
-pub(super) const ACTIVE_ROLE: &str = "
+pub(crate) const ACTIVE_ROLE: &str = "
     SELECT role FROM users
     WHERE organization_id = $1 AND id = $2 AND disabled_at_us IS NULL AND removed_at_us IS NULL";
+
+/// The role of a user, switched off or not.
+pub(crate) const ROLE: &str = "
+    SELECT role FROM users WHERE organization_id = $1 AND id = $2 AND removed_at_us IS NULL";
 
 /// Whether an organization has an active owner.
 pub(super) const HAS_OWNER: &str = "
@@ -17,18 +21,22 @@ pub(super) const HAS_OWNER: &str = "
       AND disabled_at_us IS NULL AND removed_at_us IS NULL LIMIT 1";
 
 /// Ends every key of an owner.
-pub(super) const REVOKE_ALL: &str = "
-    UPDATE api_keys SET revoked_at_us = $3,
-        updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
-    WHERE organization_id = $1 AND owner_id = $2 AND revoked_at_us IS NULL
-    RETURNING id, name";
+pub(super) const REVOKE_ALL: &str = concat!(
+    "UPDATE api_keys SET revoked_at_us = $3, ",
+    crate::db::set_next_version!("$3"),
+    " WHERE organization_id = $1 AND owner_id = $2 AND revoked_at_us IS NULL
+      RETURNING id, name"
+);
 
 /// The role of whoever acts, before they change themselves. `?` acts on the caller.
 macro_rules! role_of {
     ($tx:ident, $act:expr) => {
         match &$act.actor {
-            $crate::Actor::System => OrganizationRole::Owner,
-            $crate::Actor::Key { role, .. } => *role,
+            $crate::Actor::System => doorward_domain::role::OrganizationRole::Owner,
+            $crate::Actor::Key { user_role, role_max, .. } => {
+                role_max.map_or(*user_role, |max| user_role.lower(max))
+            }
+            $crate::Actor::Session { role, .. } => *role,
             $crate::Actor::User(id) => {
                 let row: Option<(String,)> =
                     sqlx::query_as($crate::organizations::owners::ACTIVE_ROLE)
@@ -36,22 +44,34 @@ macro_rules! role_of {
                         .bind(id.to_string())
                         .fetch_optional(&mut *$tx)
                         .await?;
-                let (role,) = row.ok_or(StoreError::ActorChanged)?;
-                parsed("role", &role)?
+                let (role,) = row.ok_or($crate::StoreError::ActorChanged)?;
+                $crate::db::parsed("role", &role)?
             }
         }
     };
 }
-pub(super) use role_of;
+pub(crate) use role_of;
 
 /// Refuses what reaches above the role of whoever acts.
-pub(super) fn refuse_above(
+pub(crate) fn refuse_above(
     own: OrganizationRole,
     reached: &[OrganizationRole],
 ) -> Result<(), StoreError> {
     let is_within = reached.iter().all(|role| own.is_at_least(*role));
     if is_within { Ok(()) } else { Err(StoreError::AboveOwnRole) }
 }
+
+/// Ends every session and takes back every link of a user who may not come in any more. `?` acts on the
+/// caller.
+macro_rules! shut_out {
+    ($tx:ident, $act:expr, $user:expr) => {
+        for sql in [$crate::sign_in::END_SESSIONS, $crate::sign_in::DROP_LINKS] {
+            let query = sqlx::query(sql).bind($act.organization.to_string()).bind($user);
+            query.execute(&mut *$tx).await?;
+        }
+    };
+}
+pub(super) use shut_out;
 
 /// Refuses what took the last active owner away. `?` acts on the caller.
 macro_rules! refuse_ownerless {

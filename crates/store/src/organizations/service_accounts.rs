@@ -9,7 +9,9 @@ use super::owners::revoke_all;
 use super::projects::FIND_PROJECT;
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, finds, next_version, on, parsed, taken, timestamp};
+use crate::db::{
+    check_storable, finds, next_version, on, parsed, set_next_version, taken, timestamp,
+};
 use crate::named::NamedRow;
 use crate::row::row;
 use crate::{Act, Removed, Store, StoreError};
@@ -97,8 +99,9 @@ macro_rules! change_service_account {
         concat!(
             "UPDATE service_accounts SET ",
             $set,
-            ", updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
-             WHERE organization_id = $1 AND id = $2 AND removed_at_us IS NULL AND ",
+            ", ",
+            set_next_version!("$3"),
+            " WHERE organization_id = $1 AND id = $2 AND removed_at_us IS NULL AND ",
             $only_where
         )
     };

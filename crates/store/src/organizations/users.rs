@@ -7,10 +7,10 @@ use doorward_domain::role::OrganizationRole;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::owners::{refuse_above, refuse_ownerless, revoke_all, role_of};
+use super::owners::{refuse_above, refuse_ownerless, revoke_all, role_of, shut_out};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, next_version, on, parsed, taken, timestamp};
+use crate::db::{check_storable, next_version, on, parsed, set_next_version, taken, timestamp};
 use crate::named::NamedRow;
 use crate::row::row;
 use crate::{Act, Removed, Store, StoreError};
@@ -95,8 +95,9 @@ macro_rules! change_user {
         concat!(
             "UPDATE users SET ",
             $set,
-            ", updated_at_us = CASE WHEN updated_at_us < $3 THEN $3 ELSE updated_at_us + 1 END
-             WHERE organization_id = $1 AND id = $2 AND removed_at_us IS NULL AND ",
+            ", ",
+            set_next_version!("$3"),
+            " WHERE organization_id = $1 AND id = $2 AND removed_at_us IS NULL AND ",
             $only_where,
             " RETURNING role"
         )
@@ -151,7 +152,8 @@ impl Store {
     }
 
     /// Replaces name, e-mail address and role of a user, and audits it; the data plane sees the role
-    /// with its next call. `edited.updated_at` is that of the version that was edited;
+    /// with its next call. Another role or address ends their sessions and takes back links to set a
+    /// password. `edited.updated_at` is that of the version that was edited;
     /// [`StoreError::Stale`] when there is a newer one. An edit that changes nothing leaves no trace.
     ///
     /// [`StoreError::AboveOwnRole`] when the old or the new role is above that of whoever acts;
@@ -202,12 +204,17 @@ impl Store {
                 return Err(StoreError::Stale);
             }
             refuse_ownerless!(tx, act, found.role);
+            // Whoever holds a link or a session for who they were must not be who they become.
+            if user.role != found.role || user.email != found.email {
+                shut_out!(tx, act, &id);
+            }
             tx.commit().await?;
         });
         Ok(())
     }
 
-    /// Switches a user off (`true`) or on again; every key of theirs stops at once, here. Doing it
+    /// Switches a user off (`true`) or on again; every key and session of theirs stops
+    /// at once, here. Doing it
     /// twice keeps the first instant and is not audited again.
     ///
     /// [`StoreError::AboveOwnRole`] when the user is above whoever acts; [`StoreError::LastOwner`]
@@ -251,6 +258,7 @@ impl Store {
             let role: OrganizationRole = parsed("role", &role)?;
             refuse_above(own, &[role])?;
             refuse_ownerless!(tx, act, role);
+            shut_out!(tx, act, &id);
             tx.commit().await?;
         });
         Ok(())
@@ -291,6 +299,7 @@ impl Store {
             refuse_ownerless!(tx, act, role);
             sqlx::query(LEAVE).bind(&organization).bind(&id).execute(&mut *tx).await?;
             revoke_all!(self, tx, act, &id);
+            shut_out!(tx, act, &id);
             tx.commit().await?;
         });
         Ok(Removed::Yes)

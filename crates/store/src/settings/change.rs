@@ -191,7 +191,7 @@ fn new_cap_us(changes: &[Change]) -> Option<i64> {
         SettingValue::Number(minutes) => {
             Some(i64::try_from(minutes).unwrap_or(i64::MAX / MINUTE_US) * MINUTE_US)
         }
-        SettingValue::Text(_) => None,
+        SettingValue::Text(_) | SettingValue::Days(_) => None,
     }
 }
 
@@ -216,5 +216,6 @@ fn json_of(value: &SettingValue) -> Value {
     match value {
         SettingValue::Number(number) => json!(number),
         SettingValue::Text(text) => json!(text),
+        SettingValue::Days(days) => json!(days.days()),
     }
 }

@@ -1,18 +1,19 @@
 //! Writing finished calls, and the running sums behind budgets.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use doorward_domain::budget::{Period, Spend};
 use doorward_domain::call::{Hold, UsageEvent};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
-use doorward_domain::money::NanoUsd;
 use doorward_domain::rotation::SecretNumber;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::StoreError;
-use crate::db::{Db, on, signed, timestamp, unsigned};
+use crate::db::{Db, on, signed, timestamp};
+use crate::keys::{Use, insert_uses, model_use};
 
 const INSERT: &str = "
     INSERT INTO usage_events (id, organization_id, project_id, key_id, provider_id, deployment_id,
@@ -74,7 +75,7 @@ macro_rules! touch {
 pub(crate) use touch;
 
 /// Under which name a key's sums are kept.
-fn subject(key: &KeyId) -> String {
+pub(super) fn subject(key: &KeyId) -> String {
     format!("key:{key}")
 }
 
@@ -139,6 +140,8 @@ pub(crate) async fn write_events(
         for ((key, secret), last) in &sums.last_used {
             touch!(tx, last.organization, key, secret, last.started_at_us, last.address);
         }
+        let uses = sums.uses();
+        insert_uses!(tx, uses);
         tx.commit().await?;
     });
     Ok(())
@@ -151,9 +154,12 @@ fn day_of(hold: &Hold) -> String {
 }
 
 /// What a batch adds to each period of each key, and the last call with each of its secrets.
+#[derive(Default)]
 struct Sums<'a> {
     spent: HashMap<(KeyId, Period, i64), (OrganizationId, Spend)>,
     last_used: HashMap<(KeyId, SecretNumber), &'a Hold>,
+    /// The last call of each model with each key.
+    called: HashMap<(KeyId, &'a str), &'a Hold>,
 }
 
 impl<'a> Sums<'a> {
@@ -161,7 +167,7 @@ impl<'a> Sums<'a> {
         events: impl Iterator<Item = &'a UsageEvent>,
         zone: &TimeZone,
     ) -> Result<Self, StoreError> {
-        let mut sums = Self { spent: HashMap::new(), last_used: HashMap::new() };
+        let mut sums = Self::default();
         for UsageEvent { hold, settlement } in events {
             let started_at = timestamp(hold.started_at_us)?;
             for period in Period::ALL {
@@ -170,61 +176,30 @@ impl<'a> Sums<'a> {
                     sums.spent.entry(place).or_insert((hold.organization, Spend::default()));
                 *sum = sum.plus(settlement.spend);
             }
-            let last = sums.last_used.entry((hold.key, hold.secret)).or_insert(hold);
-            if hold.started_at_us > last.started_at_us {
-                *last = hold;
-            }
+            keep_latest(sums.last_used.entry((hold.key, hold.secret)), hold);
+            keep_latest(sums.called.entry((hold.key, &hold.model)), hold);
         }
         Ok(sums)
     }
-}
 
-/// What a key spent in the present day, week and month, and altogether.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct PeriodSpend([Spend; 4]);
-
-impl PeriodSpend {
-    /// What `of` says of each period.
-    pub(crate) fn from_fn(of: impl FnMut(Period) -> Spend) -> Self {
-        Self(Period::ALL.map(of))
-    }
-
-    pub(crate) fn of(&self, period: Period) -> Spend {
-        let mut all = Period::ALL.into_iter().zip(self.0);
-        all.find(|(known, _)| *known == period).map_or_else(Spend::default, |(_, spent)| spent)
+    /// The calls as uses of models.
+    fn uses(&self) -> Vec<Use> {
+        let used = |((key, model), last): (&(KeyId, &str), &&Hold)| Use {
+            organization: last.organization,
+            key: *key,
+            what: model_use(model),
+            at_us: last.started_at_us,
+        };
+        let mut rows: Vec<Use> = self.called.iter().map(used).collect();
+        // Always in one order, so that two writers never wait for each other.
+        rows.sort_unstable_by(|a, b| (a.key.as_str(), &a.what).cmp(&(b.key.as_str(), &b.what)));
+        rows
     }
 }
 
-/// What the database knows a key to have spent in the periods that hold `now`.
-pub(crate) async fn load_spent(
-    db: &Db,
-    key: &KeyId,
-    now: Timestamp,
-    zone: &TimeZone,
-) -> Result<PeriodSpend, StoreError> {
-    const SQL: &str = "
-        SELECT period, cost_nanousd, tokens FROM spend
-        WHERE subject = $1 AND (
-            (period = 'day' AND period_start_us = $2)
-            OR (period = 'week' AND period_start_us = $3)
-            OR (period = 'month' AND period_start_us = $4)
-            OR (period = 'total' AND period_start_us = $5))";
-    let start = |period: Period| period.start(now, zone).as_microsecond();
-    let rows: Vec<(String, i64, i64)> = on!(db.read, |pool| {
-        sqlx::query_as(SQL)
-            .bind(subject(key))
-            .bind(start(Period::Day))
-            .bind(start(Period::Week))
-            .bind(start(Period::Month))
-            .bind(start(Period::Total))
-            .fetch_all(pool)
-            .await?
-    });
-    Ok(PeriodSpend::from_fn(|period| {
-        let row = rows.iter().find(|(name, _, _)| name == period.as_str());
-        row.map_or_else(Spend::default, |(_, cost, tokens)| Spend {
-            cost: NanoUsd::from_column(*cost),
-            tokens: unsigned(*tokens),
-        })
-    }))
+fn keep_latest<'a, K>(place: Entry<'_, K, &'a Hold>, hold: &'a Hold) {
+    let last = place.or_insert(hold);
+    if hold.started_at_us > last.started_at_us {
+        *last = hold;
+    }
 }

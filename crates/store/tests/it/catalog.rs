@@ -16,6 +16,7 @@ fn provider(store: &TestStore, n: u128, name: &str) -> Provider {
         name: name.to_owned(),
         kind: ProviderKind::OpenAiCompatible,
         base_url: Some("http://127.0.0.1:8000/v1".to_owned()),
+        provider_key: None,
         created_at: store.now(),
         updated_at: store.now(),
     }
@@ -100,36 +101,80 @@ async fn editing_a_provider_replaces_its_name_and_address() {
     }
 }
 
+fn users(error: StoreError) -> Vec<String> {
+    let StoreError::InUse(users) = error else { panic!("{error:?}") };
+    users
+}
+
+/// A provider with a provider key of its own, and two models whose deployments name it too.
+async fn linked(store: &TestStore) -> (Provider, ProviderKey) {
+    let key = add_provider_key(store, "key").await;
+    let provider = Provider { provider_key: Some(key.id), ..provider(store, 1, "vllm") };
+    store.create_provider(&store.act(), &provider).await.unwrap();
+    for (n, name) in [(1, "b"), (2, "a")] {
+        let deployment = Deployment { provider_key: Some(key.id), ..deployment(n, provider.id) };
+        store.create_model(&store.act(), &model(store, name, vec![deployment])).await.unwrap();
+    }
+    (provider, key)
+}
+
 #[tokio::test]
-async fn what_a_model_uses_is_not_deleted() {
+async fn what_something_uses_is_not_deleted() {
     for store in every_store().await {
         let act = store.act();
-        let id = add_provider(&store, 1, "vllm").await;
-        let key = add_provider_key(&store, "key").await;
-        let uses = Deployment { provider_key: Some(key.id), ..deployment(1, id) };
-        for name in ["b", "a"] {
-            let n = u128::from(name.as_bytes()[0]);
-            let model = model(
-                &store,
-                name,
-                vec![Deployment { id: DeploymentId::new(1, n), ..uses.clone() }],
-            );
-            store.create_model(&act, &model).await.unwrap();
-        }
-        for error in [
-            store.delete_provider(&act, id).await.unwrap_err(),
-            store.delete_provider_key(&act, key.id).await.unwrap_err(),
-        ] {
-            let StoreError::InUse(models) = error else { panic!("{error:?}") };
-            assert_eq!(models, ["a", "b"], "{}", store.engine());
-        }
+        let (Provider { id, .. }, key) = linked(&store).await;
+        let refused = store.delete_provider(&act, id).await.unwrap_err();
+        assert_eq!(users(refused), ["a", "b"], "{}", store.engine());
+        let refused = store.delete_provider_key(&act, key.id, false).await.unwrap_err();
+        assert_eq!(users(refused), ["model a", "model b", "provider vllm"], "{}", store.engine());
+        assert_eq!(store.provider_key_uses(act.organization, key.id).await.unwrap(), [id]);
         for name in ["a", "b"] {
             assert_eq!(store.delete_model(&act, name).await.unwrap(), Removed::Yes);
         }
         assert_eq!(store.delete_provider(&act, id).await.unwrap(), Removed::Yes);
         assert_eq!(store.delete_provider(&act, id).await.unwrap(), Removed::NotFound);
-        assert_eq!(store.delete_provider_key(&act, key.id).await.unwrap(), Removed::Yes);
-        assert_eq!(store.delete_provider_key(&act, key.id).await.unwrap(), Removed::NotFound);
+        assert_eq!(store.provider_key_uses(act.organization, key.id).await.unwrap(), []);
+        assert_eq!(store.delete_provider_key(&act, key.id, false).await.unwrap(), Removed::Yes);
+        for is_forced in [false, true] {
+            let again = store.delete_provider_key(&act, key.id, is_forced).await.unwrap();
+            assert_eq!(again, Removed::NotFound, "{}", store.engine());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_key_deleted_by_force_is_taken_from_what_used_it() {
+    for store in every_store().await {
+        let (provider, key) = linked(&store).await;
+        let epoch = store.catalog_epoch();
+        store.pass(SignedDuration::from_secs(1));
+        let act = store.act();
+        assert_eq!(store.delete_provider_key(&act, key.id, true).await.unwrap(), Removed::Yes);
+        assert!(store.catalog_epoch() > epoch, "the data plane is told");
+        let found = store.find_provider(act.organization, provider.id).await.unwrap().unwrap();
+        assert_eq!((found.provider_key, found.updated_at), (None, store.now()));
+        let model = store.find_model(act.organization, "a").await.unwrap().unwrap();
+        assert_eq!((model.deployments[0].provider_key, model.updated_at), (None, store.now()));
+        let (action, detail) = last_action(&store).await;
+        assert_eq!(action, "provider_key.delete", "{}", store.engine());
+        assert_eq!(detail, r#"{"taken_from":["model a","model b","provider vllm"]}"#);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_takes_no_key_that_is_not_there() {
+    for store in every_store().await {
+        let act = store.act();
+        let unknown = Some(ProviderKeyId::new(9, 9));
+        let made = Provider { provider_key: unknown, ..provider(&store, 1, "vllm") };
+        let id = add_provider(&store, 2, "b").await;
+        let edited = Provider { id, provider_key: unknown, ..provider(&store, 2, "b") };
+        for error in [
+            store.create_provider(&act, &made).await.unwrap_err(),
+            store.edit_provider(&act, &edited).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, StoreError::Missing("provider key")), "{}", store.engine());
+        }
     }
 }
 
@@ -313,7 +358,7 @@ async fn every_change_of_the_catalog_moves_its_epoch_and_nothing_else_does() {
         moves("edit_model");
         store.delete_model(&act, "m").await.unwrap();
         moves("delete_model");
-        store.delete_provider_key(&act, key.id).await.unwrap();
+        store.delete_provider_key(&act, key.id, false).await.unwrap();
         moves("delete_provider_key");
         store.delete_provider(&act, id).await.unwrap();
         moves("delete_provider");
@@ -351,7 +396,10 @@ async fn a_change_of_the_catalog_that_failed_moves_its_epoch_too() {
         let edit = ProviderKeyEdit { name: Some("k2".into()), ..ProviderKeyEdit::default() };
         let failed = store.edit_provider_key(&act, key.id, edit).await.unwrap_err();
         moves(failed, "edit_provider_key");
-        moves(store.delete_provider_key(&act, key.id).await.unwrap_err(), "delete_provider_key");
+        moves(
+            store.delete_provider_key(&act, key.id, false).await.unwrap_err(),
+            "delete_provider_key",
+        );
         moves(store.create_model(&act, &served).await.unwrap_err(), "create_model");
         let unknown = deployment(2, ProviderId::new(9, 9));
         let unserved = Model { deployments: vec![unknown], ..served };
@@ -415,8 +463,9 @@ async fn no_provider_or_provider_key_is_out_of_sight_however_many_there_are() {
                     SELECT v.column1, '{organization}', v.column2, 'echo', 1, 1
                     FROM (VALUES {providers}) v;
                 INSERT INTO provider_keys
-                    (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
-                    SELECT v.column1, '{organization}', v.column2, '', k.digest, '', 1, 1
+                    (id, organization_id, name, search_text, masked, ciphertext, note, created_at_us,
+                     updated_at_us)
+                    SELECT v.column1, '{organization}', v.column2, '', '', k.digest, '', 1, 1
                     FROM key_secrets k CROSS JOIN (VALUES {keys}) v;"
             ))
             .await;
@@ -531,7 +580,10 @@ async fn the_catalog_of_another_organization_is_out_of_reach() {
         assert!(store.find_model(other, "m").await.unwrap().is_none());
         assert!(store.list_models(other, None, 9).await.unwrap().is_empty());
         assert_eq!(store.delete_model(&act, "m").await.unwrap(), Removed::NotFound);
-        assert_eq!(store.delete_provider_key(&act, key.id).await.unwrap(), Removed::NotFound);
+        assert_eq!(
+            store.delete_provider_key(&act, key.id, false).await.unwrap(),
+            Removed::NotFound
+        );
         assert_eq!(store.delete_provider(&act, id).await.unwrap(), Removed::NotFound);
         assert!(store.edit_provider(&act, &provider(&store, 1, "x")).await.is_err());
         assert!(store.edit_model(&act, &mine).await.is_err());

@@ -21,7 +21,7 @@ use doorward_store::{
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::postgres;
@@ -144,6 +144,7 @@ impl TestStore {
                 limits: Limits::NONE,
                 budgets: Vec::new(),
                 expires_at: Some(self.now() + SignedDuration::from_hours(720)),
+                allowed_origins: None,
             },
             metadata: serde_json::Map::new(),
             quota: None,
@@ -227,6 +228,23 @@ impl TestStore {
                 let mut conn = PgConnection::connect(url).await.unwrap();
                 let query = sqlx::query_scalar(AssertSqlSafe(postgres.to_owned()));
                 query.fetch_all(&mut conn).await.unwrap()
+            }
+        }
+    }
+
+    /// The steps of a plan: the last column of each row of the last statement.
+    pub(crate) async fn explain(&self, sqlite: &str, postgres: &str) -> Vec<String> {
+        match &self.database_url {
+            None => {
+                let sql = AssertSqlSafe(sqlite.to_owned());
+                let rows = sqlx::raw_sql(sql).fetch_all(&mut self.sqlite().await).await.unwrap();
+                rows.iter().map(|row| row.get("detail")).collect()
+            }
+            Some(url) => {
+                let mut conn = PgConnection::connect(url).await.unwrap();
+                let sql = AssertSqlSafe(postgres.to_owned());
+                let rows = sqlx::raw_sql(sql).fetch_all(&mut conn).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
             }
         }
     }

@@ -7,7 +7,8 @@ use crate::harness::{TestStore, every_store};
 
 fn asked(store: &TestStore, caller: &PlainKey, name: &str, body: &str) -> IdempotentRequest {
     let organization = store.first.organization;
-    IdempotentRequest::new(organization, caller, name.as_bytes(), &[b"/v1/x", body.as_bytes()])
+    let mac = |purpose: &str, parts: &[&[u8]]| caller.mac(purpose, parts);
+    IdempotentRequest::new(organization, mac, name.as_bytes(), &[b"/v1/x", body.as_bytes()])
 }
 
 async fn claim(store: &TestStore, caller: &PlainKey, body: &str) -> Claim {

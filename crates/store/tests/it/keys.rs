@@ -48,6 +48,8 @@ fn every_right(store: &TestStore) -> Rights {
             Budget { amount: Amount::Tokens(1_000), period: Period::Day, overrun: Overrun::Allow },
         ],
         expires_at: Some(store.now() + SignedDuration::from_hours(24)),
+        allowed_origins: serde_json::from_str(r#"["https://a.example","http://localhost:3000"]"#)
+            .unwrap(),
     }
 }
 
@@ -547,8 +549,9 @@ async fn no_row_points_across_the_border_of_an_organization() {
             INSERT INTO providers (id, organization_id, name, kind, created_at_us, updated_at_us)
                 VALUES ('prv_here', '{home}', 'p', 'echo', 1, 1), ('prv_there', '{away}', 'p', 'echo', 1, 1);
             INSERT INTO provider_keys
-                (id, organization_id, name, masked, ciphertext, note, created_at_us, updated_at_us)
-                SELECT 'pvk_there', '{away}', 'k', '', digest, '', 1, 1 FROM key_secrets;
+                (id, organization_id, name, search_text, masked, ciphertext, note, created_at_us,
+                 updated_at_us)
+                SELECT 'pvk_there', '{away}', 'k', '', '', digest, '', 1, 1 FROM key_secrets;
             INSERT INTO models (organization_id, name, pricing, created_at_us, updated_at_us)
                 VALUES ('{home}', 'm', 'free', 1, 1);
             INSERT INTO deployments

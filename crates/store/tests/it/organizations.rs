@@ -55,7 +55,7 @@ async fn a_key_is_identified_by_its_whole_secret_only() {
 
         let identity = store.identify(&plain).await.unwrap().unwrap();
         assert_eq!(identity.key.id, key.id);
-        assert_eq!(identity.role, OrganizationRole::Owner);
+        assert_eq!(identity.role(), OrganizationRole::Owner);
         assert!(identity.owner_is_active);
         assert!(identity.key.rights.scopes.allows(Scope::InferenceWrite));
 
@@ -127,7 +127,7 @@ async fn a_service_account_owns_keys_that_act_as_a_member() {
 
         let identity = store.identify(&plain).await.unwrap().unwrap();
         assert!(identity.owner_is_active);
-        assert_eq!(identity.role, OrganizationRole::Member);
+        assert_eq!(identity.role(), OrganizationRole::Member);
         assert_eq!(identity.key.owner, owner);
     }
 }

@@ -294,12 +294,14 @@ async fn a_key_of_a_removed_owner_is_not_let_in_even_where_it_was_not_revoked() 
             assert!(!store.identify(&plain).await.unwrap().unwrap().owner_is_active, "{table}");
             let called = store.call_key(&key.id).await.unwrap().unwrap();
             assert!(!called.owner_is_active, "{table} on {}", store.engine());
-            let role = Member;
             let actor = Actor::Key {
                 id: key.id,
                 updated_at: key.life.updated_at,
                 secret_ends_at: None,
-                role,
+                token: None,
+                owner,
+                user_role: Member,
+                role_max: None,
             };
             let act = Act { actor, ..store.act() };
             let refused = store.create_key(&act, store.new_key("more")).await.unwrap_err();
@@ -318,7 +320,10 @@ async fn whoever_removes_themselves_ends_the_key_that_they_ask_with() {
             id: key.id,
             updated_at: key.life.updated_at,
             secret_ends_at: None,
-            role: OWNER,
+            token: None,
+            owner: Owner::User(user.id),
+            user_role: OWNER,
+            role_max: None,
         };
         let act = Act { actor, ..store.act() };
         assert_eq!(store.remove_user(&act, user.id).await.unwrap(), Removed::Yes);

@@ -52,6 +52,8 @@ fn an_edit_of_one_limit_keeps_the_others() {
         ("edit k --clear models",           json!({ "models": null })),
         ("edit k --clear budgets,ip-allow", json!({ "budgets": [], "ip_allow": null })),
         ("edit k --never-expires",         json!({ "never_expires": true })),
+        ("edit k --clear origins",         json!({ "allowed_origins": null })),
+        ("edit k --allow-origin https://a.example,http://localhost:3000", json!({ "allowed_origins": ["https://a.example", "http://localhost:3000"] })),
     ];
     for (line, expected) in cases {
         let KeysCommand::Edit(wish) = parsed(line) else { panic!() };

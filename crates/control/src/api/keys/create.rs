@@ -9,6 +9,7 @@ use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelPattern;
 use doorward_domain::name::{check_description, check_name};
+use doorward_domain::origin::Origins;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_store::{KeyRecord, NewKey, StoreError};
@@ -46,6 +47,7 @@ struct CreateKey {
     ip_deny: Option<Vec<AddressBlock>>,
     limits: Option<Limits>,
     budgets: Option<Vec<Budget>>,
+    allowed_origins: Option<Origins>,
     metadata: Option<Map<String, Value>>,
 }
 
@@ -66,7 +68,7 @@ pub(crate) async fn create_key(
         key: &wish.name,
     };
     let (owner, project) = place::find(&control, &caller, &named, &mut faults).await?;
-    let whose = owner.unwrap_or(caller.key.owner);
+    let whose = owner.unwrap_or(caller.owner());
     let bounds = Bounds::new(&caller, &settings, now).owned_by(whose, &settings);
     let decided = wish.check(bounds, &mut faults);
     let (owner, decided) = faults.finish_with(owner.zip(decided))?;
@@ -120,6 +122,7 @@ impl CreateKey {
             limits: self.limits.unwrap_or(Limits::NONE),
             budgets: self.budgets.clone().unwrap_or_default(),
             expires_at,
+            allowed_origins: self.allowed_origins.clone(),
         }
     }
 

@@ -8,6 +8,7 @@ use doorward_domain::lifetime::Requested;
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::{ModelPattern, ModelRule};
 use doorward_domain::name::check_description;
+use doorward_domain::origin::Origins;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::ScopeSet;
 use doorward_store::{KeyEdit, KeyRecord};
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::addresses::{WithWarnings, refuse_lockout};
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
 use super::object::KeyObject;
@@ -54,13 +56,16 @@ struct EditKey {
     ip_deny: Field<Vec<AddressBlock>>,
     limits: Field<Limits>,
     budgets: Field<Vec<Budget>>,
+    allowed_origins: Field<Origins>,
     metadata: Field<Map<String, Value>>,
+    /// Lets the key that asks refuse itself.
+    force: bool,
 }
 
 #[derive(Serialize)]
 struct EditedKey {
     #[serde(flatten)]
-    object: KeyObject,
+    object: WithWarnings,
     expires_clamped: bool,
 }
 
@@ -82,6 +87,9 @@ pub(crate) async fn edit_key(
     let (now, settings) = (control.now(), control.store.settings(caller.organization()).await?);
     let bounds = Bounds::new(&caller, &settings, now).of(&record.key.life);
     let (rights, is_clamped) = wish.rights(&record.key.rights, bounds)?;
+    if !wish.force {
+        refuse_lockout(&caller, &record.key, &rights.addresses)?;
+    }
     refuse_excess(&control, &caller, &record, &rights).await?;
     // What is written back was read above: an edit in between must not be undone by this one.
     let edit = KeyEdit {
@@ -149,11 +157,18 @@ impl EditKey {
         if let Some(budgets) = self.budgets.clone().into_edit(Vec::new()) {
             rights.budgets = budgets;
         }
+        match &self.allowed_origins {
+            Field::Absent => {}
+            Field::Null => rights.allowed_origins = None,
+            Field::Value(origins) => rights.allowed_origins = Some(origins.clone()),
+        }
         rights
     }
 }
 
-/// What an edit leaves alone is not its doing; what it changes must be within the caller's rights.
+/// What an edit leaves alone is not its doing; what it changes must be within the caller's rights. But
+/// the secret of a key with origins is in its pages, for everybody to read: whoever lets in another page
+/// has the key, so like making it anew, that goes only within the caller's own rights.
 async fn refuse_excess(
     control: &Control,
     caller: &Caller,
@@ -164,11 +179,15 @@ async fn refuse_excess(
     let attempt = Attempt { action: "key.edit", subject: key.id.to_string(), name: &key.name };
     grant::refuse_above(control, caller, key.owner, &attempt).await?;
     let is_changed = grant::changed(&key.rights, rights);
-    grant::refuse_excess(control, caller, rights, is_changed, &attempt).await?;
+    let has_more_pages = key.rights.lets_in_more_pages(rights);
+    let is_of_interest = |axis| has_more_pages || is_changed(axis);
+    grant::refuse_excess(control, caller, rights, is_of_interest, &attempt).await?;
     grant::refuse_loosening(control, caller, (&key.rights, rights), &attempt).await
 }
 
 fn answer(record: KeyRecord, expires_clamped: bool, now: Timestamp) -> Response {
     let updated_at = record.key.life.updated_at;
-    versioned(EditedKey { object: KeyObject::new(record, now), expires_clamped }, updated_at)
+    let rules = record.key.rights.addresses.clone();
+    let object = WithWarnings::new(KeyObject::new(record, now), &rules);
+    versioned(EditedKey { object, expires_clamped }, updated_at)
 }

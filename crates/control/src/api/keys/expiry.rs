@@ -113,7 +113,7 @@ impl Bounds {
     /// Those of a key that is made now.
     pub(super) fn new(caller: &Caller, settings: &Settings, now: Timestamp) -> Self {
         let own = caller.rights.expires_at;
-        Self { rule: settings.lifetime_rule(caller.key.owner), own, since: now, now }
+        Self { rule: settings.lifetime_rule(caller.owner()), own, since: now, now }
     }
 
     /// The same for a key of somebody else.

@@ -5,7 +5,9 @@ use doorward_domain::address::AddressRules;
 use doorward_domain::budget::{Amount, Budget};
 use doorward_domain::key::Owner;
 use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::origin::{ORIGINS_MAX, Origins};
 use doorward_domain::rights::{Axis, Rights};
+use doorward_domain::scope::Scope;
 use serde_json::{Map, Value, json};
 
 use crate::Control;
@@ -29,6 +31,28 @@ pub(super) fn check_rights(rights: &Rights, faults: &mut Faults) {
     faults.check_len("ip_allow", allow.as_deref().unwrap_or_default(), LIST_MAX);
     faults.check_len("ip_deny", deny, LIST_MAX);
     check_budgets(&rights.budgets, faults);
+    check_pages(rights, faults);
+}
+
+/// Notes what a key that lives in a web page must not have, and what it must: whoever opens the page
+/// has the key.
+fn check_pages(rights: &Rights, faults: &mut Faults) {
+    let origins = rights.allowed_origins.as_ref().map(Origins::as_slice);
+    faults.check_len("allowed_origins", origins.unwrap_or_default(), ORIGINS_MAX);
+    let unfit = rights.scopes_unfit_for_pages();
+    if !unfit.is_empty() {
+        let names: Vec<&str> = unfit.into_iter().map(Scope::as_str).collect();
+        let detail = format!(
+            "a key with allowed_origins is for inference:read and inference:write only, not for {}",
+            names.join(", ")
+        );
+        faults.add("scopes", "unfit_for_pages", detail);
+    }
+    for axis in rights.bounds_missing_for_pages() {
+        let what = if axis == Axis::Limits { "limit of requests or tokens" } else { "budget" };
+        let detail = format!("a key with allowed_origins needs at least one {what}");
+        faults.add(axis.field(), "missing", detail);
+    }
 }
 
 fn check_budgets(budgets: &[Budget], faults: &mut Faults) {
@@ -57,14 +81,14 @@ pub(super) fn check_metadata(metadata: &Map<String, Value>, faults: &mut Faults)
 }
 
 /// A grant that is about to be written: what to call it in the audit log if it is refused.
-pub(super) struct Attempt<'a> {
-    pub(super) action: &'static str,
-    pub(super) subject: String,
-    pub(super) name: &'a str,
+pub(in crate::api) struct Attempt<'a> {
+    pub(in crate::api) action: &'static str,
+    pub(in crate::api) subject: String,
+    pub(in crate::api) name: &'a str,
 }
 
 /// Refuses, and audits, rights that go beyond the caller's own on one of the axes of interest.
-pub(super) async fn refuse_excess(
+pub(in crate::api) async fn refuse_excess(
     control: &Control,
     caller: &Caller,
     wanted: &Rights,
@@ -82,7 +106,7 @@ pub(super) async fn refuse_excess(
 }
 
 /// Refuses, and audits, that a caller with limits or budgets makes a key.
-pub(super) async fn refuse_bounded_maker(
+pub(in crate::api) async fn refuse_bounded_maker(
     control: &Control,
     caller: &Caller,
     attempt: &Attempt<'_>,
@@ -131,7 +155,7 @@ pub(super) async fn refuse_above(
     if user.is_none_or(|user| caller.role.is_at_least(user.role)) {
         return Ok(());
     }
-    note_denial(control, caller, attempt, ("above_own_role", &[])).await?;
+    note_denial(control, caller, attempt, ("exceeds_own_rights", &[])).await?;
     Err(ApiError::AboveOwnRole)
 }
 
@@ -156,6 +180,7 @@ fn fault(axis: Axis) -> FieldError {
         Axis::Limits => "is looser than your own limits",
         Axis::Budgets => "is looser than your own budgets",
         Axis::Expiry => "is later than the end of your own key",
+        Axis::Origins => "allows a use that your own key is not for",
     };
     FieldError::new(axis.field(), "exceeds_own_rights", detail)
 }
@@ -169,6 +194,7 @@ pub(super) fn changed(before: &Rights, after: &Rights) -> impl Fn(Axis) -> bool 
         (Axis::Limits, before.limits != after.limits),
         (Axis::Budgets, before.budgets != after.budgets),
         (Axis::Expiry, before.expires_at != after.expires_at),
+        (Axis::Origins, before.allowed_origins != after.allowed_origins),
     ];
     move |axis| changed.contains(&(axis, true))
 }

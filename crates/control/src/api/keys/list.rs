@@ -1,8 +1,9 @@
 //! `GET /v1/api-keys`.
 
 use axum::extract::State;
-use doorward_domain::key::KeyStatus;
+use doorward_domain::key::{KeyStatus, Owner};
 use doorward_store::{KeyCursor, KeyFilter};
+use jiff::{SignedDuration, Timestamp};
 
 use super::object::KeyObject;
 use super::parse_owner;
@@ -12,8 +13,8 @@ use crate::caller::Caller;
 use crate::problem::ApiError;
 use crate::request::Params;
 
-/// Longest text to search for, in characters.
-const SEARCH_CHARS_MAX: usize = 200;
+/// The longest that anybody looks back, in days.
+const DAYS_MAX: u32 = 3650;
 
 /// Lists API keys, newest first; without `status` all but the revoked ones.
 pub(crate) async fn list_keys(
@@ -22,7 +23,7 @@ pub(crate) async fn list_keys(
     mut params: Params,
 ) -> Result<List<KeyObject>, ApiError> {
     let (limit, after) = (params.limit(), params.parse::<KeyCursor>("after"));
-    let wanted = filter(&mut params);
+    let wanted = filter(&mut params, control.now());
     params.finish()?;
     let Some(filter) = within_reach(&caller, wanted) else {
         return Ok(List::page(Vec::new(), false, None));
@@ -35,20 +36,23 @@ pub(crate) async fn list_keys(
 }
 
 /// Narrows a filter to the caller's own keys, unless they manage others. `None`: nothing is left.
-fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilter> {
+pub(super) fn within_reach(caller: &Caller, filter: KeyFilter) -> Option<KeyFilter> {
     if caller.role.manages_others() {
         return Some(filter);
     }
-    let is_own = filter.owner.is_none_or(|owner| owner == caller.key.owner);
-    is_own.then_some(KeyFilter { owner: Some(caller.key.owner), ..filter })
+    let is_own = filter.owner.is_none_or(|owner| owner == caller.owner());
+    is_own.then_some(KeyFilter { owner: Some(caller.owner()), ..filter })
 }
 
-fn filter(params: &mut Params) -> KeyFilter {
+pub(super) fn owner_filter(params: &mut Params) -> Option<Owner> {
+    let text = params.filter("owner")?;
+    let owner = parse_owner(&text);
+    owner.or_else(|| refuse(params, "owner", "must be the id of a user or service account"))
+}
+
+fn filter(params: &mut Params, now: Timestamp) -> KeyFilter {
     KeyFilter {
-        owner: params.filter("owner").and_then(|text| {
-            let owner = parse_owner(&text);
-            owner.or_else(|| refuse(params, "owner", "must be the id of a user or service account"))
-        }),
+        owner: owner_filter(params),
         status: params.filter("status").and_then(|text| {
             let all =
                 [KeyStatus::Active, KeyStatus::Disabled, KeyStatus::Expired, KeyStatus::Revoked];
@@ -62,11 +66,29 @@ fn filter(params: &mut Params) -> KeyFilter {
             _ => refuse(params, "kind", "must be one of: user, service"),
         }),
         expires_before: params.parse_filter("expires_before"),
-        search: params.text("q").and_then(|text| match text.chars().count() {
-            0..=SEARCH_CHARS_MAX => Some(text),
-            _ => refuse(params, "q", "is too long"),
+        search: params.search(),
+        created_by: params.parse_filter("created_by"),
+        unused_since: params.filter("unused_since").and_then(|text| {
+            since(&text, now).or_else(|| refuse(params, "unused_since", SINCE_WORDS))
         }),
     }
+}
+
+const SINCE_WORDS: &str = "must be an RFC 3339 time, or a number of days from 1 to 3650";
+
+/// An instant, or one that is so many days ago: `2026-10-01T00:00:00Z`, `30`.
+fn since(text: &str, now: Timestamp) -> Option<Timestamp> {
+    match text.parse::<u32>() {
+        Ok(days) => days_before(days, now),
+        Err(_) => text.parse().ok(),
+    }
+}
+
+/// The instant so many days ago, where that many make sense.
+pub(super) fn days_before(days: u32, now: Timestamp) -> Option<Timestamp> {
+    let is_sensible = (1..=DAYS_MAX).contains(&days);
+    let before = now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).ok();
+    before.filter(|_| is_sensible)
 }
 
 fn refuse<T>(params: &mut Params, name: &str, detail: &str) -> Option<T> {

@@ -11,6 +11,7 @@ use doorward_domain::key::KeyStatus;
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::money::NanoUsd;
+use doorward_domain::origin::Origins;
 use doorward_domain::rotation::KeySecret;
 use doorward_domain::scope::ScopeSet;
 use doorward_store::KeyRecord;
@@ -41,6 +42,8 @@ pub(crate) struct KeyObject {
     ip_deny: Vec<AddressBlock>,
     limits: Limits,
     budgets: Vec<Budget>,
+    /// `null`: for no web page.
+    allowed_origins: Option<Origins>,
     /// One entry per budget, in their order.
     spent: Vec<Spent>,
     created_at: Timestamp,
@@ -104,6 +107,7 @@ impl KeyObject {
             ip_deny: key.rights.addresses.deny,
             limits: key.rights.limits,
             budgets: key.rights.budgets,
+            allowed_origins: key.rights.allowed_origins,
             spent: spent.into_iter().map(of).collect(),
             created_at: key.life.created_at,
             last_used_at,

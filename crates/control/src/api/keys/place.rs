@@ -52,7 +52,7 @@ async fn owner(
     faults: &mut Faults,
 ) -> Result<Option<Owner>, ApiError> {
     let found = match named.owner {
-        None => Some(caller.key.owner),
+        None => Some(caller.owner()),
         Some(text) => named_owner(control, caller, text, named.key).await?,
     };
     let Some(owner) = found else {
@@ -83,7 +83,7 @@ async fn named_owner(
     key: &str,
 ) -> Result<Option<Owner>, ApiError> {
     let Some(owner) = parse_owner(text) else { return Ok(None) };
-    if owner == caller.key.owner {
+    if owner == caller.owner() {
         return Ok(Some(owner));
     }
     let may_name = caller.role.manages_others()
@@ -104,7 +104,11 @@ async fn project_of_account(
     faults: &mut Faults,
 ) -> Result<ProjectId, ApiError> {
     let account = control.store.find_service_account(caller.organization(), id).await?;
-    let project = account.map_or(caller.key.project, |account| account.project);
+    // One that is gone by now is refused by the store; until then any project will do.
+    let project = match account {
+        Some(account) => account.project,
+        None => control.store.default_project(caller.organization()).await?,
+    };
     if named.project.is_some_and(|text| text.parse() != Ok(project)) {
         let detail = "the key of a service account belongs to the account's own project";
         faults.add("project", "fixed", detail);
@@ -120,11 +124,10 @@ async fn project(
     named: &Named<'_>,
     faults: &mut Faults,
 ) -> Result<ProjectId, ApiError> {
-    let (organization, own) = (caller.organization(), caller.key.project);
+    let organization = caller.organization();
     let default = control.store.default_project(organization).await?;
     let Some(text) = named.project else {
-        let stays = !caller.role.manages_others() && makes_keys_in(control, caller, own).await?;
-        return Ok(if stays { own } else { default });
+        return Ok(own_project(control, caller).await?.unwrap_or(default));
     };
     if let Ok(project) = text.parse::<ProjectId>()
         && (project == default || may_choose(control, caller, project).await?)
@@ -134,6 +137,13 @@ async fn project(
     }
     faults.add("project", "not_found", "there is no such project");
     Ok(default)
+}
+
+/// The project of the key that asks, where its user makes keys.
+async fn own_project(control: &Control, caller: &Caller) -> Result<Option<ProjectId>, ApiError> {
+    let Some(own) = caller.key().map(|key| key.project) else { return Ok(None) };
+    let stays = !caller.role.manages_others() && makes_keys_in(control, caller, own).await?;
+    Ok(stays.then_some(own))
 }
 
 async fn may_choose(
@@ -150,7 +160,7 @@ async fn makes_keys_in(
     caller: &Caller,
     project: ProjectId,
 ) -> Result<bool, ApiError> {
-    let Owner::User(user) = caller.key.owner else { return Ok(false) };
+    let Owner::User(user) = caller.owner() else { return Ok(false) };
     let role = control.store.project_role(caller.organization(), project, user).await?;
     Ok(role.is_some_and(ProjectRole::makes_keys))
 }

@@ -9,6 +9,7 @@ use http::header::{CACHE_CONTROL, ETAG};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::addresses::WithWarnings;
 use super::object::KeyObject;
 use crate::idempotency::WithoutSecret;
 use crate::problem::ApiError;
@@ -17,7 +18,7 @@ use crate::request::etag;
 #[derive(Serialize)]
 struct KeyWithSecret {
     #[serde(flatten)]
-    object: KeyObject,
+    object: WithWarnings,
     expires_clamped: bool,
     key: Option<String>,
     access_key: String,
@@ -33,8 +34,9 @@ pub(super) fn answer(
     now: Timestamp,
 ) -> Result<Response, ApiError> {
     let version = etag(record.key.life.updated_at);
+    let rules = record.key.rights.addresses.clone();
     let mut body = KeyWithSecret {
-        object: KeyObject::new(record, now),
+        object: WithWarnings::new(KeyObject::new(record, now), &rules),
         expires_clamped,
         key: Some(plain.expose()),
         access_key: plain.id().to_string(),

@@ -28,7 +28,7 @@ pub(super) struct DeploymentWish {
     provider: String,
     /// The model's public name when absent.
     upstream_model: Option<String>,
-    /// Id or name.
+    /// Id or name; the provider's own when absent.
     provider_key: Option<String>,
     weight: Option<NonZeroU32>,
     priority: Option<u32>,

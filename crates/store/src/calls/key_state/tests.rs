@@ -25,6 +25,7 @@ fn limited(limits: Limits, budgets: &[Budget]) -> Rights {
         limits,
         budgets: budgets.to_vec(),
         expires_at: None,
+        allowed_origins: None,
     }
 }
 
@@ -256,4 +257,69 @@ proptest! {
         prop_assert!(take(&state, &rights, budget - used + 1, 0).is_err());
         prop_assert!(take(&state, &rights, budget - used, 0).is_ok());
     }
+}
+
+/// A use elsewhere at the start of the clock.
+fn spend(
+    state: &KeyState,
+    rights: &Rights,
+    requests: u32,
+    tokens: u64,
+) -> Result<Admitted, Denial> {
+    let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
+    let cost = Cost { requests, tokens };
+    state.spend(rights, cost, moment, &TimeZone::UTC).map_err(|(denial, _)| denial)
+}
+
+fn remaining(admitted: &Admitted) -> [Option<u32>; 2] {
+    [&admitted.requests, &admitted.tokens].map(|quota| quota.as_ref().map(|quota| quota.remaining))
+}
+
+#[test]
+fn a_use_elsewhere_takes_from_the_limits_of_calls() {
+    let limits =
+        Limits { requests_per_minute: limit(10), tokens_per_minute: limit(100), ..Limits::NONE };
+    let (rights, state) = (limited(limits, &[]), state());
+    let one = spend(&state, &rights, 1, 0).unwrap();
+    assert_eq!(remaining(&one), [Some(9), Some(100)]);
+    let more = spend(&state, &rights, 4, 60).unwrap();
+    assert_eq!(remaining(&more), [Some(5), Some(40)]);
+    let call = take_at(&state, &rights, 0, (30, 0));
+    assert_eq!(remaining(&quotas(&call)), [Some(4), Some(10)]);
+    let by = |kind| Denial::RateLimited { kind, retry_after_us: 60_000_000 };
+    assert_eq!(spend(&state, &rights, 5, 0).unwrap_err(), by(LimitKind::Requests));
+    assert_eq!(spend(&state, &rights, 1, 11).unwrap_err(), by(LimitKind::Tokens));
+    // What was refused took nothing, and what is only looked at neither.
+    for _ in 0..3 {
+        assert_eq!(remaining(&spend(&state, &rights, 0, 0).unwrap()), [Some(4), Some(10)]);
+    }
+    spend(&state, &rights, 4, 10).unwrap();
+    assert_eq!(spend(&state, &rights, 1, 0).unwrap_err(), by(LimitKind::Requests));
+    assert_eq!(remaining(&spend(&state, &rights, 0, 0).unwrap()), [Some(0), Some(0)]);
+}
+
+#[test]
+fn a_use_elsewhere_holds_no_place_among_the_calls_in_flight() {
+    let limits = Limits { concurrency: limit(1), ..Limits::NONE };
+    let (rights, state) = (limited(limits, &[]), state());
+    for _ in 0..5 {
+        spend(&state, &rights, 1, 0).unwrap();
+    }
+    let call = take(&state, &rights, 1, 1).unwrap();
+    assert_eq!(spend(&state, &rights, 1, 0).unwrap_err(), Denial::TooManyConcurrent);
+    spend(&state, &rights, 0, 0).unwrap();
+    state.settle(&call, spent(2));
+    spend(&state, &rights, 1, 0).unwrap();
+}
+
+#[test]
+fn a_budget_of_which_nothing_is_left_refuses_uses_elsewhere() {
+    let (rights, state) = (rights(&[total_tokens(10)]), state());
+    spend(&state, &rights, 1, 0).unwrap();
+    assert_eq!(spend(&state, &rights, 1, 11).unwrap_err(), Denial::BudgetSpent);
+    let call = take(&state, &rights, 10, 0).unwrap();
+    assert_eq!(spend(&state, &rights, 1, 0).unwrap_err(), Denial::BudgetHeld);
+    assert_eq!(spend(&state, &rights, 0, 0).unwrap_err(), Denial::BudgetHeld);
+    state.settle(&call, spent(10));
+    assert_eq!(spend(&state, &rights, 1, 0).unwrap_err(), Denial::BudgetSpent);
 }

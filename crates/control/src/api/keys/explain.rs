@@ -1,0 +1,366 @@
+//! `POST /v1/api-keys/{id}/explain`: what would be decided about a call, and by which rule. Nothing is
+//! called, and nothing is taken from a limit or a budget.
+
+use std::net::IpAddr;
+
+use axum::Json;
+use axum::extract::State;
+use doorward_domain::address::AddressDecision;
+use doorward_domain::budget::{Amount, Budget, Overrun, Spend};
+use doorward_domain::credential::KeyId;
+use doorward_domain::denial::Denial;
+use doorward_domain::key::{ApiKey, KeyStatus};
+use doorward_domain::limit::LimitKind;
+use doorward_domain::money::NanoUsd;
+use doorward_domain::scope::{Scope, ScopeSet};
+use doorward_store::{BudgetStanding, LimitStanding, Standing};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::find_latest;
+use crate::Control;
+use crate::caller::Caller;
+use crate::faults::Faults;
+use crate::problem::{ApiError, denial_face};
+use crate::request::{JsonBody, PathText};
+
+/// What a call would be like; what is not said is not looked at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExplainKey {
+    model: Option<String>,
+    ip: Option<IpAddr>,
+    scope: Option<String>,
+    /// The web page; a key that lives in one is used from nowhere else.
+    origin: Option<String>,
+    at: Option<Timestamp>,
+}
+
+/// What is decided, and why.
+#[derive(Debug, Serialize)]
+pub(crate) struct Explanation {
+    object: &'static str,
+    key: KeyId,
+    at: Timestamp,
+    /// `allowed` or `denied`.
+    decision: &'static str,
+    /// What a refused call would be told: the code of the first check that fails.
+    code: Option<&'static str>,
+    /// The rule that made the decision.
+    rule: String,
+    /// Every check, in the order in which a call meets them.
+    checks: Vec<Check>,
+    /// The rate limits as they stand now.
+    limits: Vec<LimitObject>,
+    /// Calls in flight now.
+    in_flight: Option<u32>,
+    /// The budgets as they stand now.
+    budgets: Vec<BudgetObject>,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+struct Check {
+    #[serde(rename = "check")]
+    name: &'static str,
+    passed: bool,
+    code: Option<&'static str>,
+    rule: String,
+}
+
+#[derive(Debug, Serialize)]
+struct LimitObject {
+    counts: &'static str,
+    window_seconds: u64,
+    limit: u32,
+    remaining: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct BudgetObject {
+    #[serde(flatten)]
+    budget: Budget,
+    spent_usd: NanoUsd,
+    spent_tokens: u64,
+    held_usd: NanoUsd,
+    held_tokens: u64,
+}
+
+impl Check {
+    fn new(name: &'static str, denial: Option<Denial>, rule: impl Into<String>) -> Self {
+        let code = denial.map(|denial| denial_face(denial).1);
+        Self { name, passed: code.is_none(), code, rule: rule.into() }
+    }
+}
+
+/// Explains what would be decided about a call with an API key, without calling anything.
+pub(crate) async fn explain_key(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+    body: Option<JsonBody>,
+) -> Result<Json<Explanation>, ApiError> {
+    let wish: ExplainKey = body.map_or_else(|| Ok(ExplainKey::default()), |body| body.parse())?;
+    let scope = wish.scope()?;
+    let key = find_latest(&control, &caller, &id).await?.key;
+    let at = wish.at.unwrap_or_else(|| control.now());
+    let loaded = control.store.call_key(&key.id).await?;
+    let standing = loaded.as_ref().map(|key| control.store.standing(key));
+    // What its owner's role leaves of them, and that of whoever made it for somebody else.
+    let scopes = loaded.map_or(key.rights.scopes, |loaded| loaded.scopes);
+    let mut checks = vec![status(&key, at)];
+    checks.extend(wish.ip.map(|address| source(&key, address)));
+    checks.push(owner(&control, &key).await?);
+    checks.extend(page(&key, wish.origin.as_deref()));
+    checks.extend(scope.map(|scope| granted(&key, scopes, scope)));
+    if let Some(name) = &wish.model {
+        checks.push(model(&control, &key, name).await?);
+    }
+    checks.extend(standing.iter().flat_map(|standing| within(&key, standing)));
+    Ok(Json(Explanation::new(key.id, at, checks, standing)))
+}
+
+impl ExplainKey {
+    /// The scope that is asked for; a model is called with `inference:write`.
+    fn scope(&self) -> Result<Option<Scope>, ApiError> {
+        let mut faults = Faults::new();
+        let named = self.scope.as_ref().and_then(|text| faults.check("scope", text.parse()));
+        faults.finish()?;
+        Ok(named.or(self.model.as_ref().map(|_| Scope::InferenceWrite)))
+    }
+}
+
+/// In words, since when and until when the key has its status.
+fn status(key: &ApiKey, at: Timestamp) -> Check {
+    let life = &key.life;
+    let since = |time: Option<Timestamp>| time.map_or_else(String::new, |at| format!(" at {at}"));
+    let (denial, rule) = match key.status(at) {
+        KeyStatus::Active => (
+            None,
+            match key.rights.expires_at {
+                Some(end) => format!("the key is active and ends at {end}"),
+                None => "the key is active and never ends".to_owned(),
+            },
+        ),
+        KeyStatus::Disabled => {
+            (Some(Denial::Disabled), format!("the key was disabled{}", since(life.disabled_at)))
+        }
+        KeyStatus::Expired => {
+            (Some(Denial::Expired), format!("the key ended{}", since(key.rights.expires_at)))
+        }
+        KeyStatus::Revoked => {
+            (Some(Denial::Revoked), format!("the key was revoked{}", since(life.revoked_at)))
+        }
+    };
+    Check::new("status", denial, rule)
+}
+
+fn source(key: &ApiKey, address: IpAddr) -> Check {
+    let decision = key.rights.addresses.decide(address);
+    let rule = match decision {
+        AddressDecision::Anywhere => {
+            "there is no ip_allow, and nothing in ip_deny holds it".to_owned()
+        }
+        AddressDecision::Allowed(block) => format!("ip_allow: {block}"),
+        AddressDecision::NotListed => "nothing in ip_allow holds it".to_owned(),
+        AddressDecision::Denied(block) => format!("ip_deny: {block}"),
+    };
+    let denial = (!decision.is_allowed()).then_some(Denial::AddressRefused);
+    Check::new("ip", denial, rule)
+}
+
+async fn owner(control: &Control, key: &ApiKey) -> Result<Check, ApiError> {
+    let is_active = control.store.is_owner_active(key.organization, key.owner).await?;
+    let is = if is_active { "is active" } else { "is not active" };
+    let denial = (!is_active).then_some(Denial::OwnerInactive);
+    Ok(Check::new("owner", denial, format!("{} {is}", key.owner)))
+}
+
+/// Whether the page may use the key; only of one that lives in pages.
+fn page(key: &ApiKey, origin: Option<&str>) -> Option<Check> {
+    let allowed = key.rights.allowed_origins.as_ref()?;
+    let is_allowed = origin.is_some_and(|origin| allowed.allow(origin.as_bytes()));
+    let rule = match origin {
+        Some(origin) if is_allowed => format!("allowed_origins: {origin}"),
+        Some(_) => "nothing in allowed_origins is it".to_owned(),
+        None => "the key is for web pages, and no origin was named".to_owned(),
+    };
+    Some(Check::new("origin", (!is_allowed).then_some(Denial::OriginRefused), rule))
+}
+
+fn granted(key: &ApiKey, effective: ScopeSet, scope: Scope) -> Check {
+    let rule = match key.rights.scopes.used_for(scope) {
+        None => format!("the key has no scope {scope}"),
+        Some(_) if !effective.allows(scope) => {
+            format!("the role that the key acts with may not do {scope}")
+        }
+        Some(used) => format!("the scope {used}"),
+    };
+    Check::new("scope", (!effective.allows(scope)).then_some(Denial::InsufficientScope), rule)
+}
+
+/// Whether the key may call a model of this name, and whether there is one.
+async fn model(control: &Control, key: &ApiKey, name: &str) -> Result<Check, ApiError> {
+    let models = &key.rights.models;
+    if !models.allows(name) {
+        return Ok(Check::new(
+            "model",
+            Some(Denial::ModelNotFound),
+            "no pattern of the key means it",
+        ));
+    }
+    if control.store.find_model(key.organization, name).await?.is_none() {
+        return Ok(Check::new("model", Some(Denial::ModelNotFound), "there is no such model"));
+    }
+    let rule = match models.pattern_for(name) {
+        Some(pattern) => format!("the pattern {pattern}"),
+        None => "the key may call every model".to_owned(),
+    };
+    Ok(Check::new("model", None, rule))
+}
+
+/// What a limit or budget says that has nothing left; where all have some, that.
+fn within(key: &ApiKey, standing: &Standing) -> Vec<Check> {
+    vec![concurrency(key, standing), rates(standing), budgets(standing)]
+}
+
+fn concurrency(key: &ApiKey, standing: &Standing) -> Check {
+    let limit = key.rights.limits.concurrency;
+    let is_full = limit.is_some_and(|limit| standing.in_flight >= limit.get());
+    let rule = match limit {
+        None => "there is no limit".to_owned(),
+        Some(limit) => format!("{} of {limit} calls are in flight", standing.in_flight),
+    };
+    Check::new("concurrency", is_full.then_some(Denial::TooManyConcurrent), rule)
+}
+
+fn rates(standing: &Standing) -> Check {
+    let tightest = standing.limits.iter().min_by_key(|limit| limit.quota.remaining);
+    let Some(LimitStanding { kind, quota }) = tightest else {
+        return Check::new("limits", None, "there is no limit");
+    };
+    let rule = format!(
+        "{} of {} {} in {} seconds are left",
+        quota.remaining,
+        quota.limit,
+        counted(*kind),
+        quota.window_seconds
+    );
+    let retry_after_us = quota.reset_us;
+    let denial = Denial::RateLimited { kind: *kind, retry_after_us };
+    Check::new("limits", (quota.remaining == 0).then_some(denial), rule)
+}
+
+fn budgets(standing: &Standing) -> Check {
+    let mut held = None;
+    for budget in &standing.budgets {
+        let rule = || in_words(budget);
+        match room(budget) {
+            Room::Spent => return Check::new("budgets", Some(Denial::BudgetSpent), rule()),
+            Room::Held => held = held.or(Some(rule())),
+            Room::Left => {}
+        }
+    }
+    match held {
+        Some(rule) => Check::new("budgets", Some(Denial::BudgetHeld), rule),
+        None if standing.budgets.is_empty() => Check::new("budgets", None, "there is no budget"),
+        None => Check::new("budgets", None, "every budget has something left"),
+    }
+}
+
+enum Room {
+    Left,
+    Held,
+    Spent,
+}
+
+fn room(standing: &BudgetStanding) -> Room {
+    let Spend { cost, tokens } = standing.spent;
+    let is_reached = |spend: Spend| match standing.budget.amount {
+        Amount::Usd(most) => spend.cost >= most,
+        Amount::Tokens(most) => spend.tokens >= most,
+    };
+    if is_reached(Spend { cost, tokens }) {
+        Room::Spent
+    } else if is_reached(standing.spent.plus(standing.held))
+        && standing.budget.overrun == Overrun::Deny
+    {
+        Room::Held
+    } else {
+        Room::Left
+    }
+}
+
+fn in_words(standing: &BudgetStanding) -> String {
+    let (spent, held) = (standing.spent, standing.held);
+    match standing.budget.amount {
+        Amount::Usd(most) => {
+            format!(
+                "of ${most}, ${} are spent and ${} held by calls in flight",
+                spent.cost, held.cost
+            )
+        }
+        Amount::Tokens(most) => format!(
+            "of {most} tokens, {} are spent and {} held by calls in flight",
+            spent.tokens, held.tokens
+        ),
+    }
+}
+
+const fn counted(kind: LimitKind) -> &'static str {
+    match kind {
+        LimitKind::Requests => "requests",
+        LimitKind::Tokens => "tokens",
+    }
+}
+
+impl Explanation {
+    fn new(key: KeyId, at: Timestamp, checks: Vec<Check>, standing: Option<Standing>) -> Self {
+        let failed = checks.iter().find(|check| !check.passed);
+        let (decision, code) = match failed {
+            None => ("allowed", None),
+            Some(check) => ("denied", check.code),
+        };
+        let rule = failed.map_or_else(
+            || "every check passed".to_owned(),
+            |check| format!("{}: {}", check.name, check.rule),
+        );
+        let in_flight = standing.as_ref().map(|standing| standing.in_flight);
+        let (limits, budgets) = standing.map(|s| (s.limits, s.budgets)).unwrap_or_default();
+        Self {
+            object: "explanation",
+            key,
+            at,
+            decision,
+            code,
+            rule,
+            checks,
+            limits: limits.into_iter().map(LimitObject::from).collect(),
+            in_flight,
+            budgets: budgets.into_iter().map(BudgetObject::from).collect(),
+        }
+    }
+}
+
+impl From<LimitStanding> for LimitObject {
+    fn from(LimitStanding { kind, quota }: LimitStanding) -> Self {
+        Self {
+            counts: counted(kind),
+            window_seconds: quota.window_seconds,
+            limit: quota.limit,
+            remaining: quota.remaining,
+        }
+    }
+}
+
+impl From<BudgetStanding> for BudgetObject {
+    fn from(BudgetStanding { budget, spent, held }: BudgetStanding) -> Self {
+        Self {
+            budget,
+            spent_usd: spent.cost,
+            spent_tokens: spent.tokens,
+            held_usd: held.cost,
+            held_tokens: held.tokens,
+        }
+    }
+}

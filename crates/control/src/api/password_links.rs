@@ -1,0 +1,267 @@
+//! `/v1/invitations`, `/v1/password-resets`, and the links that an administrator makes for a user.
+
+use std::net::IpAddr;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use doorward_domain::email::EmailAddress;
+use doorward_domain::id::UserId;
+use doorward_domain::password::check_password;
+use doorward_domain::rights::{Axis, Rights};
+use doorward_domain::role::OrganizationRole;
+use doorward_domain::sign_in_token::{SignInToken, TokenKind};
+use doorward_store::{Act, Actor, LinkPurpose, LinkedUser, PasswordLink, StoreError, User};
+use http::StatusCode;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::Control;
+use crate::api::keys::grant::{self, Attempt};
+use crate::api::sessions::{SecretText, organization_named};
+use crate::api::users;
+use crate::caller::{Caller, FromAddress};
+use crate::faults::Faults;
+use crate::idempotency::WithoutSecret;
+use crate::notices;
+use crate::problem::ApiError;
+use crate::request::{JsonBody, PathText};
+use crate::sign_in_refusal::SignInRefusal;
+
+/// A link, as the one answer shows it that makes it.
+#[derive(Debug, Serialize)]
+pub(super) struct LinkObject {
+    object: &'static str,
+    purpose: &'static str,
+    user: UserId,
+    /// Whoever has it may set the password, once.
+    token: Option<String>,
+    expires_at: Timestamp,
+}
+
+impl LinkObject {
+    fn new(user: UserId, link: &PasswordLink) -> Self {
+        Self {
+            object: "password_link",
+            purpose: link.purpose.as_str(),
+            user,
+            token: Some(link.token.expose().expose_secret().to_owned()),
+            expires_at: link.expires_at,
+        }
+    }
+
+    /// The same to be kept.
+    pub(super) fn without_secret(&self) -> Self {
+        Self { token: None, ..*self }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcceptLink {
+    token: SecretText,
+    password: SecretText,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestReset {
+    email: String,
+    organization: Option<String>,
+}
+
+/// Makes a link with which a user sets their first password; an earlier one works no more.
+pub(crate) async fn invite_user(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<Response, ApiError> {
+    make(&control, &caller, &id, LinkPurpose::Invitation).await
+}
+
+/// Makes a link with which a user sets a new password; an earlier one works no more.
+pub(crate) async fn reset_user_password(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<Response, ApiError> {
+    make(&control, &caller, &id, LinkPurpose::Reset).await
+}
+
+async fn make(
+    control: &Control,
+    caller: &Caller,
+    id: &str,
+    purpose: LinkPurpose,
+) -> Result<Response, ApiError> {
+    let user = users::get(control, caller, id).await?;
+    let link = make_link(control, caller, &user, purpose).await?;
+    let mut response = (StatusCode::CREATED, Json(&link)).into_response();
+    let without = serde_json::to_string(&link.without_secret());
+    let without = without.map_err(|error| ApiError::Internal(error.to_string()))?;
+    response.extensions_mut().insert(WithoutSecret(without));
+    Ok(response)
+}
+
+/// Makes a link for a user who is not above the caller, and tells them.
+pub(super) async fn make_link(
+    control: &Control,
+    caller: &Caller,
+    user: &User,
+    purpose: LinkPurpose,
+) -> Result<LinkObject, ApiError> {
+    let action = match purpose {
+        LinkPurpose::Invitation => "user.invite",
+        LinkPurpose::Reset | LinkPurpose::RequestedReset => "user.make_reset",
+    };
+    if user.email.is_none() {
+        let detail = "A user signs in with an e-mail address, and this one has none.".to_owned();
+        return Err(ApiError::Conflict { code: "email_missing", detail, field: Some("email") });
+    }
+    refuse_weaker(control, caller, user, action).await?;
+    let act = caller.act(control.now());
+    match control.store.make_password_link(&act, user.id, purpose).await {
+        Ok(link) => {
+            notices::password_link(control, user, &link);
+            Ok(LinkObject::new(user.id, &link))
+        }
+        Err(error) => {
+            let attempt = (action, user.id.to_string(), user.name.as_str());
+            Err(users::refused(control, caller, attempt, error).await)
+        }
+    }
+}
+
+/// Refuses, and audits, that a caller who may do less than a user gets to be that user: whoever has a
+/// link for them, or the mailbox that one is sent to, signs in with all that their role allows. An end
+/// is no matter: sessions have one too.
+pub(super) async fn refuse_weaker(
+    control: &Control,
+    caller: &Caller,
+    user: &User,
+    action: &'static str,
+) -> Result<(), ApiError> {
+    let attempt = Attempt { action, subject: user.id.to_string(), name: &user.name };
+    refuse_weaker_than(control, caller, user.role, &attempt).await
+}
+
+/// The same for a user of this role who is not there yet. A token must not turn into a password: it is
+/// given away because it ends within the hour.
+pub(super) async fn refuse_weaker_than(
+    control: &Control,
+    caller: &Caller,
+    role: OrganizationRole,
+    attempt: &Attempt<'_>,
+) -> Result<(), ApiError> {
+    if caller.token().is_some() {
+        return Err(SignInRefusal::SessionRequired.into());
+    }
+    grant::refuse_bounded_maker(control, caller, attempt).await?;
+    let theirs = Rights::of_role(role);
+    grant::refuse_excess(control, caller, &theirs, |axis| axis != Axis::Expiry, attempt).await
+}
+
+/// Sets the first password of a user who was invited.
+pub(crate) async fn accept_invitation(
+    State(control): State<Control>,
+    FromAddress(address): FromAddress,
+    body: JsonBody,
+) -> Result<StatusCode, ApiError> {
+    let is_meant = |purpose| purpose == LinkPurpose::Invitation;
+    accept(&control, address, &body, is_meant).await
+}
+
+/// Sets a new password.
+pub(crate) async fn accept_reset(
+    State(control): State<Control>,
+    FromAddress(address): FromAddress,
+    body: JsonBody,
+) -> Result<StatusCode, ApiError> {
+    let is_meant = |purpose| purpose != LinkPurpose::Invitation;
+    accept(&control, address, &body, is_meant).await
+}
+
+async fn accept(
+    control: &Control,
+    address: IpAddr,
+    body: &JsonBody,
+    is_meant: impl Fn(LinkPurpose) -> bool,
+) -> Result<StatusCode, ApiError> {
+    let wish: AcceptLink = body.parse()?;
+    control.attempts.begin(None, address, control.store.clock().monotonic_us())?;
+    let token = wish.token.into_secret();
+    let token = SignInToken::parse(TokenKind::Link, token.expose_secret().trim().as_bytes());
+    let token = token.map_err(|_| SignInRefusal::LinkOver)?;
+    let linked = control.store.find_password_link(&token).await?;
+    let linked = linked.filter(|linked| is_meant(linked.purpose)).ok_or(SignInRefusal::LinkOver)?;
+    // Whoever has the token is no guesser.
+    control.attempts.succeeded(None, address);
+    let password = new_password(wish.password, &linked.user)?;
+    set(control, &token, &linked, &password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set(
+    control: &Control,
+    token: &SignInToken,
+    linked: &LinkedUser,
+    password: &SecretString,
+) -> Result<(), ApiError> {
+    let hashed = control.store.hash_password(password).await?;
+    match control.store.use_password_link(token, linked, &hashed).await {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(StoreError::ActorChanged) => Err(SignInRefusal::LinkOver.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A password that may be set.
+pub(super) fn new_password(text: SecretText, user: &User) -> Result<SecretString, ApiError> {
+    let password = text.into_secret();
+    let email = user.email.as_ref().map(EmailAddress::as_str).unwrap_or_default();
+    let mailbox = email.split('@').next().unwrap_or_default();
+    let mut faults = Faults::new();
+    let own = [email, mailbox, &user.name];
+    faults.check("password", check_password(password.expose_secret(), &own));
+    faults.finish()?;
+    Ok(password)
+}
+
+/// Has a link sent to a user who forgot their password. The answer is the same whoever is named.
+pub(crate) async fn request_reset(
+    State(control): State<Control>,
+    FromAddress(address): FromAddress,
+    body: JsonBody,
+) -> Result<StatusCode, ApiError> {
+    let wish: RequestReset = body.parse()?;
+    let email: Option<EmailAddress> = wish.email.trim().parse().ok();
+    let organization = organization_named(wish.organization)?;
+    let account = email.as_ref().map(|email| format!("reset\n{organization}\n{}", email.folded()));
+    control.attempts.begin(account.as_deref(), address, control.store.clock().monotonic_us())?;
+    if let Some(email) = email {
+        let later = control.clone();
+        // After the answer, which would else take longer for users whom there are.
+        control.later.spawn(async move {
+            if let Err(error) = send_reset(&later, &organization, &email).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no link was made");
+            }
+        });
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Only whoever had a password can have forgotten it: an address alone is no invitation.
+async fn send_reset(
+    control: &Control,
+    organization: &str,
+    email: &EmailAddress,
+) -> Result<(), StoreError> {
+    let Some((user, _)) = control.store.find_sign_in(organization, email).await? else {
+        return Ok(());
+    };
+    let act = Act { organization: user.organization, actor: Actor::System, at: control.now() };
+    let link = control.store.make_password_link(&act, user.id, LinkPurpose::RequestedReset).await?;
+    notices::password_link(control, &user, &link);
+    Ok(())
+}

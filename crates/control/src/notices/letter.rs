@@ -1,0 +1,253 @@
+//! What a mail says.
+
+use doorward_domain::notice::NoticeKind;
+use doorward_store::Notice;
+use jiff::Timestamp;
+use serde_json::Value;
+
+const DAY_SECONDS: i64 = 86_400;
+
+/// A mail without its head: a subject and paragraphs. It holds no secret, for a notice has none.
+#[derive(Debug)]
+pub(super) struct Letter {
+    pub(super) subject: String,
+    paragraphs: Vec<Paragraph>,
+}
+
+#[derive(Debug)]
+enum Paragraph {
+    Text(String),
+    /// A line to be typed.
+    Command(String),
+}
+
+impl Letter {
+    pub(super) fn of(notice: &Notice, now: Timestamp) -> Self {
+        let data = Data(notice);
+        match notice.kind {
+            NoticeKind::KeyExpiring => key_expiring(&data, now),
+            NoticeKind::KeyRotationDue => key_rotation_due(&data),
+            NoticeKind::WebhookTest => webhook_test(&data),
+        }
+    }
+
+    /// For programs that show no HTML.
+    pub(super) fn plain(&self) -> String {
+        let shown = self.paragraphs.iter().map(|paragraph| match paragraph {
+            Paragraph::Text(text) => text.clone(),
+            Paragraph::Command(line) => format!("    {line}"),
+        });
+        shown.collect::<Vec<_>>().join("\r\n\r\n") + "\r\n"
+    }
+
+    /// The same as a page: nothing in it is loaded from anywhere.
+    pub(super) fn html(&self) -> String {
+        let shown = self.paragraphs.iter().map(|paragraph| match paragraph {
+            Paragraph::Text(text) => format!("<p>{}</p>", escaped(text)),
+            Paragraph::Command(line) => format!("<pre>{}</pre>", escaped(line)),
+        });
+        let body = shown.collect::<Vec<_>>().join("\r\n");
+        format!(
+            "<!doctype html>\r\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title>\
+             </head><body>\r\n{body}\r\n</body></html>\r\n",
+            escaped(&self.subject)
+        )
+    }
+}
+
+fn key_expiring(data: &Data<'_>, now: Timestamp) -> Letter {
+    let name = data.text(&["api_key", "name"]);
+    let ends = data.0.about.map(|at| (instant(at), in_days(at, now))).unwrap_or_default();
+    Letter {
+        subject: format!("API key \"{name}\" ends {}", ends.1),
+        paragraphs: vec![
+            Paragraph::Text(format!("{} ends on {}, {}.", whose(data), ends.0, ends.1)),
+            Paragraph::Text(
+                "From then on, every call with it is refused. To go on, rotate it: it gets a new \
+                 secret and a new end, and the old secret works a while longer."
+                    .to_owned(),
+            ),
+            Paragraph::Command(format!("doorward keys rotate {}", data.0.subject)),
+        ],
+    }
+}
+
+fn key_rotation_due(data: &Data<'_>) -> Letter {
+    let name = data.text(&["api_key", "name"]);
+    let made = data.0.about.map(instant).unwrap_or_default();
+    let days = data.0.threshold_days.unwrap_or_default();
+    Letter {
+        subject: format!("API key \"{name}\" should be rotated"),
+        paragraphs: vec![
+            Paragraph::Text(format!(
+                "{} has had the same secret since {made}. Your administrators ask for a new one \
+                 after {}.",
+                whose(data),
+                count(i64::from(days))
+            )),
+            Paragraph::Text("The old secret works a while longer after a rotation.".to_owned()),
+            Paragraph::Command(format!("doorward keys rotate {}", data.0.subject)),
+        ],
+    }
+}
+
+fn webhook_test(data: &Data<'_>) -> Letter {
+    let name = data.text(&["webhook", "name"]);
+    Letter {
+        subject: format!("Test of the webhook \"{name}\""),
+        paragraphs: vec![Paragraph::Text(format!("This is a test of the webhook \"{name}\"."))],
+    }
+}
+
+/// The key, and whose it is.
+fn whose(data: &Data<'_>) -> String {
+    let [name, owner, project] = [
+        data.text(&["api_key", "name"]),
+        data.text(&["api_key", "owner", "name"]),
+        data.text(&["api_key", "project", "name"]),
+    ];
+    let kind = match data.text(&["api_key", "kind"]).as_str() {
+        "service" => "the service account ",
+        _ => "",
+    };
+    format!(
+        "The API key \"{name}\" ({}) of {kind}{owner}, in the project {project},",
+        data.0.subject
+    )
+}
+
+/// What a notice says, field by field.
+struct Data<'a>(&'a Notice);
+
+impl Data<'_> {
+    /// A text without the characters that would break a line; what is not there is empty.
+    fn text(&self, path: &[&str]) -> String {
+        let mut fields = path.iter();
+        let first = fields.next().and_then(|field| self.0.data.get(*field));
+        let found = fields.fold(first, |value, field| value?.get(*field));
+        let text = found.and_then(Value::as_str).unwrap_or_default();
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    }
+}
+
+/// An instant to the minute.
+fn instant(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// How far away an end is, in days that have begun.
+fn in_days(end: Timestamp, now: Timestamp) -> String {
+    let seconds = end.duration_since(now).as_secs();
+    match seconds.max(0).checked_add(DAY_SECONDS - 1).map_or(0, |sum| sum / DAY_SECONDS) {
+        0 | 1 => "within a day".to_owned(),
+        days => format!("in {}", count(days)),
+    }
+}
+
+fn count(days: i64) -> String {
+    if days == 1 { "1 day".to_owned() } else { format!("{days} days") }
+}
+
+/// Text that stands in a page as itself: names are other people's.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_domain::id::{NoticeId, OrganizationId};
+    use doorward_domain::notice::NoticeState;
+    use doorward_store::Receiver;
+    use jiff::SignedDuration;
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW_SECOND: i64 = 1_795_262_400;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(NOW_SECOND).unwrap()
+    }
+
+    fn notice(kind: NoticeKind, name: &str, about: Timestamp) -> Notice {
+        let data = json!({
+            "api_key": {
+                "id": "dw_0123456789abcdef", "name": name, "kind": "service",
+                "owner": {"id": "sva_1", "name": "bot <b>"}, "project": {"id": "prj_1", "name": "web"},
+            },
+            "webhook": {"name": name},
+        });
+        let Value::Object(data) = data else { panic!("an object") };
+        Notice {
+            id: NoticeId::new(1, 1),
+            organization: OrganizationId::new(1, 1),
+            kind,
+            subject: "dw_0123456789abcdef".to_owned(),
+            about: Some(about),
+            threshold_days: Some(7),
+            receiver: Receiver::Mail("ada@example.com".parse().unwrap()),
+            data,
+            state: NoticeState::Waiting,
+            attempts: 1,
+            next_attempt_at: None,
+            last_error: None,
+            created_at: now(),
+            sent_at: None,
+        }
+    }
+
+    #[test]
+    fn an_end_is_told() {
+        let ends = now() + SignedDuration::from_hours(7 * 24 - 1);
+        let letter = Letter::of(&notice(NoticeKind::KeyExpiring, "ci \"1\"", ends), now());
+        insta::assert_snapshot!(
+            format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
+        );
+        insta::assert_snapshot!(letter.html().replace('\r', ""));
+    }
+
+    #[test]
+    fn an_old_secret_is_told() {
+        let made = now() - SignedDuration::from_hours(7 * 24);
+        let letter = Letter::of(&notice(NoticeKind::KeyRotationDue, "ci", made), now());
+        insta::assert_snapshot!(
+            format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
+        );
+    }
+
+    #[test]
+    fn a_name_breaks_neither_the_subject_nor_the_page() {
+        let evil = "<script>alert(1)</script>\r\nBcc: eve@example.com";
+        for kind in NoticeKind::ALL {
+            let letter = Letter::of(&notice(kind, evil, now()), now());
+            assert!(!letter.subject.contains(['\r', '\n']), "{kind:?}");
+            assert!(!letter.plain().contains("\nBcc"), "{kind:?}");
+            let html = letter.html();
+            assert!(!html.contains("<script") && html.contains("&lt;script&gt;"), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn days_are_counted_up() {
+        let told = |seconds| in_days(now() + SignedDuration::from_secs(seconds), now());
+        #[rustfmt::skip]
+        let cases = [
+            (-5, "within a day"), (0, "within a day"), (86_400, "within a day"),
+            (86_401, "in 2 days"), (7 * 86_400, "in 7 days"), (7 * 86_400 - 3_000, "in 7 days"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(told(seconds), expected, "{seconds}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What users sign in with: passwords, second factors, one-time links; and their signing in.
+
+mod links;
+mod passwords;
+mod second_factor;
+
+use doorward_domain::email::EmailAddress;
+use doorward_domain::id::SessionId;
+use doorward_domain::session::SessionLife;
+use doorward_domain::sign_in_token::{SignInToken, TokenKind};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::audit::append_audit;
+use crate::clock::whole_us;
+use crate::db::{finds, is_storable, on, parsed};
+use crate::sessions::SESSIONS_MAX;
+use crate::store::random_bytes;
+use crate::{Act, Actor, Session, Store, StoreError, User};
+
+pub use links::{LinkPurpose, LinkedUser, PasswordLink};
+pub use passwords::{HashedPassword, StoredPassword};
+pub use second_factor::RecoveryCodes;
+
+/// Whether a user has this very password still.
+pub(crate) const HAS_PASSWORD: &str = "
+    SELECT 1 FROM passwords WHERE organization_id = $1 AND user_id = $2 AND set_at_us = $3";
+
+/// Ends every session of a user.
+pub(crate) const END_SESSIONS: &str =
+    "DELETE FROM sessions WHERE organization_id = $1 AND user_id = $2";
+/// Takes back every link of a user.
+pub(crate) const DROP_LINKS: &str =
+    "DELETE FROM password_links WHERE organization_id = $1 AND user_id = $2";
+
+/// From where somebody signs in.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The address.
+    pub address: String,
+    /// What the client calls itself.
+    pub user_agent: String,
+}
+
+/// What became of signing in with the right password.
+#[derive(Debug)]
+pub enum SignedIn {
+    /// A new session, and its token, this once.
+    Yes(Box<Session>, SignInToken),
+    /// The user has a second factor, and no code was given.
+    CodeRequired,
+    /// The code is wrong, or was used already.
+    CodeWrong,
+}
+
+impl Store {
+    /// The active user with this e-mail address in the organization of this name, and their password.
+    pub async fn find_sign_in(
+        &self,
+        organization: &str,
+        email: &EmailAddress,
+    ) -> Result<Option<(User, StoredPassword)>, StoreError> {
+        const SQL: &str = "
+            SELECT o.id, u.id FROM users u
+            JOIN organizations o ON o.id = u.organization_id AND o.name = $1
+            WHERE u.email_folded = $2 AND u.disabled_at_us IS NULL AND u.removed_at_us IS NULL";
+        if !is_storable(organization) {
+            return Ok(None);
+        }
+        let row: Option<(String, String)> = on!(self.db.read, |pool| {
+            let query = sqlx::query_as(SQL).bind(organization).bind(email.folded());
+            query.fetch_optional(pool).await?
+        });
+        let Some((organization, id)) = row else { return Ok(None) };
+        let (organization, id) = (parsed("organization", &organization)?, parsed("user", &id)?);
+        let user = self.find_user(organization, id).await?;
+        Ok(user.zip(self.find_password(organization, id).await?))
+    }
+
+    /// Signs a user in whose password was checked, and audits it. With `SESSIONS_MAX` sessions the
+    /// oldest ends.
+    ///
+    /// [`StoreError::ActorChanged`] when the user or the password has changed since it was checked.
+    pub async fn sign_in(
+        &self,
+        user: &User,
+        password: &StoredPassword,
+        code: Option<&SecretString>,
+        client: &Client,
+    ) -> Result<SignedIn, StoreError> {
+        const MAKE_ROOM: &str = "
+            DELETE FROM sessions WHERE organization_id = $1 AND user_id = $2 AND id NOT IN (
+                SELECT id FROM sessions WHERE organization_id = $1 AND user_id = $2
+                ORDER BY created_at_us DESC, id DESC LIMIT $3)";
+        const INSERT: &str = "
+            INSERT INTO sessions (id, organization_id, user_id, digest, address, user_agent,
+                created_at_us, last_seen_at_us)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+        let proof = match (self.find_second_factor(user.organization, user.id).await?, code) {
+            (Some(factor), _) if factor.confirmed_at.is_none() => None,
+            (None, _) => None,
+            (Some(_), None) => return Ok(SignedIn::CodeRequired),
+            (Some(factor), Some(code)) => match self.prove(user.id, &factor, code) {
+                Some(proof) => Some(proof),
+                None => return Ok(SignedIn::CodeWrong),
+            },
+        };
+        let token = SignInToken::mint(TokenKind::Session, random_bytes());
+        let digest = self.sign_in_digest(&token)?;
+        let at = self.clock.now();
+        let act = Act { organization: user.organization, actor: Actor::User(user.id), at };
+        let session = self.new_session(user, client, at);
+        let (organization, id) = (user.organization.to_string(), user.id.to_string());
+        let detail = json!({
+            "address": client.address,
+            "second_factor": proof.as_ref().map(second_factor::Proof::kind),
+        });
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry("session.begin", &session.id.to_string(), &detail));
+            if !finds!(tx, HAS_PASSWORD, &organization, &id, password.set_at_us) {
+                return Err(StoreError::ActorChanged);
+            }
+            if !second_factor::spend!(tx, &organization, &id, proof.as_ref()) {
+                return Ok(SignedIn::CodeWrong);
+            }
+            let room = sqlx::query(MAKE_ROOM).bind(&organization).bind(&id);
+            room.bind(SESSIONS_MAX - 1).execute(&mut *tx).await?;
+            sqlx::query(INSERT)
+                .bind(session.id.to_string())
+                .bind(&organization)
+                .bind(&id)
+                .bind(digest.as_slice())
+                .bind(&session.address)
+                .bind(&session.user_agent)
+                .bind(at.as_microsecond())
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+        });
+        Ok(SignedIn::Yes(Box::new(session), token))
+    }
+
+    fn new_session(&self, user: &User, client: &Client, at: Timestamp) -> Session {
+        Session {
+            id: self.new_id(SessionId::new),
+            organization: user.organization,
+            user: user.id,
+            address: client.address.clone(),
+            user_agent: client.user_agent.clone(),
+            life: SessionLife { created_at: whole_us(at), last_seen_at: whole_us(at) },
+        }
+    }
+
+    fn sign_in_digest(&self, token: &SignInToken) -> Result<[u8; 32], StoreError> {
+        let digests = self.keyring.sign_in_digests(token);
+        digests.into_iter().next().ok_or(StoreError::Integrity)
+    }
+}

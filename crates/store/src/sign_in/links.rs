@@ -1,0 +1,196 @@
+//! One-time links with which a user sets a password: invitations and resets.
+
+use doorward_domain::id::{OrganizationId, UserId};
+use doorward_domain::role::OrganizationRole;
+use doorward_domain::sign_in_token::{SignInToken, TokenKind};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::passwords::set_password;
+use super::{END_SESSIONS, HashedPassword};
+use crate::audit::append_audit;
+use crate::db::{on, parsed};
+use crate::organizations::owners::{ACTIVE_ROLE, refuse_above, role_of};
+use crate::store::random_bytes;
+use crate::{Act, Actor, Store, StoreError, User};
+
+/// Why somebody is to set a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkPurpose {
+    /// They are new.
+    Invitation,
+    /// An administrator says so.
+    Reset,
+    /// They asked for it themselves.
+    RequestedReset,
+}
+
+impl LinkPurpose {
+    const ALL: [Self; 3] = [Self::Invitation, Self::Reset, Self::RequestedReset];
+
+    /// The text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invitation => "invitation",
+            Self::Reset => "reset",
+            Self::RequestedReset => "requested_reset",
+        }
+    }
+
+    const fn lifetime(self) -> SignedDuration {
+        match self {
+            Self::Invitation => SignedDuration::from_hours(7 * 24),
+            Self::Reset => SignedDuration::from_hours(24),
+            Self::RequestedReset => SignedDuration::from_hours(1),
+        }
+    }
+
+    /// What making such a link is called in the audit log.
+    const fn made(self) -> &'static str {
+        match self {
+            Self::Invitation => "user.invite",
+            Self::Reset => "user.make_reset",
+            Self::RequestedReset => "user.request_reset",
+        }
+    }
+
+    /// What using one is called.
+    const fn used(self) -> &'static str {
+        match self {
+            Self::Invitation => "user.accept_invitation",
+            Self::Reset | Self::RequestedReset => "user.reset_password",
+        }
+    }
+}
+
+/// A link, with its token in the clear, this once.
+#[derive(Debug)]
+pub struct PasswordLink {
+    /// What for.
+    pub purpose: LinkPurpose,
+    /// Who has it may set the password.
+    pub token: SignInToken,
+    /// When it ends, used or not.
+    pub expires_at: Timestamp,
+}
+
+/// Whose password a link sets.
+#[derive(Debug, Clone)]
+pub struct LinkedUser {
+    /// Who.
+    pub user: User,
+    /// Why.
+    pub purpose: LinkPurpose,
+}
+
+impl Store {
+    /// Makes a link for an active user, and audits it; the one before it for the same purpose works no
+    /// more. [`StoreError::Missing`] when there is no such active user; [`StoreError::AboveOwnRole`] when
+    /// they are above whoever acts.
+    pub async fn make_password_link(
+        &self,
+        act: &Act,
+        user: UserId,
+        purpose: LinkPurpose,
+    ) -> Result<PasswordLink, StoreError> {
+        const SQL: &str = "
+            INSERT INTO password_links (organization_id, user_id, purpose, digest, expires_at_us)
+            VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (user_id, purpose) DO UPDATE SET digest = excluded.digest,
+                expires_at_us = excluded.expires_at_us";
+        let token = SignInToken::mint(TokenKind::Link, random_bytes());
+        let digest = self.sign_in_digest(&token)?;
+        let expires_at = act.at.checked_add(purpose.lifetime()).unwrap_or(Timestamp::MAX);
+        let (organization, id) = (act.organization.to_string(), user.to_string());
+        let detail = json!({ "expires_at": expires_at.to_string() });
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry(purpose.made(), &id, &detail));
+            let role: Option<(String,)> = sqlx::query_as(ACTIVE_ROLE)
+                .bind(&organization)
+                .bind(&id)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let (role,) = role.ok_or(StoreError::Missing("active user"))?;
+            let role: OrganizationRole = parsed("role", &role)?;
+            refuse_above(role_of!(tx, act), &[role])?;
+            sqlx::query(SQL)
+                .bind(&organization)
+                .bind(&id)
+                .bind(purpose.as_str())
+                .bind(digest.as_slice())
+                .bind(expires_at.as_microsecond())
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+        });
+        Ok(PasswordLink { purpose, token, expires_at })
+    }
+
+    /// Whose password a link sets now. `None`: nobody's.
+    pub async fn find_password_link(
+        &self,
+        token: &SignInToken,
+    ) -> Result<Option<LinkedUser>, StoreError> {
+        const SQL: &str = "
+            SELECT organization_id, user_id, purpose FROM password_links
+            WHERE digest = $1 AND expires_at_us > $2";
+        let now_us = self.clock.now().as_microsecond();
+        for digest in self.keyring.sign_in_digests(token) {
+            let row: Option<(String, String, String)> = on!(self.db.read, |pool| {
+                let query = sqlx::query_as(SQL).bind(digest.as_slice()).bind(now_us);
+                query.fetch_optional(pool).await?
+            });
+            if let Some(row) = row {
+                return self.linked_user(&row).await;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn linked_user(
+        &self,
+        (organization, user, purpose): &(String, String, String),
+    ) -> Result<Option<LinkedUser>, StoreError> {
+        let organization: OrganizationId = parsed("organization", organization)?;
+        let known = LinkPurpose::ALL.into_iter().find(|known| known.as_str() == purpose);
+        let purpose = known.ok_or_else(|| StoreError::Corrupt("purpose of a link".to_owned()))?;
+        let user = self.find_user(organization, parsed("user", user)?).await?;
+        let active = user.filter(|user| user.disabled_at.is_none());
+        Ok(active.map(|user| LinkedUser { user, purpose }))
+    }
+
+    /// Uses a link: sets the password, ends every session and every link of the user, and audits it.
+    /// Returns whether it was there to be used: of several at once one is.
+    pub async fn use_password_link(
+        &self,
+        token: &SignInToken,
+        linked: &LinkedUser,
+        new: &HashedPassword,
+    ) -> Result<bool, StoreError> {
+        const USE: &str = "
+            DELETE FROM password_links
+            WHERE organization_id = $1 AND user_id = $2 AND digest = $3 AND expires_at_us > $4";
+        let LinkedUser { user, purpose } = linked;
+        let at = self.clock.now();
+        let act = Act { organization: user.organization, actor: Actor::User(user.id), at };
+        let (organization, id) = (user.organization.to_string(), user.id.to_string());
+        let digests = self.keyring.sign_in_digests(token);
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry(purpose.used(), &id, &json!({})));
+            let mut used = 0;
+            for digest in &digests {
+                let query = sqlx::query(USE).bind(&organization).bind(&id).bind(digest.as_slice());
+                used += query.bind(at.as_microsecond()).execute(&mut *tx).await?.rows_affected();
+            }
+            if used == 0 {
+                return Ok(false);
+            }
+            set_password!(tx, &organization, &id, new, at.as_microsecond());
+            sqlx::query(END_SESSIONS).bind(&organization).bind(&id).execute(&mut *tx).await?;
+            tx.commit().await?;
+        });
+        Ok(true)
+    }
+}
