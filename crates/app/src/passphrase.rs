@@ -1,7 +1,7 @@
-//! Passphrases: from a file, the environment, or a person at the terminal, never an argument, which
-//! every other process of the machine could read.
+//! Passphrases: from a file, the environment, or standard input, never an argument, which every other
+//! process of the machine could read.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::PassphraseArgs;
 use crate::environment::Environment;
+use crate::secret_input;
 
 const VARIABLE: &str = "DOORWARD_PASSPHRASE";
 /// Far above any passphrase.
@@ -36,7 +37,7 @@ pub(crate) fn recall(
 ) -> anyhow::Result<Passphrase> {
     let text = match kept(args, environment)? {
         Some(kept) => kept,
-        None => type_once(&format!("Passphrase of {purpose}: "))?,
+        None => type_once(&format!("Passphrase of {purpose}:"))?,
     };
     Ok(Passphrase::given(text))
 }
@@ -63,18 +64,20 @@ fn read(path: &Path) -> anyhow::Result<SecretString> {
     Ok(SecretString::from(line))
 }
 
+/// What is piped in was not typed, and comes once.
 fn type_twice(purpose: &str) -> anyhow::Result<SecretString> {
-    let first = type_once(&format!("New passphrase for {purpose}: "))?;
-    let again = type_once("The same again: ")?;
-    if first.expose_secret() != again.expose_secret() {
-        bail!("the two passphrases differ; nothing was done");
+    let first = type_once(&format!("New passphrase for {purpose}:"))?;
+    if std::io::stdin().is_terminal() {
+        let again = type_once("The same again:")?;
+        if first.expose_secret() != again.expose_secret() {
+            bail!("the two passphrases differ; nothing was done");
+        }
     }
     Ok(first)
 }
 
 fn type_once(prompt: &str) -> anyhow::Result<SecretString> {
-    let typed = rpassword::prompt_password(prompt).with_context(|| {
-        format!("no passphrase: name a file with --passphrase-file, or set {VARIABLE}")
-    })?;
-    Ok(SecretString::from(typed))
+    secret_input::line(prompt).with_context(|| {
+        format!("no passphrase: type it, name a file with --passphrase-file, or set {VARIABLE}")
+    })
 }

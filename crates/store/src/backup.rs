@@ -7,15 +7,23 @@
 //!
 //! The file holds lines of JSON, which `age -d` shows: a head, for each table its columns and then
 //! its rows, and an end that counts the rows and proves that all of it is there.
+//!
+//! What a restore brings back is the moment of the backup. What has ended since then is ended again
+//! where somebody says what that is: the old data, or the exported audit log.
 
 mod archive;
 mod dump;
 mod ended;
+mod fill;
 mod format;
+mod list;
+mod live;
 mod restore;
 mod revocations;
 mod schema;
+mod signer;
 mod spend;
+mod tables;
 
 pub use archive::{ArchiveError, Summary, check};
 pub use dump::Backup;

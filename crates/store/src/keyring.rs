@@ -4,6 +4,7 @@
 //! master key can change without touching a row, and no key ever serves two purposes.
 
 pub(crate) mod aead;
+pub(crate) mod carried;
 mod token_keys;
 
 use std::collections::BTreeMap;
@@ -268,16 +269,6 @@ impl Keyring {
         &self.tokens
     }
 
-    /// Opens any stored key of the keyring, for a backup.
-    pub(crate) fn unwrap_stored(
-        &self,
-        purpose: &str,
-        version: i64,
-        wrapped: &[u8],
-    ) -> Result<KeyBytes, StoreError> {
-        unwrap(&self.master, purpose, version, wrapped).map_err(|_| StoreError::Integrity)
-    }
-
     /// The key of the audit chain.
     pub(crate) fn audit_key(&self) -> &AuditKey {
         &self.audit
@@ -367,16 +358,6 @@ fn unwrap(
     key.map(Zeroizing::new).map_err(|_| OpenError::MasterKeyWrong)
 }
 
-/// Wraps a key for its place in the keyring.
-pub(crate) fn wrap(
-    master: &MasterKey,
-    purpose: &str,
-    version: i64,
-    key: &[u8],
-) -> Result<Vec<u8>, StoreError> {
-    aead::seal(&master.0, &wrap_place(purpose, version), key)
-}
-
 /// A wrapped key opens only as what it was wrapped for.
 fn wrap_place(purpose: &str, version: i64) -> Vec<u8> {
     format!("doorward keyring {purpose} {version}").into_bytes()
@@ -394,7 +375,8 @@ async fn add_keys(
     on!(db.write, |pool| {
         let mut tx = pool.begin().await?;
         for purpose in purposes {
-            let wrapped = wrap(master, purpose.as_str(), 1, random_key()?.as_slice())?;
+            let (place, key) = (wrap_place(purpose.as_str(), 1), random_key()?);
+            let wrapped = aead::seal(&master.0, &place, key.as_slice())?;
             sqlx::query(SQL)
                 .bind(purpose.as_str())
                 .bind(wrapped.as_slice())

@@ -32,14 +32,11 @@ pub(crate) struct RestoreArgs {
     /// Its data directory, empty or not there yet
     #[arg(long, visible_alias = "data-dir", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// What tells of keys that ended since the backup, so that they stay ended: the file that
-    /// `doorward audit export` wrote, the old data directory, or the old database as
-    /// postgres://…, its password in PGPASSWORD; may be repeated
+    /// What tells of everything that ended since the backup, so that it stays ended: the file that
+    /// `doorward audit export` wrote, the old data directory, or the old database as postgres://…,
+    /// its password in PGPASSWORD; may be repeated
     #[arg(long, value_name = "SOURCE")]
     pub(crate) revocations_from: Vec<String>,
-    /// The old data directory, which is only read; the same as `--revocations-from` with it
-    #[arg(long, value_name = "DIR")]
-    pub(crate) live_data_dir: Vec<PathBuf>,
     /// Print what was done as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -13,6 +13,12 @@ use crate::environment::Environment;
 use crate::output::{self, Progress};
 use crate::passphrase;
 
+const WITHOUT_REVOCATIONS: &str = "What ended since then works again: keys that were revoked or given \
+fewer rights, users who were removed, passwords that were changed. --revocations-from, with the old \
+data directory or what `doorward audit export` wrote, would have kept all that ended.";
+const SIGN_INS_ENDED: &str = "Whose password or second factor changed since has none here: give them a \
+link with `doorward users reset-password`.";
+
 /// `data`: where the configuration says that the new installation is.
 pub(crate) async fn run(
     args: &RestoreArgs,
@@ -21,8 +27,6 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let shown = args.file.display();
     let length = args.file.metadata().with_context(|| format!("cannot read {shown}"))?.len();
-    let live = args.live_data_dir.iter().cloned().map(RevocationSource::DataDir);
-    let named = args.revocations_from.iter().map(|named| source(named));
     let options = RestoreOptions {
         archive: args.file.clone(),
         passphrase: passphrase::recall(&args.passphrase, environment, &shown.to_string())?,
@@ -30,7 +34,7 @@ pub(crate) async fn run(
         database_url: data.database_url,
         master_key: data.master_key,
         clock: Clock::system(),
-        revocations: named.chain(live).collect(),
+        revocations: args.revocations_from.iter().map(|named| source(named)).collect(),
     };
     // The file is read twice: first to prove that it is whole.
     let progress = Progress::start("restoring", length * 2);
@@ -59,30 +63,45 @@ fn said(restored: &Restored, options: &RestoreOptions) -> String {
     let (rows, data) = (output::count(restored.rows), options.data_dir.display());
     let mut lines = vec![format!("Restored {rows} rows of {} into {data}.", restored.made_at)];
     if options.revocations.is_empty() {
-        lines.push(
-            "Keys that were revoked since then work again: --revocations-from would have kept \
-             them revoked."
-                .to_owned(),
-        );
+        lines.push(WITHOUT_REVOCATIONS.to_owned());
     } else {
-        lines.push(format!(
-            "Ended since then, and ended here: {} keys revoked, {} disabled, {} secrets replaced, \
-             {} users and service accounts.",
-            restored.keys_revoked,
-            restored.keys_disabled,
-            restored.secrets_ended,
-            restored.owners_ended
-        ));
+        lines.push(format!("Ended since then, and ended here: {}.", ended(restored)));
+    }
+    if restored.sign_ins_ended > 0 {
+        lines.push(SIGN_INS_ENDED.to_owned());
     }
     if restored.spend_raised > 0 {
         let sums = output::count(restored.spend_raised);
         lines.push(format!("{sums} sums of budgets were taken from the old data."));
     }
+    lines.push(
+        "Everybody signs in again, tokens are asked for again, and what was told since the backup \
+         may be told again."
+            .to_owned(),
+    );
     lines.push(format!(
         "`doorward serve --data {}` serves it.",
         output::shell_word(&data.to_string())
     ));
     lines.join("\n")
+}
+
+/// What was ended, each with how often; what was not is left out.
+fn ended(restored: &Restored) -> String {
+    let counts = [
+        (restored.keys_revoked, "keys revoked"),
+        (restored.keys_disabled, "keys disabled"),
+        (restored.keys_edited, "keys edited"),
+        (restored.secrets_ended, "secrets replaced"),
+        (restored.owners_ended, "users and service accounts removed or disabled"),
+        (restored.users_edited, "users with another role or address"),
+        (restored.sign_ins_ended, "passwords or second factors changed"),
+        (restored.webhooks_removed, "webhooks changed"),
+    ];
+    let some = counts.iter().filter(|(count, _)| *count > 0);
+    let some: Vec<_> =
+        some.map(|(count, what)| format!("{} {what}", output::count(*count))).collect();
+    if some.is_empty() { "nothing".to_owned() } else { some.join(", ") }
 }
 
 fn object(restored: &Restored, data: &Path) -> serde_json::Value {
@@ -93,8 +112,12 @@ fn object(restored: &Restored, data: &Path) -> serde_json::Value {
         "rows": restored.rows,
         "keys_revoked": restored.keys_revoked,
         "keys_disabled": restored.keys_disabled,
+        "keys_edited": restored.keys_edited,
         "secrets_ended": restored.secrets_ended,
         "owners_ended": restored.owners_ended,
+        "users_edited": restored.users_edited,
+        "sign_ins_ended": restored.sign_ins_ended,
+        "webhooks_removed": restored.webhooks_removed,
         "spend_raised": restored.spend_raised,
     })
 }

@@ -3,16 +3,18 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use doorward_domain::rights::{Axis, Rights};
 use doorward_domain::role::OrganizationRole;
 use doorward_store::age::Passphrase;
 use doorward_store::{Backup, StoreError};
 use futures_util::TryStreamExt as _;
 use http::HeaderValue;
 use http::header::{CONTENT_TYPE, HeaderName};
-use secrecy::SecretString;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::Control;
+use crate::api::sessions::SecretText;
 use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::problem::ApiError;
@@ -21,15 +23,10 @@ use crate::request::JsonBody;
 /// For a progress bar: the size of the file is not known before its end.
 const BYTES_ESTIMATED: HeaderName = HeaderName::from_static("x-doorward-estimated-bytes");
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MakeBackup {
-    #[serde(deserialize_with = "secret")]
-    passphrase: SecretString,
-}
-
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
-    String::deserialize(deserializer).map(SecretString::from)
+    passphrase: SecretText,
 }
 
 /// Makes a backup of the whole installation, sealed under a passphrase, and streams it.
@@ -38,13 +35,11 @@ pub(crate) async fn make_backup(
     caller: Caller,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    // It holds what no administrator sees: every digest, and the values of provider keys.
-    if caller.role != OrganizationRole::Owner {
-        return Err(ApiError::AboveOwnRole);
-    }
+    refuse_less_than_owner(&control, &caller).await?;
     let wish: MakeBackup = body.parse()?;
     let mut faults = Faults::new();
-    let passphrase = faults.check("passphrase", Passphrase::new(wish.passphrase));
+    let passphrase = Passphrase::new(wish.passphrase.into_secret());
+    let passphrase = faults.check("passphrase", passphrase);
     let passphrase = faults.finish_with(passphrase)?;
     let backup = control.store.backup(&caller.act(control.now()), passphrase).await?;
     backup.map(stream).ok_or_else(|| ApiError::Conflict {
@@ -52,6 +47,23 @@ pub(crate) async fn make_backup(
         detail: "A backup is being made already. Try again when it is done.".to_owned(),
         field: None,
     })
+}
+
+/// Refuses, and audits, whoever may do less than an owner who is signed in. A backup holds what no
+/// administrator sees, every digest and the values of provider keys: whoever has one, and a machine of
+/// their own, may do all that anybody may. So a token does not do, which is given away because it is
+/// narrow and over soon, nor a key that is bound in anything but its end.
+async fn refuse_less_than_owner(control: &Control, caller: &Caller) -> Result<(), ApiError> {
+    let owner = Rights::of_role(OrganizationRole::Owner);
+    let is_bound = caller.rights.exceeded_by(&owner).iter().any(|axis| *axis != Axis::Expiry);
+    if caller.role == OrganizationRole::Owner && caller.token().is_none() && !is_bound {
+        return Ok(());
+    }
+    let subject = caller.organization().to_string();
+    let detail = json!({ "outcome": "denied", "code": "exceeds_own_rights" });
+    let act = caller.act(control.now());
+    control.store.record(&act, "installation.backup", &subject, detail).await?;
+    Err(ApiError::LessThanOwner)
 }
 
 fn stream(backup: Backup) -> Response {

@@ -1,5 +1,3 @@
-use std::process::{Command, Stdio};
-
 use super::*;
 
 const BYTES_MAX: usize = 1 << 20;
@@ -78,35 +76,4 @@ fn a_passphrase_is_long_enough_and_is_never_printed() {
         assert_eq!(Passphrase::new("ä".repeat(chars).into()).is_ok(), fits, "{chars}");
     }
     assert_eq!(format!("{:?}", passphrase()), "Passphrase([REDACTED])");
-}
-
-/// The tool of the format's makers, where it is installed. It asks a terminal for the passphrase,
-/// which `script` gives it.
-#[test]
-fn the_standard_tool_opens_what_is_sealed_here() {
-    let has = |tool: &str| {
-        Command::new(tool)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .status()
-            .is_ok_and(|s| s.success())
-    };
-    if !has("age") || !has("script") {
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let plain: Vec<u8> = (0..70_000_u32).map(|at| b'a' + u8::try_from(at % 26).unwrap()).collect();
-    std::fs::write(dir.path().join("sealed"), seal(&passphrase(), &plain).unwrap()).unwrap();
-    let mut child = Command::new("script")
-        .args(["-qec", "age -d -o opened sealed", "/dev/null"])
-        .current_dir(dir.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut keyboard = child.stdin.take().unwrap();
-    io::Write::write_all(&mut keyboard, b"correct horse battery\n").unwrap();
-    assert!(child.wait().unwrap().success());
-    drop(keyboard);
-    assert_eq!(std::fs::read(dir.path().join("opened")).unwrap(), plain);
 }

@@ -15,10 +15,11 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use zeroize::Zeroizing;
 
 use super::format::{Cell, End, FORMAT, Head, digest_text, read};
-use super::schema::{Table, tables};
+use super::schema::{KEYRING, Table, tables};
 use crate::age::{Passphrase, Sealer};
 use crate::calls::Patience;
 use crate::db::{Session, on, on_session};
+use crate::keyring::carried::is_carried;
 use crate::{Act, Store, StoreError, migrations};
 
 /// Sealed bytes in one piece.
@@ -148,32 +149,28 @@ async fn dump_table(
             let cells =
                 table.columns.iter().enumerate().map(|(at, (_, kind))| read(&row, at, *kind));
             let mut cells = cells.collect::<sqlx::Result<Vec<Cell>>>()?;
-            unwrap_key(store, table, &mut cells)?;
-            writer.row(&cells).await?;
+            if unwrap_key(store, table, &mut cells)? {
+                writer.row(&cells).await?;
+            }
         }
     });
     Ok(())
 }
 
-/// A key of the keyring stands in a backup as it is: nothing but the passphrase is needed.
-fn unwrap_key(store: &Store, table: &Table, cells: &mut [Cell]) -> Result<(), StoreError> {
-    if table.name != "keyring" {
-        return Ok(());
+/// A key of the keyring stands in a backup as it is: nothing but the passphrase is needed. Whether the
+/// row is in the backup at all.
+fn unwrap_key(store: &Store, table: &Table, cells: &mut [Cell]) -> Result<bool, StoreError> {
+    if table.name != KEYRING {
+        return Ok(true);
     }
-    let find = |name| table.position(name).and_then(|at| cells.get(at));
     let corrupt = || StoreError::Corrupt("keyring".to_owned());
-    let (
-        Some(Cell::Text(Some(purpose))),
-        Some(Cell::Number(Some(version))),
-        Some(Cell::Bytes(Some(wrapped))),
-    ) = (find("purpose"), find("version"), find("wrapped"))
-    else {
-        return Err(corrupt());
-    };
-    let plain = store.keyring.unwrap_stored(purpose, *version, wrapped)?;
-    let place = table.position("wrapped").and_then(|at| cells.get_mut(at)).ok_or_else(corrupt)?;
-    *place = Cell::Bytes(Some(Zeroizing::new(plain.to_vec())));
-    Ok(())
+    let (purpose, version, wrapped) = table.keyring_row(cells).ok_or_else(corrupt)?;
+    if !is_carried(purpose) {
+        return Ok(false);
+    }
+    let plain = store.keyring.unwrap_stored(purpose, version, wrapped)?;
+    table.set_wrapped(cells, plain.to_vec());
+    Ok(true)
 }
 
 /// Seals lines and hands them on.

@@ -1,42 +1,58 @@
 //! Ending in a restored database what has ended since its backup.
 
-use doorward_domain::id::OrganizationId;
+mod keys;
+mod people;
+
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::restore::{Restored, Signer};
-use super::revocations::Ended;
-use crate::db::{Session, on_session, parsed};
-use crate::{Act, Actor, StoreError};
+use super::format::{Cell, bind_cells};
+use super::restore::Restored;
+use super::signer::Signer;
+use crate::StoreError;
+use crate::db::{Session, on_session};
 
-const REVOKE: &str = "
-    UPDATE api_keys SET revoked_at_us = $2, updated_at_us = updated_at_us + 1
-    WHERE id = $1 AND revoked_at_us IS NULL RETURNING organization_id";
-const DISABLE: &str = "
-    UPDATE api_keys SET disabled_at_us = $2, updated_at_us = updated_at_us + 1
-    WHERE id = $1 AND disabled_at_us IS NULL RETURNING organization_id";
-const END_SECRETS: &str = "
-    UPDATE key_secrets SET ends_at_us = $2
-    WHERE key_id = $1 AND number < $3 AND (ends_at_us IS NULL OR ends_at_us > $2)
-    RETURNING organization_id";
-const END_OVERLAP: &str = "
-    UPDATE key_secrets SET ends_at_us = $2
-    WHERE key_id = $1 AND ends_at_us > $2 RETURNING organization_id";
-/// A user or a service account: an id is only ever of one of them.
-const REMOVE: [&str; 2] = [
-    "UPDATE users SET removed_at_us = $2, updated_at_us = updated_at_us + 1
-    WHERE id = $1 AND removed_at_us IS NULL RETURNING organization_id",
-    "UPDATE service_accounts SET removed_at_us = $2, updated_at_us = updated_at_us + 1
-    WHERE id = $1 AND removed_at_us IS NULL RETURNING organization_id",
-];
-const SWITCH_OFF: [&str; 2] = [
-    "UPDATE users SET disabled_at_us = $2, updated_at_us = updated_at_us + 1
-    WHERE id = $1 AND disabled_at_us IS NULL RETURNING organization_id",
-    "UPDATE service_accounts SET disabled_at_us = $2, updated_at_us = updated_at_us + 1
-    WHERE id = $1 AND disabled_at_us IS NULL RETURNING organization_id",
-];
-/// Who is removed belongs to nothing.
-const LEAVE: &str = "DELETE FROM project_members WHERE user_id = $1";
+/// Something that ended, and when, in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) what: What,
+    pub(super) at_us: i64,
+}
+
+/// What ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum What {
+    /// A key, for good.
+    Key(String),
+    /// A key that was switched off.
+    KeyDisabled(String),
+    /// What a key might do before an edit: since then it has these rights.
+    Rights { key: String, fields: Map<String, Value> },
+    /// Secrets of a key before this number.
+    Secrets { key: String, before: i64 },
+    /// Secrets of a key that had an end already.
+    Overlap(String),
+    /// A user or service account, for good.
+    Owner(String),
+    /// A user or service account that was switched off.
+    OwnerDisabled(String),
+    /// Role and e-mail address of a user, unless they are these.
+    User { user: String, role: String, folded: Option<String> },
+    /// Password and second factor of a user, unless the one was set and the other confirmed then.
+    SignIn { user: String, set_at_us: Option<i64>, confirmed_at_us: Option<i64> },
+    /// Recovery codes of a user, of which no more are left than these. Which, nobody knows.
+    RecoveryCodes { user: String, left: i64 },
+    /// A webhook, its secret or its URL.
+    Webhook(String),
+}
+
+/// A thing that was ended here, as the audit log tells it.
+struct Change<'a> {
+    action: &'static str,
+    subject: &'a str,
+    /// `None`: it is not there, or over already.
+    organization: Option<String>,
+}
 
 /// Ends one thing, where the backup has it and it is not over there; audited.
 pub(super) async fn end(
@@ -45,85 +61,73 @@ pub(super) async fn end(
     ended: &Ended,
     restored: &mut Restored,
 ) -> Result<(), StoreError> {
-    let (action, subject, organization) = match ended {
-        Ended::Key { id, at_us } => ("key.revoke", id, update(session, REVOKE, id, *at_us).await?),
-        Ended::KeyDisabled { id, at_us } => {
-            ("key.disable", id, update(session, DISABLE, id, *at_us).await?)
-        }
-        Ended::Secrets { key, before, at_us } => {
-            ("key.end_secrets", key, end_secrets(session, key, *before, *at_us).await?)
-        }
-        Ended::Overlap { key, at_us } => {
-            ("key.end_overlap", key, update(session, END_OVERLAP, key, *at_us).await?)
-        }
-        Ended::Owner { id, at_us } => {
-            let organization = first(session, REMOVE, id, *at_us).await?;
-            if organization.is_some() {
-                on_session!(&mut *session, |conn| {
-                    sqlx::query(LEAVE).bind(id).execute(conn).await?;
-                });
-            }
-            ("owner.remove", id, organization)
-        }
-        Ended::OwnerDisabled { id, at_us } => {
-            ("owner.disable", id, first(session, SWITCH_OFF, id, *at_us).await?)
-        }
-    };
-    let Some(organization) = organization else { return Ok(()) };
-    restored.count(ended);
-    let organization: OrganizationId = parsed("organization", &organization)?;
-    let act = Act { organization, actor: Actor::System, at: signer.now() };
-    let detail = json!({ "since_backup": true, "at": instant(ended).to_string() });
-    signer.append(session, &act, (action, subject), &detail).await
+    let (change, count) = change(session, ended, restored).await?;
+    let Some(organization) = change.organization else { return Ok(()) };
+    *count += 1;
+    let at = Timestamp::from_microsecond(ended.at_us).unwrap_or_default();
+    let detail = json!({ "since_backup": true, "at": at.to_string() });
+    signer.append(session, &organization, (change.action, change.subject), &detail).await
 }
 
-fn instant(ended: &Ended) -> Timestamp {
-    let at_us = match ended {
-        Ended::Key { at_us, .. }
-        | Ended::KeyDisabled { at_us, .. }
-        | Ended::Secrets { at_us, .. }
-        | Ended::Overlap { at_us, .. }
-        | Ended::Owner { at_us, .. }
-        | Ended::OwnerDisabled { at_us, .. } => *at_us,
-    };
-    Timestamp::from_microsecond(at_us).unwrap_or_default()
+/// Does it, and says what it counts for.
+async fn change<'a, 'r>(
+    session: &mut Session,
+    ended: &'a Ended,
+    restored: &'r mut Restored,
+) -> Result<(Change<'a>, &'r mut u64), StoreError> {
+    let at_us = ended.at_us;
+    Ok(match &ended.what {
+        What::Key(id) => (keys::revoke(session, id, at_us).await?, &mut restored.keys_revoked),
+        What::KeyDisabled(id) => {
+            (keys::disable(session, id, at_us).await?, &mut restored.keys_disabled)
+        }
+        What::Rights { key, fields } => {
+            (keys::edit(session, key, fields, at_us).await?, &mut restored.keys_edited)
+        }
+        What::Secrets { key, before } => {
+            let change = keys::end_secrets(session, key, *before, at_us).await?;
+            (change, &mut restored.secrets_ended)
+        }
+        What::Overlap(key) => {
+            (keys::end_overlap(session, key, at_us).await?, &mut restored.secrets_ended)
+        }
+        What::Owner(id) => (people::remove(session, id, at_us).await?, &mut restored.owners_ended),
+        What::OwnerDisabled(id) => {
+            (people::disable(session, id, at_us).await?, &mut restored.owners_ended)
+        }
+        What::User { user, role, folded } => {
+            let change = people::edit(session, user, (role, folded.as_deref())).await?;
+            (change, &mut restored.users_edited)
+        }
+        What::SignIn { user, set_at_us, confirmed_at_us } => {
+            let known = (*set_at_us, *confirmed_at_us);
+            (people::end_sign_in(session, user, known).await?, &mut restored.sign_ins_ended)
+        }
+        What::RecoveryCodes { user, left } => {
+            (people::drop_codes(session, user, *left).await?, &mut restored.sign_ins_ended)
+        }
+        What::Webhook(id) => (remove_webhook(session, id).await?, &mut restored.webhooks_removed),
+    })
 }
 
-/// The organization of what was changed, if anything was.
-async fn update(
+/// Nobody knows a new secret or another URL here; a webhook that is gone is seen and made anew.
+async fn remove_webhook<'a>(
+    session: &mut Session,
+    id: &'a str,
+) -> Result<Change<'a>, StoreError> {
+    const SQL: &str = "DELETE FROM webhooks WHERE id = $1 RETURNING organization_id";
+    let organization = changed(session, SQL, &[Cell::text(id)]).await?;
+    Ok(Change { action: "webhook.delete", subject: id, organization })
+}
+
+/// Runs a statement; the organization of what it changed, if it changed anything.
+async fn changed(
     session: &mut Session,
     sql: &'static str,
-    id: &str,
-    at_us: i64,
+    cells: &[Cell],
 ) -> Result<Option<String>, StoreError> {
     let rows: Vec<(String,)> = on_session!(session, |conn| {
-        sqlx::query_as(sql).bind(id).bind(at_us).fetch_all(conn).await?
-    });
-    Ok(rows.into_iter().next().map(|(organization,)| organization))
-}
-
-async fn first(
-    session: &mut Session,
-    sql: [&'static str; 2],
-    id: &str,
-    at_us: i64,
-) -> Result<Option<String>, StoreError> {
-    for sql in sql {
-        if let Some(organization) = update(session, sql, id, at_us).await? {
-            return Ok(Some(organization));
-        }
-    }
-    Ok(None)
-}
-
-async fn end_secrets(
-    session: &mut Session,
-    key: &str,
-    before: i64,
-    at_us: i64,
-) -> Result<Option<String>, StoreError> {
-    let rows: Vec<(String,)> = on_session!(session, |conn| {
-        sqlx::query_as(END_SECRETS).bind(key).bind(at_us).bind(before).fetch_all(conn).await?
+        bind_cells!(sqlx::query_as(sql), cells).fetch_all(conn).await?
     });
     Ok(rows.into_iter().next().map(|(organization,)| organization))
 }

@@ -48,6 +48,24 @@ pub(super) enum Cell {
     Bytes(Option<Zeroizing<Vec<u8>>>),
 }
 
+/// Binds fields to the places of a statement, in their order.
+macro_rules! bind_cells {
+    ($query:expr, $cells:expr) => {{
+        let mut query = $query;
+        for cell in $cells {
+            query = match cell {
+                $crate::backup::format::Cell::Text(text) => query.bind(text.as_deref()),
+                $crate::backup::format::Cell::Number(number) => query.bind(*number),
+                $crate::backup::format::Cell::Bytes(bytes) => {
+                    query.bind(bytes.as_ref().map(|bytes| bytes.as_slice()))
+                }
+            };
+        }
+        query
+    }};
+}
+pub(super) use bind_cells;
+
 /// Reads one field of a row of either engine.
 pub(super) fn read<'r, R: Row>(row: &'r R, at: usize, kind: Kind) -> sqlx::Result<Cell>
 where
@@ -64,6 +82,14 @@ where
 }
 
 impl Cell {
+    pub(super) fn text(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+
+    pub(super) fn number(number: i64) -> Self {
+        Self::Number(Some(number))
+    }
+
     pub(super) fn to_json(&self) -> Value {
         match self {
             Self::Text(text) => text.clone().into(),

@@ -5,27 +5,24 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 
-use super::archive::{Archive, ArchiveError, Part, check};
+use super::archive::{Archive, ArchiveError, check};
 use super::ended::end;
-use super::format::{Cell, Head};
-use super::revocations::{self, Ended, Opened, RevocationSource, of_live};
+use super::fill::Filling;
+use super::format::Head;
+use super::live::apply_live;
+use super::revocations::{self, Opened, RevocationSource};
 use super::schema::{Table, quoted, tables};
-use super::spend::{raise_spend, spend_after};
+use super::signer::Signer;
 use crate::age::Passphrase;
-use crate::audit::append_audit;
-use crate::db::{Db, Pool, Session, on, on_session, parsed};
-use crate::keyring::{Keyring, Wrapped, wrap};
+use crate::db::{Db, Session, on, on_session};
+use crate::keyring::carried::Carried;
 use crate::store::{LOCK_FILE, make_dir, make_master_key, take_lock};
-use crate::{Act, Actor, Clock, MasterKey, OpenError, StoreError};
+use crate::{Clock, MasterKey, OpenError, StoreError};
 
 /// Tables that a new database has rows in.
 const SEEDED: [&str; 1] = ["audit_head"];
-/// What ends by being deleted cannot be told from what ended since: whoever was signed in signs in
-/// again, and a one-time link is asked for again.
-const NOT_REVIVED: [&str; 2] = ["sessions", "password_links"];
 /// The root of a file system has it.
 const OF_FILE_SYSTEM: &str = "lost+found";
 /// What a folder may hold and is empty all the same.
@@ -61,10 +58,20 @@ pub struct Restored {
     pub keys_revoked: u64,
     /// Keys that had been switched off since.
     pub keys_disabled: u64,
+    /// Keys whose rights had been edited since: they have what they had last.
+    pub keys_edited: u64,
     /// Rotations since that left an old secret no, or less, time.
     pub secrets_ended: u64,
     /// Users and service accounts that had been removed or switched off since.
     pub owners_ended: u64,
+    /// Users whose role had changed since, or whose e-mail address: they have the role that they had
+    /// last, and no address.
+    pub users_edited: u64,
+    /// Users whose password, second factor or recovery codes had changed since: what had changed is
+    /// gone, and a new link sets a new password.
+    pub sign_ins_ended: u64,
+    /// Webhooks that had been edited, deleted or given a new secret since: they are gone.
+    pub webhooks_removed: u64,
     /// Sums of budgets that had grown since.
     pub spend_raised: u64,
 }
@@ -128,18 +135,13 @@ impl Restored {
             rows: 0,
             keys_revoked: 0,
             keys_disabled: 0,
+            keys_edited: 0,
             secrets_ended: 0,
             owners_ended: 0,
+            users_edited: 0,
+            sign_ins_ended: 0,
+            webhooks_removed: 0,
             spend_raised: 0,
-        }
-    }
-
-    pub(super) fn count(&mut self, ended: &Ended) {
-        match ended {
-            Ended::Key { .. } => self.keys_revoked += 1,
-            Ended::KeyDisabled { .. } => self.keys_disabled += 1,
-            Ended::Secrets { .. } | Ended::Overlap { .. } => self.secrets_ended += 1,
-            Ended::Owner { .. } | Ended::OwnerDisabled { .. } => self.owners_ended += 1,
         }
     }
 }
@@ -157,7 +159,7 @@ pub async fn restore(
     let archive = Archive::open(&options.archive, &options.passphrase)?;
     let mut sources = Vec::new();
     for source in &options.revocations {
-        sources.push(revocations::open(source, archive.head.audit_sequence).await?);
+        sources.push(revocations::open(source, &archive.head).await?);
     }
     make_dir(&options.data_dir)?;
     let lock = take_lock(&options.data_dir)?;
@@ -165,7 +167,7 @@ pub async fn restore(
     check_place(&options.data_dir)?;
     let restored = Box::pin(write(options, archive, &sources, passed)).await;
     for source in &sources {
-        if let Opened::Live(pool) = source {
+        if let Opened::Live(pool, _) = source {
             on!(*pool, |pool| pool.close().await);
         }
     }
@@ -266,12 +268,21 @@ async fn fill(
     }
     let mut restored = Restored::new(&archive.head);
     let mut filling =
-        Filling { master: &master, keys: Vec::new(), tables: tables(&mut session).await? };
+        Filling { keyring: Carried::new(&master), tables: tables(&mut session).await? };
     restored.rows = filling.fill(&mut session, archive, passed).await?;
-    let keyring = Keyring::of(&filling.keys, &master)?;
-    let signer = Signer { keyring, clock: options.clock.clone() };
+    filling.add_token_key(&mut session, options.clock.now().as_microsecond()).await?;
+    let signer = Signer { key: filling.keyring.audit_key()?, clock: options.clock.clone() };
     for source in sources {
-        apply(&signer, &mut session, source, &mut restored).await?;
+        match source {
+            Opened::Read(all) => {
+                for ended in all {
+                    end(&signer, &mut session, ended, &mut restored).await?;
+                }
+            }
+            Opened::Live(pool, since) => {
+                apply_live(&signer, &mut session, (pool, *since), &mut restored).await?;
+            }
+        }
     }
     signer.note(&mut session, &restored).await?;
     Ok((session, restored))
@@ -300,174 +311,4 @@ async fn has_rows(session: &mut Session, table: &Table) -> Result<bool, sqlx::Er
         let row = sqlx::query(AssertSqlSafe(sql)).fetch_optional(conn).await?;
         Ok(row.is_some())
     })
-}
-
-/// Puts the rows of a backup into the tables.
-struct Filling<'a> {
-    master: &'a MasterKey,
-    /// The keyring as it is stored from now on.
-    keys: Vec<Wrapped>,
-    /// Tables that the database has and the backup did not name yet.
-    tables: Vec<Table>,
-}
-
-impl Filling<'_> {
-    async fn fill(
-        &mut self,
-        session: &mut Session,
-        mut archive: Archive,
-        passed: &mut (dyn FnMut(u64) + Send),
-    ) -> Result<u64, RestoreError> {
-        let mut open: Option<(Table, String)> = None;
-        while let Some(part) = archive.next_part()? {
-            passed(archive.take_passed());
-            match (part, &open) {
-                (Part::Table(table), _) => {
-                    self.take_table(&table)?;
-                    let sql = table.insert();
-                    open = Some((table, sql));
-                }
-                (Part::Row(_), Some((table, _))) if NOT_REVIVED.contains(&&*table.name) => {}
-                (Part::Row(mut cells), Some((table, sql))) => {
-                    self.rewrap(table, &mut cells)?;
-                    insert(session, sql, &cells).await?;
-                }
-                (Part::Row(_), None) => return Err(ArchiveError::Damaged.into()),
-            }
-        }
-        if self.tables.is_empty() { Ok(archive.rows) } else { Err(ArchiveError::Damaged.into()) }
-    }
-
-    /// Each table of the database is in the backup once, with the same columns.
-    fn take_table(&mut self, named: &Table) -> Result<(), ArchiveError> {
-        let at = self.tables.iter().position(|table| table.name == named.name);
-        let found = at.map(|at| self.tables.swap_remove(at)).ok_or(ArchiveError::Damaged)?;
-        let sorted = |table: &Table| {
-            let mut columns: Vec<_> = table.columns.iter().map(|(name, _)| name.clone()).collect();
-            columns.sort();
-            columns
-        };
-        if sorted(&found) == sorted(named) { Ok(()) } else { Err(ArchiveError::Damaged) }
-    }
-
-    /// Wraps a key of the keyring, which stands in the backup as it is, with the new master key.
-    fn rewrap(&mut self, table: &Table, cells: &mut [Cell]) -> Result<(), RestoreError> {
-        if table.name != "keyring" {
-            return Ok(());
-        }
-        let find = |name| table.position(name).and_then(|at| cells.get(at));
-        let (
-            Some(Cell::Text(Some(purpose))),
-            Some(Cell::Number(Some(version))),
-            Some(Cell::Bytes(Some(key))),
-        ) = (find("purpose"), find("version"), find("wrapped"))
-        else {
-            return Err(ArchiveError::Damaged.into());
-        };
-        let wrapped = wrap(self.master, purpose, *version, key)?;
-        self.keys.push((purpose.clone(), *version, wrapped.clone()));
-        if let Some(place) = table.position("wrapped").and_then(|at| cells.get_mut(at)) {
-            *place = Cell::Bytes(Some(zeroize::Zeroizing::new(wrapped)));
-        }
-        Ok(())
-    }
-}
-
-async fn insert(session: &mut Session, sql: &str, cells: &[Cell]) -> Result<(), sqlx::Error> {
-    on_session!(session, |conn| {
-        let mut query = sqlx::query(AssertSqlSafe(sql.to_owned()));
-        for cell in cells {
-            query = match cell {
-                Cell::Text(text) => query.bind(text.as_deref()),
-                Cell::Number(number) => query.bind(*number),
-                Cell::Bytes(bytes) => query.bind(bytes.as_ref().map(|bytes| bytes.as_slice())),
-            };
-        }
-        query.execute(conn).await.map(drop)
-    })
-}
-
-async fn apply(
-    signer: &Signer,
-    session: &mut Session,
-    source: &Opened,
-    restored: &mut Restored,
-) -> Result<(), RestoreError> {
-    match source {
-        Opened::Read(all) => {
-            for ended in all {
-                end(signer, session, ended, restored).await?;
-            }
-        }
-        Opened::Live(pool) => {
-            for ended in of_live(pool).await? {
-                end(signer, session, &ended, restored).await?;
-            }
-            raise_all(pool, session, restored).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn raise_all(
-    pool: &Pool,
-    session: &mut Session,
-    restored: &mut Restored,
-) -> Result<(), RestoreError> {
-    let mut place = (String::new(), String::new(), i64::MIN);
-    loop {
-        let page = spend_after(pool, &place).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        place = last.place();
-        for row in &page {
-            restored.spend_raised += u64::from(raise_spend(session, row).await?);
-        }
-    }
-}
-
-/// Writes down what the restore does, in the chain that it restores.
-pub(super) struct Signer {
-    keyring: Keyring,
-    clock: Clock,
-}
-
-impl Signer {
-    pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    pub(super) async fn append(
-        &self,
-        session: &mut Session,
-        act: &Act,
-        (action, subject): (&str, &str),
-        detail: &Value,
-    ) -> Result<(), StoreError> {
-        on_session!(session, |tx| {
-            append_audit!(self, tx, act.entry(action, subject, detail));
-        });
-        Ok(())
-    }
-
-    /// The restore itself, for each organization: each reads its own part of the log.
-    async fn note(&self, session: &mut Session, restored: &Restored) -> Result<(), StoreError> {
-        const ALL: &str = "SELECT id FROM organizations ORDER BY created_at_us, id";
-        let organizations: Vec<(String,)> =
-            on_session!(&mut *session, |conn| sqlx::query_as(ALL).fetch_all(conn).await?);
-        let detail = json!({
-            "backup_made_at": restored.made_at.to_string(),
-            "rows": restored.rows,
-            "keys_revoked": restored.keys_revoked,
-            "keys_disabled": restored.keys_disabled,
-            "secrets_ended": restored.secrets_ended,
-            "owners_ended": restored.owners_ended,
-            "spend_raised": restored.spend_raised,
-        });
-        for (id,) in organizations {
-            let organization = parsed("organization", &id)?;
-            let act = Act { organization, actor: Actor::System, at: self.now() };
-            self.append(session, &act, ("installation.restore", &id), &detail).await?;
-        }
-        Ok(())
-    }
 }

@@ -1,7 +1,12 @@
-//! Which tables there are, read from the database: none can be forgotten.
+//! The tables that a backup holds and their columns, as the database has them: no column can be
+//! forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use zeroize::Zeroizing;
+
+use super::format::Cell;
+use super::tables::{Fate, TABLES, fate};
 use crate::StoreError;
 use crate::db::Session;
 
@@ -24,6 +29,9 @@ impl Kind {
         }
     }
 }
+
+/// The table whose rows are not carried as they are.
+pub(super) const KEYRING: &str = "keyring";
 
 /// A table and the columns that are stored in it; what the engine computes is not.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -51,6 +59,24 @@ impl Table {
         format!("INSERT INTO {name} ({columns}) VALUES ({})", places.join(", "))
     }
 
+    /// Purpose, version and key of a row of the keyring. `None`: it is no such row.
+    pub(super) fn keyring_row<'a>(&self, cells: &'a [Cell]) -> Option<(&'a str, i64, &'a [u8])> {
+        let find = |name| self.position(name).and_then(|at| cells.get(at));
+        match (find("purpose")?, find("version")?, find("wrapped")?) {
+            (Cell::Text(Some(purpose)), Cell::Number(Some(version)), Cell::Bytes(Some(key))) => {
+                Some((purpose, *version, key))
+            }
+            _ => None,
+        }
+    }
+
+    /// Puts another key into a row of the keyring.
+    pub(super) fn set_wrapped(&self, cells: &mut [Cell], key: Vec<u8>) {
+        if let Some(place) = self.position("wrapped").and_then(|at| cells.get_mut(at)) {
+            *place = Cell::Bytes(Some(Zeroizing::new(key)));
+        }
+    }
+
     fn column_list(&self) -> String {
         let names: Vec<_> = self.columns.iter().map(|(name, _)| quoted(name)).collect();
         names.join(", ")
@@ -62,7 +88,7 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Every table, each after those that its rows point to.
+/// Every table that is kept, each after those that its rows point to.
 pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, StoreError> {
     const SQLITE_COLUMNS: &str = "
         SELECT t.name, c.name, c.type FROM sqlite_schema t, pragma_table_xinfo(t.name) c
@@ -83,7 +109,7 @@ pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, StoreErr
         SELECT t.relname::text, r.relname::text FROM pg_constraint k
         JOIN pg_class t ON t.oid = k.conrelid JOIN pg_class r ON r.oid = k.confrelid
         WHERE k.contype = 'f' AND k.connamespace = current_schema()::regnamespace";
-    let columns: Vec<(String, String, String)>;
+    let mut columns: Vec<(String, String, String)>;
     let references: Vec<(String, String)>;
     match session {
         Session::Sqlite(conn) => {
@@ -95,7 +121,13 @@ pub(super) async fn tables(session: &mut Session) -> Result<Vec<Table>, StoreErr
             references = sqlx::query_as(POSTGRES_REFERENCES).fetch_all(conn).await?;
         }
     }
-    in_order(group(columns)?, &references)
+    columns.retain(|(table, ..)| fate(table) == Some(Fate::Kept));
+    let tables = group(columns)?;
+    let lacks = |(name, fate): &&(&str, Fate)| *fate == Fate::Kept && !tables.contains_key(*name);
+    if let Some((name, _)) = TABLES.iter().find(lacks) {
+        return Err(StoreError::Corrupt(format!("table {name}, which is not there")));
+    }
+    in_order(tables, &references)
 }
 
 fn group(columns: Vec<(String, String, String)>) -> Result<BTreeMap<String, Table>, StoreError> {
