@@ -111,10 +111,7 @@ async fn change<'a, 'r>(
 }
 
 /// Nobody knows a new secret or another URL here; a webhook that is gone is seen and made anew.
-async fn remove_webhook<'a>(
-    session: &mut Session,
-    id: &'a str,
-) -> Result<Change<'a>, StoreError> {
+async fn remove_webhook<'a>(session: &mut Session, id: &'a str) -> Result<Change<'a>, StoreError> {
     const SQL: &str = "DELETE FROM webhooks WHERE id = $1 RETURNING organization_id";
     let organization = changed(session, SQL, &[Cell::text(id)]).await?;
     Ok(Change { action: "webhook.delete", subject: id, organization })

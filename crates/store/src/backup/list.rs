@@ -29,7 +29,7 @@ struct Line {
 }
 
 /// Lines may stand in any order: the export has the newest first.
-fn read_list(path: &Path, sequence: i64) -> Result<Vec<Ended>, RestoreError> {
+pub(super) fn read_list(path: &Path, sequence: i64) -> Result<Vec<Ended>, RestoreError> {
     let fault = |number: usize| RestoreError::List { path: path.to_owned(), line: number + 1 };
     let file =
         File::open(path).map_err(|source| RestoreError::Io { path: path.to_owned(), source })?;
@@ -53,7 +53,6 @@ fn read_list(path: &Path, sequence: i64) -> Result<Vec<Ended>, RestoreError> {
     newer.into_values().for_each(|line| since.take(line));
     Ok(since.into_ended())
 }
-
 
 /// What the entries come to, each after those before it.
 #[derive(Debug, Default)]
@@ -96,7 +95,9 @@ impl Since {
             | "user.accept_invitation"
             | "second_factor.confirm"
             | "second_factor.remove" => self.end_sign_in(id, at_us),
-            "session.begin" if line.detail.get("second_factor") == Some(&"recovery_code".into()) => {
+            "session.begin"
+                if line.detail.get("second_factor") == Some(&"recovery_code".into()) =>
+            {
                 self.end(What::RecoveryCodes { user: line.actor, left: 0 }, at_us);
             }
             "webhook.edit" | "webhook.rotate" | "webhook.delete" => {

@@ -64,7 +64,7 @@ impl Table {
         let find = |name| self.position(name).and_then(|at| cells.get(at));
         match (find("purpose")?, find("version")?, find("wrapped")?) {
             (Cell::Text(Some(purpose)), Cell::Number(Some(version)), Cell::Bytes(Some(key))) => {
-                Some((purpose, *version, key))
+                Some((purpose.as_str(), *version, key.as_slice()))
             }
             _ => None,
         }

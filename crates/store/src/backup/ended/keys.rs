@@ -85,8 +85,7 @@ pub(super) async fn edit<'a>(
         return Ok(change);
     }
     let rights = Cell::text(&edited.rights);
-    let cells =
-        [Cell::text(id), rights, Cell::Number(edited.expires_at_us), Cell::number(at_us)];
+    let cells = [Cell::text(id), rights, Cell::Number(edited.expires_at_us), Cell::number(at_us)];
     change.organization = changed(session, EDIT, &cells).await?;
     replace_origins(session, &organization, id, &edited).await?;
     Ok(change)

@@ -377,8 +377,10 @@ async fn what_was_told_before_the_backup_is_not_told_again() {
         store.create_webhook(&store.act(), new).await.unwrap();
         let soon = Some(store.now() + SignedDuration::from_hours(24 * 6));
         let soon = Rights { expires_at: soon, ..store.new_key("").rights };
-        let (key, _) =
-            store.create_key(&store.act(), NewKey { rights: soon, ..store.new_key("ci") }).await.unwrap();
+        let (key, _) = store
+            .create_key(&store.act(), NewKey { rights: soon, ..store.new_key("ci") })
+            .await
+            .unwrap();
         store.pass(SignedDuration::from_hours(24 * 5 + 1));
         assert_eq!(store.plan_notices(true).await.unwrap().notices, 1, "{}", store.engine());
         let target = store.due_targets().await.unwrap().remove(0);
