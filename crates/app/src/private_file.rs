@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
 /// Writes a file with mode 0600, whole or not at all; one that is there is replaced.
 ///
 /// The content goes to a new file that nobody else could open at any moment, which then takes the
@@ -38,7 +41,7 @@ impl Draft {
     /// Creates it: whether something can be written there shows now.
     pub(crate) fn create(path: &Path, if_there: IfThere) -> io::Result<Self> {
         if if_there == IfThere::Refuse && path.symlink_metadata().is_ok() {
-            return Err(io::ErrorKind::AlreadyExists.into());
+            return Err(taken());
         }
         let new = path.with_added_extension("new");
         match std::fs::remove_file(&new) {
@@ -59,14 +62,31 @@ impl Draft {
         self.file.sync_all()?;
         match self.if_there {
             IfThere::Replace => std::fs::rename(&self.new, &self.path)?,
-            // A link, unlike a renaming, fails where somebody took the name in between.
-            IfThere::Refuse => std::fs::hard_link(&self.new, &self.path)?,
+            IfThere::Refuse => rename_to_new(&self.new, &self.path)?,
         }
         match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
             Some(_) | None => File::open(".")?.sync_all(),
         }
     }
+}
+
+/// Fails where somebody took the name in between. File systems that cannot rename so can link, and those
+/// that cannot link can rename so.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(taken()),
+        Err(Errno::INVAL | Errno::NOSYS) => std::fs::hard_link(from, to),
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn taken() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::AlreadyExists,
+        "there is a file of that name (--force replaces it)",
+    )
 }
 
 impl Write for Draft {

@@ -44,7 +44,8 @@ pub(crate) fn run(args: &BackupArgs, environment: &Environment) -> anyhow::Resul
     }
     let rows = output::count(summary.rows);
     Ok(output::line(&format!(
-        "{shown} holds {rows} rows of {}, and opens with the passphrase only: keep that elsewhere.",
+        "{shown} holds everything as it was at {}, {rows} rows, and opens with the passphrase only: \
+         keep that elsewhere.",
         summary.made_at
     ))?)
 }

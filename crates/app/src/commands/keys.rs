@@ -320,12 +320,13 @@ fn tell_made(
             Ok(output::line(&shown_once(done, made, client.endpoint(), now()))?)
         };
     };
+    let is_sealed = file.is_sealed();
     let path = file.save(made, client.endpoint())?;
     if is_json {
         return output::json(&file::without_secret(made, &path));
     }
-    let said = said(done, made, now());
-    Ok(output::line(&format!("{said} Its key is in {}, which only you can read.", path.display()))?)
+    let (said, place) = (said(done, made, now()), file::place(&path, is_sealed));
+    Ok(output::line(&format!("{said} Its key is in {place}"))?)
 }
 
 /// What was done to a key, and the key, with a line that proves that it works.

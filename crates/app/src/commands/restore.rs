@@ -61,11 +61,12 @@ fn source(named: &str) -> RevocationSource {
 
 fn said(restored: &Restored, options: &RestoreOptions) -> String {
     let (rows, data) = (output::count(restored.rows), options.data_dir.display());
-    let mut lines = vec![format!("Restored {rows} rows of {} into {data}.", restored.made_at)];
+    let mut lines =
+        vec![format!("Restored the backup of {} into {data}: {rows} rows.", restored.made_at)];
     if options.revocations.is_empty() {
         lines.push(WITHOUT_REVOCATIONS.to_owned());
     } else {
-        lines.push(format!("Ended since then, and ended here: {}.", ended(restored)));
+        lines.push(format!("Ended since then, and ended here too: {}.", ended(restored)));
     }
     if restored.sign_ins_ended > 0 {
         lines.push(SIGN_INS_ENDED.to_owned());
@@ -89,18 +90,18 @@ fn said(restored: &Restored, options: &RestoreOptions) -> String {
 /// What was ended, each with how often; what was not is left out.
 fn ended(restored: &Restored) -> String {
     let counts = [
-        (restored.keys_revoked, "keys revoked"),
-        (restored.keys_disabled, "keys disabled"),
-        (restored.keys_edited, "keys edited"),
-        (restored.secrets_ended, "secrets replaced"),
-        (restored.owners_ended, "users and service accounts removed or disabled"),
-        (restored.users_edited, "users with another role or address"),
-        (restored.sign_ins_ended, "passwords or second factors changed"),
-        (restored.webhooks_removed, "webhooks changed"),
+        ("keys revoked", restored.keys_revoked),
+        ("keys disabled", restored.keys_disabled),
+        ("keys with other rights", restored.keys_edited),
+        ("secrets replaced", restored.secrets_ended),
+        ("users and service accounts removed or disabled", restored.owners_ended),
+        ("users with another role or address", restored.users_edited),
+        ("passwords or second factors changed", restored.sign_ins_ended),
+        ("webhooks changed", restored.webhooks_removed),
     ];
-    let some = counts.iter().filter(|(count, _)| *count > 0);
+    let some = counts.iter().filter(|(_, count)| *count > 0);
     let some: Vec<_> =
-        some.map(|(count, what)| format!("{} {what}", output::count(*count))).collect();
+        some.map(|(what, count)| format!("{what}: {}", output::count(*count))).collect();
     if some.is_empty() { "nothing".to_owned() } else { some.join(", ") }
 }
 

@@ -176,7 +176,7 @@ fn a_key_revoked_after_the_backup_stays_revoked_by_either_way() {
         let elsewhere = tempfile::tempdir().unwrap();
         let data = elsewhere.path().join("data");
         let said = told(&restore(&file, &data, PASSPHRASE, &["--revocations-from", source]));
-        assert!(said.contains("1 keys revoked"), "{said}");
+        assert!(said.contains("keys revoked: 1"), "{said}");
         let restored = Program::start(elsewhere.path(), &[]);
         assert_eq!(restored.chat(&gone, "doorward/echo").status, 401, "{source}");
         assert_eq!(restored.chat(&stays, "doorward/echo").status, 200, "{source}");

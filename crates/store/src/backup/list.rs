@@ -50,7 +50,9 @@ pub(super) fn read_list(path: &Path, sequence: i64) -> Result<Vec<Ended>, Restor
         return Err(RestoreError::ListBeginsLate { path: path.to_owned(), needed: sequence + 1 });
     }
     let mut since = Since::default();
-    newer.into_values().for_each(|line| since.take(line));
+    for line in newer.into_values() {
+        since.take(line);
+    }
     Ok(since.into_ended())
 }
 

@@ -47,6 +47,11 @@ impl KeyFile {
         Ok(Some(Self { draft, path, passphrase, format }))
     }
 
+    /// Whether it takes a passphrase to read the key.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.passphrase.is_some()
+    }
+
     /// Writes the key that was made. A key that cannot be written is shown: it exists, and nobody
     /// could ever see it again.
     pub(super) fn save(self, made: &Value, endpoint: &str) -> anyhow::Result<PathBuf> {
@@ -73,6 +78,16 @@ impl KeyFile {
         }
         Ok(self.draft.keep()?)
     }
+}
+
+/// Where a key is, and how it is read.
+pub(super) fn place(path: &Path, is_sealed: bool) -> String {
+    let shown = path.display();
+    if !is_sealed {
+        return format!("{shown}, which only you can read.");
+    }
+    let word = output::shell_word(&shown.to_string());
+    format!("{shown}, which opens with the passphrase: `doorward keys open {word}`.")
 }
 
 /// What a program prints of a key whose secret went to a file.
