@@ -41,12 +41,20 @@ pub(crate) async fn make_backup(
     let passphrase = Passphrase::new(wish.passphrase.into_secret());
     let passphrase = faults.check("passphrase", passphrase);
     let passphrase = faults.finish_with(passphrase)?;
-    let backup = control.store.backup(&caller.act(control.now()), passphrase).await?;
-    backup.map(stream).ok_or_else(|| ApiError::Conflict {
-        code: "backup_running",
-        detail: "A backup is being made already. Try again when it is done.".to_owned(),
-        field: None,
-    })
+    match control.store.backup(&caller.act(control.now()), passphrase).await {
+        Ok(Some(backup)) => Ok(stream(backup)),
+        Ok(None) => Err(ApiError::Conflict {
+            code: "backup_running",
+            detail: "A backup is being made already. Try again when it is done.".to_owned(),
+            field: None,
+        }),
+        Err(error) => {
+            if matches!(error, StoreError::AboveOwnRole) {
+                note_refusal(&control, &caller).await?;
+            }
+            Err(error.into())
+        }
+    }
 }
 
 /// Refuses, and audits, whoever may do less than an owner who is signed in. A backup holds what no
@@ -59,11 +67,15 @@ async fn refuse_less_than_owner(control: &Control, caller: &Caller) -> Result<()
     if caller.role == OrganizationRole::Owner && caller.token().is_none() && !is_bound {
         return Ok(());
     }
+    note_refusal(control, caller).await?;
+    Err(ApiError::LessThanOwner)
+}
+
+async fn note_refusal(control: &Control, caller: &Caller) -> Result<(), ApiError> {
     let subject = caller.organization().to_string();
     let detail = json!({ "outcome": "denied", "code": "exceeds_own_rights" });
     let act = caller.act(control.now());
-    control.store.record(&act, "installation.backup", &subject, detail).await?;
-    Err(ApiError::LessThanOwner)
+    Ok(control.store.record(&act, "installation.backup", &subject, detail).await?)
 }
 
 fn stream(backup: Backup) -> Response {

@@ -106,6 +106,19 @@ async fn who_was_refused_a_backup_stands_in_the_audit_log_and_the_passphrase_now
     assert!(!whole.contains("canary"));
 }
 
+/// It would hold what all the others have.
+#[tokio::test]
+async fn an_owner_of_another_than_the_first_organization_is_refused_and_that_is_noted() {
+    let app = TestApp::new().await;
+    // It is older than the one that asks.
+    app.foreign_key().await;
+    let answer = app.post("/v1/backup", json!({"passphrase": "canary recovery phrase"})).await;
+    assert_eq!(answer.problem(403), "exceeds_own_rights");
+    let log = app.get("/v1/audit?action=installation.backup").await.expect(200);
+    assert_eq!(log["data"][0]["detail"]["outcome"], "denied");
+    assert_eq!(log["data"].as_array().unwrap().len(), 1, "none was begun");
+}
+
 #[tokio::test]
 async fn a_passphrase_that_does_not_do_is_refused_by_the_field() {
     let app = TestApp::new().await;
