@@ -1,7 +1,9 @@
 //! The command line: what can be typed, and nothing of what it does.
 
 mod audit;
+mod backup;
 mod catalog;
+mod key_file;
 mod keys;
 mod notices;
 mod people;
@@ -16,11 +18,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use audit::{AuditCommand, AuditFilterArgs, ExportAudit, ListAudit};
+pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use catalog::{
     CreateModel, CreateProvider, CreateProviderKey, DeleteProviderKey, DeploymentArgs, EditModel,
     EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand,
     TestProviderKey, ValueSource, Verb,
 };
+pub(crate) use key_file::{KeyFileFormat, OpenKeyFile, PassphraseArgs, SaveArgs};
 pub(crate) use keys::{
     BudgetArg, CreateKey, EditKey, ExplainKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
     UnusedKeys,
@@ -82,6 +86,10 @@ pub(crate) enum Command {
     Notices(Remotely<NoticesCommand>),
     /// What was done, by whom and when: list, check, export
     Audit(Remotely<AuditCommand>),
+    /// Save everything into one sealed file, while the server goes on serving
+    Backup(BackupArgs),
+    /// Make an installation of a backup, in an empty place
+    Restore(RestoreArgs),
     /// Check the configuration, or print the manual of all settings
     Config {
         #[command(subcommand)]

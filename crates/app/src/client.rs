@@ -1,5 +1,6 @@
 //! The command line's side of the management API.
 
+mod download;
 mod unanswered;
 
 use std::fmt;
@@ -40,6 +41,8 @@ pub(crate) struct Client {
     base: Url,
     /// `None`: nobody asks.
     key: Option<SecretString>,
+    /// The certificate that is trusted, where one is named.
+    ca: Option<PathBuf>,
 }
 
 /// A refusal of the server.
@@ -121,7 +124,7 @@ impl Client {
         let named = remote.ca.clone().or_else(|| environment.get("DOORWARD_CA").map(PathBuf::from));
         let ca = named.or_else(|| (is_local && own.exists()).then_some(own));
         let agent = agent(ca.as_deref(), TIMEOUT)?;
-        Ok(Self { agent, base, key })
+        Ok(Self { agent, base, key, ca })
     }
 
     pub(crate) fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {

@@ -1,6 +1,7 @@
 //! What the client subcommands do: ask the server, print its answer.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 mod catalog;
 pub(crate) mod keys;
 pub(crate) mod models;
@@ -9,6 +10,7 @@ mod people;
 pub(crate) mod projects;
 pub(crate) mod provider_keys;
 pub(crate) mod providers;
+pub(crate) mod restore;
 pub(crate) mod service_accounts;
 pub(crate) mod sessions;
 pub(crate) mod settings;

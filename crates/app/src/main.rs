@@ -11,6 +11,7 @@ mod faces;
 mod kept_session;
 mod logging;
 mod output;
+mod passphrase;
 mod private_file;
 mod provider_agent;
 mod quickstart;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use doorward_store::OpenError;
 
-use cli::{Cli, Command, ConfigCommand, ServeArgs};
+use cli::{Cli, Command, ConfigCommand, RestoreArgs, ServeArgs};
 use config::{Config, Override, Problems, Sources};
 use environment::Environment;
 
@@ -75,6 +76,8 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
         Command::Webhooks(args) => commands::webhooks::run(&args, environment),
         Command::Notices(args) => commands::notices::run(&args, environment),
         Command::Audit(args) => commands::audit::run(&args, environment),
+        Command::Backup(args) => commands::backup::run(&args, environment),
+        Command::Restore(args) => restore(&args, environment),
         Command::Users(args) => commands::users::run(&args, environment),
         Command::ServiceAccounts(args) => commands::service_accounts::run(&args, environment),
         Command::Projects(args) => commands::projects::run(&args, environment),
@@ -103,6 +106,15 @@ fn overrides(args: &ServeArgs) -> Vec<Override> {
     let listen = args.listen.as_ref().map(|text| Override::new("server.listen", &**text));
     let insecure = args.insecure_http.then(|| Override::new("server.insecure_http", true));
     [data, listen, insecure].into_iter().flatten().collect()
+}
+
+/// The configuration says where the new installation is; of the log there is nothing to tell.
+fn restore(args: &RestoreArgs, environment: &Environment) -> anyhow::Result<()> {
+    let data = args.data.as_ref().map(|dir| Override::new("data.dir", &*dir.to_string_lossy()));
+    let (file, preferences) = (args.config.as_deref(), Vec::new());
+    let overrides = data.into_iter().collect();
+    let config = config::load(&Sources { file, environment, preferences, overrides })?;
+    runtime()?.block_on(Box::pin(commands::restore::run(args, config.data, environment)))
 }
 
 fn configuration(command: ConfigCommand, environment: &Environment) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! Everything that the program prints: the only module that writes to standard output and error.
 
+mod progress;
 mod screen;
 mod table;
 mod words;
@@ -8,6 +9,7 @@ use std::io::{self, IsTerminal as _};
 
 use serde_json::Value;
 
+pub(crate) use progress::Progress;
 pub(crate) use screen::{KeyShown, Linked, Screen, Unlinked, key_beside, shell_word};
 pub(crate) use table::Table;
 pub(crate) use words::{cell, count, dollars, list_or, relative, sentence};

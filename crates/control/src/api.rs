@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod keys;
 mod list;
 pub(crate) mod models;

@@ -93,6 +93,11 @@ async fn finish(
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
+    if parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream") {
+        // A file that streams is made anew each time: it is too large to keep.
+        log(control.store.release_request(asked).await);
+        return Ok(Response::from_parts(parts, body));
+    }
     let body = to_bytes(body, ANSWER_BYTES_MAX).await;
     let body = body.map_err(|error| ApiError::Internal(error.to_string()))?;
     let text = String::from_utf8_lossy(&body).into_owned();

@@ -58,6 +58,12 @@ pub(crate) enum ApiError {
     /// Nobody reaches above their own role.
     #[error("You cannot give, take away or change what is above your own role.")]
     AboveOwnRole,
+    /// It takes everything that an owner may do.
+    #[error(
+        "This takes an owner who is signed in, or a key of an owner that is bound in nothing but its \
+         end: neither a token, nor a key with fewer scopes, models or addresses, limits or budgets."
+    )]
+    LessThanOwner,
     /// It clashes with what is there.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String, field: Option<&'static str> },
@@ -116,7 +122,7 @@ impl ApiError {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Unreadable(unreadable) => unreadable.face(),
             Self::ModelNotPriced { .. } => (StatusCode::BAD_REQUEST, "model_not_priced"),
-            Self::ExceedsOwnRights(_) | Self::AboveOwnRole => {
+            Self::ExceedsOwnRights(_) | Self::AboveOwnRole | Self::LessThanOwner => {
                 (StatusCode::FORBIDDEN, "exceeds_own_rights")
             }
             Self::BoundedKey(_) => (StatusCode::FORBIDDEN, "bounded_key"),
@@ -147,6 +153,7 @@ impl ApiError {
             Self::NoCredential(_)
             | Self::Denied(_)
             | Self::SignIn(_)
+            | Self::LessThanOwner
             | Self::NotFound(_)
             | Self::MethodNotAllowed
             | Self::Unreadable(_)
@@ -186,6 +193,7 @@ impl ApiError {
             | Self::ExceedsOwnRights(_)
             | Self::BoundedKey(_)
             | Self::AboveOwnRole
+            | Self::LessThanOwner
             | Self::Conflict { .. }
             | Self::Stale => tracing::debug!(code = self.face().1, "refused"),
         }

@@ -14,8 +14,8 @@ use tracing::Instrument;
 
 use crate::Control;
 use crate::api::{
-    audit, keys, models, notices, own_account, password_links, projects, provider_keys, providers,
-    service_accounts, sessions, settings, usage, users, webhooks,
+    audit, backup, keys, models, notices, own_account, password_links, projects, provider_keys,
+    providers, service_accounts, sessions, settings, usage, users, webhooks,
 };
 use crate::caller::authorize;
 use crate::control::id_parts;
@@ -204,6 +204,7 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),
         route(Get,    "/v1/audit",                 AuditRead,     audit::list_audit),
         route(Get,    "/v1/audit/verify",          AuditRead,     audit::verify_audit),
+        route(Post,   "/v1/backup",                Admin,         backup::make_backup),
     ]
 }
 

@@ -166,19 +166,53 @@ pub(crate) const SESSION_MAY: &str = "
       AND u.disabled_at_us IS NULL AND u.removed_at_us IS NULL
       AND s.last_seen_at_us > $5 AND s.created_at_us > $6";
 
-/// Appends an entry inside an open transaction of either engine, unless whoever acts may not any
-/// more: acts wait for each other here, so nothing can change until the transaction is over. What
-/// changes keys or their owners comes after it, in the same transaction: a key may change itself. `?`
-/// acts on the caller.
-macro_rules! append_audit {
-    ($store:expr, $tx:ident, $deed:expr) => {{
-        let $crate::audit::Deed { mut entry, actor } = $deed;
+/// Takes the next place in the chain, inside an open transaction: its number, the link before it and
+/// the seal. `?` acts on the caller.
+macro_rules! next_place {
+    ($tx:ident) => {{
         let (sequence, seal): (i64, Vec<u8>) =
             sqlx::query_as($crate::audit::NEXT).fetch_one(&mut *$tx).await?;
         let last: Option<(Vec<u8>,)> = sqlx::query_as($crate::audit::LAST)
             .bind(sequence - 1)
             .fetch_optional(&mut *$tx)
             .await?;
+        (sequence, last, seal)
+    }};
+}
+pub(crate) use next_place;
+
+/// Writes an entry at the place that was taken. `?` acts on the caller.
+macro_rules! append_entry {
+    ($key:expr, $tx:ident, $entry:expr, $place:expr) => {{
+        let (key, mut entry) = ($key, $entry);
+        let (sequence, last, seal) = $place;
+        entry.sequence = sequence;
+        let link = $crate::audit::next_link(key, &entry, last, &seal)?;
+        sqlx::query($crate::audit::APPEND)
+            .bind(entry.sequence)
+            .bind(entry.at.as_microsecond())
+            .bind(&entry.organization)
+            .bind(&entry.actor)
+            .bind(&entry.action)
+            .bind(&entry.subject)
+            .bind(&entry.detail)
+            .bind(link.as_slice())
+            .execute(&mut *$tx)
+            .await?;
+        let seal = key.seal(sequence, &link);
+        sqlx::query($crate::audit::ADVANCE).bind(seal.as_slice()).execute(&mut *$tx).await?;
+    }};
+}
+pub(crate) use append_entry;
+
+/// Appends an entry inside an open transaction of either engine, unless whoever acts may not any
+/// more: acts wait for each other here, so nothing can change until the transaction is over. What
+/// changes keys or their owners comes after it, in the same transaction: a key may change itself. `?`
+/// acts on the caller.
+macro_rules! append_audit {
+    ($store:expr, $tx:ident, $deed:expr) => {{
+        let $crate::audit::Deed { entry, actor } = $deed;
+        let place = $crate::audit::next_place!($tx);
         let may = match actor {
             $crate::audit::Actor::System => true,
             $crate::audit::Actor::User(id) => {
@@ -222,22 +256,8 @@ macro_rules! append_audit {
         if !may {
             return Err(StoreError::ActorChanged);
         }
-        entry.sequence = sequence;
         let key = $store.keyring.audit_key();
-        let link = $crate::audit::next_link(key, &entry, last, &seal)?;
-        sqlx::query($crate::audit::APPEND)
-            .bind(entry.sequence)
-            .bind(entry.at.as_microsecond())
-            .bind(&entry.organization)
-            .bind(&entry.actor)
-            .bind(&entry.action)
-            .bind(&entry.subject)
-            .bind(&entry.detail)
-            .bind(link.as_slice())
-            .execute(&mut *$tx)
-            .await?;
-        let seal = key.seal(sequence, &link);
-        sqlx::query($crate::audit::ADVANCE).bind(seal.as_slice()).execute(&mut *$tx).await?;
+        $crate::audit::append_entry!(key, $tx, entry, place);
     }};
 }
 pub(crate) use append_audit;

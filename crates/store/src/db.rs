@@ -2,6 +2,7 @@
 
 mod bounded;
 mod lock;
+mod session;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,6 +21,7 @@ use sqlx::sqlite::{
 
 use bounded::{Bounded, limited};
 use lock::Lock;
+pub(crate) use session::{Session, on_session};
 
 use crate::{OpenError, StoreError, migrations};
 

@@ -4,6 +4,7 @@
 //! master key can change without touching a row, and no key ever serves two purposes.
 
 pub(crate) mod aead;
+pub(crate) mod carried;
 mod token_keys;
 
 use std::collections::BTreeMap;
@@ -128,6 +129,8 @@ pub(crate) struct Keyring {
     webhooks: BTreeMap<u32, KeyBytes>,
     audit: AuditKey,
     tokens: TokenKeys,
+    /// For what only a backup needs: the keys that are not opened here.
+    master: MasterKey,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -137,7 +140,7 @@ impl std::fmt::Debug for Keyring {
 }
 
 /// One stored key: its purpose, its version, and its bytes under the master key.
-type Wrapped = (String, i64, Vec<u8>);
+pub(crate) type Wrapped = (String, i64, Vec<u8>);
 
 /// The keyring as it is stored.
 #[derive(Debug, Default)]
@@ -226,6 +229,7 @@ impl Keyring {
             webhooks: keys_of(&stored, master, Purpose::Webhook)?,
             audit: audit.last_key_value().map(|(_, key)| AuditKey::new(key)).ok_or_else(missing)?,
             tokens: TokenKeys::open(db, master, &stored, now).await?,
+            master: master.clone(),
         })
     }
 
@@ -406,6 +410,7 @@ mod tests {
             webhooks: BTreeMap::from([(1, Zeroizing::new([5; 32]))]),
             audit: AuditKey::new(&[4; 32]),
             tokens: token_keys::tests::keys(&[5]),
+            master: MasterKey(Zeroizing::new([5; 32])),
         }
     }
 

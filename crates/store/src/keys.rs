@@ -2,6 +2,7 @@
 
 mod change;
 mod cursor;
+pub(crate) mod edited;
 mod list;
 mod neighbours;
 mod origins;

@@ -4,7 +4,9 @@
 //! calls, and the counters of limits and budgets. Rows are parsed, never trusted; secrets leave this
 //! crate only as the types that hide them.
 
+pub mod age;
 mod audit;
+mod backup;
 mod calls;
 mod catalog;
 mod clock;
@@ -29,6 +31,10 @@ mod usage;
 mod webhooks;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
+pub use backup::{
+    ArchiveError, Backup, RestoreError, RestoreOptions, Restored, RevocationSource, Summary,
+    check as check_backup, restore,
+};
 pub use calls::{
     Admitted, BudgetStanding, CallKey, CallRequest, Cost, KeyState, LimitStanding, OpenCall, Quota,
     Standing,

@@ -21,6 +21,11 @@ pub(crate) fn postgres() -> Migrator {
     )])
 }
 
+/// The version that the schema of this program has.
+pub(crate) fn newest() -> i64 {
+    sqlite().iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
 /// One version. Its text is never edited once it was released: every start compares it with what was
 /// applied.
 fn version(number: i64, name: &'static str, sql: &'static str) -> Migration {

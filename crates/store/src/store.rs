@@ -75,6 +75,8 @@ pub struct Store {
     pub(crate) clock: Clock,
     pub(crate) time_zone: TimeZone,
     pub(crate) key_caps: KeyCaps,
+    /// One backup is made at a time.
+    pub(crate) backups: Arc<tokio::sync::Semaphore>,
     /// Held by whoever asks of which pages keys may be used.
     pub(crate) asking_origin: tokio::sync::Mutex<()>,
     /// Held while the store is open: other processes see that somebody has the data.
@@ -102,6 +104,7 @@ impl Store {
                     clock: options.clock,
                     time_zone: options.time_zone,
                     key_caps: options.key_caps,
+                    backups: Arc::new(tokio::sync::Semaphore::new(1)),
                     asking_origin: tokio::sync::Mutex::default(),
                     lock: Mutex::new(Some(lock)),
                 });
@@ -212,11 +215,11 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError {
     move |source| OpenError::Io { path, source }
 }
 
-fn make_dir(dir: &Path) -> Result<(), OpenError> {
+pub(crate) fn make_dir(dir: &Path) -> Result<(), OpenError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io(dir))
 }
 
-fn take_lock(dir: &Path) -> Result<File, OpenError> {
+pub(crate) fn take_lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join(LOCK_FILE);
     let mut options = OpenOptions::new();
     let file = options
@@ -272,7 +275,7 @@ fn master_key_file(path: &Path, is_new: bool) -> Result<MasterKey, OpenError> {
     }
 }
 
-fn make_master_key(path: &Path) -> Result<MasterKey, OpenError> {
+pub(crate) fn make_master_key(path: &Path) -> Result<MasterKey, OpenError> {
     let key = MasterKey::generate()?;
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path).map_err(io(path))?;

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::key_file::{OpenKeyFile, SaveArgs};
 use super::values::{duration, instant, not_negative, positive, since};
 
 #[derive(Debug, Subcommand)]
@@ -26,11 +27,13 @@ pub(crate) enum KeysCommand {
     /// Switch a disabled key on again
     Enable(KeyRef),
     /// Give a key a new secret and print it, this once; the old one works a while longer
-    Rotate(RotateKey),
+    Rotate(Box<RotateKey>),
     /// End the old secrets of a rotated key now
     EndOverlap(KeyRef),
     /// End a key, for good
     Revoke(KeyRef),
+    /// Print the key in a file that `--save` wrote; needs no server
+    Open(OpenKeyFile),
     /// Say what would be decided about a call, and by which rule; nothing is called
     Explain(ExplainKey),
     /// List active keys that nobody uses, and what the others were granted and do not use
@@ -93,6 +96,8 @@ pub(crate) struct CreateKey {
     /// Free data, NAME=VALUE; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub(crate) metadata: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) save: SaveArgs,
 }
 
 /// What a key is for, what it may do, and how much of it.
@@ -208,6 +213,8 @@ pub(crate) struct RotateKey {
     #[arg(long, value_name = "TIME", value_parser = duration, num_args = 0..=1,
           default_missing_value = "10m", require_equals = true)]
     pub(crate) wait_until_unused: Option<SignedDuration>,
+    #[command(flatten)]
+    pub(crate) save: SaveArgs,
 }
 
 #[derive(Debug, Args)]

@@ -99,6 +99,26 @@ fn what_can_be_typed_about_people() {
     check(&cases);
 }
 
+#[test]
+fn what_can_be_typed_about_files() {
+    #[rustfmt::skip]
+    let cases = [
+        ("doorward backup b --force --passphrase-file p --url http://h --json", true),
+        ("doorward backup",                                          false),
+        ("doorward backup b --passphrase p",                         false), // never as an argument
+        ("doorward restore b --data d --revocations-from l --revocations-from d --json", true),
+        ("doorward restore b --config c",                            true),
+        ("doorward restore b --url http://h",                        false),
+        ("doorward keys create ci --save ci.pak --format pak --force", true),
+        ("doorward keys create ci --format pak",                     false),
+        ("doorward keys create ci --save ci.pak --format zip",       false),
+        ("doorward keys rotate ci --save ci.env --overlap 0",        true),
+        ("doorward keys open ci.pak --passphrase-file p",            true),
+        ("doorward keys open",                                       false),
+    ];
+    check(&cases);
+}
+
 fn check(cases: &[(&str, bool)]) {
     for (line, is_valid) in cases {
         assert_eq!(parse(line).is_ok(), *is_valid, "{line}");

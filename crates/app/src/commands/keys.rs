@@ -1,6 +1,7 @@
 //! `doorward keys …`.
 
 mod explain;
+mod file;
 mod rotate;
 mod unused;
 
@@ -22,16 +23,22 @@ use crate::client::Client;
 use crate::environment::Environment;
 use crate::output::{self, Table};
 
+use file::KeyFile;
+
 const PATH: [&str; 2] = ["v1", "api-keys"];
 /// Lists leave revoked keys out unless they are asked for.
 const REVOKED: [(&str, &str); 1] = [("status", "revoked")];
 
 pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> anyhow::Result<()> {
+    if let KeysCommand::Open(wish) = &args.command {
+        return file::open(wish, args.remote.json, environment);
+    }
     let (client, is_json) = (Client::new(&args.remote, environment)?, args.remote.json);
     match &args.command {
         KeysCommand::Create(wish) => {
+            let file = KeyFile::prepare(&wish.save, environment)?;
             let created = client.post(&PATH, &create_body(wish))?;
-            if is_json { output::json(&created) } else { print_created(&client, &created) }?;
+            tell_made("Created", &client, &created, file, is_json)?;
             warn(&created);
             Ok(())
         }
@@ -49,13 +56,17 @@ pub(crate) fn run(args: &Remotely<KeysCommand>, environment: &Environment) -> an
         }
         KeysCommand::Disable(key) => switch(&client, &key.key, "disable", is_json),
         KeysCommand::Enable(key) => switch(&client, &key.key, "enable", is_json),
-        KeysCommand::Rotate(wish) => rotate::rotate(&client, wish, is_json),
+        KeysCommand::Rotate(wish) => {
+            let file = KeyFile::prepare(&wish.save, environment)?;
+            rotate::rotate(&client, wish, file, is_json)
+        }
         KeysCommand::EndOverlap(key) => rotate::end_overlap(&client, &key.key, is_json),
         KeysCommand::Revoke(key) => {
             let id = find(&client, &key.key)?;
             let answer = client.delete(&path(&id))?;
             confirm(is_json, &answer, &format!("Revoked {id}, for good."))
         }
+        KeysCommand::Open(wish) => file::open(wish, is_json, environment),
         KeysCommand::Explain(wish) => explain::explain(&client, wish, is_json),
         KeysCommand::Unused(wish) => unused::unused(&client, wish, is_json),
     }
@@ -294,31 +305,54 @@ fn pages(key: &Value) -> String {
     }
 }
 
-/// The one time that a key is seen, with a line that proves that it works.
-fn print_created(client: &Client, created: &Value) -> anyhow::Result<()> {
-    Ok(output::line(&shown_once("Created", created, client.endpoint(), now()))?)
+/// Tells of a key that was made: into its file, or this once on the screen.
+fn tell_made(
+    done: &str,
+    client: &Client,
+    made: &Value,
+    file: Option<KeyFile>,
+    is_json: bool,
+) -> anyhow::Result<()> {
+    let Some(file) = file else {
+        return if is_json {
+            output::json(made)
+        } else {
+            Ok(output::line(&shown_once(done, made, client.endpoint(), now()))?)
+        };
+    };
+    let is_sealed = file.is_sealed();
+    let path = file.save(made, client.endpoint())?;
+    if is_json {
+        return output::json(&file::without_secret(made, &path));
+    }
+    let (said, place) = (said(done, made, now()), file::place(&path, is_sealed));
+    Ok(output::line(&format!("{said} Its key is in {place}"))?)
 }
 
-/// What was done to a key, and the key.
-fn shown_once(done: &str, created: &Value, endpoint: &str, now: Timestamp) -> String {
-    let (name, key) = (output::cell(&text(created, "name")), text(created, "key"));
-    let ends = match when(created, "expires_at", now, "never").as_str() {
-        "never" => "never expires".to_owned(),
-        when => format!("expires {when}"),
-    };
-    let clamped = match created.get("expires_clamped") {
-        Some(Value::Bool(true)) => ", the longest that is allowed",
-        _ => "",
-    };
-    let mut said =
-        format!("{done} {name}. It {ends}{clamped}. Its key is shown this once:\n\n  {key}\n");
-    if text(created, "scopes").contains("inference:read") {
+/// What was done to a key, and the key, with a line that proves that it works.
+fn shown_once(done: &str, made: &Value, endpoint: &str, now: Timestamp) -> String {
+    let key = text(made, "key");
+    let mut said = format!("{} Its key is shown this once:\n\n  {key}\n", said(done, made, now));
+    if text(made, "scopes").contains("inference:read") {
         let header = output::shell_word(&format!("authorization: Bearer {key}"));
         // Writing to a text cannot fail.
         let _is_written =
             write!(said, "\nTry it:\n\n  curl {endpoint}/v1/models -H {header}\n").is_ok();
     }
     said
+}
+
+fn said(done: &str, made: &Value, now: Timestamp) -> String {
+    let name = output::cell(&text(made, "name"));
+    let ends = match when(made, "expires_at", now, "never").as_str() {
+        "never" => "never expires".to_owned(),
+        when => format!("expires {when}"),
+    };
+    let clamped = match made.get("expires_clamped") {
+        Some(Value::Bool(true)) => ", the longest that is allowed",
+        _ => "",
+    };
+    format!("{done} {name}. It {ends}{clamped}.")
 }
 
 #[cfg(test)]

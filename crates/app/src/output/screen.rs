@@ -103,7 +103,7 @@ impl Screen {
         block(
             out,
             "Data",
-            &[format!("{} (database, journal, master.key: back it up)", self.data)],
+            &[format!("{} (all there is; `doorward backup FILE` saves it)", self.data)],
         )?;
         writeln!(out, "\n  {}\n\n{}\n", bold("Try it"), self.curl())?;
         writeln!(out, "  {}\n", bold("Next"))?;

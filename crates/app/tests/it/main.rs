@@ -3,6 +3,7 @@
 
 mod answer_headers;
 mod audit;
+mod backup;
 mod bad_upstreams;
 mod browser_keys;
 mod canaries;
@@ -10,6 +11,7 @@ mod command_line;
 mod coverage;
 mod documents;
 mod fallback;
+mod key_files;
 mod lifecycle;
 mod limits;
 mod model_names;

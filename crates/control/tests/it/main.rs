@@ -3,6 +3,7 @@
 
 mod app;
 mod audit;
+mod backup;
 mod guard;
 mod idempotency;
 mod keys;

@@ -86,7 +86,7 @@ impl StoredRights {
         Ok(fields)
     }
 
-    fn into_rights(self, expires_at: Option<Timestamp>) -> Rights {
+    pub(super) fn into_rights(self, expires_at: Option<Timestamp>) -> Rights {
         Rights {
             scopes: self.scopes,
             models: self.models,

@@ -1,7 +1,9 @@
 //! The contract of the store: every promise of its methods, on every engine.
 #![cfg(test)] // so that the lints know that helpers are tests too
 
+mod age;
 mod audit;
+mod backup;
 mod calls;
 mod catalog;
 mod elsewhere;

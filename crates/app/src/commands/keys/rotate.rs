@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::super::{Body, confirm, instant, now, text, when};
-use super::{PATH, find, path, shown_once};
+use super::file::KeyFile;
+use super::{PATH, find, path, tell_made};
 use crate::cli::RotateKey;
 use crate::client::Client;
 use crate::output;
@@ -15,14 +16,18 @@ use crate::output;
 /// How often a key is asked for while somebody waits for its old secrets.
 const POLL: Duration = Duration::from_secs(5);
 
-pub(super) fn rotate(client: &Client, wish: &RotateKey, is_json: bool) -> anyhow::Result<()> {
+pub(super) fn rotate(
+    client: &Client,
+    wish: &RotateKey,
+    file: Option<KeyFile>,
+    is_json: bool,
+) -> anyhow::Result<()> {
     let id = find(client, &wish.key.key)?;
     let [version, noun] = PATH;
     let rotated = client.post(&[version, noun, &id, "rotate"], &body(wish))?;
-    if is_json {
-        output::json(&rotated)?;
-    } else {
-        output::line(&rotated_text(&rotated, client.endpoint(), now()))?;
+    tell_made("Rotated", client, &rotated, file, is_json)?;
+    if !is_json {
+        output::line(&old_secret(&rotated, now()))?;
     }
     match wish.wait_until_unused {
         None => Ok(()),
@@ -46,14 +51,14 @@ pub(super) fn body(wish: &RotateKey) -> Value {
     body.finish()
 }
 
-pub(super) fn rotated_text(rotated: &Value, endpoint: &str, now: Timestamp) -> String {
-    let old = match rows_of(rotated).next() {
-        None => "The old secret works no longer.".to_owned(),
+/// What becomes of the secret before.
+pub(super) fn old_secret(rotated: &Value, now: Timestamp) -> String {
+    match rows_of(rotated).next() {
+        None => "The old secret works no longer.\n".to_owned(),
         Some(old) => {
-            format!("The old secret works for now; it ends {}.", when(old, "ends_at", now, ""))
+            format!("The old secret works for now; it ends {}.\n", when(old, "ends_at", now, ""))
         }
-    };
-    format!("{}\n{old}\n", shown_once("Rotated", rotated, endpoint, now))
+    }
 }
 
 /// The secrets of a key that were replaced and still work.

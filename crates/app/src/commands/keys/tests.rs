@@ -136,11 +136,14 @@ fn rotated() -> Value {
 
 #[test]
 fn a_rotated_key_is_shown_once_with_the_end_of_the_old_secret() {
-    let text = rotate::rotated_text(&rotated(), "https://gate.example", at_noon());
-    insta::assert_snapshot!(text);
+    let text = |key: &Value| {
+        let shown = shown_once("Rotated", key, "https://gate.example", at_noon());
+        format!("{shown}\n{}", rotate::old_secret(key, at_noon()))
+    };
+    insta::assert_snapshot!(text(&rotated()));
     let mut key = rotated();
     key["previous_secrets"] = json!([]);
-    let text = rotate::rotated_text(&key, "https://gate.example", at_noon());
+    let text = text(&key);
     assert!(text.ends_with("The old secret works no longer.\n"), "{text}");
 }
 

@@ -1,0 +1,314 @@
+//! Restoring a backup into an empty place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use sqlx::AssertSqlSafe;
+
+use super::archive::{Archive, ArchiveError, check};
+use super::ended::end;
+use super::fill::Filling;
+use super::format::Head;
+use super::live::apply_live;
+use super::revocations::{self, Opened, RevocationSource};
+use super::schema::{Table, quoted, tables};
+use super::signer::Signer;
+use crate::age::Passphrase;
+use crate::db::{Db, Session, on, on_session};
+use crate::keyring::carried::Carried;
+use crate::store::{LOCK_FILE, make_dir, make_master_key, take_lock};
+use crate::{Clock, MasterKey, OpenError, StoreError};
+
+/// Tables that a new database has rows in.
+const SEEDED: [&str; 1] = ["audit_head"];
+/// The root of a file system has it.
+const OF_FILE_SYSTEM: &str = "lost+found";
+/// What a folder may hold and is empty all the same.
+const NOTHING: [&str; 2] = [OF_FILE_SYSTEM, LOCK_FILE];
+
+/// What is restored, and where.
+#[derive(Debug)]
+pub struct RestoreOptions {
+    /// The backup.
+    pub archive: PathBuf,
+    /// What it opens under.
+    pub passphrase: Passphrase,
+    /// The data directory: empty, or not there.
+    pub data_dir: PathBuf,
+    /// An empty PostgreSQL database. `None`: SQLite in the data directory.
+    pub database_url: Option<SecretString>,
+    /// The key that is to wrap the keyring; `None`: a new `master.key` in the data directory.
+    pub master_key: Option<MasterKey>,
+    /// The time.
+    pub clock: Clock,
+    /// What tells of everything that ended since.
+    pub revocations: Vec<RevocationSource>,
+}
+
+/// What was restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restored {
+    /// When the backup was made.
+    pub made_at: Timestamp,
+    /// Rows of the backup.
+    pub rows: u64,
+    /// Keys that had been revoked since.
+    pub keys_revoked: u64,
+    /// Keys that had been switched off since.
+    pub keys_disabled: u64,
+    /// Keys whose rights had been edited since: they have what they had last.
+    pub keys_edited: u64,
+    /// Rotations since that left an old secret no, or less, time.
+    pub secrets_ended: u64,
+    /// Users and service accounts that had been removed or switched off since.
+    pub owners_ended: u64,
+    /// Users whose role had changed since, or whose e-mail address: they have the role that they had
+    /// last, and no address.
+    pub users_edited: u64,
+    /// Users whose password, second factor or recovery codes had changed since: what had changed is
+    /// gone, and a new link sets a new password.
+    pub sign_ins_ended: u64,
+    /// Webhooks that had been edited, deleted or given a new secret since: they are gone.
+    pub webhooks_removed: u64,
+    /// Sums of budgets that had grown since.
+    pub spend_raised: u64,
+}
+
+/// Why nothing was restored. The place is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The backup is not usable.
+    #[error("{0}. Nothing was written")]
+    Archive(#[from] ArchiveError),
+    /// There is something already.
+    #[error(
+        "{0} is not empty, and a backup is restored into an empty place only. Nothing was written"
+    )]
+    NotEmpty(String),
+    /// There are no old data.
+    #[error("there is no database of doorward in {0}. Nothing was written")]
+    NoLiveData(String),
+    /// A list of revocations is none.
+    #[error("line {line} of {path} is no entry of an exported audit log. Nothing was written")]
+    List {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+    },
+    /// A list of revocations lacks some.
+    #[error(
+        "{path} does not reach back to the backup: it lacks the entry {needed} of the audit log. \
+         Nothing was written"
+    )]
+    ListBeginsLate {
+        /// Which file.
+        path: PathBuf,
+        /// The first entry after the backup.
+        needed: i64,
+    },
+    /// A file or folder cannot be used.
+    #[error("cannot use {path}: {source}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The place cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Store(#[from] StoreError),
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl Restored {
+    fn new(head: &Head) -> Self {
+        Self {
+            made_at: head.made_at,
+            rows: 0,
+            keys_revoked: 0,
+            keys_disabled: 0,
+            keys_edited: 0,
+            secrets_ended: 0,
+            owners_ended: 0,
+            users_edited: 0,
+            sign_ins_ended: 0,
+            webhooks_removed: 0,
+            spend_raised: 0,
+        }
+    }
+}
+
+/// Restores a backup, all or nothing: the whole file is checked before anything is written.
+/// `passed` is told how many bytes were read since it was last told; the file is read twice.
+///
+/// Reads the file without giving way to other tasks: for a process that does nothing else.
+pub async fn restore(
+    options: &RestoreOptions,
+    passed: &mut (dyn FnMut(u64) + Send),
+) -> Result<Restored, RestoreError> {
+    let is_new = check_place(&options.data_dir)?;
+    check(&options.archive, &options.passphrase, passed)?;
+    let archive = Archive::open(&options.archive, &options.passphrase)?;
+    let mut sources = Vec::new();
+    for source in &options.revocations {
+        sources.push(revocations::open(source, &archive.head).await?);
+    }
+    make_dir(&options.data_dir)?;
+    let lock = take_lock(&options.data_dir)?;
+    // Again, now that nobody else can put anything there: what is there is taken away on a failure.
+    check_place(&options.data_dir)?;
+    let restored = Box::pin(write(options, archive, &sources, passed)).await;
+    for source in &sources {
+        if let Opened::Live(pool, _) = source {
+            on!(*pool, |pool| pool.close().await);
+        }
+    }
+    if matches!(restored, Err(Failure::Before(_))) {
+        clear(&options.data_dir, is_new);
+    }
+    drop(lock);
+    restored.map_err(|failure| match failure {
+        Failure::Before(error) | Failure::Unknown(error) => error,
+    })
+}
+
+/// Whether the data are as they were. Where the answer to the commit is lost, nobody knows, and the
+/// master key must stay.
+enum Failure {
+    Before(RestoreError),
+    Unknown(RestoreError),
+}
+
+impl<E: Into<RestoreError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Before(error.into())
+    }
+}
+
+/// Whether the folder is still to be made; it is refused when it holds anything.
+fn check_place(dir: &Path) -> Result<bool, RestoreError> {
+    let fault = |source| RestoreError::Io { path: dir.to_owned(), source };
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(fault(error)),
+    };
+    for entry in entries {
+        let name = entry.map_err(fault)?.file_name();
+        if NOTHING.iter().all(|nothing| name != *nothing) {
+            return Err(RestoreError::NotEmpty(dir.display().to_string()));
+        }
+    }
+    Ok(false)
+}
+
+/// Takes away what a restore that failed has put into the folder, which was empty.
+fn clear(dir: &Path, is_new: bool) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name() != OF_FILE_SYSTEM {
+            let removed = fs::remove_file(entry.path());
+            if let Err(error) = removed {
+                tracing::warn!(%error, "{} is left behind", entry.path().display());
+            }
+        }
+    }
+    if is_new && let Err(error) = fs::remove_dir(dir) {
+        tracing::warn!(%error, "{} is left behind", dir.display());
+    }
+}
+
+async fn write(
+    options: &RestoreOptions,
+    archive: Archive,
+    sources: &[Opened],
+    passed: &mut (dyn FnMut(u64) + Send),
+) -> Result<Restored, Failure> {
+    let db = Db::connect(&options.data_dir, options.database_url.as_ref()).await?;
+    let filled = Box::pin(fill(&db, options, archive, sources, passed)).await;
+    let done = match filled {
+        Ok((session, restored)) => match session.commit().await {
+            Ok(()) => Ok(restored),
+            Err(error) => Err(Failure::Unknown(error.into())),
+        },
+        Err(error) => Err(Failure::Before(error)),
+    };
+    db.close().await;
+    done
+}
+
+/// Writes everything into a transaction that is left open.
+async fn fill(
+    db: &Db,
+    options: &RestoreOptions,
+    archive: Archive,
+    sources: &[Opened],
+    passed: &mut (dyn FnMut(u64) + Send),
+) -> Result<(Session, Restored), RestoreError> {
+    take_database(db).await?;
+    let master = match &options.master_key {
+        Some(given) => given.clone(),
+        None => make_master_key(&options.data_dir.join("master.key"))?,
+    };
+    let mut session = db.session(true).await?;
+    session.begin().await?;
+    for table in SEEDED {
+        let sql = format!("DELETE FROM {}", quoted(table));
+        on_session!(&mut session, |conn| sqlx::query(AssertSqlSafe(sql))
+            .execute(conn)
+            .await
+            .map(drop))?;
+    }
+    let mut restored = Restored::new(&archive.head);
+    let mut filling =
+        Filling { keyring: Carried::new(&master), tables: tables(&mut session).await? };
+    restored.rows = filling.fill(&mut session, archive, passed).await?;
+    filling.add_token_key(&mut session, options.clock.now().as_microsecond()).await?;
+    let signer = Signer { key: filling.keyring.audit_key()?, clock: options.clock.clone() };
+    for source in sources {
+        match source {
+            Opened::Read(all) => {
+                for ended in all {
+                    end(&signer, &mut session, ended, &mut restored).await?;
+                }
+            }
+            Opened::Live(pool, since) => {
+                apply_live(&signer, &mut session, (pool, *since), &mut restored).await?;
+            }
+        }
+    }
+    signer.note(&mut session, &restored).await?;
+    Ok((session, restored))
+}
+
+/// Locks an empty database and makes its tables.
+async fn take_database(db: &Db) -> Result<(), RestoreError> {
+    let mark = u64::from(std::process::id());
+    if !db.lock(mark).await? {
+        return Err(OpenError::AlreadyRunning("this database".to_owned()).into());
+    }
+    if db.read.has_schema().await? {
+        let mut session = db.session(false).await?;
+        for table in tables(&mut session).await? {
+            if !SEEDED.contains(&table.name.as_str()) && has_rows(&mut session, &table).await? {
+                return Err(RestoreError::NotEmpty("the database".to_owned()));
+            }
+        }
+    }
+    Ok(db.migrate().await?)
+}
+
+async fn has_rows(session: &mut Session, table: &Table) -> Result<bool, sqlx::Error> {
+    let sql = format!("SELECT 1 FROM {} LIMIT 1", quoted(&table.name));
+    on_session!(session, |conn| {
+        let row = sqlx::query(AssertSqlSafe(sql)).fetch_optional(conn).await?;
+        Ok(row.is_some())
+    })
+}

@@ -1,0 +1,67 @@
+//! What a restore writes into the audit log that it restores.
+
+use doorward_domain::audit::AuditKey;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::restore::Restored;
+use crate::audit::{Deed, append_entry, next_place};
+use crate::db::{Session, on_session, parsed};
+use crate::{Act, Actor, Clock, StoreError};
+
+/// Writes down what the restore does, in the chain that it restores.
+pub(super) struct Signer {
+    pub(super) key: AuditKey,
+    pub(super) clock: Clock,
+}
+
+impl Signer {
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) async fn append(
+        &self,
+        session: &mut Session,
+        organization: &str,
+        (action, subject): (&str, &str),
+        detail: &Value,
+    ) -> Result<(), StoreError> {
+        let organization = parsed("organization", organization)?;
+        let act = Act { organization, actor: Actor::System, at: self.now() };
+        let Deed { entry, .. } = act.entry(action, subject, detail);
+        on_session!(session, |tx| {
+            let place = next_place!(tx);
+            append_entry!(&self.key, tx, entry, place);
+        });
+        Ok(())
+    }
+
+    /// The restore itself, for each organization: each reads its own part of the log.
+    pub(super) async fn note(
+        &self,
+        session: &mut Session,
+        restored: &Restored,
+    ) -> Result<(), StoreError> {
+        const ALL: &str = "SELECT id FROM organizations ORDER BY created_at_us, id";
+        let organizations: Vec<(String,)> =
+            on_session!(&mut *session, |conn| sqlx::query_as(ALL).fetch_all(conn).await?);
+        let detail = json!({
+            "backup_made_at": restored.made_at.to_string(),
+            "rows": restored.rows,
+            "keys_revoked": restored.keys_revoked,
+            "keys_disabled": restored.keys_disabled,
+            "keys_edited": restored.keys_edited,
+            "secrets_ended": restored.secrets_ended,
+            "owners_ended": restored.owners_ended,
+            "users_edited": restored.users_edited,
+            "sign_ins_ended": restored.sign_ins_ended,
+            "webhooks_removed": restored.webhooks_removed,
+            "spend_raised": restored.spend_raised,
+        });
+        for (id,) in organizations {
+            self.append(session, &id, ("installation.restore", &id), &detail).await?;
+        }
+        Ok(())
+    }
+}
