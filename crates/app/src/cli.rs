@@ -2,6 +2,7 @@
 
 mod audit;
 mod catalog;
+mod increases;
 mod keys;
 mod notices;
 mod people;
@@ -20,6 +21,9 @@ pub(crate) use catalog::{
     CreateModel, CreateProvider, CreateProviderKey, DeleteProviderKey, DeploymentArgs, EditModel,
     EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand,
     TestProviderKey, ValueSource, Verb,
+};
+pub(crate) use increases::{
+    AskIncrease, DeclineIncrease, GrantIncrease, IncreasesCommand, ListIncreases, RaiseArgs,
 };
 pub(crate) use keys::{
     BudgetArg, CreateKey, EditKey, ExplainKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
@@ -52,6 +56,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// API keys: create, list, show, edit, disable, enable, revoke
     Keys(Remotely<KeysCommand>),
+    /// Higher limits for a key: ask, list, show, grant, decline, withdraw
+    Increases(Remotely<IncreasesCommand>),
     /// Short-lived tokens in a key's place: create, revoke, introspect
     Tokens(Remotely<TokensCommand>),
     /// Upstream APIs that models are called at

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 mod catalog;
+pub(crate) mod increases;
 pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod notices;

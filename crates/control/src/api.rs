@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod audit;
+pub(crate) mod increases;
 pub(crate) mod keys;
 mod list;
 pub(crate) mod models;

@@ -30,6 +30,8 @@ pub struct Control {
     /// A thread waits for each provider that is asked.
     pub(crate) asking: Arc<Semaphore>,
     pub(crate) allow_private_webhooks: bool,
+    /// Whether there is a mail server.
+    pub(crate) can_mail: bool,
 }
 
 impl Control {
@@ -45,7 +47,14 @@ impl Control {
             agent,
             asking: Arc::new(Semaphore::new(ASKED_MAX)),
             allow_private_webhooks: false,
+            can_mail: false,
         }
+    }
+
+    /// Whether there is a server that mails are given to.
+    #[must_use]
+    pub fn with_mail(self, can_mail: bool) -> Self {
+        Self { can_mail, ..self }
     }
 
     /// Whether webhooks may go to private and loopback addresses.

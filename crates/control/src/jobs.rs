@@ -17,6 +17,9 @@ pub async fn sweep(store: Arc<Store>, every: Duration, shutdown: CancellationTok
         if let Err(error) = store.sweep_sign_ins().await {
             tracing::warn!(%error, "sessions and links that are over are not put away");
         }
+        if let Err(error) = store.sweep_increases().await {
+            tracing::warn!(%error, "limit increases that are over are not put away");
+        }
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(every) => {}

@@ -40,7 +40,8 @@ pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
 pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
-    KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation, Swept,
+    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, KeyCursor, KeyEdit,
+    KeyFilter, KeyRecord, MalformedCursor, NewIncrease, NewKey, OPEN_MAX, Page, Rotation, Swept,
 };
 pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,

@@ -26,6 +26,7 @@ use crate::row::row;
 pub use deliver::{Delivery, Outcome};
 pub use list::NoticeFilter;
 pub use plan::Planned;
+pub(crate) use recipients::{Addressed, ToldKey};
 
 /// Where a notice goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! What a mail says.
 
+mod increase;
+
 use doorward_domain::notice::NoticeKind;
 use doorward_store::Notice;
 use jiff::Timestamp;
@@ -27,6 +29,9 @@ impl Letter {
         match notice.kind {
             NoticeKind::KeyExpiring => key_expiring(&data, now),
             NoticeKind::KeyRotationDue => key_rotation_due(&data),
+            NoticeKind::IncreaseAsked => increase::asked(&data),
+            NoticeKind::IncreaseGranted => increase::granted(&data),
+            NoticeKind::IncreaseDeclined => increase::declined(&data),
             NoticeKind::WebhookTest => webhook_test(&data),
         }
     }
@@ -101,8 +106,9 @@ fn webhook_test(data: &Data<'_>) -> Letter {
 
 /// The key, and whose it is.
 fn whose(data: &Data<'_>) -> String {
-    let [name, owner, project] = [
+    let [name, id, owner, project] = [
         data.text(&["api_key", "name"]),
+        data.text(&["api_key", "id"]),
         data.text(&["api_key", "owner", "name"]),
         data.text(&["api_key", "project", "name"]),
     ];
@@ -110,10 +116,7 @@ fn whose(data: &Data<'_>) -> String {
         "service" => "the service account ",
         _ => "",
     };
-    format!(
-        "The API key \"{name}\" ({}) of {kind}{owner}, in the project {project},",
-        data.0.subject
-    )
+    format!("The API key \"{name}\" ({id}) of {kind}{owner}, in the project {project},")
 }
 
 /// What a notice says, field by field.
@@ -122,11 +125,14 @@ struct Data<'a>(&'a Notice);
 impl Data<'_> {
     /// A text without the characters that would break a line; what is not there is empty.
     fn text(&self, path: &[&str]) -> String {
+        let text = self.value(path).and_then(Value::as_str).unwrap_or_default();
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    }
+
+    fn value(&self, path: &[&str]) -> Option<&Value> {
         let mut fields = path.iter();
         let first = fields.next().and_then(|field| self.0.data.get(*field));
-        let found = fields.fold(first, |value, field| value?.get(*field));
-        let text = found.and_then(Value::as_str).unwrap_or_default();
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        fields.fold(first, |value, field| value?.get(*field))
     }
 }
 
@@ -187,6 +193,13 @@ mod tests {
                 "owner": {"id": "sva_1", "name": "bot <b>"}, "project": {"id": "prj_1", "name": "web"},
             },
             "webhook": {"name": name},
+            "limit_increase": {
+                "id": "inc_1", "reason": name, "note": name, "ends_at": now(),
+                "asked": {"limits": {"requests_per_minute": 90, "concurrency": 3}, "budgets": []},
+                "granted": {"limits": {}, "budgets": [
+                    {"usd": "20", "period": "day"}, {"tokens": 5000, "period": "total"},
+                ]},
+            },
         });
         let Value::Object(data) = data else { panic!("an object") };
         Notice {
@@ -224,6 +237,17 @@ mod tests {
         insta::assert_snapshot!(
             format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
         );
+    }
+
+    #[test]
+    fn an_increase_is_told_in_figures() {
+        let told = |kind| {
+            let letter = Letter::of(&notice(kind, "ci", now()), now());
+            format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
+        };
+        insta::assert_snapshot!(told(NoticeKind::IncreaseAsked));
+        insta::assert_snapshot!(told(NoticeKind::IncreaseGranted));
+        insta::assert_snapshot!(told(NoticeKind::IncreaseDeclined));
     }
 
     #[test]

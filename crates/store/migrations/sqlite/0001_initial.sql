@@ -449,3 +449,29 @@ CREATE INDEX notices_due ON notices (next_attempt_at_us) WHERE state = 'waiting'
 CREATE INDEX notices_list ON notices (organization_id, id DESC);
 CREATE INDEX notices_webhook ON notices (organization_id, webhook_id);
 CREATE INDEX notices_age ON notices (created_at_us) WHERE state <> 'waiting';
+
+-- One row for each time that the holder of a key asked for higher limits or budgets. A granted one with an
+-- end raises those of its key until then, beside the key's row; without an end it was an edit of the key.
+CREATE TABLE limit_increases (
+    id               TEXT    NOT NULL PRIMARY KEY,  -- inc_<ULID>
+    organization_id  TEXT    NOT NULL,
+    key_id           TEXT    NOT NULL,
+    asked_by         TEXT    NOT NULL,              -- a key or a user
+    reason           TEXT    NOT NULL,
+    asked            TEXT    NOT NULL,              -- JSON: limits, budgets
+    state            TEXT    NOT NULL CHECK (state IN ('open', 'granted', 'declined', 'withdrawn', 'lapsed')),
+    granted          TEXT,                          -- JSON likewise; NULL: nothing was
+    ends_at_us       INTEGER,                       -- until when it holds; NULL: nothing was granted, or for good
+    decided_by       TEXT,                          -- a key, a user, or 'system'
+    decided_at_us    INTEGER,
+    note             TEXT    NOT NULL,              -- what whoever decided says of it
+    created_at_us    INTEGER NOT NULL,
+    CHECK ((state = 'open') = (decided_at_us IS NULL)),
+    CHECK ((state = 'granted') = (granted IS NOT NULL)),
+    FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
+) STRICT;
+
+CREATE UNIQUE INDEX limit_increases_open ON limit_increases (key_id) WHERE state = 'open';
+CREATE INDEX limit_increases_list ON limit_increases (organization_id, id DESC);
+CREATE INDEX limit_increases_key ON limit_increases (organization_id, key_id, created_at_us);
+CREATE INDEX limit_increases_age ON limit_increases (decided_at_us) WHERE state <> 'open';

@@ -116,7 +116,12 @@ impl Store {
         let sql = match notice.kind {
             NoticeKind::KeyExpiring => KEY_ENDS,
             NoticeKind::KeyRotationDue => KEY_HAS_SECRET,
-            NoticeKind::WebhookTest => return Ok(true),
+            NoticeKind::IncreaseAsked => {
+                return self.is_increase_open(notice.organization, &notice.subject).await;
+            }
+            NoticeKind::IncreaseGranted
+            | NoticeKind::IncreaseDeclined
+            | NoticeKind::WebhookTest => return Ok(true),
         };
         let row: Option<(i32,)> = on!(self.db.read, |pool| {
             sqlx::query_as(sql)
