@@ -11,6 +11,7 @@ mod coverage;
 mod documents;
 mod fallback;
 mod lifecycle;
+mod increases;
 mod limits;
 mod model_names;
 mod notices;

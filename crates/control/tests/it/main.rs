@@ -5,6 +5,7 @@ mod app;
 mod audit;
 mod guard;
 mod idempotency;
+mod increases;
 mod keys;
 mod keys_bad_input;
 mod keys_explain;

@@ -7,6 +7,7 @@ mod catalog;
 mod elsewhere;
 mod harness;
 mod idempotency;
+mod increases;
 mod journal;
 mod key_list;
 mod key_origins;
