@@ -14,8 +14,8 @@ use tracing::Instrument;
 
 use crate::Control;
 use crate::api::{
-    audit, increases, keys, models, notices, own_account, password_links, projects, provider_keys, providers,
-    service_accounts, sessions, settings, usage, users, webhooks,
+    audit, increases, keys, models, notices, own_account, password_links, projects, provider_keys,
+    providers, service_accounts, sessions, settings, usage, users, webhooks,
 };
 use crate::caller::authorize;
 use crate::control::id_parts;

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::catalog::Asked;
 use super::{
-    Body, Details, confirm, instant, keys, now, path_of, print_list, print_one, rows, rows_of, text,
-    when,
+    Body, Details, confirm, instant, keys, now, path_of, print_list, print_one, rows, rows_of,
+    text, when,
 };
 use crate::cli::{
     AskIncrease, BudgetArg, DeclineIncrease, GrantIncrease, IncreasesCommand, ListIncreases,

@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Body, Details, confirm, increases, instant, now, path_of, print_list, print_one, rows, text, when,
+    Body, Details, confirm, increases, instant, now, path_of, print_list, print_one, rows, text,
+    when,
 };
 use crate::cli::{
     BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, Remotely, RightsArgs,

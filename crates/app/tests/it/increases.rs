@@ -28,7 +28,8 @@ fn id_in(said: &str) -> String {
 }
 
 fn limited_key(program: &Program) -> String {
-    let wish = json!({"name": "app", "scopes": ["inference:write"], "limits": {"requests_per_minute": 2}});
+    let wish =
+        json!({"name": "app", "scopes": ["inference:write"], "limits": {"requests_per_minute": 2}});
     program.make_key(&wish)
 }
 

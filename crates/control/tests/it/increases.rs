@@ -58,9 +58,15 @@ async fn a_key_asks_for_itself_and_an_administrator_grants_it_for_a_while() {
     assert_eq!(before.json()["increase"], Value::Null);
     let body = json!({"ends_in_days": 7, "note": "until the launch"});
     let granted = app.post(&of(&asked, "/grant"), body).await.expect(200);
-    assert_eq!((&granted["state"], &granted["ends_at"]), (&json!("granted"), &json!("2026-01-08T00:00:00Z")));
+    assert_eq!(
+        (&granted["state"], &granted["ends_at"]),
+        (&json!("granted"), &json!("2026-01-08T00:00:00Z"))
+    );
     assert_eq!(granted["granted"], asked["asked"]);
-    assert_eq!((&granted["note"], &granted["decided_at"]), (&json!("until the launch"), &json!("2026-01-01T00:00:00Z")));
+    assert_eq!(
+        (&granted["note"], &granted["decided_at"]),
+        (&json!("until the launch"), &json!("2026-01-01T00:00:00Z"))
+    );
 
     let path = format!("/v1/api-keys/{}", key.id);
     let after = app.get(&path).await;
@@ -80,7 +86,10 @@ async fn a_key_asks_for_itself_and_an_administrator_grants_it_for_a_while() {
     app.pass(7 * 86_400);
     assert_eq!(app.get(&path).await.expect(200)["increase"], Value::Null);
     let explained = app.post(&format!("{path}/explain"), json!({})).await.expect(200);
-    assert_eq!((&explained["increase"], &explained["limits"][0]["limit"]), (&Value::Null, &json!(60)));
+    assert_eq!(
+        (&explained["increase"], &explained["limits"][0]["limit"]),
+        (&Value::Null, &json!(60))
+    );
 }
 
 #[tokio::test]
@@ -117,8 +126,11 @@ async fn who_may_see_ask_and_decide() {
         let mut answers = Vec::new();
         for one in [&asked, &unknown, &malformed] {
             for call in ["GET", "POST withdraw"] {
-                let (method, verb) = call.split_once(' ').map_or((call, String::new()), |(m, v)| (m, format!("/{v}")));
-                let answer = app.call(stranger, &format!("{method} {}", of(one, &verb)), None).await;
+                let (method, verb) = call
+                    .split_once(' ')
+                    .map_or((call, String::new()), |(m, v)| (m, format!("/{v}")));
+                let answer =
+                    app.call(stranger, &format!("{method} {}", of(one, &verb)), None).await;
                 assert_eq!(answer.problem(404), "not_found", "{call}");
                 answers.push(answer.text);
             }
@@ -143,7 +155,8 @@ async fn who_may_see_ask_and_decide() {
     }
     // Its holder sees it, and does not decide.
     for holder in [&plain, &reader] {
-        let list = app.call(holder, &format!("GET {PATH}?state=open&api_key={}", key.id), None).await;
+        let list =
+            app.call(holder, &format!("GET {PATH}?state=open&api_key={}", key.id), None).await;
         assert_eq!(list.expect(200)["data"][0]["id"], asked["id"]);
         for verb in ["/grant", "/decline"] {
             let answer = app.call(holder, &format!("POST {}", of(&asked, verb)), None).await;
@@ -154,7 +167,8 @@ async fn who_may_see_ask_and_decide() {
     let (second, _) = app.key(key.owner, "second", bounded(&[])).await;
     let body = json!({"api_key": second.id, "limits": {"requests_per_minute": 61}, "reason": "x"});
     ask(&app, &reader, body).await;
-    let withdrawn = app.call(&plain, &format!("POST {}", of(&asked, "/withdraw")), None).await.expect(200);
+    let withdrawn =
+        app.call(&plain, &format!("POST {}", of(&asked, "/withdraw")), None).await.expect(200);
     assert_eq!(withdrawn["state"], "withdrawn");
     let list = app.get(&format!("{PATH}?state=open")).await.expect(200);
     assert_eq!(list["data"].as_array().unwrap().len(), 1, "an administrator sees those of all");
@@ -168,16 +182,25 @@ async fn nobody_grants_what_they_could_not_give_by_an_edit() {
     let (own, plain) = app.key(admin, "bounded", bounded(&Scope::ALL)).await;
     let asked = ask(&app, &plain, wish()).await;
     let refused = app.call(&plain, &format!("POST {}", of(&asked, "/grant")), None).await;
-    assert_eq!((refused.problem(403).as_str(), refused.fields()), ("exceeds_own_rights", vec!["limits".to_owned()]));
+    assert_eq!(
+        (refused.problem(403).as_str(), refused.fields()),
+        ("exceeds_own_rights", vec!["limits".to_owned()])
+    );
     let entry = app.get("/v1/audit?limit=1").await.expect(200)["data"][0].clone();
     assert_eq!(entry["action"], "limit_increase.grant");
     assert_eq!(entry["detail"]["outcome"], "denied");
 
     // A loose limit of its own is none the less one.
-    let (_, loose) = app.key(admin, "loose", Rights {
-        limits: Limits { requests_per_minute: 1_000.try_into().ok(), ..Limits::NONE },
-        ..all_rights()
-    }).await;
+    let (_, loose) = app
+        .key(
+            admin,
+            "loose",
+            Rights {
+                limits: Limits { requests_per_minute: 1_000.try_into().ok(), ..Limits::NONE },
+                ..all_rights()
+            },
+        )
+        .await;
     let refused = app.call(&loose, &format!("POST {}", of(&asked, "/grant")), None).await;
     assert_eq!(refused.problem(403), "bounded_key");
 
@@ -188,7 +211,10 @@ async fn nobody_grants_what_they_could_not_give_by_an_edit() {
     assert_eq!(refused.problem(403), "exceeds_own_rights");
 
     let shown = app.get(&format!("/v1/api-keys/{}", own.id)).await.expect(200);
-    assert_eq!((&shown["limits"]["requests_per_minute"], &shown["increase"]), (&json!(60), &Value::Null));
+    assert_eq!(
+        (&shown["limits"]["requests_per_minute"], &shown["increase"]),
+        (&json!(60), &Value::Null)
+    );
     app.post(&of(&asked, "/grant"), json!({})).await.expect(200);
 }
 
@@ -293,7 +319,10 @@ async fn bad_input_is_named_by_its_field_and_leaves_nothing() {
         let refused = app.call(&plain, &format!("POST {PATH}"), Some(body.clone())).await;
         assert_eq!(refused.problem(400), "invalid_request", "{body}");
         let fields = refused.fields();
-        assert!(fields.first().is_some_and(|named| named.starts_with(field.split('.').next().unwrap())), "{body}: {fields:?}");
+        assert!(
+            fields.first().is_some_and(|named| named.starts_with(field.split('.').next().unwrap())),
+            "{body}: {fields:?}"
+        );
     }
     assert_eq!(app.get(PATH).await.expect(200)["data"], json!([]));
     let asked = ask(&app, &plain, wish()).await;
@@ -316,9 +345,14 @@ async fn bad_input_is_named_by_its_field_and_leaves_nothing() {
         assert_eq!(refused.problem(400), "invalid_request", "{body}");
         assert_eq!(refused.fields(), [field], "{body}");
     }
-    for (query, field) in [("state=x", "state"), ("api_key=x", "api_key"), ("after=x", "after"), ("owner=x", "owner")] {
+    for (query, field) in
+        [("state=x", "state"), ("api_key=x", "api_key"), ("after=x", "after"), ("owner=x", "owner")]
+    {
         let refused = app.get(&format!("{PATH}?{query}")).await;
-        assert_eq!((refused.problem(400).as_str(), refused.fields()), ("invalid_request", vec![field.to_owned()]));
+        assert_eq!(
+            (refused.problem(400).as_str(), refused.fields()),
+            ("invalid_request", vec![field.to_owned()])
+        );
     }
     assert_eq!(app.get(&of(&asked, "")).await.expect(200)["state"], "open");
 }

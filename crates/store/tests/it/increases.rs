@@ -429,7 +429,8 @@ async fn without_a_mail_server_nobody_gets_mail() {
 async fn what_nobody_decides_lapses_with_its_key_and_what_is_over_goes_in_time() {
     for store in every_store().await {
         let (ended, lives) = (key(&store, "ended").await, key(&store, "lives").await);
-        let (lapsing, stays) = (ask(&store, &ended).await.unwrap(), ask(&store, &lives).await.unwrap());
+        let (lapsing, stays) =
+            (ask(&store, &ended).await.unwrap(), ask(&store, &lives).await.unwrap());
         store.revoke_key(&store.act(), &ended.id).await.unwrap();
         assert_eq!(store.sweep_increases().await.unwrap(), 1, "{}", store.engine());
         assert_eq!(store.sweep_increases().await.unwrap(), 0);

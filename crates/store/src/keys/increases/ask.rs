@@ -63,7 +63,8 @@ impl Store {
         let (organization, text) = (act.organization.to_string(), id.to_string());
         let (key, asked) = (new.key.as_str(), json_text("limit increase", &new.asked)?);
         let telling = Telling { kind: NoticeKind::IncreaseAsked, id, key: new.key };
-        let said = json!({ "asked": new.asked, "reason": new.reason, "asked_by": act.actor.to_string() });
+        let said =
+            json!({ "asked": new.asked, "reason": new.reason, "asked_by": act.actor.to_string() });
         let notices = self.tell_administrators(act, &telling, said, can_mail).await?;
         let detail = json!({ "key": new.key, "asked": new.asked });
         let (at_us, day) = (act.at.as_microsecond(), SignedDuration::from_hours(24));

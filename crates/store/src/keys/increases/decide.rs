@@ -122,8 +122,7 @@ impl Store {
         can_mail: bool,
     ) -> Result<Decision, StoreError> {
         let ends_at = grant.ends_at.map(whole_us);
-        let telling =
-            Telling { kind: NoticeKind::IncreaseGranted, id: found.id, key: found.key };
+        let telling = Telling { kind: NoticeKind::IncreaseGranted, id: found.id, key: found.key };
         let said = json!({ "granted": grant.raise, "ends_at": ends_at, "note": grant.note });
         Ok(Decision {
             state: IncreaseState::Granted,
@@ -202,8 +201,7 @@ impl Store {
         can_mail: bool,
     ) -> Result<Increase, StoreError> {
         check_storable(&[("note", &note)])?;
-        let telling =
-            Telling { kind: NoticeKind::IncreaseDeclined, id: found.id, key: found.key };
+        let telling = Telling { kind: NoticeKind::IncreaseDeclined, id: found.id, key: found.key };
         let said = json!({ "asked": found.asked, "note": note });
         let notices = self.tell_owner(act, &telling, said, can_mail).await?;
         self.end_asking(act, found, (IncreaseState::Declined, note, notices)).await

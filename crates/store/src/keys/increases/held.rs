@@ -59,7 +59,8 @@ pub(crate) async fn load_raised(
     now: Timestamp,
 ) -> Result<Option<Raised>, StoreError> {
     let held = load_held(db, key.organization, &[key.id], now).await?.remove(&key.id);
-    Ok(held.map(|held| Raised { rights: held.raise.applied_to(&key.rights), ends_at: held.ends_at }))
+    Ok(held
+        .map(|held| Raised { rights: held.raise.applied_to(&key.rights), ends_at: held.ends_at }))
 }
 
 /// What raises the limits of some keys at `now`.
