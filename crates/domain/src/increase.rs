@@ -309,15 +309,22 @@ mod tests {
         /// What has no fault is what the key has afterwards.
         #[test]
         fn what_can_be_granted_is_granted(own in any_rights(), raise in any_raise()) {
-            prop_assume!(raise.faults(&own).is_empty());
             let raised = raise.applied_to(&own);
-            for ((_, named), (_, has)) in raise.limits.axes().into_iter().zip(raised.limits.axes()) {
-                prop_assert!(named.is_none() || named == has);
+            let faults = raise.faults(&own);
+            let is_right = |field: String| faults.iter().all(|(named, _)| *named != field);
+            for ((name, named), (_, has)) in raise.limits.axes().into_iter().zip(raised.limits.axes()) {
+                let is_granted = named.is_none() || named == has;
+                let is_right = is_right(format!("limits.{name}"));
+                prop_assert!(is_granted || !is_right);
             }
-            for named in &raise.budgets {
-                prop_assert!(raised.budgets.iter().any(|has| has.amount == named.amount));
+            for (index, named) in raise.budgets.iter().enumerate() {
+                let is_it = |has: &Budget| higher(has.amount, named.amount) == has.amount;
+                let mut alike = raised.budgets.iter().filter(|has| is_of_one_kind(has, named));
+                let is_right = is_right(format!("budgets[{index}]"));
+                prop_assert!(alike.any(is_it) || !is_right);
             }
-            prop_assert_eq!(raise.is_empty(), raised == own);
+            let is_all_right = faults.is_empty();
+            prop_assert!(!is_all_right || raise.is_empty() == (raised == own));
         }
 
         #[test]
