@@ -89,6 +89,7 @@ impl Prepared {
         let data_dir = data.dir.clone();
         let allow_private_webhooks = notices.allow_private_webhooks;
         let can_mail = notices.mail.is_some();
+        let notices = NoticeOptions { public_url: server.public_url.clone(), ..notices };
         let shutdown = CancellationToken::new();
         let store = Store::open(options(data, keys)).await?;
         let agent = provider_agent::new(&gateway.upstream_roots);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use doorward_store::Store;
+use doorward_domain::id::OrganizationId;
+use doorward_store::{Store, StoreError};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -61,6 +62,15 @@ impl Control {
     #[must_use]
     pub fn allowing_private_webhooks(self, allow_private_webhooks: bool) -> Self {
         Self { allow_private_webhooks, ..self }
+    }
+
+    /// Whether an organization sends mail: there is a server, and a sender.
+    pub(crate) async fn sends_mail(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<bool, StoreError> {
+        let settings = self.store.notice_settings(organization).await?;
+        Ok(self.can_mail && settings.mail_from.is_some())
     }
 
     /// Waits for what goes on after answers, when there are no more requests.

@@ -28,6 +28,12 @@ pub enum NoticeKind {
     IncreaseGranted,
     /// They did not.
     IncreaseDeclined,
+    /// Somebody is to set their first password.
+    UserInvitation,
+    /// An administrator lets somebody set a new one.
+    UserReset,
+    /// Somebody has forgotten theirs.
+    UserRequestedReset,
     /// Somebody wants to see whether a webhook works.
     WebhookTest,
 }
@@ -81,7 +87,8 @@ pub enum DeliveryFault {
 
 /// The kinds, for whoever named none.
 const KINDS: &str = "api_key.expiring, api_key.rotation_due, limit_increase.asked, \
-    limit_increase.granted, limit_increase.declined and webhook.test";
+    limit_increase.granted, limit_increase.declined, user.invitation, user.reset, \
+    user.requested_reset and webhook.test";
 
 /// A text that names no kind of notice, no state and no fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -90,12 +97,15 @@ pub struct UnknownWord(&'static str);
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::KeyExpiring,
         Self::KeyRotationDue,
         Self::IncreaseAsked,
         Self::IncreaseGranted,
         Self::IncreaseDeclined,
+        Self::UserInvitation,
+        Self::UserReset,
+        Self::UserRequestedReset,
         Self::WebhookTest,
     ];
 
@@ -107,7 +117,24 @@ impl NoticeKind {
             Self::IncreaseAsked => "limit_increase.asked",
             Self::IncreaseGranted => "limit_increase.granted",
             Self::IncreaseDeclined => "limit_increase.declined",
+            Self::UserInvitation => "user.invitation",
+            Self::UserReset => "user.reset",
+            Self::UserRequestedReset => "user.requested_reset",
             Self::WebhookTest => "webhook.test",
+        }
+    }
+
+    /// Whether it carries a secret: it goes by mail only, and cannot go again once it is dead, for the
+    /// secret is forgotten then.
+    pub const fn carries_secret(self) -> bool {
+        match self {
+            Self::UserInvitation | Self::UserReset | Self::UserRequestedReset => true,
+            Self::KeyExpiring
+            | Self::KeyRotationDue
+            | Self::IncreaseAsked
+            | Self::IncreaseGranted
+            | Self::IncreaseDeclined
+            | Self::WebhookTest => false,
         }
     }
 }

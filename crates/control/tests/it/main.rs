@@ -14,6 +14,7 @@ mod keys_mistakes;
 mod keys_rights;
 mod keys_rotate;
 mod keys_unused;
+mod mailed_links;
 mod models;
 mod notices;
 mod projects;

@@ -431,11 +431,12 @@ CREATE TABLE notices (
     dedup_key           TEXT COLLATE "C" NOT NULL,   -- what would be the same notice has the same one
     kind                TEXT COLLATE "C" NOT NULL,
     subject             TEXT COLLATE "C" NOT NULL,   -- the id of what it is about
-    about_us            BIGINT,                      -- it holds as long as this is the end of the key, or since when its secret is there; NULL: always
+    about_us            BIGINT,                      -- it holds as long as this is the end of the key or link, or since when its secret is there; NULL: always
     threshold_days      BIGINT,                      -- NULL: it is not told so many days before or after something
     webhook_id          TEXT COLLATE "C",            -- NULL: it goes by mail
     recipient           TEXT COLLATE "C",            -- the address of a mail; NULL: it goes to a webhook
     data                TEXT COLLATE "C" NOT NULL,   -- JSON, without secrets
+    sealed              BYTEA,                       -- what a mail carries that is secret: AES-256-GCM, bound to organization and row; NULL: nothing, or it is over
     state               TEXT COLLATE "C" NOT NULL CHECK (state IN ('waiting', 'sent', 'dead', 'obsolete')),
     attempts            BIGINT           NOT NULL,
     next_attempt_at_us  BIGINT,                      -- NULL: none
@@ -445,12 +446,14 @@ CREATE TABLE notices (
     UNIQUE (organization_id, dedup_key),
     CHECK ((webhook_id IS NULL) <> (recipient IS NULL)),
     CHECK ((state = 'waiting') = (next_attempt_at_us IS NOT NULL)),
+    CHECK (sealed IS NULL OR (state = 'waiting' AND recipient IS NOT NULL)),
     FOREIGN KEY (organization_id, webhook_id) REFERENCES webhooks (organization_id, id) ON DELETE CASCADE
 );
 
 CREATE INDEX notices_due ON notices (next_attempt_at_us) WHERE state = 'waiting';
 CREATE INDEX notices_list ON notices (organization_id, id DESC);
 CREATE INDEX notices_webhook ON notices (organization_id, webhook_id);
+CREATE INDEX notices_sealed ON notices (organization_id, subject) WHERE sealed IS NOT NULL;
 CREATE INDEX notices_age ON notices (created_at_us) WHERE state <> 'waiting';
 
 -- One row for each time that the holder of a key asked for higher limits or budgets. A granted one with an

@@ -297,6 +297,7 @@ impl KeyToTell {
             receiver,
             dedup_key: format!("{kind} {} {about_us} {} {to}", self.key.id(), plan.days),
             data: plan.data.clone(),
+            secret: None,
         }
     }
 }

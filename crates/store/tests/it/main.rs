@@ -14,6 +14,7 @@ mod key_origins;
 mod key_plans;
 mod key_uses;
 mod keys;
+mod mailed_links;
 mod notices;
 mod opening;
 mod organizations;

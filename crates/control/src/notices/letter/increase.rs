@@ -45,7 +45,7 @@ pub(super) fn granted(data: &Data<'_>) -> Letter {
 pub(super) fn declined(data: &Data<'_>) -> Letter {
     let name = data.text(&["api_key", "name"]);
     let refused = Paragraph::Text(format!(
-        "{} keeps its limits: {} was asked for, and declined.",
+        "{} keeps its limits. Declined: {}.",
         whose(data),
         figures(data.value(&[INCREASE, "asked"]))
     ));

@@ -72,6 +72,7 @@ impl Telling {
             receiver,
             dedup_key: format!("{kind} {id} {to}"),
             data: data.clone(),
+            secret: None,
         };
         receivers.into_iter().map(notice).collect()
     }
