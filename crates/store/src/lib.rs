@@ -19,6 +19,7 @@ mod migrations;
 mod named;
 mod notices;
 mod organizations;
+mod retention;
 mod row;
 mod sessions;
 mod settings;
@@ -50,6 +51,7 @@ pub use organizations::{
     Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Project, ServiceAccount,
     User,
 };
+pub use retention::Forgotten;
 pub use sessions::{Session, SessionIdentity};
 pub use settings::{
     ChangedSettings, KeyCaps, NoticeSettings, Outliving, SettingRow, Settings, SettingsEdit,

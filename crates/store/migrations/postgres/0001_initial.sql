@@ -275,7 +275,16 @@ CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$;
 CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries
 FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
-CREATE TRIGGER audit_entries_no_delete BEFORE DELETE OR TRUNCATE ON audit_entries
+CREATE FUNCTION audit_keeps_what_follows_its_base() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN
+    IF OLD.sequence > (SELECT sequence FROM audit_base WHERE id = 1) THEN
+        RAISE EXCEPTION 'the audit log is append-only';
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries
+FOR EACH ROW EXECUTE FUNCTION audit_keeps_what_follows_its_base();
+CREATE TRIGGER audit_entries_no_truncate BEFORE TRUNCATE ON audit_entries
 FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
 
 -- The end of the chain, so that a cut is found. One row.
@@ -481,3 +490,13 @@ CREATE UNIQUE INDEX limit_increases_open ON limit_increases (key_id) WHERE state
 CREATE INDEX limit_increases_list ON limit_increases (organization_id, id DESC);
 CREATE INDEX limit_increases_key ON limit_increases (organization_id, key_id, created_at_us);
 CREATE INDEX limit_increases_age ON limit_increases (decided_at_us) WHERE state <> 'open';
+
+-- Where the audit chain begins: everything up to there was old enough to be put away. One row.
+CREATE TABLE audit_base (
+    id        BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    sequence  BIGINT NOT NULL,  -- the last entry that was put away
+    link      BYTEA  NOT NULL,  -- its link, on which the first that is there builds
+    seal      BYTEA  NOT NULL   -- authenticates both
+);
+
+INSERT INTO audit_base (id, sequence, link, seal) VALUES (1, 0, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'));

@@ -273,6 +273,7 @@ CREATE INDEX audit_entries_list ON audit_entries (organization_id, sequence DESC
 CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries
+WHEN OLD.sequence > (SELECT sequence FROM audit_base WHERE id = 1)
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 -- The end of the chain, so that a cut is found. One row.
@@ -478,3 +479,13 @@ CREATE UNIQUE INDEX limit_increases_open ON limit_increases (key_id) WHERE state
 CREATE INDEX limit_increases_list ON limit_increases (organization_id, id DESC);
 CREATE INDEX limit_increases_key ON limit_increases (organization_id, key_id, created_at_us);
 CREATE INDEX limit_increases_age ON limit_increases (decided_at_us) WHERE state <> 'open';
+
+-- Where the audit chain begins: everything up to there was old enough to be put away. One row.
+CREATE TABLE audit_base (
+    id        INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    sequence  INTEGER NOT NULL,  -- the last entry that was put away
+    link      BLOB    NOT NULL,  -- its link, on which the first that is there builds
+    seal      BLOB    NOT NULL   -- authenticates both
+) STRICT;
+
+INSERT INTO audit_base (id, sequence, link, seal) VALUES (1, 0, zeroblob(32), zeroblob(32));

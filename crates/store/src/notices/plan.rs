@@ -3,22 +3,17 @@
 use doorward_domain::id::OrganizationId;
 use doorward_domain::notice::NoticeKind;
 use doorward_domain::reminder::{days_long, is_rotation_due};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::recipients::{Addressed, ToldKey};
 use super::{NewNotice, put_notice};
-use crate::db::{on, parsed, timestamp};
+use crate::db::{on, timestamp};
 use crate::row::row;
 use crate::{NoticeSettings, Store, StoreError};
 
 /// Keys that are looked at together.
 const BATCH: i64 = 200;
-/// How long a notice that is over stays to be seen.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// Notices that are deleted in one statement.
-const DELETED_MAX: i64 = 1_000;
-
 /// What one [`plan`](Store::plan_notices) put.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Planned {
@@ -87,10 +82,6 @@ const NOTE_AGE: &str = "
       AND reminded_secret_us IS DISTINCT FROM CAST($5 AS BIGINT)
       AND revoked_at_us IS NULL AND disabled_at_us IS NULL";
 
-const DELETE: &str = "
-    DELETE FROM notices WHERE id IN
-        (SELECT id FROM notices WHERE state <> 'waiting' AND created_at_us < $1 LIMIT $2)";
-
 /// A change of a key's row that only one of several planners makes, and what is told of it.
 struct Plan {
     note: (&'static str, [i64; 3]),
@@ -121,15 +112,7 @@ impl Store {
             self.plan_reminders(&mut round).await?;
             planned = round.planned;
         }
-        self.delete_old_notices().await?;
         Ok(planned)
-    }
-
-    async fn organization_ids(&self) -> Result<Vec<OrganizationId>, StoreError> {
-        const SQL: &str = "SELECT id FROM organizations ORDER BY id";
-        let rows: Vec<(String,)> =
-            on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_all(pool).await?);
-        rows.iter().map(|(id,)| parsed("organization", id)).collect()
     }
 
     async fn plan_ends(&self, round: &mut Round) -> Result<(), StoreError> {
@@ -227,19 +210,6 @@ impl Store {
         });
         round.planned.notices += put;
         round.planned.untold_keys += u64::from(notices.is_empty());
-        Ok(())
-    }
-
-    /// Notices that are over are not kept for ever.
-    async fn delete_old_notices(&self) -> Result<(), StoreError> {
-        let before = self.clock.now().checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
-        on!(self.db.write, |pool| {
-            sqlx::query(DELETE)
-                .bind(before.as_microsecond())
-                .bind(DELETED_MAX)
-                .execute(pool)
-                .await?;
-        });
         Ok(())
     }
 }

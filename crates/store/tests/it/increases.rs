@@ -35,7 +35,7 @@ fn tokens(most: u64) -> Budget {
 }
 
 /// A key with two requests a minute and a budget of 1000 tokens.
-async fn key(store: &TestStore, name: &str) -> ApiKey {
+pub(crate) async fn key(store: &TestStore, name: &str) -> ApiKey {
     key_of(store, Owner::User(store.first.administrator), name).await
 }
 
@@ -49,7 +49,7 @@ fn four() -> Raise {
     Raise { limits: limits(4), budgets: vec![tokens(2_000)] }
 }
 
-async fn ask(store: &TestStore, key: &ApiKey) -> Result<Increase, StoreError> {
+pub(crate) async fn ask(store: &TestStore, key: &ApiKey) -> Result<Increase, StoreError> {
     let new = NewIncrease { key: key.id, asked: four(), reason: "the launch".to_owned() };
     store.ask_increase(&store.act(), new, true).await
 }
@@ -69,12 +69,17 @@ async fn grant(
     store.grant_increase(&store.act(), found, grant, true).await
 }
 
-async fn call_key(store: &Store, id: &KeyId) -> Arc<CallKey> {
+pub(crate) async fn call_key(store: &Store, id: &KeyId) -> Arc<CallKey> {
     store.call_key(id).await.unwrap().unwrap()
 }
 
 /// Makes a call of so many tokens, and ends it.
-fn call(store: &TestStore, key: &Arc<CallKey>, n: u128, tokens: u64) -> Result<(), Denial> {
+pub(crate) fn call(
+    store: &TestStore,
+    key: &Arc<CallKey>,
+    n: u128,
+    tokens: u64,
+) -> Result<(), Denial> {
     static FREE: Price = Price::FREE;
     static MODEL: LazyLock<Arc<str>> = LazyLock::new(|| "m".into());
     let request = CallRequest {
@@ -443,7 +448,7 @@ async fn what_nobody_decides_lapses_with_its_key_and_what_is_over_goes_in_time()
         let end = store.now() + DAY * 200;
         grant(&store, &stays, Some(end)).await.unwrap();
         store.pass(DAY * 91);
-        store.sweep_increases().await.unwrap();
+        store.sweep_old_records().await.unwrap();
         assert!(find(lapsing.id).await.is_none(), "{}", store.engine());
         assert!(find(stays.id).await.is_some(), "it holds");
         let newest = store.list_audit(organization, None, 2).await.unwrap();

@@ -68,6 +68,7 @@ async fn a_secret_goes_with_whatever_ends_its_mail() {
         assert_eq!(rows(&store).await, ["dead"], "{}", store.engine());
 
         // One of another purpose goes on; the one before for the same does not.
+        store.pass(SignedDuration::from_millis(2));
         mail(&store, &user, LinkPurpose::RequestedReset).await;
         store.pass(SignedDuration::from_millis(2));
         mail(&store, &user, LinkPurpose::Reset).await;
@@ -90,6 +91,7 @@ async fn a_secret_goes_with_whatever_ends_its_mail() {
         assert!(!take(&store).await.is_current, "it is over by the clock");
         store.sweep_sign_ins().await.unwrap();
         assert_eq!(rows(&store).await[4], "obsolete");
+        store.pass(SignedDuration::from_millis(2));
         mail(&store, &user, LinkPurpose::Reset).await;
         store.remove_user(&store.act(), user.id).await.unwrap();
         assert_eq!(rows(&store).await[5], "obsolete");

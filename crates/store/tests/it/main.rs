@@ -21,6 +21,7 @@ mod organizations;
 mod outage;
 mod postgres;
 mod projects;
+mod retention;
 mod role_max;
 mod rotation;
 mod schema;
