@@ -75,7 +75,7 @@ async fn entries_are_put_away_when_they_are_old_and_the_chain_goes_on() {
         write(&store, 2).await;
         assert_eq!(whole(&store).await, 10);
         // A walk that was begun before goes on behind what was put away meanwhile.
-        let step = store.verify_audit_after(1_000, 1).await.unwrap();
+        let step = store.verify_audit_after(1_000, 2).await.unwrap();
         assert!(matches!(step, AuditStep::Ended(AuditVerdict::Whole(10))), "{step:?}");
         store.pass(DAY * 31);
         assert_eq!(swept(&store).await, 10);
