@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod catalog;
 mod key_file;
+mod increases;
 mod keys;
 mod notices;
 mod people;
@@ -25,6 +26,9 @@ pub(crate) use catalog::{
     TestProviderKey, ValueSource, Verb,
 };
 pub(crate) use key_file::{KeyFileFormat, OpenKeyFile, PassphraseArgs, SaveArgs};
+pub(crate) use increases::{
+    AskIncrease, DeclineIncrease, GrantIncrease, IncreasesCommand, ListIncreases, RaiseArgs,
+};
 pub(crate) use keys::{
     BudgetArg, CreateKey, EditKey, ExplainKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
     UnusedKeys,
@@ -56,6 +60,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// API keys: create, list, show, edit, disable, enable, revoke
     Keys(Remotely<KeysCommand>),
+    /// Higher limits for a key: ask, list, show, grant, decline, withdraw
+    Increases(Remotely<IncreasesCommand>),
     /// Short-lived tokens in a key's place: create, revoke, introspect
     Tokens(Remotely<TokensCommand>),
     /// Upstream APIs that models are called at

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod backup;
 mod catalog;
+pub(crate) mod increases;
 pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod notices;

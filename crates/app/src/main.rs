@@ -68,6 +68,7 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
             Ok(output::line(String::from_utf8(script)?.trim_end())?)
         }
         Command::Keys(args) => commands::keys::run(&args, environment),
+        Command::Increases(args) => commands::increases::run(&args, environment),
         Command::Tokens(args) => commands::tokens::run(&args, environment),
         Command::Providers(args) => commands::providers::run(&args, environment),
         Command::ProviderKeys(args) => commands::provider_keys::run(&args, environment),

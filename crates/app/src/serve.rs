@@ -88,6 +88,8 @@ impl Prepared {
             config;
         let data_dir = data.dir.clone();
         let allow_private_webhooks = notices.allow_private_webhooks;
+        let can_mail = notices.mail.is_some();
+        let notices = NoticeOptions { public_url: server.public_url.clone(), ..notices };
         let shutdown = CancellationToken::new();
         let store = Store::open(options(data, keys)).await?;
         let agent = provider_agent::new(&gateway.upstream_roots);
@@ -101,7 +103,8 @@ impl Prepared {
             }
         };
         let control = Control::new(Arc::clone(&store), agent)
-            .allowing_private_webhooks(allow_private_webhooks);
+            .allowing_private_webhooks(allow_private_webhooks)
+            .with_mail(can_mail);
         let faces = Faces {
             control: doorward_control::router(control.clone()),
             gateway: Arc::clone(&gateway),

@@ -3,6 +3,7 @@
 mod answer;
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod increases;
 pub(crate) mod keys;
 mod list;
 pub(crate) mod models;

@@ -241,7 +241,7 @@ async fn admit_key(
     match access {
         Access::Scope(scope) => control.store.note_scope(&identity.key, scope),
         Access::SignedIn => drop(caller.session()?),
-        Access::Public => {}
+        Access::Public | Access::Holder => {}
     }
     Ok(caller)
 }
@@ -301,6 +301,7 @@ pub(crate) fn check(
 fn allows(caller: &Caller, access: Access) -> bool {
     match access {
         Access::Public | Access::SignedIn => true,
+        Access::Holder => caller.rights.allowed_origins.is_none(),
         Access::Scope(scope) => caller.rights.scopes.allows(scope),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use doorward_store::Store;
+use doorward_domain::id::OrganizationId;
+use doorward_store::{Store, StoreError};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -30,6 +31,8 @@ pub struct Control {
     /// A thread waits for each provider that is asked.
     pub(crate) asking: Arc<Semaphore>,
     pub(crate) allow_private_webhooks: bool,
+    /// Whether there is a mail server.
+    pub(crate) can_mail: bool,
 }
 
 impl Control {
@@ -45,13 +48,29 @@ impl Control {
             agent,
             asking: Arc::new(Semaphore::new(ASKED_MAX)),
             allow_private_webhooks: false,
+            can_mail: false,
         }
+    }
+
+    /// Whether there is a server that mails are given to.
+    #[must_use]
+    pub fn with_mail(self, can_mail: bool) -> Self {
+        Self { can_mail, ..self }
     }
 
     /// Whether webhooks may go to private and loopback addresses.
     #[must_use]
     pub fn allowing_private_webhooks(self, allow_private_webhooks: bool) -> Self {
         Self { allow_private_webhooks, ..self }
+    }
+
+    /// Whether an organization sends mail: there is a server, and a sender.
+    pub(crate) async fn sends_mail(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<bool, StoreError> {
+        let settings = self.store.notice_settings(organization).await?;
+        Ok(self.can_mail && settings.mail_from.is_some())
     }
 
     /// Waits for what goes on after answers, when there are no more requests.

@@ -6,7 +6,6 @@
 
 mod letter;
 mod mail;
-mod password_link;
 mod post;
 
 use std::collections::HashSet;
@@ -14,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_domain::notice::DeliveryFault;
-use doorward_store::{Notice, NoticeTarget, Outcome, Receiver, Store, StoreError};
+use doorward_store::{Delivery, Notice, NoticeTarget, Outcome, Receiver, Store, StoreError};
 use parking_lot::Mutex;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
@@ -22,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use mail::{MailLogin, MailServer, MailTls};
-pub(crate) use password_link::password_link;
 
+use letter::Enclosed;
 use mail::Mailer;
 use post::Poster;
 
@@ -46,6 +45,8 @@ pub struct NoticeOptions {
     pub allow_private_webhooks: bool,
     /// Certificates of the operator's own that receivers of webhooks may be signed by.
     pub webhook_roots: Vec<CertificateDer<'static>>,
+    /// Under which URL clients know us, for letters. `None`: they are not told.
+    pub public_url: Option<String>,
 }
 
 /// Why notices cannot get out: what was configured does not work.
@@ -65,6 +66,7 @@ pub struct Notifier {
     store: Arc<Store>,
     mailer: Option<Mailer>,
     poster: Poster,
+    public_url: Option<String>,
     /// The ways that a task is serving.
     busy: Mutex<HashSet<NoticeTarget>>,
     places: Arc<Semaphore>,
@@ -95,6 +97,7 @@ impl Notifier {
             store,
             mailer: options.mail.map(Mailer::new).transpose()?,
             poster: Poster::new(options.webhook_roots, options.allow_private_webhooks)?,
+            public_url: options.public_url,
             busy: Mutex::default(),
             places: Arc::new(Semaphore::new(WAYS_MAX)),
             tasks,
@@ -179,9 +182,9 @@ impl Notifier {
     /// Whether there was one, and it did not fail.
     async fn deliver_next(&self, target: NoticeTarget) -> Result<bool, StoreError> {
         let Some(delivery) = self.store.take_notice(target).await? else { return Ok(false) };
-        let notice = delivery.notice;
         let outcome =
-            if delivery.is_current { self.deliver(&notice).await? } else { Outcome::Obsolete };
+            if delivery.is_current { self.deliver(&delivery).await? } else { Outcome::Obsolete };
+        let notice = delivery.notice;
         if let Outcome::Failed(fault) = outcome {
             let (id, fault, attempt) = (notice.id, fault.as_str(), notice.attempts);
             tracing::warn!(%id, fault, attempt, "a notice could not be delivered");
@@ -190,13 +193,19 @@ impl Notifier {
         Ok(!matches!(outcome, Outcome::Failed(_)))
     }
 
-    async fn deliver(&self, notice: &Notice) -> Result<Outcome, StoreError> {
+    async fn deliver(&self, delivery: &Delivery) -> Result<Outcome, StoreError> {
+        let notice = &delivery.notice;
         let now = self.store.clock().now();
         let done = match &notice.receiver {
             Receiver::Mail(to) => {
                 let settings = self.store.notice_settings(notice.organization).await?;
                 match (&self.mailer, settings.mail_from) {
-                    (Some(mailer), Some(from)) => mailer.send(notice, &from, to, now).await,
+                    (Some(mailer), Some(from)) => {
+                        let (token, public_url) =
+                            (delivery.secret.as_ref(), self.public_url.as_deref());
+                        let enclosed = Enclosed { token, public_url };
+                        mailer.send((notice, &enclosed), &from, to, now).await
+                    }
                     (None, _) | (_, None) => Err(DeliveryFault::NoMailServer),
                 }
             }

@@ -14,7 +14,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::{Info, OpenApi, Paths, Tag};
 
 use crate::api::{
-    audit, keys, models, notices, password_links, projects, provider_keys, providers,
+    audit, backup, increases, keys, models, notices, password_links, projects, provider_keys, providers,
     service_accounts, sessions, settings, usage, users, webhooks,
 };
 
@@ -29,9 +29,10 @@ const ABOUT: &str = "Keys, people, models and usage of one organization.\n\n\
     `x-request-id`, under which the log knows it.";
 
 /// Each noun: its title, and the description of its handlers.
-fn nouns() -> [(&'static str, OpenApi); 14] {
+fn nouns() -> [(&'static str, OpenApi); 16] {
     [
         ("API keys", keys::Described::openapi()),
+        ("Limit increases", increases::Described::openapi()),
         ("Users", users::Described::openapi()),
         ("Signing in", sessions::Described::openapi()),
         ("Passwords", password_links::Described::openapi()),
@@ -45,6 +46,7 @@ fn nouns() -> [(&'static str, OpenApi); 14] {
         ("Webhooks", webhooks::Described::openapi()),
         ("Notices", notices::Described::openapi()),
         ("Audit log", audit::Described::openapi()),
+        ("Backup", backup::Described::openapi()),
     ]
 }
 

@@ -14,7 +14,8 @@ use tracing::Instrument;
 
 use crate::Control;
 use crate::api::{
-    audit, backup, keys, models, notices, own_account, password_links, projects, provider_keys,
+    audit, backup, increases, keys, models, notices, own_account, password_links, projects,
+    provider_keys,
     providers, service_accounts, sessions, settings, usage, users, webhooks,
 };
 use crate::caller::authorize;
@@ -42,6 +43,9 @@ pub enum Access {
     Public,
     /// A user who is signed in, whatever their role; no key.
     SignedIn,
+    /// A user who is signed in, or a key for what concerns itself, whatever its scopes; no key that lives
+    /// in a web page, for everybody has it who opens the page.
+    Holder,
     /// Keys with this scope, and users whose role has it.
     Scope(Scope),
 }
@@ -119,7 +123,7 @@ fn route<H: Handler<T, Control>, T: 'static>(
 #[expect(clippy::too_many_lines, reason = "one table, one line for each route")]
 fn table() -> Vec<Route> {
     use Method::{Delete, Get, Patch, Post, Put};
-    use Access::{Public, SignedIn};
+    use Access::{Holder, Public, SignedIn};
     use Scope::{Admin, AnalyticsRead, AuditRead, KeysRead, KeysWrite};
     vec![
         route(Post,   "/v1/api-keys",              KeysWrite,     keys::create_key),
@@ -134,6 +138,12 @@ fn table() -> Vec<Route> {
         route(Post,   "/v1/api-keys/{id}/explain", KeysRead,      keys::explain_key),
         route(Get,    "/v1/api-keys/{id}/unused-rights", KeysRead, keys::show_unused_rights),
         route(Get,    "/v1/unused-rights",         KeysRead,      keys::list_unused_rights),
+        route(Post,   "/v1/limit-increases",       Holder,        increases::ask_increase),
+        route(Get,    "/v1/limit-increases",       Holder,        increases::list_increases),
+        route(Get,    "/v1/limit-increases/{id}",  Holder,        increases::show_increase),
+        route(Post,   "/v1/limit-increases/{id}/grant",    KeysWrite, increases::grant_increase),
+        route(Post,   "/v1/limit-increases/{id}/decline",  KeysWrite, increases::decline_increase),
+        route(Post,   "/v1/limit-increases/{id}/withdraw", Holder,    increases::withdraw_increase),
         route(Post,   "/v1/providers",             Admin,         providers::create_provider),
         route(Get,    "/v1/providers",             Admin,         providers::list_providers),
         route(Get,    "/v1/providers/{id}",        Admin,         providers::show_provider),
@@ -218,7 +228,9 @@ pub fn router(control: Control) -> Router {
         let guard = from_fn_with_state((control.clone(), route.access), authorize);
         let handler = match route.access {
             Access::Public => route.handler,
-            Access::SignedIn | Access::Scope(_) => route.handler.route_layer(guard),
+            Access::SignedIn | Access::Holder | Access::Scope(_) => {
+                route.handler.route_layer(guard)
+            }
         };
         router.route(route.path, handler)
     };

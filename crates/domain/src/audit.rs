@@ -67,6 +67,9 @@ pub enum BrokenChain {
     /// What says where the chain ends is missing.
     #[error("the record of where the chain ends is missing")]
     HeadMissing,
+    /// What says where the chain begins is missing, or was changed.
+    #[error("the record of where the chain begins is missing or was changed")]
+    BaseForged,
 }
 
 impl AuditKey {
@@ -104,6 +107,25 @@ impl AuditKey {
         mac.update(&sequence.to_be_bytes());
         mac.update(last);
         mac.finalize().into_bytes().into()
+    }
+
+    /// What is kept beside a chain whose beginning was put away, up to the entry with this link: nobody
+    /// without the key can move the beginning on. Before the first entry there is nothing to seal.
+    pub fn base_seal(&self, sequence: i64, last: &Link) -> Link {
+        if sequence == 0 {
+            return GENESIS;
+        }
+        let mut mac = self.0.clone();
+        mac.update(b"base");
+        mac.update(&sequence.to_be_bytes());
+        mac.update(last);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Whether a chain may begin behind this entry.
+    pub fn is_base(&self, sequence: i64, last: &Link, seal: &Link) -> bool {
+        let is_first = sequence != 0 || *last == GENESIS;
+        is_first && bool::from(self.base_seal(sequence, last).ct_eq(seal))
     }
 
     /// The link that the next entry builds on. Where the end was tampered with, that is none that
@@ -248,6 +270,16 @@ mod tests {
         assert_eq!(verify(&vec![], Some((0, GENESIS))), Ok(0));
         let cut = BrokenChain::Cut { expected: 1, found: 0 };
         assert_eq!(verify(&vec![], Some((1, [1; 32]))), Err(cut));
+    }
+
+    #[test]
+    fn a_beginning_is_one_that_was_sealed() {
+        let (key, link) = (key(), [1; 32]);
+        let seal = key.base_seal(5, &link);
+        assert!(key.is_base(5, &link, &seal) && key.is_base(0, &GENESIS, &GENESIS));
+        assert!(!key.is_base(6, &link, &seal) && !key.is_base(5, &[2; 32], &seal));
+        assert!(!key.is_base(0, &link, &GENESIS) && !key.is_base(5, &link, &GENESIS));
+        assert_ne!(seal, key.seal(5, &link), "an end is no beginning");
     }
 
     proptest! {

@@ -142,6 +142,11 @@ id!(
     NoticeId,
     "ntc"
 );
+id!(
+    /// Identifies a limit increase: what a holder of a key asked for, and what became of it.
+    IncreaseId,
+    "inc"
+);
 
 #[cfg(test)]
 mod tests {
@@ -163,6 +168,7 @@ mod tests {
             ("req", text.parse::<CallId>().is_ok()),
             ("whk", text.parse::<WebhookId>().is_ok()),
             ("ntc", text.parse::<NoticeId>().is_ok()),
+            ("inc", text.parse::<IncreaseId>().is_ok()),
         ];
         kinds.into_iter().filter(|(_, reads)| *reads).map(|(prefix, _)| prefix).collect()
     }
@@ -222,6 +228,7 @@ mod tests {
                 CallId::from_bytes(bytes).to_string(),
                 WebhookId::from_bytes(bytes).to_string(),
                 NoticeId::from_bytes(bytes).to_string(),
+                IncreaseId::from_bytes(bytes).to_string(),
             ];
             for id in ids {
                 prop_assert_eq!(kinds_that_read(&id), vec![&id[..3]]);

@@ -14,6 +14,7 @@ pub mod credential;
 pub mod denial;
 pub mod email;
 pub mod id;
+pub mod increase;
 pub mod key;
 pub mod lifetime;
 pub mod limit;

@@ -113,18 +113,41 @@ impl Limits {
         .filter_map(|(kind, span, limit)| limit.map(|limit| (kind, span, limit)))
     }
 
+    /// Every axis with its field of the management API, set or not.
+    pub const fn axes(&self) -> [(&'static str, Option<NonZeroU32>); 7] {
+        [
+            ("requests_per_minute", self.requests_per_minute),
+            ("requests_per_hour", self.requests_per_hour),
+            ("requests_per_day", self.requests_per_day),
+            ("tokens_per_minute", self.tokens_per_minute),
+            ("tokens_per_hour", self.tokens_per_hour),
+            ("tokens_per_day", self.tokens_per_day),
+            ("concurrency", self.concurrency),
+        ]
+    }
+
     /// Whether `other` is at least as tight on every axis.
     pub fn covers(&self, other: &Self) -> bool {
-        let axes = [
-            (self.requests_per_minute, other.requests_per_minute),
-            (self.requests_per_hour, other.requests_per_hour),
-            (self.requests_per_day, other.requests_per_day),
-            (self.tokens_per_minute, other.tokens_per_minute),
-            (self.tokens_per_hour, other.tokens_per_hour),
-            (self.tokens_per_day, other.tokens_per_day),
-            (self.concurrency, other.concurrency),
-        ];
-        axes.into_iter().all(|(mine, theirs)| mine.is_none_or(|m| theirs.is_some_and(|t| t <= m)))
+        let mut axes = self.axes().into_iter().zip(other.axes());
+        axes.all(|((_, mine), (_, theirs))| mine.is_none_or(|m| theirs.is_some_and(|t| t <= m)))
+    }
+
+    /// These limits, with those that `higher` names at that height. What is not limited here stays so,
+    /// and no limit becomes tighter.
+    #[must_use]
+    pub fn raised_to(&self, higher: &Self) -> Self {
+        let raise = |own: Option<NonZeroU32>, named: Option<NonZeroU32>| {
+            own.map(|own| named.map_or(own, |named| named.max(own)))
+        };
+        Self {
+            requests_per_minute: raise(self.requests_per_minute, higher.requests_per_minute),
+            requests_per_hour: raise(self.requests_per_hour, higher.requests_per_hour),
+            requests_per_day: raise(self.requests_per_day, higher.requests_per_day),
+            tokens_per_minute: raise(self.tokens_per_minute, higher.tokens_per_minute),
+            tokens_per_hour: raise(self.tokens_per_hour, higher.tokens_per_hour),
+            tokens_per_day: raise(self.tokens_per_day, higher.tokens_per_day),
+            concurrency: raise(self.concurrency, higher.concurrency),
+        }
     }
 }
 

@@ -26,6 +26,18 @@ pub enum NoticeKind {
     KeyExpiring,
     /// The secret of an API key has been in use for as long as an administrator allows.
     KeyRotationDue,
+    /// A holder of an API key asks for higher limits.
+    IncreaseAsked,
+    /// They got them, or some.
+    IncreaseGranted,
+    /// They did not.
+    IncreaseDeclined,
+    /// Somebody is to set their first password.
+    UserInvitation,
+    /// An administrator lets somebody set a new one.
+    UserReset,
+    /// Somebody has forgotten theirs.
+    UserRequestedReset,
     /// Somebody wants to see whether a webhook works.
     WebhookTest,
 }
@@ -77,6 +89,11 @@ pub enum DeliveryFault {
     MailLogin,
 }
 
+/// The kinds, for whoever named none.
+const KINDS: &str = "api_key.expiring, api_key.rotation_due, limit_increase.asked, \
+    limit_increase.granted, limit_increase.declined, user.invitation, user.reset, \
+    user.requested_reset and webhook.test";
+
 /// A text that names no kind of notice, no state and no fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be one of {0}")]
@@ -92,14 +109,44 @@ impl utoipa::PartialSchema for NoticeKind {
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::KeyExpiring, Self::KeyRotationDue, Self::WebhookTest];
+    pub const ALL: [Self; 9] = [
+        Self::KeyExpiring,
+        Self::KeyRotationDue,
+        Self::IncreaseAsked,
+        Self::IncreaseGranted,
+        Self::IncreaseDeclined,
+        Self::UserInvitation,
+        Self::UserReset,
+        Self::UserRequestedReset,
+        Self::WebhookTest,
+    ];
 
     /// The text form; webhooks carry it as `type`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::KeyExpiring => "api_key.expiring",
             Self::KeyRotationDue => "api_key.rotation_due",
+            Self::IncreaseAsked => "limit_increase.asked",
+            Self::IncreaseGranted => "limit_increase.granted",
+            Self::IncreaseDeclined => "limit_increase.declined",
+            Self::UserInvitation => "user.invitation",
+            Self::UserReset => "user.reset",
+            Self::UserRequestedReset => "user.requested_reset",
             Self::WebhookTest => "webhook.test",
+        }
+    }
+
+    /// Whether it carries a secret: it goes by mail only, and cannot go again once it is dead, for the
+    /// secret is forgotten then.
+    pub const fn carries_secret(self) -> bool {
+        match self {
+            Self::UserInvitation | Self::UserReset | Self::UserRequestedReset => true,
+            Self::KeyExpiring
+            | Self::KeyRotationDue
+            | Self::IncreaseAsked
+            | Self::IncreaseGranted
+            | Self::IncreaseDeclined
+            | Self::WebhookTest => false,
         }
     }
 }
@@ -197,7 +244,7 @@ impl FromStr for NoticeKind {
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or(UnknownWord("api_key.expiring, api_key.rotation_due and webhook.test"))
+        found.ok_or(UnknownWord(KINDS))
     }
 }
 
@@ -248,10 +295,7 @@ mod tests {
         assert!("Sent".parse::<NoticeState>().is_err());
         let refused = "x".parse::<NoticeState>().unwrap_err().to_string();
         assert_eq!(refused, "must be one of waiting, sent, dead and obsolete");
-        assert!(NoticeKind::ALL.iter().all(|kind| {
-            let said = UnknownWord("api_key.expiring, api_key.rotation_due and webhook.test");
-            said.0.contains(kind.as_str())
-        }));
+        assert!(NoticeKind::ALL.iter().all(|kind| KINDS.contains(kind.as_str())));
     }
 
     #[test]

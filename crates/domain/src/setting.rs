@@ -34,6 +34,10 @@ pub enum Setting {
     RotationReminderDays,
     /// The address that mails come from.
     MailFrom,
+    /// How long entries of the audit log are kept. 0: for ever.
+    AuditRetentionDays,
+    /// How long single calls are kept. 0: for ever.
+    UsageRetentionDays,
 }
 
 /// The value of a setting. It prints as it is stored.
@@ -79,7 +83,7 @@ pub struct UnknownSetting;
 
 impl Setting {
     /// Every setting, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::AuthTokenMaxTtlMinutes,
         Self::UserKeyDefaultTtlDays,
         Self::ServiceKeyDefaultTtlDays,
@@ -89,6 +93,8 @@ impl Setting {
         Self::NoticeDays,
         Self::RotationReminderDays,
         Self::MailFrom,
+        Self::AuditRetentionDays,
+        Self::UsageRetentionDays,
     ];
 
     /// The name, as it is stored, sent and typed.
@@ -103,6 +109,8 @@ impl Setting {
             Self::NoticeDays => "notice-days",
             Self::RotationReminderDays => "rotation-reminder-days",
             Self::MailFrom => "mail-from",
+            Self::AuditRetentionDays => "audit-retention-days",
+            Self::UsageRetentionDays => "usage-retention-days",
         }
     }
 
@@ -136,6 +144,14 @@ impl Setting {
                 "After how many days the owner of an API key is reminded to rotate it; 0 turns it off."
             }
             Self::MailFrom => "The address that mails come from; without one, no mail is sent.",
+            Self::AuditRetentionDays => {
+                "How many days entries of the audit log are kept, and with them notices and decided \
+                 limit increases; 0 keeps entries for ever."
+            }
+            Self::UsageRetentionDays => {
+                "How many days single calls are kept for reports; 0 keeps them for ever. Budgets do not \
+                 forget what was spent."
+            }
         }
     }
 
@@ -146,7 +162,9 @@ impl Setting {
             Self::UserKeyDefaultTtlDays
             | Self::ServiceKeyDefaultTtlDays
             | Self::NoticeDays
-            | Self::RotationReminderDays => Some("days"),
+            | Self::RotationReminderDays
+            | Self::AuditRetentionDays
+            | Self::UsageRetentionDays => Some("days"),
             Self::KeysPerUserMax => Some("keys"),
             Self::KeyPrefix | Self::SpentBudgetStatus | Self::MailFrom => None,
         }
@@ -163,7 +181,9 @@ impl Setting {
             Self::KeyPrefix => Bounds::Prefix,
             Self::SpentBudgetStatus => Bounds::OneOf(&[429, 402]),
             Self::NoticeDays => Bounds::Days,
-            Self::RotationReminderDays => Bounds::Whole { min: 0, max: 3_650 },
+            Self::RotationReminderDays | Self::AuditRetentionDays | Self::UsageRetentionDays => {
+                Bounds::Whole { min: 0, max: 3_650 }
+            }
             Self::MailFrom => Bounds::Email,
         }
     }
@@ -179,7 +199,9 @@ impl Setting {
             Self::KeyPrefix => SettingValue::Text("dw".to_owned()),
             Self::SpentBudgetStatus => SettingValue::Number(429),
             Self::NoticeDays => SettingValue::Days(NoticeDays::default()),
-            Self::RotationReminderDays => SettingValue::Number(0),
+            Self::RotationReminderDays | Self::AuditRetentionDays | Self::UsageRetentionDays => {
+                SettingValue::Number(0)
+            }
             Self::MailFrom => SettingValue::Text(String::new()),
         }
     }
@@ -317,8 +339,8 @@ mod tests {
     #[rustfmt::skip]
     fn a_value_out_of_bounds_is_told_what_they_are() {
         use Setting::{
-            AuthTokenMaxTtlMinutes, KeyPrefix, KeysPerUserMax, MailFrom, NoticeDays,
-            RotationReminderDays, ServiceKeyDefaultTtlDays, SpentBudgetStatus,
+            AuditRetentionDays, AuthTokenMaxTtlMinutes, KeyPrefix, KeysPerUserMax, MailFrom, NoticeDays,
+            RotationReminderDays, ServiceKeyDefaultTtlDays, SpentBudgetStatus, UsageRetentionDays,
         };
         let days = "must be up to 10 different numbers of days from 1 to 365, such as 30,14,7,1, or none";
         let prefix = "must be a text of 2 to 12 lowercase letters, digits and hyphens that begins with a letter";
@@ -349,6 +371,10 @@ mod tests {
             (NoticeDays,               "7,7",            Some(days)),
             (RotationReminderDays,     "0",              None),
             (RotationReminderDays,     "3651",           Some("must be a whole number from 0 to 3650")),
+            (AuditRetentionDays,       "0",              None),
+            (AuditRetentionDays,       "3650",           None),
+            (AuditRetentionDays,       "3651",           Some("must be a whole number from 0 to 3650")),
+            (UsageRetentionDays,       "-1",             Some("must be a whole number from 0 to 3650")),
             (MailFrom,                 "",               None),
             (MailFrom,                 "a@b.example",    None),
             (MailFrom,                 "a b@c.example",  Some("must be an e-mail address such as keys@example.com")),

@@ -1,5 +1,6 @@
 //! The audit log: one row per administrative act, in the act's own transaction.
 
+mod cut;
 mod search;
 mod verify;
 
@@ -16,6 +17,7 @@ use crate::db::{check_storable, on};
 use crate::row::row;
 use crate::{Store, StoreError};
 
+pub(crate) use cut::KeptSince;
 pub use search::AuditFilter;
 pub use verify::{AuditStep, AuditVerdict};
 

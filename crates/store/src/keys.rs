@@ -3,6 +3,7 @@
 mod change;
 mod cursor;
 pub(crate) mod edited;
+mod increases;
 mod list;
 mod neighbours;
 mod origins;
@@ -24,6 +25,10 @@ use doorward_domain::rotation::KeySecret;
 use jiff::Timestamp;
 
 pub use cursor::{KeyCursor, MalformedCursor};
+pub use increases::{
+    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, NewIncrease, OPEN_MAX,
+};
+pub(crate) use increases::{Raised, load_raised};
 pub use rotate::Rotation;
 pub(crate) use row::{StoredCallKey, load_call_key};
 pub(crate) use secrets::Secrets;
@@ -80,6 +85,16 @@ pub struct KeyRecord {
     pub last_used_address: Option<IpAddr>,
     /// The secrets that were replaced and still work, newest first.
     pub previous_secrets: Vec<KeySecret>,
+    /// What raises its limits or budgets for a while.
+    pub increase: Option<HeldIncrease>,
+}
+
+impl KeyRecord {
+    /// The rights that it has now: its own, or what an increase makes of them.
+    pub fn rights_now(&self) -> Rights {
+        let own = &self.key.rights;
+        self.increase.as_ref().map_or_else(|| own.clone(), |held| held.raise.applied_to(own))
+    }
 }
 
 /// Which keys to list. All given conditions hold.

@@ -21,6 +21,7 @@ mod migrations;
 mod named;
 mod notices;
 mod organizations;
+mod retention;
 mod row;
 mod sessions;
 mod settings;
@@ -46,7 +47,8 @@ pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
 pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
-    KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation, Swept,
+    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, KeyCursor, KeyEdit,
+    KeyFilter, KeyRecord, MalformedCursor, NewIncrease, NewKey, OPEN_MAX, Page, Rotation, Swept,
 };
 pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
@@ -55,14 +57,15 @@ pub use organizations::{
     Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Project, ServiceAccount,
     User,
 };
+pub use retention::Forgotten;
 pub use sessions::{Session, SessionIdentity};
 pub use settings::{
     ChangedSettings, KeyCaps, NoticeSettings, Outliving, SettingRow, Settings, SettingsEdit,
     SettingsList,
 };
 pub use sign_in::{
-    Client, HashedPassword, LinkPurpose, LinkedUser, PasswordLink, RecoveryCodes, SignedIn,
-    StoredPassword,
+    Client, HashedPassword, LinkPurpose, LinkedUser, MailedLink, PasswordLink, RecoveryCodes,
+    SignedIn, StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};

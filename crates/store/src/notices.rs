@@ -12,11 +12,13 @@ mod deliver;
 mod list;
 mod plan;
 mod recipients;
+mod secret;
 
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::{NoticeId, OrganizationId, WebhookId};
 use doorward_domain::notice::{DeliveryFault, NoticeKind, NoticeState};
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::StoreError;
@@ -26,6 +28,8 @@ use crate::row::row;
 pub use deliver::{Delivery, Outcome};
 pub use list::NoticeFilter;
 pub use plan::Planned;
+pub(crate) use recipients::{Addressed, ToldKey};
+pub(crate) use secret::CANCEL;
 
 /// Where a notice goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +67,9 @@ pub struct NewNotice {
     pub dedup_key: String,
     /// What is told, for programs and for whoever words the mail. Never a secret.
     pub data: Map<String, Value>,
+    /// What its mail carries that nobody else is to read. It stands in the row sealed, until the mail is
+    /// delivered, dead or cancelled.
+    pub secret: Option<SecretString>,
 }
 
 /// A notice as it stands.
@@ -101,8 +108,8 @@ pub struct Notice {
 /// Puts a notice once, and does nothing for one that is there.
 pub(crate) const PUT: &str = "
     INSERT INTO notices (id, organization_id, dedup_key, kind, subject, about_us, threshold_days,
-        webhook_id, recipient, data, state, attempts, next_attempt_at_us, created_at_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'waiting', 0, $11, $11)
+        webhook_id, recipient, data, sealed, state, attempts, next_attempt_at_us, created_at_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'waiting', 0, $12, $12)
     ON CONFLICT (organization_id, dedup_key) DO NOTHING";
 
 /// Puts a notice into the outbox, inside an open transaction of either engine: it goes out once that is
@@ -111,8 +118,9 @@ macro_rules! put_notice {
     ($store:expr, $tx:ident, $organization:expr, $at:expr, $notice:expr) => {{
         let notice: &$crate::notices::NewNotice = $notice;
         let (webhook, recipient) = notice.receiver.columns();
+        let id = $store.new_id(doorward_domain::id::NoticeId::new).to_string();
         sqlx::query($crate::notices::PUT)
-            .bind($store.new_id(doorward_domain::id::NoticeId::new).to_string())
+            .bind(&id)
             .bind($organization.to_string())
             .bind(&notice.dedup_key)
             .bind(notice.kind.as_str())
@@ -122,6 +130,7 @@ macro_rules! put_notice {
             .bind(webhook)
             .bind(recipient)
             .bind($crate::db::json_text("notice", &notice.data)?)
+            .bind($store.sealed_secret($organization, &id, notice.secret.as_ref())?)
             .bind($at.as_microsecond())
             .execute(&mut *$tx)
             .await?

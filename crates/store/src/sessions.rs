@@ -225,11 +225,13 @@ impl Store {
         Ok(ended)
     }
 
-    /// Deletes what is over: sessions and links that nobody can use any more.
+    /// Deletes what is over: sessions and links that nobody can use any more. Mails with such links are
+    /// cancelled.
     pub async fn sweep_sign_ins(&self) -> Result<u64, StoreError> {
         const SESSIONS: &str =
             "DELETE FROM sessions WHERE last_seen_at_us <= $1 OR created_at_us <= $2";
         const LINKS: &str = "DELETE FROM password_links WHERE expires_at_us <= $1";
+        self.cancel_expired_mails().await?;
         let now = self.clock.now();
         let [seen_us, begun_us] = bounds_us(now);
         let swept = on!(self.db.write, |pool| {

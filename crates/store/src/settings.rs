@@ -41,7 +41,9 @@ impl KeyCaps {
             | Setting::SpentBudgetStatus
             | Setting::NoticeDays
             | Setting::RotationReminderDays
-            | Setting::MailFrom => setting.default_value(),
+            | Setting::MailFrom
+            | Setting::AuditRetentionDays
+            | Setting::UsageRetentionDays => setting.default_value(),
         }
     }
 }
@@ -70,6 +72,15 @@ pub struct NoticeSettings {
     pub rotation_reminder_days: u16,
     /// `mail-from`: the address that mails come from. `None`: no mail is sent.
     pub mail_from: Option<EmailAddress>,
+}
+
+/// The settings that decide how long records are kept, as values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RetentionSettings {
+    /// `audit-retention-days`: how long entries of the audit log are kept. 0: for ever.
+    pub(crate) audit_days: u16,
+    /// `usage-retention-days`: how long single calls are kept. 0: for ever.
+    pub(crate) usage_days: u16,
 }
 
 impl Settings {
@@ -178,6 +189,18 @@ impl Store {
             notice_days: stored.typed(Setting::NoticeDays, caps)?,
             rotation_reminder_days: stored.typed(Setting::RotationReminderDays, caps)?,
             mail_from: stored.typed::<String>(Setting::MailFrom, caps)?.parse().ok(),
+        })
+    }
+
+    /// The settings that decide how long records are kept, as they are now.
+    pub(crate) async fn retention_settings(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<RetentionSettings, StoreError> {
+        let (stored, caps) = (self.stored_settings(organization).await?, self.key_caps);
+        Ok(RetentionSettings {
+            audit_days: stored.typed(Setting::AuditRetentionDays, caps)?,
+            usage_days: stored.typed(Setting::UsageRetentionDays, caps)?,
         })
     }
 

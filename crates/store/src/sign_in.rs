@@ -1,5 +1,6 @@
 //! What users sign in with: passwords, second factors, one-time links; and their signing in.
 
+mod letters;
 mod links;
 mod passwords;
 mod second_factor;
@@ -19,6 +20,7 @@ use crate::sessions::SESSIONS_MAX;
 use crate::store::random_bytes;
 use crate::{Act, Actor, Session, Store, StoreError, User};
 
+pub use letters::MailedLink;
 pub use links::{LinkPurpose, LinkedUser, PasswordLink};
 pub use passwords::{HashedPassword, StoredPassword};
 pub use second_factor::RecoveryCodes;

@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Body, Details, confirm, instant, now, path_of, print_list, print_one, rows, text, when,
+    Body, Details, confirm, increases, instant, now, path_of, print_list, print_one, rows, text,
+    when,
 };
 use crate::cli::{
     BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, Remotely, RightsArgs,
@@ -92,14 +93,14 @@ fn switch(client: &Client, key: &str, verb: &str, is_json: bool) -> anyhow::Resu
 }
 
 /// The id of a key that is given by id or by name.
-fn find(client: &Client, key: &str) -> anyhow::Result<String> {
+pub(super) fn find(client: &Client, key: &str) -> anyhow::Result<String> {
     let found = find_among(client, key, &[])?;
     found.ok_or_else(|| anyhow!("there is no key with the name or id `{key}`"))
 }
 
 /// The same, also of a revoked key where no other has the name: there is nothing to do with one but
 /// look at it.
-fn find_even_revoked(client: &Client, key: &str) -> anyhow::Result<String> {
+pub(super) fn find_even_revoked(client: &Client, key: &str) -> anyhow::Result<String> {
     match find_among(client, key, &[])? {
         Some(id) => Ok(id),
         None => find_among(client, key, &REVOKED)?
@@ -281,6 +282,7 @@ fn details(key: &Value, now: Timestamp) -> Details {
         ("web pages", pages(key)),
         ("limits", text(key, "limits").replace('_', " ")),
         ("budgets", spent(key)),
+        ("for a while", increases::held(key, now)),
         ("created", instant(key, "created_at", now, "")),
         ("last used", last_used),
         ("old secrets", rotate::old_secrets(key, now).join("; ")),

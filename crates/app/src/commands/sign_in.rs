@@ -82,13 +82,15 @@ pub(crate) fn sign_out(args: &SignOut, environment: &Environment) -> anyhow::Res
     confirm(args.remote.json, &Value::Null, &format!("Signed out of {}.", client.endpoint()))
 }
 
-/// What is said of a new link: the token, this once.
+/// What is said of a new link: the token, this once, or where it was mailed to.
 pub(super) fn link_words(link: &Value, name: &str, email: &str) -> String {
-    format!(
-        "{} may set a password until {} with this token, which is not shown again:\n{}\n\
-         They run: doorward sign-in {email} --link",
-        name,
-        text(link, "expires_at"),
-        text(link, "token"),
-    )
+    let until = text(link, "expires_at");
+    match text(link, "mailed_to").as_str() {
+        "" => format!(
+            "{name} may set a password until {until} with this token, which is not shown again:\n{}\n\
+             They run: doorward sign-in {email} --link",
+            text(link, "token"),
+        ),
+        address => format!("{name} may set a password until {until}, by a letter to {address}."),
+    }
 }

@@ -20,6 +20,7 @@ impl Check<'_> {
             mail,
             allow_private_webhooks: webhooks.allow_private,
             webhook_roots: webhook_roots?,
+            public_url: None,
         })
     }
 

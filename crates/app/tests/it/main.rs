@@ -12,6 +12,7 @@ mod coverage;
 mod documents;
 mod fallback;
 mod key_files;
+mod increases;
 mod lifecycle;
 mod limits;
 mod model_names;

@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
 use crate::program::Program;
 use crate::python::tool;
+use crate::secrets::files_with;
 
 /// A real mail server, aiosmtpd, from the environment that `./test` makes.
 struct Smtp {
@@ -32,6 +33,13 @@ impl Smtp {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
         Self { port: first["port"].to_string(), child, input, lines }
+    }
+
+    /// The text of the next message.
+    fn next(&mut self) -> String {
+        let line = self.lines.next().unwrap().unwrap();
+        let message: Value = serde_json::from_str(&line).unwrap();
+        message["data"].as_str().unwrap().to_owned()
     }
 
     /// How many messages it has taken, once it has ended.
@@ -115,6 +123,52 @@ fn a_key_that_ends_in_31_days_is_told_by_four_mails_however_the_program_ends() {
         }
     }
     assert_eq!(smtp.finish(), 4);
+}
+
+/// The token of a link in a letter.
+fn token_in(letter: &str) -> &str {
+    let start = letter.find("dwl_").unwrap_or_else(|| panic!("{letter}"));
+    &letter[start..start + 53]
+}
+
+#[test]
+fn an_invitation_and_a_forgotten_password_go_by_mail_and_their_tokens_stay_there() {
+    let (mut smtp, dir) = (Smtp::start(), tempfile::tempdir().unwrap());
+    let environment = [
+        ("RUST_LOG", "trace"),
+        ("DOORWARD__MAIL__HOST", "127.0.0.1"),
+        ("DOORWARD__MAIL__PORT", smtp.port.as_str()),
+        ("DOORWARD__MAIL__TLS", "none"),
+        ("DOORWARD__SERVER__PUBLIC_URL", "https://models.example.com"),
+    ];
+    let program = Program::start_with(dir.path(), &[], &environment);
+    let said = program.cli(&["settings", "set", "mail-from", "doorward@example.com"]);
+    assert!(said.status.success(), "{said:?}");
+    let invite = ["users", "create", "ada", "--email", "ada@example.com", "--invite"];
+    let said = String::from_utf8(program.cli(&invite).stdout).unwrap();
+    assert!(said.contains("by a letter to ada@example.com") && !said.contains("dwl_"), "{said}");
+    let invitation = smtp.next();
+    assert!(invitation.contains("--link --url https://models.example.com"), "{invitation}");
+
+    let accept = |kind: &str, letter: &str, password: &str| {
+        let body = json!({"token": token_in(letter), "password": password}).to_string();
+        let path = format!("/v1/{kind}/accept");
+        assert_eq!(program.send("POST", &path, &[], Some(body.as_bytes())).status, 204);
+        let body = json!({"email": "ada@example.com", "password": password}).to_string();
+        program.send("POST", "/v1/sessions", &[], Some(body.as_bytes())).status
+    };
+    assert_eq!(accept("invitations", &invitation, "a strange engine 42"), 201);
+    let body = json!({"email": "ada@example.com"}).to_string();
+    let asked = program.send("POST", "/v1/password-resets", &[], Some(body.as_bytes()));
+    assert_eq!((asked.status, asked.body.as_str()), (202, ""));
+    let reset = smtp.next();
+    assert_eq!(accept("password-resets", &reset, "another strange 42"), 201);
+    while count(&program, "state=sent") < 2 {}
+    assert!(program.log().contains("DEBUG"), "the log is a fine one");
+    program.kill();
+    let tokens = [&invitation, &reset].map(|letter| token_in(letter)[4..47].to_owned());
+    assert_eq!(files_with(dir.path(), &tokens), Vec::<String>::new());
+    assert_eq!(smtp.finish(), 0);
 }
 
 /// Takes one request and answers it.

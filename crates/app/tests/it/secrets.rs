@@ -10,7 +10,7 @@ use crate::upstream::{Script, Upstream};
 const PROVIDER_SECRET: &str = "sk-canary-4f9d1c77a2";
 
 /// The names of files of a folder in which one of these texts stands.
-fn files_with(dir: &Path, secrets: &[String]) -> Vec<String> {
+pub(crate) fn files_with(dir: &Path, secrets: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {

@@ -12,6 +12,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_TYPE, HeaderName};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::sessions::SecretText;
@@ -23,13 +24,25 @@ use crate::request::JsonBody;
 /// For a progress bar: the size of the file is not known before its end.
 const BYTES_ESTIMATED: HeaderName = HeaderName::from_static("x-doorward-estimated-bytes");
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MakeBackup {
+    #[schema(value_type = String, format = Password)]
     passphrase: SecretText,
 }
 
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(make_backup))]
+pub(crate) struct Described;
+
 /// Makes a backup of the whole installation, sealed under a passphrase, and streams it.
+#[utoipa::path(
+    post,
+    path = "/v1/backup",
+    request_body = MakeBackup,
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)),
+)]
 pub(crate) async fn make_backup(
     State(control): State<Control>,
     caller: Caller,

@@ -19,6 +19,7 @@ mod unused;
 
 pub(crate) use create::create_key;
 pub(crate) use edit::edit_key;
+pub(super) use edit::refuse_excess as refuse_edit;
 pub(crate) use explain::explain_key;
 pub(crate) use list::list_keys;
 pub(crate) use revoke::revoke_key;
@@ -57,7 +58,7 @@ use crate::problem::ApiError;
 pub(crate) struct Described;
 
 /// What a missing key, and one of somebody else, is called in the one answer for both.
-const NOUN: &str = "API key";
+pub(super) const NOUN: &str = "API key";
 
 /// A key that the caller may see and manage. Another's, an unknown and a malformed id are the same.
 ///
@@ -73,7 +74,7 @@ async fn find_latest(control: &Control, caller: &Caller, id: &str) -> Result<Key
     within_reach(caller, control.store.find_key(caller.organization(), &id).await?)
 }
 
-fn parse_id(id: &str) -> Result<KeyId, ApiError> {
+pub(super) fn parse_id(id: &str) -> Result<KeyId, ApiError> {
     id.parse().map_err(|_| ApiError::NotFound(NOUN))
 }
 
@@ -82,7 +83,7 @@ fn within_reach(caller: &Caller, record: Option<KeyRecord>) -> Result<KeyRecord,
 }
 
 /// A revoked key is final: it can be seen, and nothing else.
-fn refuse_revoked(record: &KeyRecord) -> Result<(), ApiError> {
+pub(super) fn refuse_revoked(record: &KeyRecord) -> Result<(), ApiError> {
     match record.key.life.revoked_at {
         None => Ok(()),
         Some(_) => Err(ApiError::Conflict {
@@ -95,7 +96,7 @@ fn refuse_revoked(record: &KeyRecord) -> Result<(), ApiError> {
 
 /// An expired key stays expired: it no longer counts against the quota, and a new end would bring it
 /// back beyond that.
-fn refuse_expired(key: &ApiKey, now: Timestamp) -> Result<(), ApiError> {
+pub(super) fn refuse_expired(key: &ApiKey, now: Timestamp) -> Result<(), ApiError> {
     if key.status(now) != KeyStatus::Expired {
         return Ok(());
     }

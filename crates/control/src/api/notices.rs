@@ -134,7 +134,8 @@ pub(crate) async fn retry_notice(
     PathText(id): PathText,
 ) -> Result<Response, ApiError> {
     let notice = get(&control, &caller, &id).await?;
-    if !matches!(notice.state, NoticeState::Dead | NoticeState::Waiting) {
+    let is_forgotten = notice.kind.carries_secret() && notice.state == NoticeState::Dead;
+    if is_forgotten || !matches!(notice.state, NoticeState::Dead | NoticeState::Waiting) {
         return Err(over());
     }
     let retried = control.store.retry_notice(&caller.act(control.now()), notice.id).await?;
@@ -144,7 +145,8 @@ pub(crate) async fn retry_notice(
 fn over() -> ApiError {
     ApiError::Conflict {
         code: "notice_over",
-        detail: "The notice was delivered, or what it tells is no longer so: it is not sent again."
+        detail: "The notice was delivered, what it tells is no longer so, or the secret that it carried \
+                 is forgotten: it is not sent again."
             .to_owned(),
         field: None,
     }

@@ -11,7 +11,9 @@ use doorward_domain::password::check_password;
 use doorward_domain::rights::{Axis, Rights};
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
-use doorward_store::{Act, Actor, LinkPurpose, LinkedUser, PasswordLink, StoreError, User};
+use doorward_store::{
+    Act, Actor, LinkPurpose, LinkedUser, MailedLink, PasswordLink, StoreError, User,
+};
 use http::StatusCode;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -25,7 +27,6 @@ use crate::api::users;
 use crate::caller::{Caller, FromAddress};
 use crate::faults::Faults;
 use crate::idempotency::WithoutSecret;
-use crate::notices;
 use crate::openapi::text::Name;
 use crate::problem::ApiError;
 use crate::request::{JsonBody, PathText};
@@ -45,26 +46,42 @@ pub(super) struct LinkObject {
     #[schema(pattern = "^(invitation|reset)$")]
     purpose: &'static str,
     user: UserId,
-    /// Whoever has it may set the password, once.
+    /// Whoever has it may set the password, once. `null`: it is on its way by mail, and nowhere else.
     #[schema(required)]
     token: Option<String>,
+    /// Where it was mailed to. `null`: the organization sends no mail.
+    #[schema(required)]
+    mailed_to: Option<EmailAddress>,
     expires_at: Timestamp,
 }
 
 impl LinkObject {
-    fn new(user: UserId, link: &PasswordLink) -> Self {
+    /// A link to be handed over.
+    fn handed(user: UserId, link: &PasswordLink) -> Self {
         Self {
             object: "password_link",
             purpose: link.purpose.as_str(),
             user,
             token: Some(link.token.expose().expose_secret().to_owned()),
+            mailed_to: None,
+            expires_at: link.expires_at,
+        }
+    }
+
+    fn mailed(user: UserId, link: MailedLink) -> Self {
+        Self {
+            object: "password_link",
+            purpose: link.purpose.as_str(),
+            user,
+            token: None,
+            mailed_to: Some(link.to),
             expires_at: link.expires_at,
         }
     }
 
     /// The same to be kept.
     pub(super) fn without_secret(&self) -> Self {
-        Self { token: None, ..*self }
+        Self { token: None, mailed_to: self.mailed_to.clone(), ..*self }
     }
 }
 
@@ -131,7 +148,8 @@ async fn make(
     Ok(response)
 }
 
-/// Makes a link for a user who is not above the caller, and tells them.
+/// Makes a link for a user who is not above the caller. It goes to them by mail; where the organization
+/// sends none, the caller hands it over.
 pub(super) async fn make_link(
     control: &Control,
     caller: &Caller,
@@ -147,12 +165,16 @@ pub(super) async fn make_link(
         return Err(ApiError::Conflict { code: "email_missing", detail, field: Some("email") });
     }
     refuse_weaker(control, caller, user, action).await?;
-    let act = caller.act(control.now());
-    match control.store.make_password_link(&act, user.id, purpose).await {
-        Ok(link) => {
-            notices::password_link(control, user, &link);
-            Ok(LinkObject::new(user.id, &link))
-        }
+    let (act, store) = (caller.act(control.now()), &control.store);
+    let made = if control.sends_mail(user.organization).await? {
+        let link = store.mail_password_link(&act, user, purpose).await;
+        link.map(|link| LinkObject::mailed(user.id, link))
+    } else {
+        let link = store.make_password_link(&act, user.id, purpose).await;
+        link.map(|link| LinkObject::handed(user.id, &link))
+    };
+    match made {
+        Ok(link) => Ok(link),
         Err(error) => {
             let attempt = (action, user.id.to_string(), user.name.as_str());
             Err(users::refused(control, caller, attempt, error).await)
@@ -296,7 +318,8 @@ pub(crate) async fn request_reset(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Only whoever had a password can have forgotten it: an address alone is no invitation.
+/// Only whoever had a password can have forgotten it: an address alone is no invitation. Where no mail is
+/// sent, nothing is made: nobody could be given it.
 async fn send_reset(
     control: &Control,
     organization: &str,
@@ -305,8 +328,10 @@ async fn send_reset(
     let Some((user, _)) = control.store.find_sign_in(organization, email).await? else {
         return Ok(());
     };
+    if !control.sends_mail(user.organization).await? {
+        return Ok(());
+    }
     let act = Act { organization: user.organization, actor: Actor::System, at: control.now() };
-    let link = control.store.make_password_link(&act, user.id, LinkPurpose::RequestedReset).await?;
-    notices::password_link(control, &user, &link);
+    control.store.mail_password_link(&act, &user, LinkPurpose::RequestedReset).await?;
     Ok(())
 }

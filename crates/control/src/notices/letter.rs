@@ -1,13 +1,26 @@
 //! What a mail says.
 
+mod increase;
+mod link;
+
 use doorward_domain::notice::NoticeKind;
 use doorward_store::Notice;
 use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 const DAY_SECONDS: i64 = 86_400;
 
-/// A mail without its head: a subject and paragraphs. It holds no secret, for a notice has none.
+/// What a letter holds besides what its notice tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Enclosed<'a> {
+    /// A secret that is for its reader alone.
+    pub(super) token: Option<&'a SecretString>,
+    /// Under which URL clients know us. `None`: nobody said so.
+    pub(super) public_url: Option<&'a str>,
+}
+
+/// A mail without its head: a subject and paragraphs.
 #[derive(Debug)]
 pub(super) struct Letter {
     pub(super) subject: String,
@@ -19,14 +32,22 @@ enum Paragraph {
     Text(String),
     /// A line to be typed.
     Command(String),
+    /// A line that its reader alone is to know.
+    Secret(SecretString),
 }
 
 impl Letter {
-    pub(super) fn of(notice: &Notice, now: Timestamp) -> Self {
+    pub(super) fn of(notice: &Notice, enclosed: &Enclosed<'_>, now: Timestamp) -> Self {
         let data = Data(notice);
         match notice.kind {
             NoticeKind::KeyExpiring => key_expiring(&data, now),
             NoticeKind::KeyRotationDue => key_rotation_due(&data),
+            NoticeKind::IncreaseAsked => increase::asked(&data),
+            NoticeKind::IncreaseGranted => increase::granted(&data),
+            NoticeKind::IncreaseDeclined => increase::declined(&data),
+            NoticeKind::UserInvitation | NoticeKind::UserReset | NoticeKind::UserRequestedReset => {
+                link::letter(&data, enclosed, now)
+            }
             NoticeKind::WebhookTest => webhook_test(&data),
         }
     }
@@ -36,6 +57,7 @@ impl Letter {
         let shown = self.paragraphs.iter().map(|paragraph| match paragraph {
             Paragraph::Text(text) => text.clone(),
             Paragraph::Command(line) => format!("    {line}"),
+            Paragraph::Secret(line) => format!("    {}", line.expose_secret()),
         });
         shown.collect::<Vec<_>>().join("\r\n\r\n") + "\r\n"
     }
@@ -45,6 +67,7 @@ impl Letter {
         let shown = self.paragraphs.iter().map(|paragraph| match paragraph {
             Paragraph::Text(text) => format!("<p>{}</p>", escaped(text)),
             Paragraph::Command(line) => format!("<pre>{}</pre>", escaped(line)),
+            Paragraph::Secret(line) => format!("<pre>{}</pre>", escaped(line.expose_secret())),
         });
         let body = shown.collect::<Vec<_>>().join("\r\n");
         format!(
@@ -101,8 +124,9 @@ fn webhook_test(data: &Data<'_>) -> Letter {
 
 /// The key, and whose it is.
 fn whose(data: &Data<'_>) -> String {
-    let [name, owner, project] = [
+    let [name, id, owner, project] = [
         data.text(&["api_key", "name"]),
+        data.text(&["api_key", "id"]),
         data.text(&["api_key", "owner", "name"]),
         data.text(&["api_key", "project", "name"]),
     ];
@@ -110,10 +134,7 @@ fn whose(data: &Data<'_>) -> String {
         "service" => "the service account ",
         _ => "",
     };
-    format!(
-        "The API key \"{name}\" ({}) of {kind}{owner}, in the project {project},",
-        data.0.subject
-    )
+    format!("The API key \"{name}\" ({id}) of {kind}{owner}, in the project {project},")
 }
 
 /// What a notice says, field by field.
@@ -122,11 +143,14 @@ struct Data<'a>(&'a Notice);
 impl Data<'_> {
     /// A text without the characters that would break a line; what is not there is empty.
     fn text(&self, path: &[&str]) -> String {
+        let text = self.value(path).and_then(Value::as_str).unwrap_or_default();
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    }
+
+    fn value(&self, path: &[&str]) -> Option<&Value> {
         let mut fields = path.iter();
         let first = fields.next().and_then(|field| self.0.data.get(*field));
-        let found = fields.fold(first, |value, field| value?.get(*field));
-        let text = found.and_then(Value::as_str).unwrap_or_default();
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        fields.fold(first, |value, field| value?.get(*field))
     }
 }
 
@@ -187,6 +211,15 @@ mod tests {
                 "owner": {"id": "sva_1", "name": "bot <b>"}, "project": {"id": "prj_1", "name": "web"},
             },
             "webhook": {"name": name},
+            "user": {"id": "usr_1", "name": name, "email": "ada@example.com"},
+            "organization": "Ada's",
+            "limit_increase": {
+                "id": "inc_1", "reason": name, "note": name, "ends_at": now(),
+                "asked": {"limits": {"requests_per_minute": 90, "concurrency": 3}, "budgets": []},
+                "granted": {"limits": {}, "budgets": [
+                    {"usd": "20", "period": "day"}, {"tokens": 5000, "period": "total"},
+                ]},
+            },
         });
         let Value::Object(data) = data else { panic!("an object") };
         Notice {
@@ -210,7 +243,11 @@ mod tests {
     #[test]
     fn an_end_is_told() {
         let ends = now() + SignedDuration::from_hours(7 * 24 - 1);
-        let letter = Letter::of(&notice(NoticeKind::KeyExpiring, "ci \"1\"", ends), now());
+        let letter = Letter::of(
+            &notice(NoticeKind::KeyExpiring, "ci \"1\"", ends),
+            &Enclosed::default(),
+            now(),
+        );
         insta::assert_snapshot!(
             format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
         );
@@ -220,17 +257,49 @@ mod tests {
     #[test]
     fn an_old_secret_is_told() {
         let made = now() - SignedDuration::from_hours(7 * 24);
-        let letter = Letter::of(&notice(NoticeKind::KeyRotationDue, "ci", made), now());
+        let letter = Letter::of(
+            &notice(NoticeKind::KeyRotationDue, "ci", made),
+            &Enclosed::default(),
+            now(),
+        );
         insta::assert_snapshot!(
             format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
         );
     }
 
     #[test]
+    fn an_increase_is_told_in_figures() {
+        let told = |kind| {
+            let letter = Letter::of(&notice(kind, "ci", now()), &Enclosed::default(), now());
+            format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
+        };
+        insta::assert_snapshot!(told(NoticeKind::IncreaseAsked));
+        insta::assert_snapshot!(told(NoticeKind::IncreaseGranted));
+        insta::assert_snapshot!(told(NoticeKind::IncreaseDeclined));
+    }
+
+    #[test]
+    fn a_link_is_told_with_its_token_and_where_to_use_it() {
+        let token = SecretString::from("dwl_secret");
+        let enclosed = Enclosed { token: Some(&token), public_url: Some("https://a.example") };
+        let ends = now() + SignedDuration::from_hours(1);
+        let letter = |kind, enclosed| Letter::of(&notice(kind, "Ada", ends), enclosed, now());
+        let invitation = letter(NoticeKind::UserInvitation, &enclosed);
+        insta::assert_snapshot!(
+            format!("{}\n\n{}", invitation.subject, invitation.plain()).replace('\r', "")
+        );
+        assert!(invitation.html().contains("<pre>dwl_secret</pre>"));
+        assert!(!format!("{invitation:?}").contains("dwl_secret"));
+        let bare = Enclosed { public_url: None, ..enclosed };
+        let requested = letter(NoticeKind::UserRequestedReset, &bare).plain();
+        insta::assert_snapshot!(requested.replace('\r', ""));
+    }
+
+    #[test]
     fn a_name_breaks_neither_the_subject_nor_the_page() {
         let evil = "<script>alert(1)</script>\r\nBcc: eve@example.com";
         for kind in NoticeKind::ALL {
-            let letter = Letter::of(&notice(kind, evil, now()), now());
+            let letter = Letter::of(&notice(kind, evil, now()), &Enclosed::default(), now());
             assert!(!letter.subject.contains(['\r', '\n']), "{kind:?}");
             assert!(!letter.plain().contains("\nBcc"), "{kind:?}");
             let html = letter.html();

@@ -16,7 +16,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use rustls_pki_types::CertificateDer;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::letter::Letter;
+use super::letter::{Enclosed, Letter};
 
 /// The longest wait for one answer of the server.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -95,12 +95,12 @@ impl Mailer {
     /// `Message-ID`.
     pub(super) async fn send(
         &self,
-        notice: &Notice,
+        (notice, enclosed): (&Notice, &Enclosed<'_>),
         from: &EmailAddress,
         to: &EmailAddress,
         now: Timestamp,
     ) -> Result<(), DeliveryFault> {
-        let message = message(notice, from, to, now)?;
+        let message = message((notice, enclosed), from, to, now)?;
         match tokio::time::timeout(MESSAGE_MAX, self.0.send(message)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(fault(&error)),
@@ -118,12 +118,12 @@ fn trusting(host: &str, roots: Vec<CertificateDer<'static>>) -> Result<TlsParame
 }
 
 fn message(
-    notice: &Notice,
+    (notice, enclosed): (&Notice, &Enclosed<'_>),
     from: &EmailAddress,
     to: &EmailAddress,
     now: Timestamp,
 ) -> Result<Message, DeliveryFault> {
-    let letter = Letter::of(notice, now);
+    let letter = Letter::of(notice, enclosed, now);
     let domain = from.as_str().rsplit('@').next().unwrap_or_default();
     Message::builder()
         .from(mailbox(Some("Doorward".to_owned()), from)?)

@@ -141,6 +141,10 @@ fn refusal_name(status: u16) -> String {
     format!("Refused{status}")
 }
 
+fn all_schemes() -> impl Iterator<Item = &'static str> {
+    SCHEMES.into_iter().map(|(name, _)| name).chain([SESSION_COOKIE])
+}
+
 /// The scope as a requirement of each scheme: for these the standard calls it a role.
 fn add_access(operation: &mut Operation, access: Option<Access>) {
     let Some(access) = access else { return };
@@ -148,11 +152,12 @@ fn add_access(operation: &mut Operation, access: Option<Access>) {
     let requirements = match access {
         Access::Public => Vec::new(),
         Access::SignedIn => SESSION_SCHEMES.map(|name| SecurityRequirement::new(name, none)).into(),
+        Access::Holder => all_schemes().map(|name| SecurityRequirement::new(name, none)).collect(),
         Access::Scope(needs) => {
             let extensions = operation.extensions.get_or_insert_default();
             extensions.insert("x-required-scope".to_owned(), needs.as_str().into());
-            let names = SCHEMES.map(|(name, _)| name).into_iter().chain([SESSION_COOKIE]);
-            names.map(|name| SecurityRequirement::new(name, [needs.as_str()])).collect()
+            let requirement = |name| SecurityRequirement::new(name, [needs.as_str()]);
+            all_schemes().map(requirement).collect()
         }
     };
     operation.security = Some(requirements);
@@ -222,7 +227,8 @@ fn said_of(name: &str) -> Option<String> {
         "created_by" => "Only keys that this user made.",
         "unused_since" => "Only keys without a call since then, or for so many days.",
         "days" => "For how many days something was not used; 30 unless said otherwise.",
-        "state" => "Only notices of which this became.",
+        "state" => "Only those of which this became.",
+        "api_key" => "Only those of this key.",
         "force" => "Whether it is taken from what uses it.",
         "actor" => "Only what this one did.",
         "action" => "Only acts of this kind, such as `key.create`.",

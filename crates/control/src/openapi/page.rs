@@ -127,7 +127,11 @@ fn access(described: &Value) -> String {
     match (described["x-required-scope"].as_str(), list(&described["security"])) {
         (Some(scope), _) => format!("Needs the scope {scope}."),
         (None, []) => "Open to everybody: it needs no key.".to_owned(),
-        (None, [..]) => "For users who are signed in; no key may do it.".to_owned(),
+        (None, [_, _]) => "For users who are signed in; no key may do it.".to_owned(),
+        (None, [..]) => {
+            "For users who are signed in, and for every key about itself, whatever its scopes."
+                .to_owned()
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
@@ -125,6 +125,15 @@ impl TestApp {
         let mut app = Self { store, first, admin, control, router, clock, dir };
         let owner = Owner::User(app.first.administrator);
         app.admin = app.key(owner, "admin", all_rights()).await.1;
+        app
+    }
+
+    /// The same with a mail server, and a sender that is set.
+    pub(crate) async fn mailing() -> Self {
+        let mut app = Self::new().await;
+        app.control = app.control.with_mail(true);
+        app.router = router(app.control.clone());
+        app.patch("/v1/settings", json!({"mail-from": "doorward@example.com"})).await.expect(200);
         app
     }
 

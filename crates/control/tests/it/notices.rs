@@ -37,16 +37,17 @@ pub(crate) fn plain_server(port: u16) -> MailServer {
     }
 }
 
-fn notifier_of(store: &Arc<Store>, mail: MailServer) -> Arc<Notifier> {
+pub(crate) fn notifier_of(store: &Arc<Store>, mail: MailServer) -> Arc<Notifier> {
     let options = NoticeOptions {
         mail: Some(mail),
         allow_private_webhooks: false,
         webhook_roots: Vec::new(),
+        public_url: Some("https://models.example.com".to_owned()),
     };
     Notifier::new(Arc::clone(store), options, CancellationToken::new()).unwrap()
 }
 
-async fn run(notifier: &Arc<Notifier>) {
+pub(crate) async fn run(notifier: &Arc<Notifier>) {
     notifier.plan().await;
     notifier.start_deliveries().await;
     notifier.settled().await;

@@ -46,6 +46,7 @@ fn what_is_served_is_described_with_its_scope_and_nothing_else_is() {
             let scope = match policy.access {
                 Access::Public => "public",
                 Access::SignedIn => "signed in",
+                Access::Holder => "holder",
                 Access::Scope(needs) => needs.as_str(),
             };
             (policy.method.to_owned(), policy.path.replace("{*", "{"), scope.to_owned())
@@ -61,7 +62,8 @@ fn what_is_served_is_described_with_its_scope_and_nothing_else_is() {
         let access = match (scope, requirements.len()) {
             (Some(scope), _) => scope,
             (None, 0) => "public",
-            (None, _) => "signed in",
+            (None, 2) => "signed in",
+            (None, _) => "holder",
         };
         described.insert((method, path, access.to_owned()));
     }

@@ -102,8 +102,9 @@ async fn a_reset_ends_every_session_and_works_once() {
 
 #[tokio::test]
 async fn whoever_asks_for_a_reset_learns_nothing_and_only_users_with_a_password_get_one() {
-    let app = TestApp::new().await;
-    invite(&app, "member").await;
+    let app = TestApp::mailing().await;
+    let wish = json!({"name": "ada", "email": EMAIL, "role": "member"});
+    app.post("/v1/users", wish).await.expect(201);
     let ask =
         async |email: &str| app.open("POST /v1/password-resets", json!({"email": email})).await;
     let answers = [ask(EMAIL).await, ask("nobody@example.com").await, ask("junk").await];
@@ -111,11 +112,18 @@ async fn whoever_asks_for_a_reset_learns_nothing_and_only_users_with_a_password_
     app.control.finish().await;
     let asked = "/v1/audit?action=user.request_reset";
     assert_eq!(app.get(asked).await.expect(200)["data"], json!([]), "no password yet");
+    let asks_of = async |sender: Value| {
+        app.patch("/v1/settings", json!({"mail-from": sender})).await.expect(200);
+        let answer = ask(EMAIL).await;
+        assert!(answer.status == 202 && answer.text.is_empty());
+        app.control.finish().await;
+        app.get(asked).await.expect(200)["data"].as_array().unwrap().len()
+    };
+    assert_eq!(asks_of(Value::Null).await, 0, "no password yet");
     let token = app.post("/v1/users/ada/invitation", json!({})).await.expect(201);
     accept(&app, "invitations", token["token"].as_str().unwrap(), PASSWORD).await.expect(204);
-    ask(EMAIL).await.expect(202);
-    app.control.finish().await;
-    assert_eq!(app.get(asked).await.expect(200)["data"].as_array().unwrap().len(), 1);
+    assert_eq!(asks_of(Value::Null).await, 0, "nobody could be given it");
+    assert_eq!(asks_of(json!("doorward@example.com")).await, 1);
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ impl Tenant {
         let is_it = |one: &Policy| one.method == method && one.path.replace("{*", "{") == path;
         match policies.find(is_it).unwrap().access {
             Access::SignedIn => &self.session,
-            Access::Scope(_) | Access::Public => &self.key,
+            Access::Scope(_) | Access::Holder | Access::Public => &self.key,
         }
     }
 }
@@ -84,6 +84,17 @@ impl Makers<'_> {
         Named { id: notice["id"].as_str().unwrap().to_owned(), name: None }
     }
 
+    /// A limit increase is of a key.
+    async fn increase(&self, tenant: &Tenant) -> Named {
+        let name = format!("limited-{}", self.count);
+        let limit = |most: u32| json!({ "concurrency": most });
+        let key = json!({ "name": name, "limits": limit(1) });
+        let key = self.post(tenant, "/v1/api-keys", key).await;
+        let wish = json!({ "api_key": key["id"], "limits": limit(2), "reason": "more to do" });
+        let made = self.post(tenant, "/v1/limit-increases", wish).await;
+        Named { id: made["id"].as_str().unwrap().to_owned(), name: None }
+    }
+
     /// Something of the kind that lies under this segment of the path.
     async fn make(&mut self, tenant: &Tenant, noun: &str) -> Named {
         self.count += 1;
@@ -99,6 +110,7 @@ impl Makers<'_> {
             }
             "webhooks" => json!({ "name": name, "url": "https://hooks.example.com/" }),
             "notices" => return self.notice(tenant).await,
+            "limit-increases" => return self.increase(tenant).await,
             "sessions" => {
                 let session = tenant.sign_in(self.app).await;
                 return Named { id: session["id"].as_str().unwrap().to_owned(), name: None };
@@ -193,6 +205,7 @@ async fn all_of(app: &TestApp, tenant: &Tenant) -> Vec<String> {
         "/v1/webhooks",
         "/v1/notices",
         "/v1/unused-rights",
+        "/v1/limit-increases",
         "/v1/settings",
         "/v1/audit",
     ] {
@@ -385,6 +398,7 @@ async fn lists_and_filters_show_nothing_of_another_organization() {
         "projects",
         "webhooks",
         "notices",
+        "limit-increases",
     ] {
         theirs.push(makers.make(&other, noun).await);
     }

@@ -18,7 +18,12 @@ const PATH: &str = "/v1/webhooks";
 const DAY_SECONDS: i64 = 86_400;
 
 fn notifier(app: &TestApp, allow_private_webhooks: bool) -> Arc<Notifier> {
-    let options = NoticeOptions { mail: None, allow_private_webhooks, webhook_roots: Vec::new() };
+    let options = NoticeOptions {
+        mail: None,
+        allow_private_webhooks,
+        webhook_roots: Vec::new(),
+        public_url: None,
+    };
     Notifier::new(Arc::clone(&app.store), options, CancellationToken::new()).unwrap()
 }
 

@@ -273,6 +273,7 @@ CREATE INDEX audit_entries_list ON audit_entries (organization_id, sequence DESC
 CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries
+WHEN OLD.sequence > (SELECT sequence FROM audit_base WHERE id = 1)
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 -- The end of the chain, so that a cut is found. One row.
@@ -428,11 +429,12 @@ CREATE TABLE notices (
     dedup_key           TEXT    NOT NULL,              -- what would be the same notice has the same one
     kind                TEXT    NOT NULL,
     subject             TEXT    NOT NULL,              -- the id of what it is about
-    about_us            INTEGER,                       -- it holds as long as this is the end of the key, or since when its secret is there; NULL: always
+    about_us            INTEGER,                       -- it holds as long as this is the end of the key or link, or since when its secret is there; NULL: always
     threshold_days      INTEGER,                       -- NULL: it is not told so many days before or after something
     webhook_id          TEXT,                          -- NULL: it goes by mail
     recipient           TEXT,                          -- the address of a mail; NULL: it goes to a webhook
     data                TEXT    NOT NULL,              -- JSON, without secrets
+    sealed              BLOB,                          -- what a mail carries that is secret: AES-256-GCM, bound to organization and row; NULL: nothing, or it is over
     state               TEXT    NOT NULL CHECK (state IN ('waiting', 'sent', 'dead', 'obsolete')),
     attempts            INTEGER NOT NULL,
     next_attempt_at_us  INTEGER,                       -- NULL: none
@@ -442,10 +444,48 @@ CREATE TABLE notices (
     UNIQUE (organization_id, dedup_key),
     CHECK ((webhook_id IS NULL) <> (recipient IS NULL)),
     CHECK ((state = 'waiting') = (next_attempt_at_us IS NOT NULL)),
+    CHECK (sealed IS NULL OR (state = 'waiting' AND recipient IS NOT NULL)),
     FOREIGN KEY (organization_id, webhook_id) REFERENCES webhooks (organization_id, id) ON DELETE CASCADE
 ) STRICT;
 
 CREATE INDEX notices_due ON notices (next_attempt_at_us) WHERE state = 'waiting';
 CREATE INDEX notices_list ON notices (organization_id, id DESC);
 CREATE INDEX notices_webhook ON notices (organization_id, webhook_id);
+CREATE INDEX notices_sealed ON notices (organization_id, subject) WHERE sealed IS NOT NULL;
 CREATE INDEX notices_age ON notices (created_at_us) WHERE state <> 'waiting';
+
+-- One row for each time that the holder of a key asked for higher limits or budgets. A granted one with an
+-- end raises those of its key until then, beside the key's row; without an end it was an edit of the key.
+CREATE TABLE limit_increases (
+    id               TEXT    NOT NULL PRIMARY KEY,  -- inc_<ULID>
+    organization_id  TEXT    NOT NULL,
+    key_id           TEXT    NOT NULL,
+    asked_by         TEXT    NOT NULL,              -- a key or a user
+    reason           TEXT    NOT NULL,
+    asked            TEXT    NOT NULL,              -- JSON: limits, budgets
+    state            TEXT    NOT NULL CHECK (state IN ('open', 'granted', 'declined', 'withdrawn', 'lapsed')),
+    granted          TEXT,                          -- JSON likewise; NULL: nothing was
+    ends_at_us       INTEGER,                       -- until when it holds; NULL: nothing was granted, or for good
+    decided_by       TEXT,                          -- a key, a user, or 'system'
+    decided_at_us    INTEGER,
+    note             TEXT    NOT NULL,              -- what whoever decided says of it
+    created_at_us    INTEGER NOT NULL,
+    CHECK ((state = 'open') = (decided_at_us IS NULL)),
+    CHECK ((state = 'granted') = (granted IS NOT NULL)),
+    FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
+) STRICT;
+
+CREATE UNIQUE INDEX limit_increases_open ON limit_increases (key_id) WHERE state = 'open';
+CREATE INDEX limit_increases_list ON limit_increases (organization_id, id DESC);
+CREATE INDEX limit_increases_key ON limit_increases (organization_id, key_id, created_at_us);
+CREATE INDEX limit_increases_age ON limit_increases (decided_at_us) WHERE state <> 'open';
+
+-- Where the audit chain begins: everything up to there was old enough to be put away. One row.
+CREATE TABLE audit_base (
+    id        INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    sequence  INTEGER NOT NULL,  -- the last entry that was put away
+    link      BLOB    NOT NULL,  -- its link, on which the first that is there builds
+    seal      BLOB    NOT NULL   -- authenticates both
+) STRICT;
+
+INSERT INTO audit_base (id, sequence, link, seal) VALUES (1, 0, zeroblob(32), zeroblob(32));

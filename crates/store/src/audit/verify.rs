@@ -2,6 +2,7 @@
 
 use doorward_domain::audit::{BrokenChain, ChainWalk, GENESIS, Link};
 
+use super::cut::Base;
 use super::{EntryRow, read_link};
 use crate::db::on;
 use crate::{Store, StoreError};
@@ -52,11 +53,33 @@ impl Store {
         after: i64,
         pages_max: u32,
     ) -> Result<AuditStep, StoreError> {
+        loop {
+            let Some(base) = self.audit_base().await? else {
+                return Ok(BrokenChain::BaseForged.into());
+            };
+            let step = self.walk_audit(&base, after, pages_max).await?;
+            let is_broken = matches!(step, AuditStep::Ended(AuditVerdict::Broken(_)));
+            // Entries that were put away during the walk are not missing; that happens once a day.
+            let now = if is_broken { self.audit_base().await? } else { None };
+            if now.is_none_or(|now| now.sequence == base.sequence) {
+                return Ok(step);
+            }
+        }
+    }
+
+    async fn walk_audit(
+        &self,
+        base: &Base,
+        after: i64,
+        pages_max: u32,
+    ) -> Result<AuditStep, StoreError> {
         let Some((written, seal)) = self.audit_head().await? else {
             return Ok(BrokenChain::HeadMissing.into());
         };
         let Ok(seal) = read_link(&seal) else { return Ok(BrokenChain::Edited(written).into()) };
-        let last = match self.link_of(after).await? {
+        // What an earlier step walked may have been put away since.
+        let after = after.max(base.sequence);
+        let last = match self.link_after(base, after).await? {
             Some(last) => last,
             None if after > written => return Err(StoreError::Missing("audit entry")),
             None => return Ok(self.lost(after, written).await?.into()),
@@ -66,7 +89,7 @@ impl Store {
         for _ in 0..pages_max {
             let page = self.audit_page(walked).await?;
             if page.is_empty() || walked >= written {
-                return self.end_of(walk, (written, seal)).await;
+                return self.end_of(walk, (written, seal), base).await;
             }
             // What was written after the head was read is the next walk's.
             for row in page.into_iter().take_while(|row| row.sequence <= written) {
@@ -83,18 +106,19 @@ impl Store {
         &self,
         walk: ChainWalk<'_>,
         head: (i64, Link),
+        base: &Base,
     ) -> Result<AuditStep, StoreError> {
         Ok(match (walk.finish(Some(head)), self.beyond_head().await?) {
             (Err(broken), _) => broken.into(),
             (Ok(_), Some(sequence)) => BrokenChain::Edited(sequence).into(),
-            (Ok(count), None) => AuditStep::Ended(AuditVerdict::Whole(count)),
+            (Ok(last), None) => AuditStep::Ended(AuditVerdict::Whole(last - base.sequence)),
         })
     }
 
     /// The link that the entry after this one builds on. A link of another length fits nothing.
-    async fn link_of(&self, sequence: i64) -> Result<Option<Link>, StoreError> {
-        if sequence == 0 {
-            return Ok(Some(GENESIS));
+    async fn link_after(&self, base: &Base, sequence: i64) -> Result<Option<Link>, StoreError> {
+        if sequence == base.sequence {
+            return Ok(Some(base.link));
         }
         let row: Option<(Vec<u8>,)> = on!(self.db.read, |pool| {
             sqlx::query_as(super::LAST).bind(sequence).fetch_optional(pool).await?
@@ -127,7 +151,7 @@ impl Store {
         Ok(row.map(|(sequence,)| sequence))
     }
 
-    async fn audit_page(&self, after: i64) -> Result<Vec<EntryRow>, StoreError> {
+    pub(super) async fn audit_page(&self, after: i64) -> Result<Vec<EntryRow>, StoreError> {
         const SQL: &str = "
             SELECT sequence, at_us, organization_id, actor, action, subject, detail, link
             FROM audit_entries WHERE sequence > $1 ORDER BY sequence LIMIT $2";
@@ -138,7 +162,11 @@ impl Store {
 }
 
 /// Takes the next entry. One that does not parse was not written by this program.
-fn push(walk: &mut ChainWalk<'_>, row: EntryRow, expected: i64) -> Result<(), BrokenChain> {
+pub(super) fn push(
+    walk: &mut ChainWalk<'_>,
+    row: EntryRow,
+    expected: i64,
+) -> Result<(), BrokenChain> {
     let found = row.sequence;
     match row.parse() {
         Ok((entry, link)) => walk.push(&entry, &link),

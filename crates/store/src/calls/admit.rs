@@ -66,7 +66,7 @@ impl Store {
         let (price, input_tokens) = (request.price, request.input_tokens);
         let quote = Quote { price, input_tokens, output_tokens: request.output_tokens };
         let (taken, granted, quotas) =
-            match key.state.admit(&key.key.rights, &quote, moment, &self.time_zone) {
+            match key.state.admit(key.rights_at(moment.now), &quote, moment, &self.time_zone) {
                 Ok(admitted) => admitted,
                 Err(denied) => return Ok(Err(denied)),
             };

@@ -8,6 +8,7 @@ use doorward_domain::credential::{KeyId, PlainKey};
 use doorward_domain::denial::Denial;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::rights::Rights;
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::ScopeSet;
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::key_state::KeyState;
 use super::states::States;
-use crate::keys::{Secrets, load_call_key};
+use crate::keys::{Raised, Secrets, load_call_key, load_raised};
 use crate::{Store, StoreError};
 
 /// Ids that do not exist, remembered so that the same wrong key asks the database once.
@@ -36,6 +37,9 @@ pub struct CallKey {
     pub spent_budget_status: u16,
     pub(in crate::calls) state: Arc<KeyState>,
     pub(super) secrets: Secrets,
+    /// What an increase makes of its rights, until that ends: by the clock, so that nobody has to load
+    /// the key again for the old limits to hold.
+    raised: Option<Box<Raised>>,
     changed: CancellationToken,
 }
 
@@ -56,7 +60,15 @@ impl CallKey {
         ends.into_iter().flatten().min()
     }
 
-    /// Whether any budget bounds the key.
+    /// What bounds the key at `now`: its own limits and budgets, or what an increase raises them to.
+    pub fn rights_at(&self, now: Timestamp) -> &Rights {
+        match &self.raised {
+            Some(raised) if now < raised.ends_at => &raised.rights,
+            Some(_) | None => &self.key.rights,
+        }
+    }
+
+    /// Whether any budget bounds the key. No increase takes one away.
     pub fn has_budget(&self) -> bool {
         !self.key.rights.budgets.is_empty()
     }
@@ -197,6 +209,7 @@ impl KeyCache {
         };
         let state = store.calls.states.of(store, &stored.key).await?;
         let spent_budget_status = store.spent_budget_status(stored.key.organization).await?;
+        let raised = load_raised(&store.db, &stored.key, store.clock.now()).await?;
         Ok(Some(Arc::new(CallKey {
             scopes: stored.key.rights.scopes.intersect(stored.role().scopes()),
             owner_is_active: stored.owner_is_active,
@@ -204,6 +217,7 @@ impl KeyCache {
             changed: state.changed(),
             state,
             secrets: stored.secrets,
+            raised: raised.map(Box::new),
             key: stored.key,
         })))
     }

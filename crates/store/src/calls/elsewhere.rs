@@ -43,7 +43,7 @@ impl Store {
             return Err(StoreError::NotOurs);
         }
         let moment = Moment { now: self.clock.now(), monotonic_us: self.clock.monotonic_us() };
-        Ok(key.state.spend(&key.key.rights, cost, moment, &self.time_zone))
+        Ok(key.state.spend(key.rights_at(moment.now), cost, moment, &self.time_zone))
     }
 
     /// Whether a use of this secret is to be [noted](Self::note_use): the first one of a minute.

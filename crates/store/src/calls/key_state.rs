@@ -81,7 +81,35 @@ pub(super) struct Moment {
 pub(super) struct Taken {
     monotonic_us: u64,
     held: Held,
-    units: Units,
+    requests: u32,
+    tokens: TakenTokens,
+}
+
+/// What was taken from the tokens limits: of each at most its height at that moment, which may be
+/// another one when the real figure is known.
+#[derive(Debug, Clone, Copy, Default)]
+struct TakenTokens {
+    minute: u32,
+    hour: u32,
+    day: u32,
+}
+
+impl TakenTokens {
+    const fn of(self, span: Span) -> u32 {
+        match span {
+            Span::Minute => self.minute,
+            Span::Hour => self.hour,
+            Span::Day => self.day,
+        }
+    }
+
+    const fn set(&mut self, span: Span, tokens: u32) {
+        match span {
+            Span::Minute => self.minute = tokens,
+            Span::Hour => self.hour = tokens,
+            Span::Day => self.day = tokens,
+        }
+    }
 }
 
 /// What is taken from the rate limits.
@@ -182,8 +210,7 @@ impl KeyState {
     pub(super) fn give_back(&self, taken: &Taken) {
         let mut counters = self.counters.lock();
         for rate in &mut counters.windows {
-            let estimate = rate.cost(taken.units);
-            rate.window.correct(taken.monotonic_us, estimate, 0);
+            rate.window.correct(taken.monotonic_us, rate.taken(taken), 0);
         }
         counters.release(taken, Spend::default());
     }
@@ -195,8 +222,7 @@ impl KeyState {
         let mut counters = self.counters.lock();
         for rate in &mut counters.windows {
             if rate.kind == LimitKind::Tokens {
-                let estimate = rate.cost(taken.units);
-                rate.window.correct(taken.monotonic_us, estimate, real);
+                rate.window.correct(taken.monotonic_us, rate.taken(taken), real);
             }
         }
         counters.release(taken, spend);
@@ -247,6 +273,14 @@ impl RateWindow {
         match self.kind {
             LimitKind::Requests => units.requests,
             LimitKind::Tokens => units.tokens.min(self.window.limit()),
+        }
+    }
+
+    /// What a call has taken of it.
+    fn taken(&self, taken: &Taken) -> u32 {
+        match self.kind {
+            LimitKind::Requests => taken.requests,
+            LimitKind::Tokens => taken.tokens.of(self.span),
         }
     }
 }
@@ -315,15 +349,21 @@ impl Counters {
 
     fn take(&mut self, room: &Room, monotonic_us: u64) -> Taken {
         self.in_flight = self.in_flight.saturating_add(1);
-        self.take_units(room.units, monotonic_us);
-        Taken { monotonic_us, held: self.accounts.hold(room.worst_case), units: room.units }
+        let tokens = self.take_units(room.units, monotonic_us);
+        let (held, requests) = (self.accounts.hold(room.worst_case), room.units.requests);
+        Taken { monotonic_us, held, requests, tokens }
     }
 
-    fn take_units(&mut self, units: Units, monotonic_us: u64) {
+    fn take_units(&mut self, units: Units, monotonic_us: u64) -> TakenTokens {
+        let mut tokens = TakenTokens::default();
         for rate in &mut self.windows {
             let cost = rate.cost(units);
             rate.window.take(monotonic_us, cost);
+            if rate.kind == LimitKind::Tokens {
+                tokens.set(rate.span, cost);
+            }
         }
+        tokens
     }
 
     fn release(&mut self, taken: &Taken, spend: Spend) {

@@ -14,7 +14,7 @@ use super::origins::write_origins;
 use super::role_max::bound_role;
 use super::rotate::insert_secret;
 use super::row::StoredRights;
-use super::uses::{NOTE_WIDENED, WIDENED, is_widened};
+use super::uses::is_widened;
 use super::{KeyEdit, NewKey};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
@@ -30,7 +30,7 @@ const INSERT: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15)";
 
 /// Of another end, what was passed already is never told.
-const EDIT: &str = "
+pub(super) const EDIT: &str = "
     UPDATE api_keys SET description = $3, search_text = $4, rights = $5, metadata = $6,
         expires_at_us = $7, updated_at_us = $8,
         noticed_until_us = CASE WHEN expires_at_us IS DISTINCT FROM $7 THEN $8
@@ -53,6 +53,91 @@ macro_rules! change_life {
 const DISABLE: &str = change_life!("disabled_at_us = $3", "disabled_at_us IS NULL");
 const ENABLE: &str = change_life!("disabled_at_us = NULL", "disabled_at_us IS NOT NULL");
 const REVOKE: &str = change_life!("revoked_at_us = $3", "revoked_at_us IS NULL");
+
+/// A key after an edit that is to be written.
+pub(super) struct PreparedEdit {
+    pub(super) key: ApiKey,
+    /// The version that it is an edit of.
+    pub(super) read_at: Timestamp,
+    pub(super) rights: String,
+    pub(super) metadata: String,
+    /// What the audit log says.
+    pub(super) detail: Value,
+    pub(super) has_new_origins: bool,
+    pub(super) is_wider: bool,
+    /// Whether limits or budgets change: an edit wins over what raises them for a while.
+    pub(super) has_new_bounds: bool,
+}
+
+/// What an edit comes to.
+pub(super) enum Prepared {
+    Edit(Box<PreparedEdit>),
+    /// The key is so already.
+    Nothing(ApiKey),
+}
+
+impl PreparedEdit {
+    pub(super) fn new(act: &Act, mut key: ApiKey, edit: KeyEdit) -> Result<Prepared, StoreError> {
+        let (read_at, before) = (key.life.updated_at, key.rights.clone());
+        let changed = apply(&mut key, edit)?;
+        if changed.is_empty() {
+            return Ok(Prepared::Nothing(key));
+        }
+        check_storable(&[("description", &key.description)])?;
+        key.life.updated_at = next_version(read_at, act.at);
+        Ok(Prepared::Edit(Box::new(Self {
+            read_at,
+            rights: StoredRights::text(&key.rights)?,
+            metadata: json_text("metadata", &key.metadata)?,
+            has_new_origins: changed.contains_key("allowed_origins"),
+            is_wider: is_widened(&before, &key.rights),
+            has_new_bounds: changed.contains_key("limits") || changed.contains_key("budgets"),
+            detail: json!({ "name": key.name, "changed": changed }),
+            key,
+        })))
+    }
+}
+
+/// Writes an edit and its audit row, inside an open transaction of either engine. `?` acts on the caller.
+macro_rules! write_edit {
+    ($store:expr, $tx:ident, $act:expr, $edit:expr) => {{
+        let edit: &$crate::keys::change::PreparedEdit = &$edit;
+        let (organization, key) = ($act.organization.to_string(), &edit.key);
+        let (id, updated_us) = (key.id.as_str(), key.life.updated_at.as_microsecond());
+        $crate::audit::append_audit!($store, $tx, $act.entry("key.edit", id, &edit.detail));
+        let done = sqlx::query($crate::keys::change::EDIT)
+            .bind(&organization)
+            .bind(id)
+            .bind(&key.description)
+            .bind($crate::keys::list::search_text(&key.name, &key.description, &key.id))
+            .bind(&edit.rights)
+            .bind(&edit.metadata)
+            .bind(key.rights.expires_at.map(jiff::Timestamp::as_microsecond))
+            .bind(updated_us)
+            .bind(edit.read_at.as_microsecond())
+            .execute(&mut *$tx)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err($crate::StoreError::Stale);
+        }
+        if edit.has_new_bounds {
+            $crate::keys::increases::end_held!($store, $tx, $act, key);
+        }
+        if edit.has_new_origins {
+            $crate::keys::origins::write_origins!($tx, &organization, key);
+        }
+        if edit.is_wider {
+            sqlx::query($crate::keys::uses::NOTE_WIDENED)
+                .bind(&organization)
+                .bind(id)
+                .bind($crate::keys::uses::WIDENED)
+                .bind(updated_us)
+                .execute(&mut *$tx)
+                .await?;
+        }
+    }};
+}
+pub(super) use write_edit;
 
 impl Store {
     /// Makes a key and audits it, in one transaction. Returns it and, this once, its clear text.
@@ -134,8 +219,8 @@ impl Store {
     }
 
     /// Edits a key and audits what changed; an edit that changes nothing leaves no trace. The data
-    /// plane sees it with its next call. A revoked key is not there to be edited:
-    /// [`StoreError::Missing`].
+    /// plane sees it with its next call. New limits or budgets end an increase of those before them. A
+    /// revoked key is not there to be edited: [`StoreError::Missing`].
     pub async fn edit_key(
         &self,
         act: &Act,
@@ -149,57 +234,33 @@ impl Store {
     }
 
     async fn update_key(&self, act: &Act, id: &KeyId, edit: KeyEdit) -> Result<ApiKey, StoreError> {
-        let found = self.stored_key(act.organization, id).await?;
-        let living = found.filter(|key| key.life.revoked_at.is_none());
-        let mut key = living.ok_or(StoreError::Missing("key"))?;
-        let read_at = key.life.updated_at;
-        if edit.if_updated_at.is_some_and(|expected| whole_us(expected) != read_at) {
-            return Err(StoreError::Stale);
-        }
-        let before = key.rights.clone();
-        let changed = apply(&mut key, edit)?;
-        let has_new_origins = changed.contains_key("allowed_origins");
-        let is_wider = is_widened(&before, &key.rights);
-        if changed.is_empty() {
-            return Ok(key);
-        }
-        let detail = json!({ "name": key.name, "changed": changed });
-        check_storable(&[("description", &key.description)])?;
-        key.life.updated_at = next_version(read_at, act.at);
-        let rights = StoredRights::text(&key.rights)?;
-        let metadata = json_text("metadata", &key.metadata)?;
+        let key = self.living_key(act, id, edit.if_updated_at).await?;
+        let edit = match PreparedEdit::new(act, key, edit)? {
+            Prepared::Edit(edit) => edit,
+            Prepared::Nothing(key) => return Ok(key),
+        };
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            append_audit!(self, tx, act.entry("key.edit", id.as_str(), &detail));
-            let done = sqlx::query(EDIT)
-                .bind(act.organization.to_string())
-                .bind(id.as_str())
-                .bind(&key.description)
-                .bind(search_text(&key.name, &key.description, id))
-                .bind(&rights)
-                .bind(&metadata)
-                .bind(key.rights.expires_at.map(Timestamp::as_microsecond))
-                .bind(key.life.updated_at.as_microsecond())
-                .bind(read_at.as_microsecond())
-                .execute(&mut *tx)
-                .await?;
-            if done.rows_affected() == 0 {
-                return Err(StoreError::Stale);
-            }
-            if has_new_origins {
-                write_origins!(tx, act.organization.to_string(), key);
-            }
-            if is_wider {
-                sqlx::query(NOTE_WIDENED)
-                    .bind(act.organization.to_string())
-                    .bind(id.as_str())
-                    .bind(WIDENED)
-                    .bind(key.life.updated_at.as_microsecond())
-                    .execute(&mut *tx)
-                    .await?;
-            }
+            write_edit!(self, tx, act, edit);
             tx.commit().await?;
         });
+        Ok(edit.key)
+    }
+
+    /// A key that can be edited, as it is in the database. [`StoreError::Stale`] where it is another
+    /// version than the one that is expected.
+    pub(super) async fn living_key(
+        &self,
+        act: &Act,
+        id: &KeyId,
+        expected: Option<Timestamp>,
+    ) -> Result<ApiKey, StoreError> {
+        let found = self.stored_key(act.organization, id).await?;
+        let living = found.filter(|key| key.life.revoked_at.is_none());
+        let key = living.ok_or(StoreError::Missing("key"))?;
+        if expected.is_some_and(|expected| whole_us(expected) != key.life.updated_at) {
+            return Err(StoreError::Stale);
+        }
         Ok(key)
     }
 

@@ -127,7 +127,7 @@ impl Store {
         Ok(self.records_of(organization, vec![row]).await?.pop())
     }
 
-    /// Keys with what stands beside them: two queries, whatever their number.
+    /// Keys with what stands beside them: three queries, whatever their number.
     async fn records_of(
         &self,
         organization: OrganizationId,
@@ -142,11 +142,14 @@ impl Store {
         let mut spent = load_spent_of(&self.db, &with_budgets, now, &self.time_zone).await?;
         let rotated = ids(&|key| may_overlap(key, now));
         let mut secrets = self.previous_secrets_of(organization, &rotated, now).await?;
+        let bounded = ids(&|key| !key.rights.may_make_keys());
+        let mut increases = self.held_increases(organization, &bounded, now).await?;
         let record = |row: Listed| KeyRecord {
             spent: budgets_with(&row.key, &spent.remove(&row.key.id).unwrap_or_default()),
             last_used_at: row.last_used_at,
             last_used_address: row.last_used_address,
             previous_secrets: secrets.remove(&row.key.id).unwrap_or_default(),
+            increase: increases.remove(&row.key.id),
             key: row.key,
         };
         Ok(rows.into_iter().map(record).collect())

@@ -130,7 +130,7 @@ impl KeyRow {
     }
 }
 
-fn owner(kind: &str, id: &str) -> Result<Owner, StoreError> {
+pub(super) fn owner(kind: &str, id: &str) -> Result<Owner, StoreError> {
     match kind {
         "user" => parsed("owner", id).map(Owner::User),
         "service" => parsed("owner", id).map(Owner::ServiceAccount),

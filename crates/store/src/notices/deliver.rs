@@ -2,9 +2,11 @@
 
 use doorward_domain::notice::{DeliveryFault, NoticeKind, retry_after};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 
 use super::{Notice, NoticeRow, NoticeTarget, notice_columns};
 use crate::db::{on, parsed};
+use crate::row::row;
 use crate::{Store, StoreError};
 
 /// Longer than any attempt takes. A notice that was taken out and of which nothing was heard by then,
@@ -20,6 +22,15 @@ pub struct Delivery {
     pub notice: Notice,
     /// Whether what it tells is still so. If not, it is not to be delivered.
     pub is_current: bool,
+    /// What its mail carries that nobody else is to read.
+    pub secret: Option<SecretString>,
+}
+
+row! {
+    struct TakenRow {
+        ..notice: NoticeRow,
+        sealed: Option<Vec<u8>>,
+    }
 }
 
 /// What became of an attempt.
@@ -46,7 +57,7 @@ const TAKE: &str = concat!(
          WHERE organization_id = $1 AND webhook_id IS NOT DISTINCT FROM CAST($2 AS TEXT)
            AND state = 'waiting' AND next_attempt_at_us <= $3
          ORDER BY next_attempt_at_us, id LIMIT 1)
-     RETURNING ",
+     RETURNING sealed, ",
     notice_columns!()
 );
 
@@ -64,15 +75,17 @@ const KEY_HAS_SECRET: &str = "
       AND (expires_at_us IS NULL OR expires_at_us > $4)";
 
 const SENT: &str = "
-    UPDATE notices SET state = 'sent', next_attempt_at_us = NULL, last_error = NULL, sent_at_us = $3
+    UPDATE notices SET state = 'sent', next_attempt_at_us = NULL, last_error = NULL, sent_at_us = $3,
+        sealed = NULL
     WHERE organization_id = $1 AND id = $2 AND state = 'waiting'";
 const OBSOLETE: &str = "
-    UPDATE notices SET state = 'obsolete', next_attempt_at_us = NULL
+    UPDATE notices SET state = 'obsolete', next_attempt_at_us = NULL, sealed = NULL
     WHERE organization_id = $1 AND id = $2 AND state = 'waiting'";
 const FAILED: &str = "
     UPDATE notices
     SET last_error = $3, next_attempt_at_us = $4,
-        state = CASE WHEN CAST($4 AS BIGINT) IS NULL THEN 'dead' ELSE 'waiting' END
+        state = CASE WHEN CAST($4 AS BIGINT) IS NULL THEN 'dead' ELSE 'waiting' END,
+        sealed = CASE WHEN CAST($4 AS BIGINT) IS NULL THEN NULL ELSE sealed END
     WHERE organization_id = $1 AND id = $2 AND state = 'waiting'";
 
 impl Store {
@@ -98,7 +111,7 @@ impl Store {
     pub async fn take_notice(&self, target: NoticeTarget) -> Result<Option<Delivery>, StoreError> {
         let now = self.clock.now();
         let until = now.checked_add(TAKEN_FOR).unwrap_or(now);
-        let row: Option<NoticeRow> = on!(self.db.write, |pool| {
+        let row: Option<TakenRow> = on!(self.db.write, |pool| {
             sqlx::query_as(TAKE)
                 .bind(target.organization.to_string())
                 .bind(target.webhook.map(|id| id.to_string()))
@@ -107,16 +120,34 @@ impl Store {
                 .fetch_optional(pool)
                 .await?
         });
-        let Some(notice) = row.map(NoticeRow::parse).transpose()? else { return Ok(None) };
-        let is_current = self.is_current(&notice, now).await?;
-        Ok(Some(Delivery { notice, is_current }))
+        let Some(TakenRow { notice, sealed }) = row else { return Ok(None) };
+        let notice = notice.parse()?;
+        let open = |sealed: Vec<u8>| {
+            self.opened_secret(notice.organization, &notice.id.to_string(), &sealed)
+        };
+        let secret = sealed.map(open).transpose()?;
+        let is_current = self.is_current(&notice, secret.as_ref(), now).await?;
+        Ok(Some(Delivery { notice, is_current, secret }))
     }
 
-    async fn is_current(&self, notice: &Notice, now: Timestamp) -> Result<bool, StoreError> {
+    async fn is_current(
+        &self,
+        notice: &Notice,
+        secret: Option<&SecretString>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let sql = match notice.kind {
             NoticeKind::KeyExpiring => KEY_ENDS,
             NoticeKind::KeyRotationDue => KEY_HAS_SECRET,
-            NoticeKind::WebhookTest => return Ok(true),
+            NoticeKind::IncreaseAsked => {
+                return self.is_increase_open(notice.organization, &notice.subject).await;
+            }
+            NoticeKind::UserInvitation | NoticeKind::UserReset | NoticeKind::UserRequestedReset => {
+                return self.is_link_good(secret).await;
+            }
+            NoticeKind::IncreaseGranted
+            | NoticeKind::IncreaseDeclined
+            | NoticeKind::WebhookTest => return Ok(true),
         };
         let row: Option<(i32,)> = on!(self.db.read, |pool| {
             sqlx::query_as(sql)

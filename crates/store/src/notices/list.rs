@@ -125,6 +125,7 @@ impl Store {
             data: [("webhook".to_owned(), json!({ "id": id, "name": webhook.name }))]
                 .into_iter()
                 .collect(),
+            secret: None,
         };
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;

@@ -3,22 +3,17 @@
 use doorward_domain::id::OrganizationId;
 use doorward_domain::notice::NoticeKind;
 use doorward_domain::reminder::{days_long, is_rotation_due};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::recipients::Addressed;
+use super::recipients::{Addressed, ToldKey};
 use super::{NewNotice, put_notice};
-use crate::db::{on, parsed, timestamp};
+use crate::db::{on, timestamp};
 use crate::row::row;
 use crate::{NoticeSettings, Store, StoreError};
 
 /// Keys that are looked at together.
 const BATCH: i64 = 200;
-/// How long a notice that is over stays to be seen.
-const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// Notices that are deleted in one statement.
-const DELETED_MAX: i64 = 1_000;
-
 /// What one [`plan`](Store::plan_notices) put.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Planned {
@@ -30,14 +25,8 @@ pub struct Planned {
 }
 
 row! {
-    pub(super) struct KeyToTell {
-        id: String,
-        name: String,
-        owner_kind: String,
-        owner_id: String,
-        owner_name: String,
-        project_id: String,
-        project_name: String,
+    struct KeyToTell {
+        ..key: ToldKey,
         expires_at_us: Option<i64>,
         secret_made_at_us: i64,
         noticed_until_us: i64,
@@ -93,10 +82,6 @@ const NOTE_AGE: &str = "
       AND reminded_secret_us IS DISTINCT FROM CAST($5 AS BIGINT)
       AND revoked_at_us IS NULL AND disabled_at_us IS NULL";
 
-const DELETE: &str = "
-    DELETE FROM notices WHERE id IN
-        (SELECT id FROM notices WHERE state <> 'waiting' AND created_at_us < $1 LIMIT $2)";
-
 /// A change of a key's row that only one of several planners makes, and what is told of it.
 struct Plan {
     note: (&'static str, [i64; 3]),
@@ -127,15 +112,7 @@ impl Store {
             self.plan_reminders(&mut round).await?;
             planned = round.planned;
         }
-        self.delete_old_notices().await?;
         Ok(planned)
-    }
-
-    async fn organization_ids(&self) -> Result<Vec<OrganizationId>, StoreError> {
-        const SQL: &str = "SELECT id FROM organizations ORDER BY id";
-        let rows: Vec<(String,)> =
-            on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_all(pool).await?);
-        rows.iter().map(|(id,)| parsed("organization", id)).collect()
     }
 
     async fn plan_ends(&self, round: &mut Round) -> Result<(), StoreError> {
@@ -147,7 +124,7 @@ impl Store {
             loop {
                 let keys = self.keys_to_tell(ENDING, round, (now, time), &after).await?;
                 let Some(last) = keys.last() else { break };
-                after.clone_from(&last.id);
+                last.key.id().clone_into(&mut after);
                 for key in keys {
                     if let Some(plan) = key.plan_end(&round.settings, now)? {
                         self.put_planned(round, &key, &plan).await?;
@@ -170,7 +147,7 @@ impl Store {
             let bounds = (now, made_by.as_microsecond());
             let keys = self.keys_to_tell(AGED, round, bounds, &after).await?;
             let Some(last) = keys.last() else { return Ok(()) };
-            after.clone_from(&last.id);
+            last.key.id().clone_into(&mut after);
             for key in keys {
                 if let Some(plan) = key.plan_reminder(every_days, now)? {
                     self.put_planned(round, &key, &plan).await?;
@@ -206,7 +183,7 @@ impl Store {
         plan: &Plan,
     ) -> Result<(), StoreError> {
         let organization = round.organization;
-        let receivers = self.receivers_of(organization, key, round.has_mail).await?;
+        let receivers = self.receivers_of(organization, &key.key, round.has_mail).await?;
         let at = self.clock.now();
         let notices: Vec<NewNotice> =
             receivers.into_iter().map(|receiver| key.notice(plan, receiver)).collect();
@@ -216,7 +193,7 @@ impl Store {
             let mut tx = pool.begin().await?;
             let noted = sqlx::query(sql)
                 .bind(organization.to_string())
-                .bind(&key.id)
+                .bind(key.key.id())
                 .bind(first)
                 .bind(second)
                 .bind(third)
@@ -235,32 +212,9 @@ impl Store {
         round.planned.untold_keys += u64::from(notices.is_empty());
         Ok(())
     }
-
-    /// Notices that are over are not kept for ever.
-    async fn delete_old_notices(&self) -> Result<(), StoreError> {
-        let before = self.clock.now().checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
-        on!(self.db.write, |pool| {
-            sqlx::query(DELETE)
-                .bind(before.as_microsecond())
-                .bind(DELETED_MAX)
-                .execute(pool)
-                .await?;
-        });
-        Ok(())
-    }
 }
 
 impl KeyToTell {
-    /// The user who owns it. `None`: a service account does.
-    pub(super) fn user(&self) -> Option<&str> {
-        (self.owner_kind == "user").then_some(self.owner_id.as_str())
-    }
-
-    /// The project that it belongs to.
-    pub(super) fn project(&self) -> &str {
-        &self.project_id
-    }
-
     fn plan_end(
         &self,
         settings: &NoticeSettings,
@@ -269,7 +223,7 @@ impl KeyToTell {
         let Some(expires_at_us) = self.expires_at_us else { return Ok(None) };
         let (expires_at, since) = (timestamp(expires_at_us)?, timestamp(self.noticed_until_us)?);
         let plan = |days| {
-            let mut data = self.data();
+            let mut data = self.key.data();
             data.insert("expires_at".to_owned(), json!(expires_at));
             data.insert("days".to_owned(), json!(days));
             let values = [now.as_microsecond(), expires_at_us, self.noticed_until_us];
@@ -290,7 +244,7 @@ impl KeyToTell {
         if !is_rotation_due(every_days, made_at, reminded_of, now) {
             return Ok(None);
         }
-        let mut data = self.data();
+        let mut data = self.key.data();
         data.insert("secret_made_at".to_owned(), json!(made_at));
         data.insert("days".to_owned(), json!(every_days));
         let made_us = self.secret_made_at_us;
@@ -303,27 +257,17 @@ impl KeyToTell {
         }))
     }
 
-    fn data(&self) -> Map<String, Value> {
-        let key = json!({
-            "id": self.id,
-            "name": self.name,
-            "kind": self.owner_kind,
-            "owner": { "id": self.owner_id, "name": self.owner_name },
-            "project": { "id": self.project_id, "name": self.project_name },
-        });
-        Map::from_iter([("api_key".to_owned(), key)])
-    }
-
     fn notice(&self, plan: &Plan, (receiver, to): Addressed) -> NewNotice {
         let (kind, about_us) = (plan.kind.as_str(), plan.about.as_microsecond());
         NewNotice {
             kind: plan.kind,
-            subject: self.id.clone(),
+            subject: self.key.id().to_owned(),
             about: Some(plan.about),
             threshold_days: Some(plan.days),
             receiver,
-            dedup_key: format!("{kind} {} {about_us} {} {to}", self.id, plan.days),
+            dedup_key: format!("{kind} {} {about_us} {} {to}", self.key.id(), plan.days),
             data: plan.data.clone(),
+            secret: None,
         }
     }
 }

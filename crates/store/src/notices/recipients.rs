@@ -1,11 +1,13 @@
 //! Who is told about a key.
 
+use doorward_domain::credential::KeyId;
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::{OrganizationId, WebhookId};
+use serde_json::{Map, Value, json};
 
 use super::Receiver;
-use super::plan::KeyToTell;
 use crate::db::{on, parsed};
+use crate::row::row;
 use crate::{Store, StoreError};
 
 /// People who are told of one key at most.
@@ -30,21 +32,100 @@ const WEBHOOKS: &str = "SELECT id FROM webhooks WHERE organization_id = $1 ORDER
 
 /// A receiver, and what stands for them in the key by which a notice is put once: a person stays the
 /// same when their address changes.
-pub(super) type Addressed = (Receiver, String);
+pub(crate) type Addressed = (Receiver, String);
+
+row! {
+    pub(crate) struct ToldKey {
+        id: String,
+        name: String,
+        owner_kind: String,
+        owner_id: String,
+        owner_name: String,
+        project_id: String,
+        project_name: String,
+    }
+}
+
+impl ToldKey {
+    /// Its id.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What a notice says of it.
+    pub(crate) fn data(&self) -> Map<String, Value> {
+        let key = json!({
+            "id": self.id,
+            "name": self.name,
+            "kind": self.owner_kind,
+            "owner": { "id": self.owner_id, "name": self.owner_name },
+            "project": { "id": self.project_id, "name": self.project_name },
+        });
+        Map::from_iter([("api_key".to_owned(), key)])
+    }
+
+    /// The user who owns it. `None`: a service account does.
+    fn user(&self) -> Option<&str> {
+        (self.owner_kind == "user").then_some(self.owner_id.as_str())
+    }
+}
 
 impl Store {
-    /// Who is told about a key: by mail its owner; for a service account the administrators of its
-    /// project, or those of the organization where there are none. And every webhook.
-    pub(super) async fn receivers_of(
+    /// A key of this organization, to be told of.
+    pub(crate) async fn told_key(
         &self,
         organization: OrganizationId,
-        key: &KeyToTell,
+        id: &KeyId,
+    ) -> Result<Option<ToldKey>, StoreError> {
+        const SQL: &str = "
+            SELECT k.id, k.name, k.owner_kind, k.owner_id,
+                COALESCE(u.name, s.name, '') AS owner_name, k.project_id, p.name AS project_name
+            FROM api_keys k
+            JOIN projects p ON p.organization_id = k.organization_id AND p.id = k.project_id
+            LEFT JOIN users u ON u.organization_id = k.organization_id AND u.id = k.owner_user_id
+            LEFT JOIN service_accounts s ON s.organization_id = k.organization_id
+              AND s.id = k.owner_service_account_id
+            WHERE k.organization_id = $1 AND k.id = $2";
+        Ok(on!(self.db.read, |pool| {
+            let query = sqlx::query_as(SQL).bind(organization.to_string()).bind(id.as_str());
+            query.fetch_optional(pool).await?
+        }))
+    }
+
+    /// Who is told about a key: by mail its owner; for a service account the administrators of its
+    /// project, or those of the organization where there are none. And every webhook.
+    pub(crate) async fn receivers_of(
+        &self,
+        organization: OrganizationId,
+        key: &ToldKey,
         has_mail: bool,
     ) -> Result<Vec<Addressed>, StoreError> {
         let mut receivers = Vec::new();
         if has_mail {
             receivers = self.people_of(organization, key).await?;
         }
+        self.add_webhooks(organization, receivers).await
+    }
+
+    /// Who is told what an administrator has to decide: by mail those of the organization. And every
+    /// webhook.
+    pub(crate) async fn administrators(
+        &self,
+        organization: OrganizationId,
+        has_mail: bool,
+    ) -> Result<Vec<Addressed>, StoreError> {
+        let mut receivers = Vec::new();
+        if has_mail {
+            receivers = self.people(ORGANIZATION_ADMINS, organization, "").await?;
+        }
+        self.add_webhooks(organization, receivers).await
+    }
+
+    async fn add_webhooks(
+        &self,
+        organization: OrganizationId,
+        mut receivers: Vec<Addressed>,
+    ) -> Result<Vec<Addressed>, StoreError> {
         for id in self.webhook_ids(organization).await? {
             receivers.push((Receiver::Webhook(id), id.to_string()));
         }
@@ -54,14 +135,14 @@ impl Store {
     async fn people_of(
         &self,
         organization: OrganizationId,
-        key: &KeyToTell,
+        key: &ToldKey,
     ) -> Result<Vec<Addressed>, StoreError> {
         if let Some(user) = key.user() {
             return self.people(OWNER, organization, user).await;
         }
-        let admins = self.people(PROJECT_ADMINS, organization, key.project()).await?;
+        let admins = self.people(PROJECT_ADMINS, organization, &key.project_id).await?;
         if admins.is_empty() {
-            return self.people(ORGANIZATION_ADMINS, organization, key.project()).await;
+            return self.people(ORGANIZATION_ADMINS, organization, &key.project_id).await;
         }
         Ok(admins)
     }

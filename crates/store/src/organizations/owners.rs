@@ -61,11 +61,13 @@ pub(crate) fn refuse_above(
     if is_within { Ok(()) } else { Err(StoreError::AboveOwnRole) }
 }
 
-/// Ends every session and takes back every link of a user who may not come in any more. `?` acts on the
-/// caller.
+/// Ends every session and takes back every link of a user who may not come in any more, also those that
+/// are on their way by mail. `?` acts on the caller.
 macro_rules! shut_out {
     ($tx:ident, $act:expr, $user:expr) => {
-        for sql in [$crate::sign_in::END_SESSIONS, $crate::sign_in::DROP_LINKS] {
+        let over =
+            [$crate::sign_in::END_SESSIONS, $crate::sign_in::DROP_LINKS, $crate::notices::CANCEL];
+        for sql in over {
             let query = sqlx::query(sql).bind($act.organization.to_string()).bind($user);
             query.execute(&mut *$tx).await?;
         }

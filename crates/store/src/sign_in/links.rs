@@ -1,6 +1,7 @@
 //! One-time links with which a user sets a password: invitations and resets.
 
 use doorward_domain::id::{OrganizationId, UserId};
+use doorward_domain::notice::NoticeKind;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +11,7 @@ use super::passwords::set_password;
 use super::{END_SESSIONS, HashedPassword};
 use crate::audit::append_audit;
 use crate::db::{on, parsed};
+use crate::notices::{NewNotice, put_notice};
 use crate::organizations::owners::{ACTIVE_ROLE, refuse_above, role_of};
 use crate::store::random_bytes;
 use crate::{Act, Actor, Store, StoreError, User};
@@ -54,6 +56,22 @@ impl LinkPurpose {
         }
     }
 
+    /// The mail that carries one.
+    pub(super) const fn notice(self) -> NoticeKind {
+        match self {
+            Self::Invitation => NoticeKind::UserInvitation,
+            Self::Reset => NoticeKind::UserReset,
+            Self::RequestedReset => NoticeKind::UserRequestedReset,
+        }
+    }
+
+    /// A new link, not written yet.
+    pub(super) fn link(self, act: &Act) -> PasswordLink {
+        let token = SignInToken::mint(TokenKind::Link, random_bytes());
+        let expires_at = act.at.checked_add(self.lifetime()).unwrap_or(Timestamp::MAX);
+        PasswordLink { purpose: self, token, expires_at }
+    }
+
     /// What using one is called.
     const fn used(self) -> &'static str {
         match self {
@@ -83,26 +101,44 @@ pub struct LinkedUser {
     pub purpose: LinkPurpose,
 }
 
+/// Cancels the mails to a user that carry links for one purpose.
+const CANCEL_ONE: &str = "
+    UPDATE notices SET state = 'obsolete', next_attempt_at_us = NULL, sealed = NULL
+    WHERE organization_id = $1 AND subject = $2 AND kind = $3 AND sealed IS NOT NULL";
+
 impl Store {
-    /// Makes a link for an active user, and audits it; the one before it for the same purpose works no
-    /// more. [`StoreError::Missing`] when there is no such active user; [`StoreError::AboveOwnRole`] when
-    /// they are above whoever acts.
+    /// Makes a link for an active user, to be handed over, and audits it; the one before it for the same
+    /// purpose works no more. [`StoreError::Missing`] when there is no such active user;
+    /// [`StoreError::AboveOwnRole`] when they are above whoever acts.
     pub async fn make_password_link(
         &self,
         act: &Act,
         user: UserId,
         purpose: LinkPurpose,
     ) -> Result<PasswordLink, StoreError> {
+        let link = purpose.link(act);
+        self.write_link(act, user, &link, None).await?;
+        Ok(link)
+    }
+
+    /// Writes a link, and the mail that carries it. One that is on its way for the same purpose is
+    /// cancelled.
+    pub(super) async fn write_link(
+        &self,
+        act: &Act,
+        user: UserId,
+        link: &PasswordLink,
+        letter: Option<&NewNotice>,
+    ) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO password_links (organization_id, user_id, purpose, digest, expires_at_us)
             VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (user_id, purpose) DO UPDATE SET digest = excluded.digest,
                 expires_at_us = excluded.expires_at_us";
-        let token = SignInToken::mint(TokenKind::Link, random_bytes());
-        let digest = self.sign_in_digest(&token)?;
-        let expires_at = act.at.checked_add(purpose.lifetime()).unwrap_or(Timestamp::MAX);
+        let (purpose, digest) = (link.purpose, self.sign_in_digest(&link.token)?);
         let (organization, id) = (act.organization.to_string(), user.to_string());
-        let detail = json!({ "expires_at": expires_at.to_string() });
+        let detail =
+            json!({ "expires_at": link.expires_at.to_string(), "by_mail": letter.is_some() });
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             append_audit!(self, tx, act.entry(purpose.made(), &id, &detail));
@@ -119,12 +155,17 @@ impl Store {
                 .bind(&id)
                 .bind(purpose.as_str())
                 .bind(digest.as_slice())
-                .bind(expires_at.as_microsecond())
+                .bind(link.expires_at.as_microsecond())
                 .execute(&mut *tx)
                 .await?;
+            let before = sqlx::query(CANCEL_ONE).bind(&organization).bind(&id);
+            before.bind(purpose.notice().as_str()).execute(&mut *tx).await?;
+            if let Some(letter) = letter {
+                put_notice!(self, tx, act.organization, act.at, letter);
+            }
             tx.commit().await?;
         });
-        Ok(PasswordLink { purpose, token, expires_at })
+        Ok(())
     }
 
     /// Whose password a link sets now. `None`: nobody's.

@@ -82,11 +82,9 @@ macro_rules! set_password {
             .bind($at_us)
             .execute(&mut *$tx)
             .await?;
-        sqlx::query($crate::sign_in::DROP_LINKS)
-            .bind($organization)
-            .bind($user)
-            .execute(&mut *$tx)
-            .await?;
+        for sql in [$crate::sign_in::DROP_LINKS, $crate::notices::CANCEL] {
+            sqlx::query(sql).bind($organization).bind($user).execute(&mut *$tx).await?;
+        }
     }};
 }
 pub(super) use set_password;

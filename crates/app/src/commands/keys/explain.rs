@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{PATH, find_even_revoked};
 use crate::cli::ExplainKey;
 use crate::client::Client;
-use crate::commands::{Body, rows_of, text};
+use crate::commands::{Body, increases, now, rows_of, text};
 use crate::output::{self, Table};
 
 pub(super) fn explain(client: &Client, wish: &ExplainKey, is_json: bool) -> anyhow::Result<()> {
@@ -16,6 +16,10 @@ pub(super) fn explain(client: &Client, wish: &ExplainKey, is_json: bool) -> anyh
         return output::json(&explained);
     }
     output::line(&output::sentence(&verdict(&explained)))?;
+    let held = increases::held(&explained, now());
+    if !held.is_empty() {
+        output::line(&output::sentence(&format!("for a while: {held}.")))?;
+    }
     Ok(output::table(&table(&explained))?)
 }
 

@@ -197,5 +197,6 @@ fn fresh(key: ApiKey) -> KeyRecord {
         last_used_at: None,
         last_used_address: None,
         previous_secrets: Vec::new(),
+        increase: None,
     }
 }

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::address::AddressBlock;
 use doorward_domain::budget::Budget;
+use doorward_domain::key::ApiKey;
 use doorward_domain::lifetime::Requested;
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::{ModelPattern, ModelRule};
@@ -122,7 +123,8 @@ pub(crate) async fn edit_key(
     if !wish.force {
         refuse_lockout(&caller, &record.key, &rights.addresses)?;
     }
-    refuse_excess(&control, &caller, &record, &rights).await?;
+    let attempt = ("key.edit", record.key.id.to_string());
+    refuse_excess(&control, &caller, &record.key, &rights, attempt).await?;
     // What is written back was read above: an edit in between must not be undone by this one.
     let edit = KeyEdit {
         description: wish.description.into_edit(String::new()),
@@ -201,14 +203,14 @@ impl EditKey {
 /// What an edit leaves alone is not its doing; what it changes must be within the caller's rights. But
 /// the secret of a key with origins is in its pages, for everybody to read: whoever lets in another page
 /// has the key, so like making it anew, that goes only within the caller's own rights.
-async fn refuse_excess(
+pub(in crate::api) async fn refuse_excess(
     control: &Control,
     caller: &Caller,
-    record: &KeyRecord,
+    key: &ApiKey,
     rights: &Rights,
+    (action, subject): (&'static str, String),
 ) -> Result<(), ApiError> {
-    let key = &record.key;
-    let attempt = Attempt { action: "key.edit", subject: key.id.to_string(), name: &key.name };
+    let attempt = Attempt { action, subject, name: &key.name };
     grant::refuse_above(control, caller, key.owner, &attempt).await?;
     let is_changed = grant::changed(&key.rights, rights);
     let has_more_pages = key.rights.lets_in_more_pages(rights);

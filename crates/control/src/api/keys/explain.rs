@@ -2,6 +2,7 @@
 //! called, and nothing is taken from a limit or a budget.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use axum::Json;
 use axum::extract::State;
@@ -13,12 +14,13 @@ use doorward_domain::key::{ApiKey, KeyStatus};
 use doorward_domain::limit::LimitKind;
 use doorward_domain::money::NanoUsd;
 use doorward_domain::scope::{Scope, ScopeSet};
-use doorward_store::{BudgetStanding, LimitStanding, Standing};
+use doorward_store::{BudgetStanding, KeyRecord, LimitStanding, Standing};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::find_latest;
+use super::object::HeldObject;
 use crate::Control;
 use crate::caller::Caller;
 use crate::faults::Faults;
@@ -64,6 +66,9 @@ pub(crate) struct Explanation {
     in_flight: Option<u32>,
     /// The budgets as they stand now.
     budgets: Vec<BudgetObject>,
+    /// What raises limits or budgets for a while.
+    #[schema(required)]
+    increase: Option<HeldObject>,
 }
 
 /// One check.
@@ -120,10 +125,12 @@ pub(crate) async fn explain_key(
 ) -> Result<Json<Explanation>, ApiError> {
     let wish: ExplainKey = body.map_or_else(|| Ok(ExplainKey::default()), |body| body.parse())?;
     let scope = wish.scope()?;
-    let key = find_latest(&control, &caller, &id).await?.key;
+    let KeyRecord { key, increase, .. } = find_latest(&control, &caller, &id).await?;
     let at = wish.at.unwrap_or_else(|| control.now());
     let loaded = control.store.call_key(&key.id).await?;
     let standing = loaded.as_ref().map(|key| control.store.standing(key));
+    let now = control.now();
+    let at_once = loaded.as_ref().and_then(|key| key.rights_at(now).limits.concurrency);
     // What its owner's role leaves of them, and that of whoever made it for somebody else.
     let scopes = loaded.map_or(key.rights.scopes, |loaded| loaded.scopes);
     let mut checks = vec![status(&key, at)];
@@ -134,8 +141,9 @@ pub(crate) async fn explain_key(
     if let Some(name) = &wish.model {
         checks.push(model(&control, &key, name).await?);
     }
-    checks.extend(standing.iter().flat_map(|standing| within(&key, standing)));
-    Ok(Json(Explanation::new(key.id, at, checks, standing)))
+    checks.extend(standing.iter().flat_map(|standing| within(at_once, standing)));
+    let increase = increase.map(HeldObject::from);
+    Ok(Json(Explanation { increase, ..Explanation::new(key.id, at, checks, standing) }))
 }
 
 impl ExplainKey {
@@ -238,12 +246,11 @@ async fn model(control: &Control, key: &ApiKey, name: &str) -> Result<Check, Api
 }
 
 /// What a limit or budget says that has nothing left; where all have some, that.
-fn within(key: &ApiKey, standing: &Standing) -> Vec<Check> {
-    vec![concurrency(key, standing), rates(standing), budgets(standing)]
+fn within(at_once: Option<NonZeroU32>, standing: &Standing) -> Vec<Check> {
+    vec![concurrency(at_once, standing), rates(standing), budgets(standing)]
 }
 
-fn concurrency(key: &ApiKey, standing: &Standing) -> Check {
-    let limit = key.rights.limits.concurrency;
+fn concurrency(limit: Option<NonZeroU32>, standing: &Standing) -> Check {
     let is_full = limit.is_some_and(|limit| standing.in_flight >= limit.get());
     let rule = match limit {
         None => "there is no limit".to_owned(),
@@ -356,6 +363,7 @@ impl Explanation {
             limits: limits.into_iter().map(LimitObject::from).collect(),
             in_flight,
             budgets: budgets.into_iter().map(BudgetObject::from).collect(),
+            increase: None,
         }
     }
 }

@@ -6,7 +6,8 @@ use axum::response::Response;
 use doorward_domain::address::AddressBlock;
 use doorward_domain::budget::{Budget, Period};
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::{OrganizationId, ProjectId, UserId};
+use doorward_domain::id::{IncreaseId, OrganizationId, ProjectId, UserId};
+use doorward_domain::increase::Raise;
 use doorward_domain::key::KeyStatus;
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::{ModelPattern, ModelRule};
@@ -14,7 +15,7 @@ use doorward_domain::money::NanoUsd;
 use doorward_domain::origin::{Origin, Origins};
 use doorward_domain::rotation::KeySecret;
 use doorward_domain::scope::ScopeSet;
-use doorward_store::KeyRecord;
+use doorward_store::{HeldIncrease, KeyRecord};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -50,6 +51,9 @@ pub(crate) struct KeyObject {
     ip_deny: Vec<AddressBlock>,
     limits: Limits,
     budgets: Vec<Budget>,
+    /// What raises its limits or budgets for a while. `null`: nothing does.
+    #[schema(required)]
+    increase: Option<HeldObject>,
     /// `null`: for no web page.
     #[schema(value_type = Option<Vec<Origin>>, required)]
     allowed_origins: Option<Origins>,
@@ -78,6 +82,22 @@ struct Spent {
     tokens: u64,
 }
 
+/// An increase that holds: what it raises, and until when.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = HeldIncrease)]
+pub(super) struct HeldObject {
+    id: IncreaseId,
+    #[serde(flatten)]
+    raise: Raise,
+    ends_at: Timestamp,
+}
+
+impl From<HeldIncrease> for HeldObject {
+    fn from(HeldIncrease { id, raise, ends_at }: HeldIncrease) -> Self {
+        Self { id, raise, ends_at }
+    }
+}
+
 /// A secret that was replaced and still works.
 #[derive(Debug, Serialize, ToSchema)]
 struct PreviousSecret {
@@ -103,7 +123,8 @@ impl PreviousSecret {
 
 impl KeyObject {
     pub(super) fn new(record: KeyRecord, now: Timestamp) -> Self {
-        let KeyRecord { key, spent, last_used_at, last_used_address, previous_secrets } = record;
+        let KeyRecord { key, spent, last_used_at, last_used_address, previous_secrets, increase } =
+            record;
         let status = key.status(now);
         let of = |(budget, spend): (Budget, _)| spent_in(budget.period, spend);
         Self {
@@ -124,6 +145,7 @@ impl KeyObject {
             ip_deny: key.rights.addresses.deny,
             limits: key.rights.limits,
             budgets: key.rights.budgets,
+            increase: increase.map(HeldObject::from),
             allowed_origins: key.rights.allowed_origins,
             spent: spent.into_iter().map(of).collect(),
             created_at: key.life.created_at,

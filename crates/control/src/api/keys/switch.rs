@@ -42,7 +42,7 @@ pub(crate) async fn enable_key(
     let key = &record.key;
     let attempt = Attempt { action: "key.enable", subject: key.id.to_string(), name: &key.name };
     grant::refuse_above(&control, &caller, key.owner, &attempt).await?;
-    grant::refuse_excess(&control, &caller, &key.rights, |_| true, &attempt).await?;
+    grant::refuse_excess(&control, &caller, &record.rights_now(), |_| true, &attempt).await?;
     switch(&control, &caller, record, false).await
 }
 

@@ -43,7 +43,7 @@ impl Store {
     /// How the limits and budgets of a key stand now. Nothing is taken.
     pub fn standing(&self, key: &CallKey) -> Standing {
         let moment = Moment { now: self.clock.now(), monotonic_us: self.clock.monotonic_us() };
-        key.state.standing(&key.key.rights, moment, &self.time_zone)
+        key.state.standing(key.rights_at(moment.now), moment, &self.time_zone)
     }
 }
 

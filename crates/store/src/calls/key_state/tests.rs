@@ -163,6 +163,31 @@ fn a_worst_case_above_a_token_limit_takes_all_of_it() {
     take(&state, &rights, 300, 300).unwrap();
 }
 
+/// The limit may be another one when the real figure is known: what is corrected is what was taken.
+#[test]
+fn a_limit_that_changes_under_a_call_is_corrected_by_what_the_call_took() {
+    let of = |tokens| limited(Limits { tokens_per_minute: limit(tokens), ..Limits::NONE }, &[]);
+    let (low, high) = (of(1_000), of(4_000));
+    let left = |state: &KeyState, rights| {
+        quotas(&take_at(state, rights, 0, (0, 0))).tokens.unwrap().remaining
+    };
+    for (end, expected) in [(Some(400), 3_100), (None, 3_500)] {
+        let state = state();
+        let call = take(&state, &low, 100, 8_192).unwrap();
+        take(&state, &high, 500, 0).unwrap();
+        match end {
+            Some(tokens) => state.settle(&call, spent(tokens)),
+            None => state.give_back(&call),
+        }
+        assert_eq!(left(&state, &high), expected);
+    }
+    let state = state();
+    let call = take(&state, &high, 100, 8_192).unwrap();
+    assert!(take(&state, &low, 1, 0).is_err(), "all of the 4000 is taken");
+    state.settle(&call, spent(400));
+    assert_eq!(left(&state, &low), 600);
+}
+
 #[test]
 fn an_edit_resets_no_limit() {
     let mut rights = limited(Limits { requests_per_minute: limit(3), ..Limits::NONE }, &[]);

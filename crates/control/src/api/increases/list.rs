@@ -1,0 +1,71 @@
+//! `GET /v1/limit-increases` and `GET /v1/limit-increases/{id}`.
+
+use axum::Json;
+use axum::extract::State;
+use doorward_domain::credential::KeyId;
+use doorward_domain::id::IncreaseId;
+use doorward_domain::increase::IncreaseState;
+use doorward_store::IncreaseFilter;
+
+use super::object::{self, IncreaseObject};
+use super::{Sight, find};
+use crate::Control;
+use crate::api::list::List;
+use crate::caller::Caller;
+use crate::problem::ApiError;
+use crate::request::{Params, PathText};
+
+/// Lists limit increases, newest first: those of all keys that the caller may look at.
+#[utoipa::path(
+    get,
+    path = "/v1/limit-increases",
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("state" = Option<IncreaseState>, Query), ("api_key" = Option<KeyId>, Query)),
+    responses((status = 200, body = List<IncreaseObject>)),
+)]
+pub(crate) async fn list_increases(
+    State(control): State<Control>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<List<IncreaseObject>, ApiError> {
+    let (limit, after) = (params.limit(), params.parse::<IncreaseId>("after"));
+    let wanted = IncreaseFilter {
+        state: params.parse_filter::<IncreaseState>("state"),
+        key: params.parse_filter::<KeyId>("api_key"),
+        owner: None,
+    };
+    params.finish()?;
+    let Some(filter) = within(Sight::of(&caller), wanted) else {
+        return Ok(List::page(Vec::new(), false, None));
+    };
+    let page = control.store.list_increases(caller.organization(), &filter, after, limit).await?;
+    let next = page.rows.last().map(|increase| increase.id.to_string());
+    let rows = page.rows.into_iter().map(IncreaseObject::from).collect();
+    Ok(List::page(rows, page.has_more, next))
+}
+
+/// Narrows a filter to what is seen. `None`: nothing is left.
+fn within(sight: Sight, filter: IncreaseFilter) -> Option<IncreaseFilter> {
+    match sight {
+        Sight::All => Some(filter),
+        Sight::Own(owner) => Some(IncreaseFilter { owner: Some(owner), ..filter }),
+        Sight::Itself(own) => {
+            let is_own = filter.key.is_none_or(|key| key == own);
+            is_own.then_some(IncreaseFilter { key: Some(own), ..filter })
+        }
+        Sight::Nothing => None,
+    }
+}
+
+/// Shows one limit increase.
+#[utoipa::path(
+    get,
+    path = "/v1/limit-increases/{id}",
+    responses((status = 200, body = IncreaseObject)),
+)]
+pub(crate) async fn show_increase(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<Json<IncreaseObject>, ApiError> {
+    Ok(object::answer(find(&control, &caller, &id).await?))
+}

@@ -1,0 +1,63 @@
+//! A limit increase as answers show it.
+
+use axum::Json;
+use doorward_domain::credential::KeyId;
+use doorward_domain::id::IncreaseId;
+use doorward_domain::increase::{IncreaseState, Raise};
+use doorward_store::Increase;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// The limit increase object of the API.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LimitIncrease)]
+pub(crate) struct IncreaseObject {
+    id: IncreaseId,
+    #[schema(pattern = "^limit_increase$")]
+    object: &'static str,
+    api_key: KeyId,
+    api_key_name: String,
+    #[schema(value_type = IncreaseState)]
+    state: &'static str,
+    asked: Raise,
+    reason: String,
+    asked_by: String,
+    created_at: Timestamp,
+    /// `null`: nothing was.
+    #[schema(required)]
+    granted: Option<Raise>,
+    /// Until when it holds. `null`: nothing was granted, or it was for good.
+    #[schema(required)]
+    ends_at: Option<Timestamp>,
+    /// A key, a user, or `system`.
+    #[schema(required)]
+    decided_by: Option<String>,
+    #[schema(required)]
+    decided_at: Option<Timestamp>,
+    note: String,
+}
+
+impl From<Increase> for IncreaseObject {
+    fn from(increase: Increase) -> Self {
+        Self {
+            id: increase.id,
+            object: "limit_increase",
+            api_key: increase.key,
+            api_key_name: increase.key_name,
+            state: increase.state.as_str(),
+            asked: increase.asked,
+            reason: increase.reason,
+            asked_by: increase.asked_by,
+            created_at: increase.created_at,
+            granted: increase.granted,
+            ends_at: increase.ends_at,
+            decided_by: increase.decided_by,
+            decided_at: increase.decided_at,
+            note: increase.note,
+        }
+    }
+}
+
+pub(super) fn answer(increase: Increase) -> Json<IncreaseObject> {
+    Json(increase.into())
+}

@@ -1,0 +1,41 @@
+//! Whose keys a caller may ask for increases of, and see those of.
+
+use doorward_domain::credential::KeyId;
+use doorward_domain::key::Owner;
+use doorward_domain::scope::Scope;
+
+use crate::caller::Caller;
+
+/// How far a caller sees.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sight {
+    /// Every key of the organization.
+    All,
+    /// Their own keys.
+    Own(Owner),
+    /// The key that asks, which may not look at others.
+    Itself(KeyId),
+    /// No key.
+    Nothing,
+}
+
+impl Sight {
+    pub(super) fn of(caller: &Caller) -> Self {
+        if !caller.rights.scopes.allows(Scope::KeysRead) {
+            caller.key().map_or(Self::Nothing, |key| Self::Itself(key.id))
+        } else if caller.role.manages_others() {
+            Self::All
+        } else {
+            Self::Own(caller.owner())
+        }
+    }
+
+    pub(super) fn reaches(self, key: &KeyId, owner: Owner) -> bool {
+        match self {
+            Self::All => true,
+            Self::Own(own) => own == owner,
+            Self::Itself(own) => own == *key,
+            Self::Nothing => false,
+        }
+    }
+}

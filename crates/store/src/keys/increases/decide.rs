@@ -1,0 +1,255 @@
+//! Granting, declining and withdrawing an increase.
+
+use doorward_domain::id::OrganizationId;
+use doorward_domain::increase::{IncreaseState, Raise};
+use doorward_domain::notice::NoticeKind;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::told::Telling;
+use super::{Increase, end_held};
+use crate::audit::append_audit;
+use crate::clock::whole_us;
+use crate::db::{check_storable, json_text, on, set_next_version};
+use crate::keys::KeyEdit;
+use crate::keys::change::{Prepared, PreparedEdit, write_edit};
+use crate::notices::{NewNotice, put_notice};
+use crate::{Act, Store, StoreError};
+
+/// What an administrator gives.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// What is raised, and how high: what was asked for, or something else.
+    pub raise: Raise,
+    /// Until when. `None`: for good, as an edit of the key.
+    pub ends_at: Option<Timestamp>,
+    /// What they say of it.
+    pub note: String,
+    /// Only if the key was last edited at this instant; else [`StoreError::Stale`].
+    pub key_updated_at: Timestamp,
+}
+
+/// One that somebody else has decided on finds no row.
+const CLOSE: &str = "
+    UPDATE limit_increases SET state = $3, granted = $4, ends_at_us = $5, decided_by = $6,
+        decided_at_us = $7, note = $8
+    WHERE organization_id = $1 AND id = $2 AND state = 'open'";
+
+/// The key is another one from now on, for whoever edits it by its version.
+const TOUCH_KEY: &str = concat!(
+    "UPDATE api_keys SET ",
+    set_next_version!("$3"),
+    " WHERE organization_id = $1 AND id = $2 AND updated_at_us = $4 AND revoked_at_us IS NULL"
+);
+
+/// How an increase is decided, and what is told of it.
+struct Decision {
+    state: IncreaseState,
+    /// As it is stored.
+    granted: Option<String>,
+    ends_at: Option<Timestamp>,
+    note: String,
+    detail: Value,
+    notices: Vec<NewNotice>,
+}
+
+impl Decision {
+    /// What it is called in the audit log.
+    const fn action(&self) -> &'static str {
+        match self.state {
+            IncreaseState::Granted => "limit_increase.grant",
+            IncreaseState::Declined => "limit_increase.decline",
+            IncreaseState::Withdrawn => "limit_increase.withdraw",
+            IncreaseState::Open | IncreaseState::Lapsed => "limit_increase.lapse",
+        }
+    }
+}
+
+/// Writes a decision and puts its notices, inside an open transaction that has written its audit row.
+/// `?` acts on the caller.
+macro_rules! close {
+    ($store:expr, $tx:ident, $act:expr, $id:expr, $decision:expr) => {{
+        let decision: &Decision = &$decision;
+        let done = sqlx::query(CLOSE)
+            .bind($act.organization.to_string())
+            .bind($id)
+            .bind(decision.state.as_str())
+            .bind(decision.granted.as_deref())
+            .bind(decision.ends_at.map(Timestamp::as_microsecond))
+            .bind($act.actor.to_string())
+            .bind($act.at.as_microsecond())
+            .bind(&decision.note)
+            .execute(&mut *$tx)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::Stale);
+        }
+        for notice in &decision.notices {
+            put_notice!($store, $tx, $act.organization, $act.at, notice);
+        }
+    }};
+}
+
+impl Store {
+    /// Grants an increase, audits it, and tells the owner of the key. Without an end it is an edit of the
+    /// key; with one, it holds beside the key's row until then, in place of any that held before. The
+    /// data plane sees it with its next call, and what was taken from limits and budgets stays counted.
+    /// [`StoreError::Stale`] when it is decided already, or the key was edited since.
+    pub async fn grant_increase(
+        &self,
+        act: &Act,
+        found: &Increase,
+        grant: Grant,
+        can_mail: bool,
+    ) -> Result<Increase, StoreError> {
+        check_storable(&[("note", &grant.note)])?;
+        let decision = self.grant_of(act, found, &grant, can_mail).await?;
+        let done = match grant.ends_at {
+            Some(_) => self.raise_for_a_while(act, found, &grant, &decision).await,
+            None => self.raise_for_good(act, found, &grant, &decision).await,
+        };
+        // Also after an error: a commit whose answer was lost may have happened.
+        self.calls.forget_key(&found.key);
+        done?;
+        self.increase(found.organization, found.id).await
+    }
+
+    async fn grant_of(
+        &self,
+        act: &Act,
+        found: &Increase,
+        grant: &Grant,
+        can_mail: bool,
+    ) -> Result<Decision, StoreError> {
+        let ends_at = grant.ends_at.map(whole_us);
+        let telling = Telling { kind: NoticeKind::IncreaseGranted, id: found.id, key: found.key };
+        let said = json!({ "granted": grant.raise, "ends_at": ends_at, "note": grant.note });
+        Ok(Decision {
+            state: IncreaseState::Granted,
+            granted: Some(json_text("limit increase", &grant.raise)?),
+            ends_at,
+            note: grant.note.clone(),
+            detail: json!({
+                "key": found.key, "name": found.key_name, "granted": grant.raise, "ends_at": ends_at,
+            }),
+            notices: self.tell_owner(act, &telling, said, can_mail).await?,
+        })
+    }
+
+    /// What holds until then ends before this one is written: it would end itself.
+    async fn raise_for_a_while(
+        &self,
+        act: &Act,
+        found: &Increase,
+        grant: &Grant,
+        decision: &Decision,
+    ) -> Result<(), StoreError> {
+        let key = self.living_key(act, &found.key, Some(grant.key_updated_at)).await?;
+        let id = found.id.to_string();
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry(decision.action(), &id, &decision.detail));
+            let touched = sqlx::query(TOUCH_KEY)
+                .bind(act.organization.to_string())
+                .bind(key.id.as_str())
+                .bind(act.at.as_microsecond())
+                .bind(key.life.updated_at.as_microsecond())
+                .execute(&mut *tx)
+                .await?;
+            if touched.rows_affected() == 0 {
+                return Err(StoreError::Stale);
+            }
+            end_held!(self, tx, act, key);
+            close!(self, tx, act, &id, *decision);
+            tx.commit().await?;
+        });
+        Ok(())
+    }
+
+    async fn raise_for_good(
+        &self,
+        act: &Act,
+        found: &Increase,
+        grant: &Grant,
+        decision: &Decision,
+    ) -> Result<(), StoreError> {
+        let key = self.living_key(act, &found.key, Some(grant.key_updated_at)).await?;
+        let rights = Some(grant.raise.applied_to(&key.rights));
+        let edit = KeyEdit { rights, ..KeyEdit::default() };
+        // What raises nothing was refused before; only an edit in between makes it so.
+        let Prepared::Edit(edit) = PreparedEdit::new(act, key, edit)? else {
+            return Err(StoreError::Stale);
+        };
+        let id = found.id.to_string();
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            write_edit!(self, tx, act, edit);
+            let deed = act.entry(decision.action(), &id, &decision.detail).that_follows();
+            append_audit!(self, tx, deed);
+            close!(self, tx, act, &id, *decision);
+            tx.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// Declines an increase, audits it, and tells the owner of the key.
+    pub async fn decline_increase(
+        &self,
+        act: &Act,
+        found: &Increase,
+        note: String,
+        can_mail: bool,
+    ) -> Result<Increase, StoreError> {
+        check_storable(&[("note", &note)])?;
+        let telling = Telling { kind: NoticeKind::IncreaseDeclined, id: found.id, key: found.key };
+        let said = json!({ "asked": found.asked, "note": note });
+        let notices = self.tell_owner(act, &telling, said, can_mail).await?;
+        self.end_asking(act, found, (IncreaseState::Declined, note, notices)).await
+    }
+
+    /// Takes back what was asked for, and audits it. Nobody is told: administrators that were not told
+    /// yet are not told any more.
+    pub async fn withdraw_increase(
+        &self,
+        act: &Act,
+        found: &Increase,
+    ) -> Result<Increase, StoreError> {
+        let withdrawn = (IncreaseState::Withdrawn, String::new(), Vec::new());
+        self.end_asking(act, found, withdrawn).await
+    }
+
+    /// Ends an increase of which nothing is granted.
+    pub(super) async fn end_asking(
+        &self,
+        act: &Act,
+        found: &Increase,
+        (state, note, notices): (IncreaseState, String, Vec<NewNotice>),
+    ) -> Result<Increase, StoreError> {
+        let detail = json!({ "key": found.key, "name": found.key_name });
+        let decision = Decision { state, granted: None, ends_at: None, note, detail, notices };
+        let id = found.id.to_string();
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry(decision.action(), &id, &decision.detail));
+            close!(self, tx, act, &id, decision);
+            tx.commit().await?;
+        });
+        self.increase(found.organization, found.id).await
+    }
+
+    /// Whether somebody still waits for a decision.
+    pub(crate) async fn is_increase_open(
+        &self,
+        organization: OrganizationId,
+        id: &str,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "
+            SELECT 1 FROM limit_increases
+            WHERE organization_id = $1 AND id = $2 AND state = 'open'";
+        let row: Option<(i32,)> = on!(self.db.read, |pool| {
+            let query = sqlx::query_as(SQL).bind(organization.to_string()).bind(id);
+            query.fetch_optional(pool).await?
+        });
+        Ok(row.is_some())
+    }
+}

@@ -1,0 +1,125 @@
+//! How long records are kept: entries of the audit log, single calls, notices, decided limit increases.
+//!
+//! What is kept for so many days is put away by whole days of UTC: so there is something to do once a day,
+//! and it is written down once.
+
+use doorward_domain::id::OrganizationId;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::audit::KeptSince;
+use crate::db::{on, parsed};
+use crate::{Act, Actor, Store, StoreError};
+
+/// How long notices and limit increases that are over stay to be seen, where the audit log is kept longer.
+const SEEN_DAYS: u16 = 90;
+const DAY_SECONDS: i64 = 86_400;
+/// Rows that are deleted in one statement.
+const DELETED_MAX: i64 = 1_000;
+/// Statements of one kind in one go; the next go does the rest.
+const STATEMENTS_MAX: u32 = 50;
+
+const DELETE_EVENTS: &str = "
+    DELETE FROM usage_events WHERE id IN
+        (SELECT id FROM usage_events
+         WHERE organization_id = $1 AND started_at_us < $2 ORDER BY started_at_us LIMIT $3)";
+const DELETE_NOTICES: &str = "
+    DELETE FROM notices WHERE id IN
+        (SELECT id FROM notices
+         WHERE organization_id = $1 AND state <> 'waiting' AND created_at_us < $2 LIMIT $3)";
+/// One that still raises its key's limits is not over.
+const DELETE_INCREASES: &str = "
+    DELETE FROM limit_increases WHERE id IN
+        (SELECT id FROM limit_increases
+         WHERE organization_id = $1 AND state <> 'open' AND decided_at_us < $2
+           AND (ends_at_us IS NULL OR ends_at_us < $2)
+         LIMIT $3)";
+
+/// What one [`sweep`](Store::sweep_old_records) deleted that is of interest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Entries of the audit log.
+    pub audit_entries: u64,
+    /// Calls.
+    pub calls: u64,
+}
+
+impl Store {
+    /// Deletes what is older than the organizations keep it, in steps; what is left over is the next
+    /// sweep's.
+    pub async fn sweep_old_records(&self) -> Result<Forgotten, StoreError> {
+        let (mut forgotten, mut kept_since) = (Forgotten::default(), KeptSince::new());
+        for organization in self.organization_ids().await? {
+            let settings = self.retention_settings(organization).await?;
+            if let Some(before) = self.days_ago(settings.usage_days) {
+                forgotten.calls += self.forget_calls(organization, before).await?;
+            }
+            let audit = self.days_ago(settings.audit_days);
+            kept_since.extend(audit.map(|since| (organization.to_string(), since)));
+            let seen = self.days_ago(SEEN_DAYS).max(audit).unwrap_or(Timestamp::MIN);
+            for sql in [DELETE_NOTICES, DELETE_INCREASES] {
+                self.delete_before(sql, organization, seen).await?;
+            }
+        }
+        forgotten.audit_entries = self.cut_audit(&kept_since).await?;
+        Ok(forgotten)
+    }
+
+    pub(crate) async fn organization_ids(&self) -> Result<Vec<OrganizationId>, StoreError> {
+        const SQL: &str = "SELECT id FROM organizations ORDER BY id";
+        let rows: Vec<(String,)> =
+            on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_all(pool).await?);
+        rows.iter().map(|(id,)| parsed("organization", id)).collect()
+    }
+
+    /// The midnight since which records of so many days are kept. `None`: all are.
+    fn days_ago(&self, days: u16) -> Option<Timestamp> {
+        let length = SignedDuration::from_hours(24 * i64::from(days));
+        let since = self.clock.now().checked_sub(length).ok()?.as_second();
+        let midnight = since - since.rem_euclid(DAY_SECONDS);
+        Timestamp::from_second(midnight).ok().filter(|_| days > 0)
+    }
+
+    /// Forgets single calls, and audits how many. What was spent stays in the sums behind the budgets. A
+    /// call that began before a midnight that is past is in the database, and its journal is gone: it is
+    /// not written a second time.
+    async fn forget_calls(
+        &self,
+        organization: OrganizationId,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let calls = self.delete_before(DELETE_EVENTS, organization, before).await?;
+        if calls > 0 {
+            let act = Act { organization, actor: Actor::System, at: self.clock.now() };
+            let detail = json!({ "calls": calls, "before": before });
+            self.record(&act, "usage.sweep", &organization.to_string(), detail).await?;
+        }
+        Ok(calls)
+    }
+
+    /// Runs a statement that deletes some rows until there are none; how many there were.
+    async fn delete_before(
+        &self,
+        sql: &'static str,
+        organization: OrganizationId,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        for _ in 0..STATEMENTS_MAX {
+            let done = on!(self.db.write, |pool| {
+                sqlx::query(sql)
+                    .bind(organization.to_string())
+                    .bind(before.as_microsecond())
+                    .bind(DELETED_MAX)
+                    .execute(pool)
+                    .await?
+                    .rows_affected()
+            });
+            deleted += done;
+            if done < DELETED_MAX.unsigned_abs() {
+                break;
+            }
+        }
+        Ok(deleted)
+    }
+}

@@ -1,0 +1,186 @@
+use doorward_domain::audit::BrokenChain;
+use doorward_domain::setting::{Setting, SettingValue};
+use doorward_store::{
+    AuditStep, AuditVerdict, Forgotten, GroupBy, IncreaseFilter, SettingsEdit, UsageFilter,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::harness::{TestStore, every_store};
+use crate::increases::{ask, call, call_key, key};
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+async fn keep(store: &TestStore, setting: Setting, days: u64) {
+    let changes = vec![(setting, Some(SettingValue::Number(days)))];
+    let edit = SettingsEdit { changes, if_updated_at: None };
+    store.change_settings(&store.act(), &edit).await.unwrap();
+}
+
+async fn write(store: &TestStore, entries: usize) {
+    for n in 0..entries {
+        store.record(&store.act(), "user.sign_in", &n.to_string(), json!({})).await.unwrap();
+    }
+}
+
+async fn swept(store: &TestStore) -> u64 {
+    store.sweep_old_records().await.unwrap().audit_entries
+}
+
+/// How many entries there are, after checking each.
+async fn whole(store: &TestStore) -> i64 {
+    match store.verify_audit().await.unwrap() {
+        AuditVerdict::Whole(count) => {
+            let sql = "SELECT CAST(COUNT(*) AS TEXT) FROM audit_entries";
+            assert_eq!(store.read(sql, sql).await, [count.to_string()], "{}", store.engine());
+            count
+        }
+        AuditVerdict::Broken(broken) => panic!("{broken} on {}", store.engine()),
+    }
+}
+
+async fn broken(store: &TestStore) -> BrokenChain {
+    match store.verify_audit().await.unwrap() {
+        AuditVerdict::Broken(broken) => broken,
+        AuditVerdict::Whole(count) => panic!("{count} entries fit, on {}", store.engine()),
+    }
+}
+
+async fn drop_triggers(store: &TestStore) {
+    for name in ["audit_entries_no_update", "audit_entries_no_delete"] {
+        let of = if store.database_url.is_some() { " ON audit_entries" } else { "" };
+        store.tamper(&format!("DROP TRIGGER {name}{of}")).await;
+    }
+}
+
+#[tokio::test]
+async fn entries_are_put_away_when_they_are_old_and_the_chain_goes_on() {
+    for mut store in every_store().await {
+        write(&store, 1_100).await;
+        assert_eq!(swept(&store).await, 0, "without a setting all are kept");
+        store.pass(DAY * 31);
+        keep(&store, Setting::AuditRetentionDays, 30).await;
+        write(&store, 5).await;
+        assert_eq!(swept(&store).await, 1_101, "that of the start too, on {}", store.engine());
+        // The setting, five entries, and two that say that a page was put away.
+        assert_eq!(whole(&store).await, 8);
+        let organization = store.first.organization;
+        let newest = store.list_audit(organization, None, 10).await.unwrap();
+        assert_eq!((newest[0].action.as_str(), newest[0].subject.as_str()), ("audit.cut", "1101"));
+        assert_eq!(newest.len(), 8);
+        assert_eq!(newest[7].sequence, 1_102, "numbers go on");
+
+        assert_eq!(swept(&store).await, 0);
+        store.reopen().await;
+        write(&store, 2).await;
+        assert_eq!(whole(&store).await, 10);
+        // A walk that was begun before goes on behind what was put away meanwhile.
+        let step = store.verify_audit_after(1_000, 2).await.unwrap();
+        assert!(matches!(step, AuditStep::Ended(AuditVerdict::Whole(10))), "{step:?}");
+        store.pass(DAY * 31);
+        assert_eq!(swept(&store).await, 10);
+        assert_eq!(whole(&store).await, 1, "what says so is always there");
+        let refused = store.refusal("DELETE FROM audit_entries").await;
+        assert!(refused.contains("append-only"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_organization_keeps_keeps_all_that_came_after_it() {
+    for store in every_store().await {
+        let second = store.second_organization().await;
+        write(&store, 3).await;
+        let act = store.act_in(second.organization);
+        store.record(&act, "user.sign_in", "x", json!({})).await.unwrap();
+        write(&store, 3).await;
+        store.pass(DAY * 10);
+        keep(&store, Setting::AuditRetentionDays, 1).await;
+        assert_eq!(swept(&store).await, 4, "{}", store.engine());
+        assert_eq!(whole(&store).await, 6);
+        assert_eq!(store.list_audit(second.organization, None, 9).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_that_is_broken_is_not_put_away_with_its_proof() {
+    for store in every_store().await {
+        write(&store, 5).await;
+        store.pass(DAY * 10);
+        keep(&store, Setting::AuditRetentionDays, 1).await;
+        drop_triggers(&store).await;
+        store.tamper("UPDATE audit_entries SET subject = 'x' WHERE sequence = 3").await;
+        assert_eq!(swept(&store).await, 0, "{}", store.engine());
+        assert_eq!(broken(&store).await, BrokenChain::Edited(3));
+    }
+}
+
+#[tokio::test]
+async fn nobody_moves_the_beginning_who_has_not_the_key() {
+    for store in every_store().await {
+        write(&store, 5).await;
+        drop_triggers(&store).await;
+        store
+            .tamper(
+                "UPDATE audit_base SET sequence = 3,
+                     link = (SELECT link FROM audit_entries WHERE sequence = 3);
+                 DELETE FROM audit_entries WHERE sequence <= 3",
+            )
+            .await;
+        assert_eq!(broken(&store).await, BrokenChain::BaseForged, "{}", store.engine());
+        store.pass(DAY * 10);
+        keep(&store, Setting::AuditRetentionDays, 1).await;
+        assert_eq!(swept(&store).await, 0);
+        store.tamper("DELETE FROM audit_base").await;
+        assert_eq!(broken(&store).await, BrokenChain::BaseForged);
+    }
+}
+
+/// Calls in the reports, however old.
+async fn calls(store: &TestStore) -> u64 {
+    let filter = UsageFilter {
+        organization: store.first.organization,
+        owner: None,
+        from: Timestamp::UNIX_EPOCH,
+        to: Timestamp::MAX,
+    };
+    let rows = store.usage_report(&filter, &[GroupBy::Key]).await.unwrap();
+    rows.iter().map(|row| row.requests).sum()
+}
+
+#[tokio::test]
+async fn old_calls_are_forgotten_and_what_they_cost_is_not() {
+    for store in every_store().await {
+        let made = key(&store, "ci").await;
+        let loaded = call_key(&store, &made.id).await;
+        call(&store, &loaded, 1, 400).unwrap();
+        store.pass(DAY * 8);
+        call(&store, &loaded, 2, 500).unwrap();
+        assert_eq!(calls(&store).await, 2);
+        assert_eq!(store.sweep_old_records().await.unwrap(), Forgotten::default());
+        keep(&store, Setting::UsageRetentionDays, 7).await;
+        assert_eq!(store.sweep_old_records().await.unwrap().calls, 1, "{}", store.engine());
+        assert_eq!(calls(&store).await, 1);
+        let record = store.find_key(made.organization, &made.id).await.unwrap().unwrap();
+        assert_eq!(record.spent[0].1.tokens, 900, "of the budget of the month");
+        let newest = store.list_audit(made.organization, None, 1).await.unwrap().remove(0);
+        assert_eq!((newest.action.as_str(), newest.actor.as_str()), ("usage.sweep", "system"));
+        assert_eq!(store.sweep_old_records().await.unwrap(), Forgotten::default());
+    }
+}
+
+#[tokio::test]
+async fn what_is_decided_is_not_kept_longer_than_the_audit_log() {
+    for store in every_store().await {
+        let asked = ask(&store, &key(&store, "ci").await).await.unwrap();
+        store.withdraw_increase(&store.act(), &asked).await.unwrap();
+        store.pass(DAY * 10);
+        let left = async || {
+            store.sweep_old_records().await.unwrap();
+            let (organization, any) = (store.first.organization, IncreaseFilter::default());
+            store.list_increases(organization, &any, None, 9).await.unwrap().rows.len()
+        };
+        assert_eq!(left().await, 1, "{}", store.engine());
+        keep(&store, Setting::AuditRetentionDays, 5).await;
+        assert_eq!(left().await, 0, "{}", store.engine());
+    }
+}
