@@ -76,8 +76,8 @@ fn said(restored: &Restored, options: &RestoreOptions) -> String {
         lines.push(format!("{sums} sums of budgets were taken from the old data."));
     }
     lines.push(
-        "Everybody signs in again, tokens are asked for again, and what was told since the backup \
-         may be told again."
+        "Everybody signs in again and asks for new tokens; notices that were sent since the backup may \
+         be sent again."
             .to_owned(),
     );
     lines.push(format!(
