@@ -3,8 +3,8 @@
 mod audit;
 mod backup;
 mod catalog;
-mod key_file;
 mod increases;
+mod key_file;
 mod keys;
 mod notices;
 mod people;
@@ -25,10 +25,10 @@ pub(crate) use catalog::{
     EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand,
     TestProviderKey, ValueSource, Verb,
 };
-pub(crate) use key_file::{KeyFileFormat, OpenKeyFile, PassphraseArgs, SaveArgs};
 pub(crate) use increases::{
     AskIncrease, DeclineIncrease, GrantIncrease, IncreasesCommand, ListIncreases, RaiseArgs,
 };
+pub(crate) use key_file::{KeyFileFormat, OpenKeyFile, PassphraseArgs, SaveArgs};
 pub(crate) use keys::{
     BudgetArg, CreateKey, EditKey, ExplainKey, Field, KeysCommand, ListKeys, RightsArgs, RotateKey,
     UnusedKeys,

@@ -15,8 +15,7 @@ use tracing::Instrument;
 use crate::Control;
 use crate::api::{
     audit, backup, increases, keys, models, notices, own_account, password_links, projects,
-    provider_keys,
-    providers, service_accounts, sessions, settings, usage, users, webhooks,
+    provider_keys, providers, service_accounts, sessions, settings, usage, users, webhooks,
 };
 use crate::caller::authorize;
 use crate::control::id_parts;

@@ -29,8 +29,7 @@ pub(crate) use switch::{disable_key, enable_key};
 pub(crate) use unused::{list_unused_rights, show_unused_rights};
 
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::{ServiceAccountId, UserId};
-use doorward_domain::key::{ApiKey, KeyStatus, Owner};
+use doorward_domain::key::{ApiKey, KeyStatus};
 use doorward_store::KeyRecord;
 use jiff::Timestamp;
 use utoipa::OpenApi;

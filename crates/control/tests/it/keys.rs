@@ -182,7 +182,7 @@ async fn a_wrong_filter_is_named() {
         ("status=dead", "status"),
         ("kind=agent", "kind"),
         ("owner=bob", "owner"),
-        ("project=default", "project"),
+        ("project=nowhere", "project"),
         ("expires_before=soon", "expires_before"),
         ("after=x", "after"),
         ("limit=1000", "limit"),

@@ -76,7 +76,7 @@ fn bad_new_fields() -> Vec<(Value, &'static str, &'static str)> {
         (json!({"owner": "usr_00000000000000000000000000"}),                 "owner",                      "not_found"),
         (json!({"owner": "bob"}),                                            "owner",                      "not_found"),
         (json!({"project": "prj_00000000000000000000000000"}),               "project",                    "not_found"),
-        (json!({"project": "default"}),                                      "project",                    "not_found"),
+        (json!({"project": "nowhere"}),                                      "project",                    "not_found"),
     ];
     cases
 }

@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use crate::app::{Answer, TestApp, all_rights};
 
 fn names(list: &Value) -> Vec<&str> {
-    let name = |row| -> &str { Value::as_str(&row["name"]).unwrap() };
-    list["data"].as_array().unwrap().iter().map(name).collect()
+    list["data"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect()
 }
 
 /// The field that is refused, and why.

@@ -7,6 +7,7 @@ use doorward_domain::increase::{IncreaseState, Raise};
 use doorward_store::Increase;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The limit increase object of the API.
 #[derive(Debug, Serialize, ToSchema)]
