@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use crate::answer::{Answer, Headers};
 use crate::error::ProxyError;
 use crate::relay::RelayBody;
+use crate::route::WrongMethod;
 use crate::verify;
 
 const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("origin");
@@ -42,10 +43,16 @@ pub(crate) fn let_read(reader: &HeaderValue, headers: &mut HeaderMap) {
 
 /// Answers a browser that asks whether a page may call. It shows no key, so the answer is yes where any
 /// active key is for pages of that origin; whether the key of the call is, the call finds out. Only
-/// somebody who guesses an origin can learn from it, and no more than the page tells everybody.
-pub(crate) async fn preflight(store: &Store, headers: &HeaderMap) -> Result<Answer, ProxyError> {
+/// somebody who guesses an origin can learn from it, and no more than the page tells everybody. `other`:
+/// what is said where nothing of a browser is in the request.
+pub(crate) async fn preflight(
+    store: &Store,
+    headers: &HeaderMap,
+    other: WrongMethod,
+) -> Result<Answer, ProxyError> {
     let asks = headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let page = verify::origin(headers).filter(|_| asks).ok_or(ProxyError::WrongMethod)?;
+    let page =
+        verify::origin(headers).filter(|_| asks).ok_or(ProxyError::WrongMethod(other.allow))?;
     if !is_allowed(store, &page).await? {
         return Err(Denial::OriginRefused.into());
     }

@@ -29,8 +29,8 @@ pub(crate) enum ProxyError {
     TooLarge(usize),
     #[error("The client took too long to send its request.")]
     SlowBody,
-    #[error("This route takes POST.")]
-    WrongMethod,
+    #[error("This route takes {0}.")]
+    WrongMethod(&'static str),
     // The operator.
     #[error(
         "The model `{0}` has no price, so calling it is refused; an administrator can set one or mark it free."
@@ -105,7 +105,7 @@ impl ProxyError {
                 face(StatusCode::PAYLOAD_TOO_LARGE, invalid, Some("request_too_large"))
             }
             Self::SlowBody => face(StatusCode::REQUEST_TIMEOUT, invalid, Some("request_timeout")),
-            Self::WrongMethod => {
+            Self::WrongMethod(_) => {
                 face(StatusCode::METHOD_NOT_ALLOWED, invalid, Some("method_not_allowed"))
             }
             Self::Unpriced(_) => face(StatusCode::BAD_REQUEST, invalid, Some("model_not_priced")),
@@ -131,7 +131,7 @@ impl ProxyError {
         match self {
             Self::Denied(denial) => denial_headers(denial),
             Self::BudgetSpent(_) => denial_headers(&Denial::BudgetSpent),
-            Self::WrongMethod => one(header::ALLOW, HeaderValue::from_static("POST")),
+            Self::WrongMethod(allow) => one(header::ALLOW, HeaderValue::from_static(allow)),
             Self::Store(_) => retry_after(1),
             Self::BadRequest(_)
             | Self::ManyCredentials

@@ -176,7 +176,7 @@ impl Gateway {
         (id, now, address): (CallId, Timestamp, Option<IpAddr>),
         facts: &mut Facts,
     ) -> Result<Answer, ProxyError> {
-        match route.map_err(|WrongMethod| ProxyError::WrongMethod)? {
+        match route.map_err(|wrong| ProxyError::WrongMethod(wrong.allow))? {
             Route::Call(call) => {
                 let whence = (now, address);
                 let (caller, address) = self.let_in(headers, Call::SCOPE, whence, facts).await?;
@@ -196,7 +196,7 @@ impl Gateway {
                 let snapshot = Box::pin(self.catalog.snapshot()).await?;
                 Ok(json_answer(&models::show(&snapshot, &caller, &name)?))
             }
-            Route::Preflight => Box::pin(cors::preflight(&self.store, headers)).await,
+            Route::Preflight(other) => Box::pin(cors::preflight(&self.store, headers, other)).await,
             Route::Verify(asked) => {
                 let whence = (id, now, address);
                 Ok(Box::pin(self.verify(asked, (headers, body), whence, facts)).await)

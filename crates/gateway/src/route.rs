@@ -13,8 +13,9 @@ pub enum Route {
     Models,
     /// `GET /v1/models/{id}`.
     Model(String),
-    /// `OPTIONS` on one of those: a browser asks whether its page may call.
-    Preflight,
+    /// `OPTIONS` on one of those: a browser asks whether its page may call. Anybody else is told which
+    /// methods there are.
+    Preflight(WrongMethod),
     /// `/v1/auth/verify`: another service asks whether a key may be used.
     Verify(Verify),
 }
@@ -77,13 +78,14 @@ impl Route {
         if let Some(call) = Call::ALL.into_iter().find(|call| call.path() == path) {
             return Some(match *method {
                 Method::POST => Ok(Self::Call(call)),
-                Method::OPTIONS => Ok(Self::Preflight),
-                _ => Err(WrongMethod),
+                Method::OPTIONS => Ok(Self::Preflight(CALLS)),
+                _ => Err(CALLS),
             });
         }
         let rest = path.strip_prefix("/models")?;
         if method == Method::OPTIONS && (rest.is_empty() || rest.starts_with('/')) {
-            return Some(Ok(Self::Preflight));
+            let has = if rest.is_empty() { MODELS } else { MODEL };
+            return Some(Ok(Self::Preflight(has)));
         }
         if method != Method::GET || is_admin_view(uri) {
             return None;
@@ -110,9 +112,16 @@ impl Verify {
     }
 }
 
-/// A call's path with another method than `POST`.
+/// A path with a method that it does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WrongMethod;
+pub struct WrongMethod {
+    /// Those that it has, those of the management API included.
+    pub allow: &'static str,
+}
+
+const CALLS: WrongMethod = WrongMethod { allow: "POST" };
+const MODELS: WrongMethod = WrongMethod { allow: "GET,HEAD,POST" };
+const MODEL: WrongMethod = WrongMethod { allow: "GET,HEAD,PATCH,DELETE" };
 
 /// `?view=routes` asks the management API how a model is routed.
 fn is_admin_view(uri: &Uri) -> bool {
@@ -145,7 +154,7 @@ mod tests {
     fn every_path_has_one_owner() {
         let call = |call| Some(Ok(Route::Call(call)));
         let model = |name: &str| Some(Ok(Route::Model(name.to_owned())));
-        let preflight = || Some(Ok(Route::Preflight));
+        let preflight = |has| Some(Ok(Route::Preflight(has)));
         let verify = |may_name_key, query: &str| {
             Some(Ok(Route::Verify(Verify { may_name_key, query: query.to_owned() })))
         };
@@ -154,16 +163,16 @@ mod tests {
             ("POST", "/v1/chat/completions",       call(Call::ChatCompletions)),
             ("POST", "/v1/embeddings",             call(Call::Embeddings)),
             ("POST", "/v1/responses?x=1",          call(Call::Responses)),
-            ("GET",  "/v1/chat/completions",       Some(Err(WrongMethod))),
+            ("GET",  "/v1/chat/completions",       Some(Err(CALLS))),
             ("GET",  "/v1/models",                 Some(Ok(Route::Models))),
             ("GET",  "/v1/models/doorward/echo",   model("doorward/echo")),
             ("GET",  "/v1/models/doorward%2Fecho", model("doorward/echo")),
             ("GET",  "/v1/models?view=routes",     None),
             ("GET",  "/v1/models/a?view=routes",   None),
             ("POST", "/v1/models",                 None),
-            ("OPTIONS", "/v1/chat/completions",    preflight()),
-            ("OPTIONS", "/v1/models",              preflight()),
-            ("OPTIONS", "/v1/models/a",            preflight()),
+            ("OPTIONS", "/v1/chat/completions",    preflight(CALLS)),
+            ("OPTIONS", "/v1/models",              preflight(MODELS)),
+            ("OPTIONS", "/v1/models/a",            preflight(MODEL)),
             ("OPTIONS", "/v1/modelsx",             None),
             ("OPTIONS", "/v1/api-keys",            None),
             ("GET",  "/v1/auth/verify",            verify(false, "")),

@@ -27,7 +27,7 @@ const BYTES_ESTIMATED: HeaderName = HeaderName::from_static("x-doorward-estimate
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MakeBackup {
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 12, max_length = 1024)]
     passphrase: SecretText,
 }
 

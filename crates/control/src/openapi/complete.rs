@@ -72,10 +72,13 @@ pub(super) fn complete(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations_mut(item) {
             let policy = policies().find(|policy| is_for(policy, method, path));
-            add_access(operation, policy.map(|policy| policy.access));
-            add_parameters(operation, method, path);
+            let access = policy.map(|policy| policy.access);
+            // Whoever is not known has no requests of their own to be told apart by a name.
+            let repeats = method == "POST" && access != Some(Access::Public);
+            add_access(operation, access);
+            add_parameters(operation, path, repeats);
             settle_body(operation);
-            settle_answers(operation, method);
+            settle_answers(operation, method, repeats);
         }
     }
 }
@@ -163,7 +166,7 @@ fn add_access(operation: &mut Operation, access: Option<Access>) {
     operation.security = Some(requirements);
 }
 
-fn add_parameters(operation: &mut Operation, method: &str, path: &str) {
+fn add_parameters(operation: &mut Operation, path: &str, repeats: bool) {
     let given = operation.parameters.get_or_insert_default();
     for parameter in given.iter_mut() {
         if let RefOr::T(parameter) = parameter {
@@ -173,7 +176,7 @@ fn add_parameters(operation: &mut Operation, method: &str, path: &str) {
         }
     }
     let in_path = names_in(path).map(|name| (name, ParameterIn::Path));
-    let repeat = (method == "POST").then_some(("idempotency-key", ParameterIn::Header));
+    let repeat = repeats.then_some(("idempotency-key", ParameterIn::Header));
     for (name, place) in in_path.chain(repeat) {
         let is_there =
             |there: &RefOr<Parameter>| matches!(there, RefOr::T(there) if there.name == name);
@@ -278,7 +281,7 @@ fn settle_body(operation: &mut Operation) {
     }
 }
 
-fn settle_answers(operation: &mut Operation, method: &str) {
+fn settle_answers(operation: &mut Operation, method: &str, repeats: bool) {
     let named = |name: &str| {
         let parameters = operation.parameters.iter().flatten();
         parameters.into_iter().any(|one| matches!(one, RefOr::T(one) if one.name == name))
@@ -292,7 +295,7 @@ fn settle_answers(operation: &mut Operation, method: &str) {
     operation.responses.responses.retain(|status, _| status.starts_with('2'));
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response {
-            describe(response, status, method);
+            describe(response, status, repeats);
         }
     }
     for (status, _) in REFUSALS {
@@ -311,7 +314,7 @@ fn settle_answers(operation: &mut Operation, method: &str) {
     }
 }
 
-fn describe(response: &mut Response, status: &str, method: &str) {
+fn describe(response: &mut Response, status: &str, repeats: bool) {
     if response.description.is_empty() {
         let known = status.parse::<StatusCode>().ok().and_then(|status| status.canonical_reason());
         known.unwrap_or(status).clone_into(&mut response.description);
@@ -321,7 +324,7 @@ fn describe(response: &mut Response, status: &str, method: &str) {
         add_header(response, &name);
     }
     add_header(response, "x-request-id");
-    if method == "POST" {
+    if repeats {
         add_header(response, "idempotent-replayed");
     }
 }
