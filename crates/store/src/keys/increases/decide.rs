@@ -12,7 +12,7 @@ use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{check_storable, json_text, on, set_next_version};
 use crate::keys::KeyEdit;
-use crate::keys::change::{Prepared, PreparedEdit, write_edit};
+use crate::keys::change::{PreparedEdit, write_edit};
 use crate::notices::{NewNotice, put_notice};
 use crate::{Act, Store, StoreError};
 
@@ -177,9 +177,7 @@ impl Store {
         let rights = Some(grant.raise.applied_to(&key.rights));
         let edit = KeyEdit { rights, ..KeyEdit::default() };
         // What raises nothing was refused before; only an edit in between makes it so.
-        let Prepared::Edit(edit) = PreparedEdit::new(act, key, edit)? else {
-            return Err(StoreError::Stale);
-        };
+        let edit = PreparedEdit::of(act, key, edit)?.ok_or(StoreError::Stale)?;
         let id = found.id.to_string();
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
