@@ -216,6 +216,35 @@ impl Store {
         self.end_asking(act, found, withdrawn).await
     }
 
+    /// Ends an increase that holds before its time, and audits it: from now on the key's own limits hold
+    /// again. [`StoreError::Stale`] when it holds no longer.
+    pub async fn end_increase(&self, act: &Act, found: &Increase) -> Result<Increase, StoreError> {
+        let done = self.cut_short(act, found).await;
+        // Also after an error: a commit whose answer was lost may have happened.
+        self.calls.forget_key(&found.key);
+        done?;
+        self.increase(found.organization, found.id).await
+    }
+
+    async fn cut_short(&self, act: &Act, found: &Increase) -> Result<(), StoreError> {
+        const SQL: &str = "
+            UPDATE limit_increases SET ends_at_us = $3
+            WHERE organization_id = $1 AND id = $2 AND state = 'granted' AND ends_at_us > $3";
+        let id = found.id.to_string();
+        let detail = json!({ "key": found.key, "name": found.key_name });
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry("limit_increase.end", &id, &detail));
+            let query = sqlx::query(SQL).bind(act.organization.to_string()).bind(&id);
+            let done = query.bind(act.at.as_microsecond()).execute(&mut *tx).await?;
+            if done.rows_affected() == 0 {
+                return Err(StoreError::Stale);
+            }
+            tx.commit().await?;
+        });
+        Ok(())
+    }
+
     /// Ends an increase of which nothing is granted.
     pub(super) async fn end_asking(
         &self,
