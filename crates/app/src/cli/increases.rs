@@ -14,7 +14,7 @@ pub(crate) enum IncreasesCommand {
     Show(IncreaseRef),
     Grant(GrantIncrease),
     Decline(DeclineIncrease),
-    /// Take back what was asked for
+    /// Take back what was asked for; what was granted for a while ends now
     Withdraw(IncreaseRef),
 }
 

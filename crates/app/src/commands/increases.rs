@@ -92,6 +92,9 @@ fn declined(increase: &Value) -> String {
 }
 
 fn withdrawn(increase: &Value) -> String {
+    if text(increase, "state") == "granted" {
+        return format!("Ended: {} has its old limits again.", text(increase, "api_key_name"));
+    }
     format!("Withdrawn: {} is no longer asked for.", raise(increase.get("asked")))
 }
 

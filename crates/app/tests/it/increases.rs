@@ -100,6 +100,10 @@ fn what_is_granted_holds_through_a_death_and_a_decline_says_why() {
     let shown = out(&program.cli(&["increases", "show", &id]));
     assert!(shown.contains("granted") && shown.contains("in 24 hours"), "{shown}");
 
+    let ended = out(&program.cli(&["increases", "withdraw", &id]));
+    assert_eq!(ended, "Ended: app has its old limits again.\n");
+    assert_eq!(program.chat(&key, MODEL).header("x-ratelimit-limit-requests"), "2");
+
     let id = id_in(&holding(&program, &key, &ask));
     out(&program.cli(&["increases", "decline", &id, "--note", "not this month"]));
     let told = holding(&program, &key, &["increases", "show", &id]);

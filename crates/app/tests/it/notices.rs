@@ -164,6 +164,9 @@ fn an_invitation_and_a_forgotten_password_go_by_mail_and_their_tokens_stay_there
     let reset = smtp.next();
     assert_eq!(accept("password-resets", &reset, "another strange 42"), 201);
     while count(&program, "state=sent") < 2 {}
+    let again = json!({"token": token_in(&reset), "password": "a third strange 42"}).to_string();
+    let used = program.send("POST", "/v1/password-resets/accept", &[], Some(again.as_bytes()));
+    assert_eq!((used.status, &used.json()["code"]), (400, &json!("invalid_link")));
     assert!(program.log().contains("DEBUG"), "the log is a fine one");
     program.kill();
     let tokens = [&invitation, &reset].map(|letter| token_in(letter)[4..47].to_owned());

@@ -108,6 +108,26 @@ async fn something_else_is_granted_than_was_asked_for_and_for_good() {
 }
 
 #[tokio::test]
+async fn what_holds_ends_before_its_time_by_whoever_has_the_key_or_its_administrators() {
+    let app = TestApp::new().await;
+    let (key, plain) = calling(&app).await;
+    for ender in [&plain, &app.admin] {
+        let asked = ask(&app, &plain, wish()).await;
+        app.post(&of(&asked, "/grant"), json!({"ends_in_days": 7})).await.expect(200);
+        app.pass(10);
+        let call = format!("POST {}", of(&asked, "/withdraw"));
+        let ended = app.call(ender, &call, None).await.expect(200);
+        assert_eq!(ended["state"], "granted");
+        assert_eq!(ended["ends_at"], json!(app.now()));
+        let shown = app.get(&format!("/v1/api-keys/{}", key.id)).await.expect(200);
+        assert_eq!(shown["increase"], Value::Null);
+        assert_eq!(app.call(ender, &call, None).await.problem(409), "increase_decided");
+    }
+    let entry = app.get("/v1/audit?action=limit_increase.end&limit=1").await.expect(200);
+    assert_eq!(entry["data"][0]["detail"]["name"], "ci");
+}
+
+#[tokio::test]
 async fn who_may_see_ask_and_decide() {
     let app = TestApp::new().await;
     let (key, plain) = calling(&app).await;

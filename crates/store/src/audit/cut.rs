@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use doorward_domain::audit::{ChainWalk, Link};
 use doorward_domain::id::OrganizationId;
 use jiff::Timestamp;
@@ -102,7 +104,7 @@ impl Store {
     async fn put_entries_away(&self, base: &Base, old: &Old) -> Result<(), StoreError> {
         let act =
             Act { organization: old.organization, actor: Actor::System, at: self.clock.now() };
-        let link: String = old.link.iter().map(|byte| format!("{byte:02x}")).collect();
+        let link = STANDARD.encode(old.link);
         let detail = json!({ "after": base.sequence, "through": old.sequence, "link": link });
         let seal = self.keyring.audit_key().base_seal(old.sequence, &old.link);
         let subject = old.sequence.to_string();

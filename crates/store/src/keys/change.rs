@@ -63,38 +63,46 @@ pub(super) struct PreparedEdit {
     pub(super) metadata: String,
     /// What the audit log says.
     pub(super) detail: Value,
-    pub(super) has_new_origins: bool,
-    pub(super) is_wider: bool,
-    /// Whether limits or budgets change: an edit wins over what raises them for a while.
-    pub(super) has_new_bounds: bool,
-}
-
-/// What an edit comes to.
-pub(super) enum Prepared {
-    Edit(Box<PreparedEdit>),
-    /// The key is so already.
-    Nothing(ApiKey),
+    /// The rights before it.
+    before: Rights,
 }
 
 impl PreparedEdit {
-    pub(super) fn new(act: &Act, mut key: ApiKey, edit: KeyEdit) -> Result<Prepared, StoreError> {
+    /// `None`: the key is so already.
+    pub(super) fn of(
+        act: &Act,
+        mut key: ApiKey,
+        edit: KeyEdit,
+    ) -> Result<Option<Self>, StoreError> {
         let (read_at, before) = (key.life.updated_at, key.rights.clone());
         let changed = apply(&mut key, edit)?;
         if changed.is_empty() {
-            return Ok(Prepared::Nothing(key));
+            return Ok(None);
         }
         check_storable(&[("description", &key.description)])?;
         key.life.updated_at = next_version(read_at, act.at);
-        Ok(Prepared::Edit(Box::new(Self {
+        Ok(Some(Self {
             read_at,
             rights: StoredRights::text(&key.rights)?,
             metadata: json_text("metadata", &key.metadata)?,
-            has_new_origins: changed.contains_key("allowed_origins"),
-            is_wider: is_widened(&before, &key.rights),
-            has_new_bounds: changed.contains_key("limits") || changed.contains_key("budgets"),
             detail: json!({ "name": key.name, "changed": changed }),
+            before,
             key,
-        })))
+        }))
+    }
+
+    pub(super) fn has_new_origins(&self) -> bool {
+        self.before.allowed_origins != self.key.rights.allowed_origins
+    }
+
+    pub(super) fn is_wider(&self) -> bool {
+        is_widened(&self.before, &self.key.rights)
+    }
+
+    /// Whether limits or budgets change: an edit wins over what raises them for a while.
+    pub(super) fn has_new_bounds(&self) -> bool {
+        let (before, after) = (&self.before, &self.key.rights);
+        before.limits != after.limits || before.budgets != after.budgets
     }
 }
 
@@ -120,13 +128,13 @@ macro_rules! write_edit {
         if done.rows_affected() == 0 {
             return Err($crate::StoreError::Stale);
         }
-        if edit.has_new_bounds {
+        if edit.has_new_bounds() {
             $crate::keys::increases::end_held!($store, $tx, $act, key);
         }
-        if edit.has_new_origins {
+        if edit.has_new_origins() {
             $crate::keys::origins::write_origins!($tx, &organization, key);
         }
-        if edit.is_wider {
+        if edit.is_wider() {
             sqlx::query($crate::keys::uses::NOTE_WIDENED)
                 .bind(&organization)
                 .bind(id)
@@ -235,10 +243,7 @@ impl Store {
 
     async fn update_key(&self, act: &Act, id: &KeyId, edit: KeyEdit) -> Result<ApiKey, StoreError> {
         let key = self.living_key(act, id, edit.if_updated_at).await?;
-        let edit = match PreparedEdit::new(act, key, edit)? {
-            Prepared::Edit(edit) => edit,
-            Prepared::Nothing(key) => return Ok(key),
-        };
+        let Some(edit) = PreparedEdit::of(act, key.clone(), edit)? else { return Ok(key) };
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             write_edit!(self, tx, act, edit);

@@ -63,6 +63,13 @@ pub struct Increase {
     pub created_at: Timestamp,
 }
 
+impl Increase {
+    /// Whether it raises the limits of its key at `now`, until an end.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.state == IncreaseState::Granted && self.ends_at.is_some_and(|at| at > now)
+    }
+}
+
 /// Which limit increases to list. All given conditions hold.
 #[derive(Debug, Clone, Default)]
 pub struct IncreaseFilter {

@@ -240,6 +240,25 @@ async fn a_second_grant_takes_the_place_of_the_first() {
 }
 
 #[tokio::test]
+async fn what_holds_ends_before_its_time() {
+    for store in every_store().await {
+        let made = key(&store, "ci").await;
+        let asked = ask(&store, &made).await.unwrap();
+        let granted = grant(&store, &asked, Some(store.now() + DAY)).await.unwrap();
+        assert!(granted.holds(store.now()) && !granted.holds(store.now() + DAY));
+        let raised = call_key(&store, &made.id).await;
+        assert_eq!(raised.rights_at(store.now()).limits, limits(4));
+        store.pass(SignedDuration::from_secs(1));
+        let ended = store.end_increase(&store.act(), &granted).await.unwrap();
+        assert_eq!(ended.ends_at, Some(store.now()), "{}", store.engine());
+        let loaded = call_key(&store, &made.id).await;
+        assert_eq!(loaded.rights_at(store.now()).limits, limits(2), "the data plane is told");
+        let again = store.end_increase(&store.act(), &granted).await;
+        assert!(matches!(again, Err(StoreError::Stale)), "{again:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_decided_is_decided_once() {
     for store in every_store().await {
         let made = key(&store, "ci").await;

@@ -96,21 +96,16 @@ impl AskIncrease {
 }
 
 fn refused(error: StoreError) -> ApiError {
-    let (code, detail) = match error {
-        StoreError::Taken { field: "api_key" } => (
-            "increase_open",
-            "A limit increase of this API key waits for an answer already. Withdraw it to ask for \
-             another one."
-                .to_owned(),
-        ),
-        StoreError::Full(_) => (
-            "too_many_increases",
-            format!(
-                "A limit increase of one API key can be asked for {ASKED_PER_DAY_MAX} times in 24 \
-                 hours, and {OPEN_MAX} of an organization wait for an answer at most."
-            ),
-        ),
-        error => return error.into(),
-    };
-    ApiError::Conflict { code, detail, field: None }
+    let conflict = |code, detail| ApiError::Conflict { code, detail, field: None };
+    if let StoreError::Taken { field: "api_key" } = error {
+        let detail = "A limit increase of this API key waits for an answer already. Withdraw it to \
+                      ask for another one.";
+        return conflict("increase_open", detail.to_owned());
+    }
+    let StoreError::Full(_) = error else { return error.into() };
+    let detail = format!(
+        "A limit increase of one API key can be asked for {ASKED_PER_DAY_MAX} times in 24 hours, and \
+         {OPEN_MAX} of an organization wait for an answer at most."
+    );
+    conflict("too_many_increases", detail)
 }

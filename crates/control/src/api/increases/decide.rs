@@ -150,7 +150,7 @@ pub(crate) async fn decline_increase(
     Ok(object::answer(declined))
 }
 
-/// Takes back what was asked for.
+/// Takes back what was asked for. What was granted for a while ends now: the old limits hold again.
 #[utoipa::path(
     post,
     path = "/v1/limit-increases/{id}/withdraw",
@@ -162,7 +162,10 @@ pub(crate) async fn withdraw_increase(
     PathText(id): PathText,
 ) -> Result<Json<IncreaseObject>, ApiError> {
     let found = find(&control, &caller, &id).await?;
+    let act = caller.act(control.now());
+    if found.holds(act.at) {
+        return Ok(object::answer(control.store.end_increase(&act, &found).await?));
+    }
     refuse_decided(&found)?;
-    let withdrawn = control.store.withdraw_increase(&caller.act(control.now()), &found).await?;
-    Ok(object::answer(withdrawn))
+    Ok(object::answer(control.store.withdraw_increase(&act, &found).await?))
 }

@@ -12,7 +12,7 @@ use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{check_storable, json_text, on, set_next_version};
 use crate::keys::KeyEdit;
-use crate::keys::change::{Prepared, PreparedEdit, write_edit};
+use crate::keys::change::{PreparedEdit, write_edit};
 use crate::notices::{NewNotice, put_notice};
 use crate::{Act, Store, StoreError};
 
@@ -177,9 +177,7 @@ impl Store {
         let rights = Some(grant.raise.applied_to(&key.rights));
         let edit = KeyEdit { rights, ..KeyEdit::default() };
         // What raises nothing was refused before; only an edit in between makes it so.
-        let Prepared::Edit(edit) = PreparedEdit::new(act, key, edit)? else {
-            return Err(StoreError::Stale);
-        };
+        let edit = PreparedEdit::of(act, key, edit)?.ok_or(StoreError::Stale)?;
         let id = found.id.to_string();
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
@@ -216,6 +214,35 @@ impl Store {
     ) -> Result<Increase, StoreError> {
         let withdrawn = (IncreaseState::Withdrawn, String::new(), Vec::new());
         self.end_asking(act, found, withdrawn).await
+    }
+
+    /// Ends an increase that holds before its time, and audits it: from now on the key's own limits hold
+    /// again. [`StoreError::Stale`] when it holds no longer.
+    pub async fn end_increase(&self, act: &Act, found: &Increase) -> Result<Increase, StoreError> {
+        let done = self.cut_short(act, found).await;
+        // Also after an error: a commit whose answer was lost may have happened.
+        self.calls.forget_key(&found.key);
+        done?;
+        self.increase(found.organization, found.id).await
+    }
+
+    async fn cut_short(&self, act: &Act, found: &Increase) -> Result<(), StoreError> {
+        const SQL: &str = "
+            UPDATE limit_increases SET ends_at_us = $3
+            WHERE organization_id = $1 AND id = $2 AND state = 'granted' AND ends_at_us > $3";
+        let id = found.id.to_string();
+        let detail = json!({ "key": found.key, "name": found.key_name });
+        on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
+            append_audit!(self, tx, act.entry("limit_increase.end", &id, &detail));
+            let query = sqlx::query(SQL).bind(act.organization.to_string()).bind(&id);
+            let done = query.bind(act.at.as_microsecond()).execute(&mut *tx).await?;
+            if done.rows_affected() == 0 {
+                return Err(StoreError::Stale);
+            }
+            tx.commit().await?;
+        });
+        Ok(())
     }
 
     /// Ends an increase of which nothing is granted.
