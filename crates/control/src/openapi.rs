@@ -28,37 +28,38 @@ const ABOUT: &str = "Keys, people, models and usage of one organization.\n\n\
     with a `code` for programs and, for wrong fields, their names. Every answer has an \
     `x-request-id`, under which the log knows it.";
 
-/// Each noun: its title, and the description of its handlers.
-fn nouns() -> [(&'static str, OpenApi); 16] {
-    [
-        ("API keys", keys::Described::openapi()),
-        ("Limit increases", increases::Described::openapi()),
-        ("Users", users::Described::openapi()),
-        ("Signing in", sessions::Described::openapi()),
-        ("Passwords", password_links::Described::openapi()),
-        ("Service accounts", service_accounts::Described::openapi()),
-        ("Projects", projects::Described::openapi()),
-        ("Providers", providers::Described::openapi()),
-        ("Provider keys", provider_keys::Described::openapi()),
-        ("Models", models::Described::openapi()),
-        ("Settings", settings::Described::openapi()),
-        ("Usage", usage::Described::openapi()),
-        ("Webhooks", webhooks::Described::openapi()),
-        ("Notices", notices::Described::openapi()),
-        ("Audit log", audit::Described::openapi()),
-        ("Backup", backup::Described::openapi()),
-    ]
-}
+/// Makes the description of the handlers of one noun.
+type Described = fn() -> OpenApi;
+
+/// Each noun with its title.
+const NOUNS: [(&str, Described); 16] = [
+    ("API keys", keys::Described::openapi),
+    ("Limit increases", increases::Described::openapi),
+    ("Users", users::Described::openapi),
+    ("Signing in", sessions::Described::openapi),
+    ("Passwords", password_links::Described::openapi),
+    ("Service accounts", service_accounts::Described::openapi),
+    ("Projects", projects::Described::openapi),
+    ("Providers", providers::Described::openapi),
+    ("Provider keys", provider_keys::Described::openapi),
+    ("Models", models::Described::openapi),
+    ("Settings", settings::Described::openapi),
+    ("Usage", usage::Described::openapi),
+    ("Webhooks", webhooks::Described::openapi),
+    ("Notices", notices::Described::openapi),
+    ("Audit log", audit::Described::openapi),
+    ("Backup", backup::Described::openapi),
+];
 
 /// The whole description.
 fn document() -> OpenApi {
     let mut info = Info::new("Doorward", env!("CARGO_PKG_VERSION"));
     info.description = Some(ABOUT.to_owned());
     let mut document = OpenApi::new(info, Paths::new());
-    for (title, described) in nouns() {
-        document.merge(complete::tagged(described, title));
+    for (title, described) in NOUNS {
+        document.merge(complete::tagged(described(), title));
     }
-    document.tags = Some(nouns().map(|(title, _)| Tag::new(title)).into());
+    document.tags = Some(NOUNS.map(|(title, _)| Tag::new(title)).into());
     complete::complete(&mut document);
     document
 }

@@ -18,6 +18,7 @@ mod fill;
 mod format;
 mod list;
 mod live;
+mod passing;
 mod restore;
 mod revocations;
 mod schema;

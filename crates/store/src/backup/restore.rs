@@ -12,6 +12,7 @@ use super::ended::end;
 use super::fill::Filling;
 use super::format::Head;
 use super::live::apply_live;
+use super::passing::end_passing;
 use super::revocations::{self, Opened, RevocationSource};
 use super::schema::{Table, quoted, tables};
 use super::signer::Signer;
@@ -22,7 +23,7 @@ use crate::store::{LOCK_FILE, make_dir, make_master_key, take_lock};
 use crate::{Clock, MasterKey, OpenError, StoreError};
 
 /// Tables that a new database has rows in.
-const SEEDED: [&str; 1] = ["audit_head"];
+const SEEDED: [&str; 2] = ["audit_base", "audit_head"];
 /// The root of a file system has it.
 const OF_FILE_SYSTEM: &str = "lost+found";
 /// What a folder may hold and is empty all the same.
@@ -270,7 +271,9 @@ async fn fill(
     let mut filling =
         Filling { keyring: Carried::new(&master), tables: tables(&mut session).await? };
     restored.rows = filling.fill(&mut session, archive, passed).await?;
-    filling.add_token_key(&mut session, options.clock.now().as_microsecond()).await?;
+    let now_us = options.clock.now().as_microsecond();
+    filling.add_token_key(&mut session, now_us).await?;
+    end_passing(&mut session, now_us).await?;
     let signer = Signer { key: filling.keyring.audit_key()?, clock: options.clock.clone() };
     for source in sources {
         match source {

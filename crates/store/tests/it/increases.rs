@@ -54,7 +54,7 @@ pub(crate) async fn ask(store: &TestStore, key: &ApiKey) -> Result<Increase, Sto
     store.ask_increase(&store.act(), new, true).await
 }
 
-async fn grant(
+pub(crate) async fn grant(
     store: &TestStore,
     found: &Increase,
     ends_at: Option<Timestamp>,

@@ -15,7 +15,7 @@ async fn ada(store: &TestStore) -> User {
     store.create_user(&store.act(), new).await.unwrap()
 }
 
-async fn mail(store: &TestStore, user: &User, purpose: LinkPurpose) {
+pub(crate) async fn mail(store: &TestStore, user: &User, purpose: LinkPurpose) {
     let mailed = store.mail_password_link(&store.act(), user, purpose).await.unwrap();
     assert_eq!((mailed.purpose, Some(&mailed.to)), (purpose, user.email.as_ref()));
 }

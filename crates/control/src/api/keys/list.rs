@@ -82,9 +82,10 @@ pub(super) async fn project_filter(
     if let Ok(id) = text.parse() {
         return Ok(Some(id));
     }
-    let found = match caller.role.manages_others() {
-        true => named::project(control, caller, &text).await?,
-        false => None,
+    let found = if caller.role.manages_others() {
+        named::project(control, caller, &text).await?
+    } else {
+        None
     };
     Ok(found.or_else(|| refuse(params, "project", "there is no such project")))
 }

@@ -14,6 +14,7 @@ use doorward_store::{
 use jiff::SignedDuration;
 
 use super::*;
+use crate::{increases, mailed_links};
 
 const EMAIL: &str = "ada@example.com";
 const URL: &str = "https://models.example";
@@ -280,6 +281,30 @@ async fn nobody_is_signed_in_after_a_restore_and_no_link_works() {
         assert!(to.find_password_link(&link).await.unwrap().is_none(), "{}", store.engine());
         assert!(try_sign_in(&to, PASSWORD, None).await.is_ok(), "the password is as it was");
         to.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_granted_for_a_while_and_letters_with_links_end_with_a_restore() {
+    for store in every_store().await {
+        store.set_public_url(URL.to_owned());
+        let key = increases::key(&store, "ci").await;
+        let asked = increases::ask(&store, &key).await.unwrap();
+        let ends_at = Some(store.now() + SignedDuration::from_hours(24));
+        increases::grant(&store, &asked, ends_at).await.unwrap();
+        let ada = add_ada(&store, OrganizationRole::Member).await;
+        mailed_links::mail(&store, &ada, LinkPurpose::Reset).await;
+        assert_eq!(store.due_targets().await.unwrap().len(), 1, "the letter waits");
+        let sealed = backup(&store.store, &store.act()).await;
+        for place in Place::every().await {
+            place.restore(&sealed, Vec::new()).await.unwrap();
+            let to = place.open().await;
+            let record = to.find_key(key.organization, &key.id).await.unwrap().unwrap();
+            assert_eq!(record.increase, None, "{}", store.engine());
+            assert_eq!(record.key.rights.limits, key.rights.limits);
+            assert!(to.due_targets().await.unwrap().is_empty(), "{}", store.engine());
+            to.close().await;
+        }
     }
 }
 
