@@ -32,6 +32,10 @@ use crate::problem::ApiError;
 use crate::request::{JsonBody, PathText};
 use crate::sign_in_refusal::SignInRefusal;
 
+/// Letters to one mailbox that were asked for without a rest of an hour: whoever asks from many addresses
+/// must not fill it.
+const LETTERS_MAX: u32 = 5;
+
 /// What is described of these routes.
 #[derive(OpenApi)]
 #[openapi(paths(accept_invitation, request_reset, accept_reset))]
@@ -302,19 +306,22 @@ pub(crate) async fn request_reset(
     body: JsonBody,
 ) -> Result<StatusCode, ApiError> {
     let wish: RequestReset = body.parse()?;
-    let email: Option<EmailAddress> = wish.email.trim().parse().ok();
+    let mut faults = Faults::new();
+    let email = faults.check("email", wish.email.trim().parse::<EmailAddress>());
+    let email = faults.finish_with(email)?;
     let organization = organization_named(wish.organization)?;
-    let account = email.as_ref().map(|email| format!("reset\n{organization}\n{}", email.folded()));
-    control.attempts.begin(account.as_deref(), address, control.store.clock().monotonic_us())?;
-    if let Some(email) = email {
-        let later = control.clone();
-        // After the answer, which would else take longer for users whom there are.
-        control.later.spawn(async move {
-            if let Err(error) = send_reset(&later, &organization, &email).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "no link was made");
-            }
-        });
+    let account = format!("reset\n{organization}\n{}", email.folded());
+    control.attempts.begin(Some(&account), address, control.store.clock().monotonic_us())?;
+    if control.attempts.failures(&account) > LETTERS_MAX {
+        return Ok(StatusCode::ACCEPTED);
     }
+    let later = control.clone();
+    // After the answer, which would else take longer for users whom there are.
+    control.later.spawn(async move {
+        if let Err(error) = send_reset(&later, &organization, &email).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "no link was made");
+        }
+    });
     Ok(StatusCode::ACCEPTED)
 }
 
