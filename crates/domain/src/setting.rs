@@ -71,6 +71,10 @@ pub enum Bounds {
     Email,
 }
 
+/// How long the audit log may be kept, in days. Never less than 30: whoever shortens it, and what they
+/// did before, stays to be seen for so long.
+const AUDIT_DAYS: [u64; 11] = [0, 30, 60, 90, 180, 365, 730, 1_095, 1_825, 2_555, 3_650];
+
 /// A value that a setting does not take; it tells which ones it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be {0}")]
@@ -145,8 +149,9 @@ impl Setting {
             }
             Self::MailFrom => "The address that mails come from; without one, no mail is sent.",
             Self::AuditRetentionDays => {
-                "How many days entries of the audit log are kept, and with them notices and decided \
-                 limit increases; 0 keeps entries for ever."
+                "How many days entries of the audit log are kept, as long as no other organization of \
+                 this installation keeps longer; 0 keeps them for ever. Notices and decided limit \
+                 increases are kept for 90 days at most."
             }
             Self::UsageRetentionDays => {
                 "How many days single calls are kept for reports; 0 keeps them for ever. Budgets do not \
@@ -181,9 +186,10 @@ impl Setting {
             Self::KeyPrefix => Bounds::Prefix,
             Self::SpentBudgetStatus => Bounds::OneOf(&[429, 402]),
             Self::NoticeDays => Bounds::Days,
-            Self::RotationReminderDays | Self::AuditRetentionDays | Self::UsageRetentionDays => {
+            Self::RotationReminderDays | Self::UsageRetentionDays => {
                 Bounds::Whole { min: 0, max: 3_650 }
             }
+            Self::AuditRetentionDays => Bounds::OneOf(&AUDIT_DAYS),
             Self::MailFrom => Bounds::Email,
         }
     }

@@ -140,6 +140,14 @@ macro_rules! put_notice {
 pub(crate) use put_notice;
 
 impl Receiver {
+    /// Whether it is this mailbox, as addresses are compared.
+    pub(crate) fn is_mailbox(&self, folded: Option<&str>) -> bool {
+        match self {
+            Self::Mail(address) => folded == Some(address.folded().as_str()),
+            Self::Webhook(_) => false,
+        }
+    }
+
     /// The columns `webhook_id` and `recipient`, of which one is `NULL`.
     pub(crate) fn columns(&self) -> (Option<String>, Option<String>) {
         match self {

@@ -98,6 +98,7 @@ fn ended(restored: &Restored) -> String {
         ("users with another role or address", restored.users_edited),
         ("passwords or second factors changed", restored.sign_ins_ended),
         ("webhooks changed", restored.webhooks_removed),
+        ("limit increases over", restored.increases_ended),
     ];
     let some = counts.iter().filter(|(_, count)| *count > 0);
     let some: Vec<_> =
@@ -119,6 +120,7 @@ fn object(restored: &Restored, data: &Path) -> serde_json::Value {
         "users_edited": restored.users_edited,
         "sign_ins_ended": restored.sign_ins_ended,
         "webhooks_removed": restored.webhooks_removed,
+        "increases_ended": restored.increases_ended,
         "spend_raised": restored.spend_raised,
     })
 }

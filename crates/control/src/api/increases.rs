@@ -10,7 +10,10 @@ pub(crate) use ask::ask_increase;
 pub(crate) use decide::{decline_increase, grant_increase, withdraw_increase};
 pub(crate) use list::{list_increases, show_increase};
 
+use doorward_domain::credential::KeyId;
+use doorward_domain::denial::Denial;
 use doorward_domain::increase::{IncreaseState, Raise};
+use doorward_domain::key::Owner;
 use doorward_domain::name::check_description;
 use doorward_domain::rights::Rights;
 use doorward_store::Increase;
@@ -47,6 +50,12 @@ async fn find(control: &Control, caller: &Caller, id: &str) -> Result<Increase, 
     let sight = Sight::of(caller);
     let found = found.filter(|found| sight.reaches(&found.key, found.owner));
     found.ok_or(ApiError::NotFound(NOUN))
+}
+
+/// Refuses whoever may look at a key and not change anything of it.
+fn refuse_onlooker(caller: &Caller, key: &KeyId, owner: Owner) -> Result<(), ApiError> {
+    let reaches = Sight::to_change(caller).reaches(key, owner);
+    reaches.then_some(()).ok_or(ApiError::Denied(Denial::InsufficientScope))
 }
 
 /// Refuses to decide twice.

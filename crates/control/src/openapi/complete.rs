@@ -50,7 +50,10 @@ const REFUSALS: [(u16, &str); 11] = [
     (403, "The key may not do this, not from this address, or not with so much right."),
     (404, "There is no such thing, or it is not the caller's: the same answer for both."),
     (409, "It clashes with what is there; `code` says with what."),
-    (412, "It was edited in between: `if-match` names another version than the present one."),
+    (
+        412,
+        "It, or what it is about, was edited in between: `if-match` names another version than the present one, where it is sent.",
+    ),
     (413, "The body is larger than 1 MiB."),
     (415, "The body is not sent as `content-type: application/json`."),
     (429, "Too many attempts: try again after `retry-after`."),
@@ -303,7 +306,7 @@ fn settle_answers(operation: &mut Operation, method: &str, repeats: bool) {
             404 => has_path || own.contains(&404),
             429 => own.contains(&429),
             409 => method != "GET",
-            412 => has_if_match,
+            412 => has_if_match || own.contains(&412),
             413 | 415 => has_body,
             _ => true,
         };

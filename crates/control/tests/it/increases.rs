@@ -183,10 +183,17 @@ async fn who_may_see_ask_and_decide() {
             assert_eq!(answer.problem(403), "insufficient_scope", "{verb}");
         }
     }
-    // A key that may look at its user's keys asks for another one of them.
+    // A key that may look at its user's keys changes nothing of them; one that manages them asks.
     let (second, _) = app.key(key.owner, "second", bounded(&[])).await;
     let body = json!({"api_key": second.id, "limits": {"requests_per_minute": 61}, "reason": "x"});
-    ask(&app, &reader, body).await;
+    let withdraw = format!("POST {}", of(&asked, "/withdraw"));
+    for (call, body) in [(format!("POST {PATH}"), Some(body.clone())), (withdraw, None)] {
+        let refused = app.call(&reader, &call, body).await;
+        assert_eq!(refused.problem(403), "insufficient_scope", "{call}");
+    }
+    let (_, manager) =
+        app.key(key.owner, "manager", only(&[Scope::KeysRead, Scope::KeysWrite])).await;
+    ask(&app, &manager, body).await;
     let withdrawn =
         app.call(&plain, &format!("POST {}", of(&asked, "/withdraw")), None).await.expect(200);
     assert_eq!(withdrawn["state"], "withdrawn");
@@ -265,6 +272,10 @@ async fn a_token_asks_for_its_key_and_a_page_does_not() {
     let asked = ask(&app, &token, wish()).await;
     assert_eq!(asked["api_key"], json!(key.id));
     app.call(&token, &format!("POST {}", of(&asked, "/withdraw")), None).await.expect(200);
+    // One that was given away with less than the key may is no holder of it.
+    let narrow = tokens::token(&app, &plain, &[("models", "gpt-*")]).await;
+    let refused = app.call(&narrow, &format!("POST {PATH}"), Some(wish())).await;
+    assert_eq!(refused.problem(404), "not_found");
 
     let origins: Origins = serde_json::from_str(r#"["https://a.example"]"#).unwrap();
     let in_page = Rights { allowed_origins: Some(origins), ..bounded(&[Scope::InferenceWrite]) };

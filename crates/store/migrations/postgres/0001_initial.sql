@@ -277,7 +277,7 @@ CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries
 FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
 CREATE FUNCTION audit_keeps_what_follows_its_base() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN
-    IF OLD.sequence > (SELECT sequence FROM audit_base WHERE id = 1) THEN
+    IF OLD.sequence > COALESCE((SELECT sequence FROM audit_base WHERE id = 1), 0) THEN
         RAISE EXCEPTION 'the audit log is append-only';
     END IF;
     RETURN OLD;

@@ -273,7 +273,7 @@ CREATE INDEX audit_entries_list ON audit_entries (organization_id, sequence DESC
 CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries
-WHEN OLD.sequence > (SELECT sequence FROM audit_base WHERE id = 1)
+WHEN OLD.sequence > COALESCE((SELECT sequence FROM audit_base WHERE id = 1), 0)
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 -- The end of the chain, so that a cut is found. One row.

@@ -73,6 +73,8 @@ pub struct Restored {
     pub sign_ins_ended: u64,
     /// Webhooks that had been edited, deleted or given a new secret since: they are gone.
     pub webhooks_removed: u64,
+    /// Limit increases that held for a while, or that nobody had decided: they are over.
+    pub increases_ended: u64,
     /// Sums of budgets that had grown since.
     pub spend_raised: u64,
 }
@@ -142,6 +144,7 @@ impl Restored {
             users_edited: 0,
             sign_ins_ended: 0,
             webhooks_removed: 0,
+            increases_ended: 0,
             spend_raised: 0,
         }
     }
@@ -271,10 +274,9 @@ async fn fill(
     let mut filling =
         Filling { keyring: Carried::new(&master), tables: tables(&mut session).await? };
     restored.rows = filling.fill(&mut session, archive, passed).await?;
-    let now_us = options.clock.now().as_microsecond();
-    filling.add_token_key(&mut session, now_us).await?;
-    end_passing(&mut session, now_us).await?;
+    filling.add_token_key(&mut session, options.clock.now().as_microsecond()).await?;
     let signer = Signer { key: filling.keyring.audit_key()?, clock: options.clock.clone() };
+    end_passing(&signer, &mut session, &mut restored).await?;
     for source in sources {
         match source {
             Opened::Read(all) => {

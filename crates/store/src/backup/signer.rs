@@ -57,6 +57,7 @@ impl Signer {
             "users_edited": restored.users_edited,
             "sign_ins_ended": restored.sign_ins_ended,
             "webhooks_removed": restored.webhooks_removed,
+            "increases_ended": restored.increases_ended,
             "spend_raised": restored.spend_raised,
         });
         for (id,) in organizations {

@@ -16,6 +16,9 @@ use crate::organizations::owners::{ACTIVE_ROLE, refuse_above, role_of};
 use crate::store::random_bytes;
 use crate::{Act, Actor, Store, StoreError, User};
 
+/// Read once more where the letter is written: an address that was taken away meanwhile gets none.
+const MAILBOX: &str = "SELECT email_folded FROM users WHERE organization_id = $1 AND id = $2";
+
 /// Why somebody is to set a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkPurpose {
@@ -161,6 +164,14 @@ impl Store {
             let before = sqlx::query(CANCEL_ONE).bind(&organization).bind(&id);
             before.bind(purpose.notice().as_str()).execute(&mut *tx).await?;
             if let Some(letter) = letter {
+                let (folded,): (Option<String>,) = sqlx::query_as(MAILBOX)
+                    .bind(&organization)
+                    .bind(&id)
+                    .fetch_one(&mut *tx)
+                    .await?;
+                if !letter.receiver.is_mailbox(folded.as_deref()) {
+                    return Err(StoreError::Missing("e-mail address"));
+                }
                 put_notice!(self, tx, act.organization, act.at, letter);
             }
             tx.commit().await?;

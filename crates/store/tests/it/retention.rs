@@ -93,8 +93,8 @@ async fn what_one_organization_keeps_keeps_all_that_came_after_it() {
         let act = store.act_in(second.organization);
         store.record(&act, "user.sign_in", "x", json!({})).await.unwrap();
         write(&store, 3).await;
-        store.pass(DAY * 10);
-        keep(&store, Setting::AuditRetentionDays, 1).await;
+        store.pass(DAY * 40);
+        keep(&store, Setting::AuditRetentionDays, 30).await;
         assert_eq!(swept(&store).await, 4, "{}", store.engine());
         assert_eq!(whole(&store).await, 6);
         assert_eq!(store.list_audit(second.organization, None, 9).await.unwrap().len(), 1);
@@ -105,8 +105,8 @@ async fn what_one_organization_keeps_keeps_all_that_came_after_it() {
 async fn a_chain_that_is_broken_is_not_put_away_with_its_proof() {
     for store in every_store().await {
         write(&store, 5).await;
-        store.pass(DAY * 10);
-        keep(&store, Setting::AuditRetentionDays, 1).await;
+        store.pass(DAY * 40);
+        keep(&store, Setting::AuditRetentionDays, 30).await;
         drop_triggers(&store).await;
         store.tamper("UPDATE audit_entries SET subject = 'x' WHERE sequence = 3").await;
         assert_eq!(swept(&store).await, 0, "{}", store.engine());
@@ -127,8 +127,8 @@ async fn nobody_moves_the_beginning_who_has_not_the_key() {
             )
             .await;
         assert_eq!(broken(&store).await, BrokenChain::BaseForged, "{}", store.engine());
-        store.pass(DAY * 10);
-        keep(&store, Setting::AuditRetentionDays, 1).await;
+        store.pass(DAY * 40);
+        keep(&store, Setting::AuditRetentionDays, 30).await;
         assert_eq!(swept(&store).await, 0);
         store.tamper("DELETE FROM audit_base").await;
         assert_eq!(broken(&store).await, BrokenChain::BaseForged);
@@ -173,14 +173,14 @@ async fn what_is_decided_is_not_kept_longer_than_the_audit_log() {
     for store in every_store().await {
         let asked = ask(&store, &key(&store, "ci").await).await.unwrap();
         store.withdraw_increase(&store.act(), &asked).await.unwrap();
-        store.pass(DAY * 10);
+        store.pass(DAY * 40);
         let left = async || {
             store.sweep_old_records().await.unwrap();
             let (organization, any) = (store.first.organization, IncreaseFilter::default());
             store.list_increases(organization, &any, None, 9).await.unwrap().rows.len()
         };
         assert_eq!(left().await, 1, "{}", store.engine());
-        keep(&store, Setting::AuditRetentionDays, 5).await;
+        keep(&store, Setting::AuditRetentionDays, 30).await;
         assert_eq!(left().await, 0, "{}", store.engine());
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::object::IncreaseObject;
-use super::{Sight, check_raise, check_words};
+use super::{Sight, check_raise, check_words, refuse_onlooker};
 use crate::Control;
 use crate::api::keys;
 use crate::caller::Caller;
@@ -68,7 +68,9 @@ impl AskIncrease {
         let found = control.store.find_stored_key(caller.organization(), &id).await?;
         let sight = Sight::of(caller);
         let found = found.filter(|found| sight.reaches(&found.key.id, found.key.owner));
-        found.ok_or(ApiError::NotFound(keys::NOUN))
+        let found = found.ok_or(ApiError::NotFound(keys::NOUN))?;
+        refuse_onlooker(caller, &found.key.id, found.key.owner)?;
+        Ok(found)
     }
 
     fn key_id(&self, caller: &Caller) -> Result<KeyId, ApiError> {

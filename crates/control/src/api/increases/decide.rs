@@ -12,7 +12,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::object::{self, IncreaseObject};
-use super::{check_raise, check_words, find, refuse_decided};
+use super::{check_raise, check_words, find, refuse_decided, refuse_onlooker};
 use crate::Control;
 use crate::api::keys;
 use crate::caller::Caller;
@@ -54,7 +54,7 @@ struct DeclineIncrease {
     post,
     path = "/v1/limit-increases/{id}/grant",
     request_body = Option<GrantIncrease>,
-    responses((status = 200, body = IncreaseObject)),
+    responses((status = 200, body = IncreaseObject), (status = 412)),
 )]
 pub(crate) async fn grant_increase(
     State(control): State<Control>,
@@ -129,7 +129,7 @@ impl GrantIncrease {
     post,
     path = "/v1/limit-increases/{id}/decline",
     request_body = Option<DeclineIncrease>,
-    responses((status = 200, body = IncreaseObject)),
+    responses((status = 200, body = IncreaseObject), (status = 412)),
 )]
 pub(crate) async fn decline_increase(
     State(control): State<Control>,
@@ -154,7 +154,7 @@ pub(crate) async fn decline_increase(
 #[utoipa::path(
     post,
     path = "/v1/limit-increases/{id}/withdraw",
-    responses((status = 200, body = IncreaseObject)),
+    responses((status = 200, body = IncreaseObject), (status = 412)),
 )]
 pub(crate) async fn withdraw_increase(
     State(control): State<Control>,
@@ -162,6 +162,7 @@ pub(crate) async fn withdraw_increase(
     PathText(id): PathText,
 ) -> Result<Json<IncreaseObject>, ApiError> {
     let found = find(&control, &caller, &id).await?;
+    refuse_onlooker(&caller, &found.key, found.owner)?;
     let act = caller.act(control.now());
     if found.holds(act.at) {
         return Ok(object::answer(control.store.end_increase(&act, &found).await?));

@@ -21,8 +21,19 @@ pub(super) enum Sight {
 
 impl Sight {
     pub(super) fn of(caller: &Caller) -> Self {
-        if !caller.rights.scopes.allows(Scope::KeysRead) {
-            caller.key().map_or(Self::Nothing, |key| Self::Itself(key.id))
+        Self::by(caller, Scope::KeysRead)
+    }
+
+    /// The same for what changes something.
+    pub(super) fn to_change(caller: &Caller) -> Self {
+        Self::by(caller, Scope::KeysWrite)
+    }
+
+    /// A key reaches itself without a scope. A token that leaves less of it is given away, and does not.
+    fn by(caller: &Caller, scope: Scope) -> Self {
+        if !caller.rights.scopes.allows(scope) {
+            let own = caller.key().filter(|_| !caller.is_narrowed());
+            own.map_or(Self::Nothing, |key| Self::Itself(key.id))
         } else if caller.role.manages_others() {
             Self::All
         } else {

@@ -1,15 +1,18 @@
 //! What became of things after the backup: nothing that ended comes back.
 
 use doorward_domain::id::TokenId;
+use doorward_domain::increase::IncreaseState;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::narrowing::Narrowing;
 use doorward_domain::rights::Rights;
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::{Scope, ScopeSet};
+use doorward_domain::setting::{Setting, SettingValue};
 use doorward_domain::sign_in_token::SignInToken;
 use doorward_domain::token::Claims;
 use doorward_store::{
-    Client, KeyEdit, LinkPurpose, NewKey, NewUser, NewWebhook, Outcome, SignedIn, User, WebhookEdit,
+    Client, KeyEdit, LinkPurpose, NewKey, NewUser, NewWebhook, Outcome, SettingsEdit, SignedIn,
+    User, WebhookEdit,
 };
 use jiff::SignedDuration;
 
@@ -292,17 +295,45 @@ async fn what_was_granted_for_a_while_and_letters_with_links_end_with_a_restore(
         let asked = increases::ask(&store, &key).await.unwrap();
         let ends_at = Some(store.now() + SignedDuration::from_hours(24));
         increases::grant(&store, &asked, ends_at).await.unwrap();
+        let open = increases::key(&store, "open").await;
+        let open = increases::ask(&store, &open).await.unwrap();
         let ada = add_ada(&store, OrganizationRole::Member).await;
         mailed_links::mail(&store, &ada, LinkPurpose::Reset).await;
         assert_eq!(store.due_targets().await.unwrap().len(), 1, "the letter waits");
         let sealed = backup(&store.store, &store.act()).await;
         for place in Place::every().await {
-            place.restore(&sealed, Vec::new()).await.unwrap();
+            let restored = place.restore(&sealed, Vec::new()).await.unwrap();
+            assert_eq!(restored.increases_ended, 2, "one that held, one that was open");
             let to = place.open().await;
             let record = to.find_key(key.organization, &key.id).await.unwrap().unwrap();
             assert_eq!(record.increase, None, "{}", store.engine());
             assert_eq!(record.key.rights.limits, key.rights.limits);
+            let open = to.find_increase(key.organization, open.id).await.unwrap().unwrap();
+            assert_eq!(open.state, IncreaseState::Lapsed);
             assert!(to.due_targets().await.unwrap().is_empty(), "{}", store.engine());
+            to.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_audit_log_that_was_cut_is_whole_after_a_restore_and_goes_on() {
+    for store in every_store().await {
+        let detail = serde_json::json!({});
+        store.record(&store.act(), "user.sign_in", "old", detail.clone()).await.unwrap();
+        store.pass(SignedDuration::from_hours(24 * 40));
+        let changes = vec![(Setting::AuditRetentionDays, Some(SettingValue::Number(30)))];
+        let edit = SettingsEdit { changes, if_updated_at: None };
+        store.change_settings(&store.act(), &edit).await.unwrap();
+        assert!(store.sweep_old_records().await.unwrap().audit_entries > 0);
+        let sealed = backup(&store.store, &store.act()).await;
+        for mut place in Place::every().await {
+            place.now_us = store.now().as_microsecond();
+            place.restore(&sealed, Vec::new()).await.unwrap();
+            let to = place.open().await;
+            to.record(&store.act(), "user.sign_in", "new", detail.clone()).await.unwrap();
+            let verdict = to.verify_audit().await.unwrap();
+            assert!(matches!(verdict, AuditVerdict::Whole(_)), "{verdict:?} {}", store.engine());
             to.close().await;
         }
     }
