@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+/// Names that are tried for a draft. Each run that was killed may have left one.
+const ATTEMPTS_MAX: u32 = 1_000;
+
 /// Writes a file with mode 0600, whole or not at all; one that is there is replaced.
 ///
 /// The content goes to a new file that nobody else could open at any moment, which then takes the
@@ -35,6 +38,8 @@ pub(crate) struct Draft {
     new: PathBuf,
     path: PathBuf,
     if_there: IfThere,
+    /// It has its name, and what is at `new` from then on is somebody else's.
+    is_named: bool,
 }
 
 impl Draft {
@@ -43,13 +48,8 @@ impl Draft {
         if if_there == IfThere::Refuse && path.symlink_metadata().is_ok() {
             return Err(taken());
         }
-        let new = path.with_added_extension("new");
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        Ok(Self { file, new, path: path.to_owned(), if_there })
+        let (file, new) = create_beside(path)?;
+        Ok(Self { file, new, path: path.to_owned(), if_there, is_named: false })
     }
 
     /// Where it is so far, to be read.
@@ -58,17 +58,36 @@ impl Draft {
     }
 
     /// Gives the file its name, once it is on the disk.
-    pub(crate) fn keep(self) -> io::Result<()> {
+    pub(crate) fn keep(mut self) -> io::Result<()> {
         self.file.sync_all()?;
         match self.if_there {
             IfThere::Replace => std::fs::rename(&self.new, &self.path)?,
             IfThere::Refuse => rename_to_new(&self.new, &self.path)?,
         }
+        self.is_named = true;
         match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
             Some(_) | None => File::open(".")?.sync_all(),
         }
     }
+}
+
+/// Creates a file beside `path` under a name that nothing has: what is there may be the user's own, or
+/// the draft of a run at the same time.
+fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    for attempt in 0..ATTEMPTS_MAX {
+        let new = path.with_added_extension(draft_extension(attempt));
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new) {
+            Ok(file) => return Ok((file, new)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many unfinished files are beside it"))
+}
+
+fn draft_extension(attempt: u32) -> String {
+    format!("{}-{attempt}.new", std::process::id())
 }
 
 /// Fails where somebody took the name in between. File systems that cannot rename so can link, and those
@@ -77,7 +96,12 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         Err(Errno::EXIST) => Err(taken()),
-        Err(Errno::INVAL | Errno::NOSYS) => std::fs::hard_link(from, to),
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            std::fs::hard_link(from, to)?;
+            // The file has its name: a second one that stays is no failure.
+            let _is_removed = std::fs::remove_file(from).is_ok();
+            Ok(())
+        }
         Err(other) => Err(other.into()),
     }
 }
@@ -101,8 +125,9 @@ impl Write for Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // After a renaming it is not there any more, which is as well.
-        let _is_removed = std::fs::remove_file(&self.new).is_ok();
+        if !self.is_named {
+            let _is_removed = std::fs::remove_file(&self.new).is_ok();
+        }
     }
 }
 
@@ -118,7 +143,7 @@ mod tests {
         let (path, elsewhere) = (dir.path().join("admin.key"), dir.path().join("elsewhere"));
         std::fs::write(&elsewhere, "").unwrap();
         symlink(&elsewhere, &path).unwrap();
-        symlink(&elsewhere, dir.path().join("admin.key.new")).unwrap();
+        symlink(&elsewhere, path.with_added_extension(draft_extension(0))).unwrap();
         write(&path, b"secret").unwrap();
         assert_eq!(std::fs::read(&elsewhere).unwrap(), b"");
         assert_eq!(std::fs::read(&path).unwrap(), b"secret");
@@ -149,6 +174,27 @@ mod tests {
         let refused = Draft::create(&path, IfThere::Refuse).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn what_others_have_beside_it_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ci.env");
+        let (of_user, of_run) =
+            (path.with_added_extension("new"), path.with_added_extension(draft_extension(0)));
+        for other in [&of_user, &of_run] {
+            std::fs::write(other, "theirs").unwrap();
+        }
+        let mut kept = Draft::create(&path, IfThere::Replace).unwrap();
+        let dropped = Draft::create(&path, IfThere::Replace).unwrap();
+        kept.write_all(b"mine").unwrap();
+        drop(dropped);
+        kept.keep().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        for other in [&of_user, &of_run] {
+            assert_eq!(std::fs::read(other).unwrap(), b"theirs");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "nothing else is left");
     }
 
     #[test]

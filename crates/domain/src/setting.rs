@@ -379,7 +379,7 @@ mod tests {
             (RotationReminderDays,     "3651",           Some("must be a whole number from 0 to 3650")),
             (AuditRetentionDays,       "0",              None),
             (AuditRetentionDays,       "3650",           None),
-            (AuditRetentionDays,       "3651",           Some("must be a whole number from 0 to 3650")),
+            (AuditRetentionDays,       "29",             Some("must be 0 or 30 or 60 or 90 or 180 or 365 or 730 or 1095 or 1825 or 2555 or 3650")),
             (UsageRetentionDays,       "-1",             Some("must be a whole number from 0 to 3650")),
             (MailFrom,                 "",               None),
             (MailFrom,                 "a@b.example",    None),

@@ -1,11 +1,16 @@
 //! How long records are kept: entries of the audit log, single calls, notices, decided limit increases.
 //!
 //! What is kept for so many days is put away by whole days of UTC: so there is something to do once a day,
-//! and it is written down once.
+//! and it is written down once. A sweep goes on until nothing old is left, however much a busy gateway has
+//! written, in small statements with a pause after each, in which others write. What one that was
+//! stopped has left over is the next one's.
+
+use std::time::Duration;
 
 use doorward_domain::id::OrganizationId;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::audit::KeptSince;
 use crate::db::{on, parsed};
@@ -16,8 +21,8 @@ const SEEN_DAYS: u16 = 90;
 const DAY_SECONDS: i64 = 86_400;
 /// Rows that are deleted in one statement.
 const DELETED_MAX: i64 = 1_000;
-/// Statements of one kind in one go; the next go does the rest.
-const STATEMENTS_MAX: u32 = 50;
+/// Between two statements. On SQLite there is one writer, and calls are written down by it too.
+const PAUSE: Duration = Duration::from_millis(10);
 
 const DELETE_EVENTS: &str = "
     DELETE FROM usage_events WHERE id IN
@@ -45,24 +50,51 @@ pub struct Forgotten {
 }
 
 impl Store {
-    /// Deletes what is older than the organizations keep it, in steps; what is left over is the next
-    /// sweep's.
+    /// Deletes what is older than the organizations keep it, all of it.
     pub async fn sweep_old_records(&self) -> Result<Forgotten, StoreError> {
+        self.sweep_old_records_until(&CancellationToken::new()).await
+    }
+
+    /// As [`sweep_old_records`](Self::sweep_old_records), but stops soon after `shutdown`.
+    pub async fn sweep_old_records_until(
+        &self,
+        shutdown: &CancellationToken,
+    ) -> Result<Forgotten, StoreError> {
         let (mut forgotten, mut kept_since) = (Forgotten::default(), KeptSince::new());
         for organization in self.organization_ids().await? {
+            if shutdown.is_cancelled() {
+                return Ok(forgotten);
+            }
             let settings = self.retention_settings(organization).await?;
             if let Some(before) = self.days_ago(settings.usage_days) {
-                forgotten.calls += self.forget_calls(organization, before).await?;
+                forgotten.calls += self.forget_calls(organization, before, shutdown).await?;
             }
             let audit = self.days_ago(settings.audit_days);
             kept_since.extend(audit.map(|since| (organization.to_string(), since)));
             let seen = self.days_ago(SEEN_DAYS).max(audit).unwrap_or(Timestamp::MIN);
             for sql in [DELETE_NOTICES, DELETE_INCREASES] {
-                self.delete_before(sql, organization, seen).await?;
+                self.delete_before(sql, organization, seen, shutdown).await.1?;
             }
         }
-        forgotten.audit_entries = self.cut_audit(&kept_since).await?;
+        forgotten.audit_entries = self.cut_whole_audit(&kept_since, shutdown).await?;
         Ok(forgotten)
+    }
+
+    async fn cut_whole_audit(
+        &self,
+        kept_since: &KeptSince,
+        shutdown: &CancellationToken,
+    ) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        while !shutdown.is_cancelled() {
+            let cut = self.cut_audit(kept_since).await?;
+            gone += cut;
+            if cut == 0 {
+                break;
+            }
+            pause(shutdown).await;
+        }
+        Ok(gone)
     }
 
     pub(crate) async fn organization_ids(&self) -> Result<Vec<OrganizationId>, StoreError> {
@@ -87,39 +119,64 @@ impl Store {
         &self,
         organization: OrganizationId,
         before: Timestamp,
+        shutdown: &CancellationToken,
     ) -> Result<u64, StoreError> {
-        let calls = self.delete_before(DELETE_EVENTS, organization, before).await?;
+        let (calls, done) = self.delete_before(DELETE_EVENTS, organization, before, shutdown).await;
+        // Those that are gone are written down even when the database failed behind them.
         if calls > 0 {
             let act = Act { organization, actor: Actor::System, at: self.clock.now() };
             let detail = json!({ "calls": calls, "before": before });
             self.record(&act, "usage.sweep", &organization.to_string(), detail).await?;
         }
-        Ok(calls)
+        done.map(|()| calls)
     }
 
-    /// Runs a statement that deletes some rows until there are none; how many there were.
+    /// Runs a statement that deletes some rows until there are none, it fails or `shutdown`; how many
+    /// there were in any case.
     async fn delete_before(
         &self,
         sql: &'static str,
         organization: OrganizationId,
         before: Timestamp,
-    ) -> Result<u64, StoreError> {
+        shutdown: &CancellationToken,
+    ) -> (u64, Result<(), StoreError>) {
         let mut deleted = 0;
-        for _ in 0..STATEMENTS_MAX {
-            let done = on!(self.db.write, |pool| {
-                sqlx::query(sql)
-                    .bind(organization.to_string())
-                    .bind(before.as_microsecond())
-                    .bind(DELETED_MAX)
-                    .execute(pool)
-                    .await?
-                    .rows_affected()
-            });
-            deleted += done;
-            if done < DELETED_MAX.unsigned_abs() {
-                break;
+        while !shutdown.is_cancelled() {
+            match self.delete_some(sql, organization, before).await {
+                Ok(some) => {
+                    deleted += some;
+                    if some < DELETED_MAX.unsigned_abs() {
+                        break;
+                    }
+                }
+                Err(error) => return (deleted, Err(error)),
             }
+            pause(shutdown).await;
         }
-        Ok(deleted)
+        (deleted, Ok(()))
+    }
+
+    async fn delete_some(
+        &self,
+        sql: &'static str,
+        organization: OrganizationId,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        Ok(on!(self.db.write, |pool| {
+            sqlx::query(sql)
+                .bind(organization.to_string())
+                .bind(before.as_microsecond())
+                .bind(DELETED_MAX)
+                .execute(pool)
+                .await?
+                .rows_affected()
+        }))
+    }
+}
+
+async fn pause(shutdown: &CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = tokio::time::sleep(PAUSE) => {}
     }
 }

@@ -28,8 +28,31 @@ struct Line {
     detail: Value,
 }
 
-/// Lines may stand in any order: the export has the newest first.
+/// Reads what ended after the entry `sequence`, which the backup ends with, from the list of one of
+/// several organizations. The numbers count through the whole installation: gaps are what others did.
 pub(super) fn read_list(path: &Path, sequence: i64) -> Result<Vec<Ended>, RestoreError> {
+    let mut lines = read_lines(path)?;
+    // Without the entry that the backup ends with, or the next, the list may begin too late.
+    let newer = lines.split_off(&(sequence + 1));
+    if newer.keys().next().is_some_and(|first| *first > sequence + 1) && lines.is_empty() {
+        return Err(RestoreError::ListLacks { path: path.to_owned(), needed: sequence + 1 });
+    }
+    Ok(ended_by(newer))
+}
+
+/// As [`read_list`], where there is one organization: each entry after the backup must be there. An
+/// export with a filter would bring back, in silence, whatever the filter left out.
+pub(super) fn read_whole_list(path: &Path, sequence: i64) -> Result<Vec<Ended>, RestoreError> {
+    let newer = read_lines(path)?.split_off(&(sequence + 1));
+    let gap = newer.keys().zip(sequence + 1..).find(|(found, needed)| *found != needed);
+    match gap {
+        Some((_, needed)) => Err(RestoreError::ListLacks { path: path.to_owned(), needed }),
+        None => Ok(ended_by(newer)),
+    }
+}
+
+/// The lines by their numbers. They may stand in any order: the export has the newest first.
+fn read_lines(path: &Path) -> Result<BTreeMap<i64, Line>, RestoreError> {
     let fault = |number: usize| RestoreError::List { path: path.to_owned(), line: number + 1 };
     let file =
         File::open(path).map_err(|source| RestoreError::Io { path: path.to_owned(), source })?;
@@ -44,16 +67,15 @@ pub(super) fn read_list(path: &Path, sequence: i64) -> Result<Vec<Ended>, Restor
             lines.insert(line.sequence, line);
         }
     }
-    // Without the entry that the backup ends with, or the next, the list may begin too late.
-    let newer = lines.split_off(&(sequence + 1));
-    if newer.keys().next().is_some_and(|first| *first > sequence + 1) && lines.is_empty() {
-        return Err(RestoreError::ListBeginsLate { path: path.to_owned(), needed: sequence + 1 });
-    }
+    Ok(lines)
+}
+
+fn ended_by(lines: BTreeMap<i64, Line>) -> Vec<Ended> {
     let mut since = Since::default();
-    for line in newer.into_values() {
+    for line in lines.into_values() {
         since.take(line);
     }
-    Ok(since.into_ended())
+    since.into_ended()
 }
 
 /// What the entries come to, each after those before it.

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use sqlx::AssertSqlSafe;
 
-use super::archive::{Archive, ArchiveError, check};
+use super::archive::{Archive, ArchiveError, Part};
 use super::ended::end;
 use super::fill::Filling;
 use super::format::Head;
+use super::list::read_whole_list;
 use super::live::apply_live;
 use super::passing::end_passing;
 use super::revocations::{self, Opened, RevocationSource};
@@ -24,6 +25,7 @@ use crate::{Clock, MasterKey, OpenError, StoreError};
 
 /// Tables that a new database has rows in.
 const SEEDED: [&str; 2] = ["audit_base", "audit_head"];
+const ORGANIZATIONS: &str = "organizations";
 /// The root of a file system has it.
 const OF_FILE_SYSTEM: &str = "lost+found";
 /// What a folder may hold and is empty all the same.
@@ -103,13 +105,13 @@ pub enum RestoreError {
     },
     /// A list of revocations lacks some.
     #[error(
-        "{path} does not reach back to the backup: it lacks the entry {needed} of the audit log. \
-         Nothing was written"
+        "{path} does not tell everything since the backup: it lacks the entry {needed} of the audit \
+         log. Export it whole, without filters. Nothing was written"
     )]
-    ListBeginsLate {
+    ListLacks {
         /// Which file.
         path: PathBuf,
-        /// The first entry after the backup.
+        /// The first entry after the backup that is not there.
         needed: i64,
     },
     /// A file or folder cannot be used.
@@ -159,11 +161,18 @@ pub async fn restore(
     passed: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Restored, RestoreError> {
     let is_new = check_place(&options.data_dir)?;
-    check(&options.archive, &options.passphrase, passed)?;
+    let organizations = check_counting(options, passed)?;
     let archive = Archive::open(&options.archive, &options.passphrase)?;
     let mut sources = Vec::new();
     for source in &options.revocations {
-        sources.push(revocations::open(source, &archive.head).await?);
+        sources.push(match source {
+            RevocationSource::List(path) if organizations == 1 => {
+                Opened::Read(read_whole_list(path, archive.head.audit_sequence)?)
+            }
+            RevocationSource::List(_)
+            | RevocationSource::DataDir(_)
+            | RevocationSource::Database(_) => revocations::open(source, &archive.head).await?,
+        });
     }
     make_dir(&options.data_dir)?;
     let lock = take_lock(&options.data_dir)?;
@@ -182,6 +191,23 @@ pub async fn restore(
     restored.map_err(|failure| match failure {
         Failure::Before(error) | Failure::Unknown(error) => error,
     })
+}
+
+/// Reads the whole backup, which proves that it can be restored; how many organizations are in it.
+fn check_counting(
+    options: &RestoreOptions,
+    passed: &mut (dyn FnMut(u64) + Send),
+) -> Result<u64, ArchiveError> {
+    let mut archive = Archive::open(&options.archive, &options.passphrase)?;
+    let (mut organizations, mut is_organizations) = (0, false);
+    while let Some(part) = archive.next_part()? {
+        passed(archive.take_passed());
+        match part {
+            Part::Table(table) => is_organizations = table.name == ORGANIZATIONS,
+            Part::Row(_) => organizations += u64::from(is_organizations),
+        }
+    }
+    Ok(organizations)
 }
 
 /// Whether the data are as they were. Where the answer to the commit is lost, nobody knows, and the

@@ -14,9 +14,18 @@ fn line(sequence: i64, action: &str, subject: &str, detail: &Value) -> String {
 
 fn ended(lines: &[String], sequence: i64) -> Result<Vec<Ended>, RestoreError> {
     let dir = tempfile::tempdir().unwrap();
+    read_list(&written(&dir, lines), sequence)
+}
+
+fn ended_of_whole(lines: &[String], sequence: i64) -> Result<Vec<Ended>, RestoreError> {
+    let dir = tempfile::tempdir().unwrap();
+    read_whole_list(&written(&dir, lines), sequence)
+}
+
+fn written(dir: &tempfile::TempDir, lines: &[String]) -> std::path::PathBuf {
     let path = dir.path().join("list");
     std::fs::write(&path, lines.join("\n")).unwrap();
-    read_list(&path, sequence)
+    path
 }
 
 fn at(second: i64, what: What) -> Ended {
@@ -104,9 +113,37 @@ fn what_was_refused_has_ended_nothing() {
 #[test]
 fn a_list_that_begins_after_the_backup_is_refused() {
     let lines = [line(9, "key.revoke", "dw_a", &json!({}))];
-    assert!(matches!(ended(&lines, 7), Err(RestoreError::ListBeginsLate { needed: 8, .. })));
+    assert!(matches!(ended(&lines, 7), Err(RestoreError::ListLacks { needed: 8, .. })));
     assert_eq!(ended(&lines, 8).unwrap().len(), 1);
     assert!(ended(&lines, 9).unwrap().is_empty() && ended(&[], 5).unwrap().is_empty());
+}
+
+#[test]
+fn a_list_of_the_only_organization_has_each_entry_since_the_backup() {
+    let revoke = |sequence| line(sequence, "key.revoke", "dw_a", &json!({}));
+    let cases: [(&[i64], Option<i64>); 7] = [
+        (&[9, 8, 7, 6], None),
+        (&[8, 7, 6, 5, 2], None),
+        (&[], None),
+        (&[5, 4], None),
+        (&[9, 8, 6], Some(7)),
+        (&[9, 8, 7, 5], Some(6)),
+        (&[9, 8], Some(6)),
+    ];
+    for (numbers, lacks) in cases {
+        let lines: Vec<_> = numbers.iter().map(|number| revoke(*number)).collect();
+        let needed = match ended_of_whole(&lines, 5) {
+            Ok(ended) => {
+                assert_eq!(ended.len(), numbers.iter().filter(|number| **number > 5).count());
+                None
+            }
+            Err(RestoreError::ListLacks { needed, .. }) => Some(needed),
+            Err(other) => panic!("{numbers:?}: {other}"),
+        };
+        assert_eq!(needed, lacks, "{numbers:?}");
+    }
+    let of_one_of_several = [revoke(9), revoke(7), revoke(5)];
+    assert_eq!(ended(&of_one_of_several, 5).unwrap().len(), 2);
 }
 
 #[test]

@@ -104,6 +104,31 @@ async fn exported(store: &TestStore) -> String {
     entries.iter().map(|entry| format!("{}\n", line(entry))).collect::<Vec<_>>().concat()
 }
 
+/// As `audit export --action key.` would, it tells of some ends only.
+#[tokio::test]
+async fn a_list_with_a_gap_writes_nothing() {
+    for store in every_store().await {
+        let [(first, _), (second, _), (third, _)] =
+            [store.make_key("a").await, store.make_key("b").await, store.make_key("c").await];
+        let sealed = backup(&store.store, &store.act()).await;
+        for key in [&first, &second, &third] {
+            store.revoke_key(&store.act(), &key.id).await.unwrap();
+        }
+        let [_, (list, _)] = sources(&store).await;
+        let path = store.data.path().join("list");
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let is_gone =
+            |line: &&str| line.contains("key.revoke") && line.contains(&second.id.to_string());
+        let kept: Vec<&str> = whole.split_inclusive('\n').filter(|line| !is_gone(line)).collect();
+        assert_eq!(kept.len() + 1, whole.lines().count());
+        std::fs::write(&path, kept.concat()).unwrap();
+        let place = Place::new(None);
+        let refused = place.restore(&sealed, vec![list]).await;
+        assert!(matches!(refused, Err(RestoreError::ListLacks { .. })), "{refused:?}");
+        assert!(!place.data().exists(), "{}", store.engine());
+    }
+}
+
 /// Rights that were taken from a key or a user since are not given back.
 #[tokio::test]
 async fn what_was_narrowed_after_the_backup_stays_narrow() {
