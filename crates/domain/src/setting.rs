@@ -149,9 +149,8 @@ impl Setting {
             }
             Self::MailFrom => "The address that mails come from; without one, no mail is sent.",
             Self::AuditRetentionDays => {
-                "How many days entries of the audit log are kept, as long as no other organization of \
-                 this installation keeps longer; 0 keeps them for ever. Notices and decided limit \
-                 increases are kept for 90 days at most."
+                "How many days the audit log is kept; 0: for ever. Notices and decided limit increases \
+                 stay 90 days at most."
             }
             Self::UsageRetentionDays => {
                 "How many days single calls are kept for reports; 0 keeps them for ever. Budgets do not \
