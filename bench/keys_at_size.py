@@ -64,7 +64,7 @@ def fill_sql(count, template, sqlite):
             last_used_at_us, last_used_address)
         SELECT {identity}, organization_id, project_id, 'user', 'usr_' || {pad(u, 26)}, {name}, {name}, {words},
             {name} || '{chr(31)}' || {words} || '{chr(31)}' || {identity}, tail, rights, metadata, created_by,
-            created_at_us - n * 1000000, updated_at_us, expires_at_us,
+            created_at_us - CAST(n AS BIGINT) * 1000000, updated_at_us, expires_at_us,
             CASE WHEN n % 3 > 0 THEN created_at_us END, CASE WHEN n % 3 > 0 THEN '192.0.2.7' END
         FROM api_keys CROSS JOIN {numbers} WHERE id = '{template}';
         UPDATE api_keys SET disabled_at_us = created_at_us WHERE name IN ('billing-batch-7', 'billing-batch-{count - 3}');
