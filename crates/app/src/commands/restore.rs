@@ -107,20 +107,9 @@ fn ended(restored: &Restored) -> String {
 }
 
 fn object(restored: &Restored, data: &Path) -> serde_json::Value {
-    json!({
-        "object": "restore",
-        "data": data,
-        "made_at": restored.made_at,
-        "rows": restored.rows,
-        "keys_revoked": restored.keys_revoked,
-        "keys_disabled": restored.keys_disabled,
-        "keys_edited": restored.keys_edited,
-        "secrets_ended": restored.secrets_ended,
-        "owners_ended": restored.owners_ended,
-        "users_edited": restored.users_edited,
-        "sign_ins_ended": restored.sign_ins_ended,
-        "webhooks_removed": restored.webhooks_removed,
-        "increases_ended": restored.increases_ended,
-        "spend_raised": restored.spend_raised,
-    })
+    let mut object = restored.counts();
+    object.insert("object".to_owned(), "restore".into());
+    object.insert("data".to_owned(), json!(data));
+    object.insert("made_at".to_owned(), json!(restored.made_at));
+    object.into()
 }

@@ -134,6 +134,26 @@ pub enum RestoreError {
 }
 
 impl Restored {
+    /// Every count with its name, as the audit log and `--json` tell it.
+    pub fn counts(&self) -> serde_json::Map<String, serde_json::Value> {
+        [
+            ("rows", self.rows),
+            ("keys_revoked", self.keys_revoked),
+            ("keys_disabled", self.keys_disabled),
+            ("keys_edited", self.keys_edited),
+            ("secrets_ended", self.secrets_ended),
+            ("owners_ended", self.owners_ended),
+            ("users_edited", self.users_edited),
+            ("sign_ins_ended", self.sign_ins_ended),
+            ("webhooks_removed", self.webhooks_removed),
+            ("increases_ended", self.increases_ended),
+            ("spend_raised", self.spend_raised),
+        ]
+        .map(|(name, count)| (name.to_owned(), count.into()))
+        .into_iter()
+        .collect()
+    }
+
     fn new(head: &Head) -> Self {
         Self {
             made_at: head.made_at,

@@ -2,7 +2,7 @@
 
 use doorward_domain::audit::AuditKey;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::restore::Restored;
 use crate::audit::{Deed, append_entry, next_place};
@@ -46,20 +46,9 @@ impl Signer {
         const ALL: &str = "SELECT id FROM organizations ORDER BY created_at_us, id";
         let organizations: Vec<(String,)> =
             on_session!(&mut *session, |conn| sqlx::query_as(ALL).fetch_all(conn).await?);
-        let detail = json!({
-            "backup_made_at": restored.made_at.to_string(),
-            "rows": restored.rows,
-            "keys_revoked": restored.keys_revoked,
-            "keys_disabled": restored.keys_disabled,
-            "keys_edited": restored.keys_edited,
-            "secrets_ended": restored.secrets_ended,
-            "owners_ended": restored.owners_ended,
-            "users_edited": restored.users_edited,
-            "sign_ins_ended": restored.sign_ins_ended,
-            "webhooks_removed": restored.webhooks_removed,
-            "increases_ended": restored.increases_ended,
-            "spend_raised": restored.spend_raised,
-        });
+        let mut detail = restored.counts();
+        detail.insert("backup_made_at".to_owned(), restored.made_at.to_string().into());
+        let detail = detail.into();
         for (id,) in organizations {
             self.append(session, &id, ("installation.restore", &id), &detail).await?;
         }

@@ -17,14 +17,14 @@ async fn write_five(store: &TestStore) {
     }
 }
 
-async fn broken(store: &TestStore) -> BrokenChain {
+pub(crate) async fn broken(store: &TestStore) -> BrokenChain {
     match store.verify_audit().await.unwrap() {
         AuditVerdict::Broken(broken) => broken,
         AuditVerdict::Whole(count) => panic!("{count} entries fit, on {}", store.engine()),
     }
 }
 
-async fn drop_triggers(store: &TestStore) {
+pub(crate) async fn drop_triggers(store: &TestStore) {
     for name in ["audit_entries_no_update", "audit_entries_no_delete"] {
         let of = if store.database_url.is_some() { " ON audit_entries" } else { "" };
         store.tamper(&format!("DROP TRIGGER {name}{of}")).await;

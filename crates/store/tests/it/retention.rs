@@ -6,6 +6,7 @@ use doorward_store::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use crate::audit::{broken, drop_triggers};
 use crate::harness::{TestStore, every_store};
 use crate::increases::{ask, call, call_key, key};
 
@@ -36,20 +37,6 @@ async fn whole(store: &TestStore) -> i64 {
             count
         }
         AuditVerdict::Broken(broken) => panic!("{broken} on {}", store.engine()),
-    }
-}
-
-async fn broken(store: &TestStore) -> BrokenChain {
-    match store.verify_audit().await.unwrap() {
-        AuditVerdict::Broken(broken) => broken,
-        AuditVerdict::Whole(count) => panic!("{count} entries fit, on {}", store.engine()),
-    }
-}
-
-async fn drop_triggers(store: &TestStore) {
-    for name in ["audit_entries_no_update", "audit_entries_no_delete"] {
-        let of = if store.database_url.is_some() { " ON audit_entries" } else { "" };
-        store.tamper(&format!("DROP TRIGGER {name}{of}")).await;
     }
 }
 
