@@ -68,7 +68,7 @@ def fill_sql(count, template, sqlite):
             CASE WHEN n % 3 > 0 THEN created_at_us END, CASE WHEN n % 3 > 0 THEN '192.0.2.7' END
         FROM api_keys CROSS JOIN {numbers} WHERE id = '{template}';
         UPDATE api_keys SET disabled_at_us = created_at_us WHERE name IN ('billing-batch-7', 'billing-batch-{count - 3}');
-        {'ANALYZE;' if sqlite else 'VACUUM ANALYZE api_keys;'}"""
+        {'ANALYZE;' if sqlite else 'VACUUM ANALYZE api_keys; CHECKPOINT;'}"""
 
 
 def cases(member, administrator, project, last):

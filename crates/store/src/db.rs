@@ -296,14 +296,6 @@ impl Pool {
         pool.connect_with(options).await.map(|pool| Some(Self::Sqlite(pool)))
     }
 
-    /// What the engine calls the function that finds a text in a text: 0 is nowhere.
-    pub(crate) const fn place_of_text(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "instr",
-            Self::Postgres(_) => "strpos",
-        }
-    }
-
     /// Whether a doorward has ever written here.
     pub(crate) async fn has_schema(&self) -> Result<bool, sqlx::Error> {
         const SQLITE: &str =

@@ -23,6 +23,7 @@ mod notices;
 mod organizations;
 mod retention;
 mod row;
+mod search;
 mod sessions;
 mod settings;
 mod sign_in;

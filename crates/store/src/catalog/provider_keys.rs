@@ -16,6 +16,7 @@ use crate::db::{
 use crate::keyring::SealedFor;
 use crate::named::NamedRow;
 use crate::row::row;
+use crate::search::{pattern, search_text};
 use crate::{Act, Store, StoreError};
 
 row! {
@@ -44,11 +45,6 @@ impl NamedRow for ProviderKeyRow {
             updated_at: timestamp(self.updated_at_us)?,
         })
     }
-}
-
-/// What a search looks into: no part holds the separator.
-fn search_text(key: &ProviderKey) -> String {
-    format!("{}\u{1f}{}\u{1f}{}", key.name, key.note, key.id).to_lowercase()
 }
 
 /// Whether an organization has a provider key.
@@ -108,7 +104,7 @@ impl Store {
                 .bind(sealed.as_slice())
                 .bind(&key.note)
                 .bind(act.at.as_microsecond())
-                .bind(search_text(&key))
+                .bind(search_text(&[&key.name, &key.note, &key.id.to_string()]))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -176,7 +172,7 @@ impl Store {
                 .bind(sealed.as_deref())
                 .bind(key.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
-                .bind(search_text(&key))
+                .bind(search_text(&[&key.name, &key.note, &key.id.to_string()]))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -356,17 +352,17 @@ impl Store {
         const SQL: &str = "
             SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
             FROM provider_keys
-            WHERE organization_id = $1 AND name > $2 AND replace(search_text, $3, '') <> search_text
+            WHERE organization_id = $1 AND name > $2 AND search_text LIKE $3 ESCAPE '\\'
             ORDER BY name LIMIT $4";
         let after = after.unwrap_or_default();
-        if !is_storable(after) || !is_storable(search) {
+        let Some(pattern) = pattern(search).filter(|_| is_storable(after)) else {
             return Ok(Vec::new());
-        }
+        };
         let rows: Vec<ProviderKeyRow> = on!(self.db.read, |pool| {
             sqlx::query_as(SQL)
                 .bind(organization.to_string())
                 .bind(after)
-                .bind(search.to_lowercase())
+                .bind(&pattern)
                 .bind(i64::from(limit))
                 .fetch_all(pool)
                 .await?

@@ -54,6 +54,8 @@ pub(super) fn limited(options: PgConnectOptions, statement_max: Duration) -> PgC
         // What is asked all the time is in memory. The server would take a place in an index for one on a
         // turning disk, and read whole tables instead.
         .options([("random_page_cost", "1.1")])
+        // To compile a statement takes longer than any of these runs.
+        .options([("jit", "off")])
 }
 
 /// Waits for an answer of the server, but not for ever.

@@ -8,7 +8,6 @@ use doorward_domain::rotation::SecretNumber;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::list::search_text;
 use super::neighbours::{refuse_alike, refuse_beyond_quota};
 use super::origins::write_origins;
 use super::role_max::bound_role;
@@ -20,6 +19,7 @@ use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{check_storable, finds, json_text, next_version, on, refused, set_next_version};
 use crate::organizations::{FIND_ACTIVE_OWNER, FIND_PROJECT};
+use crate::search::search_text;
 use crate::store::random_bytes;
 use crate::{Act, Store, StoreError};
 
@@ -117,7 +117,7 @@ macro_rules! write_edit {
             .bind(&organization)
             .bind(id)
             .bind(&key.description)
-            .bind($crate::keys::list::search_text(&key.name, &key.description, &key.id))
+            .bind($crate::search::search_text(&[&key.name, &key.description, key.id.as_str()]))
             .bind(&edit.rights)
             .bind(&edit.metadata)
             .bind(key.rights.expires_at.map(jiff::Timestamp::as_microsecond))
@@ -195,7 +195,7 @@ impl Store {
                 .bind(&owner)
                 .bind(&key.name)
                 .bind(&key.description)
-                .bind(search_text(&key.name, &key.description, &key.id))
+                .bind(search_text(&[&key.name, &key.description, key.id.as_str()]))
                 .bind(&key.tail)
                 .bind(&rights)
                 .bind(&metadata)

@@ -9,12 +9,13 @@ use doorward_domain::key::ApiKey;
 use doorward_domain::rotation::OVERLAP_MAX;
 use jiff::Timestamp;
 
-use super::page::{PageQuery, Wanted, folded};
+use super::page::{PageQuery, Wanted};
 use super::row::{KeyRow, key_columns};
 use super::{KeyCursor, KeyFilter, KeyRecord, Page};
 use crate::calls::Patience;
 use crate::db::{is_storable, on, timestamp};
 use crate::row::row;
+use crate::search::Holding;
 use crate::usage::{PeriodSpend, load_spent_of};
 use crate::{Store, StoreError};
 
@@ -25,9 +26,6 @@ row! {
         last_used_address: Option<String>,
     }
 }
-
-/// No key holds a longer text.
-const SEARCH_BYTES_MAX: usize = 10_000;
 
 impl Store {
     /// A key of this organization, with its last call: finished calls are written first.
@@ -93,13 +91,14 @@ impl Store {
         limit: u32,
     ) -> Result<Page<KeyRecord>, StoreError> {
         self.catch_up().await;
-        let texts = [&filter.search, &filter.kind];
-        if !texts.into_iter().flatten().all(|text| is_searchable(text)) {
+        let search = filter.search.as_deref();
+        let holding = search.and_then(|text| Holding::new(&self.db.read, text));
+        let is_nowhere = search.is_some() && holding.is_none();
+        if is_nowhere || !filter.kind.as_deref().is_none_or(is_storable) {
             return Ok(Page { rows: Vec::new(), has_more: false });
         }
         let (now, rows) = (self.clock.now(), limit.saturating_add(1));
-        let place_of = self.db.read.place_of_text();
-        let wanted = Wanted { organization, filter, after, rows, now, place_of };
+        let wanted = Wanted { organization, filter, after, rows, now, holding: holding.as_ref() };
         let mut rows: Vec<ListRow> = on!(self.db.read, |pool| {
             PageQuery::new(&wanted).build().build_query_as().fetch_all(pool).await?
         });
@@ -186,15 +185,4 @@ fn budgets_with(key: &ApiKey, spent: &PeriodSpend) -> Vec<(Budget, Spend)> {
 /// Whether secrets that a rotation replaced may still work.
 fn may_overlap(key: &ApiKey, now: Timestamp) -> bool {
     key.life.rotated_at.is_some_and(|at| now.duration_since(at) <= OVERLAP_MAX)
-}
-
-fn is_searchable(text: &str) -> bool {
-    text.len() <= SEARCH_BYTES_MAX && is_storable(text)
-}
-
-/// What a search looks into. The engines do not agree on what is a lower case of what, so it is done
-/// here, for the text as for the search.
-pub(super) fn search_text(name: &str, description: &str, id: &KeyId) -> String {
-    // Neither a name nor a description holds the separator, so nothing is found across.
-    folded(&format!("{name}\u{1f}{description}\u{1f}{id}"))
 }

@@ -10,6 +10,7 @@ use sqlx::{Database, Encode, QueryBuilder, Type};
 
 use super::row::key_columns;
 use super::{KeyCursor, KeyFilter};
+use crate::search::Holding;
 
 /// A part of a query: its text, or a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +32,8 @@ pub(super) struct Wanted<'a> {
     pub(super) after: Option<KeyCursor>,
     pub(super) rows: u32,
     pub(super) now: Timestamp,
-    /// What the engine calls the place of a text in a text: `instr` or `strpos`.
-    pub(super) place_of: &'static str,
+    /// What the texts contain that fit. `None`: every text fits.
+    pub(super) holding: Option<&'a Holding>,
 }
 
 const ROWS: &str =
@@ -51,8 +52,8 @@ impl PageQuery {
     pub(super) fn new(wanted: &Wanted<'_>) -> Self {
         let filter = wanted.filter;
         let mut query = Self(vec![Piece::Sql(ROWS)]);
-        match &filter.search {
-            Some(text) if !has_few(filter) => query.by_text(wanted, text),
+        match wanted.holding {
+            Some(holding) if !has_few(filter) => query.by_text(wanted, holding),
             Some(_) | None => query.by_key(wanted),
         }
         query.number(i64::from(wanted.rows));
@@ -66,9 +67,8 @@ impl PageQuery {
         if let Some(owner) = wanted.filter.owner {
             self.sql(" AND k.owner_id = ").text(&owner);
         }
-        if let Some(text) = &wanted.filter.search {
-            self.sql(" AND ").sql(wanted.place_of).sql("(k.search_text, ").text(&folded(text));
-            self.sql(") > 0");
+        if let Some(holding) = wanted.holding {
+            self.sql(" AND ").holds("k.search_text", holding);
         }
         self.narrow(wanted.filter, wanted.now);
         if let Some(after) = wanted.after {
@@ -77,15 +77,25 @@ impl PageQuery {
         self.sql(" ORDER BY k.created_at_us DESC, k.id DESC LIMIT ");
     }
 
-    fn by_text(&mut self, wanted: &Wanted<'_>, text: &str) {
+    fn by_text(&mut self, wanted: &Wanted<'_>, holding: &Holding) {
         self.sql(TEXTS).text(&wanted.organization);
-        self.sql(" AND ").sql(wanted.place_of).sql("(s.search_text, ").text(&folded(text));
-        self.sql(") > 0");
+        self.sql(" AND ").holds("s.search_text", holding);
         if let Some(after) = wanted.after {
             self.sql(" AND (s.created_at_us, s.id) < (").place(after);
         }
         self.sql(TEXT_FITS).narrow(wanted.filter, wanted.now);
         self.sql(") = 1 ORDER BY s.created_at_us DESC, s.id DESC LIMIT ");
+    }
+
+    fn holds(&mut self, column: &'static str, holding: &Holding) -> &mut Self {
+        match holding {
+            Holding::Like(pattern) => {
+                self.sql(column).sql(" LIKE ").text(pattern).sql(" ESCAPE '\\'")
+            }
+            Holding::Strpos(text) => {
+                self.sql("strpos(").sql(column).sql(", ").text(text).sql(") > 0")
+            }
+        }
     }
 
     fn place(&mut self, after: KeyCursor) {
@@ -175,9 +185,4 @@ fn has_few(filter: &KeyFilter) -> bool {
             Some(KeyStatus::Disabled | KeyStatus::Revoked | KeyStatus::Expired) => true,
             Some(KeyStatus::Active) | None => false,
         }
-}
-
-/// A text as what is searched holds it.
-pub(super) fn folded(text: &str) -> String {
-    text.to_lowercase()
 }
