@@ -3,6 +3,7 @@
 mod change;
 mod cursor;
 pub(crate) mod edited;
+mod forget;
 mod increases;
 mod list;
 mod neighbours;

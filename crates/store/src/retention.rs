@@ -1,4 +1,5 @@
-//! How long records are kept: entries of the audit log, single calls, notices, decided limit increases.
+//! How long records are kept: entries of the audit log, keys that are over, single calls, notices, decided
+//! limit increases.
 //!
 //! What is kept for so many days is put away by whole days of UTC: so there is something to do once a day,
 //! and it is written down once. A sweep goes on until nothing old is left, however much a busy gateway has
@@ -71,6 +72,9 @@ impl Store {
             }
             let audit = self.days_ago(settings.audit_days);
             kept_since.extend(audit.map(|since| (organization.to_string(), since)));
+            if let Some(before) = audit {
+                self.forget_keys(organization, before, shutdown).await?;
+            }
             let seen = self.days_ago(SEEN_DAYS).max(audit).unwrap_or(Timestamp::MIN);
             for sql in [DELETE_NOTICES, DELETE_INCREASES] {
                 self.delete_before(sql, organization, seen, shutdown).await.1?;
@@ -78,6 +82,18 @@ impl Store {
         }
         forgotten.audit_entries = self.cut_whole_audit(&kept_since, shutdown).await?;
         Ok(forgotten)
+    }
+
+    async fn forget_keys(
+        &self,
+        organization: OrganizationId,
+        before: Timestamp,
+        shutdown: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        while !shutdown.is_cancelled() && self.forget_some_keys(organization, before).await? {
+            pause(shutdown).await;
+        }
+        Ok(())
     }
 
     async fn cut_whole_audit(

@@ -125,6 +125,7 @@ CREATE INDEX api_keys_disabled ON api_keys (organization_id, created_at_us DESC,
     WHERE disabled_at_us IS NOT NULL AND revoked_at_us IS NULL;
 CREATE INDEX api_keys_revoked ON api_keys (organization_id, created_at_us DESC, id DESC)
     WHERE revoked_at_us IS NOT NULL;
+CREATE INDEX api_keys_swept ON api_keys (organization_id, swept_at_us, id) WHERE swept_at_us IS NOT NULL;
 CREATE INDEX api_keys_end ON api_keys (organization_id, expires_at_us) WHERE revoked_at_us IS NULL;
 
 -- The secrets of keys. None is stored, only its HMAC-SHA-256. A key that was rotated has several for a

@@ -26,6 +26,7 @@ pub(super) async fn apply_live(
 ) -> Result<(), RestoreError> {
     let since = made_at.checked_sub(MARGIN).unwrap_or(Timestamp::MIN).as_microsecond();
     let mut all = over(pool).await?;
+    all.extend(forgotten(pool, session).await?);
     all.extend(secrets_over(pool).await?);
     all.extend(edited(pool, since).await?);
     all.extend(users(pool, since).await?);
@@ -61,6 +62,24 @@ async fn over(pool: &Pool) -> Result<Vec<Ended>, sqlx::Error> {
         ended.extend(off.map(|at_us| Ended { what: What::OwnerDisabled(id), at_us }));
     }
     Ok(ended)
+}
+
+/// Keys of the backup that the old data have no more: they ended so long ago that they were deleted. One
+/// that was made after all that the old data know of is newer than they are.
+async fn forgotten(pool: &Pool, session: &mut Session) -> Result<Vec<Ended>, sqlx::Error> {
+    const LAST: &str = "SELECT COALESCE(MAX(at_us), 0) FROM audit_entries";
+    const LIVE: &str = "SELECT id FROM api_keys";
+    const RESTORED: &str = "
+        SELECT id FROM api_keys WHERE revoked_at_us IS NULL AND created_at_us <= $1 ORDER BY id";
+    let (last, live): ((i64,), Vec<(String,)>) = on!(*pool, |pool| {
+        (sqlx::query_as(LAST).fetch_one(pool).await?, sqlx::query_as(LIVE).fetch_all(pool).await?)
+    });
+    let restored: Vec<(String,)> = on_session!(session, |conn| {
+        sqlx::query_as(RESTORED).bind(last.0).fetch_all(conn).await?
+    });
+    let live: BTreeSet<_> = live.into_iter().collect();
+    let gone = restored.into_iter().filter(|id| !live.contains(id));
+    Ok(gone.map(|(id,)| Ended { what: What::Key(id), at_us: last.0 }).collect())
 }
 
 async fn secrets_over(pool: &Pool) -> Result<Vec<Ended>, sqlx::Error> {

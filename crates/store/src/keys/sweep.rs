@@ -1,5 +1,5 @@
 //! What is over is put away: ended keys leave the lists, and secrets that work no longer leave the
-//! database. The rows stay, for whoever reads the audit log.
+//! database. The rows stay as long as the audit log, for whoever reads it.
 
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;

@@ -122,6 +122,45 @@ async fn nobody_moves_the_beginning_who_has_not_the_key() {
     }
 }
 
+#[tokio::test]
+async fn keys_that_are_over_are_kept_as_long_as_the_audit_log() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        for n in 0..101 {
+            let (over, _) = store.make_key(&format!("over {n}")).await;
+            store.revoke_key(&store.act(), &over.id).await.unwrap();
+        }
+        let asked = key(&store, "asked").await;
+        ask(&store, &asked).await.unwrap();
+        let loaded = call_key(&store, &asked.id).await;
+        call(&store, &loaded, 1, 400).unwrap();
+        store.revoke_key(&store.act(), &asked.id).await.unwrap();
+        let (living, _) = store.make_key("living").await;
+        store.sweep_increases().await.unwrap();
+        assert_eq!(store.sweep_keys().await.unwrap().keys, 102);
+        store.pass(DAY * 40);
+        let (newer, _) = store.make_key("newer").await;
+        store.revoke_key(&store.act(), &newer.id).await.unwrap();
+        store.sweep_keys().await.unwrap();
+        let left = async || {
+            store.sweep_old_records().await.unwrap();
+            let sql = "SELECT CAST(COUNT(*) AS TEXT) FROM api_keys WHERE name <> 'admin'";
+            store.read(sql, sql).await.remove(0)
+        };
+        assert_eq!(left().await, "104", "without a setting all are kept, on {}", store.engine());
+        keep(&store, Setting::AuditRetentionDays, 30).await;
+        assert_eq!(left().await, "2", "{}", store.engine());
+        for kept in [&living, &newer] {
+            assert!(store.find_key(organization, &kept.id).await.unwrap().is_some());
+        }
+        assert_eq!(calls(&store).await, 1, "what was consumed stays");
+        let newest = store.list_audit(organization, None, 4).await.unwrap();
+        let forgotten = newest.iter().filter(|entry| entry.action == "key.forget");
+        let told: Vec<&str> = forgotten.map(|entry| entry.detail.as_str()).collect();
+        assert_eq!(told, [r#"{"keys":2}"#, r#"{"keys":100}"#], "{newest:?}");
+    }
+}
+
 /// Calls in the reports, however old.
 async fn calls(store: &TestStore) -> u64 {
     let filter = UsageFilter {

@@ -129,6 +129,34 @@ async fn a_list_with_a_gap_writes_nothing() {
     }
 }
 
+/// What ended so long ago that nothing tells of it any more.
+#[tokio::test]
+async fn a_key_that_was_deleted_after_the_backup_stays_ended() {
+    for store in every_store().await {
+        let act = store.act();
+        let (over, plain) = store.make_key("over").await;
+        let sealed = backup(&store.store, &act).await;
+        store.revoke_key(&act, &over.id).await.unwrap();
+        store.sweep_keys().await.unwrap();
+        let days = vec![(Setting::AuditRetentionDays, Some(SettingValue::Number(30)))];
+        let edit = SettingsEdit { changes: days, if_updated_at: None };
+        store.change_settings(&act, &edit).await.unwrap();
+        store.pass(SignedDuration::from_hours(24 * 40));
+        store.sweep_old_records().await.unwrap();
+        assert!(store.find_key(over.organization, &over.id).await.unwrap().is_none());
+
+        let [(live, _), (list, _)] = sources(&store).await;
+        let place = Place::new(None);
+        let restored = place.restore(&sealed, vec![live]).await.unwrap();
+        assert_eq!(restored.keys_revoked, 1, "{restored:?} on {}", store.engine());
+        let to = place.open().await;
+        assert_eq!(works(&to, &plain).await, Err(Denial::Revoked), "{}", store.engine());
+        to.close().await;
+        let refused = Place::new(None).restore(&sealed, vec![list]).await;
+        assert!(matches!(refused, Err(RestoreError::ListLacks { .. })), "{refused:?}");
+    }
+}
+
 /// Rights that were taken from a key or a user since are not given back.
 #[tokio::test]
 async fn what_was_narrowed_after_the_backup_stays_narrow() {
