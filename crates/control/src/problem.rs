@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use doorward_domain::denial::Denial;
 use doorward_domain::presented::NoCredential;
 use doorward_domain::rotation::SECRETS_MAX;
+use doorward_domain::setting::Setting;
 use doorward_store::StoreError;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -64,6 +65,9 @@ pub(crate) enum ApiError {
          end: neither a token, nor a key with fewer scopes, models or addresses, limits or budgets."
     )]
     LessThanOwner,
+    /// The log of what administrators do is not theirs to shorten.
+    #[error("Only an owner may lower {}.", .0.name())]
+    OwnersOnly(Setting),
     /// It clashes with what is there.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String, field: Option<&'static str> },
@@ -122,9 +126,10 @@ impl ApiError {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Unreadable(unreadable) => unreadable.face(),
             Self::ModelNotPriced { .. } => (StatusCode::BAD_REQUEST, "model_not_priced"),
-            Self::ExceedsOwnRights(_) | Self::AboveOwnRole | Self::LessThanOwner => {
-                (StatusCode::FORBIDDEN, "exceeds_own_rights")
-            }
+            Self::ExceedsOwnRights(_)
+            | Self::AboveOwnRole
+            | Self::LessThanOwner
+            | Self::OwnersOnly(_) => (StatusCode::FORBIDDEN, "exceeds_own_rights"),
             Self::BoundedKey(_) => (StatusCode::FORBIDDEN, "bounded_key"),
             Self::Conflict { code, .. } => (StatusCode::CONFLICT, code),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "edited_in_between"),
@@ -149,6 +154,10 @@ impl ApiError {
             }
             Self::AboveOwnRole => {
                 vec![FieldError::new("role", "exceeds_own_rights", "is above your own")]
+            }
+            Self::OwnersOnly(setting) => {
+                let detail = "only an owner may lower it";
+                vec![FieldError::new(setting.name(), "exceeds_own_rights", detail)]
             }
             Self::NoCredential(_)
             | Self::Denied(_)
@@ -194,6 +203,7 @@ impl ApiError {
             | Self::BoundedKey(_)
             | Self::AboveOwnRole
             | Self::LessThanOwner
+            | Self::OwnersOnly(_)
             | Self::Conflict { .. }
             | Self::Stale => tracing::debug!(code = self.face().1, "refused"),
         }

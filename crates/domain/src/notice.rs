@@ -32,6 +32,8 @@ pub enum NoticeKind {
     IncreaseGranted,
     /// They did not.
     IncreaseDeclined,
+    /// What they got for a while is taken back before its end.
+    IncreaseEnded,
     /// Somebody is to set their first password.
     UserInvitation,
     /// An administrator lets somebody set a new one.
@@ -91,8 +93,8 @@ pub enum DeliveryFault {
 
 /// The kinds, for whoever named none.
 const KINDS: &str = "api_key.expiring, api_key.rotation_due, limit_increase.asked, \
-    limit_increase.granted, limit_increase.declined, user.invitation, user.reset, \
-    user.requested_reset and webhook.test";
+    limit_increase.granted, limit_increase.declined, limit_increase.ended, user.invitation, \
+    user.reset, user.requested_reset and webhook.test";
 
 /// A text that names no kind of notice, no state and no fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -109,12 +111,13 @@ impl utoipa::PartialSchema for NoticeKind {
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::KeyExpiring,
         Self::KeyRotationDue,
         Self::IncreaseAsked,
         Self::IncreaseGranted,
         Self::IncreaseDeclined,
+        Self::IncreaseEnded,
         Self::UserInvitation,
         Self::UserReset,
         Self::UserRequestedReset,
@@ -129,6 +132,7 @@ impl NoticeKind {
             Self::IncreaseAsked => "limit_increase.asked",
             Self::IncreaseGranted => "limit_increase.granted",
             Self::IncreaseDeclined => "limit_increase.declined",
+            Self::IncreaseEnded => "limit_increase.ended",
             Self::UserInvitation => "user.invitation",
             Self::UserReset => "user.reset",
             Self::UserRequestedReset => "user.requested_reset",
@@ -146,6 +150,7 @@ impl NoticeKind {
             | Self::IncreaseAsked
             | Self::IncreaseGranted
             | Self::IncreaseDeclined
+            | Self::IncreaseEnded
             | Self::WebhookTest => false,
         }
     }

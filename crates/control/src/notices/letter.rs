@@ -45,6 +45,7 @@ impl Letter {
             NoticeKind::IncreaseAsked => increase::asked(&data),
             NoticeKind::IncreaseGranted => increase::granted(&data),
             NoticeKind::IncreaseDeclined => increase::declined(&data),
+            NoticeKind::IncreaseEnded => increase::ended(&data),
             NoticeKind::UserInvitation | NoticeKind::UserReset | NoticeKind::UserRequestedReset => {
                 link::letter(&data, enclosed, now)
             }
@@ -276,6 +277,7 @@ mod tests {
         insta::assert_snapshot!(told(NoticeKind::IncreaseAsked));
         insta::assert_snapshot!(told(NoticeKind::IncreaseGranted));
         insta::assert_snapshot!(told(NoticeKind::IncreaseDeclined));
+        insta::assert_snapshot!(told(NoticeKind::IncreaseEnded));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `/v1/settings`.
 
 use doorward_domain::key::Owner;
+use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::Scope;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -153,6 +154,31 @@ async fn only_administrators_see_and_change_settings() {
         assert_eq!(changed.problem(403), "insufficient_scope");
     }
     assert_eq!(value(&app, "auth-token-max-ttl-minutes").await, 129_600);
+}
+
+/// The audit log tells of administrators, too.
+#[tokio::test]
+async fn only_an_owner_has_the_audit_log_forget_sooner() {
+    let app = TestApp::new().await;
+    let deputy = app.user("Deputy", OrganizationRole::Admin).await;
+    let (_, admin) = app.key(deputy, "deputy", only(&Scope::ALL)).await;
+    let keep = async |key: &str, days: Value| {
+        let change = json!({"audit-retention-days": days, "keys-per-user-max": 7});
+        app.call(key, &format!("PATCH {PATH}"), Some(change)).await
+    };
+    let refused = keep(&admin, json!(30)).await;
+    assert_eq!(refused.problem(403), "exceeds_own_rights");
+    assert_eq!(refused.json()["errors"][0]["field"], "audit-retention-days");
+    assert_eq!(value(&app, "keys-per-user-max").await, 20, "all or nothing");
+    let denied = app.get("/v1/audit?action=settings.edit&limit=1").await.expect(200);
+    assert_eq!(denied["data"][0]["detail"]["outcome"], "denied", "{denied}");
+
+    keep(&app.admin, json!(90)).await.expect(200);
+    assert_eq!(keep(&admin, json!(60)).await.problem(403), "exceeds_own_rights");
+    for longer in [json!(90), json!(180), json!(null)] {
+        keep(&admin, longer).await.expect(200);
+    }
+    assert_eq!(value(&app, "audit-retention-days").await, 0);
 }
 
 #[tokio::test]

@@ -147,6 +147,7 @@ impl Store {
             }
             NoticeKind::IncreaseGranted
             | NoticeKind::IncreaseDeclined
+            | NoticeKind::IncreaseEnded
             | NoticeKind::WebhookTest => return Ok(true),
         };
         let row: Option<(i32,)> = on!(self.db.read, |pool| {

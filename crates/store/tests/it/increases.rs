@@ -249,11 +249,11 @@ async fn what_holds_ends_before_its_time() {
         let raised = call_key(&store, &made.id).await;
         assert_eq!(raised.rights_at(store.now()).limits, limits(4));
         store.pass(SignedDuration::from_secs(1));
-        let ended = store.end_increase(&store.act(), &granted).await.unwrap();
+        let ended = store.end_increase(&store.act(), &granted, true).await.unwrap();
         assert_eq!(ended.ends_at, Some(store.now()), "{}", store.engine());
         let loaded = call_key(&store, &made.id).await;
         assert_eq!(loaded.rights_at(store.now()).limits, limits(2), "the data plane is told");
-        let again = store.end_increase(&store.act(), &granted).await;
+        let again = store.end_increase(&store.act(), &granted, true).await;
         assert!(matches!(again, Err(StoreError::Stale)), "{again:?}");
     }
 }
@@ -417,12 +417,14 @@ async fn administrators_are_told_when_asked_and_the_owner_when_decided() {
         let admins = ["grace@example.com", "olga@example.com"];
         assert_eq!(told(&store, NoticeKind::IncreaseAsked).await, admins, "{}", store.engine());
         assert!(told(&store, NoticeKind::IncreaseGranted).await.is_empty());
-        grant(&store, &asked, Some(store.now() + DAY)).await.unwrap();
+        let granted = grant(&store, &asked, Some(store.now() + DAY)).await.unwrap();
         assert_eq!(told(&store, NoticeKind::IncreaseGranted).await, ["ada@example.com"]);
         store.pass(SignedDuration::from_secs(1));
         let asked = ask(&store, &made).await.unwrap();
         store.decline_increase(&store.act(), &asked, String::new(), true).await.unwrap();
         assert_eq!(told(&store, NoticeKind::IncreaseDeclined).await, ["ada@example.com"]);
+        store.end_increase(&store.act(), &granted, true).await.unwrap();
+        assert_eq!(told(&store, NoticeKind::IncreaseEnded).await, ["ada@example.com"]);
 
         // One that was decided meanwhile is no news to administrators any more.
         let targets = store.due_targets().await.unwrap();

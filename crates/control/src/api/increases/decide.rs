@@ -165,7 +165,8 @@ pub(crate) async fn withdraw_increase(
     refuse_onlooker(&caller, &found.key, found.owner)?;
     let act = caller.act(control.now());
     if found.holds(act.at) {
-        return Ok(object::answer(control.store.end_increase(&act, &found).await?));
+        let ended = control.store.end_increase(&act, &found, control.can_mail).await?;
+        return Ok(object::answer(ended));
     }
     refuse_decided(&found)?;
     Ok(object::answer(control.store.withdraw_increase(&act, &found).await?))

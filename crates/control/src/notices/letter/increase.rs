@@ -55,6 +55,19 @@ pub(super) fn declined(data: &Data<'_>) -> Letter {
     }
 }
 
+pub(super) fn ended(data: &Data<'_>) -> Letter {
+    let name = data.text(&["api_key", "name"]);
+    let ended = Paragraph::Text(format!(
+        "{} has its old limits again. Ended before its time: {}.",
+        whose(data),
+        figures(data.value(&[INCREASE, "granted"]))
+    ));
+    Letter {
+        subject: format!("API key \"{name}\" has its old limits again"),
+        paragraphs: vec![ended],
+    }
+}
+
 /// What whoever decided says of it.
 fn note(data: &Data<'_>) -> Option<Paragraph> {
     let note = data.text(&[INCREASE, "note"]);

@@ -27,6 +27,7 @@ pub(super) fn letter(data: &Data<'_>, enclosed: &Enclosed<'_>, now: Timestamp) -
         | NoticeKind::IncreaseAsked
         | NoticeKind::IncreaseGranted
         | NoticeKind::IncreaseDeclined
+        | NoticeKind::IncreaseEnded
         | NoticeKind::WebhookTest => (
             "Set a new password for Doorward",
             format!(

@@ -216,17 +216,30 @@ impl Store {
         self.end_asking(act, found, withdrawn).await
     }
 
-    /// Ends an increase that holds before its time, and audits it: from now on the key's own limits hold
-    /// again. [`StoreError::Stale`] when it holds no longer.
-    pub async fn end_increase(&self, act: &Act, found: &Increase) -> Result<Increase, StoreError> {
-        let done = self.cut_short(act, found).await;
+    /// Ends an increase that holds before its time, audits it, and tells the owner of the key: from now on
+    /// its own limits hold again. [`StoreError::Stale`] when it holds no longer.
+    pub async fn end_increase(
+        &self,
+        act: &Act,
+        found: &Increase,
+        can_mail: bool,
+    ) -> Result<Increase, StoreError> {
+        let telling = Telling { kind: NoticeKind::IncreaseEnded, id: found.id, key: found.key };
+        let said = json!({ "granted": found.granted });
+        let notices = self.tell_owner(act, &telling, said, can_mail).await?;
+        let done = self.cut_short(act, found, &notices).await;
         // Also after an error: a commit whose answer was lost may have happened.
         self.calls.forget_key(&found.key);
         done?;
         self.increase(found.organization, found.id).await
     }
 
-    async fn cut_short(&self, act: &Act, found: &Increase) -> Result<(), StoreError> {
+    async fn cut_short(
+        &self,
+        act: &Act,
+        found: &Increase,
+        notices: &[NewNotice],
+    ) -> Result<(), StoreError> {
         const SQL: &str = "
             UPDATE limit_increases SET ends_at_us = $3
             WHERE organization_id = $1 AND id = $2 AND state = 'granted' AND ends_at_us > $3";
@@ -239,6 +252,9 @@ impl Store {
             let done = query.bind(act.at.as_microsecond()).execute(&mut *tx).await?;
             if done.rows_affected() == 0 {
                 return Err(StoreError::Stale);
+            }
+            for notice in notices {
+                put_notice!(self, tx, act.organization, act.at, notice);
             }
             tx.commit().await?;
         });
