@@ -2,18 +2,20 @@
 
 mod example;
 mod kind;
+mod prose;
 
 use askama::Template;
 use serde_json::Value;
 
 use self::kind::{Piece, bounds, pieces};
+use self::prose::{Part, parts};
 
 /// Everything that the page shows.
 #[derive(Debug, Template)]
 #[template(path = "docs.html")]
 pub(super) struct DocsPage {
     version: String,
-    about: Vec<String>,
+    about: Vec<Vec<Part>>,
     nouns: Vec<Noun>,
     shapes: Vec<Shape>,
 }
@@ -31,8 +33,8 @@ struct Operation {
     anchor: String,
     method: String,
     path: String,
-    summary: String,
-    more: String,
+    summary: Vec<Part>,
+    more: Vec<Part>,
     access: String,
     parameters: Vec<Field>,
     body: Vec<Piece>,
@@ -43,7 +45,7 @@ struct Operation {
 #[derive(Debug)]
 struct Answer {
     status: String,
-    said: String,
+    said: Vec<Part>,
     body: Vec<Piece>,
     is_good: bool,
 }
@@ -56,14 +58,14 @@ struct Field {
     place: String,
     kind: Vec<Piece>,
     is_required: bool,
-    said: Vec<String>,
+    said: Vec<Vec<Part>>,
 }
 
 /// What bodies and answers are made of.
 #[derive(Debug)]
 struct Shape {
     name: String,
-    said: Vec<String>,
+    said: Vec<Vec<Part>>,
     kind: Vec<Piece>,
     fields: Vec<Field>,
 }
@@ -78,7 +80,7 @@ impl DocsPage {
         let about = text(at(document, "/info/description"));
         Self {
             version: text(at(document, "/info/version")),
-            about: about.split("\n\n").map(str::to_owned).collect(),
+            about: about.split("\n\n").map(parts).collect(),
             nouns,
             shapes,
         }
@@ -112,8 +114,8 @@ fn operation(document: &Value, (method, path): (&str, &str), described: &Value) 
         anchor: text(&described["operationId"]),
         method: method.to_uppercase(),
         path: path.to_owned(),
-        summary: text(&described["summary"]),
-        more: text(&described["description"]),
+        summary: parts(&text(&described["summary"])),
+        more: parts(&text(&described["description"])),
         access: access(described),
         parameters: list(&described["parameters"]).iter().map(parameter).collect(),
         body: if body.is_null() { Vec::new() } else { pieces(body) },
@@ -141,7 +143,7 @@ fn answer_of(document: &Value, status: &str, answer: &Value) -> Answer {
     let schema = entries(&answer["content"]).next().map(|(_, content)| &content["schema"]);
     Answer {
         status: status.to_owned(),
-        said: text(&answer["description"]),
+        said: parts(&text(&answer["description"])),
         body: schema.map(pieces).unwrap_or_default(),
         is_good: status.starts_with('2'),
     }
@@ -181,10 +183,10 @@ fn field(name: &str, described: &Value, schema: &Value, is_required: bool) -> Fi
     }
 }
 
-fn said(described: &Value, bounds: &[String]) -> Vec<String> {
+fn said(described: &Value, bounds: &[String]) -> Vec<Vec<Part>> {
     let own = text(&described["description"]);
     let own = if own.is_empty() { None } else { Some(own) };
-    own.into_iter().chain(bounds.iter().cloned()).collect()
+    own.iter().chain(bounds).map(|text| parts(text)).collect()
 }
 
 /// What lies there; null where nothing does.
