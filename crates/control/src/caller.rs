@@ -12,7 +12,7 @@ use doorward_domain::denial::Denial;
 use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::presented::Presented;
-use doorward_domain::rights::Rights;
+use doorward_domain::rights::{Axis, Rights};
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::SignInToken;
 use doorward_domain::token::Claims;
@@ -86,6 +86,14 @@ impl KeyPrincipal {
 }
 
 impl Caller {
+    /// Whether it may do all that an owner may. A token does not do, which is given away because it is
+    /// narrow and over soon, nor a key that is bound in anything but its end.
+    pub(crate) fn is_whole_owner(&self) -> bool {
+        let owner = Rights::of_role(OrganizationRole::Owner);
+        let is_bound = self.rights.exceeded_by(&owner).iter().any(|axis| *axis != Axis::Expiry);
+        self.role == OrganizationRole::Owner && self.token().is_none() && !is_bound
+    }
+
     pub(crate) fn of_key(identity: &Identity, token: Option<Arc<Claims>>, address: IpAddr) -> Self {
         let role = identity.role();
         let end = token.as_ref().map(|token| token.expires_at);

@@ -5,7 +5,6 @@ use axum::response::{IntoResponse, Response};
 use doorward_domain::denial::Denial;
 use doorward_domain::presented::NoCredential;
 use doorward_domain::rotation::SECRETS_MAX;
-use doorward_domain::setting::Setting;
 use doorward_store::StoreError;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -64,10 +63,7 @@ pub(crate) enum ApiError {
         "This takes an owner who is signed in, or a key of an owner that is bound in nothing but its \
          end: neither a token, nor a key with fewer scopes, models or addresses, limits or budgets."
     )]
-    LessThanOwner,
-    /// The log of what administrators do is not theirs to shorten.
-    #[error("Only an owner may lower {}.", .0.name())]
-    OwnersOnly(Setting),
+    LessThanOwner(Option<&'static str>),
     /// It clashes with what is there.
     #[error("{detail}")]
     Conflict { code: &'static str, detail: String, field: Option<&'static str> },
@@ -126,10 +122,9 @@ impl ApiError {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Unreadable(unreadable) => unreadable.face(),
             Self::ModelNotPriced { .. } => (StatusCode::BAD_REQUEST, "model_not_priced"),
-            Self::ExceedsOwnRights(_)
-            | Self::AboveOwnRole
-            | Self::LessThanOwner
-            | Self::OwnersOnly(_) => (StatusCode::FORBIDDEN, "exceeds_own_rights"),
+            Self::ExceedsOwnRights(_) | Self::AboveOwnRole | Self::LessThanOwner(_) => {
+                (StatusCode::FORBIDDEN, "exceeds_own_rights")
+            }
             Self::BoundedKey(_) => (StatusCode::FORBIDDEN, "bounded_key"),
             Self::Conflict { code, .. } => (StatusCode::CONFLICT, code),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "edited_in_between"),
@@ -155,14 +150,14 @@ impl ApiError {
             Self::AboveOwnRole => {
                 vec![FieldError::new("role", "exceeds_own_rights", "is above your own")]
             }
-            Self::OwnersOnly(setting) => {
+            Self::LessThanOwner(Some(setting)) => {
                 let detail = "only an owner may lower it";
-                vec![FieldError::new(setting.name(), "exceeds_own_rights", detail)]
+                vec![FieldError::new(*setting, "exceeds_own_rights", detail)]
             }
             Self::NoCredential(_)
             | Self::Denied(_)
             | Self::SignIn(_)
-            | Self::LessThanOwner
+            | Self::LessThanOwner(None)
             | Self::NotFound(_)
             | Self::MethodNotAllowed
             | Self::Unreadable(_)
@@ -202,8 +197,7 @@ impl ApiError {
             | Self::ExceedsOwnRights(_)
             | Self::BoundedKey(_)
             | Self::AboveOwnRole
-            | Self::LessThanOwner
-            | Self::OwnersOnly(_)
+            | Self::LessThanOwner(_)
             | Self::Conflict { .. }
             | Self::Stale => tracing::debug!(code = self.face().1, "refused"),
         }

@@ -149,8 +149,8 @@ impl Setting {
             }
             Self::MailFrom => "The address that mails come from; without one, no mail is sent.",
             Self::AuditRetentionDays => {
-                "Days the audit log and ended keys are kept; 0: for ever. Only an owner may lower it. \
-                 Notices stay 90 days at most."
+                "Days the audit log and ended keys are kept; 0: for ever. Owners may lower it. \
+                 Notices and decided increases stay 90 at most."
             }
             Self::UsageRetentionDays => {
                 "How many days single calls are kept for reports; 0 keeps them for ever. Budgets do not \

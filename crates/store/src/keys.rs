@@ -26,6 +26,7 @@ use doorward_domain::rotation::KeySecret;
 use jiff::Timestamp;
 
 pub use cursor::{KeyCursor, MalformedCursor};
+pub(crate) use forget::KeptFrom;
 pub use increases::{
     ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, NewIncrease, OPEN_MAX,
 };

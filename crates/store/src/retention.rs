@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::KeptSince;
 use crate::db::{on, parsed};
+use crate::keys::KeptFrom;
 use crate::{Act, Actor, Store, StoreError};
 
 /// How long notices and limit increases that are over stay to be seen, where the audit log is kept longer.
@@ -46,6 +47,8 @@ const DELETE_INCREASES: &str = "
 pub struct Forgotten {
     /// Entries of the audit log.
     pub audit_entries: u64,
+    /// Keys that were over.
+    pub keys: u64,
     /// Calls.
     pub calls: u64,
 }
@@ -62,6 +65,7 @@ impl Store {
         shutdown: &CancellationToken,
     ) -> Result<Forgotten, StoreError> {
         let (mut forgotten, mut kept_since) = (Forgotten::default(), KeptSince::new());
+        let mut kept = Vec::new();
         for organization in self.organization_ids().await? {
             if shutdown.is_cancelled() {
                 return Ok(forgotten);
@@ -72,28 +76,36 @@ impl Store {
             }
             let audit = self.days_ago(settings.audit_days);
             kept_since.extend(audit.map(|since| (organization.to_string(), since)));
-            if let Some(before) = audit {
-                self.forget_keys(organization, before, shutdown).await?;
-            }
+            let calls = self.days_ago(settings.usage_days);
+            kept.extend(audit.map(|audit| (organization, KeptFrom { audit, calls })));
             let seen = self.days_ago(SEEN_DAYS).max(audit).unwrap_or(Timestamp::MIN);
             for sql in [DELETE_NOTICES, DELETE_INCREASES] {
                 self.delete_before(sql, organization, seen, shutdown).await.1?;
             }
         }
         forgotten.audit_entries = self.cut_whole_audit(&kept_since, shutdown).await?;
+        for (organization, kept) in kept {
+            forgotten.keys += self.forget_keys(organization, kept, shutdown).await?;
+        }
         Ok(forgotten)
     }
 
     async fn forget_keys(
         &self,
         organization: OrganizationId,
-        before: Timestamp,
+        kept: KeptFrom,
         shutdown: &CancellationToken,
-    ) -> Result<(), StoreError> {
-        while !shutdown.is_cancelled() && self.forget_some_keys(organization, before).await? {
+    ) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        while !shutdown.is_cancelled() {
+            let (some, has_more) = self.forget_some_keys(organization, kept).await?;
+            gone += some;
+            if !has_more {
+                break;
+            }
             pause(shutdown).await;
         }
-        Ok(())
+        Ok(gone)
     }
 
     async fn cut_whole_audit(

@@ -3,8 +3,6 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use doorward_domain::rights::{Axis, Rights};
-use doorward_domain::role::OrganizationRole;
 use doorward_store::age::Passphrase;
 use doorward_store::{Backup, StoreError};
 use futures_util::TryStreamExt as _;
@@ -72,16 +70,13 @@ pub(crate) async fn make_backup(
 
 /// Refuses, and audits, whoever may do less than an owner who is signed in. A backup holds what no
 /// administrator sees, every digest and the values of provider keys: whoever has one, and a machine of
-/// their own, may do all that anybody may. So a token does not do, which is given away because it is
-/// narrow and over soon, nor a key that is bound in anything but its end.
+/// their own, may do all that anybody may.
 async fn refuse_less_than_owner(control: &Control, caller: &Caller) -> Result<(), ApiError> {
-    let owner = Rights::of_role(OrganizationRole::Owner);
-    let is_bound = caller.rights.exceeded_by(&owner).iter().any(|axis| *axis != Axis::Expiry);
-    if caller.role == OrganizationRole::Owner && caller.token().is_none() && !is_bound {
+    if caller.is_whole_owner() {
         return Ok(());
     }
     note_refusal(control, caller).await?;
-    Err(ApiError::LessThanOwner)
+    Err(ApiError::LessThanOwner(None))
 }
 
 async fn note_refusal(control: &Control, caller: &Caller) -> Result<(), ApiError> {

@@ -6,9 +6,8 @@ use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::credential::KeyId;
 use doorward_domain::reminder::{NOTICE_DAYS_MAX, NOTICES_MAX, NoticeDays};
-use doorward_domain::role::OrganizationRole;
 use doorward_domain::setting::{Bounds, Setting, SettingValue};
-use doorward_store::{Outliving, SettingRow, SettingsEdit, SettingsList};
+use doorward_store::{Outliving, SettingRow, SettingsEdit, SettingsList, StoreError};
 use http::HeaderMap;
 use http::header::IF_MATCH;
 use jiff::Timestamp;
@@ -214,43 +213,24 @@ pub(crate) async fn change_settings(
     let ChangeSettings(wish) = body.parse()?;
     let changes = check(wish)?;
     let if_updated_at = expected_version(&control, &caller, &headers).await?;
-    refuse_to_forget(&control, &caller, &changes).await?;
-    let edit = SettingsEdit { changes, if_updated_at };
-    let done = control.store.change_settings(&caller.act(control.now()), &edit).await?;
-    Ok(answer(done.list, done.outliving))
-}
-
-/// Refuses, and audits, an administrator who would have the audit log forget sooner than it does:
-/// it tells of administrators, too.
-async fn refuse_to_forget(
-    control: &Control,
-    caller: &Caller,
-    changes: &[(Setting, Option<SettingValue>)],
-) -> Result<(), ApiError> {
-    let setting = Setting::AuditRetentionDays;
-    let Some((_, wish)) = changes.iter().find(|(changed, _)| *changed == setting) else {
-        return Ok(());
-    };
-    let list = control.store.settings_list(caller.organization()).await?;
-    let now = list.rows.into_iter().find(|row| row.setting == setting).map(|row| row.value);
-    let wish = wish.clone().unwrap_or_else(|| setting.default_value());
-    if caller.role == OrganizationRole::Owner || now.is_none_or(|now| !keeps_less(&wish, &now)) {
-        return Ok(());
+    let edit = SettingsEdit { changes, if_updated_at, may_forget: caller.is_whole_owner() };
+    match control.store.change_settings(&caller.act(control.now()), &edit).await {
+        Ok(done) => Ok(answer(done.list, done.outliving)),
+        Err(StoreError::AboveOwnRole) => {
+            note_refusal(&control, &caller).await?;
+            Err(ApiError::LessThanOwner(Some(Setting::AuditRetentionDays.name())))
+        }
+        Err(error) => Err(error.into()),
     }
-    let subject = caller.organization().to_string();
-    let detail =
-        json!({ "outcome": "denied", "code": "exceeds_own_rights", "setting": setting.name() });
-    control.store.record(&caller.act(control.now()), "settings.edit", &subject, detail).await?;
-    Err(ApiError::OwnersOnly(setting))
 }
 
-/// Whether a length of time is the shorter one, where 0 is for ever.
-fn keeps_less(one: &SettingValue, other: &SettingValue) -> bool {
-    let days = |value: &SettingValue| match value {
-        SettingValue::Number(days @ 1..) => *days,
-        SettingValue::Number(0) | SettingValue::Text(_) | SettingValue::Days(_) => u64::MAX,
-    };
-    days(one) < days(other)
+/// Audits who would have the audit log forget sooner than it does, and may not.
+async fn note_refusal(control: &Control, caller: &Caller) -> Result<(), ApiError> {
+    let subject = caller.organization().to_string();
+    let fields = [Setting::AuditRetentionDays.name()];
+    let detail = json!({ "outcome": "denied", "code": "exceeds_own_rights", "fields": fields });
+    let act = caller.act(control.now());
+    Ok(control.store.record(&act, "settings.edit", &subject, detail).await?)
 }
 
 /// The version that the caller says it changes. Without one, each setting that it names is set

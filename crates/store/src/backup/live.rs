@@ -24,6 +24,7 @@ pub(super) async fn apply_live(
     (pool, made_at): (&Pool, Timestamp),
     restored: &mut Restored,
 ) -> Result<(), RestoreError> {
+    refuse_other_data(pool, session).await?;
     let since = made_at.checked_sub(MARGIN).unwrap_or(Timestamp::MIN).as_microsecond();
     let mut all = over(pool).await?;
     all.extend(forgotten(pool, session).await?);
@@ -35,6 +36,15 @@ pub(super) async fn apply_live(
         end(signer, session, &ended, restored).await?;
     }
     raise_all(pool, session, restored).await
+}
+
+async fn refuse_other_data(pool: &Pool, session: &mut Session) -> Result<(), RestoreError> {
+    const SQL: &str = "SELECT id FROM organizations";
+    let live: Vec<(String,)> = on!(*pool, |pool| sqlx::query_as(SQL).fetch_all(pool).await?);
+    let restored: Vec<(String,)> =
+        on_session!(session, |conn| sqlx::query_as(SQL).fetch_all(conn).await?);
+    let is_known = restored.iter().any(|organization| live.contains(organization));
+    if is_known { Ok(()) } else { Err(RestoreError::OtherData) }
 }
 
 /// Keys, users and service accounts that are over or switched off; as many rows as there are such.
@@ -70,7 +80,8 @@ async fn forgotten(pool: &Pool, session: &mut Session) -> Result<Vec<Ended>, sql
     const LAST: &str = "SELECT COALESCE(MAX(at_us), 0) FROM audit_entries";
     const LIVE: &str = "SELECT id FROM api_keys";
     const RESTORED: &str = "
-        SELECT id FROM api_keys WHERE revoked_at_us IS NULL AND created_at_us <= $1 ORDER BY id";
+        SELECT id FROM api_keys
+        WHERE revoked_at_us IS NULL AND swept_at_us IS NULL AND created_at_us <= $1 ORDER BY id";
     let (last, live): ((i64,), Vec<(String,)>) = on!(*pool, |pool| {
         (sqlx::query_as(LAST).fetch_one(pool).await?, sqlx::query_as(LIVE).fetch_all(pool).await?)
     });

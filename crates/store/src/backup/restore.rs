@@ -95,6 +95,12 @@ pub enum RestoreError {
     /// There are no old data.
     #[error("there is no database of doorward in {0}. Nothing was written")]
     NoLiveData(String),
+    /// Old data of another installation: what they do not have has not ended.
+    #[error(
+        "the old data know no organization of the backup: they are another installation's. \
+         Nothing was written"
+    )]
+    OtherData,
     /// A list of revocations is none.
     #[error("line {line} of {path} is no entry of an exported audit log. Nothing was written")]
     List {

@@ -35,7 +35,8 @@ pub(super) const EDIT: &str = "
         expires_at_us = $7, updated_at_us = $8,
         noticed_until_us = CASE WHEN expires_at_us IS DISTINCT FROM $7 THEN $8
                                 ELSE noticed_until_us END
-    WHERE organization_id = $1 AND id = $2 AND updated_at_us = $9 AND revoked_at_us IS NULL";
+    WHERE organization_id = $1 AND id = $2 AND updated_at_us = $9 AND revoked_at_us IS NULL
+      AND swept_at_us IS NULL";
 
 /// A change of life that finds nothing to change finds no row.
 macro_rules! change_life {

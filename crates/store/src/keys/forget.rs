@@ -1,5 +1,5 @@
-//! Keys that were put away stay for whoever reads the audit log. What it does not tell of any more is
-//! deleted, with all that belongs to it; what was consumed stays, under the key's id.
+//! Keys that were put away stay for whoever reads the audit log, and for reports of their calls. When
+//! neither tells of them any more they are deleted, with all that belongs to them.
 
 use doorward_domain::id::OrganizationId;
 use jiff::Timestamp;
@@ -10,47 +10,67 @@ use crate::db::on;
 use crate::{Act, Actor, Store, StoreError};
 
 /// Keys in one transaction: others wait for it.
-const BATCH: u64 = 100;
+const BATCH: i64 = 100;
 
-/// The oldest keys that were put away before then: the same ones all through a transaction.
-macro_rules! forgotten {
-    () => {
-        "(SELECT id FROM api_keys WHERE organization_id = $1 AND swept_at_us < $2
-          ORDER BY swept_at_us, id LIMIT $3)"
-    };
-}
+/// The oldest keys that are over and were put away before `$2`, of which no entry of the audit log and
+/// no call is left: those before `$3` are deleted.
+const OVER: &str = "
+    SELECT id FROM api_keys
+    WHERE organization_id = $1 AND swept_at_us < $2
+      AND (revoked_at_us IS NOT NULL OR expires_at_us < $2)
+      AND (last_used_at_us IS NULL OR last_used_at_us < $3)
+      AND swept_at_us < COALESCE((SELECT at_us FROM audit_entries WHERE organization_id = $1
+                                  ORDER BY sequence LIMIT 1), $2)
+    ORDER BY swept_at_us, id LIMIT $4";
 
 /// What belongs to a key, then the key itself.
 const DELETE: [&str; 5] = [
-    concat!("DELETE FROM limit_increases WHERE organization_id = $1 AND key_id IN ", forgotten!()),
-    concat!("DELETE FROM key_uses WHERE organization_id = $1 AND key_id IN ", forgotten!()),
-    concat!("DELETE FROM key_origins WHERE organization_id = $1 AND key_id IN ", forgotten!()),
-    concat!("DELETE FROM key_secrets WHERE organization_id = $1 AND key_id IN ", forgotten!()),
-    concat!("DELETE FROM api_keys WHERE organization_id = $1 AND id IN ", forgotten!()),
+    "DELETE FROM limit_increases WHERE organization_id = $1 AND key_id = $2",
+    "DELETE FROM key_uses WHERE organization_id = $1 AND key_id = $2",
+    "DELETE FROM key_origins WHERE organization_id = $1 AND key_id = $2",
+    "DELETE FROM key_secrets WHERE organization_id = $1 AND key_id = $2",
+    "DELETE FROM api_keys WHERE organization_id = $1 AND id = $2",
 ];
 
+/// Since when an organization keeps what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeptFrom {
+    /// Entries of the audit log.
+    pub(crate) audit: Timestamp,
+    /// Calls. `None`: all are kept, so that no key goes that was ever used.
+    pub(crate) calls: Option<Timestamp>,
+}
+
 impl Store {
-    /// Deletes some of the keys that were put away before an instant, which is audited. `true`: there may
-    /// be more.
+    /// Deletes some of the keys of which nothing is kept, which is audited by their ids; how many, and
+    /// whether there may be more.
     pub(crate) async fn forget_some_keys(
         &self,
         organization: OrganizationId,
-        before: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let act = Act { organization, actor: Actor::System, at: self.clock.now() };
+        kept: KeptFrom,
+    ) -> Result<(u64, bool), StoreError> {
         let id = organization.to_string();
+        let calls = kept.calls.unwrap_or(Timestamp::MIN).as_microsecond();
+        let over: Vec<(String,)> = on!(self.db.read, |pool| {
+            let query = sqlx::query_as(OVER).bind(&id).bind(kept.audit.as_microsecond());
+            query.bind(calls).bind(BATCH).fetch_all(pool).await?
+        });
+        if over.is_empty() {
+            return Ok((0, false));
+        }
+        let keys: Vec<&str> = over.iter().map(|(key,)| key.as_str()).collect();
+        let act = Act { organization, actor: Actor::System, at: self.clock.now() };
+        let detail = json!({ "keys": keys, "before": kept.audit });
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            let mut deleted = 0;
-            for sql in DELETE {
-                let delete = sqlx::query(sql).bind(&id).bind(before.as_microsecond());
-                deleted = delete.bind(BATCH.cast_signed()).execute(&mut *tx).await?.rows_affected();
+            append_audit!(self, tx, act.entry("key.forget", &id, &detail));
+            for key in &keys {
+                for sql in DELETE {
+                    sqlx::query(sql).bind(&id).bind(*key).execute(&mut *tx).await?;
+                }
             }
-            if deleted > 0 {
-                append_audit!(self, tx, act.entry("key.forget", &id, &json!({ "keys": deleted })));
-                tx.commit().await?;
-            }
-            Ok(deleted == BATCH)
-        })
+            tx.commit().await?;
+        });
+        Ok((keys.len() as u64, keys.len() as u64 == BATCH.unsigned_abs()))
     }
 }

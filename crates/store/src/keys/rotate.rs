@@ -51,7 +51,8 @@ const ROTATE: &str = "
     UPDATE api_keys SET tail = $3, expires_at_us = $4, rotated_at_us = $5, updated_at_us = $6,
         noticed_until_us = CASE WHEN expires_at_us IS DISTINCT FROM $4 THEN $5
                                 ELSE noticed_until_us END
-    WHERE organization_id = $1 AND id = $2 AND updated_at_us = $7 AND revoked_at_us IS NULL";
+    WHERE organization_id = $1 AND id = $2 AND updated_at_us = $7 AND revoked_at_us IS NULL
+      AND swept_at_us IS NULL";
 
 /// The newest secret, and how many there are that will still work.
 const COUNT: &str = "

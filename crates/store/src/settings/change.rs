@@ -72,6 +72,8 @@ pub struct SettingsEdit {
     pub changes: Vec<(Setting, Option<SettingValue>)>,
     /// Only if they were last changed at this instant; else [`StoreError::Stale`].
     pub if_updated_at: Option<Timestamp>,
+    /// Whether the audit log may be kept for a shorter time than it is: it tells of administrators, too.
+    pub may_forget: bool,
 }
 
 /// Settings after a change.
@@ -101,9 +103,21 @@ struct Change {
     after: SettingValue,
 }
 
+impl Change {
+    /// Whether the audit log is kept for a shorter time afterwards, where 0 is for ever.
+    fn forgets(&self) -> bool {
+        let days = |value: &SettingValue| match value {
+            SettingValue::Number(days @ 1..) => *days,
+            SettingValue::Number(0) | SettingValue::Text(_) | SettingValue::Days(_) => u64::MAX,
+        };
+        self.setting == Setting::AuditRetentionDays && days(&self.after) < days(&self.before)
+    }
+}
+
 impl Store {
     /// Changes settings, all or none, and audits what was and what is. [`StoreError::Stale`] when they
-    /// were changed since the version that the edit names. A change that changes nothing leaves no
+    /// were changed since the version that the edit names; [`StoreError::AboveOwnRole`] when the audit
+    /// log would be kept for a shorter time, which the edit may not. A change that changes nothing leaves no
     /// trace.
     pub async fn change_settings(
         &self,
@@ -134,6 +148,9 @@ impl Store {
                 return Err(StoreError::Stale);
             }
             let changes = changes(&stored, &edit.changes, caps)?;
+            if !edit.may_forget && changes.iter().any(Change::forgets) {
+                return Err(StoreError::AboveOwnRole);
+            }
             if changes.is_empty() {
                 return Ok(ChangedSettings { list: stored.list(caps)?, outliving: None });
             }

@@ -19,7 +19,11 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 async fn set(store: &TestStore, setting: Setting, value: SettingValue) {
-    let edit = SettingsEdit { changes: vec![(setting, Some(value))], if_updated_at: None };
+    let edit = SettingsEdit {
+        changes: vec![(setting, Some(value))],
+        if_updated_at: None,
+        may_forget: true,
+    };
     store.change_settings(&store.act(), &edit).await.unwrap();
 }
 

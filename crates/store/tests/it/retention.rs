@@ -1,7 +1,12 @@
 use doorward_domain::audit::BrokenChain;
+use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::rights::Rights;
+use doorward_domain::rotation::Overlap;
+use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_domain::setting::{Setting, SettingValue};
 use doorward_store::{
-    AuditStep, AuditVerdict, Forgotten, GroupBy, IncreaseFilter, SettingsEdit, UsageFilter,
+    AuditStep, AuditVerdict, Forgotten, GroupBy, IncreaseFilter, KeyEdit, Rotation, SettingsEdit,
+    UsageFilter,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -14,7 +19,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 async fn keep(store: &TestStore, setting: Setting, days: u64) {
     let changes = vec![(setting, Some(SettingValue::Number(days)))];
-    let edit = SettingsEdit { changes, if_updated_at: None };
+    let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true };
     store.change_settings(&store.act(), &edit).await.unwrap();
 }
 
@@ -122,6 +127,12 @@ async fn nobody_moves_the_beginning_who_has_not_the_key() {
     }
 }
 
+async fn left(store: &TestStore) -> String {
+    store.sweep_old_records().await.unwrap();
+    let sql = "SELECT CAST(COUNT(*) AS TEXT) FROM api_keys WHERE name <> 'admin'";
+    store.read(sql, sql).await.remove(0)
+}
+
 #[tokio::test]
 async fn keys_that_are_over_are_kept_as_long_as_the_audit_log() {
     for store in every_store().await {
@@ -130,34 +141,96 @@ async fn keys_that_are_over_are_kept_as_long_as_the_audit_log() {
             let (over, _) = store.make_key(&format!("over {n}")).await;
             store.revoke_key(&store.act(), &over.id).await.unwrap();
         }
-        let asked = key(&store, "asked").await;
-        ask(&store, &asked).await.unwrap();
-        let loaded = call_key(&store, &asked.id).await;
-        call(&store, &loaded, 1, 400).unwrap();
-        store.revoke_key(&store.act(), &asked.id).await.unwrap();
+        let in_page = page_key(&store).await;
+        ask(&store, &in_page).await.unwrap();
+        store.revoke_key(&store.act(), &in_page.id).await.unwrap();
         let (living, _) = store.make_key("living").await;
         store.sweep_increases().await.unwrap();
-        assert_eq!(store.sweep_keys().await.unwrap().keys, 102);
+        assert_eq!(store.sweep_keys().await.unwrap().keys, 103);
         store.pass(DAY * 40);
         let (newer, _) = store.make_key("newer").await;
         store.revoke_key(&store.act(), &newer.id).await.unwrap();
         store.sweep_keys().await.unwrap();
-        let left = async || {
-            store.sweep_old_records().await.unwrap();
-            let sql = "SELECT CAST(COUNT(*) AS TEXT) FROM api_keys WHERE name <> 'admin'";
-            store.read(sql, sql).await.remove(0)
-        };
-        assert_eq!(left().await, "104", "without a setting all are kept, on {}", store.engine());
+        assert_eq!(left(&store).await, "105", "all are kept, on {}", store.engine());
         keep(&store, Setting::AuditRetentionDays, 30).await;
-        assert_eq!(left().await, "2", "{}", store.engine());
+        assert_eq!(left(&store).await, "2", "{}", store.engine());
         for kept in [&living, &newer] {
             assert!(store.find_key(organization, &kept.id).await.unwrap().is_some());
         }
-        assert_eq!(calls(&store).await, 1, "what was consumed stays");
         let newest = store.list_audit(organization, None, 4).await.unwrap();
         let forgotten = newest.iter().filter(|entry| entry.action == "key.forget");
-        let told: Vec<&str> = forgotten.map(|entry| entry.detail.as_str()).collect();
-        assert_eq!(told, [r#"{"keys":2}"#, r#"{"keys":100}"#], "{newest:?}");
+        let told: Vec<usize> = forgotten
+            .map(|entry| serde_json::from_str::<serde_json::Value>(&entry.detail).unwrap())
+            .map(|detail| detail["keys"].as_array().unwrap().len())
+            .collect();
+        assert_eq!(told, [3, 100], "{newest:?}");
+        whole(&store).await;
+    }
+}
+
+/// A key that a web page uses, with limits and an increase that may be asked for.
+async fn page_key(store: &TestStore) -> ApiKey {
+    let like = key(store, "in a page").await;
+    let mut new = store.new_key("in another page");
+    new.rights = Rights {
+        scopes: ScopeSet::from_iter([Scope::InferenceWrite]),
+        allowed_origins: Some(vec!["https://app.example".parse().unwrap()].into()),
+        ..like.rights.clone()
+    };
+    store.revoke_key(&store.act(), &like.id).await.unwrap();
+    store.create_key(&store.act(), new).await.unwrap().0
+}
+
+#[tokio::test]
+async fn a_key_stays_while_its_calls_do_and_another_organizations_are_not_touched() {
+    for store in every_store().await {
+        let second = store.second_organization().await;
+        let there = store.act_in(second.organization);
+        let mut new = store.new_key("there");
+        (new.project, new.owner) = (second.project, Owner::User(second.administrator));
+        new.created_by = second.administrator;
+        let (theirs, _) = store.create_key(&there, new).await.unwrap();
+        store.revoke_key(&there, &theirs.id).await.unwrap();
+        let used = key(&store, "used").await;
+        let loaded = call_key(&store, &used.id).await;
+        call(&store, &loaded, 1, 400).unwrap();
+        store.revoke_key(&store.act(), &used.id).await.unwrap();
+        store.sweep_keys().await.unwrap();
+        store.pass(DAY * 40);
+        keep(&store, Setting::AuditRetentionDays, 30).await;
+        assert_eq!(left(&store).await, "2", "its calls are kept, on {}", store.engine());
+        keep(&store, Setting::UsageRetentionDays, 30).await;
+        // The other organization keeps its entries, and with them all that came after them.
+        assert_eq!(left(&store).await, "2", "{}", store.engine());
+        let edit = SettingsEdit {
+            changes: vec![(Setting::AuditRetentionDays, Some(SettingValue::Number(60)))],
+            if_updated_at: None,
+            may_forget: true,
+        };
+        let there = store.act_in(second.organization);
+        store.change_settings(&there, &edit).await.unwrap();
+        store.pass(DAY * 25);
+        assert_eq!(left(&store).await, "0", "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_put_away_is_not_brought_back() {
+    for store in every_store().await {
+        let made = key(&store, "ci").await;
+        store
+            .tamper(&format!("UPDATE api_keys SET swept_at_us = 1 WHERE id = '{}'", made.id))
+            .await;
+        let rotation = Rotation {
+            overlap: Overlap::from_seconds(0).unwrap(),
+            expires_at: None,
+            if_updated_at: None,
+        };
+        let rotated = store.rotate_key(&store.act(), &made.id, rotation).await;
+        assert!(rotated.is_err(), "{rotated:?} on {}", store.engine());
+        let edit = KeyEdit { description: Some("x".to_owned()), ..KeyEdit::default() };
+        let edited = store.edit_key(&store.act(), &made.id, edit).await;
+        assert!(edited.is_err(), "{edited:?} on {}", store.engine());
     }
 }
 

@@ -9,7 +9,7 @@ use crate::harness::{Setup, TestStore, every_store, every_store_with};
 
 fn number(setting: Setting, value: u64) -> SettingsEdit {
     let changes = vec![(setting, Some(SettingValue::Number(value)))];
-    SettingsEdit { changes, if_updated_at: None }
+    SettingsEdit { changes, if_updated_at: None, may_forget: true }
 }
 
 fn value(list: &SettingsList, setting: Setting) -> (String, bool) {
@@ -96,7 +96,8 @@ async fn several_settings_are_changed_at_once_and_reset_one_by_one() {
         let quota = SettingValue::Number(3);
         let changes =
             vec![(Setting::KeyPrefix, Some(prefix)), (Setting::KeysPerUserMax, Some(quota))];
-        let edit = SettingsEdit { changes, if_updated_at: Some(first.updated_at) };
+        let edit =
+            SettingsEdit { changes, if_updated_at: Some(first.updated_at), may_forget: true };
         let list = store.change_settings(&store.act(), &edit).await.unwrap().list;
         assert_eq!(list, store.settings_list(organization).await.unwrap());
         assert_eq!(list.updated_at, store.now());

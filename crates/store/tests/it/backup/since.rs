@@ -129,6 +129,19 @@ async fn a_list_with_a_gap_writes_nothing() {
     }
 }
 
+#[tokio::test]
+async fn old_data_of_another_installation_end_nothing_and_nothing_is_written() {
+    for [store, other] in [every_store().await, every_store().await] {
+        store.make_key("ci").await;
+        let sealed = backup(&store.store, &store.act()).await;
+        let [(live, _), _] = sources(&other).await;
+        let place = Place::new(None);
+        let refused = place.restore(&sealed, vec![live]).await;
+        assert!(matches!(refused, Err(RestoreError::OtherData)), "{refused:?}");
+        assert!(!place.data().exists(), "{}", store.engine());
+    }
+}
+
 /// What ended so long ago that nothing tells of it any more.
 #[tokio::test]
 async fn a_key_that_was_deleted_after_the_backup_stays_ended() {
@@ -139,7 +152,7 @@ async fn a_key_that_was_deleted_after_the_backup_stays_ended() {
         store.revoke_key(&act, &over.id).await.unwrap();
         store.sweep_keys().await.unwrap();
         let days = vec![(Setting::AuditRetentionDays, Some(SettingValue::Number(30)))];
-        let edit = SettingsEdit { changes: days, if_updated_at: None };
+        let edit = SettingsEdit { changes: days, if_updated_at: None, may_forget: true };
         store.change_settings(&act, &edit).await.unwrap();
         store.pass(SignedDuration::from_hours(24 * 40));
         store.sweep_old_records().await.unwrap();
@@ -376,7 +389,7 @@ async fn an_audit_log_that_was_cut_is_whole_after_a_restore_and_goes_on() {
         store.record(&store.act(), "user.sign_in", "old", detail.clone()).await.unwrap();
         store.pass(SignedDuration::from_hours(24 * 40));
         let changes = vec![(Setting::AuditRetentionDays, Some(SettingValue::Number(30)))];
-        let edit = SettingsEdit { changes, if_updated_at: None };
+        let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true };
         store.change_settings(&store.act(), &edit).await.unwrap();
         assert!(store.sweep_old_records().await.unwrap().audit_entries > 0);
         let sealed = backup(&store.store, &store.act()).await;
