@@ -1,0 +1,31 @@
+//! Counting tokens without a call: `POST /v1/messages/count_tokens`.
+//! Source: <https://platform.claude.com/docs/en/api/messages-count-tokens>.
+
+use serde::{Deserialize, Serialize};
+
+use super::json::{self, Count, Path};
+use super::request;
+use crate::request::Request;
+use crate::unsupported::Malformed;
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Answer<N> {
+    input_tokens: Option<N>,
+}
+
+/// Reads the request: one for an answer, only without `max_tokens`.
+pub fn read_count_request(body: &[u8]) -> Result<Request<'_>, Malformed> {
+    request::read_count_request(body)
+}
+
+/// Reads how many input tokens a request has.
+pub fn read_count(body: &[u8]) -> Result<u64, Malformed> {
+    let answer: Answer<Count> = json::read(body)?;
+    let count = answer.input_tokens.and_then(|count| count.0);
+    count.ok_or_else(|| Path::Root.field("input_tokens").missing())
+}
+
+/// Writes how many input tokens a request has.
+pub fn write_count(input_tokens: u64) -> Vec<u8> {
+    json::write(&Answer { input_tokens: Some(input_tokens) })
+}

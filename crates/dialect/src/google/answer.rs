@@ -1,0 +1,4 @@
+//! Answers: `GenerateContentResponse`.
+
+pub(super) mod read;
+pub(super) mod write;

@@ -1,0 +1,4 @@
+//! Answers in pieces: `:streamGenerateContent`.
+
+pub(super) mod read;
+pub(super) mod write;

@@ -1,0 +1,156 @@
+//! The `usage` object.
+//!
+//! Source: <https://platform.openai.com/docs/api-reference/chat/object>.
+
+use doorward_domain::usage::Usage;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::wire::{Count, or_nothing};
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Read<'a> {
+    prompt_tokens: Count,
+    completion_tokens: Count,
+    total_tokens: Count,
+    #[serde(borrow)]
+    prompt_tokens_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    completion_tokens_details: Option<&'a RawValue>,
+    /// The word of `DeepSeek` for the cached ones.
+    prompt_cache_hit_tokens: Count,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_field_names, reason = "these are the names")]
+struct ReadDetails {
+    cached_tokens: Count,
+    cache_write_tokens: Count,
+    reasoning_tokens: Count,
+}
+
+/// Reads `usage`. `None`: it is null, says nothing, or is something else.
+pub(super) fn read(json: Option<&RawValue>) -> Option<Usage> {
+    let read: Read<'_> = or_nothing(json)?;
+    if read.prompt_tokens.0.is_none() && read.completion_tokens.0.is_none() {
+        return None;
+    }
+    let input: ReadDetails = or_nothing(read.prompt_tokens_details).unwrap_or_default();
+    let output: ReadDetails = or_nothing(read.completion_tokens_details).unwrap_or_default();
+    let cached = input.cached_tokens.0.or(read.prompt_cache_hit_tokens.0);
+    let usage = Usage {
+        input_tokens: read.prompt_tokens.0.unwrap_or_default(),
+        cached_input_tokens: cached.unwrap_or_default(),
+        cache_write_tokens: input.cache_write_tokens.0.unwrap_or_default(),
+        output_tokens: read.completion_tokens.0.unwrap_or_default(),
+        reasoning_tokens: output.reasoning_tokens.0.unwrap_or_default(),
+    };
+    Some(with_reasoning(usage, read.total_tokens.0).bounded())
+}
+
+/// Servers over Gemini leave the reasoning out of `completion_tokens`; the total tells on them.
+fn with_reasoning(usage: Usage, total: Option<u64>) -> Usage {
+    let missing = total.unwrap_or_default().saturating_sub(usage.total_tokens());
+    if missing == 0 || missing != usage.reasoning_tokens {
+        return usage;
+    }
+    Usage { output_tokens: usage.output_tokens.saturating_add(missing), ..usage }
+}
+
+/// `usage` as it is written.
+#[derive(Debug, Serialize)]
+pub(super) struct Written {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    prompt_tokens_details: InputDetails,
+    completion_tokens_details: OutputDetails,
+}
+
+#[derive(Debug, Serialize)]
+struct InputDetails {
+    cached_tokens: u64,
+    cache_write_tokens: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct OutputDetails {
+    reasoning_tokens: u64,
+}
+
+impl From<Usage> for Written {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.input_tokens,
+            completion_tokens: usage.output_tokens,
+            total_tokens: usage.total_tokens(),
+            prompt_tokens_details: InputDetails {
+                cached_tokens: usage.cached_input_tokens,
+                cache_write_tokens: usage.cache_write_tokens,
+            },
+            completion_tokens_details: OutputDetails { reasoning_tokens: usage.reasoning_tokens },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(json: &str) -> Option<[u64; 5]> {
+        let json: &RawValue = serde_json::from_str(json).unwrap();
+        let usage = read(Some(json))?;
+        let Usage { input_tokens, cached_input_tokens, cache_write_tokens, .. } = usage;
+        let outputs = [usage.output_tokens, usage.reasoning_tokens];
+        Some([input_tokens, cached_input_tokens, cache_write_tokens, outputs[0], outputs[1]])
+    }
+
+    #[test]
+    fn every_shape_of_usage_is_read_and_nonsense_is_bounded() {
+        const MAX: u64 = doorward_domain::usage::TOKENS_MAX;
+        #[rustfmt::skip]
+        let cases = [
+            // usage                                                                            in, cached, written, out, reasoning
+            (r#"{"prompt_tokens":14,"completion_tokens":30,"total_tokens":44}"#,                Some([14, 0, 0, 30, 0])),
+            (r#"{"prompt_tokens":9,"completion_tokens":7,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":3,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":0}}"#, Some([9, 4, 3, 7, 5])),
+            (r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,                   Some([0, 0, 0, 0, 0])),
+            (r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":null,"completion_tokens_details":null}"#, Some([9, 0, 0, 1, 0])),
+            (r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_cache_hit_tokens":8,"prompt_cache_miss_tokens":1}"#, Some([9, 8, 0, 1, 0])),
+            // The total says that the reasoning stands beside the completion, or that it does not.
+            (r#"{"prompt_tokens":9,"completion_tokens":1,"total_tokens":16,"completion_tokens_details":{"reasoning_tokens":6}}"#, Some([9, 0, 0, 7, 6])),
+            (r#"{"prompt_tokens":9,"completion_tokens":7,"total_tokens":16,"completion_tokens_details":{"reasoning_tokens":6}}"#, Some([9, 0, 0, 7, 6])),
+            (r#"{"prompt_tokens":9,"completion_tokens":7,"total_tokens":99,"completion_tokens_details":{"reasoning_tokens":6}}"#, Some([9, 0, 0, 7, 6])),
+            (r#"{"prompt_tokens":5}"#,                                                          Some([5, 0, 0, 0, 0])),
+            (r#"{"prompt_tokens":-5,"completion_tokens":2.9}"#,                                 Some([0, 0, 0, 2, 0])),
+            (r#"{"prompt_tokens":1e30,"completion_tokens":1,"completion_tokens_details":{"reasoning_tokens":99}}"#, Some([MAX, 0, 0, 1, 1])),
+            (r#"{"prompt_tokens":2,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":9}}"#, Some([2, 2, 0, 1, 0])),
+            (r#"{"prompt_tokens":2,"completion_tokens":1,"prompt_tokens_details":"many"}"#,     Some([2, 0, 0, 1, 0])),
+            (r#"{"prompt_tokens":"many","completion_tokens":{}}"#,                              None),
+            ("{}",                                                                              None),
+            ("null",                                                                            None),
+            ("[]",                                                                              None),
+            ("7",                                                                               None),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(figures(json), expected, "{json}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read_as_the_same_figures(parts: [u32; 5]) {
+            let [plain, cached, written, answer, reasoning] = parts.map(u64::from);
+            let usage = Usage {
+                input_tokens: plain + cached + written,
+                cached_input_tokens: cached,
+                cache_write_tokens: written,
+                output_tokens: answer + reasoning,
+                reasoning_tokens: reasoning,
+            };
+            let json = serde_json::value::to_raw_value(&Written::from(usage)).unwrap();
+            proptest::prop_assert_eq!(read(Some(&json)), Some(usage));
+        }
+    }
+}
