@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use doorward_dialect::Dialect;
+use doorward_domain::id::CallId;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::error::ProxyError;
@@ -36,8 +38,8 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The answer to a call that was stopped.
-    pub(crate) fn refusal(error: &ProxyError) -> Self {
-        let mut answer = Self::json(error.status(), error.body());
+    pub(crate) fn refusal(error: &ProxyError, dialect: Dialect, call: CallId) -> Self {
+        let mut answer = Self::json(error.status(), error.told().body(dialect, call));
         answer.headers.extend(error.headers());
         answer
     }

@@ -7,6 +7,7 @@ mod options;
 use std::borrow::Cow;
 use std::ops::Range;
 
+use doorward_dialect::unsupported::Allowed;
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use serde_json::value::RawValue;
 
@@ -55,8 +56,8 @@ impl OutputField {
     const fn of(call: Call) -> &'static [Self] {
         match call {
             Call::ChatCompletions => &[Self::Tokens, Self::CompletionTokens],
-            Call::Completions => &[Self::Tokens],
             Call::Responses => &[Self::OutputTokens],
+            Call::Completions | Call::Messages => &[Self::Tokens],
             Call::Embeddings => &[],
         }
     }
@@ -87,6 +88,10 @@ pub(crate) struct Ask<'a> {
     pub(crate) output_bounds: Bounds,
     /// How many answers are produced, each of which may be as long as the bound.
     pub(crate) answers: u64,
+    /// What may be left out where the provider's dialect cannot say it.
+    pub(crate) may_be_dropped: Allowed,
+    /// The member that says so, for it is nothing that a provider knows.
+    pub(crate) drop_member: Option<Range<usize>>,
     /// The input begins with what the provider has stored.
     continues: bool,
     /// What the input is estimated from.
@@ -94,6 +99,9 @@ pub(crate) struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
+    /// The field by which a client lets us leave out what a provider cannot do: `true`, or a list of names.
+    pub(crate) const DROP: &'static str = "doorward_drop_unsupported";
+
     /// Reads a body. Errors name the field.
     pub(crate) fn parse(call: Call, body: &'a [u8]) -> Result<Self, ProxyError> {
         let text = std::str::from_utf8(body).map_err(|error| not_utf8(&error))?;
@@ -115,6 +123,8 @@ impl<'a> Ask<'a> {
             stream_options: stream_options(body, fields.get(Field::StreamOptions))?,
             output_bounds: output_bounds(call, body, &fields)?,
             answers: answers(call, &fields)?,
+            may_be_dropped: may_be_dropped(fields.get(Field::Drop))?,
+            drop_member: fields.get(Field::Drop).map(|raw| range_in(body, raw)),
             continues: call == Call::Responses && continues(&fields),
             body,
         })
@@ -194,6 +204,16 @@ fn continues(fields: &Fields<'_>) -> bool {
         || names(Field::Prompt, &['{'])
 }
 
+fn may_be_dropped(raw: Option<&RawValue>) -> Result<Allowed, ProxyError> {
+    match raw.map(RawValue::get) {
+        None | Some("null" | "false") => Ok(Allowed::Nothing),
+        Some("true") => Ok(Allowed::All),
+        Some(list) => serde_json::from_str(list)
+            .map(Allowed::Named)
+            .map_err(|_| bad(Ask::DROP, "must be true, false or a list of names of fields")),
+    }
+}
+
 fn flag(field: Field, fields: &Fields<'_>) -> Result<bool, ProxyError> {
     match fields.get(field).map(RawValue::get) {
         None | Some("null" | "false") => Ok(false),
@@ -226,7 +246,7 @@ fn answers(call: Call, fields: &Fields<'_>) -> Result<u64, ProxyError> {
     let prompts = match (call, fields.get(Field::Prompt)) {
         (Call::Completions, Some(prompt)) => options::prompts(prompt),
         (Call::Completions, None) | (Call::ChatCompletions, _) => 1,
-        (Call::Embeddings | Call::Responses, _) => return Ok(1),
+        (Call::Embeddings | Call::Responses | Call::Messages, _) => return Ok(1),
     };
     let shown = number(Field::N, fields, ANSWERS_MAX)?.unwrap_or(1);
     let produced = number(Field::BestOf, fields, ANSWERS_MAX)?.unwrap_or(1);

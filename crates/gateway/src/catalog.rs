@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use doorward_dialect::{Dialect, Knows};
 use doorward_domain::catalog::{Deployment, Model, Provider, ProviderKind, listing};
 use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId};
 use doorward_domain::price::{Price, PriceTable};
@@ -67,6 +68,30 @@ pub(crate) enum Endpoint {
 }
 
 impl Target {
+    /// How it speaks.
+    pub(crate) const fn dialect(&self) -> Dialect {
+        match &self.endpoint {
+            Endpoint::Echo => Dialect::OpenAi,
+            Endpoint::Http(http) => http.dialect,
+        }
+    }
+
+    /// What it can do beyond its dialect.
+    pub(crate) fn knows(&self) -> Knows {
+        match &self.endpoint {
+            Endpoint::Echo => Knows::default(),
+            Endpoint::Http(http) => http.knows,
+        }
+    }
+
+    /// The upstream's name of the model; `None`: it is the public one.
+    pub(crate) fn upstream_model(&self) -> Option<&str> {
+        match &self.endpoint {
+            Endpoint::Echo => None,
+            Endpoint::Http(http) => http.model.as_deref(),
+        }
+    }
+
     /// The provider's credential, to be kept out of what the provider says.
     pub(crate) fn needle(&self) -> Option<&Arc<Needle>> {
         match &self.endpoint {

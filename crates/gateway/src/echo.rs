@@ -80,7 +80,7 @@ pub(crate) fn answer(
     Ok(match (call, ask.is_stream) {
         (Call::Embeddings, _) => Echo::Whole(line(&reply.embedding())),
         (call, true) => Echo::Events(Events::new(call, reply)),
-        (Call::ChatCompletions, false) => Echo::Whole(line(&reply.chat())),
+        (Call::ChatCompletions | Call::Messages, false) => Echo::Whole(line(&reply.chat())),
         (Call::Completions, false) => Echo::Whole(line(&reply.completion())),
         (Call::Responses, false) => Echo::Whole(line(&reply.response(true))),
     })

@@ -1,7 +1,10 @@
 //! What stops a call, and how the client is told.
 
 use bytes::Bytes;
+use doorward_dialect::fault::{Fault, FaultKind};
+use doorward_dialect::{Dialect, anthropic, google};
 use doorward_domain::denial::Denial;
+use doorward_domain::id::CallId;
 use doorward_domain::limit::LimitKind;
 use doorward_store::{CallKey, StoreError};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -23,6 +26,12 @@ pub(crate) enum ProxyError {
     BudgetSpent(StatusCode),
     #[error("{0}")]
     BadRequest(String),
+    /// The provider of the model speaks another dialect, which has no word for this.
+    #[error("The provider of this model cannot do what `{0}` asks for.")]
+    Unsupported(String),
+    /// The provider of the model speaks another dialect, which has no such route.
+    #[error("The provider of this model has no route like this one.")]
+    NoSuchRoute,
     #[error("The request carries more than one API key.")]
     ManyCredentials,
     #[error("The request body is larger than {0} bytes.")]
@@ -63,11 +72,19 @@ pub(crate) enum UpstreamFault {
     NoDeployment,
 }
 
-/// The three words that a client's code reads: status, `type` and `code`.
+/// What a client's code reads: the status, and `type` and `code` of the OpenAI dialect; the others have
+/// words for kinds of faults only.
 struct Face {
     status: StatusCode,
     kind: &'static str,
     code: Option<&'static str>,
+    fault: FaultKind,
+}
+
+/// An error as a client is told it.
+pub(crate) struct Told {
+    face: Face,
+    message: String,
 }
 
 impl ProxyError {
@@ -90,40 +107,47 @@ impl ProxyError {
     }
 
     fn face(&self) -> Face {
-        let face = |status, kind, code| Face { status, kind, code };
         let invalid = "invalid_request_error";
+        let face = |status, kind, code| Face { status, kind, code, fault: FaultKind::BadRequest };
+        let ours =
+            |status, code, fault| Face { status, kind: "server_error", code: Some(code), fault };
         match self {
             Self::Denied(denial) => denial_face(denial),
             Self::BudgetSpent(status) => {
                 Face { status: *status, ..denial_face(&Denial::BudgetSpent) }
             }
             Self::BadRequest(_) => face(StatusCode::BAD_REQUEST, invalid, None),
+            Self::Unsupported(_) => {
+                face(StatusCode::BAD_REQUEST, invalid, Some("unsupported_parameter"))
+            }
+            Self::NoSuchRoute => face(StatusCode::BAD_REQUEST, invalid, Some("unsupported_route")),
             Self::ManyCredentials => {
                 face(StatusCode::BAD_REQUEST, invalid, Some("multiple_credentials"))
             }
-            Self::TooLarge(_) => {
-                face(StatusCode::PAYLOAD_TOO_LARGE, invalid, Some("request_too_large"))
-            }
+            Self::TooLarge(_) => Face {
+                fault: FaultKind::TooLarge,
+                ..face(StatusCode::PAYLOAD_TOO_LARGE, invalid, Some("request_too_large"))
+            },
             Self::SlowBody => face(StatusCode::REQUEST_TIMEOUT, invalid, Some("request_timeout")),
             Self::WrongMethod(_) => {
                 face(StatusCode::METHOD_NOT_ALLOWED, invalid, Some("method_not_allowed"))
             }
             Self::Unpriced(_) => face(StatusCode::BAD_REQUEST, invalid, Some("model_not_priced")),
             Self::UpstreamTimeout => {
-                face(StatusCode::GATEWAY_TIMEOUT, "server_error", Some("upstream_timeout"))
+                ours(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", FaultKind::Timeout)
             }
             Self::UpstreamUnavailable(_) => {
-                face(StatusCode::BAD_GATEWAY, "server_error", Some("upstream_unavailable"))
+                ours(StatusCode::BAD_GATEWAY, "upstream_unavailable", FaultKind::Unavailable)
             }
             Self::Store(_) => {
-                face(StatusCode::SERVICE_UNAVAILABLE, "server_error", Some("unavailable"))
+                ours(StatusCode::SERVICE_UNAVAILABLE, "unavailable", FaultKind::Unavailable)
             }
         }
     }
 
-    /// The body in the OpenAI shape; all four members always present.
-    pub(crate) fn body(&self) -> Bytes {
-        error_body(&self.to_string(), self.face().kind, self.face().code)
+    /// What the client is told of it.
+    pub(crate) fn told(&self) -> Told {
+        Told { face: self.face(), message: self.to_string() }
     }
 
     /// Headers that tell the client's code what to do next.
@@ -134,6 +158,8 @@ impl ProxyError {
             Self::WrongMethod(allow) => one(header::ALLOW, HeaderValue::from_static(allow)),
             Self::Store(_) => retry_after(1),
             Self::BadRequest(_)
+            | Self::Unsupported(_)
+            | Self::NoSuchRoute
             | Self::ManyCredentials
             | Self::TooLarge(_)
             | Self::SlowBody
@@ -149,51 +175,85 @@ impl ProxyError {
     }
 }
 
-/// An error object in the OpenAI shape.
-pub(crate) fn error_body(message: &str, kind: &str, code: Option<&str>) -> Bytes {
+impl Told {
+    /// An answer that was cut.
+    pub(crate) fn broken_off() -> Self {
+        let fault = FaultKind::Unavailable;
+        let (kind, code) = ("server_error", Some("upstream_unavailable"));
+        let message = "The upstream broke off the answer.".to_owned();
+        Self { face: Face { status: StatusCode::BAD_GATEWAY, kind, code, fault }, message }
+    }
+
+    /// A denial of a call that has begun.
+    pub(crate) fn denied(denial: &Denial) -> Self {
+        Self { face: denial_face(denial), message: denial.to_string() }
+    }
+
+    /// The body of an answer.
+    pub(crate) fn body(&self, dialect: Dialect, call: CallId) -> Bytes {
+        let Face { status, kind, code, fault } = self.face;
+        let message = self.message.as_str().into();
+        let fault = Fault { kind: fault, message, retry_after_s: None };
+        match dialect {
+            Dialect::OpenAi => openai_body(&self.message, kind, code),
+            Dialect::Anthropic => {
+                anthropic::write_fault(&fault, status.as_u16(), &call.to_string()).into()
+            }
+            Dialect::Google => {
+                google::write_fault(&fault, status.as_u16(), &call.to_string()).into()
+            }
+        }
+    }
+
+    /// The same as one event of a stream that has begun.
+    pub(crate) fn event(&self, dialect: Dialect, call: CallId) -> Bytes {
+        let start: &[u8] = match dialect {
+            Dialect::OpenAi | Dialect::Google => b"data: ",
+            Dialect::Anthropic => b"event: error\ndata: ",
+        };
+        Bytes::from([start, &self.body(dialect, call), b"\n\n"].concat())
+    }
+}
+
+/// All four members are always present, and the words are the OpenAI dialect's own.
+fn openai_body(message: &str, kind: &str, code: Option<&str>) -> Bytes {
     let error = serde_json::json!({
         "error": { "message": message, "type": kind, "param": null, "code": code }
     });
     Bytes::from(error.to_string())
 }
 
-/// The same as one event of a stream that has begun.
-pub(crate) fn error_event(message: &str, kind: &str, code: Option<&str>) -> Bytes {
-    let mut event = Vec::with_capacity(192);
-    event.extend_from_slice(b"data: ");
-    event.extend_from_slice(&error_body(message, kind, code));
-    event.extend_from_slice(b"\n\n");
-    Bytes::from(event)
-}
-
-/// A denial as one event of a stream that has begun.
-pub(crate) fn denial_event(denial: &Denial) -> Bytes {
-    let face = denial_face(denial);
-    error_event(&denial.to_string(), face.kind, face.code)
-}
-
 fn denial_face(denial: &Denial) -> Face {
-    let (status, kind, code) = match denial {
-        Denial::InvalidKey => (401, "invalid_request_error", "invalid_api_key"),
-        Denial::Expired | Denial::SecretReplaced => (401, "invalid_request_error", "key_expired"),
-        Denial::Disabled => (401, "invalid_request_error", "key_disabled"),
-        Denial::Revoked => (401, "invalid_request_error", "key_revoked"),
-        Denial::OwnerInactive => (401, "invalid_request_error", "owner_inactive"),
-        Denial::AddressRefused => (403, "permission_error", "ip_not_allowed"),
-        Denial::OriginRefused => (403, "permission_error", "origin_not_allowed"),
-        Denial::InsufficientScope => (403, "permission_error", "insufficient_scope"),
-        Denial::ModelNotFound => (404, "invalid_request_error", "model_not_found"),
+    let invalid = "invalid_request_error";
+    let (status, fault, kind, code) = match denial {
+        Denial::InvalidKey => (401, FaultKind::Unauthenticated, invalid, "invalid_api_key"),
+        Denial::Expired | Denial::SecretReplaced => {
+            (401, FaultKind::Unauthenticated, invalid, "key_expired")
+        }
+        Denial::Disabled => (401, FaultKind::Unauthenticated, invalid, "key_disabled"),
+        Denial::Revoked => (401, FaultKind::Unauthenticated, invalid, "key_revoked"),
+        Denial::OwnerInactive => (401, FaultKind::Unauthenticated, invalid, "owner_inactive"),
+        Denial::AddressRefused => (403, FaultKind::Forbidden, "permission_error", "ip_not_allowed"),
+        Denial::OriginRefused => {
+            (403, FaultKind::Forbidden, "permission_error", "origin_not_allowed")
+        }
+        Denial::InsufficientScope => {
+            (403, FaultKind::Forbidden, "permission_error", "insufficient_scope")
+        }
+        Denial::ModelNotFound => (404, FaultKind::NotFound, invalid, "model_not_found"),
         Denial::RateLimited { kind: LimitKind::Requests, .. } | Denial::TooManyConcurrent => {
-            (429, "requests", "rate_limit_exceeded")
+            (429, FaultKind::RateLimited, "requests", "rate_limit_exceeded")
         }
         Denial::RateLimited { kind: LimitKind::Tokens, .. } => {
-            (429, "tokens", "rate_limit_exceeded")
+            (429, FaultKind::RateLimited, "tokens", "rate_limit_exceeded")
         }
-        Denial::BudgetSpent => (429, "insufficient_quota", "insufficient_quota"),
-        Denial::BudgetHeld => (429, "requests", "budget_held"),
+        Denial::BudgetSpent => {
+            (429, FaultKind::Billing, "insufficient_quota", "insufficient_quota")
+        }
+        Denial::BudgetHeld => (429, FaultKind::RateLimited, "requests", "budget_held"),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Face { status, kind, code: Some(code) }
+    Face { status, kind, code: Some(code), fault }
 }
 
 fn denial_headers(denial: &Denial) -> Headers {

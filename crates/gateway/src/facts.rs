@@ -16,6 +16,7 @@ const MODEL: HeaderName = HeaderName::from_static("x-doorward-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-doorward-provider");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-doorward-attempts");
 const MAX_TOKENS: HeaderName = HeaderName::from_static("x-doorward-max-tokens");
+const DROPPED: HeaderName = HeaderName::from_static("x-doorward-dropped");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
@@ -41,6 +42,8 @@ pub(crate) struct Facts {
     pub(crate) quotas: Admitted,
     /// Set where a budget lowered the call's `max_tokens`.
     pub(crate) lowered_to: Option<u64>,
+    /// What was left out of the request because the client allows it, by its names.
+    pub(crate) dropped: Vec<String>,
     /// The web page that may read the answer.
     pub(crate) reader: Option<HeaderValue>,
 }
@@ -64,6 +67,9 @@ impl Facts {
         }
         if let Some(tokens) = self.lowered_to {
             headers.insert(MAX_TOKENS, tokens.into());
+        }
+        if !self.dropped.is_empty() {
+            headers.insert(DROPPED, values.make(|text| text.text(&self.dropped.join(", "))));
         }
         self.write_quotas(&mut values, headers);
         if let Some(reader) = &self.reader {

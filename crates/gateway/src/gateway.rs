@@ -4,6 +4,7 @@ mod attempt;
 mod auth_verify;
 mod body;
 mod deliver;
+mod translated;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -118,9 +119,13 @@ impl Gateway {
         let (id, now) = self.ids.next();
         let mut facts = Facts::default();
         let (mut head, body) = request.into_parts();
+        let dialect = route.as_ref().map_or_else(|wrong| wrong.dialect, Route::dialect);
         let answered =
             self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
-        let answer = answered.unwrap_or_else(|error| self.refuse((id, address), &facts, &error));
+        let answer = answered.unwrap_or_else(|error| {
+            self.note_refusal((id, address), &facts, &error);
+            Answer::refusal(&error, dialect, id)
+        });
         // The request's map has room for the answer's headers; a new one would have to grow.
         let mut headers = std::mem::take(&mut head.headers);
         headers.clear();
@@ -150,12 +155,12 @@ impl Gateway {
 
     /// A refused call leaves one line in the log, as every other one does; one that went wrong later
     /// has left its own.
-    fn refuse(
+    fn note_refusal(
         &self,
         (id, address): (CallId, Option<IpAddr>),
         facts: &Facts,
         error: &ProxyError,
-    ) -> Answer {
+    ) {
         if facts.attempts == 0 {
             self.metrics.count_refusal(error.status());
             let key = facts.key.as_ref().map(tracing::field::display);
@@ -166,7 +171,6 @@ impl Gateway {
         if error.is_ours() {
             tracing::warn!(call = %id, error = error as &dyn std::error::Error, "a call failed");
         }
-        Answer::refusal(error)
     }
 
     async fn answer(
@@ -270,7 +274,8 @@ impl Gateway {
 
     fn begin(&self, open: OpenCall, first: &Arc<Target>, ask: &Ask<'_>) -> Box<CallEnd> {
         let (metrics, clock) = (Arc::clone(&self.metrics), self.store.clock().clone());
-        Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, ask.input_tokens()))
+        let facts = (ask.call.dialect(), ask.input_tokens());
+        Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, facts))
     }
 
     /// A model that is unknown, and one that is not on the key's list, are the same to the client.

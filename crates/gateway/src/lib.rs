@@ -22,6 +22,7 @@ mod relay;
 mod rewrite;
 mod route;
 mod source;
+mod translate;
 mod upstream;
 mod verify;
 

@@ -7,4 +7,4 @@ mod strings;
 mod usage;
 
 pub(crate) use json::JsonMeter;
-pub(crate) use sse::SseMeter;
+pub(crate) use sse::{SseMeter, event_data};

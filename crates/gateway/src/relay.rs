@@ -15,8 +15,9 @@ pub(crate) use end::CallEnd;
 pub(crate) use watch::{Cut, Watch};
 
 use crate::echo::Events;
-use crate::error::{denial_event, error_event};
+use crate::error::{ProxyError, Told};
 use crate::meter::{JsonMeter, SseMeter};
+use crate::translate::StreamTranslation;
 use crate::upstream::Exchange;
 
 /// The body of an answer of the gateway.
@@ -33,6 +34,8 @@ pub enum RelayBody {
 pub struct Live {
     source: Source,
     meter: Meter,
+    /// Where the client speaks another dialect than the provider.
+    translation: Option<Box<StreamTranslation>>,
     end: Box<CallEnd>,
     watch: Watch,
     /// Waits to go out before anything else: the first piece, or an error event.
@@ -88,7 +91,7 @@ impl RelayBody {
     pub(crate) fn live(
         first: Bytes,
         source: Source,
-        meter: Meter,
+        (meter, translation): (Meter, Option<Box<StreamTranslation>>),
         end: Box<CallEnd>,
         watch: Watch,
     ) -> Self {
@@ -96,6 +99,7 @@ impl RelayBody {
         Self::Live(Box::new(Live {
             source,
             meter,
+            translation,
             end,
             watch,
             ready,
@@ -172,10 +176,17 @@ impl Live {
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ()>>> {
-        let meter = &mut self.meter;
+        let (meter, translation) = (&mut self.meter, &mut self.translation);
+        let mut pass = |piece| {
+            let passed = meter.push(piece)?;
+            Ok(match translation {
+                Some(translation) => translation.push(&passed),
+                None => passed,
+            })
+        };
         match &mut self.source {
             Source::Http(exchange) => {
-                let polled = exchange.poll_ready_bytes(cx, |piece| meter.push(piece));
+                let polled = exchange.poll_ready_bytes(cx, pass);
                 polled.map(|bytes| {
                     bytes.map(|bytes| {
                         bytes.map_err(|broken| {
@@ -186,7 +197,7 @@ impl Live {
             }
             Source::Events(events) => {
                 let Some(event) = events.pop_front() else { return Poll::Ready(None) };
-                match meter.push(event) {
+                match pass(event) {
                     // The next event is ready: ask again, without giving the empty one out.
                     Ok(bytes) if bytes.is_empty() => {
                         cx.waker().wake_by_ref();
@@ -208,25 +219,32 @@ impl Live {
     /// The upstream is through. A stream that just stops must not look like one that ended well.
     fn finish(&mut self) {
         self.is_over = true;
-        let (rest, is_complete) = match &mut self.meter {
+        let (mut rest, is_complete) = match &mut self.meter {
             Meter::Json(meter) => {
                 self.is_broken = !meter.is_complete();
                 (meter.finish(), meter.is_complete())
             }
-            Meter::Sse(meter) => {
-                let rest = meter.finish();
-                if meter.is_complete() {
-                    (rest, true)
-                } else {
-                    // Half an event would swallow the one that says why it is half.
-                    (cut_event(Cut::Upstream), false)
-                }
-            }
+            Meter::Sse(meter) => (meter.finish(), meter.is_complete()),
         };
+        if matches!(self.meter, Meter::Sse(_)) {
+            rest = self.last_events(&rest, is_complete);
+        }
         if !rest.is_empty() {
             self.ready.push_back(rest);
         }
         self.settle(if is_complete { Outcome::Done } else { Outcome::Interrupted });
+    }
+
+    /// What a stream ends with. Half an event would swallow the one that says why it is half.
+    fn last_events(&mut self, rest: &Bytes, is_complete: bool) -> Bytes {
+        match &mut self.translation {
+            _ if !is_complete => self.cut_event(Cut::Upstream),
+            Some(translation) => {
+                let rest = translation.push(rest);
+                Bytes::from([rest, translation.finish()].concat())
+            }
+            None => rest.clone(),
+        }
     }
 
     /// Ends the answer early: a stream by an event that says why, anything else by its connection.
@@ -235,9 +253,17 @@ impl Live {
         self.settle(Outcome::Interrupted);
         self.source = Source::Events(Events::default());
         Poll::Ready(Some(match &self.meter {
-            Meter::Sse(_) => Ok(cut_event(cut)),
+            Meter::Sse(_) => Ok(self.cut_event(cut)),
             Meter::Json(_) => Err(BrokenOff),
         }))
+    }
+
+    /// Nothing where the client was told an error already.
+    fn cut_event(&self, cut: Cut) -> Bytes {
+        if self.translation.as_ref().is_some_and(|translation| translation.is_over()) {
+            return Bytes::new();
+        }
+        told(cut).event(self.end.client(), self.end.id())
     }
 
     fn settle(&mut self, outcome: Outcome) {
@@ -258,16 +284,10 @@ impl Drop for Live {
     }
 }
 
-fn cut_event(cut: Cut) -> Bytes {
+fn told(cut: Cut) -> Told {
     match cut {
-        Cut::Denied(denial) => denial_event(&denial),
-        Cut::Upstream => {
-            let text = "The upstream broke off the answer.";
-            error_event(text, "server_error", Some("upstream_unavailable"))
-        }
-        Cut::Timeout => {
-            let text = "The upstream did not answer in time.";
-            error_event(text, "server_error", Some("upstream_timeout"))
-        }
+        Cut::Denied(denial) => Told::denied(&denial),
+        Cut::Upstream => Told::broken_off(),
+        Cut::Timeout => ProxyError::UpstreamTimeout.told(),
     }
 }

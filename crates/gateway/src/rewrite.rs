@@ -28,6 +28,10 @@ pub(crate) fn rewrite(body: &Bytes, ask: &Ask<'_>, change: &Change<'_>) -> Bytes
     let mut added = String::new();
     bound_output(body, ask, change, &mut edits, &mut added);
     ask_for_usage(body, ask, &mut edits, &mut added);
+    if let Some(member) = &ask.drop_member {
+        // No provider knows it.
+        edits.push((with_comma(body, key_start(body, member.start)..member.end), String::new()));
+    }
     if !added.is_empty() {
         let after_brace = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
         edits.push((after_brace..after_brace, added));
@@ -79,6 +83,19 @@ fn lowest(bound: &Bound, tokens: u64) -> u64 {
 fn key_start(body: &[u8], value: usize) -> usize {
     let before = body.get(..value).unwrap_or_default();
     memchr::memrchr_iter(b'"', before).nth(1).unwrap_or(value)
+}
+
+/// A member that is not the only one, and the comma that it needs no more.
+fn with_comma(body: &[u8], member: Range<usize>) -> Range<usize> {
+    let is_space = |byte: &&u8| byte.is_ascii_whitespace();
+    let behind = body.get(member.end..).unwrap_or_default();
+    let spaces = behind.iter().take_while(is_space).count();
+    if behind.get(spaces) == Some(&b',') {
+        return member.start..member.end + spaces + 1;
+    }
+    let before = body.get(..member.start).unwrap_or_default();
+    let spaces = before.iter().rev().take_while(is_space).count();
+    member.start.saturating_sub(spaces + 1)..member.end
 }
 
 /// A chat stream reports usage only when asked; a call that is not metered is a call that is free.
@@ -142,6 +159,8 @@ mod tests {
             (r#"{"model":"a","max_tokens":null}"#, None, Some(256), r#"{"model":"a","max_tokens":256}"#),
             (r#"{"model":"a","max_tokens":null,"max_completion_tokens":900}"#, None, Some(256),
              r#"{"model":"a","max_tokens":256,"max_completion_tokens":null}"#),
+            (r#"{"doorward_drop_unsupported":true , "model":"a"}"#, None, None, r#"{ "model":"a"}"#),
+            (r#"{"model":"a" , "doorward_drop_unsupported":["x"] }"#, None, Some(7), r#"{"max_tokens":7,"model":"a"  }"#),
             (r#"{"model":"a","stream":true,"stream_options":null}"#, None, None,
              r#"{"model":"a","stream":true,"stream_options":{"include_usage":true}}"#),
             (r#"{"model":"a","stream":true}"#, None, None,

@@ -1,5 +1,6 @@
 //! Which requests are the gateway's, and what each is.
 
+use doorward_dialect::Dialect;
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use doorward_domain::scope::Scope;
 use http::{Method, Uri};
@@ -29,7 +30,7 @@ pub struct Verify {
     pub query: String,
 }
 
-/// A call that a provider answers, in the OpenAI dialect.
+/// A call that a provider answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// `POST /v1/chat/completions`.
@@ -40,6 +41,8 @@ pub enum Call {
     Embeddings,
     /// `POST /v1/responses`.
     Responses,
+    /// `POST /v1/messages`.
+    Messages,
 }
 
 impl Call {
@@ -47,8 +50,13 @@ impl Call {
     pub const SCOPE: Scope = Scope::InferenceWrite;
 
     /// Every call; the position is the index into a target's addresses.
-    pub const ALL: [Self; 4] =
-        [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses];
+    pub const ALL: [Self; 5] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::Messages,
+    ];
 
     /// The path below a provider's base URL, and below `/v1` here.
     pub const fn path(self) -> &'static str {
@@ -57,6 +65,29 @@ impl Call {
             Self::Completions => "/completions",
             Self::Embeddings => "/embeddings",
             Self::Responses => "/responses",
+            Self::Messages => "/messages",
+        }
+    }
+
+    /// How the client speaks.
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => {
+                Dialect::OpenAi
+            }
+            Self::Messages => Dialect::Anthropic,
+        }
+    }
+
+    /// The call that asks the same of a provider of this dialect. `None`: there is none.
+    pub const fn said_in(self, dialect: Dialect) -> Option<Self> {
+        match (self, dialect) {
+            (Self::ChatCompletions | Self::Messages, Dialect::OpenAi) => {
+                Some(Self::ChatCompletions)
+            }
+            (Self::ChatCompletions | Self::Messages, Dialect::Anthropic) => Some(Self::Messages),
+            (Self::Completions | Self::Embeddings | Self::Responses, Dialect::OpenAi) => Some(self),
+            (_, Dialect::Anthropic | Dialect::Google) => None,
         }
     }
 
@@ -67,6 +98,15 @@ impl Call {
 }
 
 impl Route {
+    /// How its client speaks, and is answered.
+    pub const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Call(call) => call.dialect(),
+            Self::Preflight(other) => other.dialect,
+            Self::Models | Self::Model(_) | Self::Verify(_) => Dialect::OpenAi,
+        }
+    }
+
     /// The gateway's route for a request, or `None`: it is for the management API.
     ///
     /// A wrong method on a call's path is the gateway's too, so that the answer has its dialect.
@@ -78,8 +118,8 @@ impl Route {
         if let Some(call) = Call::ALL.into_iter().find(|call| call.path() == path) {
             return Some(match *method {
                 Method::POST => Ok(Self::Call(call)),
-                Method::OPTIONS => Ok(Self::Preflight(CALLS)),
-                _ => Err(CALLS),
+                Method::OPTIONS => Ok(Self::Preflight(WrongMethod::of(call))),
+                _ => Err(WrongMethod::of(call)),
             });
         }
         let rest = path.strip_prefix("/models")?;
@@ -117,11 +157,18 @@ impl Verify {
 pub struct WrongMethod {
     /// Those that it has, those of the management API included.
     pub allow: &'static str,
+    /// How the client is told.
+    pub dialect: Dialect,
 }
 
-const CALLS: WrongMethod = WrongMethod { allow: "POST" };
-const MODELS: WrongMethod = WrongMethod { allow: "GET,HEAD,POST" };
-const MODEL: WrongMethod = WrongMethod { allow: "GET,HEAD,PATCH,DELETE" };
+impl WrongMethod {
+    const fn of(call: Call) -> Self {
+        Self { allow: "POST", dialect: call.dialect() }
+    }
+}
+
+const MODELS: WrongMethod = WrongMethod { allow: "GET,HEAD,POST", dialect: Dialect::OpenAi };
+const MODEL: WrongMethod = WrongMethod { allow: "GET,HEAD,PATCH,DELETE", dialect: Dialect::OpenAi };
 
 /// `?view=routes` asks the management API how a model is routed.
 fn is_admin_view(uri: &Uri) -> bool {
@@ -152,6 +199,7 @@ mod tests {
 
     #[test]
     fn every_path_has_one_owner() {
+        const CALLS: WrongMethod = WrongMethod::of(Call::ChatCompletions);
         let call = |call| Some(Ok(Route::Call(call)));
         let model = |name: &str| Some(Ok(Route::Model(name.to_owned())));
         let preflight = |has| Some(Ok(Route::Preflight(has)));
@@ -163,7 +211,9 @@ mod tests {
             ("POST", "/v1/chat/completions",       call(Call::ChatCompletions)),
             ("POST", "/v1/embeddings",             call(Call::Embeddings)),
             ("POST", "/v1/responses?x=1",          call(Call::Responses)),
+            ("POST", "/v1/messages?beta=true",     call(Call::Messages)),
             ("GET",  "/v1/chat/completions",       Some(Err(CALLS))),
+            ("GET",  "/v1/messages",               Some(Err(WrongMethod::of(Call::Messages)))),
             ("GET",  "/v1/models",                 Some(Ok(Route::Models))),
             ("GET",  "/v1/models/doorward/echo",   model("doorward/echo")),
             ("GET",  "/v1/models/doorward%2Fecho", model("doorward/echo")),

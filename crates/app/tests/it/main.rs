@@ -15,6 +15,7 @@ mod increases;
 mod key_files;
 mod lifecycle;
 mod limits;
+mod messages;
 mod model_names;
 mod notices;
 mod output_bounds;

@@ -157,8 +157,13 @@ impl Program {
     /// The stream of this chat request.
     pub(crate) fn stream_of(&self, key: &str, mut body: Value) -> impl Read + use<> {
         body["stream"] = true.into();
+        self.stream_from("/v1/chat/completions", key, &body)
+    }
+
+    /// The stream that this request asks for.
+    pub(crate) fn stream_from(&self, path: &str, key: &str, body: &Value) -> impl Read + use<> {
         let answer = agent()
-            .post(format!("{}/v1/chat/completions", self.url))
+            .post(format!("{}{path}", self.url))
             .header("authorization", format!("Bearer {key}"))
             .send(body.to_string().as_bytes())
             .unwrap();

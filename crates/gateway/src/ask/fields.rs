@@ -19,12 +19,13 @@ pub(super) enum Field {
     Background,
     PreviousResponseId,
     Conversation,
+    Drop,
     /// Stands in `stream_options`.
     IncludeUsage,
 }
 
 impl Field {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Model,
         Self::Stream,
         Self::StreamOptions,
@@ -38,6 +39,7 @@ impl Field {
         Self::Background,
         Self::PreviousResponseId,
         Self::Conversation,
+        Self::Drop,
         Self::IncludeUsage,
     ];
 
@@ -56,6 +58,7 @@ impl Field {
             Self::Background => "background",
             Self::PreviousResponseId => "previous_response_id",
             Self::Conversation => "conversation",
+            Self::Drop => super::Ask::DROP,
             Self::IncludeUsage => "include_usage",
         }
     }
@@ -76,6 +79,7 @@ impl Field {
             b"background" => Self::Background,
             b"previousresponseid" => Self::PreviousResponseId,
             b"conversation" => Self::Conversation,
+            b"doorwarddropunsupported" => Self::Drop,
             b"includeusage" => Self::IncludeUsage,
             _ => return None,
         })
@@ -165,8 +169,8 @@ struct Letters {
     count: usize,
 }
 
-/// The letters of the longest field, `max_completion_tokens`.
-const LETTERS_MAX: usize = 19;
+/// The letters of the longest field, `doorward_drop_unsupported`.
+const LETTERS_MAX: usize = 23;
 
 impl Letters {
     fn of(key: &str) -> Self {

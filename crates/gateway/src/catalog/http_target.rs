@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use doorward_dialect::{Dialect, Knows};
 use doorward_domain::catalog::ProviderKind;
 use http::{HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
@@ -26,6 +27,12 @@ pub(crate) struct HttpTarget {
     needle: Option<Arc<Needle>>,
     /// The upstream's name of the model as JSON; `None`: it is the public one.
     pub(crate) model_json: Option<String>,
+    /// The upstream's name of the model; `None`: it is the public one.
+    pub(crate) model: Option<String>,
+    /// How the deployment speaks.
+    pub(crate) dialect: Dialect,
+    /// What it can do beyond its dialect.
+    pub(crate) knows: Knows,
     /// What bounds the output of a chat completion there.
     output_field: OutputField,
 }
@@ -48,6 +55,9 @@ impl HttpTarget {
             auth,
             needle: needle.map(Arc::new),
             model_json: model.map(|model| serde_json::Value::from(model).to_string()),
+            model: model.map(str::to_owned),
+            dialect: Dialect::OpenAi,
+            knows: knows(kind),
             output_field: output_field(kind),
         })
     }
@@ -63,12 +73,13 @@ impl HttpTarget {
 
     /// The unchanging part of a call's head as HTTP/1.1 has it.
     pub(crate) fn head(&self, call: Call) -> &SecretString {
-        let [chat, completions, embeddings, responses] = &self.heads;
+        let [chat, completions, embeddings, responses, messages] = &self.heads;
         match call {
             Call::ChatCompletions => chat,
             Call::Completions => completions,
             Call::Embeddings => embeddings,
             Call::Responses => responses,
+            Call::Messages => messages,
         }
     }
 
@@ -76,7 +87,7 @@ impl HttpTarget {
     pub(crate) fn output_field(&self, call: Call) -> OutputField {
         match call {
             Call::Responses => OutputField::OutputTokens,
-            Call::Completions => OutputField::Tokens,
+            Call::Completions | Call::Messages => OutputField::Tokens,
             Call::ChatCompletions | Call::Embeddings => self.output_field,
         }
     }
@@ -112,6 +123,19 @@ fn head(uri: &Uri, auth: Option<&HeaderValue>) -> SecretString {
     ))
 }
 
+/// What a compatible server does not know it leaves alone; OpenAI itself refuses it.
+fn knows(kind: ProviderKind) -> Knows {
+    let is_compatible = kind == ProviderKind::OpenAiCompatible;
+    Knows {
+        completion_tokens: output_field(kind) == OutputField::CompletionTokens,
+        choice_objects: kind == ProviderKind::OpenAi,
+        cache_marks: kind == ProviderKind::OpenAi,
+        top_k: is_compatible,
+        reasoning_content: is_compatible,
+        ..Knows::default()
+    }
+}
+
 /// OpenAI's newer models refuse `max_tokens`; other servers may not know the newer name.
 const fn output_field(kind: ProviderKind) -> OutputField {
     match kind {
@@ -134,7 +158,7 @@ mod tests {
 
     #[test]
     fn each_call_has_its_address_below_the_base() {
-        let expected = ["chat/completions", "completions", "embeddings", "responses"];
+        let expected = ["chat/completions", "completions", "embeddings", "responses", "messages"];
         for (base, below) in [
             ("https://api.example", "https://api.example/"),
             ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1/"),

@@ -85,7 +85,7 @@ impl Stream {
                 self.named("response.created", json!({ "response": self.reply.response(false) }))
             }
             Call::Completions => self.chunk(&completion_choice("", None), &Value::Null),
-            Call::ChatCompletions | Call::Embeddings => {
+            Call::ChatCompletions | Call::Messages | Call::Embeddings => {
                 self.delta(&json!({ "role": "assistant", "content": "" }), None)
             }
         }
@@ -95,7 +95,7 @@ impl Stream {
         match self.call {
             Call::Responses => self.named("response.output_text.delta", self.part("delta", piece)),
             Call::Completions => self.chunk(&completion_choice(piece, None), &Value::Null),
-            Call::ChatCompletions | Call::Embeddings => {
+            Call::ChatCompletions | Call::Messages | Call::Embeddings => {
                 self.delta(&json!({ "content": piece }), None)
             }
         }
@@ -108,7 +108,9 @@ impl Stream {
                 self.named("response.output_text.done", self.part("text", &self.reply.text))
             }
             Call::Completions => self.chunk(&completion_choice("", Some(reason)), &Value::Null),
-            Call::ChatCompletions | Call::Embeddings => self.delta(&json!({}), Some(reason)),
+            Call::ChatCompletions | Call::Messages | Call::Embeddings => {
+                self.delta(&json!({}), Some(reason))
+            }
         }
     }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_domain::id::CallId;
 use http::HeaderMap;
 
 use super::{Gateway, Way};
@@ -13,6 +12,8 @@ use crate::echo::{self, Echo};
 use crate::error::{ProxyError, UpstreamFault};
 use crate::relay::CallEnd;
 use crate::rewrite::{Change, rewrite};
+use crate::route::Call;
+use crate::translate::{self, Translated};
 use crate::upstream::{self, Outgoing};
 
 /// What a deployment answers with.
@@ -29,6 +30,48 @@ pub(super) struct Sending<'a> {
     /// What one answer must be bound to, where a budget relies on it.
     pub(super) bound: Option<u64>,
     pub(super) output_tokens: u64,
+}
+
+/// What one deployment is asked.
+struct Asked {
+    call: Call,
+    body: Bytes,
+    /// What was left out because the client allows it.
+    left: Vec<String>,
+}
+
+impl Sending<'_> {
+    /// The client's own bytes where the deployment speaks its dialect, else the same in another one.
+    fn request_for(&self, target: &Target) -> Result<Asked, ProxyError> {
+        let (ask, dialect) = (self.ask, target.dialect());
+        let call = ask.call.said_in(dialect).ok_or(ProxyError::NoSuchRoute)?;
+        if dialect == ask.call.dialect() {
+            return Ok(Asked { call, body: self.own_words(target), left: Vec::new() });
+        }
+        let to = doorward_dialect::Target {
+            model: target.upstream_model().unwrap_or(&ask.model.value),
+            from: ask.call.dialect(),
+            output_tokens_default: self.output_tokens,
+            knows: target.knows(),
+        };
+        let Translated { body, left } =
+            translate::request(ask, self.body, (dialect, &to), self.bound)?;
+        Ok(Asked { call, body, left })
+    }
+
+    fn own_words(&self, target: &Target) -> Bytes {
+        match &target.endpoint {
+            Endpoint::Echo => self.body.clone(),
+            Endpoint::Http(http) => {
+                let change = Change {
+                    model: http.model_json.as_deref(),
+                    output_tokens: self.bound,
+                    output_field: http.output_field(self.ask.call),
+                };
+                rewrite(self.body, self.ask, &change)
+            }
+        }
+    }
 }
 
 /// Deployments in the order to try them; nearly always one or two.
@@ -64,7 +107,7 @@ impl Gateway {
             way.facts.provider = Some(target.header.clone());
             end.sending_to(target);
             let is_last = position + 1 == order.len();
-            let failure = match self.attempt(target, sending, way.id, end.is_sent()).await {
+            let failure = match self.attempt(target, sending, way, end.is_sent()).await {
                 Ok(Answered::Http(answer)) if !is_last && upstream::is_refusal(answer.status) => {
                     continue;
                 }
@@ -89,32 +132,31 @@ impl Gateway {
         &self,
         target: &Target,
         sending: &Sending<'_>,
-        id: CallId,
+        way: &mut Way<'_>,
         is_sent: &mut bool,
     ) -> Result<Answered, upstream::Failure> {
-        let call = sending.ask.call;
+        // Another deployment may be able to say it.
+        let request = sending
+            .request_for(target)
+            .map_err(|error| upstream::Failure { error, is_retryable: true })?;
+        way.facts.dropped = request.left;
         match &target.endpoint {
             Endpoint::Echo => {
                 *is_sent = true;
                 let created_at_s = self.store.clock().now().as_second();
-                let facts = (id.to_string(), created_at_s, sending.output_tokens);
-                echo::answer(sending.body, sending.ask, facts)
+                let facts = (way.id.to_string(), created_at_s, sending.output_tokens);
+                let ask = Ask::parse(request.call, &request.body);
+                ask.and_then(|ask| echo::answer(&request.body, &ask, facts))
                     .map(Answered::Echo)
                     .map_err(|error| upstream::Failure { error, is_retryable: false })
             }
             Endpoint::Http(http) => {
-                let change = Change {
-                    model: http.model_json.as_deref(),
-                    output_tokens: sending.bound,
-                    output_field: http.output_field(call),
-                };
-                let body = rewrite(sending.body, sending.ask, &change);
                 let request = Outgoing {
                     http,
-                    call,
+                    call: request.call,
                     is_stream: sending.ask.is_stream,
                     client_headers: sending.headers,
-                    body: &body,
+                    body: &request.body,
                 };
                 upstream::send(&request, &self.options.timeouts, is_sent).await.map(Answered::Http)
             }

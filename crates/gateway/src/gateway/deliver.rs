@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 
-use super::{Gateway, Way};
+use super::{Gateway, Way, translated};
 use crate::answer::{self, Answer, Shape};
 use crate::ask::Ask;
 use crate::echo::Echo;
@@ -17,6 +17,7 @@ use crate::error::{ProxyError, UpstreamFault};
 use crate::meter::{JsonMeter, SseMeter};
 use crate::redact::Needle;
 use crate::relay::{CallEnd, Meter, RelayBody, Source, Watch};
+use crate::translate;
 use crate::upstream::{self, Exchange};
 
 /// The largest error body of an upstream that is passed on.
@@ -36,18 +37,28 @@ impl Gateway {
         if !answer.status.is_success() {
             return Ok(Box::pin(self.deliver_error(answer, end)).await);
         }
+        let (client, provider) = (end.client(), end.target().dialect());
         match answer::shape(&answer.headers) {
+            Ok(Shape::Json) if client != provider && !ask.is_stream => {
+                Box::pin(self.deliver_translated(answer, ask, end)).await
+            }
+            Ok(Shape::Json) if client != provider => Err(self.garbage(&mut end, "it is no stream")),
+            Ok(Shape::Events) if client != provider && !ask.is_stream => {
+                Err(self.garbage(&mut end, "it is a stream, though we did not ask for one"))
+            }
             Ok(Shape::Json) => {
                 let meter = JsonMeter::new(end.target().needle(), ask.call.has_output());
                 self.deliver_json(answer, meter, end, way).await
             }
             Ok(Shape::Events) => {
                 let target = end.target();
-                let hides_usage = ask.is_stream && !ask.wants_usage();
+                let translation = translated::stream(ask, &end, self.store.clock());
+                let hides_usage = translation.is_none() && ask.is_stream && !ask.wants_usage();
                 let meter = Meter::Sse(SseMeter::new(hides_usage, target.needle()));
                 let headers = answer::clean(answer.headers, target.needle());
                 let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
-                let body = RelayBody::live(Bytes::new(), source, meter, end, watch);
+                let reading = (meter, translation);
+                let body = RelayBody::live(Bytes::new(), source, reading, end, watch);
                 Ok(Answer { status: answer.status, headers, body })
             }
             Err(what) => Err(self.garbage(&mut end, what)),
@@ -68,12 +79,15 @@ impl Gateway {
                 let mut meter = JsonMeter::new(None, ask.call.has_output());
                 let body = meter.push(body);
                 end.settle(Outcome::Done, meter.usage(), 0);
-                Answer::json(StatusCode::OK, body)
+                let said = translated::whole(&body, ask, &end, self.store.clock());
+                said.unwrap_or_else(|| Answer::json(StatusCode::OK, body))
             }
             Echo::Events(events) => {
-                let meter = Meter::Sse(SseMeter::new(!ask.wants_usage(), None));
+                let translation = translated::stream(ask, &end, self.store.clock());
+                let hides_usage = translation.is_none() && !ask.wants_usage();
+                let reading = (Meter::Sse(SseMeter::new(hides_usage, None)), translation);
                 let (source, watch) = (Source::Events(events), self.watch(way, &end));
-                Answer::events(RelayBody::live(Bytes::new(), source, meter, end, watch))
+                Answer::events(RelayBody::live(Bytes::new(), source, reading, end, watch))
             }
         }
     }
@@ -113,8 +127,30 @@ impl Gateway {
             headers.push((CONTENT_LENGTH, bytes.into()));
         }
         let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
-        let body = RelayBody::live(first, source, Meter::Json(meter), end, watch);
+        let body = RelayBody::live(first, source, (Meter::Json(meter), None), end, watch);
         Ok(Answer { status: answer.status, headers, body })
+    }
+
+    /// A whole answer in another dialect than the client's: all of it is needed before any can be said.
+    async fn deliver_translated(
+        &self,
+        mut answer: Box<upstream::Answer>,
+        ask: &Ask<'_>,
+        mut end: Box<CallEnd>,
+    ) -> Result<Answer, ProxyError> {
+        let mut meter = JsonMeter::new(end.target().needle(), true);
+        let reading = gather(&mut answer.body, &mut meter);
+        let Ok(read) = tokio::time::timeout(self.options.timeouts.total, reading).await else {
+            end.interrupt(StatusCode::GATEWAY_TIMEOUT);
+            return Err(ProxyError::UpstreamTimeout);
+        };
+        let body = match read {
+            Some(body) if meter.is_complete() => body,
+            Some(_) | None => return Err(self.garbage(&mut end, "it is not one whole JSON object")),
+        };
+        end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
+        let said = translated::whole(&body, ask, &end, self.store.clock());
+        Ok(said.unwrap_or_else(|| Answer::json(StatusCode::OK, body)))
     }
 
     /// `None`: there is none, the answer ended or broke before it began.
@@ -143,6 +179,9 @@ impl Gateway {
         // Before the client can leave: it owes nothing, whether it waits for the words or not.
         end.fail(status);
         let body = self.read_error(answer.body, target.needle()).await;
+        if end.client() != target.dialect() {
+            return translated::error((status, headers, &body), &end);
+        }
         Answer { status, headers, body: RelayBody::whole(body) }
     }
 
@@ -181,4 +220,26 @@ impl Gateway {
         let (store, caller) = (Arc::clone(&self.store), way.caller.clone());
         Watch::new(store, caller, (way.address, end.model()), &self.options.timeouts)
     }
+}
+
+/// All of an answer that is still arriving. `None`: it broke off, or is larger than any may be.
+async fn gather(exchange: &mut Exchange, meter: &mut JsonMeter) -> Option<Bytes> {
+    let mut body = BytesMut::new();
+    loop {
+        let piece =
+            poll_fn(|cx| exchange.poll_ready_bytes(cx, |piece| Ok(meter.push(piece)))).await;
+        match piece {
+            Some(Ok(piece)) => body.extend_from_slice(&piece),
+            Some(Err(_)) => return None,
+            None => break,
+        }
+        if body.len() > translate::ANSWER_BYTES_MAX {
+            return None;
+        }
+        if exchange.is_ended() {
+            break;
+        }
+    }
+    body.extend_from_slice(&meter.finish());
+    Some(body.freeze())
 }

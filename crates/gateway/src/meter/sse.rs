@@ -4,6 +4,7 @@
 //! did not ask for it, and none may carry the provider's credential. Whole events are never
 //! held back; what waits is at most the unfinished tail of one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -190,6 +191,33 @@ fn event_end(buffer: &[u8], from: usize) -> Option<usize> {
 fn line_end(buffer: &[u8], at: usize) -> usize {
     let is_crlf = buffer.get(at) == Some(&b'\r') && buffer.get(at + 1) == Some(&b'\n');
     if is_crlf { at + 2 } else { at + 1 }
+}
+
+/// The payloads of whole events that stand one behind the other; of several `data` lines in one, joined by
+/// line feeds.
+pub(crate) fn event_data(events: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    let mut rest = events;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = event_end(rest, 0).unwrap_or(rest.len());
+        let (event, behind) = rest.split_at(end);
+        rest = behind;
+        Some(joined_data(event))
+    })
+    .filter(|data| !data.is_empty())
+}
+
+fn joined_data(event: &[u8]) -> Cow<'_, [u8]> {
+    let lines = event.split(|byte| matches!(byte, b'\n' | b'\r'));
+    let mut lines = lines.filter_map(|line| line.strip_prefix(b"data:")).map(<[u8]>::trim_ascii);
+    let first = lines.next().unwrap_or_default();
+    let more: Vec<&[u8]> = lines.collect();
+    if more.is_empty() {
+        return Cow::Borrowed(first);
+    }
+    Cow::Owned([&[first], &*more].concat().join(&b'\n'))
 }
 
 /// The payload of an event with one `data` line, wherever in the event that line stands.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use doorward_dialect::Dialect;
 use doorward_domain::budget::Spend;
 use doorward_domain::call::{Hold, Outcome, Settlement};
+use doorward_domain::id::CallId;
 use doorward_domain::usage::Usage;
 use doorward_store::{Clock, OpenCall, StoreError};
 use http::StatusCode;
@@ -23,6 +25,8 @@ pub(crate) struct CallEnd {
     first_byte_us: u64,
     status: u16,
     input_tokens: u64,
+    /// How the client speaks.
+    client: Dialect,
     /// Something of the request has gone out: what happens from now on costs.
     is_sent: bool,
 }
@@ -33,7 +37,7 @@ impl CallEnd {
         target: Arc<Target>,
         metrics: Arc<Metrics>,
         clock: Clock,
-        input_tokens: u64,
+        (client, input_tokens): (Dialect, u64),
     ) -> Self {
         metrics.begin();
         let started_us = open.admitted_us();
@@ -46,6 +50,7 @@ impl CallEnd {
             first_byte_us: 0,
             status: 0,
             input_tokens,
+            client,
             is_sent: false,
         }
     }
@@ -73,6 +78,16 @@ impl CallEnd {
     /// Where to note that the first byte of the request is written.
     pub(crate) fn is_sent(&mut self) -> &mut bool {
         &mut self.is_sent
+    }
+
+    /// How the client speaks.
+    pub(crate) const fn client(&self) -> Dialect {
+        self.client
+    }
+
+    /// The call.
+    pub(crate) fn id(&self) -> CallId {
+        self.open.id()
     }
 
     /// Which deployment serves the call.
