@@ -144,17 +144,21 @@ async fn keys_that_are_over_are_kept_as_long_as_the_audit_log() {
         let in_page = page_key(&store).await;
         ask(&store, &in_page).await.unwrap();
         store.revoke_key(&store.act(), &in_page.id).await.unwrap();
+        let used = key(&store, "used").await;
+        call(&store, &call_key(&store, &used.id).await, 1, 400).unwrap();
+        assert_eq!(calls(&store).await, 1, "it is in the database");
+        store.revoke_key(&store.act(), &used.id).await.unwrap();
         let (living, _) = store.make_key("living").await;
         store.sweep_increases().await.unwrap();
-        assert_eq!(store.sweep_keys().await.unwrap().keys, 103);
+        assert_eq!(store.sweep_keys().await.unwrap().keys, 104);
         store.pass(DAY * 40);
         let (newer, _) = store.make_key("newer").await;
         store.revoke_key(&store.act(), &newer.id).await.unwrap();
         store.sweep_keys().await.unwrap();
-        assert_eq!(left(&store).await, "105", "all are kept, on {}", store.engine());
+        assert_eq!(left(&store).await, "106", "all are kept, on {}", store.engine());
         keep(&store, Setting::AuditRetentionDays, 30).await;
-        assert_eq!(left(&store).await, "2", "{}", store.engine());
-        for kept in [&living, &newer] {
+        assert_eq!(left(&store).await, "3", "{}", store.engine());
+        for kept in [&used, &living, &newer] {
             assert!(store.find_key(organization, &kept.id).await.unwrap().is_some());
         }
         let newest = store.list_audit(organization, None, 4).await.unwrap();
@@ -164,6 +168,8 @@ async fn keys_that_are_over_are_kept_as_long_as_the_audit_log() {
             .map(|detail| detail["keys"].as_array().unwrap().len())
             .collect();
         assert_eq!(told, [3, 100], "{newest:?}");
+        keep(&store, Setting::UsageRetentionDays, 30).await;
+        assert_eq!(left(&store).await, "2", "its calls are forgotten, on {}", store.engine());
         whole(&store).await;
     }
 }
