@@ -33,8 +33,8 @@ pub(super) fn stream(
     clock: &Clock,
 ) -> Option<Box<StreamTranslation>> {
     let dialects @ (client, provider) = (end.client(), end.target().dialect());
-    let id = end.id().to_string();
     (client != provider).then(|| {
+        let id = end.id().to_string();
         Box::new(StreamTranslation::new(dialects, &face(&id, ask, clock), ask.wants_usage()))
     })
 }
