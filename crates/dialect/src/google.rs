@@ -31,6 +31,7 @@ pub use request::read::{read_count_request, read_request};
 pub use request::write::{write_count_request, write_request};
 pub use stream::read::StreamReader;
 pub use stream::write::{Framing, StreamWriter};
+pub use usage::read_usage;
 
 /// What the path of a request says.
 #[derive(Debug, Clone, Copy)]

@@ -262,11 +262,13 @@ mod tests {
             assert_eq!(events.len(), count, "{call:?} {events:?}");
             let said = events.concat();
             assert!(said.contains("\"one \"") && said.contains(end), "{said}");
-            let mut meter = crate::meter::SseMeter::new(false, None);
+            let mut meter =
+                crate::meter::SseMeter::new(doorward_dialect::Dialect::OpenAi, false, None);
             meter.push(Bytes::from(said)).unwrap();
             assert!(meter.is_complete());
-            assert_eq!(meter.output_tokens(), words.min(3), "{call:?}");
-            assert_eq!(meter.usage().unwrap().output_tokens, words.min(3));
+            let metered = meter.metered();
+            assert_eq!(metered.counted_output, words.min(3), "{call:?}");
+            assert_eq!(metered.told.unwrap().output_tokens, words.min(3));
         }
     }
 

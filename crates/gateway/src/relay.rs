@@ -16,7 +16,7 @@ pub(crate) use watch::{Cut, Watch};
 
 use crate::echo::Events;
 use crate::error::{ProxyError, Told};
-use crate::meter::{JsonMeter, SseMeter};
+use crate::meter::{JsonMeter, Metered, SseMeter};
 use crate::translate::StreamTranslation;
 use crate::upstream::Exchange;
 
@@ -69,6 +69,13 @@ impl Meter {
         match self {
             Self::Json(meter) => Ok(meter.push(piece)),
             Self::Sse(meter) => meter.push(piece).map_err(|_overlong| ()),
+        }
+    }
+
+    fn metered(&self) -> Metered {
+        match self {
+            Self::Json(meter) => meter.metered(),
+            Self::Sse(meter) => meter.metered(),
         }
     }
 
@@ -267,12 +274,7 @@ impl Live {
     }
 
     fn settle(&mut self, outcome: Outcome) {
-        match &self.meter {
-            Meter::Json(meter) => {
-                self.end.settle(outcome, meter.usage(), meter.counted_output());
-            }
-            Meter::Sse(meter) => self.end.settle(outcome, meter.usage(), meter.output_tokens()),
-        }
+        self.end.settle(outcome, self.meter.metered());
     }
 }
 

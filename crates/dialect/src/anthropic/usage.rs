@@ -37,7 +37,7 @@ fn said(count: Option<Count>) -> Option<u64> {
 
 /// What was said until now.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Told {
+pub struct Told {
     input: Option<u64>,
     written: Option<u64>,
     cached: Option<u64>,
@@ -46,6 +46,13 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// Takes the value of a `usage` member; what is none says nothing.
+    pub fn take_json(&mut self, json: &[u8]) {
+        if let Ok(read) = serde_json::from_slice(json) {
+            self.take(&read);
+        }
+    }
+
     /// Takes what a piece says; what it leaves out stays as it was.
     pub(super) fn take(&mut self, read: &Read) {
         let by_life = read.cache_creation.unwrap_or_default();
@@ -65,7 +72,7 @@ impl Told {
     }
 
     /// The usage, if anything of it was said.
-    pub(super) fn usage(self) -> Option<Usage> {
+    pub fn usage(self) -> Option<Usage> {
         self.input.or(self.output)?;
         let (cached, written) = (self.cached.unwrap_or(0), self.written.unwrap_or(0));
         let plain = self.input.unwrap_or(0);

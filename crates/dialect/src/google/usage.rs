@@ -49,6 +49,12 @@ impl Said {
     }
 }
 
+/// Reads the value of a `usageMetadata` member. `None`: it is null, or says nothing.
+pub fn read_usage(json: &[u8]) -> Option<Usage> {
+    let said: Option<Said> = serde_json::from_slice(json).ok()?;
+    said?.into_usage()
+}
+
 /// A count as some server wrote it: never negative here, whatever it says.
 #[derive(Debug, Clone, Copy)]
 struct Tokens(u64);

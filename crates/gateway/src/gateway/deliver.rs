@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use doorward_dialect::Dialect;
 use doorward_domain::call::Outcome;
 use futures_util::FutureExt as _;
 use http::StatusCode;
@@ -47,14 +48,14 @@ impl Gateway {
                 Err(self.garbage(&mut end, "it is a stream, though we did not ask for one"))
             }
             Ok(Shape::Json) => {
-                let meter = JsonMeter::new(end.target().needle(), ask.call.has_output());
+                let meter = JsonMeter::new(provider, end.target().needle(), ask.call.has_output());
                 self.deliver_json(answer, meter, end, way).await
             }
             Ok(Shape::Events) => {
                 let target = end.target();
                 let translation = translated::stream(ask, &end, self.store.clock());
                 let hides_usage = translation.is_none() && ask.is_stream && !ask.wants_usage();
-                let meter = Meter::Sse(SseMeter::new(hides_usage, target.needle()));
+                let meter = Meter::Sse(SseMeter::new(provider, hides_usage, target.needle()));
                 let headers = answer::clean(answer.headers, target.needle());
                 let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
                 let reading = (meter, translation);
@@ -76,16 +77,17 @@ impl Gateway {
         end.answered(StatusCode::OK);
         match echo {
             Echo::Whole(body) => {
-                let mut meter = JsonMeter::new(None, ask.call.has_output());
+                let mut meter = JsonMeter::new(Dialect::OpenAi, None, ask.call.has_output());
                 let body = meter.push(body);
-                end.settle(Outcome::Done, meter.usage(), 0);
+                end.settle(Outcome::Done, meter.metered());
                 let said = translated::whole(&body, ask, &end, self.store.clock());
                 said.unwrap_or_else(|| Answer::json(StatusCode::OK, body))
             }
             Echo::Events(events) => {
                 let translation = translated::stream(ask, &end, self.store.clock());
                 let hides_usage = translation.is_none() && !ask.wants_usage();
-                let reading = (Meter::Sse(SseMeter::new(hides_usage, None)), translation);
+                let meter = Meter::Sse(SseMeter::new(Dialect::OpenAi, hides_usage, None));
+                let reading = (meter, translation);
                 let (source, watch) = (Source::Events(events), self.watch(way, &end));
                 Answer::events(RelayBody::live(Bytes::new(), source, reading, end, watch))
             }
@@ -118,7 +120,7 @@ impl Gateway {
             if !meter.is_complete() {
                 return Err(self.garbage(&mut end, "it is not one whole JSON object"));
             }
-            end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
+            end.settle_shared(Outcome::Done, meter.metered()).await;
             let headers = answer::clean(answer.headers, end.target().needle());
             return Ok(Answer { status: answer.status, headers, body: RelayBody::whole(first) });
         }
@@ -138,7 +140,8 @@ impl Gateway {
         ask: &Ask<'_>,
         mut end: Box<CallEnd>,
     ) -> Result<Answer, ProxyError> {
-        let mut meter = JsonMeter::new(end.target().needle(), true);
+        let target = end.target();
+        let mut meter = JsonMeter::new(target.dialect(), target.needle(), true);
         let reading = gather(&mut answer.body, &mut meter);
         let Ok(read) = tokio::time::timeout(self.options.timeouts.total, reading).await else {
             end.interrupt(StatusCode::GATEWAY_TIMEOUT);
@@ -148,7 +151,7 @@ impl Gateway {
             Some(body) if meter.is_complete() => body,
             Some(_) | None => return Err(self.garbage(&mut end, "it is not one whole JSON object")),
         };
-        end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
+        end.settle_shared(Outcome::Done, meter.metered()).await;
         let said = translated::whole(&body, ask, &end, self.store.clock());
         Ok(said.unwrap_or_else(|| Answer::json(StatusCode::OK, body)))
     }

@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use doorward_domain::usage::Usage;
+use doorward_dialect::Dialect;
 
+use super::Metered;
 use super::event::{self, Facts};
-use super::usage;
+use super::usage::Told;
 use crate::redact::Needle;
 
 /// The largest event; a longer one ends the stream.
@@ -30,7 +31,7 @@ pub(crate) struct SseMeter {
     hides_usage: bool,
     /// What must never reach the client, should the upstream echo it.
     needle: Option<Arc<Needle>>,
-    usage: Option<Usage>,
+    told: Told,
     output_tokens: u64,
     is_done: bool,
 }
@@ -52,13 +53,13 @@ struct Passed {
 
 impl SseMeter {
     /// `hides_usage`: the client did not ask for the usage event that we asked for.
-    pub(crate) fn new(hides_usage: bool, needle: Option<&Arc<Needle>>) -> Self {
+    pub(crate) fn new(dialect: Dialect, hides_usage: bool, needle: Option<&Arc<Needle>>) -> Self {
         Self {
             tail: BytesMut::new(),
             searched: 0,
             hides_usage,
             needle: needle.filter(|needle| needle.is_for_answers()).map(Arc::clone),
-            usage: None,
+            told: Told::new(dialect),
             output_tokens: 0,
             is_done: false,
         }
@@ -81,14 +82,13 @@ impl SseMeter {
         Ok(passed.changed.unwrap_or(whole).freeze())
     }
 
-    /// What the stream said it used.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    /// Tokens of output, counted from the events that passed.
-    pub(crate) fn output_tokens(&self) -> u64 {
-        self.output_tokens
+    /// What the stream used until now.
+    pub(crate) fn metered(&self) -> Metered {
+        Metered {
+            told: self.told.usage(),
+            is_partial: self.told.is_partial(),
+            counted_output: self.output_tokens,
+        }
     }
 
     /// Whether the stream came to its proper end: it said so, or it told the usage of the whole.
@@ -143,7 +143,7 @@ impl SseMeter {
     fn judge(&mut self, event: &[u8]) -> Verdict {
         let facts = event::read(event);
         self.output_tokens = self.output_tokens.saturating_add(facts.output_tokens);
-        self.is_done |= facts.is_last_of_response;
+        self.is_done |= facts.is_last;
         if facts.has_usage && self.read_usage(event) && self.hides_usage {
             return Verdict::Hide;
         }
@@ -158,8 +158,7 @@ impl SseMeter {
     /// Reads the event's usage; whether the event holds nothing else. Some servers tell it with every
     /// event, so that only the one without choices is the last.
     fn read_usage(&mut self, event: &[u8]) -> bool {
-        let Some((usage, is_bare)) = data(event).and_then(usage::parse_event) else { return false };
-        self.usage = Some(usage);
+        let is_bare = data(event).is_some_and(|data| self.told.take_event(data));
         self.is_done |= is_bare;
         is_bare
     }
@@ -259,11 +258,11 @@ mod tests {
         for cut in 0..=STREAM.len() {
             let (head, tail) = STREAM.as_bytes().split_at(cut);
             for (hides, expected) in [(false, STREAM.to_owned()), (true, without_usage())] {
-                let mut meter = SseMeter::new(hides, None);
+                let mut meter = SseMeter::new(Dialect::OpenAi, hides, None);
                 assert_eq!(run(&mut meter, &[head, tail]), expected.as_bytes(), "cut at {cut}");
-                let usage = meter.usage().unwrap();
+                let usage = meter.metered().told.unwrap();
                 assert_eq!((usage.input_tokens, usage.output_tokens), (25, 50));
-                assert_eq!(meter.output_tokens(), 1 + 4);
+                assert_eq!(meter.metered().counted_output, 1 + 4);
                 assert!(meter.is_complete());
             }
         }
@@ -273,7 +272,7 @@ mod tests {
     fn a_whole_chunk_goes_on_as_the_same_buffer() {
         let chunk =
             Bytes::from_static(b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
-        let out = SseMeter::new(true, None).push(chunk.clone()).unwrap();
+        let out = SseMeter::new(Dialect::OpenAi, true, None).push(chunk.clone()).unwrap();
         assert_eq!((out.as_ptr(), out.len()), (chunk.as_ptr(), chunk.len()));
     }
 
@@ -283,7 +282,7 @@ mod tests {
         let event = b"data: {\"error\":{\"message\":\"bad key sk-canary-123\"}}\n\n";
         for cut in 0..=event.len() {
             let (head, tail) = event.split_at(cut);
-            let mut meter = SseMeter::new(false, Some(&needle));
+            let mut meter = SseMeter::new(Dialect::OpenAi, false, Some(&needle));
             let out = String::from_utf8(run(&mut meter, &[head, tail])).unwrap();
             assert!(out.contains("bad key") && !out.contains("canary"), "{out}");
         }
@@ -291,7 +290,7 @@ mod tests {
 
     #[test]
     fn an_endless_event_is_an_error_and_bounded() {
-        let mut meter = SseMeter::new(false, None);
+        let mut meter = SseMeter::new(Dialect::OpenAi, false, None);
         let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
         let taken = (0..100).take_while(|_| meter.push(chunk.clone()).is_ok()).count();
         assert_eq!(taken, EVENT_BYTES_MAX / chunk.len());
@@ -301,9 +300,9 @@ mod tests {
     #[test]
     fn the_usage_of_a_response_stream_is_nested() {
         let event = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}}\n\n";
-        let mut meter = SseMeter::new(true, None);
+        let mut meter = SseMeter::new(Dialect::OpenAi, true, None);
         assert_eq!(run(&mut meter, &[event.as_bytes()]), event.as_bytes());
-        assert_eq!(meter.usage().map(|usage| usage.output_tokens), Some(4));
+        assert_eq!(meter.metered().told.map(|usage| usage.output_tokens), Some(4));
     }
 
     #[test]
@@ -324,17 +323,17 @@ mod tests {
             (r#"{"choices":[{"delta":{"content":"[DONE]"}}]}"#,                false),
         ];
         for (last, expected) in cases {
-            let mut meter = SseMeter::new(true, None);
+            let mut meter = SseMeter::new(Dialect::OpenAi, true, None);
             let stream = format!("data: {part}\n\ndata: {last}\n\n");
             run(&mut meter, &[stream.as_bytes()]);
             assert_eq!(meter.is_complete(), expected, "{last}");
-            assert_eq!(meter.usage().map(|usage| usage.input_tokens), Some(1));
+            assert_eq!(meter.metered().told.map(|usage| usage.input_tokens), Some(1));
         }
     }
 
     #[test]
     fn an_event_that_comes_in_small_pieces_is_copied_once_and_searched_once() {
-        let mut meter = SseMeter::new(false, None);
+        let mut meter = SseMeter::new(Dialect::OpenAi, false, None);
         let piece = Bytes::from_static(&[b'x'; 16]);
         let mut moves = 0;
         let mut place = std::ptr::null();
@@ -355,7 +354,7 @@ mod tests {
         /// Nothing is lost, doubled or reordered when nothing has to be hidden.
         #[test]
         fn any_bytes_pass_unchanged(chunks in prop::collection::vec(prop::collection::vec(prop::sample::select(&b"data: x\n\r{}\""[..]), 0..24), 0..24)) {
-            let mut meter = SseMeter::new(false, None);
+            let mut meter = SseMeter::new(Dialect::OpenAi, false, None);
             let parts: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
             prop_assert_eq!(run(&mut meter, &parts), parts.concat());
         }

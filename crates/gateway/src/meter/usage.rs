@@ -1,8 +1,117 @@
-//! The `usage` object of the OpenAI dialect, in both of its spellings.
+//! What an answer says that it used, in the words of its dialect.
 
+use doorward_dialect::{Dialect, anthropic, google};
 use doorward_domain::usage::Usage;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, Visitor};
+use serde_json::value::RawValue;
+
+/// What an answer has said until now.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// The last usage counts.
+    OpenAi(Option<Usage>),
+    /// A stream tells the input at its beginning and the output at its end.
+    Anthropic { told: anthropic::UsageTold, is_final: bool },
+    /// Every piece tells the usage until then.
+    Google(Option<Usage>),
+}
+
+impl Told {
+    pub(super) fn new(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::OpenAi => Self::OpenAi(None),
+            Dialect::Anthropic => {
+                Self::Anthropic { told: anthropic::UsageTold::default(), is_final: false }
+            }
+            Dialect::Google => Self::Google(None),
+        }
+    }
+
+    /// The member that holds it in a whole answer.
+    pub(super) const fn member(&self) -> &'static str {
+        match self {
+            Self::OpenAi(_) | Self::Anthropic { .. } => "usage",
+            Self::Google(_) => "usageMetadata",
+        }
+    }
+
+    /// Takes the value of that member.
+    pub(super) fn take(&mut self, json: &[u8]) {
+        match self {
+            Self::OpenAi(usage) => *usage = parse(json),
+            Self::Anthropic { told, is_final } => {
+                told.take_json(json);
+                *is_final = true;
+            }
+            Self::Google(usage) => *usage = google::read_usage(json),
+        }
+    }
+
+    /// Takes the data of an event. Whether there is a usage in it and nothing else: only OpenAI's dialect
+    /// has such events, the chunk with empty `choices` that a client gets only when it asks for it.
+    pub(super) fn take_event(&mut self, json: &[u8]) -> bool {
+        match self {
+            Self::OpenAi(usage) => {
+                let Some((said, is_bare)) = parse_event(json) else { return false };
+                *usage = Some(said);
+                is_bare
+            }
+            Self::Anthropic { told, is_final } => {
+                let Ok(event) = serde_json::from_slice::<AnthropicEvent<'_>>(json) else {
+                    return false;
+                };
+                let of_message = event.message.and_then(|message| message.usage);
+                if let Some(usage) = event.usage.or(of_message) {
+                    told.take_json(usage.get().as_bytes());
+                }
+                *is_final |= event.usage.is_some();
+                false
+            }
+            Self::Google(usage) => {
+                let event = serde_json::from_slice::<GoogleEvent<'_>>(json).ok();
+                let said = event.and_then(|event| event.usage_metadata);
+                *usage = said.and_then(|said| google::read_usage(said.get().as_bytes())).or(*usage);
+                false
+            }
+        }
+    }
+
+    /// The usage; `None`: nothing was said.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        match self {
+            Self::OpenAi(usage) | Self::Google(usage) => *usage,
+            Self::Anthropic { told, .. } => told.usage(),
+        }
+    }
+
+    /// Whether what was said is of the answer's beginning only.
+    pub(super) const fn is_partial(&self) -> bool {
+        matches!(self, Self::Anthropic { is_final: false, .. })
+    }
+}
+
+/// `message_start` has the usage in its message, `message_delta` beside it.
+#[derive(Deserialize)]
+struct AnthropicEvent<'a> {
+    #[serde(borrow)]
+    message: Option<AnthropicMessage<'a>>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct AnthropicMessage<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GoogleEvent<'a> {
+    #[serde(borrow)]
+    usage_metadata: Option<&'a RawValue>,
+}
 
 /// Chat and completions say `prompt_tokens` and `completion_tokens`, Responses says `input_tokens`
 /// and `output_tokens`; some servers say both.
@@ -88,7 +197,7 @@ impl Raw {
 }
 
 /// Reads the value of a `usage` member. `None`: it is null, or says nothing.
-pub(crate) fn parse(json: &[u8]) -> Option<Usage> {
+fn parse(json: &[u8]) -> Option<Usage> {
     let raw: Option<Raw> = serde_json::from_slice(json).ok()?;
     raw?.into_usage()
 }
@@ -108,7 +217,7 @@ struct Response {
 
 /// The usage in one event, and whether the event carries nothing else (the chunk with empty
 /// `choices` that a client gets only when it asks for it).
-pub(crate) fn parse_event(json: &[u8]) -> Option<(Usage, bool)> {
+fn parse_event(json: &[u8]) -> Option<(Usage, bool)> {
     let event: Event = serde_json::from_slice(json).ok()?;
     let is_bare = event.choices.as_ref().is_some_and(Vec::is_empty);
     let raw = event.usage.or_else(|| event.response.and_then(|response| response.usage));
@@ -135,6 +244,39 @@ mod tests {
         ];
         for json in cases {
             assert_eq!(parse(json.as_bytes()), Some(expected), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_stream_tells_its_usage_as_its_dialect_does() {
+        let start = r#"{"type":"message_start","message":{"usage":{"input_tokens":20,"cache_read_input_tokens":5,"output_tokens":1}}}"#;
+        let delta = r#"{"type":"message_delta","delta":{},"usage":{"output_tokens":30}}"#;
+        let part =
+            r#"{"candidates":[],"usageMetadata":{"promptTokenCount":25,"candidatesTokenCount":1}}"#;
+        let last = r#"{"usageMetadata":{"promptTokenCount":25,"candidatesTokenCount":20,"thoughtsTokenCount":10}}"#;
+        let chunk = r#"{"choices":[],"usage":{"prompt_tokens":25,"completion_tokens":30}}"#;
+        #[rustfmt::skip]
+        let cases: [(_, &[&str], _, _); 7] = [
+            (Dialect::Anthropic, &[start],                       Some((25, 1)),  true),
+            (Dialect::Anthropic, &[start, r#"{"type":"ping"}"#], Some((25, 1)),  true),
+            (Dialect::Anthropic, &[start, delta],                Some((25, 30)), false),
+            (Dialect::Google,    &[part],                        Some((25, 1)),  false),
+            (Dialect::Google,    &[part, r#"{"x":1}"#, last],    Some((25, 30)), false),
+            (Dialect::OpenAi,    &[chunk],                       Some((25, 30)), false),
+            (Dialect::OpenAi,    &[start],                       None,           false),
+        ];
+        for (dialect, events, expected, is_partial) in cases {
+            let mut told = Told::new(dialect);
+            for event in events {
+                let is_bare = told.take_event(event.as_bytes());
+                assert_eq!(is_bare, *event == chunk, "{event}");
+            }
+            let found = told.usage().map(|usage| (usage.input_tokens, usage.output_tokens));
+            assert_eq!(
+                (found, told.is_partial()),
+                (expected, is_partial),
+                "{dialect:?} {events:?}"
+            );
         }
     }
 

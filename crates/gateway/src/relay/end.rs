@@ -11,6 +11,7 @@ use doorward_store::{Clock, OpenCall, StoreError};
 use http::StatusCode;
 
 use crate::catalog::Target;
+use crate::meter::Metered;
 use crate::metrics::Metrics;
 
 /// Settles a call once. Dropped before that, as when the client goes away while the upstream still
@@ -109,61 +110,46 @@ impl CallEnd {
     /// Nothing was produced, so nothing is owed.
     pub(crate) fn fail(&mut self, status: StatusCode) {
         self.status = status.as_u16();
-        self.settle(Outcome::Failed, Some(Usage::default()), 0);
+        let nothing = Metered { told: Some(Usage::default()), ..Metered::default() };
+        self.settle(Outcome::Failed, nothing);
     }
 
     /// It went wrong after the provider began: what it has seen is owed, and the client gets `status`.
     pub(crate) fn interrupt(&mut self, status: StatusCode) {
         self.status = status.as_u16();
-        self.settle(Outcome::Interrupted, None, 0);
+        self.settle(Outcome::Interrupted, Metered::default());
     }
 
-    /// Settles with what the provider reported, else with what was counted here. Only the first
+    /// Settles with what the meter knows. Only the first
     /// settlement counts.
-    pub(crate) fn settle(
-        &mut self,
-        outcome: Outcome,
-        reported: Option<Usage>,
-        counted_output: u64,
-    ) {
-        if let Some(settlement) = self.end(outcome, reported, counted_output) {
+    pub(crate) fn settle(&mut self, outcome: Outcome, metered: Metered) {
+        if let Some(settlement) = self.end(outcome, metered) {
             self.open.settle(&settlement);
         }
     }
 
     /// The same for an answer that has not gone out yet: the calls that end at the same moment are
     /// written down together.
-    pub(crate) async fn settle_shared(
-        &mut self,
-        outcome: Outcome,
-        reported: Option<Usage>,
-        counted_output: u64,
-    ) {
-        if let Some(settlement) = self.end(outcome, reported, counted_output) {
+    pub(crate) async fn settle_shared(&mut self, outcome: Outcome, metered: Metered) {
+        if let Some(settlement) = self.end(outcome, metered) {
             self.open.settle_shared(&settlement).await;
         }
     }
 
     /// `None`: it is settled already.
-    fn end(
-        &mut self,
-        outcome: Outcome,
-        reported: Option<Usage>,
-        counted_output: u64,
-    ) -> Option<Settlement> {
+    fn end(&mut self, outcome: Outcome, metered: Metered) -> Option<Settlement> {
         if self.open.is_settled() {
             return None;
         }
         let input_tokens = if self.is_sent { self.input_tokens } else { 0 };
-        let counted = Usage { input_tokens, output_tokens: counted_output, ..Usage::default() };
-        let usage = reported.unwrap_or(counted);
+        let (usage, is_estimated) = metered.usage(input_tokens);
         let settlement = Settlement {
             call: self.open.id(),
             outcome,
             status: self.status,
             usage,
             spend: Spend::of(&self.target.price, usage),
-            is_estimated: reported.is_none(),
+            is_estimated,
             duration_us: self.elapsed_us(),
             first_byte_us: self.first_byte_us,
         };
@@ -179,7 +165,7 @@ impl CallEnd {
 
 impl Drop for CallEnd {
     fn drop(&mut self) {
-        self.settle(Outcome::Disconnected, None, 0);
+        self.settle(Outcome::Disconnected, Metered::default());
     }
 }
 
