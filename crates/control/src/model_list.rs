@@ -43,13 +43,16 @@ impl From<ureq::Error> for NoList {
     }
 }
 
+/// Google's list has a name of its own.
 #[derive(Deserialize)]
 struct Listing {
+    #[serde(alias = "models")]
     data: Vec<Listed>,
 }
 
 #[derive(Deserialize)]
 struct Listed {
+    #[serde(alias = "name")]
     id: String,
 }
 
@@ -74,16 +77,26 @@ pub fn list_models(agent: &ureq::Agent, asked: &Asked<'_>) -> Result<Vec<String>
 }
 
 fn request(asked: &Asked<'_>) -> Result<Request<()>, ureq::Error> {
-    let mut request = Request::get(format!("{}/models", asked.base_url));
+    let query = match asked.kind {
+        // More than any provider has: its pages are short otherwise.
+        ProviderKind::Google => "?pageSize=1000",
+        ProviderKind::Anthropic => "?limit=1000",
+        ProviderKind::Echo
+        | ProviderKind::OpenAi
+        | ProviderKind::OpenAiCompatible
+        | ProviderKind::Azure => "",
+    };
+    let mut request = Request::get(format!("{}/models{query}", asked.base_url));
     if let Some(key) = asked.key.map(SecretString::expose_secret) {
         request = match asked.kind {
             ProviderKind::Anthropic => {
                 request.header("x-api-key", key).header("anthropic-version", ANTHROPIC_VERSION)
             }
-            ProviderKind::Echo
-            | ProviderKind::OpenAi
-            | ProviderKind::OpenAiCompatible
-            | ProviderKind::Google => request.header("authorization", format!("Bearer {key}")),
+            ProviderKind::Google => request.header("x-goog-api-key", key),
+            ProviderKind::Azure => request.header("api-key", key),
+            ProviderKind::Echo | ProviderKind::OpenAi | ProviderKind::OpenAiCompatible => {
+                request.header("authorization", format!("Bearer {key}"))
+            }
         };
     }
     Ok(request.body(())?)

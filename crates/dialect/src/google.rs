@@ -30,7 +30,7 @@ pub use fault::{read_fault, status_of, write_fault};
 pub use request::read::{read_count_request, read_request};
 pub use request::write::{write_count_request, write_request};
 pub use stream::read::StreamReader;
-pub use stream::write::{Framing, StreamWriter};
+pub use stream::write::{Frames, Framing, StreamWriter};
 pub use usage::read_usage;
 
 /// What the path of a request says.

@@ -21,23 +21,31 @@ pub enum ProviderKind {
     OpenAi,
     /// Anything with the same API: vLLM, llama.cpp, Ollama, Groq, …
     OpenAiCompatible,
-    /// api.anthropic.com, by its OpenAI-compatible routes.
+    /// Azure OpenAI, by the routes of its version 1: the base URL ends in `/openai/v1`.
+    Azure,
+    /// api.anthropic.com, and servers with the same API.
     Anthropic,
-    /// generativelanguage.googleapis.com, by its OpenAI-compatible routes.
+    /// generativelanguage.googleapis.com, and servers with the same API.
     Google,
 }
 
 /// A text that names no kind of provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no provider kind `{0}`; the kinds are echo, openai, openai-compatible, anthropic, google"
+    "there is no provider kind `{0}`; the kinds are echo, openai, openai-compatible, azure, anthropic, google"
 )]
 pub struct UnknownKind(pub String);
 
 impl ProviderKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Echo, Self::OpenAi, Self::OpenAiCompatible, Self::Anthropic, Self::Google];
+    pub const ALL: [Self; 6] = [
+        Self::Echo,
+        Self::OpenAi,
+        Self::OpenAiCompatible,
+        Self::Azure,
+        Self::Anthropic,
+        Self::Google,
+    ];
 
     /// The text form.
     pub const fn as_str(self) -> &'static str {
@@ -45,6 +53,7 @@ impl ProviderKind {
             Self::Echo => "echo",
             Self::OpenAi => "openai",
             Self::OpenAiCompatible => "openai-compatible",
+            Self::Azure => "azure",
             Self::Anthropic => "anthropic",
             Self::Google => "google",
         }
@@ -53,10 +62,10 @@ impl ProviderKind {
     /// The base URL where the operator names none. `None`: one must be named, or none is used.
     pub const fn default_base_url(self) -> Option<&'static str> {
         match self {
-            Self::Echo | Self::OpenAiCompatible => None,
+            Self::Echo | Self::OpenAiCompatible | Self::Azure => None,
             Self::OpenAi => Some("https://api.openai.com/v1"),
             Self::Anthropic => Some("https://api.anthropic.com/v1"),
-            Self::Google => Some("https://generativelanguage.googleapis.com/v1beta/openai"),
+            Self::Google => Some("https://generativelanguage.googleapis.com/v1beta"),
         }
     }
 
@@ -65,6 +74,7 @@ impl ProviderKind {
         match self {
             Self::Echo | Self::OpenAiCompatible => None,
             Self::OpenAi => Some("openai"),
+            Self::Azure => Some("azure"),
             Self::Anthropic => Some("anthropic"),
             Self::Google => Some("google"),
         }

@@ -21,7 +21,7 @@ use url::Url;
 use crate::redact::Needle;
 use crate::upstream::{Connector, Origin};
 
-pub(crate) use http_target::HttpTarget;
+pub(crate) use http_target::{HttpTarget, Way};
 
 /// Output of a call to a model of which nothing is known: large enough for any answer, and small
 /// enough that a budget can hold it.
@@ -88,7 +88,7 @@ impl Target {
     pub(crate) fn upstream_model(&self) -> Option<&str> {
         match &self.endpoint {
             Endpoint::Echo => None,
-            Endpoint::Http(http) => http.model.as_deref(),
+            Endpoint::Http(http) => Some(&http.model),
         }
     }
 
@@ -256,10 +256,9 @@ impl Catalog {
             Some(id) => Some(self.store.reveal_provider_key(provider.organization, id).await?),
             None => None,
         };
-        let model =
-            (deployment.upstream_model != model.name).then_some(deployment.upstream_model.as_str());
+        let names = (deployment.upstream_model.as_str(), model.name.as_str());
         let origin = self.origin(&url, used)?;
-        HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, model))
+        HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, names))
             .map(|target| Endpoint::Http(Box::new(target)))
     }
 

@@ -189,11 +189,16 @@ impl Told {
         Self { face: denial_face(denial), message: denial.to_string() }
     }
 
+    /// The same in no dialect.
+    pub(crate) fn fault(&self) -> Fault<'_> {
+        let message = self.message.as_str().into();
+        Fault { kind: self.face.fault, message, retry_after_s: None }
+    }
+
     /// The body of an answer.
     pub(crate) fn body(&self, dialect: Dialect, call: CallId) -> Bytes {
-        let Face { status, kind, code, fault } = self.face;
-        let message = self.message.as_str().into();
-        let fault = Fault { kind: fault, message, retry_after_s: None };
+        let Face { status, kind, code, .. } = self.face;
+        let fault = self.fault();
         match dialect {
             Dialect::OpenAi => openai_body(&self.message, kind, code),
             Dialect::Anthropic => {

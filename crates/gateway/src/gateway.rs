@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
-use doorward_domain::price::{MalformedPrices, PriceTable};
+use doorward_domain::price::{MalformedPrices, Price, PriceTable};
 use doorward_domain::scope::Scope;
 use doorward_store::{CallRequest, OpenCall, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -28,14 +28,14 @@ use body::Begun;
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::call_ids::CallIds;
-use crate::catalog::{Catalog, RoutedModel, Target};
+use crate::catalog::{Catalog, RoutedModel, Snapshot, Target};
 use crate::cors;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::facts::Facts;
 use crate::metrics::Metrics;
 use crate::models;
 use crate::relay::{CallEnd, RelayBody};
-use crate::route::{Call, Route, WrongMethod};
+use crate::route::{Call, InPath, Route, WrongMethod};
 use crate::upstream::{Connector, Timeouts};
 use crate::verify::{self, Caller};
 
@@ -119,6 +119,7 @@ impl Gateway {
         let (id, now) = self.ids.next();
         let mut facts = Facts::default();
         let (mut head, body) = request.into_parts();
+        verify::take_query_key(&head.uri, &mut head.headers);
         let dialect = route.as_ref().map_or_else(|wrong| wrong.dialect, Route::dialect);
         let answered =
             self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
@@ -129,7 +130,7 @@ impl Gateway {
         // The request's map has room for the answer's headers; a new one would have to grow.
         let mut headers = std::mem::take(&mut head.headers);
         headers.clear();
-        facts.write_headers(id, &mut headers);
+        facts.write_headers((id, dialect, now), &mut headers);
         answer.into_response(headers)
     }
 
@@ -184,21 +185,26 @@ impl Gateway {
             Route::Call(call) => {
                 let whence = (now, address);
                 let (caller, address) = self.let_in(headers, Call::SCOPE, whence, facts).await?;
-                self.call(call, (headers, body), Way { id, address, caller, facts }).await
+                self.call((call, None), (headers, body), Way { id, address, caller, facts }).await
             }
-            Route::Models => {
-                let needs = Scope::InferenceRead;
-                let (caller, _) = self.let_in(headers, needs, (now, address), facts).await?;
-                self.store.note_scope(&caller.key.key, needs);
-                let snapshot = Box::pin(self.catalog.snapshot()).await?;
-                Ok(json_answer(&models::list(&snapshot, &caller)))
+            Route::ModelCall(call, place) => {
+                let whence = (now, address);
+                let (caller, address) = self.let_in(headers, Call::SCOPE, whence, facts).await?;
+                let way = Way { id, address, caller, facts };
+                Box::pin(self.call((call, Some(&place)), (headers, body), way)).await
             }
-            Route::Model(name) => {
-                let needs = Scope::InferenceRead;
-                let (caller, _) = self.let_in(headers, needs, (now, address), facts).await?;
-                self.store.note_scope(&caller.key.key, needs);
-                let snapshot = Box::pin(self.catalog.snapshot()).await?;
-                Ok(json_answer(&models::show(&snapshot, &caller, &name)?))
+            Route::Models(dialect) => {
+                let (caller, snapshot) = self.lister(headers, (now, address), facts).await?;
+                Ok(json_answer(&models::list(
+                    models::dialect(dialect, headers),
+                    &snapshot,
+                    &caller,
+                )))
+            }
+            Route::Model(dialect, name) => {
+                let (caller, snapshot) = self.lister(headers, (now, address), facts).await?;
+                let dialect = models::dialect(dialect, headers);
+                Ok(json_answer(&models::show(dialect, &snapshot, &caller, &name)?))
             }
             Route::Preflight(other) => Box::pin(cors::preflight(&self.store, headers, other)).await,
             Route::Verify(asked) => {
@@ -225,9 +231,23 @@ impl Gateway {
         Ok((caller, address))
     }
 
+    /// Whoever asks what there is, and what there is.
+    async fn lister(
+        &self,
+        headers: &HeaderMap,
+        whence: (Timestamp, Option<IpAddr>),
+        facts: &mut Facts,
+    ) -> Result<(Caller, Arc<Snapshot>), ProxyError> {
+        let needs = Scope::InferenceRead;
+        let (caller, _) = self.let_in(headers, needs, whence, facts).await?;
+        self.store.note_scope(&caller.key.key, needs);
+        let snapshot = Box::pin(self.catalog.snapshot()).await?;
+        Ok((caller, snapshot))
+    }
+
     async fn call(
         &self,
-        call: Call,
+        (call, place): (Call, Option<&InPath>),
         (headers, body): (&HeaderMap, Incoming),
         mut way: Way<'_>,
     ) -> Result<Answer, ProxyError> {
@@ -237,8 +257,8 @@ impl Gateway {
                 Box::pin(self.finish_body(first, (headers, rest), &mut way)).await?
             }
         };
-        let ask = Ask::parse(call, &body)?;
-        let model = self.find_model(&way.caller, &ask.model.value).await?;
+        let ask = Ask::parse(call, place, &body)?;
+        let model = self.find_model(&way.caller, &ask.model).await?;
         way.facts.model = Some(model.header.clone());
         let order = self.order(&model);
         let first =
@@ -274,8 +294,7 @@ impl Gateway {
 
     fn begin(&self, open: OpenCall, first: &Arc<Target>, ask: &Ask<'_>) -> Box<CallEnd> {
         let (metrics, clock) = (Arc::clone(&self.metrics), self.store.clock().clone());
-        let facts = (ask.call.dialect(), ask.input_tokens());
-        Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, facts))
+        Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, ask))
     }
 
     /// A model that is unknown, and one that is not on the key's list, are the same to the client.
@@ -308,7 +327,8 @@ impl Gateway {
         ask: &Ask<'_>,
         way: &mut Way<'_>,
     ) -> Result<(OpenCall, Option<u64>), ProxyError> {
-        let asked = if ask.call.has_output() { ask.output_bound() } else { Some(0) };
+        let work = ask.call.work();
+        let asked = if work.has_output() { ask.output_bound() } else { Some(0) };
         let one_answer = asked.unwrap_or(model.output_tokens_max);
         let request = CallRequest {
             call: way.id,
@@ -316,7 +336,7 @@ impl Gateway {
             model: &model.name,
             provider: first.provider,
             deployment: first.deployment,
-            price: &model.ceiling,
+            price: if work.is_free() { &Price::FREE } else { &model.ceiling },
             input_tokens: held_input(model, ask, way),
             output_tokens: one_answer.saturating_mul(ask.answers),
             address: way.address,
@@ -330,7 +350,7 @@ impl Gateway {
         // A bound that a budget relies on must be true upstream, which only what is known of the model
         // is by itself; and the client is told of one that it did not ask for.
         let is_set_here = granted < one_answer || (asked.is_none() && !model.is_output_known);
-        let is_bound = (asked.is_some() || is_set_here) && ask.call.has_output();
+        let is_bound = (asked.is_some() || is_set_here) && work.has_output();
         let bound = (is_bound && way.caller.key.has_budget()).then_some(granted);
         way.facts.lowered_to = bound.filter(|_| is_set_here);
         Ok((open, bound))
@@ -339,7 +359,9 @@ impl Gateway {
 
 /// What a call's input is held at.
 fn held_input(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> u64 {
-    if way.caller.key.has_budget() && ask.has_input_elsewhere() {
+    if ask.call.work().is_free() {
+        0
+    } else if way.caller.key.has_budget() && ask.has_input_elsewhere() {
         ask.input_tokens().max(model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE))
     } else {
         ask.input_tokens()

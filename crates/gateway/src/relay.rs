@@ -226,7 +226,7 @@ impl Live {
     /// The upstream is through. A stream that just stops must not look like one that ended well.
     fn finish(&mut self) {
         self.is_over = true;
-        let (mut rest, is_complete) = match &mut self.meter {
+        let (mut rest, mut is_complete) = match &mut self.meter {
             Meter::Json(meter) => {
                 self.is_broken = !meter.is_complete();
                 (meter.finish(), meter.is_complete())
@@ -239,6 +239,7 @@ impl Live {
         if !rest.is_empty() {
             self.ready.push_back(rest);
         }
+        is_complete &= !self.translation.as_ref().is_some_and(|said| said.has_failed());
         self.settle(if is_complete { Outcome::Done } else { Outcome::Interrupted });
     }
 
@@ -265,12 +266,12 @@ impl Live {
         }))
     }
 
-    /// Nothing where the client was told an error already.
-    fn cut_event(&self, cut: Cut) -> Bytes {
-        if self.translation.as_ref().is_some_and(|translation| translation.is_over()) {
-            return Bytes::new();
+    fn cut_event(&mut self, cut: Cut) -> Bytes {
+        let (told, client) = (told(cut), (self.end.client(), self.end.id()));
+        match &mut self.translation {
+            Some(translation) => translation.break_off(&told, client),
+            None => told.event(client.0, client.1),
         }
-        told(cut).event(self.end.client(), self.end.id())
     }
 
     fn settle(&mut self, outcome: Outcome) {

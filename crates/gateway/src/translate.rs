@@ -7,15 +7,15 @@ use bytes::Bytes;
 use doorward_dialect::answer::Face;
 use doorward_dialect::event::Event;
 use doorward_dialect::fault::Fault;
-use doorward_dialect::google::{Framing, Place};
+use doorward_dialect::google::{Frames, Framing, Place};
 use doorward_dialect::spoken::{Manner, StreamReader, StreamWriter};
 use doorward_dialect::unsupported::{Leave, Malformed, Untranslatable};
 use doorward_dialect::{Dialect, Target};
-
+use doorward_domain::id::CallId;
 use http::StatusCode;
 
 use crate::ask::Ask;
-use crate::error::ProxyError;
+use crate::error::{ProxyError, Told};
 use crate::meter::event_data;
 
 /// The largest answer that is gathered before it is translated.
@@ -36,7 +36,7 @@ pub(crate) fn request(
     (provider, to): (Dialect, &Target<'_>),
     bound: Option<u64>,
 ) -> Result<Translated, ProxyError> {
-    let place = Place { model: &ask.model.value, is_stream: ask.is_stream };
+    let place = Place { model: &ask.model, is_stream: ask.is_stream };
     let mut request = to.from.read_request(body, place).map_err(|error| told(error.into()))?;
     // That one is meant for us.
     request.extras.retain(|extra| extra.path != Ask::DROP);
@@ -85,74 +85,116 @@ pub(crate) fn status(status: StatusCode, client: Dialect) -> StatusCode {
     }
 }
 
-/// Translates a stream, event by event, behind the meter: whole events come in, whole events go out.
+/// Changes a stream, event by event, behind the meter: whole events come in, whole pieces go out.
 #[derive(Debug)]
 pub(crate) struct StreamTranslation {
-    reader: StreamReader,
-    writer: StreamWriter,
-    /// The provider said its end, or an error: nothing may follow.
+    saying: Saying,
+    framing: Framing,
+    /// The client was told an end, or an error: nothing may follow.
     is_over: bool,
+    has_failed: bool,
+}
+
+/// What becomes of the events.
+#[derive(Debug)]
+enum Saying {
+    /// Another dialect.
+    Dialect { reader: Box<StreamReader>, writer: Box<StreamWriter> },
+    /// The same words, put one after the other in another way.
+    Frames(Frames),
 }
 
 impl StreamTranslation {
+    /// Between two dialects.
     pub(crate) fn new(
         (client, provider): (Dialect, Dialect),
         face: &Face<'_>,
-        wants_usage: bool,
+        manner: Manner,
     ) -> Self {
-        let manner = Manner { wants_usage, framing: Framing::Events };
-        Self {
-            reader: provider.stream_reader(),
-            writer: client.stream_writer(face, manner),
-            is_over: false,
-        }
+        let reader = Box::new(provider.stream_reader());
+        let writer = Box::new(client.stream_writer(face, manner));
+        Self::of(Saying::Dialect { reader, writer }, manner.framing)
     }
 
-    /// Takes whole events, and gives those that the client is to see.
+    /// Into one list of JSON.
+    pub(crate) fn into_list() -> Self {
+        Self::of(Saying::Frames(Frames::new(Framing::List)), Framing::List)
+    }
+
+    const fn of(saying: Saying, framing: Framing) -> Self {
+        Self { saying, framing, is_over: false, has_failed: false }
+    }
+
+    /// Takes whole events, and gives what the client is to see.
     pub(crate) fn push(&mut self, events: &Bytes) -> Bytes {
         let mut out = Vec::with_capacity(events.len());
         for data in event_data(events) {
-            self.translate(&data, &mut out);
-        }
-        out.into()
-    }
-
-    fn translate(&mut self, data: &[u8], out: &mut Vec<u8>) {
-        if self.is_over {
-            return;
-        }
-        match self.reader.read(data) {
-            Ok(events) => self.write(&events, out),
-            Err(malformed) => self.fail(&malformed, out),
-        }
-    }
-
-    fn fail(&mut self, malformed: &Malformed, out: &mut Vec<u8>) {
-        self.write(&[Event::Fault(broken(&malformed.to_string()))], out);
-    }
-
-    /// What is left when the provider has ended its stream.
-    pub(crate) fn finish(&mut self) -> Bytes {
-        let mut out = Vec::new();
-        if !self.is_over {
-            match self.reader.end() {
-                Ok(events) => self.write(&events, &mut out),
-                Err(malformed) => self.fail(&malformed, &mut out),
+            if !self.is_over {
+                self.translate(&data, &mut out);
             }
         }
         out.into()
     }
 
-    fn write(&mut self, events: &[Event<'_>], out: &mut Vec<u8>) {
-        for event in events {
-            self.is_over |= matches!(event, Event::Fault(_) | Event::End);
-            self.writer.write(event, out);
+    fn translate(&mut self, data: &[u8], out: &mut Vec<u8>) {
+        match &mut self.saying {
+            Saying::Frames(frames) => frames.put(data, out),
+            Saying::Dialect { reader, .. } => {
+                let read = reader.read(data);
+                self.write(read, out);
+            }
         }
     }
 
-    /// Whether the client was told an end, or an error.
-    pub(crate) const fn is_over(&self) -> bool {
-        self.is_over
+    /// What is left when the provider has ended its stream.
+    pub(crate) fn finish(&mut self) -> Bytes {
+        let mut out = Vec::new();
+        if self.is_over {
+            return Bytes::new();
+        }
+        match &mut self.saying {
+            Saying::Frames(frames) => {
+                frames.close(&mut out);
+                self.is_over = true;
+            }
+            Saying::Dialect { reader, .. } => {
+                let left = reader.end();
+                self.write(left, &mut out);
+            }
+        }
+        out.into()
+    }
+
+    fn write(&mut self, read: Result<Vec<Event<'_>>, Malformed>, out: &mut Vec<u8>) {
+        let events = read.unwrap_or_else(|error| vec![Event::Fault(broken(&error.to_string()))]);
+        let Saying::Dialect { writer, .. } = &mut self.saying else { return };
+        for event in &events {
+            self.has_failed |= matches!(event, Event::Fault(_));
+            self.is_over |= matches!(event, Event::Fault(_) | Event::End);
+            writer.write(event, out);
+        }
+    }
+
+    /// The answer breaks off: how the client is told. Nothing where it was told an end or an error before.
+    pub(crate) fn break_off(&mut self, told: &Told, (client, call): (Dialect, CallId)) -> Bytes {
+        if std::mem::replace(&mut self.is_over, true) {
+            return Bytes::new();
+        }
+        let mut out = Vec::new();
+        match &mut self.saying {
+            _ if self.framing == Framing::Events => return told.event(client, call),
+            Saying::Frames(frames) => {
+                frames.put(&told.body(client, call), &mut out);
+                frames.close(&mut out);
+            }
+            Saying::Dialect { writer, .. } => writer.write(&Event::Fault(told.fault()), &mut out),
+        }
+        out.into()
+    }
+
+    /// Whether the client was told that it went wrong, or the provider's answer made no sense.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.has_failed
     }
 }
 

@@ -15,7 +15,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use doorward_dialect::Dialect;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use secrecy::ExposeSecret as _;
 
@@ -24,9 +25,8 @@ pub(crate) use exchange::{Broken, Exchange};
 pub(crate) use origin::Origin;
 
 use crate::answer::Headers;
-use crate::catalog::HttpTarget;
+use crate::catalog::{HttpTarget, Way};
 use crate::error::{ProxyError, UpstreamFault};
-use crate::route::Call;
 
 /// How long each phase of a call may take.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +45,13 @@ pub struct Timeouts {
 pub(crate) const USER_AGENT: &str = concat!("doorward/", env!("CARGO_PKG_VERSION"));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+static VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+static BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+/// The version that translations are written for, and that a client without one means.
+static VERSION_DEFAULT: HeaderValue = HeaderValue::from_static("2023-06-01");
+/// Longest header of a client that is passed on, in bytes.
+const PASSED_BYTES_MAX: usize = 4 * 1024;
+
 /// Why an attempt gave no answer that can be relayed.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -62,10 +69,12 @@ pub(crate) fn is_refusal(status: StatusCode) -> bool {
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) http: &'a HttpTarget,
-    pub(crate) call: Call,
+    pub(crate) way: &'a Way,
     /// Whether the answer comes while it is made.
     pub(crate) is_stream: bool,
     pub(crate) client_headers: &'a HeaderMap,
+    /// Whether the client speaks another dialect, so that what it says of its own is not for this one.
+    pub(crate) is_translated: bool,
     pub(crate) body: &'a Bytes,
 }
 
@@ -136,12 +145,13 @@ impl Outgoing<'_> {
 
     /// Writes the head as HTTP/1.1 has it. What differs from call to call stands at the end.
     fn write_head(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.http.head(self.call).expose_secret().as_bytes());
-        if let Some(accept) = self.client_headers.get(header::ACCEPT) {
-            out.extend_from_slice(b"accept: ");
-            out.extend_from_slice(accept.as_bytes());
+        out.extend_from_slice(self.way.head.expose_secret().as_bytes());
+        self.passed(|name, value| {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
             out.extend_from_slice(b"\r\n");
-        }
+        });
         out.extend_from_slice(b"content-length: ");
         out.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
         out.extend_from_slice(b"\r\n\r\n");
@@ -151,16 +161,35 @@ impl Outgoing<'_> {
     fn to_http2(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.http.uri(self.call);
+        *request.uri_mut() = self.way.uri.clone();
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        if let Some(accept) = self.client_headers.get(header::ACCEPT) {
-            headers.insert(header::ACCEPT, accept.clone());
-        }
-        if let Some(auth) = &self.http.auth {
-            headers.insert(header::AUTHORIZATION, auth.clone());
+        self.passed(|name, value| {
+            headers.insert(name, value.clone());
+        });
+        if let Some((name, value)) = &self.http.auth {
+            headers.insert(name, value.clone());
         }
         request
+    }
+
+    /// What differs from call to call: what the client may say to the provider, header by header.
+    fn passed(&self, mut pass: impl FnMut(HeaderName, &HeaderValue)) {
+        let said = |name: &HeaderName| {
+            let value = self.client_headers.get(name);
+            value.filter(|value| value.len() <= PASSED_BYTES_MAX)
+        };
+        if let Some(accept) = said(&header::ACCEPT) {
+            pass(header::ACCEPT, accept);
+        }
+        if self.http.dialect != Dialect::Anthropic {
+            return;
+        }
+        let own = |name| said(name).filter(|_| !self.is_translated);
+        pass(VERSION.clone(), own(&VERSION).unwrap_or(&VERSION_DEFAULT));
+        if let Some(beta) = own(&BETA) {
+            pass(BETA.clone(), beta);
+        }
     }
 }

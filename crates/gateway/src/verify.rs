@@ -10,17 +10,15 @@ use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_domain::token::{BearerToken, Claims};
 use doorward_store::{CallKey, Store, StoreError};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use jiff::Timestamp;
 
 use crate::error::ProxyError;
 
 /// Where SDKs put an API key: Anthropic's, Azure's and Google's.
-const KEY_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-];
+const KEY_HEADERS: [HeaderName; 3] =
+    [HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key"), GOOGLE_KEY];
+const GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// Who calls: a key, and which of its secrets was presented, or asked for the token that was.
 #[derive(Debug, Clone)]
@@ -151,6 +149,18 @@ pub(crate) fn check_use(caller: &Caller, now: Timestamp, address: IpAddr) -> Res
         return Err(Denial::OriginRefused);
     }
     Ok(())
+}
+
+/// Google's clients may put the key into the query, of Google's own routes alone. From here on it stands
+/// among the headers, where another one beside it is noticed.
+pub(crate) fn take_query_key(uri: &Uri, headers: &mut HeaderMap) {
+    let query = uri.query().filter(|_| uri.path().starts_with("/v1beta/models"));
+    let mut pairs = query.unwrap_or_default().split('&');
+    let key = pairs.find_map(|pair| pair.strip_prefix("key="));
+    if let Some(mut key) = key.and_then(|key| HeaderValue::from_str(key).ok()) {
+        key.set_sensitive(true);
+        headers.append(GOOGLE_KEY, key);
+    }
 }
 
 fn presented(headers: &HeaderMap) -> Result<Presented, ProxyError> {

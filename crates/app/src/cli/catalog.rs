@@ -70,7 +70,7 @@ pub(crate) struct DeleteProviderKey {
 pub(crate) struct CreateProvider {
     /// A name, unique in the organization
     pub(crate) name: String,
-    /// openai, openai-compatible, anthropic, google, echo
+    /// openai, openai-compatible, azure, anthropic, google, echo
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: String,
     /// Where it is, such as `http://127.0.0.1:8000/v1` [default: the kind's own]

@@ -194,7 +194,7 @@ mod tests {
         #[rustfmt::skip]
         assert_eq!(names, [
             ("openai",             "https://api.openai.com/v1",      false),
-            ("google",             "https://generativelanguage.googleapis.com/v1beta/openai", false),
+            ("google",             "https://generativelanguage.googleapis.com/v1beta", false),
             ("ollama",             "http://127.0.0.1:11434/v1",      true),
             ("vllm",               "http://127.0.0.1:8000/v1",       true),
             ("llama.cpp",          "http://127.0.0.1:8080/v1",       true),

@@ -37,7 +37,7 @@ async fn known_kinds_have_a_base_url_of_their_own() {
         ("echo", json!(null)),
         ("openai", json!("https://api.openai.com/v1")),
         ("anthropic", json!("https://api.anthropic.com/v1")),
-        ("google", json!("https://generativelanguage.googleapis.com/v1beta/openai")),
+        ("google", json!("https://generativelanguage.googleapis.com/v1beta")),
     ] {
         let made = app.post("/v1/providers", json!({"name": kind, "kind": kind})).await.expect(201);
         assert_eq!(made["base_url"], base_url, "{kind}");

@@ -44,12 +44,12 @@ impl Sending<'_> {
     /// The client's own bytes where the deployment speaks its dialect, else the same in another one.
     fn request_for(&self, target: &Target) -> Result<Asked, ProxyError> {
         let (ask, dialect) = (self.ask, target.dialect());
-        let call = ask.call.said_in(dialect).ok_or(ProxyError::NoSuchRoute)?;
+        let call = ask.call.said_in(dialect, ask.is_stream).ok_or(ProxyError::NoSuchRoute)?;
         if dialect == ask.call.dialect() {
             return Ok(Asked { call, body: self.own_words(target), left: Vec::new() });
         }
         let to = doorward_dialect::Target {
-            model: target.upstream_model().unwrap_or(&ask.model.value),
+            model: target.upstream_model().unwrap_or(&ask.model),
             from: ask.call.dialect(),
             output_tokens_default: self.output_tokens,
             knows: target.knows(),
@@ -145,17 +145,22 @@ impl Gateway {
                 *is_sent = true;
                 let created_at_s = self.store.clock().now().as_second();
                 let facts = (way.id.to_string(), created_at_s, sending.output_tokens);
-                let ask = Ask::parse(request.call, &request.body);
+                let ask = Ask::parse(request.call, None, &request.body);
                 ask.and_then(|ask| echo::answer(&request.body, &ask, facts))
                     .map(Answered::Echo)
                     .map_err(|error| upstream::Failure { error, is_retryable: false })
             }
             Endpoint::Http(http) => {
+                let way = http.way(request.call).ok_or(upstream::Failure {
+                    error: ProxyError::NoSuchRoute,
+                    is_retryable: true,
+                })?;
                 let request = Outgoing {
                     http,
-                    call: request.call,
+                    way,
                     is_stream: sending.ask.is_stream,
                     client_headers: sending.headers,
+                    is_translated: http.dialect != sending.ask.call.dialect(),
                     body: &request.body,
                 };
                 upstream::send(&request, &self.options.timeouts, is_sent).await.map(Answered::Http)

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use doorward_dialect::Dialect;
+use doorward_dialect::fault::FaultKind;
+use doorward_dialect::google::Framing;
 use doorward_domain::call::Outcome;
 use futures_util::FutureExt as _;
 use http::StatusCode;
@@ -36,7 +38,7 @@ impl Gateway {
     ) -> Result<Answer, ProxyError> {
         end.answered(answer.status);
         if !answer.status.is_success() {
-            return Ok(Box::pin(self.deliver_error(answer, end)).await);
+            return Box::pin(self.deliver_error(answer, end)).await;
         }
         let (client, provider) = (end.client(), end.target().dialect());
         match answer::shape(&answer.headers) {
@@ -48,7 +50,8 @@ impl Gateway {
                 Err(self.garbage(&mut end, "it is a stream, though we did not ask for one"))
             }
             Ok(Shape::Json) => {
-                let meter = JsonMeter::new(provider, end.target().needle(), ask.call.has_output());
+                let meter =
+                    JsonMeter::new(provider, end.target().needle(), ask.call.work().has_output());
                 self.deliver_json(answer, meter, end, way).await
             }
             Ok(Shape::Events) => {
@@ -60,7 +63,10 @@ impl Gateway {
                 let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
                 let reading = (meter, translation);
                 let body = RelayBody::live(Bytes::new(), source, reading, end, watch);
-                Ok(Answer { status: answer.status, headers, body })
+                Ok(match ask.framing {
+                    Framing::Events => Answer { status: answer.status, headers, body },
+                    Framing::List => Answer::list(body),
+                })
             }
             Err(what) => Err(self.garbage(&mut end, what)),
         }
@@ -77,7 +83,7 @@ impl Gateway {
         end.answered(StatusCode::OK);
         match echo {
             Echo::Whole(body) => {
-                let mut meter = JsonMeter::new(Dialect::OpenAi, None, ask.call.has_output());
+                let mut meter = JsonMeter::new(Dialect::OpenAi, None, ask.call.work().has_output());
                 let body = meter.push(body);
                 end.settle(Outcome::Done, meter.metered());
                 let said = translated::whole(&body, ask, &end, self.store.clock());
@@ -89,7 +95,11 @@ impl Gateway {
                 let meter = Meter::Sse(SseMeter::new(Dialect::OpenAi, hides_usage, None));
                 let reading = (meter, translation);
                 let (source, watch) = (Source::Events(events), self.watch(way, &end));
-                Answer::events(RelayBody::live(Bytes::new(), source, reading, end, watch))
+                let body = RelayBody::live(Bytes::new(), source, reading, end, watch);
+                match ask.framing {
+                    Framing::Events => Answer::events(body),
+                    Framing::List => Answer::list(body),
+                }
             }
         }
     }
@@ -175,17 +185,29 @@ impl Gateway {
         Ok(read.and_then(Result::ok))
     }
 
-    async fn deliver_error(&self, answer: Box<upstream::Answer>, mut end: Box<CallEnd>) -> Answer {
+    async fn deliver_error(
+        &self,
+        answer: Box<upstream::Answer>,
+        mut end: Box<CallEnd>,
+    ) -> Result<Answer, ProxyError> {
         let target = end.target();
         let status = answer.status;
         let headers = answer::clean(answer.headers, target.needle());
         // Before the client can leave: it owes nothing, whether it waits for the words or not.
         end.fail(status);
         let body = self.read_error(answer.body, target.needle()).await;
-        if end.client() != target.dialect() {
-            return translated::error((status, headers, &body), &end);
+        // Google refuses our credential with status 400: that, too, is ours to mend.
+        let is_google = target.dialect() == Dialect::Google;
+        if is_google
+            && Dialect::Google.read_fault(status.as_u16(), &body).kind == FaultKind::Unauthenticated
+        {
+            self.metrics.count_upstream_failure();
+            return Err(ProxyError::UpstreamUnavailable(UpstreamFault::Refused(status)));
         }
-        Answer { status, headers, body: RelayBody::whole(body) }
+        if end.client() != target.dialect() {
+            return Ok(translated::error((status, headers, &body), &end));
+        }
+        Ok(Answer { status, headers, body: RelayBody::whole(body) })
     }
 
     /// An error of the upstream is the client's to read, its credential is not.

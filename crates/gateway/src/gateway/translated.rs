@@ -1,6 +1,8 @@
 //! Answers of a deployment that speaks another dialect than the client.
 
 use doorward_dialect::answer::Face;
+use doorward_dialect::google::Framing;
+use doorward_dialect::spoken::Manner;
 use doorward_store::Clock;
 use http::{StatusCode, header};
 
@@ -26,17 +28,20 @@ pub(super) fn whole(body: &[u8], ask: &Ask<'_>, end: &CallEnd, clock: &Clock) ->
     })
 }
 
-/// How a stream is translated. `None`: the client speaks as the deployment does.
+/// How a stream is changed. `None`: the client gets the deployment's own words.
 pub(super) fn stream(
     ask: &Ask<'_>,
     end: &CallEnd,
     clock: &Clock,
 ) -> Option<Box<StreamTranslation>> {
     let dialects @ (client, provider) = (end.client(), end.target().dialect());
-    (client != provider).then(|| {
-        let id = end.id().to_string();
-        Box::new(StreamTranslation::new(dialects, &face(&id, ask, clock), ask.wants_usage()))
-    })
+    if client == provider {
+        let is_list = ask.framing == Framing::List;
+        return is_list.then(|| Box::new(StreamTranslation::into_list()));
+    }
+    let id = end.id().to_string();
+    let manner = Manner { wants_usage: ask.wants_usage(), framing: ask.framing };
+    Some(Box::new(StreamTranslation::new(dialects, &face(&id, ask, clock), manner)))
 }
 
 /// An error of the deployment.
@@ -59,5 +64,5 @@ pub(super) fn error(
 }
 
 fn face<'a>(id: &'a str, ask: &'a Ask<'_>, clock: &Clock) -> Face<'a> {
-    Face { call: id, model: &ask.model.value, created_s: clock.now().as_second() }
+    Face { call: id, model: &ask.model, created_s: clock.now().as_second() }
 }

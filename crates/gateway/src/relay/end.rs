@@ -10,6 +10,7 @@ use doorward_domain::usage::Usage;
 use doorward_store::{Clock, OpenCall, StoreError};
 use http::StatusCode;
 
+use crate::ask::Ask;
 use crate::catalog::Target;
 use crate::meter::Metered;
 use crate::metrics::Metrics;
@@ -28,6 +29,8 @@ pub(crate) struct CallEnd {
     input_tokens: u64,
     /// How the client speaks.
     client: Dialect,
+    /// Providers take nothing for it, so that it uses nothing.
+    is_free: bool,
     /// Something of the request has gone out: what happens from now on costs.
     is_sent: bool,
 }
@@ -38,7 +41,7 @@ impl CallEnd {
         target: Arc<Target>,
         metrics: Arc<Metrics>,
         clock: Clock,
-        (client, input_tokens): (Dialect, u64),
+        ask: &Ask<'_>,
     ) -> Self {
         metrics.begin();
         let started_us = open.admitted_us();
@@ -50,8 +53,9 @@ impl CallEnd {
             started_us,
             first_byte_us: 0,
             status: 0,
-            input_tokens,
-            client,
+            input_tokens: ask.input_tokens(),
+            client: ask.call.dialect(),
+            is_free: ask.call.work().is_free(),
             is_sent: false,
         }
     }
@@ -142,7 +146,11 @@ impl CallEnd {
             return None;
         }
         let input_tokens = if self.is_sent { self.input_tokens } else { 0 };
-        let (usage, is_estimated) = metered.usage(input_tokens);
+        let (usage, is_estimated) = if self.is_free {
+            (Usage::default(), false)
+        } else {
+            metered.usage(input_tokens)
+        };
         let settlement = Settlement {
             call: self.open.id(),
             outcome,
