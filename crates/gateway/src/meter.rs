@@ -28,8 +28,7 @@ impl Metered {
     pub(crate) fn usage(self, input_tokens: u64) -> (Usage, bool) {
         let output_tokens = self.counted_output;
         match self.told {
-            Some(told) if self.is_partial => {
-                let output_tokens = told.output_tokens.max(output_tokens);
+            Some(told) if self.is_partial && told.output_tokens < output_tokens => {
                 (Usage { output_tokens, ..told }, true)
             }
             Some(told) => (told, false),
@@ -52,7 +51,8 @@ mod tests {
             (Some(said(25, 30)),    false,            (said(25, 30), false)),
             (Some(said(0, 0)),      false,            (said(0, 0),   false)),
             (Some(said(25, 1)),     true,             (said(25, 7),  true)),
-            (Some(said(25, 9)),     true,             (said(25, 9),  true)),
+            (Some(said(25, 9)),     true,             (said(25, 9),  false)),
+            (Some(said(0, 0)),      true,             (said(0, 7),   true)),
             (None,                  false,            (said(4, 7),   true)),
         ];
         for (told, is_partial, expected) in cases {

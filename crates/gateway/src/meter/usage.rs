@@ -87,7 +87,12 @@ impl Told {
 
     /// Whether what was said is of the answer's beginning only.
     pub(super) const fn is_partial(&self) -> bool {
-        matches!(self, Self::Anthropic { is_final: false, .. })
+        match self {
+            Self::OpenAi(_) => false,
+            Self::Anthropic { is_final, .. } => !*is_final,
+            // Pieces may tell the input alone, until the last one.
+            Self::Google(usage) => matches!(usage, Some(Usage { output_tokens: 0, .. })),
+        }
     }
 }
 
@@ -256,11 +261,12 @@ mod tests {
         let last = r#"{"usageMetadata":{"promptTokenCount":25,"candidatesTokenCount":20,"thoughtsTokenCount":10}}"#;
         let chunk = r#"{"choices":[],"usage":{"prompt_tokens":25,"completion_tokens":30}}"#;
         #[rustfmt::skip]
-        let cases: [(_, &[&str], _, _); 7] = [
+        let cases: [(_, &[&str], _, _); 8] = [
             (Dialect::Anthropic, &[start],                       Some((25, 1)),  true),
             (Dialect::Anthropic, &[start, r#"{"type":"ping"}"#], Some((25, 1)),  true),
             (Dialect::Anthropic, &[start, delta],                Some((25, 30)), false),
             (Dialect::Google,    &[part],                        Some((25, 1)),  false),
+            (Dialect::Google,    &[r#"{"usageMetadata":{"promptTokenCount":25}}"#], Some((25, 0)), true),
             (Dialect::Google,    &[part, r#"{"x":1}"#, last],    Some((25, 30)), false),
             (Dialect::OpenAi,    &[chunk],                       Some((25, 30)), false),
             (Dialect::OpenAi,    &[start],                       None,           false),

@@ -146,11 +146,8 @@ impl CallEnd {
             return None;
         }
         let input_tokens = if self.is_sent { self.input_tokens } else { 0 };
-        let (usage, is_estimated) = if self.is_free {
-            (Usage::default(), false)
-        } else {
-            metered.usage(input_tokens)
-        };
+        let (usage, is_estimated) =
+            if self.is_free { (Usage::default(), false) } else { metered.usage(input_tokens) };
         let settlement = Settlement {
             call: self.open.id(),
             outcome,
