@@ -43,17 +43,17 @@ impl From<ureq::Error> for NoList {
     }
 }
 
-/// Google's list has a name of its own.
+/// Google's list and its entries have names of their own; some servers write both lists.
 #[derive(Deserialize)]
 struct Listing {
-    #[serde(alias = "models")]
-    data: Vec<Listed>,
+    data: Option<Vec<Listed>>,
+    models: Option<Vec<Listed>>,
 }
 
 #[derive(Deserialize)]
 struct Listed {
-    #[serde(alias = "name")]
-    id: String,
+    id: Option<String>,
+    name: Option<String>,
 }
 
 /// The names of the models that a provider lists, each once, in its order. Waits: at most as long as
@@ -66,7 +66,8 @@ pub fn list_models(agent: &ureq::Agent, asked: &Asked<'_>) -> Result<Vec<String>
     let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec()?;
     let listing: Listing = serde_json::from_slice(&body).map_err(|_| NoList::Unreadable)?;
     let mut names: Vec<String> = Vec::new();
-    for Listed { id } in listing.data {
+    for Listed { id, name } in listing.data.or(listing.models).ok_or(NoList::Unreadable)? {
+        let id = id.or(name).ok_or(NoList::Unreadable)?;
         // Google lists `models/gemini-…` and takes the name without it.
         let name = id.strip_prefix("models/").unwrap_or(&id);
         if !names.iter().any(|known| known == name) && !asked.is_echoed_in(name) {

@@ -241,7 +241,7 @@ mod tests {
         for kind in ProviderKind::ALL {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        for bad in ["", "OpenAI", "openai ", "azure"] {
+        for bad in ["", "OpenAI", "openai ", "azure "] {
             assert_eq!(bad.parse::<ProviderKind>(), Err(UnknownKind(bad.to_owned())));
         }
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use doorward_dialect::Dialect;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
 use doorward_domain::price::{MalformedPrices, Price, PriceTable};
@@ -119,8 +120,10 @@ impl Gateway {
         let (id, now) = self.ids.next();
         let mut facts = Facts::default();
         let (mut head, body) = request.into_parts();
-        verify::take_query_key(&head.uri, &mut head.headers);
         let dialect = route.as_ref().map_or_else(|wrong| wrong.dialect, Route::dialect);
+        if dialect == Dialect::Google {
+            verify::take_query_key(head.uri.query(), &mut head.headers);
+        }
         let answered =
             self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
         let answer = answered.unwrap_or_else(|error| {

@@ -200,8 +200,8 @@ impl Route {
     ///
     /// A wrong method on a call's path is the gateway's too, so that the answer has its dialect.
     pub fn of(method: &Method, uri: &Uri) -> Option<Result<Self, WrongMethod>> {
-        if let Some(path) = uri.path().strip_prefix("/v1beta/models") {
-            return Self::of_google(method, path, uri.query());
+        if let Some(rest) = uri.path().strip_prefix("/v1beta/models") {
+            return Self::of_google(method, rest, uri.query());
         }
         let path = uri.path().strip_prefix("/v1")?;
         if let Some(rest) = path.strip_prefix("/auth/verify") {
@@ -214,6 +214,10 @@ impl Route {
             return Some(Self::by_method(method, call, || Self::Call(call)));
         }
         let rest = path.strip_prefix("/models")?;
+        // Google's newer clients leave the `beta` out.
+        if let Some(call) = Self::of_model_call(method, rest, uri.query()) {
+            return Some(call);
+        }
         if method == Method::OPTIONS && (rest.is_empty() || rest.starts_with('/')) {
             let has = if rest.is_empty() { MODELS } else { MODEL };
             return Some(Ok(Self::Preflight(has)));
@@ -239,18 +243,8 @@ impl Route {
         rest: &str,
         query: Option<&str>,
     ) -> Option<Result<Self, WrongMethod>> {
-        let called = rest.strip_prefix('/').and_then(|rest| rest.rsplit_once(':'));
-        let called = called.and_then(|(model, verb)| {
-            let mut calls = Call::ALL.into_iter();
-            Some((
-                model_name(model)?,
-                calls.find(|call| matches!(call.path(), Path::Verb(one) if one == verb))?,
-            ))
-        });
-        if let Some((model, call)) = called {
-            let framing = if has_pair(query, "alt=sse") { Framing::Events } else { Framing::List };
-            let route = || Self::ModelCall(call, InPath { model, framing });
-            return Some(Self::by_method(method, call, route));
+        if let Some(call) = Self::of_model_call(method, rest, query) {
+            return Some(call);
         }
         let models = Self::of_models(Dialect::Google, rest)?;
         Some(match *method {
@@ -258,6 +252,20 @@ impl Route {
             Method::OPTIONS => Ok(Self::Preflight(GOOGLE_MODELS)),
             _ => Err(GOOGLE_MODELS),
         })
+    }
+
+    /// A call whose path names the model. `rest`: what stands behind `/models`.
+    fn of_model_call(
+        method: &Method,
+        rest: &str,
+        query: Option<&str>,
+    ) -> Option<Result<Self, WrongMethod>> {
+        let (model, verb) = rest.strip_prefix('/')?.rsplit_once(':')?;
+        let mut calls = Call::ALL.into_iter();
+        let call = calls.find(|call| matches!(call.path(), Path::Verb(one) if one == verb))?;
+        let model = model_name(model)?;
+        let framing = if has_pair(query, "alt=sse") { Framing::Events } else { Framing::List };
+        Some(Self::by_method(method, call, || Self::ModelCall(call, InPath { model, framing })))
     }
 
     fn by_method(
@@ -390,6 +398,8 @@ mod tests {
             ("POST", "/v1beta/models/doorward%2Fecho:countTokens",   google(Call::ContentTokens, "doorward/echo", Framing::List)),
             ("POST", "/v1beta/models/llama3:8b:embedContent",        google(Call::EmbedContent, "llama3:8b", Framing::List)),
             ("POST", "/v1beta/models/g:batchEmbedContents",          google(Call::BatchEmbedContents, "g", Framing::List)),
+            ("POST", "/v1/models/g:generateContent",                 google(Call::GenerateContent, "g", Framing::List)),
+            ("GET",  "/v1/models/llama3:8b",                         model("llama3:8b")),
             ("GET",  "/v1beta/models/g:generateContent",             of_google(Call::GenerateContent)),
             ("OPTIONS", "/v1beta/models/g:generateContent",          preflight(WrongMethod::of(Call::GenerateContent))),
             ("GET",  "/v1beta/models",             Some(Ok(Route::Models(Dialect::Google)))),

@@ -10,7 +10,7 @@ use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_domain::token::{BearerToken, Claims};
 use doorward_store::{CallKey, Store, StoreError};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 
 use crate::error::ProxyError;
@@ -153,8 +153,7 @@ pub(crate) fn check_use(caller: &Caller, now: Timestamp, address: IpAddr) -> Res
 
 /// Google's clients may put the key into the query, of Google's own routes alone. From here on it stands
 /// among the headers, where another one beside it is noticed.
-pub(crate) fn take_query_key(uri: &Uri, headers: &mut HeaderMap) {
-    let query = uri.query().filter(|_| uri.path().starts_with("/v1beta/models"));
+pub(crate) fn take_query_key(query: Option<&str>, headers: &mut HeaderMap) {
     let mut pairs = query.unwrap_or_default().split('&');
     let key = pairs.find_map(|pair| pair.strip_prefix("key="));
     if let Some(mut key) = key.and_then(|key| HeaderValue::from_str(key).ok()) {
