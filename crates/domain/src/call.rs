@@ -118,6 +118,13 @@ pub struct Settlement {
 }
 
 impl Hold {
+    /// The same for an attempt at the call by this deployment, after which there was another one. What is
+    /// set aside is so for the last one: whatever this one costs is beyond it.
+    #[must_use]
+    pub fn of_attempt(&self, provider: ProviderId, deployment: DeploymentId) -> Self {
+        Self { provider, deployment, held: Spend::default(), ..self.clone() }
+    }
+
     /// The settlement of a call of which nothing more is known than that it left: at its estimate.
     pub fn interrupted(&self) -> Settlement {
         Settlement {
@@ -133,16 +140,29 @@ impl Hold {
     }
 }
 
-/// The record of a finished call, as usage reports sum it up.
+/// The record of a finished call, or of an attempt at it after which there was another one, as usage
+/// reports sum it up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageEvent {
     /// What was known before.
     pub hold: Hold,
     /// What is known after.
     pub settlement: Settlement,
+    /// [`CALL`](Self::CALL), or which attempt it was of those that reached a provider and had another
+    /// one behind them, from 1. With the call's id it makes the event's identity.
+    pub attempt: u16,
 }
 
 impl UsageEvent {
+    /// The number of the one event that every hold has: it tells of the call as a whole, and of its last
+    /// attempt.
+    pub const CALL: u16 = 0;
+
+    /// Whether it tells of a call as a whole: only those count as requests.
+    pub const fn is_call(&self) -> bool {
+        self.attempt == Self::CALL
+    }
+
     /// Whether the provider billed more than was set aside.
     pub fn is_over_hold(&self) -> bool {
         self.settlement.spend.cost > self.hold.held.cost
@@ -224,7 +244,8 @@ mod tests {
         for (nanos, is_over) in cases {
             let spend = Spend { cost: NanoUsd::from_nanos(nanos), tokens: 30 };
             let settlement = Settlement { spend, ..hold().interrupted() };
-            assert_eq!(UsageEvent { hold: hold(), settlement }.is_over_hold(), is_over, "{nanos}");
+            let event = UsageEvent { hold: hold(), settlement, attempt: UsageEvent::CALL };
+            assert_eq!(event.is_over_hold(), is_over, "{nanos}");
         }
     }
 }

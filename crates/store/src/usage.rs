@@ -52,6 +52,9 @@ pub struct UsageRow {
     pub requests: u64,
     /// Calls that failed or were interrupted.
     pub errors: u64,
+    /// How often a provider was tried for them: more than there are calls where one failed and another
+    /// one, or the same one later, was asked.
+    pub attempts: u64,
     /// Tokens.
     pub usage: Usage,
     /// Cost and tokens.

@@ -38,6 +38,8 @@ pub(crate) struct RowObject {
     day: Option<String>,
     requests: u64,
     errors: u64,
+    /// How often a provider was tried for these requests.
+    attempts: u64,
     input_tokens: u64,
     cached_input_tokens: u64,
     output_tokens: u64,
@@ -53,6 +55,7 @@ impl From<UsageRow> for RowObject {
             day: row.day,
             requests: row.requests,
             errors: row.errors,
+            attempts: row.attempts,
             input_tokens: row.usage.input_tokens,
             cached_input_tokens: row.usage.cached_input_tokens,
             output_tokens: row.usage.output_tokens,

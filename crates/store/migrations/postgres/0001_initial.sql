@@ -207,10 +207,12 @@ CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
 CREATE INDEX providers_provider_key ON providers (organization_id, provider_key_id);
 
--- One row per finished call. No foreign keys: what was consumed is booked whatever became of its
+-- One row per finished call, and one per attempt at it that reached a provider and had another one behind
+-- it. No foreign keys: what was consumed is booked whatever became of its
 -- key, model or provider.
 CREATE TABLE usage_events (
-    id                   TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- req_<ULID>, the call
+    id                   TEXT COLLATE "C" NOT NULL,              -- req_<ULID>, the call
+    attempt              BIGINT           NOT NULL,              -- 0: the call, and its last attempt; else which one before that
     organization_id      TEXT COLLATE "C" NOT NULL,
     project_id           TEXT COLLATE "C" NOT NULL,
     key_id               TEXT COLLATE "C" NOT NULL,
@@ -233,7 +235,8 @@ CREATE TABLE usage_events (
     is_estimated         BIGINT           NOT NULL,              -- 1: counted here, not reported
     cost_nanousd         BIGINT           NOT NULL,
     held_nanousd         BIGINT           NOT NULL,              -- what was set aside before the call
-    is_over_hold         BIGINT           NOT NULL               -- 1: the provider billed more than that
+    is_over_hold         BIGINT           NOT NULL,              -- 1: the provider billed more than that
+    PRIMARY KEY (id, attempt)
 );
 
 CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);

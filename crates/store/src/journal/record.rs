@@ -1,5 +1,5 @@
-//! One record: a length, a checksum, and a hold or a settlement, or what is to be said of the segment
-//! before, in fixed-width little-endian fields.
+//! One record: a length, a checksum, and a hold, an attempt or a settlement, or what is to be said of the
+//! segment before, in fixed-width little-endian fields.
 //!
 //! The length is written twice, the second time with every bit turned over: a damaged length is
 //! known as such and never read as the beginning of a longer record. The last byte is a mark that is
@@ -25,6 +25,7 @@ pub(super) const RECORD_BYTES_MAX: usize = 1_024;
 const HOLD: u8 = 1;
 const SETTLED: u8 = 2;
 const LEFT: u8 = 3;
+const ATTEMPT: u8 = 4;
 /// The last byte of every record.
 const END: u8 = 0x5a;
 /// What [`write_left`] writes.
@@ -37,6 +38,9 @@ pub(crate) enum Record {
     Hold(Box<Hold>),
     /// It is over. Who served it in the end is said again: it may not be whom the hold named.
     Settled(Settlement, ProviderId, DeploymentId),
+    /// An attempt at it reached this provider and failed, and another one follows. The number tells it
+    /// from the others of its call.
+    Attempt(Settlement, ProviderId, DeploymentId, u16),
     /// The first record of a segment: the one before was left because the disk failed. What stands
     /// before this place is on the disk; what stands behind it may be anything.
     Left(Position),
@@ -70,17 +74,40 @@ pub(crate) fn write_settled(
 ) {
     frame(out, |out| {
         out.push(SETTLED);
-        out.extend_from_slice(&settled.call.to_bytes());
-        out.extend_from_slice(&provider.to_bytes());
-        out.extend_from_slice(&deployment.to_bytes());
-        out.push(settled.outcome.code());
-        out.push(u8::from(settled.is_estimated));
-        out.extend_from_slice(&settled.status.to_le_bytes());
-        write_usage(settled.usage, out);
-        write_spend(settled.spend, out);
-        out.extend_from_slice(&settled.duration_us.to_le_bytes());
-        out.extend_from_slice(&settled.first_byte_us.to_le_bytes());
+        write_end(settled, (provider, deployment), out);
     });
+}
+
+/// Writes an attempt that had another one behind it behind what is in `out`.
+pub(crate) fn write_attempt(
+    settled: &Settlement,
+    (provider, deployment): (ProviderId, DeploymentId),
+    number: u16,
+    out: &mut Vec<u8>,
+) {
+    frame(out, |out| {
+        out.push(ATTEMPT);
+        write_end(settled, (provider, deployment), out);
+        out.extend_from_slice(&number.to_le_bytes());
+    });
+}
+
+/// How something ended, and with whom.
+fn write_end(
+    settled: &Settlement,
+    (provider, deployment): (ProviderId, DeploymentId),
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(&settled.call.to_bytes());
+    out.extend_from_slice(&provider.to_bytes());
+    out.extend_from_slice(&deployment.to_bytes());
+    out.push(settled.outcome.code());
+    out.push(u8::from(settled.is_estimated));
+    out.extend_from_slice(&settled.status.to_le_bytes());
+    write_usage(settled.usage, out);
+    write_spend(settled.spend, out);
+    out.extend_from_slice(&settled.duration_us.to_le_bytes());
+    out.extend_from_slice(&settled.first_byte_us.to_le_bytes());
 }
 
 /// Writes how far the segment before is good behind what is in `out`.
@@ -177,7 +204,14 @@ impl Fields<'_> {
     fn record(mut self) -> Option<Record> {
         let record = match self.byte()? {
             HOLD => Record::Hold(Box::new(self.hold()?)),
-            SETTLED => self.settled()?,
+            SETTLED => {
+                let (settled, provider, deployment) = self.end()?;
+                Record::Settled(settled, provider, deployment)
+            }
+            ATTEMPT => {
+                let (settled, provider, deployment) = self.end()?;
+                Record::Attempt(settled, provider, deployment, u16::from_le_bytes(self.array()?))
+            }
             LEFT => Record::Left(self.position()?),
             _ => return None,
         };
@@ -201,7 +235,7 @@ impl Fields<'_> {
         })
     }
 
-    fn settled(&mut self) -> Option<Record> {
+    fn end(&mut self) -> Option<(Settlement, ProviderId, DeploymentId)> {
         let call = CallId::from_bytes(self.array()?);
         let provider = ProviderId::from_bytes(self.array()?);
         let deployment = DeploymentId::from_bytes(self.array()?);
@@ -217,7 +251,7 @@ impl Fields<'_> {
             duration_us: self.number()?,
             first_byte_us: self.number()?,
         };
-        Some(Record::Settled(settlement, provider, deployment))
+        Some((settlement, provider, deployment))
     }
 
     fn position(&mut self) -> Option<Position> {
@@ -322,11 +356,16 @@ pub(crate) mod tests {
             let hold_bytes = bytes.len();
             let settled = hold.interrupted();
             write_settled(&settled, hold.provider, hold.deployment, &mut bytes);
+            let two = bytes.len();
+            let number = u16::from(rest.first().copied().unwrap_or(1));
+            write_attempt(&settled, (hold.provider, hold.deployment), number, &mut bytes);
             let all = bytes.len();
             bytes.extend_from_slice(&rest);
             prop_assert_eq!(read_front(&bytes), Front::Whole(Record::Hold(Box::new(hold.clone())), hold_bytes));
             let expected = Record::Settled(settled, hold.provider, hold.deployment);
-            prop_assert_eq!(read_front(&bytes[hold_bytes..]), Front::Whole(expected, all - hold_bytes));
+            prop_assert_eq!(read_front(&bytes[hold_bytes..]), Front::Whole(expected, two - hold_bytes));
+            let expected = Record::Attempt(settled, hold.provider, hold.deployment, number);
+            prop_assert_eq!(read_front(&bytes[two..]), Front::Whole(expected, all - two));
         }
 
         /// Bytes of anybody's making are never a panic, and practically never a record.

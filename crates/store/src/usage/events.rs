@@ -16,7 +16,7 @@ use crate::db::{Db, on, signed, timestamp};
 use crate::keys::{Use, insert_uses, model_use};
 
 const INSERT: &str = "
-    INSERT INTO usage_events (id, organization_id, project_id, key_id, provider_id, deployment_id,
+    INSERT INTO usage_events (id, attempt, organization_id, project_id, key_id, provider_id, deployment_id,
         model, day, started_at_us, duration_us, first_byte_us, address, outcome, is_error, status,
         input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
         is_estimated, cost_nanousd, held_nanousd, is_over_hold) ";
@@ -25,7 +25,7 @@ const INSERT: &str = "
 const ROWS: usize = 50;
 
 /// Says which rows are new.
-const ONLY_NEW: &str = " ON CONFLICT (id) DO NOTHING RETURNING id";
+const ONLY_NEW: &str = " ON CONFLICT (id, attempt) DO NOTHING RETURNING id, attempt";
 
 /// Sums stop at the largest number: an overflow would stop every batch from then on.
 const ADD_SPEND: &str = "
@@ -79,7 +79,7 @@ pub(super) fn subject(key: &KeyId) -> String {
     format!("key:{key}")
 }
 
-/// Writes finished calls in one transaction. Writing a call again changes nothing: only a row that
+/// Writes finished calls, and attempts at them, in one transaction. Writing one again changes nothing: only a row that
 /// is new adds to the sums, so that a replayed journal counts nothing twice.
 pub(crate) async fn write_events(
     db: &Db,
@@ -88,13 +88,14 @@ pub(crate) async fn write_events(
 ) -> Result<(), StoreError> {
     on!(db.write, |pool| {
         let mut tx = pool.begin().await?;
-        let mut new: Vec<(String,)> = Vec::with_capacity(events.len());
+        let mut new: Vec<(String, i64)> = Vec::with_capacity(events.len());
         for rows in events.chunks(ROWS) {
             let mut insert = sqlx::QueryBuilder::new(INSERT);
             insert.push_values(rows, |mut row, event| {
                 let (hold, settled) = (&event.hold, &event.settlement);
                 let usage = settled.usage.bounded();
                 row.push_bind(hold.call.to_string())
+                    .push_bind(i64::from(event.attempt))
                     .push_bind(hold.organization.to_string())
                     .push_bind(hold.project.to_string())
                     .push_bind(hold.key.to_string())
@@ -120,11 +121,13 @@ pub(crate) async fn write_events(
                     .push_bind(i64::from(event.is_over_hold()));
             });
             insert.push(ONLY_NEW);
-            new.extend(insert.build_query_as::<(String,)>().fetch_all(&mut *tx).await?);
+            new.extend(insert.build_query_as::<(String, i64)>().fetch_all(&mut *tx).await?);
         }
-        let mut new: HashSet<String> = new.into_iter().map(|(id,)| id).collect();
+        let mut new: HashSet<(String, i64)> = new.into_iter().collect();
         // Each row counts once, also where a batch has a call twice.
-        let is_new = |event: &&UsageEvent| new.remove(&event.hold.call.to_string());
+        let is_new = |event: &&UsageEvent| {
+            new.remove(&(event.hold.call.to_string(), i64::from(event.attempt)))
+        };
         let sums = Sums::of(events.iter().filter(is_new), zone)?;
         for ((key, period, start_us), (organization, spend)) in &sums.spent {
             sqlx::query(ADD_SPEND)
@@ -168,7 +171,7 @@ impl<'a> Sums<'a> {
         zone: &TimeZone,
     ) -> Result<Self, StoreError> {
         let mut sums = Self::default();
-        for UsageEvent { hold, settlement } in events {
+        for UsageEvent { hold, settlement, .. } in events {
             let started_at = timestamp(hold.started_at_us)?;
             for period in Period::ALL {
                 let place = (hold.key, period, period.start(started_at, zone).as_microsecond());

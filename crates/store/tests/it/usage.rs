@@ -378,6 +378,7 @@ async fn a_report_sums_every_figure() {
             day: None,
             requests: 4,
             errors: 2,
+            attempts: 4,
             usage,
             spend: Spend { cost: "3.999999996".parse().unwrap(), tokens: 600 },
         };
