@@ -18,6 +18,7 @@ use rustls_pki_types::ServerName;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::health::{self, Health, Names, Registry};
 use crate::redact::Needle;
 use crate::upstream::{Connector, Origin};
 
@@ -56,6 +57,7 @@ pub(crate) struct Target {
     pub(crate) weight: u32,
     pub(crate) priority: u32,
     pub(crate) endpoint: Endpoint,
+    pub(crate) health: Arc<Health>,
 }
 
 /// How a deployment answers.
@@ -137,6 +139,14 @@ pub(crate) struct Catalog {
     reloading: tokio::sync::Mutex<()>,
     /// Connections outlive snapshots: servers by scheme and authority.
     origins: Mutex<HashMap<String, Arc<Origin>>>,
+    /// So does what is known of deployments.
+    health: Mutex<Registry>,
+}
+
+/// What a new snapshot takes over from the one before.
+struct Loading {
+    used: HashMap<String, Arc<Origin>>,
+    health: Registry,
 }
 
 impl Catalog {
@@ -153,7 +163,8 @@ impl Catalog {
             tasks,
             current: ArcSwapOption::empty(),
             reloading: tokio::sync::Mutex::new(()),
-            origins: Mutex::new(HashMap::new()),
+            origins: Mutex::default(),
+            health: Mutex::default(),
         }
     }
 
@@ -181,20 +192,22 @@ impl Catalog {
         // Read before the rows: a change in between makes the snapshot stale, never wrongly fresh.
         let epoch = self.store.catalog_epoch();
         let mut models: HashMap<OrganizationId, HashMap<String, Arc<RoutedModel>>> = HashMap::new();
-        let mut used = HashMap::new();
+        let health = self.health.lock().successor();
+        let mut loading = Loading { used: HashMap::new(), health };
         for row in self.store.catalog().await? {
             let organization = row.model.organization;
-            let model = self.route(row, &mut used).await?;
+            let model = self.route(row, &mut loading).await?;
             models.entry(organization).or_default().insert(model.name.to_string(), Arc::new(model));
         }
-        *self.origins.lock() = used;
+        *self.origins.lock() = loading.used;
+        *self.health.lock() = loading.health;
         Ok(Snapshot { epoch, models })
     }
 
     async fn route(
         &self,
         row: CatalogRow,
-        used: &mut HashMap<String, Arc<Origin>>,
+        loading: &mut Loading,
     ) -> Result<RoutedModel, StoreError> {
         let mut targets = Vec::new();
         let mut is_unpriced = false;
@@ -205,9 +218,9 @@ impl Catalog {
                 is_unpriced = true;
                 continue;
             };
-            match self.endpoint(&row.model, deployment, provider, used).await {
-                Ok(endpoint) => {
-                    targets.push(Arc::new(target(deployment, provider, price, endpoint)));
+            match self.endpoint(&row.model, deployment, provider, loading).await {
+                Ok((endpoint, health)) => {
+                    targets.push(Arc::new(target(deployment, provider, price, (endpoint, health))));
                 }
                 Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
                 Err(fault) => {
@@ -245,10 +258,16 @@ impl Catalog {
         model: &Model,
         deployment: &Deployment,
         provider: &Provider,
-        used: &mut HashMap<String, Arc<Origin>>,
-    ) -> Result<Endpoint, Unusable> {
+        loading: &mut Loading,
+    ) -> Result<(Endpoint, Arc<Health>), Unusable> {
+        let names = Names {
+            deployment: deployment.id,
+            model: model.name.clone(),
+            provider: provider.name.clone(),
+        };
         if provider.kind == ProviderKind::Echo {
-            return Ok(Endpoint::Echo);
+            let health = loading.health.take_over(&self.health.lock(), names, None);
+            return Ok((Endpoint::Echo, health));
         }
         let base = provider.base_url.as_deref().ok_or(Unusable::Address)?;
         let url = Url::parse(base).map_err(|_| Unusable::Address)?;
@@ -258,9 +277,19 @@ impl Catalog {
         };
         let model =
             (deployment.upstream_model != model.name).then_some(deployment.upstream_model.as_str());
-        let origin = self.origin(&url, used)?;
-        HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, model))
-            .map(|target| Endpoint::Http(Box::new(target)))
+        let origin = self.origin(&url, &mut loading.used)?;
+        let target = HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, model))?;
+        let health = loading.health.take_over(&self.health.lock(), names, secret.as_ref());
+        Ok((Endpoint::Http(Box::new(target)), health))
+    }
+
+    /// Writes how the deployments are in the Prometheus text format.
+    pub(crate) fn render_health(&self, now_us: u64, out: &mut String) -> std::fmt::Result {
+        let current = self.current.load_full();
+        let models = current.iter().flat_map(|snapshot| snapshot.models.values());
+        let models = models.flat_map(HashMap::values);
+        let targets = models.flat_map(|model| &model.targets);
+        health::render(targets.map(|target| &*target.health), now_us, out)
     }
 
     fn origin(
@@ -304,7 +333,7 @@ fn target(
     deployment: &Deployment,
     provider: &Provider,
     price: Price,
-    endpoint: Endpoint,
+    (endpoint, health): (Endpoint, Arc<Health>),
 ) -> Target {
     Target {
         provider: provider.id,
@@ -314,6 +343,7 @@ fn target(
         weight: deployment.weight.max(1),
         priority: deployment.priority,
         endpoint,
+        health,
     }
 }
 

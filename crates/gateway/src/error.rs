@@ -169,6 +169,16 @@ impl ProxyError {
         }
     }
 
+    /// The status that a provider answered with where that became this error; else the client's.
+    pub(crate) fn attempt_status(&self) -> StatusCode {
+        match self {
+            Self::UpstreamUnavailable(
+                UpstreamFault::Refused(status) | UpstreamFault::Redirect(status),
+            ) => *status,
+            _ => self.status(),
+        }
+    }
+
     /// Whether the log should know: what the client can mend itself is not worth a warning.
     pub(crate) fn is_ours(&self) -> bool {
         matches!(self, Self::Store(_) | Self::UpstreamTimeout | Self::UpstreamUnavailable(_))

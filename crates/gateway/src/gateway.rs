@@ -2,8 +2,11 @@
 
 mod attempt;
 mod auth_verify;
+mod backoff;
 mod body;
+mod choice;
 mod deliver;
+mod serve;
 mod translated;
 
 use std::net::IpAddr;
@@ -22,8 +25,11 @@ use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use tokio_util::task::TaskTracker;
 
-use attempt::{Answered, Sending};
+use attempt::Sending;
 use body::Begun;
+use choice::Choice;
+
+pub use backoff::Retries;
 
 use crate::answer::Answer;
 use crate::ask::Ask;
@@ -52,6 +58,8 @@ pub struct GatewayOptions {
     pub body_timeout: Duration,
     /// How long each phase of a call may take.
     pub timeouts: Timeouts,
+    /// How often a call is made again that was not begun.
+    pub retries: Retries,
     /// Certificates of the operator's own that upstreams may be signed by.
     pub upstream_roots: Vec<CertificateDer<'static>>,
 }
@@ -135,7 +143,8 @@ impl Gateway {
 
     /// Writes the figures of the data plane in the Prometheus text format.
     pub fn render_metrics(&self, out: &mut String) -> std::fmt::Result {
-        self.metrics.render(out)
+        self.metrics.render(out)?;
+        self.catalog.render_health(self.store.clock().monotonic_us(), out)
     }
 
     /// Calls that are not settled yet.
@@ -240,18 +249,15 @@ impl Gateway {
         let ask = Ask::parse(call, &body)?;
         let model = self.find_model(&way.caller, &ask.model.value).await?;
         way.facts.model = Some(model.header.clone());
-        let order = self.order(&model);
+        let mut choice = Choice::new(&model, self.store.clock().monotonic_us(), self.ids.draw());
         let first =
-            order.first().ok_or(ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment))?;
+            choice.first().ok_or(ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment))?;
         let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
         let sending =
             Sending { ask: &ask, body: &body, headers, bound, output_tokens: open.output_tokens };
         let mut end = self.begin(open, first, &ask);
         end.written().await?;
-        match self.send(&order, &sending, &mut end, &mut way).await? {
-            Answered::Echo(echo) => Ok(self.deliver_echo(echo, &ask, end, &way)),
-            Answered::Http(answer) => self.deliver(answer, &ask, end, &way).await,
-        }
+        self.serve(&mut choice, &sending, end, &mut way).await
     }
 
     /// A body may take a minute to come, and the key may have been revoked, narrowed or run out since

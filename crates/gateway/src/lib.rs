@@ -13,6 +13,7 @@ mod echo;
 mod error;
 mod facts;
 mod gateway;
+mod health;
 pub mod listen;
 mod meter;
 mod metrics;
@@ -27,6 +28,7 @@ mod upstream;
 mod verify;
 
 pub use call_ids::CallIds;
+pub use gateway::Retries;
 pub use gateway::{Gateway, GatewayOptions, StartError};
 pub use relay::RelayBody as GatewayBody;
 pub use route::{Call, Route, WrongMethod};

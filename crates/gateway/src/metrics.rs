@@ -56,12 +56,17 @@ impl Metrics {
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
-    pub(crate) fn end(&self, settlement: &Settlement) {
-        self.in_flight.fetch_sub(1, Relaxed);
-        add(&self.outcomes, usize::from(settlement.outcome.code()));
+    /// An attempt failed and another one follows: what it cost is spent, but the call is not over.
+    pub(crate) fn count_attempt(&self, settlement: &Settlement) {
         self.input_tokens.fetch_add(settlement.usage.input_tokens, Relaxed);
         self.output_tokens.fetch_add(settlement.usage.output_tokens, Relaxed);
         self.cost_nanousd.fetch_add(settlement.spend.cost.nanos(), Relaxed);
+    }
+
+    pub(crate) fn end(&self, settlement: &Settlement) {
+        self.in_flight.fetch_sub(1, Relaxed);
+        add(&self.outcomes, usize::from(settlement.outcome.code()));
+        self.count_attempt(settlement);
         let bucket = BUCKETS_US.iter().position(|bound| settlement.duration_us <= *bound);
         add(&self.durations, bucket.unwrap_or(BUCKETS_US.len()));
         self.duration_sum_us.fetch_add(settlement.duration_us, Relaxed);

@@ -143,6 +143,10 @@ impl Body for RelayBody {
 impl Live {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         if let Some(bytes) = self.ready.pop_front() {
+            // The first piece may have been the last one, too.
+            if !self.is_over && self.is_source_ended() {
+                self.finish();
+            }
             return Poll::Ready(Some(Ok(bytes)));
         }
         if self.is_over {
@@ -232,6 +236,9 @@ impl Live {
         if !rest.is_empty() {
             self.ready.push_back(rest);
         }
+        if !is_complete {
+            self.end.broke_off();
+        }
         self.settle(if is_complete { Outcome::Done } else { Outcome::Interrupted });
     }
 
@@ -250,6 +257,10 @@ impl Live {
     /// Ends the answer early: a stream by an event that says why, anything else by its connection.
     fn break_off(&mut self, cut: Cut) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         self.is_over = true;
+        match cut {
+            Cut::Upstream | Cut::Timeout => self.end.broke_off(),
+            Cut::Denied(_) => {}
+        }
         self.settle(Outcome::Interrupted);
         self.source = Source::Events(Events::default());
         Poll::Ready(Some(match &self.meter {

@@ -1,4 +1,4 @@
-//! Sending a call to a provider: the only place that connects, waits for the first byte, retries.
+//! Sending a call to a provider: the only place that connects and waits for the first byte.
 
 mod address;
 mod connect;
@@ -8,6 +8,7 @@ mod http1;
 mod http2;
 mod origin;
 mod pool;
+mod retry_after;
 mod settings;
 mod stream;
 
@@ -17,15 +18,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 pub(crate) use connect::Connector;
 pub(crate) use exchange::{Broken, Exchange};
 pub(crate) use origin::Origin;
+pub(crate) use retry_after::retry_after;
 
 use crate::answer::Headers;
 use crate::catalog::HttpTarget;
 use crate::error::{ProxyError, UpstreamFault};
+use crate::health::Fault;
 use crate::route::Call;
 
 /// How long each phase of a call may take.
@@ -49,13 +53,45 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: ProxyError,
-    /// The provider cannot have begun: another deployment may be tried.
-    pub(crate) is_retryable: bool,
+    pub(crate) again: Again,
+    /// What its deployment is to be blamed for.
+    pub(crate) fault: Option<Fault>,
 }
 
-/// Whether the provider said that it did nothing, so that another one may be asked.
-pub(crate) fn is_refusal(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 503 | 529)
+/// Where a call may be made again after an attempt that failed, before anything of an answer went to the
+/// client: behind its first byte there is no again.
+///
+/// What the provider did not begin may be asked of anybody, also of the same one after a while. What it
+/// may have begun is never asked of the same deployment again: it may be at work on it still, and the
+/// next answer would be no likelier. But the client has got nothing, and a completion changes nothing in
+/// the world: so another deployment may be asked. The first one is not asked for its answer any more
+/// (its connection is closed), and where it may have worked without saying so, because it fell silent,
+/// broke off or spoke nonsense, its attempt is billed at its estimate; where it answered that it failed,
+/// it produced nothing and is owed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// It did nothing, for now.
+    Anywhere,
+    /// It did nothing, and will not do it with this credential.
+    WithAnother,
+    /// It said that it failed.
+    Elsewhere,
+    /// It may have worked, and is owed for that.
+    ElsewhereOwing,
+    /// Whoever is asked, it will be the same.
+    Nowhere,
+}
+
+impl Again {
+    /// After an answer with this status; `None`: it is the answer. A provider that says that it is too busy
+    /// (429, 503, or 529 as some have it) did nothing.
+    pub(crate) fn after(status: StatusCode) -> Option<Self> {
+        match status.as_u16() {
+            429 | 503 | 529 => Some(Self::Anywhere),
+            500.. => Some(Self::Elsewhere),
+            _ => None,
+        }
+    }
 }
 
 /// A request as one deployment gets it.
@@ -90,39 +126,65 @@ pub(crate) async fn send(
     let answer = match tokio::time::timeout(request.head_timeout(timeouts), sending).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(fault)) => return Err(unreachable(fault)),
-        Err(_) => return Err(Failure { error: ProxyError::UpstreamTimeout, is_retryable: false }),
+        Err(_) => return Err(Failure::owing(ProxyError::UpstreamTimeout)),
     };
-    check_status(answer.status).map_err(|fault| Failure {
-        error: ProxyError::UpstreamUnavailable(fault),
-        is_retryable: true,
-    })?;
+    check_status(&answer)?;
     Ok(answer)
+}
+
+impl Failure {
+    /// The provider may have worked.
+    pub(crate) fn owing(error: ProxyError) -> Self {
+        Self { error, again: Again::ElsewhereOwing, fault: Some(Fault::Deployment(None)) }
+    }
+
+    /// The provider cannot have begun.
+    fn unbegun(error: ProxyError) -> Self {
+        Self { error, again: Again::Anywhere, fault: Some(Fault::Deployment(None)) }
+    }
 }
 
 fn unreachable(fault: origin::SendFault) -> Failure {
     match fault {
-        origin::SendFault::Timeout => {
-            Failure { error: ProxyError::UpstreamTimeout, is_retryable: true }
+        origin::SendFault::Timeout => Failure::unbegun(ProxyError::UpstreamTimeout),
+        origin::SendFault::Connect(error) => {
+            Failure::unbegun(ProxyError::UpstreamUnavailable(UpstreamFault::Connect(error)))
         }
-        origin::SendFault::Connect(error) => Failure {
-            error: ProxyError::UpstreamUnavailable(UpstreamFault::Connect(error)),
-            is_retryable: true,
-        },
-        // The request may have arrived: sending it again may run it, and bill it, twice.
-        origin::SendFault::Exchange(error) => Failure {
-            error: ProxyError::UpstreamUnavailable(UpstreamFault::Exchange(error)),
-            is_retryable: false,
-        },
+        // The request may have arrived.
+        origin::SendFault::Exchange(error) => {
+            Failure::owing(ProxyError::UpstreamUnavailable(UpstreamFault::Exchange(error)))
+        }
     }
 }
 
 /// Our credential is ours to mend, and redirects are never followed: they would carry it away.
-fn check_status(status: StatusCode) -> Result<(), UpstreamFault> {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(UpstreamFault::Refused(status)),
-        status if status.is_redirection() => Err(UpstreamFault::Redirect(status)),
-        status if status.is_informational() => Err(UpstreamFault::Garbage("an interim status")),
-        _ => Ok(()),
+fn check_status(answer: &Answer) -> Result<(), Failure> {
+    let (fault, again, blamed) = match answer.status {
+        status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            (UpstreamFault::Refused(status), Again::WithAnother, Fault::Refused)
+        }
+        status if status.is_redirection() => {
+            (UpstreamFault::Redirect(status), Again::WithAnother, Fault::Deployment(None))
+        }
+        status if status.is_informational() => {
+            let fault = UpstreamFault::Garbage("an interim status");
+            (fault, Again::ElsewhereOwing, Fault::Deployment(None))
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure { error: ProxyError::UpstreamUnavailable(fault), again, fault: Some(blamed) })
+}
+
+impl Answer {
+    /// What the deployment is to be blamed for, where it answered that it does not answer.
+    pub(crate) fn fault(&self, now: Timestamp) -> Option<Fault> {
+        let rest = || retry_after(&self.headers, now);
+        match self.status.as_u16() {
+            429 => Some(Fault::RateLimited(rest())),
+            503 | 529 => Some(Fault::Deployment(rest())),
+            500.. => Some(Fault::Deployment(None)),
+            _ => None,
+        }
     }
 }
 

@@ -82,6 +82,8 @@ pub(super) struct GatewaySettings {
     pub(super) first_byte_timeout_seconds: u64,
     pub(super) idle_timeout_seconds: u64,
     pub(super) total_timeout_seconds: u64,
+    pub(super) retry_rounds_max: u64,
+    pub(super) retry_seconds: u64,
     pub(super) upstream_ca: String,
 }
 

@@ -1,5 +1,6 @@
 //! A provider of our own making, that does as it is told.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,8 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 struct Shared {
     script: Mutex<Script>,
+    /// What the next requests get before that.
+    first: Mutex<VecDeque<Script>>,
     seen: Mutex<Vec<Seen>>,
     changed: Condvar,
     is_released: Mutex<bool>,
@@ -55,6 +58,7 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             script: Mutex::new(script),
+            first: Mutex::default(),
             seen: Mutex::default(),
             changed: Condvar::new(),
             is_released: Mutex::new(false),
@@ -77,6 +81,17 @@ impl Upstream {
     /// Does something else from the next request on.
     pub(crate) fn then(&self, script: Script) {
         *self.shared.script.lock().unwrap() = script;
+    }
+
+    /// Does this with the next request only.
+    pub(crate) fn once(&self, script: Script) {
+        self.shared.first.lock().unwrap().push_back(script);
+    }
+
+    /// Waits until so many calls have arrived.
+    pub(crate) fn await_seen(&self, calls: usize) {
+        let seen = self.shared.seen.lock().unwrap();
+        drop(self.shared.changed.wait_while(seen, |seen| seen.len() < calls).unwrap());
     }
 
     /// Lets go of what hangs.
@@ -111,7 +126,8 @@ fn serve(shared: &Shared, stream: &TcpStream) {
         let wants_usage = seen.body.contains("\"include_usage\":true");
         shared.seen.lock().unwrap().push(seen);
         shared.changed.notify_all();
-        let script = shared.script.lock().unwrap().clone();
+        let first = shared.first.lock().unwrap().pop_front();
+        let script = first.unwrap_or_else(|| shared.script.lock().unwrap().clone());
         if !play(shared, stream, &script, (is_stream, wants_usage)) {
             return;
         }

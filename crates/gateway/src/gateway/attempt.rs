@@ -1,20 +1,17 @@
-//! Asking one deployment after the other.
-
-use std::sync::Arc;
+//! Asking one deployment.
 
 use bytes::Bytes;
 use http::HeaderMap;
 
 use super::{Gateway, Way};
 use crate::ask::Ask;
-use crate::catalog::{Endpoint, RoutedModel, Target};
+use crate::catalog::{Endpoint, Target};
 use crate::echo::{self, Echo};
-use crate::error::{ProxyError, UpstreamFault};
-use crate::relay::CallEnd;
+use crate::error::ProxyError;
 use crate::rewrite::{Change, rewrite};
 use crate::route::Call;
 use crate::translate::{self, Translated};
-use crate::upstream::{self, Outgoing};
+use crate::upstream::{self, Again, Outgoing};
 
 /// What a deployment answers with.
 pub(super) enum Answered {
@@ -74,71 +71,18 @@ impl Sending<'_> {
     }
 }
 
-/// Deployments in the order to try them; nearly always one or two.
-pub(super) type Order = smallvec::SmallVec<[Arc<Target>; 2]>;
-
 impl Gateway {
-    /// Deployments in the order to try them: by priority; among equals, one is drawn by weight to
-    /// go first.
-    pub(super) fn order(&self, model: &RoutedModel) -> Order {
-        let mut order: Order = model.targets.iter().cloned().collect();
-        let best = order.first().map(|target| target.priority);
-        let equals = order.iter().take_while(|target| Some(target.priority) == best).count();
-        if equals > 1 {
-            let weights = order.iter().take(equals).map(|target| u64::from(target.weight));
-            let winner = draw_by_weight(weights, self.ids.draw());
-            order.swap(0, winner);
-        }
-        order
-    }
-
-    /// Tries the deployments in their order until one answers. Another one is tried only where the
-    /// last cannot have begun.
-    pub(super) async fn send(
-        &self,
-        order: &[Arc<Target>],
-        sending: &Sending<'_>,
-        end: &mut CallEnd,
-        way: &mut Way<'_>,
-    ) -> Result<Answered, ProxyError> {
-        let mut last = ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment);
-        for (position, target) in order.iter().enumerate() {
-            way.facts.attempts += 1;
-            way.facts.provider = Some(target.header.clone());
-            end.sending_to(target);
-            let is_last = position + 1 == order.len();
-            let failure = match self.attempt(target, sending, way, end.is_sent()).await {
-                Ok(Answered::Http(answer)) if !is_last && upstream::is_refusal(answer.status) => {
-                    continue;
-                }
-                Ok(answered) => return Ok(answered),
-                Err(failure) => failure,
-            };
-            self.metrics.count_upstream_failure();
-            if !failure.is_retryable {
-                end.interrupt(failure.error.status());
-                return Err(failure.error);
-            }
-            if !is_last {
-                tracing::warn!(call = %way.id, deployment = %target.deployment, error = &failure.error as &dyn std::error::Error, "a deployment failed, another is tried");
-            }
-            last = failure.error;
-        }
-        end.fail(last.status());
-        Err(last)
-    }
-
-    async fn attempt(
+    /// Asks one deployment. `is_sent` is set when the first byte of the request has gone out.
+    pub(super) async fn attempt(
         &self,
         target: &Target,
         sending: &Sending<'_>,
         way: &mut Way<'_>,
         is_sent: &mut bool,
     ) -> Result<Answered, upstream::Failure> {
-        // Another deployment may be able to say it.
-        let request = sending
-            .request_for(target)
-            .map_err(|error| upstream::Failure { error, is_retryable: true })?;
+        // Another deployment may speak a dialect that can say it.
+        let request =
+            sending.request_for(target).map_err(|error| unasked(error, Again::WithAnother))?;
         way.facts.dropped = request.left;
         match &target.endpoint {
             Endpoint::Echo => {
@@ -148,7 +92,7 @@ impl Gateway {
                 let ask = Ask::parse(request.call, &request.body);
                 ask.and_then(|ask| echo::answer(&request.body, &ask, facts))
                     .map(Answered::Echo)
-                    .map_err(|error| upstream::Failure { error, is_retryable: false })
+                    .map_err(|error| unasked(error, Again::Nowhere))
             }
             Endpoint::Http(http) => {
                 let request = Outgoing {
@@ -164,13 +108,7 @@ impl Gateway {
     }
 }
 
-/// Which of these weights a random number falls on.
-fn draw_by_weight(weights: impl Iterator<Item = u64> + Clone, random: u64) -> usize {
-    let mut left = random % weights.clone().sum::<u64>().max(1);
-    let winner = weights.enumerate().find(|(_, weight)| {
-        let is_winner = left < *weight;
-        left = left.saturating_sub(*weight);
-        is_winner
-    });
-    winner.map_or(0, |(position, _)| position)
+/// Nobody is to be blamed for what was not asked.
+fn unasked(error: ProxyError, again: Again) -> upstream::Failure {
+    upstream::Failure { error, again, fault: None }
 }

@@ -17,11 +17,17 @@ use crate::error::{ProxyError, UpstreamFault};
 use crate::meter::{JsonMeter, SseMeter};
 use crate::redact::Needle;
 use crate::relay::{CallEnd, Meter, RelayBody, Source, Watch};
-use crate::translate;
+use crate::translate::{self, StreamTranslation};
 use crate::upstream::{self, Exchange};
 
 /// The largest error body of an upstream that is passed on.
 const ERROR_BYTES_MAX: usize = 256 * 1024;
+
+/// An answer of which nothing has gone to the client, and nothing will: somebody else may be asked.
+pub(super) struct Spoilt {
+    pub(super) error: ProxyError,
+    pub(super) end: Box<CallEnd>,
+}
 
 impl Gateway {
     /// Passes an upstream's answer on. Errors of the upstream are the client's to read; what is no
@@ -32,7 +38,7 @@ impl Gateway {
         ask: &Ask<'_>,
         mut end: Box<CallEnd>,
         way: &Way<'_>,
-    ) -> Result<Answer, ProxyError> {
+    ) -> Result<Answer, Spoilt> {
         end.answered(answer.status);
         if !answer.status.is_success() {
             return Ok(Box::pin(self.deliver_error(answer, end)).await);
@@ -42,9 +48,9 @@ impl Gateway {
             Ok(Shape::Json) if client != provider && !ask.is_stream => {
                 Box::pin(self.deliver_translated(answer, ask, end)).await
             }
-            Ok(Shape::Json) if client != provider => Err(self.garbage(&mut end, "it is no stream")),
+            Ok(Shape::Json) if client != provider => Err(garbage(end, "it is no stream")),
             Ok(Shape::Events) if client != provider && !ask.is_stream => {
-                Err(self.garbage(&mut end, "it is a stream, though we did not ask for one"))
+                Err(garbage(end, "it is a stream, though we did not ask for one"))
             }
             Ok(Shape::Json) => {
                 let meter = JsonMeter::new(end.target().needle(), ask.call.has_output());
@@ -54,14 +60,10 @@ impl Gateway {
                 let target = end.target();
                 let translation = translated::stream(ask, &end, self.store.clock());
                 let hides_usage = translation.is_none() && ask.is_stream && !ask.wants_usage();
-                let meter = Meter::Sse(SseMeter::new(hides_usage, target.needle()));
-                let headers = answer::clean(answer.headers, target.needle());
-                let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
-                let reading = (meter, translation);
-                let body = RelayBody::live(Bytes::new(), source, reading, end, watch);
-                Ok(Answer { status: answer.status, headers, body })
+                let meter = SseMeter::new(hides_usage, target.needle());
+                self.deliver_events(answer, (meter, translation), end, way).await
             }
-            Err(what) => Err(self.garbage(&mut end, what)),
+            Err(what) => Err(garbage(end, what)),
         }
     }
 
@@ -92,6 +94,51 @@ impl Gateway {
         }
     }
 
+    /// A stream goes on as soon as it has begun to say something: what breaks before that can still be
+    /// had from somebody else.
+    async fn deliver_events(
+        &self,
+        mut answer: Box<upstream::Answer>,
+        (mut meter, mut translation): (SseMeter, Option<Box<StreamTranslation>>),
+        end: Box<CallEnd>,
+        way: &Way<'_>,
+    ) -> Result<Answer, Spoilt> {
+        let mut reading = poll_fn(|cx| {
+            answer.body.poll_ready_bytes(cx, |piece| {
+                let passed = meter.push(piece).map_err(|_overlong| ())?;
+                Ok(match &mut translation {
+                    Some(translation) => translation.push(&passed),
+                    None => passed,
+                })
+            })
+        });
+        // It nearly always came with the head: that costs no timer.
+        let read = match (&mut reading).now_or_never() {
+            Some(read) => Ok(read),
+            None => {
+                let waiting = tokio::time::timeout(self.options.timeouts.idle, reading);
+                tokio::select! {
+                    read = Box::pin(waiting) => read,
+                    // Whoever may not go on is told so by the stream.
+                    () = way.caller.key.changed() => Ok(Some(Ok(Bytes::new()))),
+                }
+            }
+        };
+        let first = match read {
+            Ok(Some(Ok(first))) => first,
+            Ok(Some(Err(broken))) => {
+                let error = ProxyError::UpstreamUnavailable(UpstreamFault::Exchange(broken));
+                return Err(Spoilt { error, end });
+            }
+            Ok(None) => return Err(garbage(end, "it is a stream of nothing")),
+            Err(_) => return Err(Spoilt { error: ProxyError::UpstreamTimeout, end }),
+        };
+        let headers = answer::clean(answer.headers, end.target().needle());
+        let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
+        let body = RelayBody::live(first, source, (Meter::Sse(meter), translation), end, watch);
+        Ok(Answer { status: answer.status, headers, body })
+    }
+
     /// The first piece nearly always is the whole: an answer that does not even begin as JSON can
     /// still be refused, and a whole one can be settled here and now.
     async fn deliver_json(
@@ -100,23 +147,20 @@ impl Gateway {
         mut meter: JsonMeter,
         mut end: Box<CallEnd>,
         way: &Way<'_>,
-    ) -> Result<Answer, ProxyError> {
+    ) -> Result<Answer, Spoilt> {
         let exact = answer.body.bytes_left();
         let first = match self.first_piece(&mut answer.body, &mut meter).await {
             Ok(Some(first)) if first.trim_ascii_start().starts_with(b"{") => first,
-            Ok(Some(_)) => return Err(self.garbage(&mut end, "it is not a JSON object")),
-            Ok(None) => return Err(self.garbage(&mut end, "it broke off at once")),
-            Err(timeout) => {
-                end.interrupt(timeout.status());
-                return Err(timeout);
-            }
+            Ok(Some(_)) => return Err(garbage(end, "it is not a JSON object")),
+            Ok(None) => return Err(garbage(end, "it broke off at once")),
+            Err(error) => return Err(Spoilt { error, end }),
         };
         if answer.body.is_broken() {
-            return Err(self.garbage(&mut end, "it broke off"));
+            return Err(garbage(end, "it broke off"));
         }
         if answer.body.is_ended() {
             if !meter.is_complete() {
-                return Err(self.garbage(&mut end, "it is not one whole JSON object"));
+                return Err(garbage(end, "it is not one whole JSON object"));
             }
             end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
             let headers = answer::clean(answer.headers, end.target().needle());
@@ -137,16 +181,15 @@ impl Gateway {
         mut answer: Box<upstream::Answer>,
         ask: &Ask<'_>,
         mut end: Box<CallEnd>,
-    ) -> Result<Answer, ProxyError> {
+    ) -> Result<Answer, Spoilt> {
         let mut meter = JsonMeter::new(end.target().needle(), true);
         let reading = gather(&mut answer.body, &mut meter);
         let Ok(read) = tokio::time::timeout(self.options.timeouts.total, reading).await else {
-            end.interrupt(StatusCode::GATEWAY_TIMEOUT);
-            return Err(ProxyError::UpstreamTimeout);
+            return Err(Spoilt { error: ProxyError::UpstreamTimeout, end });
         };
         let body = match read {
             Some(body) if meter.is_complete() => body,
-            Some(_) | None => return Err(self.garbage(&mut end, "it is not one whole JSON object")),
+            Some(_) | None => return Err(garbage(end, "it is not one whole JSON object")),
         };
         end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
         let said = translated::whole(&body, ask, &end, self.store.clock());
@@ -209,17 +252,14 @@ impl Gateway {
         body
     }
 
-    fn garbage(&self, end: &mut CallEnd, what: &'static str) -> ProxyError {
-        self.metrics.count_upstream_failure();
-        let error = ProxyError::UpstreamUnavailable(UpstreamFault::Garbage(what));
-        end.interrupt(error.status());
-        error
-    }
-
     fn watch(&self, way: &Way<'_>, end: &CallEnd) -> Watch {
         let (store, caller) = (Arc::clone(&self.store), way.caller.clone());
         Watch::new(store, caller, (way.address, end.model()), &self.options.timeouts)
     }
+}
+
+fn garbage(end: Box<CallEnd>, what: &'static str) -> Spoilt {
+    Spoilt { error: ProxyError::UpstreamUnavailable(UpstreamFault::Garbage(what)), end }
 }
 
 /// All of an answer that is still arriving. `None`: it broke off, or is larger than any may be.

@@ -11,6 +11,7 @@ use doorward_store::{Clock, OpenCall, StoreError};
 use http::StatusCode;
 
 use crate::catalog::Target;
+use crate::health::{Fault, Pass};
 use crate::metrics::Metrics;
 
 /// Settles a call once. Dropped before that, as when the client goes away while the upstream still
@@ -29,6 +30,20 @@ pub(crate) struct CallEnd {
     client: Dialect,
     /// Something of the request has gone out: what happens from now on costs.
     is_sent: bool,
+    /// The leave to call the deployment, until its end is known.
+    pass: Option<Pass>,
+    attempt_began_us: u64,
+    /// The last attempt failed after its request had gone out, and what is known of that. It is written
+    /// down when another one follows; else the call's own settlement tells it.
+    failed: Option<FailedAttempt>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct FailedAttempt {
+    status: StatusCode,
+    /// The provider may have worked.
+    is_owing: bool,
+    ended_us: u64,
 }
 
 impl CallEnd {
@@ -52,6 +67,9 @@ impl CallEnd {
             input_tokens,
             client,
             is_sent: false,
+            pass: None,
+            attempt_began_us: started_us,
+            failed: None,
         }
     }
 
@@ -65,10 +83,15 @@ impl CallEnd {
         written
     }
 
-    /// The request is about to go to this deployment. Whatever went to another one before cost
-    /// nothing, else it would not be tried.
-    pub(crate) fn sending_to(&mut self, target: &Arc<Target>) {
+    /// The request is about to go to this deployment, which gave leave for it.
+    pub(crate) fn sending_to(&mut self, target: &Arc<Target>, pass: Pass) {
+        if let Some(failed) = self.failed.take() {
+            self.book_attempt(failed);
+        }
         self.is_sent = false;
+        self.first_byte_us = 0;
+        self.attempt_began_us = self.clock.monotonic_us();
+        self.pass = Some(pass);
         if !Arc::ptr_eq(&self.target, target) {
             self.target = Arc::clone(target);
             self.open.reroute(target.provider, target.deployment);
@@ -78,6 +101,53 @@ impl CallEnd {
     /// Where to note that the first byte of the request is written.
     pub(crate) fn is_sent(&mut self) -> &mut bool {
         &mut self.is_sent
+    }
+
+    /// The attempt failed before anything went to the client. `status` is what the provider answered, or
+    /// what the client would be told. What comes now costs nothing unless the provider may have worked.
+    pub(crate) fn attempt_failed(
+        &mut self,
+        status: StatusCode,
+        fault: Option<Fault>,
+        is_owing: bool,
+    ) {
+        self.blame(fault);
+        if self.is_sent {
+            self.is_sent = is_owing;
+            let ended_us = self.clock.monotonic_us();
+            self.failed = Some(FailedAttempt { status, is_owing, ended_us });
+        }
+    }
+
+    /// The answer broke off or fell silent.
+    pub(crate) fn broke_off(&mut self) {
+        self.blame(Some(Fault::Deployment(None)));
+    }
+
+    fn blame(&mut self, fault: Option<Fault>) {
+        if let (Some(pass), Some(fault)) = (self.pass.take(), fault) {
+            pass.failed(self.clock.monotonic_us(), fault);
+        }
+    }
+
+    fn book_attempt(&mut self, failed: FailedAttempt) {
+        let FailedAttempt { status, is_owing, ended_us } = failed;
+        let input_tokens = if is_owing { self.input_tokens } else { 0 };
+        let usage = Usage { input_tokens, ..Usage::default() };
+        let settlement = Settlement {
+            call: self.open.id(),
+            outcome: if is_owing { Outcome::Interrupted } else { Outcome::Failed },
+            status: status.as_u16(),
+            usage,
+            spend: Spend::of(&self.target.price, usage),
+            is_estimated: is_owing,
+            duration_us: ended_us.saturating_sub(self.attempt_began_us),
+            first_byte_us: self
+                .first_byte_us
+                .saturating_sub(self.attempt_began_us - self.started_us),
+        };
+        self.metrics.count_attempt(&settlement);
+        self.open.add_attempt(&settlement);
     }
 
     /// How the client speaks.
@@ -104,6 +174,9 @@ impl CallEnd {
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = status.as_u16();
         self.first_byte_us = self.elapsed_us();
+        if let Some(pass) = &mut self.pass {
+            pass.answered(self.started_us + self.first_byte_us);
+        }
     }
 
     /// Nothing was produced, so nothing is owed.
