@@ -5,16 +5,20 @@ mod http_target;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use doorward_dialect::{Dialect, Knows};
-use doorward_domain::catalog::{Deployment, Model, Provider, ProviderKind, listing};
-use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId};
+use doorward_domain::catalog::{
+    Deployment, DeploymentState, Model, Provider, ProviderKind, Routing, listing,
+};
+use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::price::{Price, PriceTable};
 use doorward_store::{CatalogRow, Store, StoreError};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
@@ -27,6 +31,9 @@ pub(crate) use http_target::HttpTarget;
 /// Output of a call to a model of which nothing is known: large enough for any answer, and small
 /// enough that a budget can hold it.
 const OUTPUT_TOKENS_DEFAULT: u64 = 16_384;
+
+/// How soon a catalog that could not be read is read again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A model and who serves it.
 #[derive(Debug)]
@@ -41,7 +48,8 @@ pub(crate) struct RoutedModel {
     pub(crate) context_window: Option<u64>,
     /// What a hold is computed with: whichever deployment serves the call, it covers that.
     pub(crate) ceiling: Price,
-    /// In the order of their priority; only those that have a price and can be reached.
+    pub(crate) routing: Routing,
+    /// In the order of their priority; only those that take calls, have a price and can be reached.
     pub(crate) targets: Vec<Arc<Target>>,
     /// Deployments were left out because they have no price.
     pub(crate) is_unpriced: bool,
@@ -54,7 +62,8 @@ pub(crate) struct Target {
     pub(crate) deployment: DeploymentId,
     pub(crate) header: HeaderValue,
     pub(crate) price: Price,
-    pub(crate) weight: u32,
+    /// Its share among targets of equal priority.
+    pub(crate) weight: u64,
     pub(crate) priority: u32,
     pub(crate) endpoint: Endpoint,
     pub(crate) health: Arc<Health>,
@@ -182,6 +191,23 @@ impl Catalog {
         Ok(snapshot)
     }
 
+    /// Loads a new snapshot whenever something changed, so that what is to end ends without a call coming.
+    pub(crate) async fn follow(&self, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.store.catalog_changed() => {}
+            }
+            while let Err(error) = self.snapshot().await {
+                tracing::warn!(%error, "the catalog cannot be read");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(RETRY) => {}
+                }
+            }
+        }
+    }
+
     /// The snapshot, if nothing changed since: no wait on the hit path.
     pub(crate) fn fresh(&self) -> Option<Arc<Snapshot>> {
         let current = self.current.load_full()?;
@@ -214,17 +240,25 @@ impl Catalog {
         for (deployment, provider) in row.model.deployments.iter().zip(&row.providers) {
             let price =
                 row.model.pricing.resolve(&self.prices, provider.kind, &deployment.upstream_model);
+            if !self.takes_calls(deployment, loading) {
+                continue;
+            }
             let Some(price) = price else {
                 is_unpriced = true;
                 continue;
             };
-            match self.endpoint(&row.model, deployment, provider, loading).await {
-                Ok((endpoint, health)) => {
-                    targets.push(Arc::new(target(deployment, provider, price, (endpoint, health))));
-                }
-                Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
-                Err(fault) => {
-                    tracing::error!(model = row.model.name, provider = provider.name, %fault, "a deployment cannot be used");
+            let keys = keys(deployment, provider);
+            for key in &keys {
+                let endpoint = self.endpoint(&row.model, deployment, provider, (*key, loading));
+                match endpoint.await {
+                    Ok(endpoint) => {
+                        let share = (price.clone(), keys.len());
+                        targets.push(Arc::new(target(deployment, provider, share, endpoint)));
+                    }
+                    Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
+                    Err(fault) => {
+                        tracing::error!(model = row.model.name, provider = provider.name, %fault, "a deployment cannot be used");
+                    }
                 }
             }
         }
@@ -238,11 +272,27 @@ impl Catalog {
             output_tokens_max: known.unwrap_or(OUTPUT_TOKENS_DEFAULT),
             is_output_known: known.is_some(),
             context_window,
+            routing: row.model.routing,
             ceiling: Price::ceiling(targets.iter().map(|target| &target.price)),
             targets,
             is_unpriced,
             name: row.model.name.into(),
         })
+    }
+
+    /// Whether a deployment takes calls. Where an administrator ended them, those that run are ended now.
+    fn takes_calls(&self, deployment: &Deployment, loading: &mut Loading) -> bool {
+        match deployment.state {
+            DeploymentState::Active => true,
+            DeploymentState::Draining => {
+                loading.health.keep(&self.health.lock(), deployment.id);
+                false
+            }
+            DeploymentState::Disabled => {
+                self.health.lock().end(deployment.id);
+                false
+            }
+        }
     }
 
     /// The largest window of the deployments.
@@ -258,7 +308,7 @@ impl Catalog {
         model: &Model,
         deployment: &Deployment,
         provider: &Provider,
-        loading: &mut Loading,
+        (key, loading): (Option<ProviderKeyId>, &mut Loading),
     ) -> Result<(Endpoint, Arc<Health>), Unusable> {
         let names = Names {
             deployment: deployment.id,
@@ -271,7 +321,7 @@ impl Catalog {
         }
         let base = provider.base_url.as_deref().ok_or(Unusable::Address)?;
         let url = Url::parse(base).map_err(|_| Unusable::Address)?;
-        let secret = match deployment.provider_key.or(provider.provider_key) {
+        let secret = match key {
             Some(id) => Some(self.store.reveal_provider_key(provider.organization, id).await?),
             None => None,
         };
@@ -329,10 +379,22 @@ pub(crate) enum Unusable {
     Store(#[from] StoreError),
 }
 
+/// A number that every possible number of keys divides: those of a deployment share its weight.
+const WEIGHT_UNIT: u64 = 720_720;
+
+/// The credentials that a deployment is called with. With none, it is called without one.
+fn keys(deployment: &Deployment, provider: &Provider) -> Vec<Option<ProviderKeyId>> {
+    match deployment.provider_key {
+        Some(key) => vec![Some(key)],
+        None if provider.provider_keys.is_empty() => vec![None],
+        None => provider.provider_keys.iter().copied().map(Some).collect(),
+    }
+}
+
 fn target(
     deployment: &Deployment,
     provider: &Provider,
-    price: Price,
+    (price, keys): (Price, usize),
     (endpoint, health): (Endpoint, Arc<Health>),
 ) -> Target {
     Target {
@@ -340,7 +402,7 @@ fn target(
         deployment: deployment.id,
         header: header_value(&provider.name),
         price,
-        weight: deployment.weight.max(1),
+        weight: u64::from(deployment.weight.max(1)) * WEIGHT_UNIT / keys.max(1) as u64,
         priority: deployment.priority,
         endpoint,
         health,

@@ -70,6 +70,8 @@ pub(crate) enum UpstreamFault {
     Garbage(&'static str),
     #[error("no deployment can be used")]
     NoDeployment,
+    #[error("an administrator ended the calls of the deployment")]
+    Ended,
 }
 
 /// What a client's code reads: the status, and `type` and `code` of the OpenAI dialect; the others have
@@ -171,12 +173,13 @@ impl ProxyError {
 
     /// The status that a provider answered with where that became this error; else the client's.
     pub(crate) fn attempt_status(&self) -> StatusCode {
-        match self {
-            Self::UpstreamUnavailable(
-                UpstreamFault::Refused(status) | UpstreamFault::Redirect(status),
-            ) => *status,
-            _ => self.status(),
+        if let Self::UpstreamUnavailable(
+            UpstreamFault::Refused(status) | UpstreamFault::Redirect(status),
+        ) = self
+        {
+            return *status;
         }
+        self.status()
     }
 
     /// Whether the log should know: what the client can mend itself is not worth a warning.

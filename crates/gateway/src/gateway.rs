@@ -23,6 +23,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use attempt::Sending;
@@ -79,12 +80,13 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Gateway {
     store: Arc<Store>,
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
     metrics: Arc<Metrics>,
     ids: Arc<CallIds>,
     options: GatewayOptions,
     connector: Connector,
     tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// The longest that what runs beside the calls is waited for: an upstream that takes nothing more
@@ -100,15 +102,19 @@ struct Way<'a> {
 }
 
 impl Gateway {
-    /// Makes a data plane over an open store.
+    /// Makes a data plane over an open store, inside a runtime.
     pub fn new(store: Arc<Store>, options: GatewayOptions) -> Result<Arc<Self>, StartError> {
         let tasks = TaskTracker::new();
         let connector = Connector::new(options.upstream_roots.clone())?;
         let prices = PriceTable::built_in()?;
-        let catalog = Catalog::new(Arc::clone(&store), prices, connector.clone(), tasks.clone());
+        let catalog =
+            Arc::new(Catalog::new(Arc::clone(&store), prices, connector.clone(), tasks.clone()));
+        let stop = CancellationToken::new();
+        let (following, until) = (Arc::clone(&catalog), stop.clone());
+        tasks.spawn(async move { following.follow(&until).await });
         let metrics = Arc::new(Metrics::default());
         let ids = Arc::new(CallIds::new(store.clock().clone(), store.random_u64()));
-        Ok(Arc::new(Self { store, catalog, metrics, ids, options, connector, tasks }))
+        Ok(Arc::new(Self { store, catalog, metrics, ids, options, connector, tasks, stop }))
     }
 
     /// Where the ids of calls come from.
@@ -155,6 +161,7 @@ impl Gateway {
     /// Closes the connections to upstreams and waits for what runs beside the calls, but not for
     /// ever. Call it when no request can come any more.
     pub async fn drain(&self) {
+        self.stop.cancel();
         self.connector.close();
         self.tasks.close();
         if tokio::time::timeout(DRAIN_MAX, self.tasks.wait()).await.is_err() {

@@ -2,18 +2,22 @@
 //! snapshots, so that an edit makes nobody forget what has failed.
 
 mod breaker;
+mod latency;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use doorward_domain::id::DeploymentId;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio_util::sync::CancellationToken;
 
 use breaker::{Breaker, Change, Entry, Verdict};
+use latency::Latency;
 
 pub(crate) use breaker::State;
 
@@ -38,8 +42,18 @@ pub(crate) enum Fault {
 pub(crate) struct Health {
     /// For the log and for metrics.
     names: Names,
-    deployment: Arc<Mutex<Breaker>>,
+    deployment: Arc<Deployment>,
     credential: Arc<Mutex<Breaker>>,
+}
+
+/// What is known of a deployment, whichever credential it is called with.
+#[derive(Debug, Default)]
+struct Deployment {
+    breaker: Mutex<Breaker>,
+    latency: Mutex<Latency>,
+    in_flight: AtomicU32,
+    /// Cancelled when an administrator ends its calls.
+    ended: CancellationToken,
 }
 
 /// How a deployment is told to operators.
@@ -70,29 +84,36 @@ enum PassState {
 impl Health {
     /// Whether calls go through: the worse of both.
     pub(crate) fn state(&self, now_us: u64) -> State {
-        let deployment = self.deployment.lock().state(now_us);
+        let deployment = self.deployment.breaker.lock().state(now_us);
         deployment.max(self.credential.lock().state(now_us))
     }
 
-    pub(crate) fn names(&self) -> &Names {
-        &self.names
+    /// Resolves when an administrator ends the calls of the deployment.
+    pub(crate) fn ended(&self) -> &CancellationToken {
+        &self.deployment.ended
+    }
+
+    /// What one more call would cost in time.
+    pub(crate) fn cost(&self, now_us: u64) -> f64 {
+        let in_flight = self.deployment.in_flight.load(Ordering::Relaxed);
+        self.deployment.latency.lock().cost(now_us, in_flight)
     }
 
     pub(crate) fn is_ready(&self, now_us: u64) -> bool {
-        self.deployment.lock().is_ready(now_us) && self.credential.lock().is_ready(now_us)
+        self.deployment.breaker.lock().is_ready(now_us) && self.credential.lock().is_ready(now_us)
     }
 
     /// When a call may go through again.
     pub(crate) fn ready_at_us(&self) -> u64 {
-        let deployment = self.deployment.lock().ready_at_us();
+        let deployment = self.deployment.breaker.lock().ready_at_us();
         deployment.max(self.credential.lock().ready_at_us())
     }
 
     /// The leave to call, if there is one.
     pub(crate) fn enter(self: &Arc<Self>, now_us: u64) -> Option<Pass> {
-        let deployment = self.deployment.lock().enter(now_us)?;
+        let deployment = self.deployment.breaker.lock().enter(now_us)?;
         let Some(credential) = self.credential.lock().enter(now_us) else {
-            self.deployment.lock().end(now_us, deployment, Verdict::Unknown);
+            self.deployment.breaker.lock().end(now_us, deployment, Verdict::Unknown);
             return None;
         };
         Some(self.pass((deployment, credential)))
@@ -104,6 +125,7 @@ impl Health {
     }
 
     fn pass(self: &Arc<Self>, (deployment, credential): (Entry, Entry)) -> Pass {
+        self.deployment.in_flight.fetch_add(1, Ordering::Relaxed);
         Pass { health: Arc::clone(self), deployment, credential, state: PassState::Waiting }
     }
 
@@ -124,8 +146,9 @@ impl Health {
 impl Pass {
     /// The answer has begun. A trial is over with that: waiting for the last byte of a long answer would
     /// keep everybody else away.
-    pub(crate) fn answered(&mut self, now_us: u64) {
+    pub(crate) fn answered(&mut self, now_us: u64, took_us: u64) {
         if self.state == PassState::Waiting {
+            self.health.deployment.latency.lock().note(now_us, took_us);
             self.state = PassState::Answered;
             if self.deployment != Entry::Regular || self.credential != Entry::Regular {
                 self.end(now_us, Verdict::Success, Verdict::Success);
@@ -150,7 +173,7 @@ impl Pass {
     fn end(&self, now_us: u64, deployment: Verdict, credential: Verdict) {
         let health = &self.health;
         for (breaker, what, entry, verdict) in [
-            (&health.deployment, "deployment", self.deployment, deployment),
+            (&health.deployment.breaker, "deployment", self.deployment, deployment),
             (&health.credential, "credential", self.credential, credential),
         ] {
             let change = breaker.lock().end(now_us, entry, verdict);
@@ -163,6 +186,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        self.health.deployment.in_flight.fetch_sub(1, Ordering::Relaxed);
         // The time matters to failures only.
         match self.state {
             PassState::Waiting => self.end(0, Verdict::Unknown, Verdict::Unknown),
@@ -175,7 +199,7 @@ impl Drop for Pass {
 /// The breakers of everything that can be called now.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    deployments: HashMap<DeploymentId, Arc<Mutex<Breaker>>>,
+    deployments: HashMap<DeploymentId, Arc<Deployment>>,
     credentials: HashMap<(DeploymentId, Option<u64>), Arc<Mutex<Breaker>>>,
     /// Makes a number of a credential that says nothing outside this process.
     hasher: RandomState,
@@ -185,6 +209,20 @@ impl Registry {
     /// An empty one, which tells the same credentials apart.
     pub(crate) fn successor(&self) -> Self {
         Self { hasher: self.hasher.clone(), ..Self::default() }
+    }
+
+    /// Ends the calls of a deployment that run. If it is called again one day, it is as a new one.
+    pub(crate) fn end(&self, id: DeploymentId) {
+        if let Some(deployment) = self.deployments.get(&id) {
+            deployment.ended.cancel();
+        }
+    }
+
+    /// Keeps what is known of a deployment that takes no new calls, for those that run.
+    pub(crate) fn keep(&mut self, before: &Self, id: DeploymentId) {
+        if let Some(known) = before.deployments.get(&id) {
+            self.deployments.insert(id, Arc::clone(known));
+        }
     }
 
     /// The health of a deployment that is called with this credential, as `before` knows it. A new value
@@ -294,13 +332,13 @@ mod tests {
         one.enter(0).unwrap().failed(0, Fault::Deployment(Some(Duration::from_secs(1))));
         let mut trial = one.enter(SECOND).unwrap();
         assert!(one.enter(SECOND).is_none(), "one trial at a time");
-        trial.answered(SECOND);
+        trial.answered(SECOND, 1);
         assert_eq!(one.state(SECOND), State::Closed);
         trial.failed(SECOND, Fault::Deployment(None));
         for _ in 1..5 {
             assert!(one.is_ready(SECOND));
             let mut pass = one.enter(SECOND).unwrap();
-            pass.answered(SECOND);
+            pass.answered(SECOND, 1);
             pass.failed(SECOND, Fault::Deployment(None));
         }
         assert_eq!(one.state(SECOND), State::Open);
@@ -336,5 +374,33 @@ mod tests {
         }
         let third = second.successor();
         assert!(third.deployments.is_empty() && third.credentials.is_empty());
+    }
+
+    #[test]
+    fn a_deployment_costs_more_the_slower_it_is_and_the_more_it_has_to_do() {
+        let [slow] = with_credentials(1, ["a"]);
+        let [quick] = with_credentials(2, ["a"]);
+        let untried = quick.cost(0);
+        slow.enter(0).unwrap().answered(0, 300_000);
+        let mut pass = quick.enter(0).unwrap();
+        pass.answered(0, 100_000);
+        assert!(untried < quick.cost(0) && quick.cost(0) < slow.cost(0));
+        let others = [quick.enter(0).unwrap(), quick.enter(0).unwrap()];
+        assert!(quick.cost(0) > slow.cost(0), "three in flight");
+        drop((others, pass));
+        assert!(quick.cost(0) < slow.cost(0));
+    }
+
+    #[test]
+    fn a_deployment_that_is_ended_ends_its_calls_and_begins_anew() {
+        let (empty, mut first) = (Registry::default(), Registry::default());
+        let running = first.take_over(&empty, names(1), None);
+        let mut second = first.successor();
+        second.keep(&first, DeploymentId::new(1, 1));
+        assert!(!running.ended().is_cancelled(), "one that drains goes on");
+        second.end(DeploymentId::new(1, 1));
+        assert!(running.ended().is_cancelled());
+        let mut fourth = second.successor().successor();
+        assert!(!fourth.take_over(&Registry::default(), names(1), None).ended().is_cancelled());
     }
 }

@@ -15,7 +15,7 @@ pub(crate) use end::CallEnd;
 pub(crate) use watch::{Cut, Watch};
 
 use crate::echo::Events;
-use crate::error::{ProxyError, Told};
+use crate::error::{ProxyError, Told, UpstreamFault};
 use crate::meter::{JsonMeter, SseMeter};
 use crate::translate::StreamTranslation;
 use crate::upstream::Exchange;
@@ -259,7 +259,7 @@ impl Live {
         self.is_over = true;
         match cut {
             Cut::Upstream | Cut::Timeout => self.end.broke_off(),
-            Cut::Denied(_) => {}
+            Cut::Denied(_) | Cut::Ended => {}
         }
         self.settle(Outcome::Interrupted);
         self.source = Source::Events(Events::default());
@@ -300,5 +300,6 @@ fn told(cut: Cut) -> Told {
         Cut::Denied(denial) => Told::denied(&denial),
         Cut::Upstream => Told::broken_off(),
         Cut::Timeout => ProxyError::UpstreamTimeout.told(),
+        Cut::Ended => ProxyError::UpstreamUnavailable(UpstreamFault::Ended).told(),
     }
 }

@@ -138,6 +138,12 @@ impl Failure {
         Self { error, again: Again::ElsewhereOwing, fault: Some(Fault::Deployment(None)) }
     }
 
+    /// An administrator ended the call; the deployment is not to blame.
+    pub(crate) fn ended() -> Self {
+        let error = ProxyError::UpstreamUnavailable(UpstreamFault::Ended);
+        Self { fault: None, ..Self::owing(error) }
+    }
+
     /// The provider cannot have begun.
     fn unbegun(error: ProxyError) -> Self {
         Self { error, again: Again::Anywhere, fault: Some(Fault::Deployment(None)) }

@@ -9,6 +9,7 @@ mod browser_keys;
 mod canaries;
 mod command_line;
 mod coverage;
+mod deployments;
 mod documents;
 mod fallback;
 mod increases;

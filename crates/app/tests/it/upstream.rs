@@ -22,6 +22,8 @@ pub(crate) enum Script {
     Reset(usize),
     /// A stream without end, as fast as it is taken.
     Endless,
+    /// As `Chat`, but after this time.
+    Late(Duration),
     /// As `Chat`, but a stream's events come with this pause between them.
     Paced(Duration),
 }
@@ -140,6 +142,11 @@ fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool
         Script::Chat if asked.0 => send_stream(stream, 50, asked.1),
         Script::Paced(pause) if asked.0 => send_paced(shared, stream, *pause),
         Script::Chat | Script::Paced(_) => answer_json(stream, CHAT),
+        Script::Late(pause) => {
+            let released = shared.is_released.lock().unwrap();
+            drop(shared.release.wait_timeout_while(released, *pause, |is_over| !*is_over).unwrap());
+            play(shared, stream, &Script::Chat, asked)
+        }
         Script::Hang(events) => {
             begin_stream(stream) && send_events(stream, *events) && wait(shared)
         }

@@ -102,7 +102,12 @@ impl Gateway {
                     client_headers: sending.headers,
                     body: &request.body,
                 };
-                upstream::send(&request, &self.options.timeouts, is_sent).await.map(Answered::Http)
+                let sending = upstream::send(&request, &self.options.timeouts, is_sent);
+                tokio::select! {
+                    biased;
+                    answer = sending => answer.map(Answered::Http),
+                    () = target.health.ended().cancelled() => Err(upstream::Failure::ended()),
+                }
             }
         }
     }

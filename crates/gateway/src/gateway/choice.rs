@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use doorward_domain::catalog::Routing;
 use smallvec::SmallVec;
 
 use crate::catalog::{RoutedModel, Target};
 use crate::health::Pass;
 
-/// Goes through the targets of a model for one call: by priority; among equals, one is drawn by weight.
+/// Goes through the targets of a model for one call: by priority; among equals, one is drawn by weight, or
+/// the one of two that answers sooner. With the best of all, everybody would go to the same one until it
+/// is the worst; two drawn by chance are as good and do not stampede.
 ///
 /// Those that are left alone are passed over. But a call is not refused for that: the way of Envoy's panic
 /// mode rather than linkerd's fail-fast, for a breaker may be wrong about a provider, and then the only
@@ -16,6 +19,7 @@ use crate::health::Pass;
 /// become a storm.
 pub(super) struct Choice<'a> {
     targets: &'a [Arc<Target>],
+    routing: Routing,
     marks: SmallVec<[Mark; 4]>,
     /// Drawn to go first, before the call was admitted.
     first: Option<usize>,
@@ -37,7 +41,8 @@ impl<'a> Choice<'a> {
     pub(super) fn new(model: &'a RoutedModel, now_us: u64, random: u64) -> Self {
         let targets = model.targets.as_slice();
         let marks = targets.iter().map(|_| Mark::Fresh).collect();
-        let mut choice = Self { targets, marks, first: None, has_last_resort: true };
+        let routing = model.routing;
+        let mut choice = Self { targets, routing, marks, first: None, has_last_resort: true };
         choice.first = choice.ready(now_us, random).or_else(|| choice.soonest());
         choice
     }
@@ -119,8 +124,14 @@ impl<'a> Choice<'a> {
         let best = ready.iter().map(|(_, target)| target.priority).min()?;
         let equals: SmallVec<[_; 4]> =
             ready.into_iter().filter(|(_, target)| target.priority == best).collect();
-        let weights = equals.iter().map(|(_, target)| u64::from(target.weight));
-        equals.get(draw_by_weight(weights, random)).map(|(position, _)| *position)
+        let drawn = match self.routing {
+            Routing::Weighted => draw_by_weight(equals.iter().map(|(_, t)| t.weight), random),
+            Routing::LeastLatency => {
+                let cost = |at: usize| equals.get(at).map(|(_, target)| target.health.cost(now_us));
+                sooner_of_two(equals.len(), random, cost)
+            }
+        };
+        equals.get(drawn).map(|(position, _)| *position)
     }
 
     /// The one that lets calls through first.
@@ -139,4 +150,56 @@ fn draw_by_weight(weights: impl Iterator<Item = u64> + Clone, random: u64) -> us
         is_winner
     });
     winner.map_or(0, |(position, _)| position)
+}
+
+/// Of two different ones out of so many, drawn by a random number, the one that costs less.
+fn sooner_of_two(count: usize, random: u64, cost: impl Fn(usize) -> Option<f64>) -> usize {
+    let count = count.max(1) as u64;
+    let (one, step) = (random % count, 1 + (random >> 32) % count.saturating_sub(1).max(1));
+    let position = |n: u64| usize::try_from(n % count).unwrap_or_default();
+    let (one, other) = (position(one), position(one + step));
+    match (cost(one), cost(other)) {
+        (Some(a), Some(b)) if b < a => other,
+        _ => one,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Over all random numbers, each gets its share.
+        #[test]
+        fn a_draw_follows_the_weights(weights in prop::collection::vec(1_u64..50, 1..8)) {
+            let sum: u64 = weights.iter().sum();
+            let mut drawn = vec![0; weights.len()];
+            for random in 0..sum {
+                drawn[draw_by_weight(weights.iter().copied(), random)] += 1;
+            }
+            prop_assert_eq!(drawn, weights);
+        }
+
+        /// The slowest of several is never chosen, and each of the others is, for some random number.
+        #[test]
+        fn of_two_the_sooner_is_chosen(count in 2_usize..8, slowest in 0_usize..8) {
+            let slowest = slowest % count;
+            let cost = |at: usize| Some(if at == slowest { 2.0 } else { 1.0 });
+            let mut chosen = vec![false; count];
+            for n in 1..2_000_u64 {
+                chosen[sooner_of_two(count, n.wrapping_mul(0x9e37_79b9_7f4a_7c15), cost)] = true;
+            }
+            prop_assert!(!chosen[slowest]);
+            prop_assert_eq!(chosen.iter().filter(|is| **is).count(), count - 1);
+        }
+    }
+
+    #[test]
+    fn the_only_one_is_chosen_whatever_it_costs() {
+        for random in [0, 1, u64::MAX, 1 << 32] {
+            assert_eq!(sooner_of_two(1, random, |_| Some(9.0)), 0);
+        }
+    }
 }

@@ -103,6 +103,7 @@ impl Gateway {
         end: Box<CallEnd>,
         way: &Way<'_>,
     ) -> Result<Answer, Spoilt> {
+        let target = end.target();
         let mut reading = poll_fn(|cx| {
             answer.body.poll_ready_bytes(cx, |piece| {
                 let passed = meter.push(piece).map_err(|_overlong| ())?;
@@ -121,6 +122,9 @@ impl Gateway {
                     read = Box::pin(waiting) => read,
                     // Whoever may not go on is told so by the stream.
                     () = way.caller.key.changed() => Ok(Some(Ok(Bytes::new()))),
+                    () = target.health.ended().cancelled() => {
+                        return Err(Spoilt { error: ended(), end });
+                    }
                 }
             }
         };
@@ -133,7 +137,7 @@ impl Gateway {
             Ok(None) => return Err(garbage(end, "it is a stream of nothing")),
             Err(_) => return Err(Spoilt { error: ProxyError::UpstreamTimeout, end }),
         };
-        let headers = answer::clean(answer.headers, end.target().needle());
+        let headers = answer::clean(answer.headers, target.needle());
         let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
         let body = RelayBody::live(first, source, (Meter::Sse(meter), translation), end, watch);
         Ok(Answer { status: answer.status, headers, body })
@@ -149,7 +153,14 @@ impl Gateway {
         way: &Way<'_>,
     ) -> Result<Answer, Spoilt> {
         let exact = answer.body.bytes_left();
-        let first = match self.first_piece(&mut answer.body, &mut meter).await {
+        let target = end.target();
+        let reading = self.first_piece(&mut answer.body, &mut meter);
+        let read = tokio::select! {
+            biased;
+            read = reading => read,
+            () = target.health.ended().cancelled() => Err(ended()),
+        };
+        let first = match read {
             Ok(Some(first)) if first.trim_ascii_start().starts_with(b"{") => first,
             Ok(Some(_)) => return Err(garbage(end, "it is not a JSON object")),
             Ok(None) => return Err(garbage(end, "it broke off at once")),
@@ -184,7 +195,12 @@ impl Gateway {
     ) -> Result<Answer, Spoilt> {
         let mut meter = JsonMeter::new(end.target().needle(), true);
         let reading = gather(&mut answer.body, &mut meter);
-        let Ok(read) = tokio::time::timeout(self.options.timeouts.total, reading).await else {
+        let target = end.target();
+        let read = tokio::select! {
+            read = tokio::time::timeout(self.options.timeouts.total, reading) => read,
+            () = target.health.ended().cancelled() => return Err(Spoilt { error: ended(), end }),
+        };
+        let Ok(read) = read else {
             return Err(Spoilt { error: ProxyError::UpstreamTimeout, end });
         };
         let body = match read {
@@ -254,8 +270,13 @@ impl Gateway {
 
     fn watch(&self, way: &Way<'_>, end: &CallEnd) -> Watch {
         let (store, caller) = (Arc::clone(&self.store), way.caller.clone());
-        Watch::new(store, caller, (way.address, end.model()), &self.options.timeouts)
+        let ended = end.target().health.ended().clone();
+        Watch::new(store, caller, (way.address, end.model()), (&self.options.timeouts, ended))
     }
+}
+
+fn ended() -> ProxyError {
+    ProxyError::UpstreamUnavailable(UpstreamFault::Ended)
 }
 
 fn garbage(end: Box<CallEnd>, what: &'static str) -> Spoilt {

@@ -175,7 +175,8 @@ impl CallEnd {
         self.status = status.as_u16();
         self.first_byte_us = self.elapsed_us();
         if let Some(pass) = &mut self.pass {
-            pass.answered(self.started_us + self.first_byte_us);
+            let now_us = self.started_us + self.first_byte_us;
+            pass.answered(now_us, now_us.saturating_sub(self.attempt_began_us));
         }
     }
 

@@ -167,11 +167,20 @@ CREATE TABLE providers (
     name             TEXT COLLATE "C" NOT NULL,
     kind             TEXT COLLATE "C" NOT NULL,
     base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
-    provider_key_id  TEXT COLLATE "C",              -- what deployments present that name none
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     UNIQUE (organization_id, name),
-    UNIQUE (organization_id, id),
+    UNIQUE (organization_id, id)
+);
+
+-- With which credentials a provider's deployments are called that name none; they share the calls.
+CREATE TABLE provider_links (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    provider_id      TEXT COLLATE "C" NOT NULL,
+    provider_key_id  TEXT COLLATE "C" NOT NULL,
+    position         BIGINT  NOT NULL,              -- the order in which they were given
+    PRIMARY KEY (provider_id, provider_key_id),
+    FOREIGN KEY (organization_id, provider_id) REFERENCES providers (organization_id, id) ON DELETE CASCADE,
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 );
 
@@ -181,6 +190,7 @@ CREATE TABLE models (
     name               TEXT COLLATE "C" NOT NULL,
     pricing            TEXT COLLATE "C" NOT NULL,  -- 'free', 'listed', or a price as JSON
     output_tokens_max  BIGINT,                     -- NULL: not known
+    routing            TEXT COLLATE "C" NOT NULL CHECK (routing IN ('weighted', 'least_latency')),
     created_at_us      BIGINT           NOT NULL,
     updated_at_us      BIGINT           NOT NULL,
     PRIMARY KEY (organization_id, name)
@@ -197,6 +207,7 @@ CREATE TABLE deployments (
     provider_key_id  TEXT COLLATE "C",                       -- NULL: the provider's own
     weight           BIGINT           NOT NULL CHECK (weight > 0),
     priority         BIGINT           NOT NULL CHECK (priority >= 0),
+    state            TEXT COLLATE "C" NOT NULL CHECK (state IN ('active', 'draining', 'disabled')),
     FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE,
     FOREIGN KEY (organization_id, provider_id) REFERENCES providers (organization_id, id),
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
@@ -205,7 +216,8 @@ CREATE TABLE deployments (
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
-CREATE INDEX providers_provider_key ON providers (organization_id, provider_key_id);
+CREATE INDEX provider_links_provider ON provider_links (organization_id, provider_id);
+CREATE INDEX provider_links_provider_key ON provider_links (organization_id, provider_key_id);
 
 -- One row per finished call, and one per attempt at it that reached a provider and had another one behind
 -- it. No foreign keys: what was consumed is booked whatever became of its

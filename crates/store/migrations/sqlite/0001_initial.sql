@@ -166,11 +166,20 @@ CREATE TABLE providers (
     name             TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     base_url         TEXT,                          -- NULL: the kind needs none
-    provider_key_id  TEXT,                          -- what deployments present that name none
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     UNIQUE (organization_id, name),
-    UNIQUE (organization_id, id),
+    UNIQUE (organization_id, id)
+) STRICT;
+
+-- With which credentials a provider's deployments are called that name none; they share the calls.
+CREATE TABLE provider_links (
+    organization_id  TEXT    NOT NULL,
+    provider_id      TEXT    NOT NULL,
+    provider_key_id  TEXT    NOT NULL,
+    position         INTEGER NOT NULL,              -- the order in which they were given
+    PRIMARY KEY (provider_id, provider_key_id),
+    FOREIGN KEY (organization_id, provider_id) REFERENCES providers (organization_id, id) ON DELETE CASCADE,
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 ) STRICT;
 
@@ -180,6 +189,7 @@ CREATE TABLE models (
     name               TEXT    NOT NULL,
     pricing            TEXT    NOT NULL,  -- 'free', 'listed', or a price as JSON
     output_tokens_max  INTEGER,           -- NULL: not known
+    routing            TEXT    NOT NULL CHECK (routing IN ('weighted', 'least_latency')),
     created_at_us      INTEGER NOT NULL,
     updated_at_us      INTEGER NOT NULL,
     PRIMARY KEY (organization_id, name)
@@ -196,6 +206,7 @@ CREATE TABLE deployments (
     provider_key_id  TEXT,                          -- NULL: the provider's own
     weight           INTEGER NOT NULL CHECK (weight > 0),
     priority         INTEGER NOT NULL CHECK (priority >= 0),
+    state            TEXT    NOT NULL CHECK (state IN ('active', 'draining', 'disabled')),
     FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE,
     FOREIGN KEY (organization_id, provider_id) REFERENCES providers (organization_id, id),
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
@@ -204,7 +215,8 @@ CREATE TABLE deployments (
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
-CREATE INDEX providers_provider_key ON providers (organization_id, provider_key_id);
+CREATE INDEX provider_links_provider ON provider_links (organization_id, provider_id);
+CREATE INDEX provider_links_provider_key ON provider_links (organization_id, provider_key_id);
 
 -- One row per finished call, and one per attempt at it that reached a provider and had another one behind
 -- it. No foreign keys: what was consumed is booked whatever became of its

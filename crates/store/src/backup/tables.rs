@@ -12,7 +12,7 @@ pub(super) enum Fate {
 }
 
 /// Every table of the schema. What another program keeps in the same database is not ours to carry.
-pub(super) const TABLES: [(&str, Fate); 30] = [
+pub(super) const TABLES: [(&str, Fate); 31] = [
     ("organizations", Kept),
     ("projects", Kept),
     ("users", Kept),
@@ -27,6 +27,7 @@ pub(super) const TABLES: [(&str, Fate); 30] = [
     ("limit_increases", Kept),
     ("provider_keys", Kept),
     ("providers", Kept),
+    ("provider_links", Kept),
     ("models", Kept),
     ("deployments", Kept),
     ("usage_events", Kept),
