@@ -159,7 +159,7 @@ pub(crate) struct CreateModel {
     /// The most output tokens of one call
     #[arg(long, value_parser = positive::<NonZeroU64>, value_name = "N")]
     pub(crate) output_tokens_max: Option<NonZeroU64>,
-    /// How calls are shared out among deployments of equal priority: weighted, least_latency
+    /// How calls are shared out among deployments of equal priority: weighted, `least_latency`
     /// [default: weighted]
     #[arg(long, value_name = "HOW")]
     pub(crate) routing: Option<String>,
@@ -227,7 +227,7 @@ pub(crate) struct EditModel {
     /// The most output tokens of one call
     #[arg(long, value_parser = positive::<NonZeroU64>, value_name = "N")]
     pub(crate) output_tokens_max: Option<NonZeroU64>,
-    /// How calls are shared out among deployments of equal priority: weighted, least_latency
+    /// How calls are shared out among deployments of equal priority: weighted, `least_latency`
     #[arg(long, value_name = "HOW")]
     pub(crate) routing: Option<String>,
     #[command(flatten)]
@@ -248,23 +248,23 @@ pub(crate) struct EditModel {
 #[group(multiple = false)]
 pub(crate) struct StateArgs {
     /// A provider that gets no new calls of this model; those that run may end
-    #[arg(long, value_name = "NAME")]
-    pub(crate) drain_provider: Option<String>,
+    #[arg(long = "drain-provider", value_name = "NAME")]
+    pub(crate) drain: Option<String>,
     /// A provider that gets no calls of this model, and whose running ones are ended
-    #[arg(long, value_name = "NAME")]
-    pub(crate) disable_provider: Option<String>,
+    #[arg(long = "disable-provider", value_name = "NAME")]
+    pub(crate) disable: Option<String>,
     /// A provider that gets calls of this model again
-    #[arg(long, value_name = "NAME")]
-    pub(crate) enable_provider: Option<String>,
+    #[arg(long = "enable-provider", value_name = "NAME")]
+    pub(crate) enable: Option<String>,
 }
 
 impl StateArgs {
     /// Whose state is changed, and to which.
     pub(crate) fn change(&self) -> Option<(&str, DeploymentState)> {
         let changes = [
-            (&self.drain_provider, DeploymentState::Draining),
-            (&self.disable_provider, DeploymentState::Disabled),
-            (&self.enable_provider, DeploymentState::Active),
+            (&self.drain, DeploymentState::Draining),
+            (&self.disable, DeploymentState::Disabled),
+            (&self.enable, DeploymentState::Active),
         ];
         changes.into_iter().find_map(|(name, state)| Some((name.as_deref()?, state)))
     }

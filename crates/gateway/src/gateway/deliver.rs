@@ -114,17 +114,16 @@ impl Gateway {
             })
         });
         // It nearly always came with the head: that costs no timer.
-        let read = match (&mut reading).now_or_never() {
-            Some(read) => Ok(read),
-            None => {
-                let waiting = tokio::time::timeout(self.options.timeouts.idle, reading);
-                tokio::select! {
-                    read = Box::pin(waiting) => read,
-                    // Whoever may not go on is told so by the stream.
-                    () = way.caller.key.changed() => Ok(Some(Ok(Bytes::new()))),
-                    () = target.health.ended().cancelled() => {
-                        return Err(Spoilt { error: ended(), end });
-                    }
+        let read = if let Some(read) = (&mut reading).now_or_never() {
+            Ok(read)
+        } else {
+            let waiting = tokio::time::timeout(self.options.timeouts.idle, reading);
+            tokio::select! {
+                read = Box::pin(waiting) => read,
+                // Whoever may not go on is told so by the stream.
+                () = way.caller.key.changed() => Ok(Some(Ok(Bytes::new()))),
+                () = target.health.ended().cancelled() => {
+                    return Err(Spoilt { error: ended(), end });
                 }
             }
         };
@@ -134,6 +133,8 @@ impl Gateway {
                 let error = ProxyError::UpstreamUnavailable(UpstreamFault::Exchange(broken));
                 return Err(Spoilt { error, end });
             }
+            // It ended within its first event.
+            Ok(None) if meter.has_begun() => Bytes::new(),
             Ok(None) => return Err(garbage(end, "it is a stream of nothing")),
             Err(_) => return Err(Spoilt { error: ProxyError::UpstreamTimeout, end }),
         };

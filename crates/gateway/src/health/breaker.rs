@@ -128,7 +128,7 @@ impl Breaker {
                 None
             }
             (Phase::Open { .. } | Phase::Trial, Entry::Regular, Verdict::Success) => None,
-            (_, _, Verdict::Success) => self.close(),
+            (_, _, Verdict::Success) => Some(self.close()),
             (Phase::Closed, _, Verdict::Failure) => {
                 self.note(true);
                 let is_too_much = self.failures_in_row >= FAILURES_MAX
@@ -167,9 +167,9 @@ impl Breaker {
         Change::Opened(rest)
     }
 
-    fn close(&mut self) -> Option<Change> {
+    fn close(&mut self) -> Change {
         *self = Self::default();
-        Some(Change::Closed)
+        Change::Closed
     }
 }
 

@@ -81,6 +81,11 @@ impl SseMeter {
         Ok(passed.changed.unwrap_or(whole).freeze())
     }
 
+    /// Whether there is an event of which not all has come.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.tail.is_empty()
+    }
+
     /// What the stream said it used.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.usage

@@ -13,13 +13,11 @@ use crate::answer::Headers;
 pub(crate) fn retry_after(headers: &Headers, now: Timestamp) -> Option<Duration> {
     let (_, value) = headers.iter().find(|(name, _)| *name == header::RETRY_AFTER)?;
     let text = value.to_str().ok()?.trim();
-    match text.parse::<u64>() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            let at = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-            Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
-        }
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
     }
+    let at = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
 }
 
 #[cfg(test)]
