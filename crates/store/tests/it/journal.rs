@@ -476,10 +476,11 @@ async fn each_attempt_is_an_event_of_its_own_and_the_call_stays_one_request() {
         call.add_attempt(&second);
         let whole = std::fs::read(data.segment(1)).unwrap();
         assert_eq!(data.attempts(&store).await, 3, "{}", data.engine());
+        let stats = store.stats();
+        assert_eq!((stats.events_waiting, stats.events_written), (0, 1), "{}", data.engine());
         let booked = Booked { calls: 1, interrupted: 0, tokens: 35 };
         assert_eq!(data.booked(&store).await, booked, "{}", data.engine());
         assert_eq!(data.spent_tokens(&store).await, 35, "{}", data.engine());
-        assert_eq!(store.stats().events_waiting, 0);
         store.close().await;
 
         // However often it is replayed, also in part.
