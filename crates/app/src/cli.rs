@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod bounds;
 mod catalog;
 mod increases;
 mod key_file;
@@ -20,6 +21,9 @@ use clap_complete::Shell;
 
 pub(crate) use audit::{AuditCommand, AuditFilterArgs, ExportAudit, ListAudit};
 pub(crate) use backup::{BackupArgs, RestoreArgs};
+pub(crate) use bounds::{
+    BoundField, BoundsArgs, EditBoundsArgs, ModelLimitArg, OrganizationCommand,
+};
 pub(crate) use catalog::{
     CreateModel, CreateProvider, CreateProviderKey, DeleteProviderKey, DeploymentArgs, EditModel,
     EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand,
@@ -82,6 +86,8 @@ pub(crate) enum Command {
     ServiceAccounts(Remotely<ServiceAccountsCommand>),
     /// Groups of keys, and who belongs to them
     Projects(Remotely<ProjectsCommand>),
+    /// What bounds all keys of the organization together: show, edit
+    Organization(Remotely<OrganizationCommand>),
     /// What calls consumed and cost
     Usage(UsageArgs),
     /// What administrators change while the server runs: lifetimes, quotas, the key prefix

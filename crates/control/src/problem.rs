@@ -226,11 +226,11 @@ pub(crate) fn denial_face(denial: Denial) -> (StatusCode, &'static str) {
         Denial::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed"),
         Denial::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
         Denial::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found"),
-        Denial::RateLimited { .. } | Denial::TooManyConcurrent => {
+        Denial::RateLimited { .. } | Denial::TooManyConcurrent(_) => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded")
         }
-        Denial::BudgetSpent => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota"),
-        Denial::BudgetHeld => (StatusCode::TOO_MANY_REQUESTS, "budget_held"),
+        Denial::BudgetSpent(_) => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota"),
+        Denial::BudgetHeld(_) => (StatusCode::TOO_MANY_REQUESTS, "budget_held"),
     }
 }
 

@@ -4,9 +4,11 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::bounds::{SharedWith, Subject};
 use crate::budget::Spend;
 use crate::credential::KeyId;
 use crate::id::{CallId, DeploymentId, OrganizationId, ProjectId, ProviderId};
+use crate::key::Owner;
 use crate::rotation::SecretNumber;
 use crate::usage::Usage;
 
@@ -78,6 +80,10 @@ pub struct Hold {
     pub project: ProjectId,
     /// The key.
     pub key: KeyId,
+    /// As whom the key acts.
+    pub owner: Owner,
+    /// Whose limits and budgets beside the key's own have counted the call.
+    pub shared: SharedWith,
     /// Which of its secrets was presented.
     pub secret: SecretNumber,
     /// The provider that the call goes to.
@@ -118,6 +124,16 @@ pub struct Settlement {
 }
 
 impl Hold {
+    /// Whose sums the call adds to.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+        let user = match self.owner {
+            Owner::User(user) => Some(Subject::User(user)),
+            Owner::ServiceAccount(_) => None,
+        };
+        let own = [Subject::Key(self.key), Subject::Project(self.project)];
+        own.into_iter().chain(user).chain([Subject::Organization(self.organization)])
+    }
+
     /// The settlement of a call of which nothing more is known than that it left: at its estimate.
     pub fn interrupted(&self) -> Settlement {
         Settlement {
@@ -153,6 +169,7 @@ impl UsageEvent {
 mod tests {
     use super::*;
     use crate::credential::tests::minted;
+    use crate::id::{ServiceAccountId, UserId};
     use crate::money::NanoUsd;
 
     fn hold() -> Hold {
@@ -161,6 +178,8 @@ mod tests {
             organization: OrganizationId::new(1, 1),
             project: ProjectId::new(1, 1),
             key: minted("dw", 1).id(),
+            owner: Owner::User(UserId::new(1, 1)),
+            shared: SharedWith::NONE,
             secret: SecretNumber::FIRST,
             provider: ProviderId::new(1, 1),
             deployment: DeploymentId::new(1, 1),
@@ -209,6 +228,16 @@ mod tests {
         assert_eq!(settlement.outcome, Outcome::Interrupted);
         assert_eq!((settlement.usage, settlement.spend), (hold.estimate, hold.held));
         assert!(settlement.is_estimated);
+    }
+
+    #[test]
+    fn a_call_adds_to_the_sums_of_its_key_project_user_and_organization() {
+        let of = |hold: &Hold| hold.subjects().map(|s| s.bound_of()).collect::<Vec<_>>();
+        let hold = hold();
+        let account = Owner::ServiceAccount(ServiceAccountId::new(1, 1));
+        use crate::bounds::BoundOf::{Key, Organization, Project, User};
+        assert_eq!(of(&hold), [Key, Project, User, Organization]);
+        assert_eq!(of(&Hold { owner: account, ..hold }), [Key, Project, Organization]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use doorward_dialect::fault::{Fault, FaultKind};
 use doorward_dialect::{Dialect, anthropic, google};
+use doorward_domain::bounds::BoundOf;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
 use doorward_domain::limit::LimitKind;
@@ -22,8 +23,8 @@ pub(crate) enum ProxyError {
     #[error("{0}")]
     Denied(#[from] Denial),
     /// The same for a spent budget, whose status is a setting of the organization.
-    #[error("{}", Denial::BudgetSpent)]
-    BudgetSpent(StatusCode),
+    #[error("{}", Denial::BudgetSpent(*.1))]
+    BudgetSpent(StatusCode, BoundOf),
     #[error("{0}")]
     BadRequest(String),
     /// The provider of the model speaks another dialect, which has no word for this.
@@ -90,9 +91,9 @@ pub(crate) struct Told {
 impl ProxyError {
     /// A denial, told as the key's organization wants it told.
     pub(crate) fn denied(denial: Denial, key: &CallKey) -> Self {
-        if denial == Denial::BudgetSpent {
+        if let Denial::BudgetSpent(of) = denial {
             let status = StatusCode::from_u16(key.spent_budget_status);
-            return Self::BudgetSpent(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS));
+            return Self::BudgetSpent(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS), of);
         }
         Self::Denied(denial)
     }
@@ -113,8 +114,8 @@ impl ProxyError {
             |status, code, fault| Face { status, kind: "server_error", code: Some(code), fault };
         match self {
             Self::Denied(denial) => denial_face(denial),
-            Self::BudgetSpent(status) => {
-                Face { status: *status, ..denial_face(&Denial::BudgetSpent) }
+            Self::BudgetSpent(status, of) => {
+                Face { status: *status, ..denial_face(&Denial::BudgetSpent(*of)) }
             }
             Self::BadRequest(_) => face(StatusCode::BAD_REQUEST, invalid, None),
             Self::Unsupported(_) => {
@@ -154,7 +155,7 @@ impl ProxyError {
     pub(crate) fn headers(&self) -> Headers {
         match self {
             Self::Denied(denial) => denial_headers(denial),
-            Self::BudgetSpent(_) => denial_headers(&Denial::BudgetSpent),
+            Self::BudgetSpent(_, of) => denial_headers(&Denial::BudgetSpent(*of)),
             Self::WrongMethod(allow) => one(header::ALLOW, HeaderValue::from_static(allow)),
             Self::Store(_) => retry_after(1),
             Self::BadRequest(_)
@@ -241,16 +242,16 @@ fn denial_face(denial: &Denial) -> Face {
             (403, FaultKind::Forbidden, "permission_error", "insufficient_scope")
         }
         Denial::ModelNotFound => (404, FaultKind::NotFound, invalid, "model_not_found"),
-        Denial::RateLimited { kind: LimitKind::Requests, .. } | Denial::TooManyConcurrent => {
+        Denial::RateLimited { kind: LimitKind::Requests, .. } | Denial::TooManyConcurrent(_) => {
             (429, FaultKind::RateLimited, "requests", "rate_limit_exceeded")
         }
         Denial::RateLimited { kind: LimitKind::Tokens, .. } => {
             (429, FaultKind::RateLimited, "tokens", "rate_limit_exceeded")
         }
-        Denial::BudgetSpent => {
+        Denial::BudgetSpent(_) => {
             (429, FaultKind::Billing, "insufficient_quota", "insufficient_quota")
         }
-        Denial::BudgetHeld => (429, FaultKind::RateLimited, "requests", "budget_held"),
+        Denial::BudgetHeld(_) => (429, FaultKind::RateLimited, "requests", "budget_held"),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     Face { status, kind, code: Some(code), fault }
@@ -261,8 +262,8 @@ fn denial_headers(denial: &Denial) -> Headers {
         Denial::RateLimited { retry_after_us, .. } => {
             retry_after(retry_after_us.div_ceil(1_000_000).max(1))
         }
-        Denial::TooManyConcurrent | Denial::BudgetHeld => retry_after(1),
-        Denial::BudgetSpent => one(SHOULD_RETRY, HeaderValue::from_static("false")),
+        Denial::TooManyConcurrent(_) | Denial::BudgetHeld(_) => retry_after(1),
+        Denial::BudgetSpent(_) => one(SHOULD_RETRY, HeaderValue::from_static("false")),
         Denial::OriginRefused => one(header::VARY, HeaderValue::from_static("origin")),
         Denial::InvalidKey
         | Denial::Expired

@@ -38,8 +38,8 @@ pub use backup::{
     check as check_backup, restore,
 };
 pub use calls::{
-    Admitted, BudgetStanding, CallKey, CallRequest, Cost, KeyState, LimitStanding, OpenCall, Quota,
-    Standing,
+    Admitted, BudgetStanding, CallKey, CallRequest, ConcurrencyStanding, Cost, KeyState,
+    LimitStanding, OpenCall, Quota, Standing,
 };
 pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
@@ -55,8 +55,8 @@ pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
 };
 pub use organizations::{
-    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Project, ServiceAccount,
-    User,
+    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Project,
+    ServiceAccount, SharedSpent, User,
 };
 pub use retention::Forgotten;
 pub use sessions::{Session, SessionIdentity};

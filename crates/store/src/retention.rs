@@ -42,6 +42,14 @@ const DELETE_INCREASES: &str = "
            AND (ends_at_us IS NULL OR ends_at_us < $2)
          LIMIT $3)";
 
+/// One of all time is remembered, or it would be told again.
+const DELETE_ALERTS: &str = "
+    DELETE FROM budget_alerts WHERE (subject, period, period_start_us, unit, amount, percent) IN
+        (SELECT subject, period, period_start_us, unit, amount, percent FROM budget_alerts
+         WHERE organization_id = $1 AND period <> 'total' AND period_start_us < $2
+           AND told_at_us IS NOT NULL
+         LIMIT $3)";
+
 /// What one [`sweep`](Store::sweep_old_records) deleted that is of interest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Forgotten {
@@ -79,7 +87,7 @@ impl Store {
             let calls = self.days_ago(settings.usage_days);
             kept.extend(audit.map(|audit| (organization, KeptFrom { audit, calls })));
             let seen = self.days_ago(SEEN_DAYS).max(audit).unwrap_or(Timestamp::MIN);
-            for sql in [DELETE_NOTICES, DELETE_INCREASES] {
+            for sql in [DELETE_NOTICES, DELETE_INCREASES, DELETE_ALERTS] {
                 self.delete_before(sql, organization, seen, shutdown).await.1?;
             }
         }

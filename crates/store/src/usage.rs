@@ -1,5 +1,6 @@
 //! Usage: what finished calls consumed, and reports over it.
 
+mod alerts;
 mod events;
 mod report;
 mod spent;

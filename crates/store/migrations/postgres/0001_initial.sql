@@ -4,7 +4,9 @@
 CREATE TABLE organizations (
     id             TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- org_<ULID>
     name           TEXT COLLATE "C" NOT NULL UNIQUE,
-    created_at_us  BIGINT           NOT NULL               -- microseconds since the Unix epoch, as in all `_us`
+    bounds         TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all its keys share
+    created_at_us  BIGINT           NOT NULL,              -- microseconds since the Unix epoch, as in all `_us`
+    updated_at_us  BIGINT           NOT NULL
 );
 
 -- A group of keys, members and limits inside an organization.
@@ -13,6 +15,7 @@ CREATE TABLE projects (
     organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
     name             TEXT COLLATE "C" NOT NULL,
     description      TEXT COLLATE "C" NOT NULL,
+    bounds           TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all its keys share
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     removed_at_us    BIGINT,                                 -- NULL: it is there
@@ -29,6 +32,7 @@ CREATE TABLE users (
     email            TEXT COLLATE "C",                       -- as it was typed; NULL: not known
     email_folded     TEXT COLLATE "C",                       -- in lower case, by which it is unique
     role             TEXT COLLATE "C" NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
+    bounds           TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all their keys share
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     disabled_at_us   BIGINT,                                 -- NULL: switched on
@@ -240,7 +244,7 @@ CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);
 
 -- What was spent in a period: the running sums behind budgets.
 CREATE TABLE spend (
-    subject          TEXT COLLATE "C" NOT NULL,  -- 'key:<id>'
+    subject          TEXT COLLATE "C" NOT NULL,  -- 'key:<id>', 'user:<id>', 'project:<id>', 'organization:<id>'
     period           TEXT COLLATE "C" NOT NULL CHECK (period IN ('day', 'week', 'month', 'total')),
     period_start_us  BIGINT           NOT NULL,
     organization_id  TEXT COLLATE "C" NOT NULL,
@@ -248,6 +252,22 @@ CREATE TABLE spend (
     tokens           BIGINT           NOT NULL,
     PRIMARY KEY (subject, period, period_start_us)
 );
+
+-- Shares of budgets that were spent: each is told once in each period, for each height of the budget.
+CREATE TABLE budget_alerts (
+    subject          TEXT COLLATE "C" NOT NULL,  -- as in `spend`
+    period           TEXT COLLATE "C" NOT NULL CHECK (period IN ('day', 'week', 'month', 'total')),
+    period_start_us  BIGINT           NOT NULL,
+    unit             TEXT COLLATE "C" NOT NULL CHECK (unit IN ('usd', 'tokens')),
+    amount           BIGINT           NOT NULL,  -- the height of the budget: nano-dollars or tokens
+    percent          BIGINT           NOT NULL,
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    spent            BIGINT           NOT NULL,  -- at that time, in the same unit
+    told_at_us       BIGINT,                     -- NULL: nobody was told yet
+    PRIMARY KEY (subject, period, period_start_us, unit, amount, percent)
+);
+
+CREATE INDEX budget_alerts_untold ON budget_alerts (organization_id, subject) WHERE told_at_us IS NULL;
 
 -- Settings changed at run time; what is not here has its default.
 CREATE TABLE settings (

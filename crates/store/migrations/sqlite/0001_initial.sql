@@ -3,7 +3,9 @@
 CREATE TABLE organizations (
     id             TEXT    NOT NULL PRIMARY KEY,  -- org_<ULID>
     name           TEXT    NOT NULL UNIQUE,
-    created_at_us  INTEGER NOT NULL               -- microseconds since the Unix epoch, as in all `_us`
+    bounds         TEXT    NOT NULL,              -- JSON: the limits and budgets that all its keys share
+    created_at_us  INTEGER NOT NULL,              -- microseconds since the Unix epoch, as in all `_us`
+    updated_at_us  INTEGER NOT NULL
 ) STRICT;
 
 -- A group of keys, members and limits inside an organization.
@@ -12,6 +14,7 @@ CREATE TABLE projects (
     organization_id  TEXT    NOT NULL REFERENCES organizations (id),
     name             TEXT    NOT NULL,
     description      TEXT    NOT NULL,
+    bounds           TEXT    NOT NULL,              -- JSON: the limits and budgets that all its keys share
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     removed_at_us    INTEGER,                       -- NULL: it is there
@@ -28,6 +31,7 @@ CREATE TABLE users (
     email            TEXT,                          -- as it was typed; NULL: not known
     email_folded     TEXT,                          -- in lower case, by which it is unique
     role             TEXT    NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
+    bounds           TEXT    NOT NULL,              -- JSON: the limits and budgets that all their keys share
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     disabled_at_us   INTEGER,                       -- NULL: switched on
@@ -239,7 +243,7 @@ CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);
 
 -- What was spent in a period: the running sums behind budgets.
 CREATE TABLE spend (
-    subject          TEXT    NOT NULL,  -- 'key:<id>'
+    subject          TEXT    NOT NULL,  -- 'key:<id>', 'user:<id>', 'project:<id>', 'organization:<id>'
     period           TEXT    NOT NULL CHECK (period IN ('day', 'week', 'month', 'total')),
     period_start_us  INTEGER NOT NULL,
     organization_id  TEXT    NOT NULL,
@@ -247,6 +251,22 @@ CREATE TABLE spend (
     tokens           INTEGER NOT NULL,
     PRIMARY KEY (subject, period, period_start_us)
 ) STRICT;
+
+-- Shares of budgets that were spent: each is told once in each period, for each height of the budget.
+CREATE TABLE budget_alerts (
+    subject          TEXT    NOT NULL,  -- as in `spend`
+    period           TEXT    NOT NULL CHECK (period IN ('day', 'week', 'month', 'total')),
+    period_start_us  INTEGER NOT NULL,
+    unit             TEXT    NOT NULL CHECK (unit IN ('usd', 'tokens')),
+    amount           INTEGER NOT NULL,  -- the height of the budget: nano-dollars or tokens
+    percent          INTEGER NOT NULL,
+    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
+    spent            INTEGER NOT NULL,  -- at that time, in the same unit
+    told_at_us       INTEGER,           -- NULL: nobody was told yet
+    PRIMARY KEY (subject, period, period_start_us, unit, amount, percent)
+) STRICT;
+
+CREATE INDEX budget_alerts_untold ON budget_alerts (organization_id, subject) WHERE told_at_us IS NULL;
 
 -- Settings changed at run time; what is not here has its default.
 CREATE TABLE settings (

@@ -95,6 +95,11 @@ impl Drain {
         self.signals.wake.notify_one();
     }
 
+    /// Keeps what is in the database as it is until the guard is dropped: no batch is written.
+    pub(super) async fn hold_still(&self) -> impl Drop {
+        self.progress.lock().await
+    }
+
     pub(super) async fn stop(&self) {
         self.signals.stop.cancel();
         self.tasks.close();
@@ -209,6 +214,7 @@ impl Store {
             for (key, count) in count_by_key(&progress.batch) {
                 self.calls.states.written(&key, count);
             }
+            self.calls.shared.written(&progress.batch, &self.time_zone);
             progress.batch.clear();
         }
         progress.delete_drained();

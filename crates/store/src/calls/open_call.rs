@@ -7,7 +7,8 @@ use doorward_domain::call::{Hold, Settlement};
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 
 use super::CallKey;
-use super::key_state::{Admitted, Taken};
+use super::bounded::{Bounded, Taken};
+use super::counters::Admitted;
 use crate::journal::Batch;
 use crate::{Store, StoreError};
 
@@ -116,7 +117,7 @@ impl OpenCall {
         let (provider, deployment) = (self.hold.provider, self.hold.deployment);
         let batch = calls.journal.add_settled(settlement, provider, deployment);
         calls.settled.fetch_add(1, Ordering::Relaxed);
-        self.key.state.settle(&self.taken, settlement.spend);
+        self.bounded().settle(&self.taken, settlement.spend);
         calls.drain.wake();
         Some(batch)
     }
@@ -124,7 +125,12 @@ impl OpenCall {
     fn give_back(&mut self) {
         self.is_settled = true;
         self.store.calls.open.fetch_sub(1, Ordering::Relaxed);
-        self.key.state.give_back(&self.taken);
+        self.bounded().give_back(&self.taken);
+    }
+
+    /// What the call took from.
+    fn bounded(&self) -> Bounded<'_> {
+        self.key.bounded(self.store.clock.now(), Some(&self.hold.model))
     }
 
     /// Calls that are ready at the same moment share one write: they get the chance to add their

@@ -7,10 +7,14 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use doorward_domain::bounds::SharedWith;
 use doorward_domain::budget::Spend;
 use doorward_domain::call::{Hold, Outcome, Settlement};
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::{CallId, DeploymentId, OrganizationId, ProjectId, ProviderId};
+use doorward_domain::id::{
+    CallId, DeploymentId, OrganizationId, ProjectId, ProviderId, ServiceAccountId, UserId,
+};
+use doorward_domain::key::Owner;
 use doorward_domain::money::NanoUsd;
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::Usage;
@@ -25,6 +29,9 @@ pub(super) const RECORD_BYTES_MAX: usize = 1_024;
 const HOLD: u8 = 1;
 const SETTLED: u8 = 2;
 const LEFT: u8 = 3;
+/// Who owns the key of a hold.
+const USER: u8 = 0;
+const SERVICE_ACCOUNT: u8 = 1;
 /// The last byte of every record.
 const END: u8 = 0x5a;
 /// What [`write_left`] writes.
@@ -56,6 +63,8 @@ pub(crate) fn write_hold(hold: &Hold, out: &mut Vec<u8>) {
         write_usage(hold.estimate, out);
         write_spend(hold.held, out);
         out.extend_from_slice(&hold.secret.0.to_le_bytes());
+        write_owner(hold.owner, out);
+        out.push(hold.shared.to_byte());
         write_text(hold.key.as_str(), out);
         write_text(&hold.model, out);
     });
@@ -105,6 +114,15 @@ fn frame(out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
     for (slot, byte) in frame.iter_mut().zip(lengths.chain(checksum)) {
         *slot = byte;
     }
+}
+
+fn write_owner(owner: Owner, out: &mut Vec<u8>) {
+    let (kind, id) = match owner {
+        Owner::User(id) => (USER, id.to_bytes()),
+        Owner::ServiceAccount(id) => (SERVICE_ACCOUNT, id.to_bytes()),
+    };
+    out.push(kind);
+    out.extend_from_slice(&id);
 }
 
 fn write_usage(usage: Usage, out: &mut Vec<u8>) {
@@ -196,6 +214,8 @@ impl Fields<'_> {
             estimate: self.usage()?,
             held: self.spend()?,
             secret: SecretNumber(u32::from_le_bytes(self.array()?)),
+            owner: self.owner()?,
+            shared: SharedWith::from_byte(self.byte()?),
             key: self.text()?.parse::<KeyId>().ok()?,
             model: self.text()?.into(),
         })
@@ -232,6 +252,15 @@ impl Fields<'_> {
             output_tokens: self.number()?,
             reasoning_tokens: self.number()?,
         })
+    }
+
+    fn owner(&mut self) -> Option<Owner> {
+        let (kind, id) = (self.byte()?, self.array()?);
+        match kind {
+            USER => Some(Owner::User(UserId::from_bytes(id))),
+            SERVICE_ACCOUNT => Some(Owner::ServiceAccount(ServiceAccountId::from_bytes(id))),
+            _ => None,
+        }
     }
 
     fn spend(&mut self) -> Option<Spend> {
@@ -274,6 +303,8 @@ pub(crate) mod tests {
             organization: OrganizationId::new(2, 1),
             project: ProjectId::new(3, 1),
             key: "dw_0123456789abcdef".parse().unwrap(),
+            owner: Owner::User(UserId::new(6, 1)),
+            shared: SharedWith::NONE,
             secret: SecretNumber::FIRST,
             provider: ProviderId::new(4, 1),
             deployment: DeploymentId::new(5, 1),
@@ -297,6 +328,12 @@ pub(crate) mod tests {
                     organization: OrganizationId::new(2, ids[1] >> 48),
                     project: ProjectId::new(3, ids[2] >> 48),
                     key: format!("dw_{access}").parse().unwrap(),
+                    owner: if cost % 2 == 0 {
+                        Owner::User(UserId::new(6, ids[0] >> 48))
+                    } else {
+                        Owner::ServiceAccount(ServiceAccountId::new(6, ids[0] >> 48))
+                    },
+                    shared: SharedWith::from_byte(access.as_bytes()[0] & 7),
                     secret: SecretNumber(cost.rotate_left(7)),
                     provider: ProviderId::new(4, ids[3] >> 48),
                     deployment: DeploymentId::new(5, ids[4] >> 48),

@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::budget::{Period, Spend};
 use doorward_domain::call::{Hold, UsageEvent};
 use doorward_domain::credential::KeyId;
@@ -11,6 +12,7 @@ use doorward_domain::rotation::SecretNumber;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::alerts::note_alerts;
 use crate::StoreError;
 use crate::db::{Db, on, signed, timestamp};
 use crate::keys::{Use, insert_uses, model_use};
@@ -74,11 +76,6 @@ macro_rules! touch {
 }
 pub(crate) use touch;
 
-/// Under which name a key's sums are kept.
-pub(super) fn subject(key: &KeyId) -> String {
-    format!("key:{key}")
-}
-
 /// Writes finished calls in one transaction. Writing a call again changes nothing: only a row that
 /// is new adds to the sums, so that a replayed journal counts nothing twice.
 pub(crate) async fn write_events(
@@ -126,9 +123,9 @@ pub(crate) async fn write_events(
         // Each row counts once, also where a batch has a call twice.
         let is_new = |event: &&UsageEvent| new.remove(&event.hold.call.to_string());
         let sums = Sums::of(events.iter().filter(is_new), zone)?;
-        for ((key, period, start_us), (organization, spend)) in &sums.spent {
+        for ((subject, period, start_us), (organization, spend)) in &sums.spent {
             sqlx::query(ADD_SPEND)
-                .bind(subject(key))
+                .bind(subject.to_string())
                 .bind(period.as_str())
                 .bind(start_us)
                 .bind(organization.to_string())
@@ -144,7 +141,7 @@ pub(crate) async fn write_events(
         insert_uses!(tx, uses);
         tx.commit().await?;
     });
-    Ok(())
+    note_alerts(db, events, zone).await
 }
 
 /// The day on which a call began, UTC.
@@ -153,10 +150,10 @@ fn day_of(hold: &Hold) -> String {
     at.strftime("%Y-%m-%d").to_string()
 }
 
-/// What a batch adds to each period of each key, and the last call with each of its secrets.
+/// What a batch adds to each period of each subject, and the last call with each of its secrets.
 #[derive(Default)]
 struct Sums<'a> {
-    spent: HashMap<(KeyId, Period, i64), (OrganizationId, Spend)>,
+    spent: HashMap<(Subject, Period, i64), (OrganizationId, Spend)>,
     last_used: HashMap<(KeyId, SecretNumber), &'a Hold>,
     /// The last call of each model with each key.
     called: HashMap<(KeyId, &'a str), &'a Hold>,
@@ -171,10 +168,12 @@ impl<'a> Sums<'a> {
         for UsageEvent { hold, settlement } in events {
             let started_at = timestamp(hold.started_at_us)?;
             for period in Period::ALL {
-                let place = (hold.key, period, period.start(started_at, zone).as_microsecond());
-                let (_, sum) =
-                    sums.spent.entry(place).or_insert((hold.organization, Spend::default()));
-                *sum = sum.plus(settlement.spend);
+                let start_us = period.start(started_at, zone).as_microsecond();
+                for subject in hold.subjects() {
+                    let place = sums.spent.entry((subject, period, start_us));
+                    let (_, sum) = place.or_insert((hold.organization, Spend::default()));
+                    *sum = sum.plus(settlement.spend);
+                }
             }
             keep_latest(sums.last_used.entry((hold.key, hold.secret)), hold);
             keep_latest(sums.called.entry((hold.key, &hold.model)), hold);

@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use doorward_domain::bounds::BoundOf;
 use doorward_domain::budget::{Amount, Budget, Overrun, Period, Spend};
 use doorward_domain::call::{Outcome, Settlement};
 use doorward_domain::credential::KeyId;
@@ -24,7 +25,7 @@ use tokio::task::JoinSet;
 use crate::harness::{Setup, TestStore, every_store, every_store_with, is_changed};
 use crate::opening::{act, new_key, options};
 
-fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'static> {
+pub(crate) fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'static> {
     static FREE: Price = Price::FREE;
     static MODEL: LazyLock<Arc<str>> = LazyLock::new(|| "gemma-3-270m".into());
     CallRequest {
@@ -40,7 +41,7 @@ fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'st
     }
 }
 
-fn admit(
+pub(crate) fn admit(
     store: &Arc<Store>,
     key: &Arc<CallKey>,
     request: &CallRequest<'_>,
@@ -48,7 +49,7 @@ fn admit(
     store.admit(key, request).unwrap().map_err(|(denial, _)| denial)
 }
 
-fn done(call: &OpenCall, input_tokens: u64, output_tokens: u64) -> Settlement {
+pub(crate) fn done(call: &OpenCall, input_tokens: u64, output_tokens: u64) -> Settlement {
     let usage = Usage { input_tokens, output_tokens, ..Usage::default() };
     Settlement {
         call: call.id(),
@@ -69,7 +70,7 @@ async fn budgeted_key(store: &TestStore, tokens: u64) -> KeyId {
     store.create_key(&store.act(), new).await.unwrap().0.id
 }
 
-async fn call_key(store: &Store, id: &KeyId) -> Arc<CallKey> {
+pub(crate) async fn call_key(store: &Store, id: &KeyId) -> Arc<CallKey> {
     store.call_key(id).await.unwrap().unwrap()
 }
 
@@ -359,7 +360,7 @@ async fn of_200_calls_at_once_a_budget_for_ten_lets_exactly_ten_through() {
             calls.join_all().await.into_iter().partition(Result::is_ok);
         assert_eq!(open.len(), 10, "{}", store.engine());
         let held =
-            |call: &Result<OpenCall, Denial>| call.as_ref().err() == Some(&Denial::BudgetHeld);
+            |call: &Result<OpenCall, Denial>| call.as_ref().err() == Some(&Denial::BudgetHeld(BoundOf::Key));
         assert!(refused.iter().all(held));
 
         for mut call in open.into_iter().flatten() {
@@ -367,7 +368,7 @@ async fn of_200_calls_at_once_a_budget_for_ten_lets_exactly_ten_through() {
             call.settle(&settlement);
         }
         let refused = admit(&store.store, &call_key(&store, &id).await, &request(999, 60, 40));
-        assert_eq!(refused.unwrap_err(), Denial::BudgetSpent);
+        assert_eq!(refused.unwrap_err(), Denial::BudgetSpent(BoundOf::Key));
     }
 }
 

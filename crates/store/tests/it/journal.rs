@@ -437,7 +437,7 @@ async fn a_journal_that_cannot_be_written_refuses_calls_and_recovers() {
         five.push(try_admit(calls + n).await.unwrap().unwrap());
     }
     let (denied, _) = try_admit(calls + 5).await.unwrap().unwrap_err();
-    assert_eq!(denied, Denial::TooManyConcurrent);
+    assert_eq!(denied, Denial::TooManyConcurrent(doorward_domain::bounds::BoundOf::Key));
     drop(five);
     let interrupted = u64::try_from(calls).unwrap() + 4;
     let tokens = interrupted * 100 + 15;

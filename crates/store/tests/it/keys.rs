@@ -39,6 +39,8 @@ fn every_right(store: &TestStore) -> Rights {
             concurrency: 3.try_into().ok(),
             ..Limits::NONE
         },
+        model_limits: serde_json::from_str(r#"[{"model":"gpt-4o","limits":{"concurrency":1}}]"#)
+            .unwrap(),
         budgets: vec![
             Budget {
                 amount: Amount::Usd("12.50".parse().unwrap()),

@@ -4,6 +4,7 @@
 mod age;
 mod audit;
 mod backup;
+mod budget_alerts;
 mod calls;
 mod catalog;
 mod elsewhere;
@@ -29,6 +30,7 @@ mod rotation;
 mod schema;
 mod service_accounts;
 mod settings;
+mod shared_bounds;
 mod sign_in;
 mod sweep;
 mod tokens;
