@@ -14,8 +14,8 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::{Info, OpenApi, Paths, Tag};
 
 use crate::api::{
-    audit, backup, increases, keys, models, notices, organization, password_links, projects, provider_keys,
-    providers, service_accounts, sessions, settings, usage, users, webhooks,
+    audit, backup, increases, keys, models, notices, organization, password_links, projects,
+    provider_keys, providers, service_accounts, sessions, settings, usage, users, webhooks,
 };
 
 /// What a client's developer reads first.

@@ -15,7 +15,8 @@ use tracing::Instrument;
 use crate::Control;
 use crate::api::{
     audit, backup, increases, keys, models, notices, organization, own_account, password_links,
-    projects, provider_keys, providers, service_accounts, sessions, settings, usage, users, webhooks,
+    projects, provider_keys, providers, service_accounts, sessions, settings, usage, users,
+    webhooks,
 };
 use crate::caller::authorize;
 use crate::control::id_parts;

@@ -657,7 +657,10 @@ pub(crate) mod tests {
         for (spent, of, expected) in cases {
             let amounts = [
                 (Amount::Tokens(of), Spend { tokens: spent, ..Spend::default() }),
-                (Amount::Usd(NanoUsd::from_nanos(of)), Spend { cost: NanoUsd::from_nanos(spent), tokens: 0 }),
+                (
+                    Amount::Usd(NanoUsd::from_nanos(of)),
+                    Spend { cost: NanoUsd::from_nanos(spent), tokens: 0 },
+                ),
             ];
             for (amount, spend) in amounts {
                 let shares: Vec<u8> = deny(amount).shares_spent(spend).collect();

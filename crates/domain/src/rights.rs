@@ -95,10 +95,7 @@ impl Rights {
             (Axis::Models, self.models.covers(&other.models)),
             (Axis::Addresses, self.addresses.covers(&other.addresses)),
             (Axis::Limits, self.limits.covers(&other.limits)),
-            (
-                Axis::ModelLimits,
-                ModelLimits::list_covers(&self.model_limits, &other.model_limits),
-            ),
+            (Axis::ModelLimits, ModelLimits::list_covers(&self.model_limits, &other.model_limits)),
             (Axis::Budgets, Budget::list_covers(&self.budgets, &other.budgets)),
             (Axis::Expiry, expiry_is_covered),
             (
@@ -250,8 +247,10 @@ pub(crate) mod tests {
                 deny: vec![],
             },
             limits: serde_json::from_str(r#"{"requests_per_minute":60}"#).unwrap(),
-            model_limits: serde_json::from_str(r#"[{"model":"gpt-4o","limits":{"concurrency":1}}]"#)
-                .unwrap(),
+            model_limits: serde_json::from_str(
+                r#"[{"model":"gpt-4o","limits":{"concurrency":1}}]"#,
+            )
+            .unwrap(),
             budgets: serde_json::from_str(r#"[{"usd":"5","period":"day"}]"#).unwrap(),
             expires_at: Some(Timestamp::from_second(5).unwrap()),
             allowed_origins: serde_json::from_str(r#"["https://a.example"]"#).unwrap(),
@@ -299,13 +298,11 @@ pub(crate) mod tests {
         assert!(strong.may_make_keys());
         assert!(!Rights { limits: tight.limits, ..strong.clone() }.may_make_keys());
         assert!(!Rights { budgets: tight.budgets.clone(), ..strong.clone() }.may_make_keys());
-        assert!(!Rights { model_limits: tight.model_limits.clone(), ..strong.clone() }.may_make_keys());
-        let unbounded = Rights {
-            limits: Limits::NONE,
-            model_limits: vec![],
-            budgets: vec![],
-            ..tight.clone()
-        };
+        assert!(
+            !Rights { model_limits: tight.model_limits.clone(), ..strong.clone() }.may_make_keys()
+        );
+        let unbounded =
+            Rights { limits: Limits::NONE, model_limits: vec![], budgets: vec![], ..tight.clone() };
         assert!(unbounded.may_make_keys(), "the other axes do not add up");
         assert_eq!(
             tight.loosened_by(&strong),

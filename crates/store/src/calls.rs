@@ -31,11 +31,11 @@ use doorward_domain::key::Owner;
 use jiff::tz::TimeZone;
 
 pub use admit::CallRequest;
+pub use bounded::{BudgetStanding, ConcurrencyStanding, LimitStanding, Standing};
 pub use cache::CallKey;
+pub use counters::{Admitted, Quota};
 pub(crate) use drain::{Patience, check_journal};
 pub use elsewhere::Cost;
-pub use bounded::{BudgetStanding, ConcurrencyStanding, LimitStanding, Standing};
-pub use counters::{Admitted, Quota};
 pub use key_state::KeyState;
 pub use open_call::OpenCall;
 

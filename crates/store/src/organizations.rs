@@ -2,8 +2,8 @@
 
 mod bounds;
 mod members;
-pub(crate) mod owners;
 mod organization;
+pub(crate) mod owners;
 mod projects;
 mod service_accounts;
 mod users;
@@ -83,8 +83,7 @@ impl Store {
     }
 
     async fn insert_bootstrap(&self, made: &Bootstrap) -> Result<(), StoreError> {
-        const ORGANIZATION: &str =
-            "
+        const ORGANIZATION: &str = "
             INSERT INTO organizations (id, name, bounds, created_at_us, updated_at_us)
             VALUES ($1, $2, '{}', $3, $3)";
         const PROJECT: &str = "

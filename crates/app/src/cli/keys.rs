@@ -8,8 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::key_file::{OpenKeyFile, SaveArgs};
 use super::bounds::ModelLimitArg;
+use super::key_file::{OpenKeyFile, SaveArgs};
 use super::values::{duration, instant, not_negative, positive, since};
 
 #[derive(Debug, Subcommand)]

@@ -36,10 +36,7 @@ fn set(body: &mut Body, bounds: &BoundsArgs, mut limits: Map<String, Value>) {
 
 /// What all keys of something share.
 pub(super) fn details(object: &Value) -> Details {
-    vec![
-        ("limits", text(object, "limits").replace('_', " ")),
-        ("budgets", spent(object)),
-    ]
+    vec![("limits", text(object, "limits").replace('_', " ")), ("budgets", spent(object))]
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod revocation;
 mod schemathesis;
 mod secrets;
 mod settings;
+mod shared_bounds;
 mod sign_in;
 mod streams;
 mod sudden_death;

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub(crate) enum Script {
     /// A chat completion, or its stream when asked: 25 tokens in, 30 out; 50 events of one token.
     Chat,
+    /// As `Chat`, but not before [`Upstream::release`] is called.
+    Gated,
     /// A stream that stops after this many events until [`Upstream::release`] is called.
     Hang(usize),
     /// These very bytes, then the connection is closed.
@@ -85,6 +87,11 @@ impl Upstream {
         self.shared.release.notify_all();
     }
 
+    /// From here on, what is to wait for a release waits.
+    pub(crate) fn hold(&self) {
+        *self.shared.is_released.lock().unwrap() = false;
+    }
+
     /// The calls that arrived; requests for the list of models do not count.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
@@ -121,6 +128,10 @@ fn serve(shared: &Shared, stream: &TcpStream) {
 /// Whether the connection goes on.
 fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool)) -> bool {
     match script {
+        Script::Gated => {
+            wait(shared);
+            play(shared, stream, &Script::Chat, asked)
+        }
         Script::Chat if asked.0 => send_stream(stream, 50, asked.1),
         Script::Paced(pause) if asked.0 => send_paced(shared, stream, *pause),
         Script::Chat | Script::Paced(_) => answer_json(stream, CHAT),

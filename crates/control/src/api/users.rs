@@ -304,8 +304,7 @@ pub(crate) async fn edit_user(
         refuse_weaker(&control, &caller, &before, "user.edit").await?;
         refuse_weaker(&control, &caller, &user, "user.edit").await?;
     }
-    let attempt =
-        Attempt { action: "user.edit", subject: user.id.to_string(), name: &before.name };
+    let attempt = Attempt { action: "user.edit", subject: user.id.to_string(), name: &before.name };
     refuse_loosening(&control, &caller, (&before.bounds, &user.bounds), &attempt).await?;
     // The version that was read goes along: an edit in between must not be undone by this one.
     match control.store.edit_user(&caller.act(control.now()), &user).await {

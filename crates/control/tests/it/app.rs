@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::Router;
 use axum::body::Body;
 use doorward_control::{ClientAddress, Control, router};
-use doorward_domain::bounds::Bounds;
 use doorward_domain::address::AddressRules;
+use doorward_domain::bounds::Bounds;
 use doorward_domain::id::{OrganizationId, ProjectId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
@@ -94,7 +94,7 @@ pub(crate) fn all_rights() -> Rights {
         models: ModelRule::All,
         addresses: AddressRules::ANY,
         limits: Limits::NONE,
-                model_limits: Vec::new(),
+        model_limits: Vec::new(),
         budgets: Vec::new(),
         expires_at: None,
         allowed_origins: None,

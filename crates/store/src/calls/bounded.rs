@@ -218,13 +218,11 @@ impl<'a> Chain<'a> {
     /// spent: waiting would not help.
     fn fit(&self, quote: &Quote<'_>) -> Result<u64, Denial> {
         let fit = |one: &Locked<'_>| one.counters.accounts().fit(quote, one.budgets);
-        self.all().try_fold(Ok(quote.output_tokens), |fitting, one| {
-            match (fitting, fit(one)) {
-                (_, Err(NoRoom::Spent)) => Err(Denial::BudgetSpent(one.of)),
-                (Ok(all), Ok(room)) => Ok(Ok(all.min(room))),
-                (Ok(_), Err(NoRoom::Held)) => Ok(Err(Denial::BudgetHeld(one.of))),
-                (Err(held), _) => Ok(Err(held)),
-            }
+        self.all().try_fold(Ok(quote.output_tokens), |fitting, one| match (fitting, fit(one)) {
+            (_, Err(NoRoom::Spent)) => Err(Denial::BudgetSpent(one.of)),
+            (Ok(all), Ok(room)) => Ok(Ok(all.min(room))),
+            (Ok(_), Err(NoRoom::Held)) => Ok(Err(Denial::BudgetHeld(one.of))),
+            (Err(held), _) => Ok(Err(held)),
         })?
     }
 

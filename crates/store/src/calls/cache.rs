@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use doorward_domain::bounds::{BoundOf, Bounds, Subject};
 use doorward_domain::credential::{KeyId, PlainKey};
 use doorward_domain::denial::Denial;
-use doorward_domain::bounds::{BoundOf, Bounds, Subject};
 use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::rights::Rights;

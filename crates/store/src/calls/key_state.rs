@@ -60,9 +60,7 @@ impl KeyState {
     ) -> Vec<Arc<Tally>> {
         let mut models = self.models.lock();
         let is_named = |pattern: &ModelPattern| limits.iter().any(|limit| limit.model == *pattern);
-        models.retain(|(pattern, tally)| {
-            is_named(pattern) || !tally.lock().is_quiet(monotonic_us)
-        });
+        models.retain(|(pattern, tally)| is_named(pattern) || !tally.lock().is_quiet(monotonic_us));
         let mut of = |pattern: &ModelPattern| {
             if let Some((_, tally)) = models.iter().find(|(known, _)| known == pattern) {
                 return Arc::clone(tally);

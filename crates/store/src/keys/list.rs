@@ -146,7 +146,10 @@ impl Store {
         let bounded = ids(&|key| !key.rights.may_make_keys());
         let mut increases = self.held_increases(organization, &bounded, now).await?;
         let record = |row: Listed| KeyRecord {
-            spent: budgets_with(&row.key, &spent.remove(&Subject::Key(row.key.id)).unwrap_or_default()),
+            spent: budgets_with(
+                &row.key,
+                &spent.remove(&Subject::Key(row.key.id)).unwrap_or_default(),
+            ),
             last_used_at: row.last_used_at,
             last_used_address: row.last_used_address,
             previous_secrets: secrets.remove(&row.key.id).unwrap_or_default(),

@@ -5,8 +5,8 @@ use doorward_domain::id::{OrganizationId, ProjectId};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::bounds::note_bounds;
 use super::DEFAULT;
+use super::bounds::note_bounds;
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{

@@ -41,7 +41,8 @@ async fn key_of(store: &TestStore, user: UserId, bounds: Bounds) -> KeyId {
 }
 
 async fn spend(store: &TestStore, key: &KeyId, n: u128, tokens: u64) {
-    let mut call = admit(&store.store, &call_key(store, key).await, &request(n, tokens, 0)).unwrap();
+    let mut call =
+        admit(&store.store, &call_key(store, key).await, &request(n, tokens, 0)).unwrap();
     let settlement = done(&call, tokens, 0);
     call.settle(&settlement);
     store.find_key(store.first.organization, key).await.unwrap();
@@ -72,10 +73,8 @@ fn once(to: &[&str], shares: &[i64]) -> BTreeMap<(String, i64), usize> {
 async fn each_share_of_a_keys_budget_is_told_once_through_restarts() {
     for mut store in every_store().await {
         with_mail(&store).await;
-        let webhook = NewWebhook {
-            name: "ops".to_owned(),
-            url: "https://example.com/hook".to_owned(),
-        };
+        let webhook =
+            NewWebhook { name: "ops".to_owned(), url: "https://example.com/hook".to_owned() };
         store.create_webhook(&store.act(), webhook).await.unwrap();
         let ada = person(&store, "ada", OrganizationRole::Member, Bounds::NONE).await;
         let key = key_of(&store, ada, budgets(r#"{"tokens": 1000, "period": "day"}"#)).await;

@@ -359,8 +359,9 @@ async fn of_200_calls_at_once_a_budget_for_ten_lets_exactly_ten_through() {
         let (open, refused): (Vec<_>, Vec<_>) =
             calls.join_all().await.into_iter().partition(Result::is_ok);
         assert_eq!(open.len(), 10, "{}", store.engine());
-        let held =
-            |call: &Result<OpenCall, Denial>| call.as_ref().err() == Some(&Denial::BudgetHeld(BoundOf::Key));
+        let held = |call: &Result<OpenCall, Denial>| {
+            call.as_ref().err() == Some(&Denial::BudgetHeld(BoundOf::Key))
+        };
         assert!(refused.iter().all(held));
 
         for mut call in open.into_iter().flatten() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Waker};
 
-use doorward_domain::bounds::Bounds;
 use doorward_domain::address::AddressRules;
+use doorward_domain::bounds::Bounds;
 use doorward_domain::credential::PlainKey;
 use doorward_domain::id::{OrganizationId, ServiceAccountId, UserId};
 use doorward_domain::key::{ApiKey, Owner};

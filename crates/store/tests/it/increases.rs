@@ -188,7 +188,10 @@ async fn a_grant_without_an_end_is_an_edit_of_the_key() {
         assert!(record.increase.is_none() && record.key.life.updated_at > made.life.updated_at);
         let raised = call_key(&store, &made.id).await;
         call(&store, &raised, 2, 1_000).unwrap();
-        assert!(matches!(call(&store, &raised, 3, 200), Err(Denial::BudgetSpent(_))), "1900 of 2000");
+        assert!(
+            matches!(call(&store, &raised, 3, 200), Err(Denial::BudgetSpent(_))),
+            "1900 of 2000"
+        );
         let audit = store.list_audit(made.organization, None, 3).await.unwrap();
         let actions: Vec<&str> = audit.iter().map(|entry| entry.action.as_str()).collect();
         assert_eq!(actions, ["limit_increase.grant", "key.edit", "limit_increase.ask"]);

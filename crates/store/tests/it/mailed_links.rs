@@ -12,7 +12,12 @@ use crate::harness::{TestStore, every_store};
 
 async fn ada(store: &TestStore) -> User {
     let email = Some("ada@example.com".parse().unwrap());
-    let new = NewUser { name: "ada".to_owned(), email, role: OrganizationRole::Member, bounds: Bounds::NONE };
+    let new = NewUser {
+        name: "ada".to_owned(),
+        email,
+        role: OrganizationRole::Member,
+        bounds: Bounds::NONE,
+    };
     store.create_user(&store.act(), new).await.unwrap()
 }
 

@@ -124,7 +124,10 @@ fn the_first_of_several_reasons_is_told() {
     rights.limits.requests_per_minute = None;
     assert_eq!(take(&state, &rights, 9, 1).unwrap_err(), by(LimitKind::Tokens));
 
-    assert_eq!(denied(take_at(&state, &rights, minute_us, (9, 1))), Denial::BudgetSpent(BoundOf::Key));
+    assert_eq!(
+        denied(take_at(&state, &rights, minute_us, (9, 1))),
+        Denial::BudgetSpent(BoundOf::Key)
+    );
 }
 
 #[test]
@@ -301,12 +304,7 @@ proptest! {
 }
 
 /// A use elsewhere at the start of the clock.
-fn spend(
-    state: &Tally,
-    rights: &Rights,
-    requests: u32,
-    tokens: u64,
-) -> Result<Admitted, Denial> {
+fn spend(state: &Tally, rights: &Rights, requests: u32, tokens: u64) -> Result<Admitted, Denial> {
     let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
     let cost = Cost { requests, tokens };
     alone(state, rights).spend(cost, moment, &TimeZone::UTC).map_err(|(denial, _)| denial)
@@ -417,7 +415,10 @@ fn a_call_is_noted_as_shared_with_whom_it_took_from() {
     let links = [
         link(BoundOf::Organization, budget_of(9), &tally),
         link(BoundOf::User, budget_of(9), &Arc::new(state())),
-        Link { models: Some("gpt-*".parse().unwrap()), ..link(BoundOf::Model, budget_of(9), &Arc::new(state())) },
+        Link {
+            models: Some("gpt-*".parse().unwrap()),
+            ..link(BoundOf::Model, budget_of(9), &Arc::new(state()))
+        },
     ];
     let (own, rights) = (state(), rights(&[]));
     for (model, parts) in [(Some("gpt-5"), 3), (Some("gemma"), 2), (None, 2)] {
@@ -438,7 +439,12 @@ fn of_many_keys_at_once_exactly_as_many_calls_get_through_as_they_share_the_mone
     let house = House::new([5_000, 5_000], 1_000);
     let admitted = std::thread::scope(|scope| {
         let calls: Vec<_> = (0..64)
-            .map(|n| scope.spawn({ let house = &house; move || house.take(n % 2, 100, 0).is_ok() }))
+            .map(|n| {
+                scope.spawn({
+                    let house = &house;
+                    move || house.take(n % 2, 100, 0).is_ok()
+                })
+            })
             .collect();
         calls.into_iter().map(|call| call.join().unwrap()).filter(|ok| *ok).count()
     });

@@ -232,7 +232,12 @@ async fn what_was_narrowed_after_the_backup_stays_narrow() {
 }
 
 async fn add_ada(store: &TestStore, role: OrganizationRole) -> User {
-    let new = NewUser { name: "ada".to_owned(), email: Some(EMAIL.parse().unwrap()), role, bounds: Bounds::NONE };
+    let new = NewUser {
+        name: "ada".to_owned(),
+        email: Some(EMAIL.parse().unwrap()),
+        role,
+        bounds: Bounds::NONE,
+    };
     store.create_user(&store.act(), new).await.unwrap()
 }
 
