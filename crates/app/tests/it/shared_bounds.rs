@@ -68,7 +68,7 @@ impl House {
     /// Leaves room for so many tokens more than were spent. For ever, so that no midnight comes between.
     fn leave_room(&self, path: &str, tokens: u64) {
         let budget = |tokens: u64| json!({"budgets": [{"tokens": tokens, "period": "total"}]});
-        self.manage("PATCH", path, Some(&budget(1 << 40)));
+        self.manage("PATCH", path, Some(&budget(1_u64 << 40)));
         let spent = self.manage("GET", path, None)["spent"][0]["tokens"].as_u64().unwrap();
         self.manage("PATCH", path, Some(&budget(spent + tokens)));
     }
