@@ -236,7 +236,8 @@ fn a_stream_that_is_cut_after_any_of_its_events_is_billed_to_the_event() {
     }
     let mut produced = 0;
     for cut in 0..=20_u64 {
-        let answer = house.call(Script::Reset(usize::try_from(cut).unwrap()), true);
+        let begun = vec![EVENT; usize::try_from(cut).unwrap()];
+        let answer = house.call(Script::Raw(events(&begun)), true);
         produced += cut;
         let billed = house.program.usage(MODEL);
         assert_eq!(billed["output_tokens"], produced, "{cut}: {}", answer.body);
@@ -251,14 +252,18 @@ fn a_stream_that_is_cut_after_any_of_its_events_is_billed_to_the_event() {
 #[test]
 fn a_call_that_used_nothing_costs_nothing() {
     let house = House::start(&[]);
-    let nothing = whole(200, "", &CHAT.replace(
-        r#"{"prompt_tokens":25,"completion_tokens":30,"total_tokens":55}"#,
-        r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
-    ));
+    let nothing = whole(
+        200,
+        "",
+        &CHAT.replace(
+            r#"{"prompt_tokens":25,"completion_tokens":30,"total_tokens":55}"#,
+            r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
+        ),
+    );
     assert_eq!(house.call(Script::Raw(nothing), false).status, 200);
     let usage = house.program.usage(MODEL);
     let found = (&usage["input_tokens"], &usage["output_tokens"], &usage["cost_usd"]);
-    assert_eq!(found, (&json!(0), &json!(0), &json!("0")));
+    assert_eq!(found, (&json!(0), &json!(0), &json!("0.00")));
     assert_eq!(house.billed(), (1, 0));
 }
 

@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::{TestApp, all_rights, only};
 
-const PATHS: [&str; 3] =
-    ["/v1/organization", "/v1/projects/default", "/v1/users/administrator"];
+const PATHS: [&str; 3] = ["/v1/organization", "/v1/projects/default", "/v1/users/administrator"];
 
 fn bounds() -> Value {
     json!({
@@ -28,12 +27,15 @@ async fn what_keys_share_is_set_shown_and_cleared() {
         assert_eq!(set["limits"], bounds()["limits"], "{path}");
         assert_eq!(set["budgets"][0]["usd"], "12.50", "{path}");
         let spent = json!([
-            {"period": "month", "usd": "0", "tokens": 0}, {"period": "day", "usd": "0", "tokens": 0}
+            {"period": "month", "usd": "0.00", "tokens": 0}, {"period": "day", "usd": "0.00", "tokens": 0}
         ]);
         assert_eq!(set["spent"], spent, "{path}");
         assert_eq!(app.get(path).await.expect(200), set, "{path}");
         let other = app.patch(path, json!({"limits": {"concurrency": 1}})).await.expect(200);
-        assert_eq!((&other["limits"], &other["budgets"]), (&json!({"concurrency": 1}), &set["budgets"]));
+        assert_eq!(
+            (&other["limits"], &other["budgets"]),
+            (&json!({"concurrency": 1}), &set["budgets"])
+        );
         let cleared = app.patch(path, json!({"limits": null, "budgets": null})).await.expect(200);
         assert_eq!((&cleared["limits"], &cleared["budgets"]), (&json!({}), &json!([])), "{path}");
     }
@@ -152,7 +154,8 @@ async fn a_change_of_what_keys_share_is_in_the_audit_log_with_both_sides() {
 async fn limits_for_models_belong_to_a_key_and_are_checked() {
     let app = TestApp::new().await;
     let list = json!([{"model": "gpt-4o*", "limits": {"requests_per_minute": 5}}]);
-    let made = app.post("/v1/api-keys", json!({"name": "k", "model_limits": list})).await.expect(201);
+    let made =
+        app.post("/v1/api-keys", json!({"name": "k", "model_limits": list})).await.expect(201);
     assert_eq!(made["model_limits"], list);
     let path = format!("/v1/api-keys/{}", made["id"].as_str().unwrap());
     assert_eq!(app.get(&path).await.expect(200)["model_limits"], list);
