@@ -232,10 +232,10 @@ mod tests {
 
     #[test]
     fn a_call_adds_to_the_sums_of_its_key_project_user_and_organization() {
+        use crate::bounds::BoundOf::{Key, Organization, Project, User};
         let of = |hold: &Hold| hold.subjects().map(|s| s.bound_of()).collect::<Vec<_>>();
         let hold = hold();
         let account = Owner::ServiceAccount(ServiceAccountId::new(1, 1));
-        use crate::bounds::BoundOf::{Key, Organization, Project, User};
         assert_eq!(of(&hold), [Key, Project, User, Organization]);
         assert_eq!(of(&Hold { owner: account, ..hold }), [Key, Project, Organization]);
     }

@@ -175,8 +175,8 @@ fn what_keys_share_is_told_with_whose_it_is_and_by_the_tightest_of_all() {
 /// told to be left is wrong by no more than what is in flight.
 #[test]
 fn no_minute_has_more_calls_than_a_shared_limit_whatever_the_connections() {
-    const LIMIT: u32 = 100;
-    for connections in [1_u32, 8, 64] {
+    const LIMIT: usize = 100;
+    for connections in [1_usize, 8, 64] {
         let house = House::new();
         house.upstream.then(Script::Chat);
         let limits = json!({"limits": {"requests_per_minute": LIMIT}});
@@ -184,7 +184,7 @@ fn no_minute_has_more_calls_than_a_shared_limit_whatever_the_connections() {
         let answers: Vec<Answer> = std::thread::scope(|scope| {
             let calls: Vec<_> = (0..connections)
                 .map(|n| {
-                    let (house, key) = (&house, &house.keys[n as usize % KEYS]);
+                    let (house, key) = (&house, &house.keys[n % KEYS]);
                     scope.spawn(move || {
                         let calls = (LIMIT + 30).div_ceil(connections);
                         (0..calls).map(|_| house.program.chat(key, "mock")).collect::<Vec<_>>()
@@ -193,15 +193,15 @@ fn no_minute_has_more_calls_than_a_shared_limit_whatever_the_connections() {
                 .collect();
             calls.into_iter().flat_map(|calls| calls.join().unwrap()).collect()
         });
-        let mut left: Vec<u32> = answers
+        let mut left: Vec<usize> = answers
             .iter()
             .filter(|answer| answer.status == 200)
             .map(|answer| answer.header("x-ratelimit-remaining-requests").parse().unwrap())
             .collect();
-        assert_eq!(left.len() as u32, LIMIT, "{connections}");
+        assert_eq!(left.len(), LIMIT, "{connections}");
         left.sort_unstable();
         // Each call that is admitted is told another number: none of them counts one that is not.
         assert_eq!(left, (0..LIMIT).collect::<Vec<_>>(), "{connections}");
-        assert_eq!(house.upstream.seen().len() as u32, LIMIT, "{connections}");
+        assert_eq!(house.upstream.seen().len(), LIMIT, "{connections}");
     }
 }
