@@ -541,9 +541,9 @@ pub(crate) mod tests {
             probe in (any_name(), any_address(), any_instant()),
         ) {
             let loosened = before.loosened_by(&after);
-            let is_bound = |axis| matches!(axis, Axis::Limits | Axis::Budgets | Axis::Origins);
-            prop_assert!(loosened.iter().all(|axis| is_bound(*axis)));
-            for axis in [Axis::Limits, Axis::Budgets, Axis::Origins] {
+            let bounds = [Axis::Limits, Axis::ModelLimits, Axis::Budgets, Axis::Origins];
+            prop_assert!(loosened.iter().all(|axis| bounds.contains(axis)));
+            for axis in bounds {
                 let holds = axis_holds(axis, &before, &after, &probe);
                 prop_assert!(holds || loosened.contains(&axis), "{:?}", axis);
             }
