@@ -65,6 +65,7 @@ async fn bounds_that_cannot_be_are_refused_by_the_field_at_fault() {
     let cases = [
         (json!({"limits": {"requests_per_minute": 0}}),                "limits.requests_per_minute"),
         (json!({"limits": {"rpm": 5}}),                                "limits.rpm"),
+        (json!({"limits": [60]}),                                      "limits"),
         (json!({"budgets": [day, day]}),                               "budgets[1]"),
         (json!({"budgets": [{"usd": "1"}]}),                           "budgets[0].period"),
         (json!({"budgets": [{"tokens": u64::MAX, "period": "day"}]}),  "budgets[0].tokens"),
