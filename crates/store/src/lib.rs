@@ -31,6 +31,7 @@ mod store;
 mod tokens;
 mod usage;
 mod webhooks;
+mod work;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
 pub use backup::{
@@ -69,5 +70,5 @@ pub use sign_in::{
     SignedIn, StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
-pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};
+pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow, UsageRows};
 pub use webhooks::{NewWebhook, WEBHOOKS_MAX, Webhook, WebhookEdit, WebhookSecrets};

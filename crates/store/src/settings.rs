@@ -43,7 +43,8 @@ impl KeyCaps {
             | Setting::RotationReminderDays
             | Setting::MailFrom
             | Setting::AuditRetentionDays
-            | Setting::UsageRetentionDays => setting.default_value(),
+            | Setting::UsageRetentionDays
+            | Setting::UsageSumsRetentionDays => setting.default_value(),
         }
     }
 }
@@ -81,6 +82,18 @@ pub(crate) struct RetentionSettings {
     pub(crate) audit_days: u16,
     /// `usage-retention-days`: how long single calls are kept. 0: for ever.
     pub(crate) usage_days: u16,
+    /// `usage-sums-retention-days`: how long their hourly sums are kept at least. 0: for ever.
+    pub(crate) sums_days: u16,
+}
+
+impl RetentionSettings {
+    /// How long hourly sums are kept: never shorter than the calls that they sum up. 0: for ever.
+    pub(crate) fn hours_days(&self) -> u16 {
+        if self.usage_days == 0 || self.sums_days == 0 {
+            return 0;
+        }
+        self.sums_days.max(self.usage_days)
+    }
 }
 
 impl Settings {
@@ -201,6 +214,7 @@ impl Store {
         Ok(RetentionSettings {
             audit_days: stored.typed(Setting::AuditRetentionDays, caps)?,
             usage_days: stored.typed(Setting::UsageRetentionDays, caps)?,
+            sums_days: stored.typed(Setting::UsageSumsRetentionDays, caps)?,
         })
     }
 

@@ -217,7 +217,6 @@ CREATE TABLE usage_events (
     provider_id          TEXT COLLATE "C" NOT NULL,
     deployment_id        TEXT COLLATE "C" NOT NULL,
     model                TEXT COLLATE "C" NOT NULL,
-    day                  TEXT COLLATE "C" NOT NULL,              -- the day on which it began, UTC
     started_at_us        BIGINT           NOT NULL,
     duration_us          BIGINT           NOT NULL,
     first_byte_us        BIGINT           NOT NULL,              -- 0: no byte came
@@ -237,6 +236,28 @@ CREATE TABLE usage_events (
 );
 
 CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);
+
+-- What calls consumed, summed up by the hour in which they began: what reports of whole hours read, and what
+-- is left when single calls are no longer kept. Written in the transaction of the calls. Each sum stops at the
+-- largest number.
+CREATE TABLE usage_hours (
+    organization_id      TEXT COLLATE "C" NOT NULL,
+    hour_us              BIGINT           NOT NULL,  -- its first moment
+    key_id               TEXT COLLATE "C" NOT NULL,
+    owner_id             TEXT COLLATE "C" NOT NULL,  -- whose key it is; '': nobody knows
+    project_id           TEXT COLLATE "C" NOT NULL,
+    provider_id          TEXT COLLATE "C" NOT NULL,
+    model                TEXT COLLATE "C" NOT NULL,
+    requests             BIGINT           NOT NULL,
+    errors               BIGINT           NOT NULL,  -- of them, failed or interrupted
+    input_tokens         BIGINT           NOT NULL,
+    cached_input_tokens  BIGINT           NOT NULL,
+    cache_write_tokens   BIGINT           NOT NULL,
+    output_tokens        BIGINT           NOT NULL,
+    reasoning_tokens     BIGINT           NOT NULL,
+    cost_nanousd         BIGINT           NOT NULL,
+    PRIMARY KEY (organization_id, hour_us, key_id, project_id, provider_id, model)
+);
 
 -- What was spent in a period: the running sums behind budgets.
 CREATE TABLE spend (

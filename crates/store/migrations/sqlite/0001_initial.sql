@@ -216,7 +216,6 @@ CREATE TABLE usage_events (
     provider_id          TEXT    NOT NULL,
     deployment_id        TEXT    NOT NULL,
     model                TEXT    NOT NULL,
-    day                  TEXT    NOT NULL,              -- the day on which it began, UTC
     started_at_us        INTEGER NOT NULL,
     duration_us          INTEGER NOT NULL,
     first_byte_us        INTEGER NOT NULL,              -- 0: no byte came
@@ -236,6 +235,28 @@ CREATE TABLE usage_events (
 ) STRICT;
 
 CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);
+
+-- What calls consumed, summed up by the hour in which they began: what reports of whole hours read, and what
+-- is left when single calls are no longer kept. Written in the transaction of the calls. Each sum stops at the
+-- largest number.
+CREATE TABLE usage_hours (
+    organization_id      TEXT    NOT NULL,
+    hour_us              INTEGER NOT NULL,  -- its first moment
+    key_id               TEXT    NOT NULL,
+    owner_id             TEXT    NOT NULL,  -- whose key it is; '': nobody knows
+    project_id           TEXT    NOT NULL,
+    provider_id          TEXT    NOT NULL,
+    model                TEXT    NOT NULL,
+    requests             INTEGER NOT NULL,
+    errors               INTEGER NOT NULL,  -- of them, failed or interrupted
+    input_tokens         INTEGER NOT NULL,
+    cached_input_tokens  INTEGER NOT NULL,
+    cache_write_tokens   INTEGER NOT NULL,
+    output_tokens        INTEGER NOT NULL,
+    reasoning_tokens     INTEGER NOT NULL,
+    cost_nanousd         INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, hour_us, key_id, project_id, provider_id, model)
+) STRICT, WITHOUT ROWID;
 
 -- What was spent in a period: the running sums behind budgets.
 CREATE TABLE spend (

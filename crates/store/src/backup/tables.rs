@@ -12,7 +12,7 @@ pub(super) enum Fate {
 }
 
 /// Every table of the schema. What another program keeps in the same database is not ours to carry.
-pub(super) const TABLES: [(&str, Fate); 30] = [
+pub(super) const TABLES: [(&str, Fate); 31] = [
     ("organizations", Kept),
     ("projects", Kept),
     ("users", Kept),
@@ -30,6 +30,7 @@ pub(super) const TABLES: [(&str, Fate); 30] = [
     ("models", Kept),
     ("deployments", Kept),
     ("usage_events", Kept),
+    ("usage_hours", Kept),
     // Nothing that was spent is given back; of the old data a restore takes the greater sums.
     ("spend", Kept),
     ("settings", Kept),

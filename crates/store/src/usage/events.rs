@@ -8,16 +8,16 @@ use doorward_domain::call::{Hold, UsageEvent};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::rotation::SecretNumber;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::hours::{add_hours, sum_up};
 use crate::StoreError;
 use crate::db::{Db, on, signed, timestamp};
 use crate::keys::{Use, insert_uses, model_use};
 
 const INSERT: &str = "
     INSERT INTO usage_events (id, organization_id, project_id, key_id, provider_id, deployment_id,
-        model, day, started_at_us, duration_us, first_byte_us, address, outcome, is_error, status,
+        model, started_at_us, duration_us, first_byte_us, address, outcome, is_error, status,
         input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
         is_estimated, cost_nanousd, held_nanousd, is_over_hold) ";
 
@@ -101,7 +101,6 @@ pub(crate) async fn write_events(
                     .push_bind(hold.provider.to_string())
                     .push_bind(hold.deployment.to_string())
                     .push_bind(hold.model.to_string())
-                    .push_bind(day_of(hold))
                     .push_bind(hold.started_at_us)
                     .push_bind(signed(settled.duration_us))
                     .push_bind(signed(settled.first_byte_us))
@@ -125,7 +124,10 @@ pub(crate) async fn write_events(
         let mut new: HashSet<String> = new.into_iter().map(|(id,)| id).collect();
         // Each row counts once, also where a batch has a call twice.
         let is_new = |event: &&UsageEvent| new.remove(&event.hold.call.to_string());
-        let sums = Sums::of(events.iter().filter(is_new), zone)?;
+        let events: Vec<&UsageEvent> = events.iter().filter(is_new).collect();
+        let hours = sum_up(&events);
+        add_hours!(tx, hours);
+        let sums = Sums::of(&events, zone)?;
         for ((key, period, start_us), (organization, spend)) in &sums.spent {
             sqlx::query(ADD_SPEND)
                 .bind(subject(key))
@@ -147,12 +149,6 @@ pub(crate) async fn write_events(
     Ok(())
 }
 
-/// The day on which a call began, UTC.
-fn day_of(hold: &Hold) -> String {
-    let at = Timestamp::from_microsecond(hold.started_at_us).unwrap_or_default();
-    at.strftime("%Y-%m-%d").to_string()
-}
-
 /// What a batch adds to each period of each key, and the last call with each of its secrets.
 #[derive(Default)]
 struct Sums<'a> {
@@ -163,10 +159,7 @@ struct Sums<'a> {
 }
 
 impl<'a> Sums<'a> {
-    fn of(
-        events: impl Iterator<Item = &'a UsageEvent>,
-        zone: &TimeZone,
-    ) -> Result<Self, StoreError> {
+    fn of(events: &[&'a UsageEvent], zone: &TimeZone) -> Result<Self, StoreError> {
         let mut sums = Self::default();
         for UsageEvent { hold, settlement } in events {
             let started_at = timestamp(hold.started_at_us)?;

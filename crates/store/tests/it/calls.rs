@@ -74,12 +74,7 @@ async fn call_key(store: &Store, id: &KeyId) -> Arc<CallKey> {
 }
 
 async fn usage(store: &Store, key: &ApiKey) -> UsageRow {
-    let filter = UsageFilter {
-        organization: key.organization,
-        owner: None,
-        from: Timestamp::UNIX_EPOCH,
-        to: Timestamp::MAX,
-    };
+    let filter = UsageFilter::all(key.organization, Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let mut rows = store.usage_report(&filter, &[GroupBy::Key]).await.unwrap();
     assert_eq!(rows.len(), 1);
     rows.remove(0)
@@ -461,12 +456,7 @@ async fn what_the_database_does_not_take_waits_and_arrives_later() {
     let mut call = admit(&store.store, &key, &request(1, 10, 10)).unwrap();
     let settlement = done(&call, 10, 5);
     call.settle(&settlement);
-    let filter = UsageFilter {
-        organization: made.organization,
-        owner: None,
-        from: Timestamp::UNIX_EPOCH,
-        to: Timestamp::MAX,
-    };
+    let filter = UsageFilter::all(made.organization, Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let report = store.usage_report(&filter, &[GroupBy::Key]);
     let given_up = tokio::time::timeout(Duration::from_millis(20), report).await;
     assert!(given_up.is_err());

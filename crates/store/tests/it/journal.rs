@@ -113,12 +113,7 @@ impl Data {
     }
 
     async fn booked(&self, store: &Store) -> Booked {
-        let filter = UsageFilter {
-            organization: self.organization,
-            owner: None,
-            from: Timestamp::UNIX_EPOCH,
-            to: Timestamp::MAX,
-        };
+        let filter = UsageFilter::all(self.organization, Timestamp::UNIX_EPOCH, Timestamp::MAX);
         let rows = loop {
             match store.usage_report(&filter, &[GroupBy::Key]).await {
                 // Many calls wait: the next attempt finds fewer.

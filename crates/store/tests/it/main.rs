@@ -33,5 +33,6 @@ mod sign_in;
 mod sweep;
 mod tokens;
 mod usage;
+mod usage_hours;
 mod users;
 mod webhooks;
