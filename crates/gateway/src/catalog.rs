@@ -18,6 +18,7 @@ use rustls_pki_types::ServerName;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::metrics::{Metrics, Series};
 use crate::redact::Needle;
 use crate::upstream::{Connector, Origin};
 
@@ -56,6 +57,8 @@ pub(crate) struct Target {
     pub(crate) weight: u32,
     pub(crate) priority: u32,
     pub(crate) endpoint: Endpoint,
+    /// Where its calls are counted.
+    pub(crate) series: Arc<Series>,
 }
 
 /// How a deployment answers.
@@ -131,6 +134,7 @@ pub(crate) struct Catalog {
     store: Arc<Store>,
     prices: PriceTable,
     connector: Connector,
+    metrics: Arc<Metrics>,
     tasks: TaskTracker,
     current: ArcSwapOption<Snapshot>,
     /// One reload at a time; the others wait for it.
@@ -144,12 +148,14 @@ impl Catalog {
         store: Arc<Store>,
         prices: PriceTable,
         connector: Connector,
+        metrics: Arc<Metrics>,
         tasks: TaskTracker,
     ) -> Self {
         Self {
             store,
             prices,
             connector,
+            metrics,
             tasks,
             current: ArcSwapOption::empty(),
             reloading: tokio::sync::Mutex::new(()),
@@ -207,7 +213,9 @@ impl Catalog {
             };
             match self.endpoint(&row.model, deployment, provider, used).await {
                 Ok(endpoint) => {
-                    targets.push(Arc::new(target(deployment, provider, price, endpoint)));
+                    let series = self.metrics.series(&row.model.name, &provider.name);
+                    let target = target(deployment, provider, price, (endpoint, series));
+                    targets.push(Arc::new(target));
                 }
                 Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
                 Err(fault) => {
@@ -304,7 +312,7 @@ fn target(
     deployment: &Deployment,
     provider: &Provider,
     price: Price,
-    endpoint: Endpoint,
+    (endpoint, series): (Endpoint, Arc<Series>),
 ) -> Target {
     Target {
         provider: provider.id,
@@ -314,6 +322,7 @@ fn target(
         weight: deployment.weight.max(1),
         priority: deployment.priority,
         endpoint,
+        series,
     }
 }
 

@@ -9,6 +9,7 @@ use doorward_store::{Admitted, Quota};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::cors;
+use crate::trace::SpanContext;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const KEY: HeaderName = HeaderName::from_static("x-doorward-key");
@@ -44,6 +45,8 @@ pub(crate) struct Facts {
     pub(crate) lowered_to: Option<u64>,
     /// What was left out of the request because the client allows it, by its names.
     pub(crate) dropped: Vec<String>,
+    /// Where the call stands in its trace, where that is recorded.
+    pub(crate) span: Option<SpanContext>,
     /// The web page that may read the answer.
     pub(crate) reader: Option<HeaderValue>,
 }

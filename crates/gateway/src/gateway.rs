@@ -34,8 +34,9 @@ use crate::error::{ProxyError, UpstreamFault};
 use crate::facts::Facts;
 use crate::metrics::Metrics;
 use crate::models;
-use crate::relay::{CallEnd, RelayBody};
+use crate::relay::{CallEnd, Question, RelayBody};
 use crate::route::{Call, Route, WrongMethod};
+use crate::trace::{self, SpanContext, SpanQueue};
 use crate::upstream::{Connector, Timeouts};
 use crate::verify::{self, Caller};
 
@@ -54,6 +55,8 @@ pub struct GatewayOptions {
     pub timeouts: Timeouts,
     /// Certificates of the operator's own that upstreams may be signed by.
     pub upstream_roots: Vec<CertificateDer<'static>>,
+    /// Where the spans of calls go. `None`: none are recorded.
+    pub spans: Option<Arc<SpanQueue>>,
 }
 
 /// Why the data plane did not start.
@@ -97,8 +100,9 @@ impl Gateway {
         let tasks = TaskTracker::new();
         let connector = Connector::new(options.upstream_roots.clone())?;
         let prices = PriceTable::built_in()?;
-        let catalog = Catalog::new(Arc::clone(&store), prices, connector.clone(), tasks.clone());
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new());
+        let (figures, beside) = (Arc::clone(&metrics), tasks.clone());
+        let catalog = Catalog::new(Arc::clone(&store), prices, connector.clone(), figures, beside);
         let ids = Arc::new(CallIds::new(store.clock().clone(), store.random_u64()));
         Ok(Arc::new(Self { store, catalog, metrics, ids, options, connector, tasks }))
     }
@@ -119,6 +123,9 @@ impl Gateway {
         let (id, now) = self.ids.next();
         let mut facts = Facts::default();
         let (mut head, body) = request.into_parts();
+        if matches!(route, Ok(Route::Call(_))) {
+            facts.span = trace::join(&mut head.headers, id, self.options.spans.is_some());
+        }
         let dialect = route.as_ref().map_or_else(|wrong| wrong.dialect, Route::dialect);
         let answered =
             self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
@@ -246,7 +253,7 @@ impl Gateway {
         let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
         let sending =
             Sending { ask: &ask, body: &body, headers, bound, output_tokens: open.output_tokens };
-        let mut end = self.begin(open, first, &ask);
+        let mut end = self.begin(open, first, &ask, way.facts.span);
         end.written().await?;
         match self.send(&order, &sending, &mut end, &mut way).await? {
             Answered::Echo(echo) => Ok(self.deliver_echo(echo, &ask, end, &way)),
@@ -272,10 +279,22 @@ impl Gateway {
         Ok(body)
     }
 
-    fn begin(&self, open: OpenCall, first: &Arc<Target>, ask: &Ask<'_>) -> Box<CallEnd> {
+    fn begin(
+        &self,
+        open: OpenCall,
+        first: &Arc<Target>,
+        ask: &Ask<'_>,
+        span: Option<SpanContext>,
+    ) -> Box<CallEnd> {
+        let spans = self.options.spans.as_ref();
         let (metrics, clock) = (Arc::clone(&self.metrics), self.store.clock().clone());
-        let facts = (ask.call.dialect(), ask.input_tokens());
-        Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, facts))
+        let question = Question {
+            client: ask.call.dialect(),
+            is_stream: ask.is_stream,
+            input_tokens: ask.input_tokens(),
+            span: spans.zip(span).map(|(spans, context)| spans.open(context, ask.call)),
+        };
+        Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, question))
     }
 
     /// A model that is unknown, and one that is not on the key's list, are the same to the client.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use doorward_domain::call::Outcome;
 use http_body::{Body, Frame, SizeHint};
 
-pub(crate) use end::CallEnd;
+pub(crate) use end::{CallEnd, Question};
 pub(crate) use watch::{Cut, Watch};
 
 use crate::echo::Events;

@@ -15,7 +15,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use secrecy::ExposeSecret as _;
 
@@ -27,6 +27,7 @@ use crate::answer::Headers;
 use crate::catalog::HttpTarget;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::route::Call;
+use crate::trace::{TRACEPARENT, TRACESTATE};
 
 /// How long each phase of a call may take.
 #[derive(Debug, Clone, Copy)]
@@ -134,12 +135,23 @@ impl Outgoing<'_> {
         timeouts.connect + answer
     }
 
+    /// What goes on of the client's own head: what it reads, and the trace that it records.
+    fn passed(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
+        let client = self.client_headers;
+        let accept = client.get(header::ACCEPT).map(|value| (header::ACCEPT, value));
+        let parent = client.get(TRACEPARENT).map(|value| (TRACEPARENT, value));
+        let state = parent.iter().flat_map(|_| client.get_all(TRACESTATE));
+        let state: smallvec::SmallVec<[_; 1]> = state.map(|value| (TRACESTATE, value)).collect();
+        accept.into_iter().chain(parent).chain(state)
+    }
+
     /// Writes the head as HTTP/1.1 has it. What differs from call to call stands at the end.
     fn write_head(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.http.head(self.call).expose_secret().as_bytes());
-        if let Some(accept) = self.client_headers.get(header::ACCEPT) {
-            out.extend_from_slice(b"accept: ");
-            out.extend_from_slice(accept.as_bytes());
+        for (name, value) in self.passed() {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"content-length: ");
@@ -155,8 +167,8 @@ impl Outgoing<'_> {
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        if let Some(accept) = self.client_headers.get(header::ACCEPT) {
-            headers.insert(header::ACCEPT, accept.clone());
+        for (name, value) in self.passed() {
+            headers.append(name, value.clone());
         }
         if let Some(auth) = &self.http.auth {
             headers.insert(header::AUTHORIZATION, auth.clone());

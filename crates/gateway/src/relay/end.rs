@@ -12,6 +12,7 @@ use http::StatusCode;
 
 use crate::catalog::Target;
 use crate::metrics::Metrics;
+use crate::trace::OpenSpan;
 
 /// Settles a call once. Dropped before that, as when the client goes away while the upstream still
 /// thinks, it settles what the provider has seen: the input.
@@ -24,11 +25,22 @@ pub(crate) struct CallEnd {
     started_us: u64,
     first_byte_us: u64,
     status: u16,
-    input_tokens: u64,
-    /// How the client speaks.
-    client: Dialect,
+    question: Question,
     /// Something of the request has gone out: what happens from now on costs.
     is_sent: bool,
+}
+
+/// What is asked, as far as the end of the call needs it.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// How the client speaks.
+    pub(crate) client: Dialect,
+    /// Whether the answer comes while it is made.
+    pub(crate) is_stream: bool,
+    /// By estimate.
+    pub(crate) input_tokens: u64,
+    /// What is recorded of the call, where it is.
+    pub(crate) span: Option<OpenSpan>,
 }
 
 impl CallEnd {
@@ -37,7 +49,7 @@ impl CallEnd {
         target: Arc<Target>,
         metrics: Arc<Metrics>,
         clock: Clock,
-        (client, input_tokens): (Dialect, u64),
+        question: Question,
     ) -> Self {
         metrics.begin();
         let started_us = open.admitted_us();
@@ -49,8 +61,7 @@ impl CallEnd {
             started_us,
             first_byte_us: 0,
             status: 0,
-            input_tokens,
-            client,
+            question,
             is_sent: false,
         }
     }
@@ -82,7 +93,7 @@ impl CallEnd {
 
     /// How the client speaks.
     pub(crate) const fn client(&self) -> Dialect {
-        self.client
+        self.question.client
     }
 
     /// The call.
@@ -154,7 +165,7 @@ impl CallEnd {
         if self.open.is_settled() {
             return None;
         }
-        let input_tokens = if self.is_sent { self.input_tokens } else { 0 };
+        let input_tokens = if self.is_sent { self.question.input_tokens } else { 0 };
         let counted = Usage { input_tokens, output_tokens: counted_output, ..Usage::default() };
         let usage = reported.unwrap_or(counted);
         let settlement = Settlement {
@@ -167,8 +178,12 @@ impl CallEnd {
             duration_us: self.elapsed_us(),
             first_byte_us: self.first_byte_us,
         };
-        self.metrics.end(&settlement);
+        self.metrics.end(&self.target.series, &settlement, self.question.is_stream);
         log(self.open.hold(), &self.target, &settlement);
+        if let Some(span) = self.question.span.take() {
+            let ended = (&settlement, self.question.is_stream);
+            span.end(self.open.hold(), &self.target.header, ended);
+        }
         Some(settlement)
     }
 
