@@ -77,14 +77,14 @@ impl Store {
             if shutdown.is_cancelled() {
                 return Ok(forgotten);
             }
-            let settings = self.retention_settings(organization).await?;
-            if let Some(before) = self.days_ago(settings.usage_days) {
+            let kept_days = self.retention_settings(organization).await?;
+            if let Some(before) = self.days_ago(kept_days.calls) {
                 forgotten.calls += self.forget_calls(organization, before, shutdown).await?;
             }
-            let audit = self.days_ago(settings.audit_days);
+            let audit = self.days_ago(kept_days.audit);
             kept_since.extend(audit.map(|since| (organization.to_string(), since)));
             // Reports name the keys of the sums, which are kept at least as long as the calls.
-            let calls = self.days_ago(settings.hours_days());
+            let calls = self.days_ago(kept_days.hours());
             if let Some(before) = calls {
                 forgotten.hours += self.forget_hours(organization, before, shutdown).await?;
             }

@@ -217,12 +217,12 @@ impl Wish {
             wanted.is_none_or(|wanted| row.group(column) == Some(&wanted))
         };
         let owner = self.owner().map(|owner| owner.to_string());
-        let owned = [GroupBy::User, GroupBy::ServiceAccount];
+        let kinds = [GroupBy::User, GroupBy::ServiceAccount];
         (self.from_us..self.to_us).contains(&at.as_microsecond())
             && is(self.key.map(|at| self.keys[at].id.to_string()), GroupBy::Key)
             && is(self.model.map(|at| MODELS[at].to_owned()), GroupBy::Model)
             && is(self.provider.map(|n| ProviderId::new(1, n).to_string()), GroupBy::Provider)
-            && owned.into_iter().any(|column| is(owner.clone(), column))
+            && kinds.into_iter().any(|column| is(owner.clone(), column))
     }
 }
 
