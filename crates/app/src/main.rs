@@ -17,6 +17,7 @@ mod provider_agent;
 mod quickstart;
 mod secret_input;
 mod serve;
+mod telemetry;
 mod tls;
 
 use std::process::ExitCode;

@@ -46,12 +46,13 @@ pub(super) fn check(
     let jobs = check.jobs(&settings.keys);
     let gateway = check.gateway(&settings.gateway);
     let notices = check.notices(settings.mail, &settings.webhooks);
+    let collector = check.collector(settings.telemetry);
     let log = check.log(settings.log);
     match (server, data, gateway, notices, log) {
         (Some(server), Some(data), Some(gateway), Some(notices), Some(log))
             if check.problems.is_empty() =>
         {
-            Ok(Config { server, data, keys, jobs, gateway, notices, log })
+            Ok(Config { server, data, keys, jobs, gateway, notices, collector, log })
         }
         _ => Err(Problems(check.problems)),
     }
@@ -242,6 +243,7 @@ impl Check<'_> {
         let file_setting = match setting {
             "data.database_url" => "data.database_url_file",
             "mail.password" => "mail.password_file",
+            "telemetry.otlp_header" => "telemetry.otlp_header_file",
             _ => "data.master_key_file",
         };
         match (value.expose_secret().is_empty(), file) {
@@ -303,7 +305,8 @@ impl Check<'_> {
             total: self.seconds("gateway.total_timeout_seconds", settings.total_timeout_seconds),
         };
         let upstream_roots = self.certificates("gateway.upstream_ca", &settings.upstream_ca)?;
-        Some(GatewayOptions { body_bytes_max, body_timeout, timeouts, upstream_roots })
+        let spans = None;
+        Some(GatewayOptions { body_bytes_max, body_timeout, timeouts, upstream_roots, spans })
     }
 
     /// The certificates of a file, if one is named.

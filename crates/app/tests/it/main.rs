@@ -33,6 +33,7 @@ mod settings;
 mod sign_in;
 mod streams;
 mod sudden_death;
+mod telemetry;
 mod tokens;
 mod unused_rights;
 mod upstream;
