@@ -125,6 +125,10 @@ pub(crate) fn join(
     let parent = Parent::take(headers);
     let context = SpanContext::of(call, parent).filter(|_| is_recording)?;
     headers.insert(TRACEPARENT, context.header()?);
+    if context.parent.is_none() {
+        // It belongs to no trace: the one that begins here has none.
+        headers.remove(TRACESTATE);
+    }
     Some(context)
 }
 
@@ -161,7 +165,9 @@ mod tests {
         assert_eq!(headers[TRACEPARENT], context.to_string());
         assert_eq!(context.parent, Some(0xb7ad_6b71_6920_3331));
         let mut none = HeaderMap::new();
+        none.insert(TRACESTATE, HeaderValue::from_static("vendor=1"));
         let first = join(&mut none, CallId::new(1, 7), true).unwrap();
         assert_eq!(none[TRACEPARENT], first.to_string());
+        assert!(!none.contains_key(TRACESTATE), "of no trace at all");
     }
 }

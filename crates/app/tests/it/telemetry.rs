@@ -67,6 +67,7 @@ fn the_trace_of_a_client_goes_on_to_the_provider() {
     program.add_model("mock", &upstream.address.to_string(), None);
     call(&program, &[("traceparent", PARENT), ("tracestate", "vendor=1,other=2")]);
     call(&program, &[("traceparent", "00-nonsense"), ("tracestate", "vendor=1")]);
+    call(&program, &[("tracestate", "vendor=1")]);
     call(&program, &[]);
     let seen = upstream.seen();
     assert_eq!(header(&seen[0].head, "traceparent"), Some(PARENT));
