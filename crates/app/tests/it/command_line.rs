@@ -210,7 +210,7 @@ fn usage_of_everything_for_people_and_for_programs() {
     let by = ["usage", "--group-by", "user,service-account,project,provider,hour"];
     let table = out(&program.cli(&by));
     let row = table.lines().nth(1).unwrap();
-    for name in [" default ", " doorward ", ":00:00Z ", " 1 "] {
+    for name in ["administrator ", " default ", " echo ", ":00:00Z "] {
         assert!(row.contains(name), "{name:?} in {table}");
     }
     let csv = out(&program.cli(&["usage", "--group-by", "model,key", "--csv"]));
@@ -222,7 +222,7 @@ fn usage_of_everything_for_people_and_for_programs() {
     assert_eq!((&row["key"], &row["requests"]), (&json!(key), &json!(1)));
     for (filter, rows) in [
         (["--key", "quickstart"], 1),
-        (["--user", "admin"], 1),
+        (["--user", "administrator"], 1),
         (["--project", "default"], 1),
         (["--model", "doorward/echo"], 1),
         (["--model", "another"], 0),

@@ -21,7 +21,8 @@ use crate::problem::ApiError;
 use crate::request::Params;
 
 use lines::stream;
-use wish::{Format, Wish};
+pub(crate) use wish::Format;
+use wish::Wish;
 
 pub(super) use wish::instant;
 
@@ -86,7 +87,7 @@ impl From<UsageRow> for RowObject {
 #[utoipa::path(
     get,
     path = "/v1/usage",
-    params(("group_by" = Option<String>, Query, pattern = "^((key|user|service_account|project|model|provider|day|hour)(,(key|user|service_account|project|model|provider|day|hour))*)?$"), ("key" = Option<KeyId>, Query), ("user" = Option<Name>, Query), ("service_account" = Option<Name>, Query), ("project" = Option<Name>, Query), ("model" = Option<String>, Query, min_length = 1), ("provider" = Option<Name>, Query), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query), ("format" = Option<Format>, Query)),
+    params(("group_by" = Option<String>, Query, pattern = "^((key|user|service_account|project|model|provider|day|hour)(,(key|user|service_account|project|model|provider|day|hour))*)?$"), ("key" = Option<KeyId>, Query, description = "Only calls with this key."), ("user" = Option<Name>, Query, description = "Only calls with keys of this user, by id or name."), ("service_account" = Option<Name>, Query, description = "Only calls with keys of this service account, by id or name."), ("project" = Option<Name>, Query, description = "Only calls with keys of this project, by id or name."), ("model" = Option<String>, Query, description = "Only calls of this model, by its public name.", min_length = 1), ("provider" = Option<Name>, Query, description = "Only calls that this provider served, by id or name."), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query), ("format" = Option<Format>, Query, description = "How the rows are written; without it as the `accept` header says. CSV and JSON lines have no bound on their rows.")),
     responses((status = 200, content((List<RowObject> = "application/json"), (String = "text/csv"), (String = "application/jsonl")))),
 )]
 pub(crate) async fn report_usage(

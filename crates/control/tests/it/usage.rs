@@ -158,7 +158,7 @@ async fn a_report_is_narrowed_by_everything_that_it_is_grouped_by() {
         (format!("key={admins}"), vec![2]),
         (format!("key={agents}&group_by=model"), vec![1, 1]),
         (format!("user={administrator}"), vec![2]),
-        ("user=admin".to_owned(), vec![2]),
+        ("user=administrator".to_owned(), vec![2]),
         (format!("user={nobody}"), vec![]),
         (format!("service_account={agent}"), vec![2]),
         ("service_account=agent&model=gpt-4o".to_owned(), vec![1]),
@@ -254,13 +254,13 @@ async fn no_filter_shows_a_member_what_is_not_theirs() {
             let path = format!("GET /v1/usage?format={format}&{query}");
             let answer = app.call(&agents_key, &path, None).await;
             let row = match format {
-                "json" => answer.expect(200)["data"][0].take(),
+                "json" => answer.expect(200)["data"].get(0).cloned().unwrap_or_default(),
                 _ => serde_json::from_str(&answer.text).unwrap_or_default(),
             };
             assert_eq!(row["requests"].as_u64().unwrap_or(0), requests, "{path}");
         }
     }
-    for query in ["user=admin", "service_account=agent", "project=default"] {
+    for query in ["user=administrator", "service_account=agent", "project=default"] {
         let refused = app.call(&agents_key, &format!("GET /v1/usage?{query}"), None).await;
         assert_eq!(refused.problem(400), "invalid_request", "{query}");
     }

@@ -22,7 +22,7 @@ const SPAN_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(rename_all = "lowercase")]
+#[schema(as = ReportFormat, rename_all = "lowercase")]
 pub(crate) enum Format {
     Json,
     Csv,
