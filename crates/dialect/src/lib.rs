@@ -12,6 +12,7 @@
 
 pub mod answer;
 pub mod anthropic;
+pub mod count;
 pub mod event;
 pub mod fault;
 pub mod google;

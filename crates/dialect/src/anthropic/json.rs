@@ -1,7 +1,5 @@
 //! Reading JSON so that nothing is lost, and so that whoever sent it learns where it is wrong.
 
-mod count;
-
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -10,7 +8,6 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-pub(super) use self::count::Count;
 use crate::Text;
 use crate::unsupported::Malformed;
 

@@ -6,7 +6,8 @@ use doorward_domain::usage::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::wire::{Count, or_nothing};
+use super::wire::or_nothing;
+use crate::count::Count;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -41,11 +42,11 @@ pub(super) fn read(json: Option<&RawValue>) -> Option<Usage> {
     let output: ReadDetails = or_nothing(read.completion_tokens_details).unwrap_or_default();
     let cached = input.cached_tokens.0.or(read.prompt_cache_hit_tokens.0);
     let usage = Usage {
-        input_tokens: read.prompt_tokens.0.unwrap_or_default(),
+        input_tokens: read.prompt_tokens.or_zero(),
         cached_input_tokens: cached.unwrap_or_default(),
-        cache_write_tokens: input.cache_write_tokens.0.unwrap_or_default(),
-        output_tokens: read.completion_tokens.0.unwrap_or_default(),
-        reasoning_tokens: output.reasoning_tokens.0.unwrap_or_default(),
+        cache_write_tokens: input.cache_write_tokens.or_zero(),
+        output_tokens: read.completion_tokens.or_zero(),
+        reasoning_tokens: output.reasoning_tokens.or_zero(),
     };
     Some(with_reasoning(usage, read.total_tokens.0).bounded())
 }

@@ -1,87 +1,48 @@
 //! The `usage` object of the OpenAI dialect, in both of its spellings.
 
+use doorward_dialect::count::Count;
 use doorward_domain::usage::Usage;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, Visitor};
+use serde::de::IgnoredAny;
 
 /// Chat and completions say `prompt_tokens` and `completion_tokens`, Responses says `input_tokens`
 /// and `output_tokens`; some servers say both.
 /// Source: <https://platform.openai.com/docs/api-reference/chat/object>, `…/responses/object`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Raw {
-    prompt_tokens: Option<Tokens>,
-    input_tokens: Option<Tokens>,
-    completion_tokens: Option<Tokens>,
-    output_tokens: Option<Tokens>,
+    prompt_tokens: Count,
+    input_tokens: Count,
+    completion_tokens: Count,
+    output_tokens: Count,
     prompt_tokens_details: Option<Details>,
     input_tokens_details: Option<Details>,
     completion_tokens_details: Option<Details>,
     output_tokens_details: Option<Details>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Details {
-    cached_tokens: Option<Tokens>,
-    reasoning_tokens: Option<Tokens>,
-}
-
-/// A count as some server wrote it: never negative here, whatever it says.
-struct Tokens(u64);
-
-impl<'de> Deserialize<'de> for Tokens {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TokensVisitor)
-    }
-}
-
-struct TokensVisitor;
-
-impl Visitor<'_> for TokensVisitor {
-    type Value = Tokens;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a number")
-    }
-
-    fn visit_u64<E>(self, count: u64) -> Result<Tokens, E> {
-        Ok(Tokens(count))
-    }
-
-    /// Only what is negative comes here.
-    fn visit_i64<E>(self, _negative: i64) -> Result<Tokens, E> {
-        Ok(Tokens(0))
-    }
-
-    fn visit_f64<E>(self, count: f64) -> Result<Tokens, E> {
-        Ok(Tokens(whole(count)))
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast from a float saturates: negative and not-a-number become 0, huge the maximum"
-)]
-fn whole(value: f64) -> u64 {
-    value as u64
+    cached_tokens: Count,
+    reasoning_tokens: Count,
 }
 
 impl Raw {
     fn into_usage(self) -> Option<Usage> {
-        let input = self.prompt_tokens.or(self.input_tokens);
-        let output = self.completion_tokens.or(self.output_tokens);
+        let input = self.prompt_tokens.0.or(self.input_tokens.0);
+        let output = self.completion_tokens.0.or(self.output_tokens.0);
         if input.is_none() && output.is_none() {
             return None;
         }
-        let count = |tokens: Option<Tokens>| tokens.map_or(0, |tokens| tokens.0);
         let cached = self.prompt_tokens_details.or(self.input_tokens_details);
         let reasoning = self.completion_tokens_details.or(self.output_tokens_details);
         let usage = Usage {
-            input_tokens: count(input),
-            cached_input_tokens: count(cached.and_then(|details| details.cached_tokens)),
+            input_tokens: input.unwrap_or_default(),
+            cached_input_tokens: cached.unwrap_or_default().cached_tokens.or_zero(),
             cache_write_tokens: 0,
-            output_tokens: count(output),
-            reasoning_tokens: count(reasoning.and_then(|details| details.reasoning_tokens)),
+            output_tokens: output.unwrap_or_default(),
+            reasoning_tokens: reasoning.unwrap_or_default().reasoning_tokens.or_zero(),
         };
         Some(usage.bounded())
     }
@@ -146,6 +107,7 @@ mod tests {
             (r#"{"prompt_tokens":1e18,"completion_tokens":null}"#, Some((1 << 40, 0))),
             (r#"{"prompt_tokens":0,"completion_tokens":0}"#,       Some((0, 0))),
             (r#"{"prompt_tokens":"many"}"#,                        None),
+            (r#"{"prompt_tokens":"7","completion_tokens":[]}"#,    Some((7, 0))),
             ("null",                                               None),
             ("{}",                                                 None),
         ];

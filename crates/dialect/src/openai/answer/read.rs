@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::answer::{Answer, Choice, Finish};
+use crate::count::Count;
 use crate::openai::fields::Path;
 use crate::openai::wire::{Said, or_nothing};
 use crate::openai::{finish, made_id, usage};
@@ -61,7 +62,7 @@ pub(in crate::openai) struct MessageIn<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(in crate::openai) struct CallIn<'a> {
-    pub(in crate::openai) index: crate::openai::wire::Count,
+    pub(in crate::openai) index: Count,
     #[serde(borrow)]
     pub(in crate::openai) id: Said<'a>,
     #[serde(borrow)]

@@ -6,11 +6,12 @@ use serde_json::value::RawValue;
 
 use super::calls::{Calls, Whence};
 use crate::Text;
+use crate::count::Count;
 use crate::event::Event;
 use crate::openai::answer::{MessageIn, Spoken};
 use crate::openai::fault::fault_in_chunk;
 use crate::openai::fields::Path;
-use crate::openai::wire::{Count, Said};
+use crate::openai::wire::Said;
 use crate::openai::{finish, usage};
 use crate::unsupported::Malformed;
 
