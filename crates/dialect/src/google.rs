@@ -32,6 +32,11 @@ pub use request::write::{write_count_request, write_request};
 pub use stream::read::StreamReader;
 pub use stream::write::{Framing, StreamWriter};
 
+/// What stands in the place of the seal of a call whose seal nobody has: the first call of an answer must
+/// have one where the model is Gemini 3 or newer, and other dialects have no place for it.
+/// Source: <https://ai.google.dev/gemini-api/docs/thought-signatures>.
+const NO_SEAL: &str = "skip_thought_signature_validator";
+
 /// What the path of a request says.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {

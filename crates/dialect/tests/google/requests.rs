@@ -203,6 +203,35 @@ fn a_seal_before_a_call_goes_with_it_and_a_foreign_one_nowhere() {
     assert!(written.contains(r#"{"text":"t","thought":true}"#), "{written}");
 }
 
+#[test]
+fn a_call_whose_seal_another_dialect_lost_says_so_to_a_model_that_wants_one() {
+    let text = r#"{"contents":[{"parts":[{"text":"hi"}]},
+        {"role":"model","parts":[{"functionCall":{"name":"f"}},{"functionCall":{"name":"g"}}]},
+        {"role":"tool","parts":[{"functionResponse":{"name":"f","response":{}}},{"functionResponse":{"name":"g","response":{}}}]},
+        {"role":"model","parts":[{"functionCall":{"name":"f"},"thoughtSignature":"A"}]},
+        {"role":"tool","parts":[{"functionResponse":{"name":"f","response":{}}}]}]}"#;
+    let seals = |request: &Request<'_>, to: &Target<'_>| {
+        let body = google::write_request(request, to, &mut Leave::default()).unwrap();
+        let written: Value = serde_json::from_slice(&body).unwrap();
+        let model = |content: &&Value| content["role"] == "model";
+        let contents = written["contents"].as_array().unwrap().iter().filter(model);
+        let parts = contents.flat_map(|content| content["parts"].as_array().unwrap());
+        let seal = |part: &Value| part.get("thoughtSignature").map(ToString::to_string);
+        (parts.map(seal).collect::<Vec<_>>(), body)
+    };
+    let (none, own) = (None, Some("\"A\"".to_owned()));
+    let lost = Some("\"skip_thought_signature_validator\"".to_owned());
+    let other = Target { from: Dialect::Anthropic, ..target() };
+    let old = Target { knows: Knows::default(), ..other };
+    let (found, body) = seals(&read(text), &other);
+    assert_eq!(found, [lost, none.clone(), own.clone()]);
+    assert_eq!(seals(&read(text), &target()).0, [none.clone(), none.clone(), own.clone()]);
+    assert_eq!(seals(&read(text), &old).0, [none.clone(), none.clone(), own.clone()]);
+    // It is no seal to whoever reads it.
+    let again = String::from_utf8(body).unwrap();
+    assert_eq!(seals(&read(&again), &target()).0, [none.clone(), none, own]);
+}
+
 /// The ids of calls, and of the calls of outcomes.
 fn ids(turns: &[Turn<'_>]) -> Vec<String> {
     let parts = turns.iter().flat_map(|turn| &turn.parts);
@@ -511,7 +540,7 @@ fn tokens_are_counted_for_contents_or_a_whole_request() {
 
     assert_eq!(google::read_count(br#"{"totalTokens":31,"promptTokensDetails":[]}"#), Ok(31));
     assert_eq!(google::write_count(31), br#"{"totalTokens":31}"#);
-    for wrong in ["{}", r#"{"totalTokens":-1}"#, "x", r#"{"error":{}}"#] {
+    for wrong in ["{}", r#"{"totalTokens":[1]}"#, "x", r#"{"error":{}}"#] {
         assert!(google::read_count(wrong.as_bytes()).is_err(), "{wrong}");
     }
 }
