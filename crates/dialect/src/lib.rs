@@ -12,6 +12,7 @@
 
 pub mod answer;
 pub mod anthropic;
+mod client;
 pub mod count;
 pub mod event;
 pub mod fault;
@@ -20,6 +21,8 @@ pub mod openai;
 pub mod request;
 pub mod spoken;
 pub mod unsupported;
+
+pub use client::Client;
 
 use unsupported::Feature;
 
@@ -60,7 +63,7 @@ pub struct Target<'a> {
     /// The provider's name of the model.
     pub model: &'a str,
     /// How the client speaks: what is refused is named in its words.
-    pub from: Dialect,
+    pub from: Client,
     /// The most output tokens of one answer where the client says nothing and the dialect wants a figure.
     pub output_tokens_default: u64,
     /// What this deployment can do beyond its dialect, or cannot.

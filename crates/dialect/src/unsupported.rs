@@ -1,6 +1,6 @@
 //! What one dialect can say and another cannot.
 
-use crate::{Dialect, Text};
+use crate::{Client, Text};
 
 /// Something that was read and has no place in the form between the dialects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl Leave {
         &mut self,
         feature: Feature,
         at: Option<usize>,
-        from: Dialect,
+        from: Client,
     ) -> Result<(), Untranslatable> {
         match at {
             Some(at) => self.out(&format!("{}[{at}].{}", from.turns(), from.name_of(feature))),

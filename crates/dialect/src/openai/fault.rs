@@ -136,6 +136,11 @@ pub const fn status_of(kind: FaultKind) -> u16 {
     face_of(kind).0
 }
 
+/// The word by which a program knows it, where there is one.
+pub(super) const fn code_of(kind: FaultKind) -> Option<&'static str> {
+    face_of(kind).2
+}
+
 /// Status, `type` and `code`.
 const fn face_of(kind: FaultKind) -> (u16, &'static str, Option<&'static str>) {
     const INVALID: &str = "invalid_request_error";

@@ -6,7 +6,7 @@ use doorward_dialect::request::{
     ToolChoice, Turn,
 };
 use doorward_dialect::unsupported::{Allowed, Leave, Untranslatable};
-use doorward_dialect::{Dialect, Knows, Target};
+use doorward_dialect::{Client, Dialect, Knows, Target};
 use serde_json::{Value, json};
 
 use crate::{PLACE, extras, read, target, write};
@@ -221,7 +221,7 @@ fn a_call_whose_seal_another_dialect_lost_says_so_to_a_model_that_wants_one() {
     };
     let (none, own) = (None, Some("\"A\"".to_owned()));
     let lost = Some("\"skip_thought_signature_validator\"".to_owned());
-    let other = Target { from: Dialect::Anthropic, ..target() };
+    let other = Target { from: Client::Dialect(Dialect::Anthropic), ..target() };
     let old = Target { knows: Knows::default(), ..other };
     let (found, body) = seals(&read(text), &other);
     assert_eq!(found, [lost, none.clone(), own.clone()]);
@@ -483,7 +483,7 @@ fn what_google_cannot_say_is_refused_by_name() {
         (of_system,                                                        "messages[3].role"),
         (of_extra,                                                         "logit_bias"),
     ];
-    let to = Target { from: Dialect::OpenAi, ..target() };
+    let to = Target { from: Client::Dialect(Dialect::OpenAi), ..target() };
     for (request, path) in cases {
         let refused = google::write_request(&request, &to, &mut Leave::default());
         assert_eq!(refused, Err(Untranslatable::Unsupported(path.to_owned())));

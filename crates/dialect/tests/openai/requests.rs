@@ -6,7 +6,7 @@ use doorward_dialect::request::{
     ThinkingMode, Thought, ToolChoice, Turn,
 };
 use doorward_dialect::unsupported::{Allowed, Leave, Untranslatable};
-use doorward_dialect::{Dialect, Target, Text};
+use doorward_dialect::{Client, Dialect, Target, Text};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -432,7 +432,7 @@ fn what_this_dialect_cannot_say_is_refused_in_the_words_of_the_client() {
         (stop,                                                "stop_sequences"),
         (top_k,                                               "top_k"),
     ];
-    let to = Target { from: Dialect::Anthropic, ..knowing_nothing() };
+    let to = Target { from: Client::Dialect(Dialect::Anthropic), ..knowing_nothing() };
     for (request, path) in cases {
         let refused = write_request(&request, &to, &mut nothing()).unwrap_err();
         assert_eq!(refused, Untranslatable::Unsupported(path.to_owned()), "{request:?}");

@@ -50,7 +50,7 @@ impl Sending<'_> {
         }
         let to = doorward_dialect::Target {
             model: target.upstream_model().unwrap_or(&ask.model.value),
-            from: ask.call.dialect(),
+            from: ask.call.dialect().into(),
             output_tokens_default: self.output_tokens,
             knows: target.knows(),
         };

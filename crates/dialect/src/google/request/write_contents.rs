@@ -5,7 +5,7 @@ use crate::google::said::{self, File, FunctionResponse, Piece, Response, Said};
 use crate::google::{NO_SEAL, media};
 use crate::request::{Content, Outcome, Part, Role, Source, Turn};
 use crate::unsupported::{Feature, Leave, Malformed, Untranslatable};
-use crate::{Dialect, Target, Text};
+use crate::{Client, Dialect, Target, Text};
 
 const MODEL: &str = "model";
 const USER: &str = "user";
@@ -71,7 +71,7 @@ impl<'r> Writer<'r, '_> {
         });
         self.calls.extend(calls);
         let mut pieces = said::by_model(&turn.parts, |content| self.media(turn, content))?;
-        if self.to.from != Dialect::Google && self.to.knows.thinking_level {
+        if self.to.from != Client::Dialect(Dialect::Google) && self.to.knows.thinking_level {
             seal_first_call(&mut pieces);
         }
         self.push(MODEL, pieces);

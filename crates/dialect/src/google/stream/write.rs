@@ -92,7 +92,7 @@ impl StreamWriter {
                 self.call(*choice, *call).arguments.push_str(json);
             }
             Event::Finish { choice, finish } => {
-                self.choice(*choice).finish = Some(owned(finish));
+                self.choice(*choice).finish = Some(finish.owned());
             }
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Fault(fault) => self.fault(fault, out),
@@ -202,20 +202,6 @@ fn nth<T: Default>(list: &mut Vec<T>, at: usize) -> &mut T {
     }
     #[expect(clippy::indexing_slicing, reason = "it was made as long as that above")]
     &mut list[at]
-}
-
-fn owned(finish: &Finish<'_>) -> Finish<'static> {
-    let own = |text: &crate::Text<'_>| crate::Text::Owned(text.clone().into_owned());
-    match finish {
-        Finish::End => Finish::End,
-        Finish::Stop(text) => Finish::Stop(text.as_ref().map(own)),
-        Finish::Calls => Finish::Calls,
-        Finish::OutputFull => Finish::OutputFull,
-        Finish::ContextFull => Finish::ContextFull,
-        Finish::Refused(why) => Finish::Refused(why.as_ref().map(own)),
-        Finish::Filtered => Finish::Filtered,
-        Finish::Broken(word) => Finish::Broken(own(word)),
-    }
 }
 
 impl Choice {
