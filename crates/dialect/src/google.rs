@@ -8,6 +8,7 @@
 
 mod answer;
 mod count;
+pub mod embedding;
 mod fault;
 mod fields;
 mod finish;

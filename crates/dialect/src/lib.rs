@@ -14,6 +14,7 @@ pub mod answer;
 pub mod anthropic;
 mod client;
 pub mod count;
+pub mod embedding;
 pub mod event;
 pub mod fault;
 pub mod google;

@@ -1,6 +1,7 @@
 //! OpenAI chat completions. Source: <https://platform.openai.com/docs/api-reference/chat>.
 
 mod answer;
+pub mod embedding;
 mod fault;
 mod fields;
 mod finish;
