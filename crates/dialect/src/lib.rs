@@ -7,6 +7,9 @@
 //! only one can say is refused by name, or dropped where the client allows that
 //! ([`Leave`](unsupported::Leave)); never silently.
 //!
+//! Clients have two forms more, in which no provider is asked ([`Client`]): responses, and prompts. Texts become
+//! vectors by a form of their own ([`embedding`]).
+//!
 //! Everything here is a pure function of its input: providers keep what they have read of a conversation by
 //! its exact bytes, so the same request is always translated into the same bytes.
 
@@ -19,6 +22,7 @@ pub mod event;
 pub mod fault;
 pub mod google;
 pub mod openai;
+mod path;
 pub mod request;
 pub mod spoken;
 pub mod unsupported;

@@ -120,7 +120,9 @@ mod inference {
         let manner = Manner { wants_usage: true, framing: Framing::Events };
         let mut writer = Client::Inference.stream_writer(&FACE, manner, b"");
         let mut out = Vec::new();
-        events.iter().for_each(|event| writer.write(event, &mut out));
+        for event in events {
+            writer.write(event, &mut out);
+        }
         let text = String::from_utf8(out).unwrap();
         let frames = text.split("\n\n").filter(|frame| !frame.is_empty());
         frames.map(|frame| frame.strip_prefix("data: ").unwrap().to_owned()).collect()

@@ -2,9 +2,11 @@
 
 #[cfg(test)]
 mod pairs {
+    mod counts;
     mod golden;
     mod laws;
 
+    #[expect(clippy::needless_pass_by_value, reason = "`json!` gives values")]
     mod refused;
     mod support;
 }

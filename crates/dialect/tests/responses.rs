@@ -1,14 +1,5 @@
 //! OpenAI responses, as clients speak them: requests into the form, answers out of it.
 
-#[cfg(test)]
-mod responses {
-    mod answers;
-    #[expect(clippy::needless_pass_by_value, reason = "`json!` gives values")]
-    mod malformed;
-    mod requests;
-    mod streams;
-}
-
 /// Holds what was found to a golden file; `UPDATE_GOLDEN=1` writes it.
 #[cfg(test)]
 #[expect(
@@ -21,4 +12,13 @@ fn expect(path: &str, found: &str) {
     }
     let expected = std::fs::read_to_string(path).unwrap_or_else(|_| panic!("{path} is not there"));
     assert_eq!(found, expected, "{path}");
+}
+
+#[cfg(test)]
+mod responses {
+    mod answers;
+    #[expect(clippy::needless_pass_by_value, reason = "`json!` gives values")]
+    mod malformed;
+    mod requests;
+    mod streams;
 }

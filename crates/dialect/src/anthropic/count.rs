@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{self, Path};
 use super::request;
+use crate::Target;
 use crate::count::Count;
 use crate::request::Request;
-use crate::unsupported::Malformed;
+use crate::unsupported::{Leave, Malformed, Untranslatable};
 
 #[derive(Deserialize)]
 struct Read {
@@ -25,10 +26,19 @@ pub fn read_count_request(body: &[u8]) -> Result<Request<'_>, Malformed> {
     request::read_count_request(body)
 }
 
+/// Writes the request.
+pub fn write_count_request(
+    request: &Request<'_>,
+    to: &Target<'_>,
+    leave: &mut Leave,
+) -> Result<Vec<u8>, Untranslatable> {
+    request::write_count_request(request, to, leave)
+}
+
 /// Reads how many input tokens a request has.
 pub fn read_count(body: &[u8]) -> Result<u64, Malformed> {
     let answer: Read = json::read(body)?;
-    answer.input_tokens.0.ok_or_else(|| Path::Root.field("input_tokens").missing())
+    answer.input_tokens.0.ok_or_else(|| Path::Body.field("input_tokens").missing())
 }
 
 /// Writes how many input tokens a request has.

@@ -17,8 +17,8 @@ use crate::{Json, Target, Text};
 /// Reads the body of `POST /v1/embeddings`. Tokens instead of texts are those of one model, and no other
 /// dialect has them.
 pub fn read_request(body: &[u8]) -> Result<Request<'_>, Malformed> {
-    let wrong = |_| Path::BODY.malformed("must be the JSON of an object");
-    let mut body = Object::of(serde_json::from_slice(body).map_err(wrong)?, Path::BODY);
+    let wrong = |_| Path::Body.malformed("must be the JSON of an object");
+    let mut body = Object::of(serde_json::from_slice(body).map_err(wrong)?, Path::Body);
     let mut request = Request {
         model: body.name("model")?,
         dimensions: body.whole("dimensions")?,
@@ -44,7 +44,7 @@ fn shape(body: &mut Object<'_, '_>) -> Result<Shape, Malformed> {
 
 /// A text or a list of them.
 fn inputs<'a>(json: &'a RawValue, extras: &mut Vec<Extra>) -> Result<Vec<Text<'a>>, Malformed> {
-    let path = Path::BODY.field("input");
+    let path = Path::Body.field("input");
     if begins_with(json, '"') {
         return Ok(vec![filled(text(json, path)?, path)?]);
     }
@@ -119,10 +119,10 @@ struct ReadVector<'a> {
 /// Reads the vectors, which a server may give in any order.
 pub fn read_answer(body: &[u8]) -> Result<Answer<'_>, Malformed> {
     let read: Read<'_> = serde_json::from_slice(body)
-        .map_err(|_| Path::BODY.malformed("must be a list of embeddings"))?;
+        .map_err(|_| Path::Body.malformed("must be a list of embeddings"))?;
     let mut data: Vec<_> = read.data.into_iter().enumerate().collect();
     data.sort_by_key(|(at, vector)| vector.index.0.unwrap_or(*at as u64));
-    let list = Path::BODY.field("data");
+    let list = Path::Body.field("data");
     let vectors = data.into_iter().map(|(at, vector)| {
         let wrong = || list.item(at).field("embedding").malformed("must be a list of numbers");
         numbers(vector.embedding).ok_or_else(wrong)

@@ -142,9 +142,11 @@ fn requests() -> impl Strategy<Value = Request<'static>> {
 /// What a request says, whatever its turns are joined to. OpenAI's dialect gives a file a name where the others
 /// may have none.
 fn gist(request: &Request<'_>) -> String {
-    let nameless = |content: &Content<'_>| match content {
-        Content::Document { source, .. } => format!("{source:?}"),
-        other => format!("{other:?}"),
+    let nameless = |content: &Content<'_>| {
+        if let Content::Document { source, .. } = content {
+            return format!("{source:?}");
+        }
+        format!("{content:?}")
     };
     let turns = request.turns.iter();
     let said = turns

@@ -29,6 +29,7 @@ fn output(id: &str) -> Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn what_is_wrong_is_told_by_its_path_alone() {
     let s = SECRET;
     let user = json!({ "role": "user", "content": s });

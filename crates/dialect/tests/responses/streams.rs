@@ -49,100 +49,97 @@ fn push(value: &mut Value, more: &Value) {
 }
 
 /// Puts the items together by the pieces alone, as strict clients do, and holds the writer to the order that is
-/// documented. The last response, and the items.
-fn follow(stream: &str) -> (Value, Vec<Value>) {
-    let (mut items, mut open, mut last) = (Vec::<Value>::new(), Vec::new(), Value::Null);
-    for (at, event) in events(stream).into_iter().enumerate() {
-        let kind = event["type"].as_str().unwrap();
-        assert_eq!(at == 0, kind == "response.created", "{kind}");
-        assert_eq!(at == 1, kind == "response.in_progress", "{kind}");
-        assert!(last.is_null() || at < 2, "{kind} after the end");
-        let place = || (index(&event, "output_index"), index(&event, "content_index"));
-        match kind {
+/// documented.
+#[derive(Default)]
+struct Follower {
+    items: Vec<Value>,
+    open: Vec<bool>,
+    /// The response as it is at the end.
+    last: Value,
+}
+
+impl Follower {
+    fn event(&mut self, event: &Value) {
+        assert!(self.last.is_null(), "something follows the end: {event}");
+        match event["type"].as_str().unwrap() {
             "response.created" | "response.in_progress" => {
                 assert_eq!(event["response"]["status"], "in_progress");
                 assert_eq!(event["response"]["output"], serde_json::json!([]));
                 assert!(event["response"]["usage"].is_null());
             }
             "response.output_item.added" => {
-                assert_eq!(index(&event, "output_index"), items.len());
-                items.push(event["item"].clone());
-                open.push(true);
+                assert_eq!(index(event, "output_index"), self.items.len());
+                self.items.push(event["item"].clone());
+                self.open.push(true);
             }
-            "response.content_part.added" => {
-                let (item, piece) = place();
-                let content = items[item]["content"].as_array_mut().unwrap();
-                assert_eq!(content.len(), piece);
-                content.push(event["part"].clone());
-            }
-            "response.reasoning_summary_part.added" => {
-                let summary =
-                    items[index(&event, "output_index")]["summary"].as_array_mut().unwrap();
-                assert_eq!(summary.len(), index(&event, "summary_index"));
-                summary.push(event["part"].clone());
-            }
-            "response.output_text.delta" => {
-                let (item, piece) = place();
-                push(&mut items[item]["content"][piece]["text"], &event["delta"]);
-            }
-            "response.refusal.delta" => {
-                let (item, piece) = place();
-                push(&mut items[item]["content"][piece]["refusal"], &event["delta"]);
-            }
-            "response.reasoning_summary_text.delta" => {
-                let piece = index(&event, "summary_index");
-                let item = &mut items[index(&event, "output_index")];
-                push(&mut item["summary"][piece]["text"], &event["delta"]);
-            }
-            "response.function_call_arguments.delta" => {
-                push(&mut items[index(&event, "output_index")]["arguments"], &event["delta"]);
-            }
-            "response.output_text.done" => {
-                let (item, piece) = place();
-                assert_eq!(items[item]["content"][piece]["text"], event["text"]);
-            }
-            "response.refusal.done" => {
-                let (item, piece) = place();
-                assert_eq!(items[item]["content"][piece]["refusal"], event["refusal"]);
-            }
-            "response.content_part.done" => {
-                let (item, piece) = place();
-                assert_eq!(items[item]["content"][piece], event["part"]);
-            }
-            "response.reasoning_summary_text.done" => {
-                let piece = index(&event, "summary_index");
-                let item = &items[index(&event, "output_index")];
-                assert_eq!(item["summary"][piece]["text"], event["text"]);
-            }
-            "response.reasoning_summary_part.done" => {
-                let piece = index(&event, "summary_index");
-                let item = &items[index(&event, "output_index")];
-                assert_eq!(item["summary"][piece], event["part"]);
-            }
-            "response.function_call_arguments.done" => {
-                let item = &items[index(&event, "output_index")];
-                assert_eq!(item["arguments"], event["arguments"]);
-                assert_eq!(item["name"], event["name"]);
-            }
-            "response.output_item.done" => {
-                let item = index(&event, "output_index");
-                assert!(std::mem::take(&mut open[item]), "it ends twice");
-                if let Some(status) = event["item"].get("status") {
-                    items[item]["status"] = status.clone();
-                }
-                assert_eq!(items[item], event["item"]);
-            }
+            "response.output_item.done" => self.item_done(event),
             "response.completed" | "response.incomplete" => {
-                assert!(!open.contains(&true), "an item is open at the end");
-                last = event["response"].clone();
+                assert!(!self.open.contains(&true), "an item is open at the end");
+                self.last = event["response"].clone();
             }
-            other => panic!("there is no event {other}"),
-        }
-        if let Some(id) = event.get("item_id") {
-            assert_eq!(*id, items[index(&event, "output_index")]["id"]);
+            kind => self.of_item(kind, event),
         }
     }
-    (last, items)
+
+    fn item_done(&mut self, event: &Value) {
+        let item = index(event, "output_index");
+        assert!(std::mem::take(&mut self.open[item]), "it ends twice");
+        if let Some(status) = event["item"].get("status") {
+            self.items[item]["status"] = status.clone();
+        }
+        assert_eq!(self.items[item], event["item"]);
+    }
+
+    fn of_item(&mut self, kind: &str, event: &Value) {
+        let item = &mut self.items[index(event, "output_index")];
+        assert_eq!(item["id"], event["item_id"]);
+        let (pieces, position) = match kind.split('.').nth(1).unwrap() {
+            "function_call_arguments" => return arguments(item, event),
+            name if name.starts_with("reasoning_summary") => ("summary", "summary_index"),
+            _ => ("content", "content_index"),
+        };
+        let pieces = item[pieces].as_array_mut().unwrap();
+        let at = index(event, position);
+        match kind {
+            "response.content_part.added" | "response.reasoning_summary_part.added" => {
+                assert_eq!(pieces.len(), at);
+                pieces.push(event["part"].clone());
+            }
+            "response.content_part.done" | "response.reasoning_summary_part.done" => {
+                assert_eq!(pieces[at], event["part"]);
+            }
+            "response.output_text.delta" | "response.reasoning_summary_text.delta" => {
+                push(&mut pieces[at]["text"], &event["delta"]);
+            }
+            "response.refusal.delta" => push(&mut pieces[at]["refusal"], &event["delta"]),
+            "response.output_text.done" | "response.reasoning_summary_text.done" => {
+                assert_eq!(pieces[at]["text"], event["text"]);
+            }
+            "response.refusal.done" => assert_eq!(pieces[at]["refusal"], event["refusal"]),
+            other => panic!("there is no event {other}"),
+        }
+    }
+}
+
+fn arguments(item: &mut Value, event: &Value) {
+    if event["type"] == "response.function_call_arguments.delta" {
+        push(&mut item["arguments"], &event["delta"]);
+        return;
+    }
+    assert_eq!(event["type"], "response.function_call_arguments.done");
+    assert_eq!(item["arguments"], event["arguments"]);
+    assert_eq!(item["name"], event["name"]);
+}
+
+/// The last response, and the items.
+fn follow(stream: &str) -> (Value, Vec<Value>) {
+    let mut follower = Follower::default();
+    for (at, event) in events(stream).into_iter().enumerate() {
+        assert_eq!(at == 0, event["type"] == "response.created", "{event}");
+        assert_eq!(at == 1, event["type"] == "response.in_progress", "{event}");
+        follower.event(&event);
+    }
+    (follower.last, follower.items)
 }
 
 macro_rules! golden {
@@ -191,7 +188,9 @@ fn a_stream_says_what_the_whole_response_says_in_the_documented_order() {
 fn write(events: &[Event<'_>]) -> String {
     let mut writer = StreamWriter::new(&FACE, ASKED.as_bytes());
     let mut out = Vec::new();
-    events.iter().for_each(|event| writer.write(event, &mut out));
+    for event in events {
+        writer.write(event, &mut out);
+    }
     String::from_utf8(out).unwrap()
 }
 

@@ -104,11 +104,11 @@ pub(in crate::openai) enum Spoken<'a> {
 /// `error`; [`read_fault`](crate::openai::read_fault) reads it then.
 pub fn read_answer(body: &[u8]) -> Result<Answer<'_>, Malformed> {
     let read: Result<Body<'_>, _> = serde_json::from_slice(body);
-    let body = read.map_err(|_| Path::BODY.malformed("must be a chat completion"))?;
+    let body = read.map_err(|_| Path::Body.malformed("must be a chat completion"))?;
     if body.error.is_some_and(|error| error.get() != "null") {
-        return Err(Path::BODY.field("error").malformed("tells of an error"));
+        return Err(Path::Body.field("error").malformed("tells of an error"));
     }
-    let path = Path::BODY.field("choices");
+    let path = Path::Body.field("choices");
     let choices = body.choices.ok_or_else(|| path.malformed("is missing"))?;
     if choices.is_empty() {
         return Err(path.malformed("must not be empty"));

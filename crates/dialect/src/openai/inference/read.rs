@@ -10,8 +10,8 @@ const HARMLESS: [&str; 4] = ["metadata", "safety_identifier", "user", "doorward_
 
 /// Reads the body of `POST /v1/inference`.
 pub fn read_request(body: &[u8]) -> Result<Request<'_>, Malformed> {
-    let wrong = |_| Path::BODY.malformed("must be the JSON of an object");
-    let mut body = Object::of(serde_json::from_slice(body).map_err(wrong)?, Path::BODY);
+    let wrong = |_| Path::Body.malformed("must be the JSON of an object");
+    let mut body = Object::of(serde_json::from_slice(body).map_err(wrong)?, Path::Body);
     let model = body.name("model")?;
     let prompt = part(body.name("prompt")?);
     let system = body.text("system")?.filter(|text| !text.is_empty());

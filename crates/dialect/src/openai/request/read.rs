@@ -17,8 +17,8 @@ use crate::unsupported::{Extra, Malformed};
 
 /// Reads the body of `POST /v1/chat/completions`.
 pub fn read_request(body: &[u8]) -> Result<Request<'_>, Malformed> {
-    let wrong = |_| Path::BODY.malformed("must be the JSON of an object");
-    let mut body = Object::of(serde_json::from_slice(body).map_err(wrong)?, Path::BODY);
+    let wrong = |_| Path::Body.malformed("must be the JSON of an object");
+    let mut body = Object::of(serde_json::from_slice(body).map_err(wrong)?, Path::Body);
     let mut extras = Vec::new();
     let model = body.name("model")?;
     let talk = messages::read(&mut body, &mut extras)?;

@@ -29,7 +29,7 @@ impl Echo {
     /// Of a body that was read before; of one that cannot be, nothing is repeated.
     pub(super) fn of(body: &[u8]) -> Self {
         let fields = serde_json::from_slice(body).ok();
-        let mut object = fields.map(|fields| Object::of(fields, Path::BODY));
+        let mut object = fields.map(|fields| Object::of(fields, Path::Body));
         let value = |(name, default): (&'static str, &str)| {
             let said = object.as_mut().and_then(|object| object.take(name)).map(RawValue::get);
             // It stands in a line of an event. In JSON a line's end is space: inside of texts it is escaped.

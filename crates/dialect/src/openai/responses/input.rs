@@ -148,7 +148,7 @@ impl<'a> Talk<'a> {
 
     fn end_results(&mut self) -> Result<(), Malformed> {
         self.is_in_results = false;
-        self.calls.close(Path::BODY.field("input"))
+        self.calls.close(Path::Body.field("input"))
     }
 
     /// What says nothing is left out: to some providers it would be an error.

@@ -80,7 +80,7 @@ impl Output {
 
     /// The item that was begun last.
     pub(super) fn last_item(&self) -> Option<(usize, &Item)> {
-        self.items.iter().enumerate().last()
+        self.items.iter().enumerate().next_back()
     }
 
     /// The piece of words that was begun last, if nothing but words came after it.
@@ -92,7 +92,7 @@ impl Output {
             }
             Item::FunctionCall { .. } => return None,
         };
-        let (piece, said) = pieces.iter().enumerate().last()?;
+        let (piece, said) = pieces.iter().enumerate().next_back()?;
         Some(Last { item, item_id, piece, said })
     }
 

@@ -24,8 +24,8 @@ const HARMLESS: [&str; 8] = [
 
 /// Reads the body of `POST /v1/responses`.
 pub fn read_request(body: &[u8]) -> Result<Request<'_>, Malformed> {
-    let wrong = |_| Path::BODY.malformed("must be the JSON of an object");
-    let mut body = Object::of(serde_json::from_slice(body).map_err(wrong)?, Path::BODY);
+    let wrong = |_| Path::Body.malformed("must be the JSON of an object");
+    let mut body = Object::of(serde_json::from_slice(body).map_err(wrong)?, Path::Body);
     let mut extras = Vec::new();
     let model = body.name("model")?;
     let talk = input::read(&mut body, &mut extras)?;
