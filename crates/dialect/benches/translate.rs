@@ -6,9 +6,9 @@
 
 use doorward_dialect::answer::Face;
 use doorward_dialect::google::{Framing, Place};
-use doorward_dialect::spoken::Manner;
+use doorward_dialect::spoken::{Manner, StreamWriter};
 use doorward_dialect::unsupported::{Allowed, Leave};
-use doorward_dialect::{Dialect, Knows, Target};
+use doorward_dialect::{Client, Dialect, Knows, Target};
 
 /// A request in OpenAI's dialect, of which those in the others are made.
 const REQUEST: &str = include_str!("request.json");
@@ -81,7 +81,29 @@ fn call(bencher: divan::Bencher<'_, '_>, pair: (Dialect, Dialect)) {
 /// One piece of a text, in the middle of a stream.
 #[divan::bench(args = PAIRS)]
 fn event(bencher: divan::Bencher<'_, '_>, (client, provider): (Dialect, Dialect)) {
-    let piece: &[u8] = match provider {
+    relayed(bencher, provider, client.stream_writer(&FACE, MANNER));
+}
+
+/// The same for clients of responses and of prompts.
+#[divan::bench(args = [(Client::Responses, Dialect::OpenAi), (Client::Inference, Dialect::OpenAi)])]
+fn event_for_a_form(bencher: divan::Bencher<'_, '_>, (client, provider): (Client, Dialect)) {
+    relayed(bencher, provider, client.stream_writer(&FACE, MANNER, REQUEST.as_bytes()));
+}
+
+fn relayed(bencher: divan::Bencher<'_, '_>, provider: Dialect, mut writer: StreamWriter) {
+    let (mut reader, piece) = (provider.stream_reader(), piece(provider));
+    let mut out = Vec::with_capacity(1 << 10);
+    bencher.bench_local(|| {
+        out.clear();
+        for event in reader.read(divan::black_box(piece)).unwrap_or_default() {
+            writer.write(&event, &mut out);
+        }
+        out.len()
+    });
+}
+
+const fn piece(provider: Dialect) -> &'static [u8] {
+    match provider {
         Dialect::OpenAi => {
             br#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"theirs","system_fingerprint":"fp_1","choices":[{"index":0,"delta":{"content":" weather"},"logprobs":null,"finish_reason":null}]}"#
         }
@@ -91,14 +113,5 @@ fn event(bencher: divan::Bencher<'_, '_>, (client, provider): (Dialect, Dialect)
         Dialect::Google => {
             br#"{"candidates":[{"content":{"parts":[{"text":" weather"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":11,"candidatesTokenCount":4,"totalTokenCount":15,"promptTokensDetails":[{"modality":"TEXT","tokenCount":11}]},"modelVersion":"theirs","responseId":"r1"}"#
         }
-    };
-    let (mut reader, mut writer) = (provider.stream_reader(), client.stream_writer(&FACE, MANNER));
-    let mut out = Vec::with_capacity(1 << 10);
-    bencher.bench_local(|| {
-        out.clear();
-        for event in reader.read(divan::black_box(piece)).unwrap_or_default() {
-            writer.write(&event, &mut out);
-        }
-        out.len()
-    });
+    }
 }

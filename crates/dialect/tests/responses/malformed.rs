@@ -68,6 +68,7 @@ fn what_is_wrong_is_told_by_its_path_alone() {
         (items(json!([user, call("c", ""), call("c", ""), output("c")])),  "input[2].call_id"),
         (items(json!([user, call("c", "")])),                              "input[1]"),
         (items(json!([user, call("c", ""), user])),                        "input[1]"),
+        (items(json!([user, call("c", ""), user, output("c")])),           "input[1]"),
         (items(json!([user, call("c", ""), call("d", ""), output("c"), call("e", "")])), "input[2]"),
         (items(json!([user, output("c")])),                                "input[1].call_id"),
         (items(json!([user, call("c", ""), output("c"), output("c")])),    "input[3].call_id"),

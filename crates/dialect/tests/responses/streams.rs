@@ -4,6 +4,7 @@ use doorward_dialect::event::Event;
 use doorward_dialect::fault::{Fault, FaultKind};
 use doorward_dialect::openai::responses::{StreamWriter, write_answer};
 use doorward_dialect::openai::{StreamReader, read_answer};
+use proptest::prelude::*;
 use serde_json::{Map, Value};
 
 use super::answers::{ASKED, FACE};
@@ -252,4 +253,59 @@ fn calls_that_are_told_at_once_and_words_between_them_find_their_items() {
     assert_eq!(items[3]["arguments"], "{\"b\":2}");
     assert_eq!(items[4]["content"].as_array().unwrap().len(), 2);
     assert!(!written.contains("late") && !written.contains("of another"));
+}
+
+/// One step of an answer: what kind of event, and a number by which it finds a call.
+fn step() -> impl Strategy<Value = (u8, usize, String)> {
+    (0_u8..5, 0_usize..8, "[a-z\"\\\\\nü]{1,6}")
+}
+
+proptest! {
+    #[test]
+    fn any_legal_events_are_a_response_that_its_pieces_make(steps in prop::collection::vec(step(), 0..24)) {
+        let (mut events, mut calls) = (vec![Event::Start { id: "a".into() }], 0);
+        for (kind, number, words) in steps {
+            let text = words.into();
+            events.push(match kind {
+                0 => Event::Text { choice: 0, text },
+                1 => Event::Refusal { choice: 0, text },
+                2 => Event::Thought { choice: 0, text },
+                3 => {
+                    let id = format!("c{calls}").into();
+                    calls += 1;
+                    Event::Call { choice: 0, call: calls - 1, id, name: "f".into(), seal: None }
+                }
+                _ if calls > 0 => Event::Arguments { choice: 0, call: number % calls, json: text },
+                _ => continue,
+            });
+        }
+        events.push(Event::Finish { choice: 0, finish: doorward_dialect::answer::Finish::OutputFull });
+        events.push(Event::End);
+        let (last, items) = follow(&write(&events));
+        prop_assert_eq!(&last["output"], &Value::from(items.clone()));
+        prop_assert_eq!(&last["status"], "incomplete");
+        // Nothing that was said is lost.
+        let said: usize = events.iter().map(|event| match event {
+            Event::Text { text, .. } | Event::Refusal { text, .. } | Event::Thought { text, .. } => text.len(),
+            Event::Arguments { json, .. } => json.len(),
+            Event::Start { .. }
+            | Event::Seal { .. }
+            | Event::Call { .. }
+            | Event::Finish { .. }
+            | Event::Usage(_)
+            | Event::Fault(_)
+            | Event::End => 0,
+        }).sum();
+        let told: usize = items.iter().map(words_of).sum();
+        prop_assert_eq!(told, said);
+    }
+}
+
+/// How many bytes of words an item holds; arguments that nobody said are none.
+fn words_of(item: &Value) -> usize {
+    let pieces = ["content", "summary"].into_iter().filter_map(|name| item.get(name)?.as_array());
+    let texts = pieces.flatten().flat_map(|piece| [piece.get("text"), piece.get("refusal")]);
+    let texts = texts.flatten().filter_map(Value::as_str).map(str::len).sum::<usize>();
+    let arguments = item.get("arguments").and_then(Value::as_str).filter(|text| *text != "{}");
+    texts + arguments.map_or(0, str::len)
 }
