@@ -12,6 +12,7 @@ mod read;
 mod seal;
 mod stream;
 mod tools;
+mod wire;
 
 pub use answer::write_answer;
 pub use read::read_request;

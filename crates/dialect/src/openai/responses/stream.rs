@@ -3,69 +3,17 @@
 //! Source: <https://platform.openai.com/docs/api-reference/responses-streaming>.
 
 use doorward_domain::usage::Usage;
-use serde::Serialize;
 
 use super::answer::{ErrorOut, Incomplete, Response, UsageOut, ended, response_id};
 use super::echo::Echo;
-use super::output::{Item, Kind, Last, Output, Said, Status};
+use super::output::{Item, Kind, Output, Status};
+use super::wire::{Body, Told, Whole, Wire};
 use crate::answer::{Face, Finish};
 use crate::event::Event;
 use crate::fault::{Fault, FaultKind};
 
 /// The most that is gathered for the last event, which repeats everything: as much as of a whole answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-
-/// An event that tells of an item, of whatever kind.
-#[derive(Default, Serialize)]
-struct Body<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary_index: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item: Option<&'a Item>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    part: Option<&'a Said>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delta: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arguments: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logprobs: Option<[(); 0]>,
-}
-
-/// An event that holds the response as far as it has come.
-#[derive(Serialize)]
-struct Whole<'a> {
-    response: Response<'a>,
-}
-
-/// What an `error` tells.
-#[derive(Serialize)]
-struct Told<'a> {
-    code: &'static str,
-    message: &'a str,
-    param: Option<()>,
-}
-
-#[derive(Serialize)]
-struct Frame<T> {
-    #[serde(rename = "type")]
-    name: &'static str,
-    sequence_number: u64,
-    #[serde(flatten)]
-    body: T,
-}
 
 /// Writes the events of one response: of the first answer, as this form cannot ask for several.
 ///
@@ -331,43 +279,5 @@ impl StreamWriter {
             usage: self.usage.filter(|_| status != Status::InProgress).map(UsageOut::from),
         };
         self.wire.tell(name, Whole { response }, out);
-    }
-}
-
-impl<'a> Body<'a> {
-    /// Of the piece that was begun last.
-    fn of(last: Last<'a>) -> Self {
-        let is_thought = last.said.kind() == Kind::Thought;
-        Self {
-            item_id: Some(last.item_id),
-            output_index: Some(last.item),
-            content_index: (!is_thought).then_some(last.piece),
-            summary_index: is_thought.then_some(last.piece),
-            ..Self::default()
-        }
-    }
-}
-
-/// Counts the events as they are written.
-#[derive(Debug, Default)]
-struct Wire {
-    sequence_number: u64,
-}
-
-impl Wire {
-    /// Appends one whole event.
-    fn tell(&mut self, name: &'static str, body: impl Serialize, out: &mut Vec<u8>) {
-        let frame = Frame { name, sequence_number: self.sequence_number, body };
-        let begin = out.len();
-        out.extend_from_slice(b"event: ");
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\ndata: ");
-        // Texts, numbers and JSON that was read are all that is in it, so it cannot fail; if it did, half a
-        // frame would be worse.
-        match serde_json::to_writer(&mut *out, &frame) {
-            Ok(()) => out.extend_from_slice(b"\n\n"),
-            Err(_) => out.truncate(begin),
-        }
-        self.sequence_number += 1;
     }
 }
