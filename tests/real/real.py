@@ -1,12 +1,14 @@
-"""A real model behind Doorward, called by the real openai client: what is metered is what was used.
+"""A real model behind Doorward, called by real clients: what is metered is what was used.
 
-    real.py DOORWARD
+    real.py DOORWARD NODE_MODULES
 
 Starts llama.cpp's server, then `doorward quickstart` in an empty folder, and compares `doorward usage`
 with the server's own figures, to the token.
 """
 import json
+import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,9 +17,14 @@ import tempfile
 
 import openai
 
+import clients
+
 HERE = pathlib.Path(__file__).resolve().parent
 DOORWARD = str(pathlib.Path(sys.argv[1]).resolve())
+NODE_MODULES = pathlib.Path(sys.argv[2]).resolve()
 MODEL = "gemma-3-270m"
+# The same server by its Anthropic routes.
+BY_MESSAGES = "gemma-by-messages"
 passed = 0
 
 
@@ -52,12 +59,61 @@ def start_doorward(folder, port):
     return process, json.loads(process.stdout.readline())
 
 
+def command(folder, ready, *words):
+    """Runs a command of the program against the server; what it printed."""
+    url = ready["endpoint"].removesuffix("/v1")
+    command = [DOORWARD, *words, "--url", url, "--data", str(folder / "data")]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
 def usage(folder, ready):
     """The rows of `doorward usage --json` by model."""
-    url = ready["endpoint"].removesuffix("/v1")
-    out = subprocess.run([DOORWARD, "usage", "--json", "--group-by", "model", "--url", url,
-                          "--data", str(folder / "data")], check=True, capture_output=True, text=True).stdout
+    out = command(folder, ready, "usage", "--json", "--group-by", "model")
     return {row["model"]: row for row in json.loads(out)["data"]}
+
+
+class Bill:
+    """What one model's usage grew by since it was last asked."""
+
+    def __init__(self, folder, ready, model):
+        self.now = lambda: usage(folder, ready).get(model, {"input_tokens": 0, "output_tokens": 0})
+        self.last = self.now()
+
+    def grown(self):
+        last, self.last = self.last, self.now()
+        return tuple(self.last[kind] - last[kind] for kind in ("input_tokens", "output_tokens"))
+
+
+def check_python(folder, ready):
+    url = ready["endpoint"].removesuffix("/v1")
+    for client in clients.ALL:
+        client = client(url, ready["key"])
+        for model in (MODEL, BY_MESSAGES):
+            bill = Bill(folder, ready, model)
+            calls = [("text", client.text, 1), ("stream", client.stream, 1), ("multi-turn", client.text, 3),
+                     ("multi-turn stream", client.stream, 3)]
+            for what, call, turns in calls:
+                text, *told = call(model, clients.TURNS[:turns])
+                check(f"{client.name}, {what} of {model}", bool(text), repr(text))
+                check("what it was told is what is booked", tuple(told) == bill.grown(), str(told))
+        check(f"{client.name} understands an error", client.refused("none"))
+
+
+def check_npm(folder, ready):
+    url = ready["endpoint"].removesuffix("/v1")
+    bills = {model: Bill(folder, ready, model) for model in (MODEL, BY_MESSAGES)}
+    script = shutil.copy(HERE / "clients.mjs", NODE_MODULES.parent)
+    environment = os.environ | {"DOORWARD_API_KEY": ready["key"]}
+    process = subprocess.run(["node", script, url, *bills], env=environment, stdout=subprocess.PIPE, text=True)
+    check("the npm clients went through", process.returncode == 0, f"exit {process.returncode}")
+    told = dict.fromkeys(bills, (0, 0))
+    for line in process.stdout.splitlines():
+        call = json.loads(line)
+        check(f"{call['client']}, {call['what']} of {call['model']}", bool(call["text"]), repr(call["text"]))
+        tokens = (call["input"], call["output"])
+        told[call["model"]] = tuple(map(sum, zip(told[call["model"]], tokens)))
+    for model, bill in bills.items():
+        check(f"what they were told of {model} is what is booked", told[model] == bill.grown(), str(told[model]))
 
 
 def ask(client, words, **options):
@@ -116,6 +172,13 @@ def main():
         row = usage(folder, ready)[MODEL]
         check("/v1/responses is metered too", (row["input_tokens"], row["output_tokens"]) == (expected_in, expected_out),
               f"{row['input_tokens']}+{row['output_tokens']}")
+
+        command(folder, ready, "providers", "create", "by-messages", "--kind", "anthropic",
+                "--base-url", f"http://127.0.0.1:{port}/v1")
+        command(folder, ready, "models", "create", BY_MESSAGES, "--provider", "by-messages",
+                "--upstream-model", MODEL, "--free")
+        check_python(folder, ready)
+        check_npm(folder, ready)
     finally:
         doorward.send_signal(signal.SIGTERM)
         model.stdin.close()

@@ -188,6 +188,7 @@ pub(crate) fn all_rights(scopes: ScopeSet) -> Rights {
         models: ModelRule::All,
         addresses: AddressRules::ANY,
         limits: Limits::NONE,
+        model_limits: Vec::new(),
         budgets: Vec::new(),
         expires_at: None,
         allowed_origins: None,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod bounds;
 mod catalog;
 mod increases;
 mod key_file;
@@ -11,15 +12,19 @@ mod people;
 mod settings;
 mod sign_in;
 mod tokens;
+mod usage;
 mod values;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use audit::{AuditCommand, AuditFilterArgs, ExportAudit, ListAudit};
 pub(crate) use backup::{BackupArgs, RestoreArgs};
+pub(crate) use bounds::{
+    BoundField, BoundsArgs, EditBoundsArgs, ModelLimitArg, OrganizationCommand,
+};
 pub(crate) use catalog::{
     CreateModel, CreateProvider, CreateProviderKey, DeleteProviderKey, DeploymentArgs, EditModel,
     EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand,
@@ -43,6 +48,7 @@ pub(crate) use people::{
 pub(crate) use settings::SettingsCommand;
 pub(crate) use sign_in::{SessionsCommand, SignIn, SignOut};
 pub(crate) use tokens::{CreateToken, TokensCommand};
+pub(crate) use usage::{UsageArgs, UsageColumn};
 
 /// API keys and one gateway for every language model.
 #[derive(Debug, Parser)]
@@ -82,6 +88,8 @@ pub(crate) enum Command {
     ServiceAccounts(Remotely<ServiceAccountsCommand>),
     /// Groups of keys, and who belongs to them
     Projects(Remotely<ProjectsCommand>),
+    /// What bounds all keys of the organization together: show, edit
+    Organization(Remotely<OrganizationCommand>),
     /// What calls consumed and cost
     Usage(UsageArgs),
     /// What administrators change while the server runs: lifetimes, quotas, the key prefix
@@ -166,38 +174,6 @@ pub(crate) struct Remote {
     /// Print the server's JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UsageArgs {
-    #[command(flatten)]
-    pub(crate) remote: Remote,
-    /// One row for each: key, model, day
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
-    pub(crate) group_by: Vec<UsageColumn>,
-    /// Calls begun at or after this: a day, or a time such as 2026-11-21T09:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
-    /// Calls begun before this
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum UsageColumn {
-    Key,
-    Model,
-    Day,
-}
-
-impl UsageColumn {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Key => "key",
-            Self::Model => "model",
-            Self::Day => "day",
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]

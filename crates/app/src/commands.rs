@@ -2,11 +2,13 @@
 
 pub(crate) mod audit;
 pub(crate) mod backup;
+mod bounds;
 mod catalog;
 pub(crate) mod increases;
 pub(crate) mod keys;
 pub(crate) mod models;
 pub(crate) mod notices;
+pub(crate) mod organization;
 mod people;
 pub(crate) mod projects;
 pub(crate) mod provider_keys;

@@ -7,6 +7,7 @@ mod check;
 mod layers;
 mod notices;
 mod settings;
+mod telemetry;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,9 +19,12 @@ use doorward_domain::address::AddressBlock;
 use doorward_gateway::GatewayOptions;
 use doorward_gateway::listen::Limits;
 use doorward_store::{JournalSync, KeyCaps, MasterKey};
+use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
+use rustls_pki_types::CertificateDer;
 use secrecy::SecretString;
+use url::Url;
 
 pub(crate) use layers::{Override, Sources};
 
@@ -36,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) jobs: Jobs,
     pub(crate) gateway: GatewayOptions,
     pub(crate) notices: NoticeOptions,
+    /// Where spans go. `None`: none are recorded.
+    pub(crate) collector: Option<Collector>,
     pub(crate) log: Log,
 }
 
@@ -84,6 +90,18 @@ pub(crate) struct Data {
 pub(crate) struct Jobs {
     /// How often keys that are over are put away.
     pub(crate) sweep_every: Duration,
+}
+
+/// What takes the spans of calls.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    /// Where they are sent.
+    pub(crate) url: Url,
+    /// What it wants to see; the value is a secret.
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
+    pub(crate) service_name: String,
+    /// Certificates that it may be signed by, beside the public ones.
+    pub(crate) roots: Vec<CertificateDer<'static>>,
 }
 
 /// What is logged, and how.

@@ -9,7 +9,7 @@ use axum::body::Body;
 use doorward_control::ClientAddress;
 use doorward_domain::address::AddressBlock;
 use doorward_gateway::listen::{Peer, Stats};
-use doorward_gateway::{Gateway, GatewayBody, Route, client_address};
+use doorward_gateway::{Gateway, GatewayBody, Route, SpanQueue, client_address};
 use doorward_store::Store;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -28,6 +28,8 @@ pub(crate) struct Faces {
     pub(crate) listener: Arc<Stats>,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) metrics_from: Vec<AddressBlock>,
+    /// Where spans are recorded.
+    pub(crate) spans: Option<Arc<SpanQueue>>,
     /// Management requests under way, and what goes on beside them.
     pub(crate) tasks: TaskTracker,
 }
@@ -130,7 +132,12 @@ impl Faces {
             ("doorward_connections_timed_out_total", "counter", "Connections that were closed because the client stalled.", listener.timed_out()),
             ("doorward_accept_errors_total",         "counter", "Failures to accept connections.",                          listener.accept_errors()),
         ];
-        for (name, kind, help, value) in figures {
+        let spans = self.spans.as_ref().map(|spans| [
+            ("doorward_spans_exported_total",        "counter", "Spans that the collector took.",                           spans.exported()),
+            ("doorward_spans_failed_total",          "counter", "Spans that it did not take.",                              spans.failed()),
+            ("doorward_spans_dropped_total",         "counter", "Spans that were dropped: too many waited.",                spans.dropped()),
+        ]);
+        for (name, kind, help, value) in figures.into_iter().chain(spans.into_iter().flatten()) {
             writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")?;
         }
         Ok(())

@@ -17,6 +17,7 @@ mod provider_agent;
 mod quickstart;
 mod secret_input;
 mod serve;
+mod telemetry;
 mod tls;
 
 use std::process::ExitCode;
@@ -82,6 +83,7 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
         Command::Users(args) => commands::users::run(&args, environment),
         Command::ServiceAccounts(args) => commands::service_accounts::run(&args, environment),
         Command::Projects(args) => commands::projects::run(&args, environment),
+        Command::Organization(args) => commands::organization::run(&args, environment),
         Command::SignIn(args) => commands::sign_in::sign_in(&args, environment),
         Command::SignOut(args) => commands::sign_in::sign_out(&args, environment),
         Command::Sessions(args) => commands::sessions::run(&args, environment),

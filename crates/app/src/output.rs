@@ -19,6 +19,11 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     write(io::stdout().lock(), text)
 }
 
+/// Prints a piece of what the server writes for programs, as it is.
+pub(crate) fn piece(bytes: &[u8]) -> io::Result<()> {
+    write_all(io::stdout().lock(), &[bytes])
+}
+
 /// Prints JSON for programs, readable by people.
 pub(crate) fn json(value: &Value) -> anyhow::Result<()> {
     Ok(line(&serde_json::to_string_pretty(value)?)?)
@@ -55,9 +60,13 @@ pub(crate) fn error(error: &anyhow::Error) {
     note(&format!("error: {}", words::chain(error)));
 }
 
+fn write(to: impl io::Write, text: &str) -> io::Result<()> {
+    write_all(to, &[text.as_bytes(), b"\n"])
+}
+
 /// A reader that has seen enough, as `head` has, is no fault.
-fn write(mut to: impl io::Write, text: &str) -> io::Result<()> {
-    let written = to.write_all(text.as_bytes()).and_then(|()| to.write_all(b"\n"));
+fn write_all(mut to: impl io::Write, texts: &[&[u8]]) -> io::Result<()> {
+    let written = texts.iter().try_for_each(|text| to.write_all(text));
     match written.and_then(|()| to.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use doorward_control::notices::{NoticeOptions, Notifier};
 use doorward_control::{Control, jobs};
 use doorward_gateway::listen::Listener;
-use doorward_gateway::{Gateway, GatewayOptions};
+use doorward_gateway::{Gateway, GatewayOptions, SpanQueue};
 use doorward_store::{Clock, KeyCaps, Options, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,6 +22,7 @@ use crate::admin_key::{self, AdminKey, AdminKeyState, renewal};
 use crate::client::ENDPOINT_FILE;
 use crate::config::{Config, Data, Jobs, Server, Transport};
 use crate::faces::Faces;
+use crate::telemetry::Exporter;
 use crate::{output, private_file, provider_agent, tls};
 
 use signals::Signals;
@@ -76,6 +77,8 @@ pub(crate) struct Prepared {
     drain: Duration,
     sweep_every: Duration,
     notifier: Arc<Notifier>,
+    /// Where spans are recorded.
+    exporter: Option<Exporter>,
     shutdown: CancellationToken,
     signals: Signals,
 }
@@ -84,8 +87,8 @@ impl Prepared {
     /// Opens the store and binds the address. From here on, a signal to stop is one to stop in
     /// order, and the command line finds the server.
     pub(crate) async fn open(config: Config) -> anyhow::Result<Self> {
-        let Config { server, data, keys, jobs: Jobs { sweep_every }, gateway, notices, log: _ } =
-            config;
+        let Config { server, data, keys, jobs, mut gateway, notices, collector, log: _ } = config;
+        let Jobs { sweep_every } = jobs;
         let data_dir = data.dir.clone();
         let allow_private_webhooks = notices.allow_private_webhooks;
         let can_mail = notices.mail.is_some();
@@ -93,6 +96,12 @@ impl Prepared {
         let shutdown = CancellationToken::new();
         let store = Store::open(options(data, keys)).await?;
         let agent = provider_agent::new(&gateway.upstream_roots);
+        let exporter = collector.map(|collector| {
+            let (queue, spans) = SpanQueue::new();
+            gateway.spans = Some(Arc::clone(&queue));
+            Exporter::start(collector, queue, spans)
+        });
+        let spans = gateway.spans.clone();
         let made = parts(&server, gateway, &data_dir, &store)
             .and_then(|parts| Ok((parts, notifier(&store, notices, &shutdown)?)));
         let ((listener, gateway, signals), notifier) = match made {
@@ -112,6 +121,7 @@ impl Prepared {
             listener: listener.stats(),
             trusted_proxies: server.trusted_proxies,
             metrics_from: server.metrics_from,
+            spans,
             tasks: TaskTracker::new(),
         };
         let endpoint = endpoint(listener.local_addr()?, &server.transport);
@@ -128,6 +138,7 @@ impl Prepared {
             drain: server.drain,
             sweep_every,
             notifier,
+            exporter,
             shutdown,
             signals,
         };
@@ -167,6 +178,7 @@ impl Prepared {
             drain,
             sweep_every,
             notifier,
+            exporter,
             shutdown,
             mut signals,
             ..
@@ -192,6 +204,9 @@ impl Prepared {
             management.wait().await;
             control.finish().await;
             gateway.drain().await;
+            if let Some(exporter) = exporter {
+                exporter.finish().await;
+            }
             store.close().await;
             remove(&data_dir.join(ENDPOINT_FILE));
         };

@@ -3,11 +3,13 @@
 mod answer;
 pub(crate) mod audit;
 pub(crate) mod backup;
+mod bounds;
 pub(crate) mod increases;
 pub(crate) mod keys;
 mod list;
 pub(crate) mod models;
 pub(crate) mod notices;
+pub(crate) mod organization;
 pub(crate) mod own_account;
 pub(crate) mod password_links;
 pub(crate) mod projects;

@@ -36,9 +36,9 @@ async fn sweep_what_is_over(store: &Store, every: Duration, shutdown: &Cancellat
 async fn sweep_what_is_old(store: &Store, every: Duration, shutdown: &CancellationToken) {
     loop {
         match store.sweep_old_records_until(shutdown).await {
-            Ok(Forgotten { audit_entries: 0, keys: 0, calls: 0 }) => {}
-            Ok(Forgotten { audit_entries, keys, calls }) => {
-                tracing::info!(audit_entries, keys, calls, "old records deleted");
+            Ok(forgotten) if forgotten == Forgotten::default() => {}
+            Ok(Forgotten { audit_entries, keys, calls, hours }) => {
+                tracing::info!(audit_entries, keys, calls, hours, "old records deleted");
             }
             Err(error) => tracing::warn!(%error, "old records are not deleted"),
         }

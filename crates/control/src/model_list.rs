@@ -43,14 +43,17 @@ impl From<ureq::Error> for NoList {
     }
 }
 
+/// Google's list and its entries have names of their own; some servers write both lists.
 #[derive(Deserialize)]
 struct Listing {
-    data: Vec<Listed>,
+    data: Option<Vec<Listed>>,
+    models: Option<Vec<Listed>>,
 }
 
 #[derive(Deserialize)]
 struct Listed {
-    id: String,
+    id: Option<String>,
+    name: Option<String>,
 }
 
 /// The names of the models that a provider lists, each once, in its order. Waits: at most as long as
@@ -63,7 +66,8 @@ pub fn list_models(agent: &ureq::Agent, asked: &Asked<'_>) -> Result<Vec<String>
     let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec()?;
     let listing: Listing = serde_json::from_slice(&body).map_err(|_| NoList::Unreadable)?;
     let mut names: Vec<String> = Vec::new();
-    for Listed { id } in listing.data {
+    for Listed { id, name } in listing.data.or(listing.models).ok_or(NoList::Unreadable)? {
+        let id = id.or(name).ok_or(NoList::Unreadable)?;
         // Google lists `models/gemini-…` and takes the name without it.
         let name = id.strip_prefix("models/").unwrap_or(&id);
         if !names.iter().any(|known| known == name) && !asked.is_echoed_in(name) {
@@ -74,16 +78,26 @@ pub fn list_models(agent: &ureq::Agent, asked: &Asked<'_>) -> Result<Vec<String>
 }
 
 fn request(asked: &Asked<'_>) -> Result<Request<()>, ureq::Error> {
-    let mut request = Request::get(format!("{}/models", asked.base_url));
+    let query = match asked.kind {
+        // More than any provider has: its pages are short otherwise.
+        ProviderKind::Google => "?pageSize=1000",
+        ProviderKind::Anthropic => "?limit=1000",
+        ProviderKind::Echo
+        | ProviderKind::OpenAi
+        | ProviderKind::OpenAiCompatible
+        | ProviderKind::Azure => "",
+    };
+    let mut request = Request::get(format!("{}/models{query}", asked.base_url));
     if let Some(key) = asked.key.map(SecretString::expose_secret) {
         request = match asked.kind {
             ProviderKind::Anthropic => {
                 request.header("x-api-key", key).header("anthropic-version", ANTHROPIC_VERSION)
             }
-            ProviderKind::Echo
-            | ProviderKind::OpenAi
-            | ProviderKind::OpenAiCompatible
-            | ProviderKind::Google => request.header("authorization", format!("Bearer {key}")),
+            ProviderKind::Google => request.header("x-goog-api-key", key),
+            ProviderKind::Azure => request.header("api-key", key),
+            ProviderKind::Echo | ProviderKind::OpenAi | ProviderKind::OpenAiCompatible => {
+                request.header("authorization", format!("Bearer {key}"))
+            }
         };
     }
     Ok(request.body(())?)

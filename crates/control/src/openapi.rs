@@ -14,8 +14,8 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::{Info, OpenApi, Paths, Tag};
 
 use crate::api::{
-    audit, backup, increases, keys, models, notices, password_links, projects, provider_keys,
-    providers, service_accounts, sessions, settings, usage, users, webhooks,
+    audit, backup, increases, keys, models, notices, organization, password_links, projects,
+    provider_keys, providers, service_accounts, sessions, settings, usage, users, webhooks,
 };
 
 /// What a client's developer reads first.
@@ -32,7 +32,7 @@ const ABOUT: &str = "Keys, people, models and usage of one organization.\n\n\
 type Described = fn() -> OpenApi;
 
 /// Each noun with its title.
-const NOUNS: [(&str, Described); 16] = [
+const NOUNS: [(&str, Described); 17] = [
     ("API keys", keys::Described::openapi),
     ("Limit increases", increases::Described::openapi),
     ("Users", users::Described::openapi),
@@ -40,6 +40,7 @@ const NOUNS: [(&str, Described); 16] = [
     ("Passwords", password_links::Described::openapi),
     ("Service accounts", service_accounts::Described::openapi),
     ("Projects", projects::Described::openapi),
+    ("Organization", organization::Described::openapi),
     ("Providers", providers::Described::openapi),
     ("Provider keys", provider_keys::Described::openapi),
     ("Models", models::Described::openapi),

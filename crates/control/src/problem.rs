@@ -8,6 +8,7 @@ use doorward_domain::rotation::SECRETS_MAX;
 use doorward_store::StoreError;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
 
 use crate::faults::FieldError;
 use crate::sign_in_refusal::SignInRefusal;
@@ -226,11 +227,11 @@ pub(crate) fn denial_face(denial: Denial) -> (StatusCode, &'static str) {
         Denial::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed"),
         Denial::InsufficientScope => (StatusCode::FORBIDDEN, "insufficient_scope"),
         Denial::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found"),
-        Denial::RateLimited { .. } | Denial::TooManyConcurrent => {
+        Denial::RateLimited { .. } | Denial::TooManyConcurrent(_) => {
             (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded")
         }
-        Denial::BudgetSpent => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota"),
-        Denial::BudgetHeld => (StatusCode::TOO_MANY_REQUESTS, "budget_held"),
+        Denial::BudgetSpent(_) => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota"),
+        Denial::BudgetHeld(_) => (StatusCode::TOO_MANY_REQUESTS, "budget_held"),
     }
 }
 
@@ -256,6 +257,15 @@ impl ApiError {
     fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::Conflict { code, detail: detail.into(), field: None }
     }
+
+    /// What the report would need is not there any more.
+    fn calls_forgotten(field: &'static str, hour: Timestamp) -> Self {
+        let detail = format!(
+            "lies within an hour of which single calls are kept no more, the one from {hour}: begin \
+             and end with whole hours"
+        );
+        Self::Invalid(vec![FieldError::new(field, "calls_forgotten", detail)])
+    }
 }
 
 impl From<StoreError> for ApiError {
@@ -278,6 +288,7 @@ impl From<StoreError> for ApiError {
                 "invalid",
                 "must not hold a NUL character",
             )]),
+            StoreError::CallsForgotten { field, hour } => Self::calls_forgotten(field, hour),
             StoreError::Missing(what) => Self::NotFound(what),
             StoreError::Stale => Self::Stale,
             StoreError::ActorChanged => Self::conflict(

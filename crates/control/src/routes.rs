@@ -14,8 +14,9 @@ use tracing::Instrument;
 
 use crate::Control;
 use crate::api::{
-    audit, backup, increases, keys, models, notices, own_account, password_links, projects,
-    provider_keys, providers, service_accounts, sessions, settings, usage, users, webhooks,
+    audit, backup, increases, keys, models, notices, organization, own_account, password_links,
+    projects, provider_keys, providers, service_accounts, sessions, settings, usage, users,
+    webhooks,
 };
 use crate::caller::authorize;
 use crate::control::id_parts;
@@ -190,6 +191,8 @@ fn table() -> Vec<Route> {
         route(Delete, "/v1/service-accounts/{id}", Admin,         service_accounts::remove_service_account),
         route(Post,   "/v1/service-accounts/{id}/disable", Admin, service_accounts::disable_service_account),
         route(Post,   "/v1/service-accounts/{id}/enable",  Admin, service_accounts::enable_service_account),
+        route(Get,    "/v1/organization",          Admin,         organization::show_organization),
+        route(Patch,  "/v1/organization",          Admin,         organization::edit_organization),
         route(Post,   "/v1/projects",              Admin,         projects::create_project),
         route(Get,    "/v1/projects",              Admin,         projects::list_projects),
         route(Get,    "/v1/projects/{id}",         Admin,         projects::show_project),

@@ -47,6 +47,23 @@ pub enum Finish<'a> {
     Broken(Text<'a>),
 }
 
+impl Finish<'_> {
+    /// The same, kept beyond the event that tells it.
+    pub fn owned(&self) -> Finish<'static> {
+        let own = |text: &Text<'_>| Text::Owned(text.to_string());
+        match self {
+            Self::End => Finish::End,
+            Self::Stop(text) => Finish::Stop(text.as_ref().map(own)),
+            Self::Calls => Finish::Calls,
+            Self::OutputFull => Finish::OutputFull,
+            Self::ContextFull => Finish::ContextFull,
+            Self::Refused(why) => Finish::Refused(why.as_ref().map(own)),
+            Self::Filtered => Finish::Filtered,
+            Self::Broken(word) => Finish::Broken(own(word)),
+        }
+    }
+}
+
 /// What a writer puts into an answer that the provider does not say, or must not.
 #[derive(Debug, Clone, Copy)]
 pub struct Face<'a> {

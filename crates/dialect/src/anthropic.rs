@@ -12,10 +12,11 @@ mod stream;
 mod usage;
 
 pub use answer::{read_answer, write_answer};
-pub use count::{read_count, read_count_request, write_count};
+pub use count::{read_count, read_count_request, write_count, write_count_request};
 pub use fault::{read_fault, status_of, write_fault};
 pub use request::{read_request, write_request};
 pub use stream::{StreamReader, StreamWriter};
+pub use usage::Told as UsageTold;
 
 use crate::unsupported::Feature;
 

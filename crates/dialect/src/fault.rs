@@ -45,3 +45,34 @@ pub enum FaultKind {
     /// The provider did not manage in time.
     Timeout,
 }
+
+impl FaultKind {
+    /// Each kind once, in the order above.
+    pub const ALL: [Self; 14] = [
+        Self::BadRequest,
+        Self::ContextTooLong,
+        Self::ContentRefused,
+        Self::Unauthenticated,
+        Self::Billing,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::RateLimited,
+        Self::Server,
+        Self::Unavailable,
+        Self::Overloaded,
+        Self::Timeout,
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_kinds_are_there_in_their_order() {
+        let places = FaultKind::ALL.map(|kind| kind as usize);
+        assert_eq!(places.to_vec(), (0..=FaultKind::Timeout as usize).collect::<Vec<_>>());
+    }
+}

@@ -8,6 +8,7 @@
 
 mod answer;
 mod count;
+pub mod embedding;
 mod fault;
 mod fields;
 mod finish;
@@ -30,7 +31,13 @@ pub use fault::{read_fault, status_of, write_fault};
 pub use request::read::{read_count_request, read_request};
 pub use request::write::{write_count_request, write_request};
 pub use stream::read::StreamReader;
-pub use stream::write::{Framing, StreamWriter};
+pub use stream::write::{Frames, Framing, StreamWriter};
+pub use usage::read_usage;
+
+/// What stands in the place of the seal of a call whose seal nobody has: the first call of an answer must
+/// have one where the model is Gemini 3 or newer, and other dialects have no place for it.
+/// Source: <https://ai.google.dev/gemini-api/docs/thought-signatures>.
+const NO_SEAL: &str = "skip_thought_signature_validator";
 
 /// What the path of a request says.
 #[derive(Debug, Clone, Copy)]

@@ -7,18 +7,27 @@
 //! only one can say is refused by name, or dropped where the client allows that
 //! ([`Leave`](unsupported::Leave)); never silently.
 //!
+//! Clients have two forms more, in which no provider is asked ([`Client`]): responses, and prompts. Texts become
+//! vectors by a form of their own ([`embedding`]).
+//!
 //! Everything here is a pure function of its input: providers keep what they have read of a conversation by
 //! its exact bytes, so the same request is always translated into the same bytes.
 
 pub mod answer;
 pub mod anthropic;
+mod client;
+pub mod count;
+pub mod embedding;
 pub mod event;
 pub mod fault;
 pub mod google;
 pub mod openai;
+mod path;
 pub mod request;
 pub mod spoken;
 pub mod unsupported;
+
+pub use client::Client;
 
 use unsupported::Feature;
 
@@ -59,7 +68,7 @@ pub struct Target<'a> {
     /// The provider's name of the model.
     pub model: &'a str,
     /// How the client speaks: what is refused is named in its words.
-    pub from: Dialect,
+    pub from: Client,
     /// The most output tokens of one answer where the client says nothing and the dialect wants a figure.
     pub output_tokens_default: u64,
     /// What this deployment can do beyond its dialect, or cannot.

@@ -1,10 +1,13 @@
 //! OpenAI chat completions. Source: <https://platform.openai.com/docs/api-reference/chat>.
 
 mod answer;
+pub mod embedding;
 mod fault;
 mod fields;
 mod finish;
+pub mod inference;
 mod request;
+pub mod responses;
 mod stream;
 mod usage;
 mod wire;
@@ -13,6 +16,7 @@ pub use answer::{read_answer, write_answer};
 pub use fault::{read_fault, status_of, write_fault, write_fault_event};
 pub use request::{read_request, write_request};
 pub use stream::{StreamReader, StreamWriter};
+pub use usage::read_usage;
 
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};

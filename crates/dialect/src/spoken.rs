@@ -148,6 +148,10 @@ pub enum StreamWriter {
     Anthropic(anthropic::StreamWriter),
     /// As Google has it.
     Google(google::StreamWriter),
+    /// A response, as OpenAI has it.
+    Responses(openai::responses::StreamWriter),
+    /// The output of a prompt.
+    Inference(openai::inference::StreamWriter),
 }
 
 impl StreamWriter {
@@ -157,6 +161,8 @@ impl StreamWriter {
             Self::OpenAi(writer) => writer.write(event, out),
             Self::Anthropic(writer) => writer.write(event, out),
             Self::Google(writer) => writer.write(event, out),
+            Self::Responses(writer) => writer.write(event, out),
+            Self::Inference(writer) => writer.write(event, out),
         }
     }
 }

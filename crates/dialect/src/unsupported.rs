@@ -1,6 +1,6 @@
 //! What one dialect can say and another cannot.
 
-use crate::{Dialect, Text};
+use crate::{Client, Text};
 
 /// Something that was read and has no place in the form between the dialects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,9 @@ pub enum Untranslatable {
     Unsupported(String),
 }
 
+/// The most fields that are left out of one request, and the most that a client can name.
+pub const LEFT_MAX: usize = 64;
+
 /// What the client lets us leave out, and what was left out.
 #[derive(Debug, Clone, Default)]
 pub struct Leave {
@@ -111,9 +114,14 @@ impl Leave {
         if !is_allowed {
             return Err(Untranslatable::Unsupported(path.to_owned()));
         }
-        if !self.left.iter().any(|left| left == path) {
-            self.left.push(path.to_owned());
+        if self.left.iter().any(|left| left == path) {
+            return Ok(());
         }
+        if self.left.len() == LEFT_MAX {
+            let why = format!("is one more than the {LEFT_MAX} that can be left out");
+            return Err(Malformed { path: path.to_owned(), why: why.into() }.into());
+        }
+        self.left.push(path.to_owned());
         Ok(())
     }
 
@@ -122,7 +130,7 @@ impl Leave {
         &mut self,
         feature: Feature,
         at: Option<usize>,
-        from: Dialect,
+        from: Client,
     ) -> Result<(), Untranslatable> {
         match at {
             Some(at) => self.out(&format!("{}[{at}].{}", from.turns(), from.name_of(feature))),
@@ -165,6 +173,10 @@ mod tests {
         let named = Allowed::Named(vec!["seed".to_owned(), "messages[].name".to_owned()]);
         let mut named = Leave::new(named);
         named.out("messages[12].name").unwrap();
+        let mut many = Leave::new(Allowed::All);
+        (0..LEFT_MAX).for_each(|n| many.out(&format!("a{n}")).unwrap());
+        many.out("a0").unwrap();
+        assert!(matches!(many.out("b"), Err(Untranslatable::Malformed(_))));
         assert!(named.out("top_k").is_err());
         assert_eq!(named.left(), ["messages[12].name"]);
     }

@@ -18,7 +18,7 @@ use doorward_dialect::answer::Face;
 use doorward_dialect::google::{self, Place};
 use doorward_dialect::request::Request;
 use doorward_dialect::unsupported::{Allowed, Leave};
-use doorward_dialect::{Dialect, Knows, Target};
+use doorward_dialect::{Client, Dialect, Knows, Target};
 use serde_json::Value;
 
 const PLACE: Place<'static> = Place { model: "gemini-pro", is_stream: false };
@@ -28,7 +28,7 @@ const FACE: Face<'static> = Face { call: "req_1", model: "our-model", created_s:
 fn target() -> Target<'static> {
     Target {
         model: "gemini-pro",
-        from: Dialect::Google,
+        from: Client::Dialect(Dialect::Google),
         output_tokens_default: 4_096,
         knows: Knows { thinking_level: true, file_urls: true, ..Knows::default() },
     }

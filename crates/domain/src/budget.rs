@@ -12,6 +12,9 @@ use crate::usage::Usage;
 /// Where fewer output tokens than this would fit, the call is refused instead of cut short.
 pub const OUTPUT_TOKENS_MIN: u64 = 256;
 
+/// Shares of a budget, in percent, at which somebody is told that so much of it is spent.
+pub const ALERT_PERCENTS: [u8; 3] = [50, 80, 100];
+
 /// A stretch of time after which a budget starts anew, aligned to the calendar.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
@@ -179,6 +182,18 @@ impl Budget {
         } else {
             Ok(())
         }
+    }
+
+    /// The shares of [`ALERT_PERCENTS`] that are spent. Of a budget of nothing there are no shares.
+    pub fn shares_spent(&self, spent: Spend) -> impl Iterator<Item = u8> {
+        let (spent, whole) = match self.amount {
+            Amount::Usd(limit) => (spent.cost.nanos(), limit.nanos()),
+            Amount::Tokens(limit) => (spent.tokens, limit),
+        };
+        let is_spent = move |percent: &u8| {
+            whole > 0 && u128::from(spent) * 100 >= u128::from(whole) * u128::from(*percent)
+        };
+        ALERT_PERCENTS.into_iter().filter(is_spent)
     }
 
     fn is_spent(&self, spent: Spend) -> bool {
@@ -617,6 +632,40 @@ pub(crate) mod tests {
                 expected,
                 "{spent} {held} {overrun:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_share_is_spent_from_its_line_on() {
+        #[rustfmt::skip]
+        let cases = [
+            // spent      of        shares
+            (0,           1_000,    vec![]),
+            (499,         1_000,    vec![]),
+            (500,         1_000,    vec![50]),
+            (799,         1_000,    vec![50]),
+            (800,         1_000,    vec![50, 80]),
+            (999,         1_000,    vec![50, 80]),
+            (1_000,       1_000,    vec![50, 80, 100]),
+            (5_000,       1_000,    vec![50, 80, 100]),
+            (1,           3,        vec![]),
+            (2,           3,        vec![50]), // 66 %
+            (0,           0,        vec![]),
+            (5,           0,        vec![]),
+            (u64::MAX,    u64::MAX, vec![50, 80, 100]),
+        ];
+        for (spent, of, expected) in cases {
+            let amounts = [
+                (Amount::Tokens(of), Spend { tokens: spent, ..Spend::default() }),
+                (
+                    Amount::Usd(NanoUsd::from_nanos(of)),
+                    Spend { cost: NanoUsd::from_nanos(spent), tokens: 0 },
+                ),
+            ];
+            for (amount, spend) in amounts {
+                let shares: Vec<u8> = deny(amount).shares_spent(spend).collect();
+                assert_eq!(shares, expected, "{spent} of {of}");
+            }
         }
     }
 

@@ -4,9 +4,11 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::bounds::{SharedWith, Subject};
 use crate::budget::Spend;
 use crate::credential::KeyId;
 use crate::id::{CallId, DeploymentId, OrganizationId, ProjectId, ProviderId};
+use crate::key::Owner;
 use crate::rotation::SecretNumber;
 use crate::usage::Usage;
 
@@ -78,6 +80,10 @@ pub struct Hold {
     pub project: ProjectId,
     /// The key.
     pub key: KeyId,
+    /// As whom the key acts.
+    pub owner: Owner,
+    /// Whose limits and budgets beside the key's own have counted the call.
+    pub shared: SharedWith,
     /// Which of its secrets was presented.
     pub secret: SecretNumber,
     /// The provider that the call goes to.
@@ -118,6 +124,23 @@ pub struct Settlement {
 }
 
 impl Hold {
+    /// The same for an attempt at the call by this deployment, after which there was another one. What is
+    /// set aside is so for the last one: whatever this one costs is beyond it.
+    #[must_use]
+    pub fn of_attempt(&self, provider: ProviderId, deployment: DeploymentId) -> Self {
+        Self { provider, deployment, held: Spend::default(), ..self.clone() }
+    }
+
+    /// Whose sums the call adds to.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
+        let user = match self.owner {
+            Owner::User(user) => Some(Subject::User(user)),
+            Owner::ServiceAccount(_) => None,
+        };
+        let own = [Subject::Key(self.key), Subject::Project(self.project)];
+        own.into_iter().chain(user).chain([Subject::Organization(self.organization)])
+    }
+
     /// The settlement of a call of which nothing more is known than that it left: at its estimate.
     pub fn interrupted(&self) -> Settlement {
         Settlement {
@@ -133,16 +156,29 @@ impl Hold {
     }
 }
 
-/// The record of a finished call, as usage reports sum it up.
+/// The record of a finished call, or of an attempt at it after which there was another one, as usage
+/// reports sum it up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageEvent {
     /// What was known before.
     pub hold: Hold,
     /// What is known after.
     pub settlement: Settlement,
+    /// [`CALL`](Self::CALL), or which attempt it was of those that reached a provider and had another
+    /// one behind them, from 1. With the call's id it makes the event's identity.
+    pub attempt: u16,
 }
 
 impl UsageEvent {
+    /// The number of the one event that every hold has: it tells of the call as a whole, and of its last
+    /// attempt.
+    pub const CALL: u16 = 0;
+
+    /// Whether it tells of a call as a whole: only those count as requests.
+    pub const fn is_call(&self) -> bool {
+        self.attempt == Self::CALL
+    }
+
     /// Whether the provider billed more than was set aside.
     pub fn is_over_hold(&self) -> bool {
         self.settlement.spend.cost > self.hold.held.cost
@@ -153,6 +189,7 @@ impl UsageEvent {
 mod tests {
     use super::*;
     use crate::credential::tests::minted;
+    use crate::id::{ServiceAccountId, UserId};
     use crate::money::NanoUsd;
 
     fn hold() -> Hold {
@@ -161,6 +198,8 @@ mod tests {
             organization: OrganizationId::new(1, 1),
             project: ProjectId::new(1, 1),
             key: minted("dw", 1).id(),
+            owner: Owner::User(UserId::new(1, 1)),
+            shared: SharedWith::NONE,
             secret: SecretNumber::FIRST,
             provider: ProviderId::new(1, 1),
             deployment: DeploymentId::new(1, 1),
@@ -212,6 +251,16 @@ mod tests {
     }
 
     #[test]
+    fn a_call_adds_to_the_sums_of_its_key_project_user_and_organization() {
+        use crate::bounds::BoundOf::{Key, Organization, Project, User};
+        let of = |hold: &Hold| hold.subjects().map(|s| s.bound_of()).collect::<Vec<_>>();
+        let hold = hold();
+        let account = Owner::ServiceAccount(ServiceAccountId::new(1, 1));
+        assert_eq!(of(&hold), [Key, Project, User, Organization]);
+        assert_eq!(of(&Hold { owner: account, ..hold }), [Key, Project, Organization]);
+    }
+
+    #[test]
     fn a_bill_beyond_the_hold_is_flagged() {
         #[rustfmt::skip]
         let cases = [
@@ -224,7 +273,8 @@ mod tests {
         for (nanos, is_over) in cases {
             let spend = Spend { cost: NanoUsd::from_nanos(nanos), tokens: 30 };
             let settlement = Settlement { spend, ..hold().interrupted() };
-            assert_eq!(UsageEvent { hold: hold(), settlement }.is_over_hold(), is_over, "{nanos}");
+            let event = UsageEvent { hold: hold(), settlement, attempt: UsageEvent::CALL };
+            assert_eq!(event.is_over_hold(), is_over, "{nanos}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
@@ -21,23 +22,31 @@ pub enum ProviderKind {
     OpenAi,
     /// Anything with the same API: vLLM, llama.cpp, Ollama, Groq, …
     OpenAiCompatible,
-    /// api.anthropic.com, by its OpenAI-compatible routes.
+    /// Azure OpenAI, by the routes of its version 1: the base URL ends in `/openai/v1`.
+    Azure,
+    /// api.anthropic.com, and servers with the same API.
     Anthropic,
-    /// generativelanguage.googleapis.com, by its OpenAI-compatible routes.
+    /// generativelanguage.googleapis.com, and servers with the same API.
     Google,
 }
 
 /// A text that names no kind of provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no provider kind `{0}`; the kinds are echo, openai, openai-compatible, anthropic, google"
+    "there is no provider kind `{0}`; the kinds are echo, openai, openai-compatible, azure, anthropic, google"
 )]
 pub struct UnknownKind(pub String);
 
 impl ProviderKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Echo, Self::OpenAi, Self::OpenAiCompatible, Self::Anthropic, Self::Google];
+    pub const ALL: [Self; 6] = [
+        Self::Echo,
+        Self::OpenAi,
+        Self::OpenAiCompatible,
+        Self::Azure,
+        Self::Anthropic,
+        Self::Google,
+    ];
 
     /// The text form.
     pub const fn as_str(self) -> &'static str {
@@ -45,6 +54,7 @@ impl ProviderKind {
             Self::Echo => "echo",
             Self::OpenAi => "openai",
             Self::OpenAiCompatible => "openai-compatible",
+            Self::Azure => "azure",
             Self::Anthropic => "anthropic",
             Self::Google => "google",
         }
@@ -53,10 +63,10 @@ impl ProviderKind {
     /// The base URL where the operator names none. `None`: one must be named, or none is used.
     pub const fn default_base_url(self) -> Option<&'static str> {
         match self {
-            Self::Echo | Self::OpenAiCompatible => None,
+            Self::Echo | Self::OpenAiCompatible | Self::Azure => None,
             Self::OpenAi => Some("https://api.openai.com/v1"),
             Self::Anthropic => Some("https://api.anthropic.com/v1"),
-            Self::Google => Some("https://generativelanguage.googleapis.com/v1beta/openai"),
+            Self::Google => Some("https://generativelanguage.googleapis.com/v1beta"),
         }
     }
 
@@ -65,13 +75,14 @@ impl ProviderKind {
         match self {
             Self::Echo | Self::OpenAiCompatible => None,
             Self::OpenAi => Some("openai"),
+            Self::Azure => Some("azure"),
             Self::Anthropic => Some("anthropic"),
             Self::Google => Some("google"),
         }
     }
 }
 
-impl utoipa::ToSchema for ProviderKind {}
+impl ToSchema for ProviderKind {}
 
 impl utoipa::PartialSchema for ProviderKind {
     fn schema() -> RefOr<Schema> {
@@ -108,13 +119,17 @@ pub struct Provider {
     /// Where it is, without a trailing slash; paths such as `/chat/completions` are appended.
     /// `None` only for [`ProviderKind::Echo`].
     pub base_url: Option<String>,
-    /// What its deployments present that name no provider key of their own.
-    pub provider_key: Option<ProviderKeyId>,
+    /// What its deployments present that name no provider key of their own, each some of the calls; at most
+    /// [`PROVIDER_KEYS_MAX`]. None: the provider wants none.
+    pub provider_keys: Vec<ProviderKeyId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last edited.
     pub updated_at: Timestamp,
 }
+
+/// Most keys that share the calls of one provider.
+pub const PROVIDER_KEYS_MAX: usize = 16;
 
 /// A credential for a provider, "General key" on screens. Its value is in the vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +198,8 @@ pub struct Model {
     pub pricing: Pricing,
     /// The most output tokens of one call, where known; the worst case of calls that name none.
     pub output_tokens_max: Option<u64>,
+    /// How calls are shared out among deployments of equal priority.
+    pub routing: Routing,
     /// Who serves it.
     pub deployments: Vec<Deployment>,
     /// When it was made.
@@ -200,12 +217,84 @@ pub struct Deployment {
     pub provider: ProviderId,
     /// The name that the provider knows.
     pub upstream_model: String,
-    /// With which credential. `None`: the provider wants none.
+    /// With which credential. `None`: with those of the provider.
     pub provider_key: Option<ProviderKeyId>,
     /// Its share among deployments of equal priority, at least 1.
     pub weight: u32,
     /// Lower is tried first.
     pub priority: u32,
+    /// Whether it takes calls.
+    pub state: DeploymentState,
+}
+
+/// Whether a deployment takes calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeploymentState {
+    /// It does.
+    Active,
+    /// It takes no new ones; those that run may end.
+    Draining,
+    /// It takes none, and those that run are ended.
+    Disabled,
+}
+
+/// How the calls of a model are shared out among its deployments of equal priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Routing {
+    /// By their weights.
+    Weighted,
+    /// To the one of two drawn by chance that answers sooner.
+    LeastLatency,
+}
+
+/// A text that names none of the words it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a word of the catalog")]
+pub struct UnknownWord;
+
+impl DeploymentState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Draining, Self::Disabled];
+
+    /// The text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Draining => "draining",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl FromStr for DeploymentState {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownWord)
+    }
+}
+
+impl Routing {
+    /// Every way.
+    pub const ALL: [Self; 2] = [Self::Weighted, Self::LeastLatency];
+
+    /// The text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Weighted => "weighted",
+            Self::LeastLatency => "least_latency",
+        }
+    }
+}
+
+impl FromStr for Routing {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|routing| routing.as_str() == text).ok_or(UnknownWord)
+    }
 }
 
 #[cfg(test)]
@@ -231,9 +320,23 @@ mod tests {
         for kind in ProviderKind::ALL {
             assert_eq!(kind.to_string().parse(), Ok(kind));
         }
-        for bad in ["", "OpenAI", "openai ", "azure"] {
+        for bad in ["", "OpenAI", "openai ", "azure "] {
             assert_eq!(bad.parse::<ProviderKind>(), Err(UnknownKind(bad.to_owned())));
         }
+    }
+
+    #[test]
+    fn states_and_routings_are_spelled_alike_everywhere() {
+        for state in DeploymentState::ALL {
+            assert_eq!(state.as_str().parse(), Ok(state));
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+        for routing in Routing::ALL {
+            assert_eq!(routing.as_str().parse(), Ok(routing));
+            assert_eq!(serde_json::to_value(routing).unwrap(), routing.as_str());
+        }
+        assert_eq!("Active".parse::<DeploymentState>(), Err(UnknownWord));
+        assert_eq!("".parse::<Routing>(), Err(UnknownWord));
     }
 
     #[test]

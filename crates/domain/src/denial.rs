@@ -1,5 +1,6 @@
 //! Why a call is refused before it leaves.
 
+use crate::bounds::BoundOf;
 use crate::limit::LimitKind;
 
 /// Every reason to refuse a call. The text is for the client.
@@ -36,20 +37,22 @@ pub enum Denial {
     #[error("The model does not exist or this API key has no access to it.")]
     ModelNotFound,
     /// A rate limit is reached.
-    #[error("Rate limit reached.")]
+    #[error("Rate limit of {of} reached.")]
     RateLimited {
+        /// Whose.
+        of: BoundOf,
         /// What was counted.
         kind: LimitKind,
         /// Microseconds until it is worth another try.
         retry_after_us: u64,
     },
     /// As many calls as allowed are in flight.
-    #[error("Too many concurrent requests for this API key.")]
-    TooManyConcurrent,
+    #[error("Too many concurrent requests for {0}.")]
+    TooManyConcurrent(BoundOf),
     /// A budget has nothing left.
-    #[error("The budget of this API key is spent.")]
-    BudgetSpent,
+    #[error("The budget of {0} is spent.")]
+    BudgetSpent(BoundOf),
     /// What is left of a budget is held by calls in flight.
-    #[error("The rest of the budget is held by calls in flight; try again in a moment.")]
-    BudgetHeld,
+    #[error("The rest of the budget of {0} is held by calls in flight; try again in a moment.")]
+    BudgetHeld(BoundOf),
 }

@@ -177,6 +177,7 @@ mod tests {
                     deny: vec![],
                 },
                 limits: Limits::NONE,
+                model_limits: vec![],
                 budgets: vec![],
                 expires_at: expires.map(at),
                 allowed_origins: None,

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod audit;
 pub mod base62;
+pub mod bounds;
 pub mod budget;
 pub mod call;
 pub mod catalog;

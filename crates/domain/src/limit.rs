@@ -5,7 +5,12 @@
 //! leaky bucket can keep only one of the two, so each window remembers when units were taken.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::num::NonZeroU32;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::ser::Serializer;
 
 /// The windows of rate limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +60,7 @@ pub enum LimitKind {
     serde::Deserialize,
     utoipa::ToSchema,
 )]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Limits {
     /// Requests in any 60 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +90,33 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 4_294_967_295_u32)]
     pub concurrency: Option<NonZeroU32>,
+}
+
+impl serde::Serialize for Limits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// Only from an object: derived code alone would take the figures of a list for limits, by their order.
+impl<'de> serde::Deserialize<'de> for Limits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Named)
+    }
+}
+
+struct Named;
+
+impl<'de> Visitor<'de> for Named {
+    type Value = Limits;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Limits, A::Error> {
+        Limits::deserialize(MapAccessDeserializer::new(map))
+    }
 }
 
 impl Limits {
@@ -527,6 +559,10 @@ pub(crate) mod tests {
             (r#"{"requests_per_minute":"60"}"#,         false),
             (r#"{"requests_per_minute":4294967296}"#,   false),
             (r#"{"rpm":60}"#,                           false),
+            ("[60]",                                    false), // by name, not by order
+            ("[]",                                      false),
+            ("60",                                      false),
+            ("null",                                    false),
         ];
         for (json, is_valid) in cases {
             assert_eq!(serde_json::from_str::<Limits>(json).is_ok(), is_valid, "{json}");

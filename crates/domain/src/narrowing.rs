@@ -98,6 +98,7 @@ mod tests {
             models: patterns.into(),
             addresses: crate::address::AddressRules::ANY,
             limits: crate::limit::Limits::NONE,
+            model_limits: vec![],
             budgets: vec![],
             expires_at: None,
             allowed_origins: None,

@@ -26,6 +26,8 @@ pub enum NoticeKind {
     KeyExpiring,
     /// The secret of an API key has been in use for as long as an administrator allows.
     KeyRotationDue,
+    /// So much of a budget is spent.
+    BudgetThreshold,
     /// A holder of an API key asks for higher limits.
     IncreaseAsked,
     /// They got them, or some.
@@ -92,8 +94,8 @@ pub enum DeliveryFault {
 }
 
 /// The kinds, for whoever named none.
-const KINDS: &str = "api_key.expiring, api_key.rotation_due, limit_increase.asked, \
-    limit_increase.granted, limit_increase.declined, limit_increase.ended, user.invitation, \
+const KINDS: &str = "api_key.expiring, api_key.rotation_due, budget.threshold, \
+    limit_increase.asked, limit_increase.granted, limit_increase.declined, limit_increase.ended, user.invitation, \
     user.reset, user.requested_reset and webhook.test";
 
 /// A text that names no kind of notice, no state and no fault.
@@ -111,9 +113,10 @@ impl utoipa::PartialSchema for NoticeKind {
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::KeyExpiring,
         Self::KeyRotationDue,
+        Self::BudgetThreshold,
         Self::IncreaseAsked,
         Self::IncreaseGranted,
         Self::IncreaseDeclined,
@@ -129,6 +132,7 @@ impl NoticeKind {
         match self {
             Self::KeyExpiring => "api_key.expiring",
             Self::KeyRotationDue => "api_key.rotation_due",
+            Self::BudgetThreshold => "budget.threshold",
             Self::IncreaseAsked => "limit_increase.asked",
             Self::IncreaseGranted => "limit_increase.granted",
             Self::IncreaseDeclined => "limit_increase.declined",
@@ -147,6 +151,7 @@ impl NoticeKind {
             Self::UserInvitation | Self::UserReset | Self::UserRequestedReset => true,
             Self::KeyExpiring
             | Self::KeyRotationDue
+            | Self::BudgetThreshold
             | Self::IncreaseAsked
             | Self::IncreaseGranted
             | Self::IncreaseDeclined

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::address::AddressRules;
+use crate::bounds::ModelLimits;
 use crate::budget::Budget;
 use crate::limit::Limits;
 use crate::model_pattern::ModelRule;
@@ -21,6 +22,8 @@ pub struct Rights {
     pub addresses: AddressRules,
     /// How fast.
     pub limits: Limits,
+    /// How fast some models.
+    pub model_limits: Vec<ModelLimits>,
     /// How much.
     pub budgets: Vec<Budget>,
     /// Until when. `None`: for ever.
@@ -40,6 +43,8 @@ pub enum Axis {
     Addresses,
     /// Looser limits.
     Limits,
+    /// Looser limits for some models.
+    ModelLimits,
     /// Looser budgets.
     Budgets,
     /// A later end.
@@ -56,6 +61,7 @@ impl Axis {
             Self::Models => "models",
             Self::Addresses => "ip_allow",
             Self::Limits => "limits",
+            Self::ModelLimits => "model_limits",
             Self::Budgets => "budgets",
             Self::Expiry => "expires_at",
             Self::Origins => "allowed_origins",
@@ -72,6 +78,7 @@ impl Rights {
             models: ModelRule::All,
             addresses: AddressRules::ANY,
             limits: Limits::NONE,
+            model_limits: Vec::new(),
             budgets: Vec::new(),
             expires_at: None,
             allowed_origins: None,
@@ -88,6 +95,7 @@ impl Rights {
             (Axis::Models, self.models.covers(&other.models)),
             (Axis::Addresses, self.addresses.covers(&other.addresses)),
             (Axis::Limits, self.limits.covers(&other.limits)),
+            (Axis::ModelLimits, ModelLimits::list_covers(&self.model_limits, &other.model_limits)),
             (Axis::Budgets, Budget::list_covers(&self.budgets, &other.budgets)),
             (Axis::Expiry, expiry_is_covered),
             (
@@ -101,14 +109,16 @@ impl Rights {
     /// Whether a key with these rights may make keys. Limits and budgets are counted for each key by
     /// itself, so those of a new key would add to those of its maker: only a maker without any may.
     pub fn may_make_keys(&self) -> bool {
-        self.limits == Limits::NONE && self.budgets.is_empty()
+        self.limits == Limits::NONE && self.model_limits.is_empty() && self.budgets.is_empty()
     }
 
     /// Which of limits, budgets and origins an edit from these rights to `after` loosens. For an editor
     /// with limits or budgets of its own that is as good as a new key: the secret of a key with origins
     /// is in its pages for everybody to read, so a page that is let in has the key.
     pub fn loosened_by(&self, after: &Self) -> Vec<Axis> {
-        let is_bound = |axis: &Axis| matches!(axis, Axis::Limits | Axis::Budgets | Axis::Origins);
+        let is_bound = |axis: &Axis| {
+            matches!(axis, Axis::Limits | Axis::ModelLimits | Axis::Budgets | Axis::Origins)
+        };
         self.exceeded_by(after).into_iter().filter(is_bound).collect()
     }
 
@@ -144,6 +154,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::address::tests::{any_address, any_rules};
+    use crate::bounds::tests::any_model_limits;
     use crate::budget::Amount;
     use crate::budget::tests::any_budget;
     use crate::limit::tests::any_limits;
@@ -163,16 +174,27 @@ pub(crate) mod tests {
             any_rule(),
             any_rules(),
             any_limits(),
+            prop::collection::vec(any_model_limits(), 0..3),
             prop::collection::vec(any_budget(), 0..3),
             prop::option::of(any_instant()),
             any_origins(),
         )
             .prop_map(
-                |(scopes, models, addresses, limits, budgets, expires_at, origins)| Rights {
+                |(
                     scopes,
                     models,
                     addresses,
                     limits,
+                    model_limits,
+                    budgets,
+                    expires_at,
+                    origins,
+                )| Rights {
+                    scopes,
+                    models,
+                    addresses,
+                    limits,
+                    model_limits,
                     budgets,
                     expires_at,
                     allowed_origins: origins,
@@ -181,7 +203,7 @@ pub(crate) mod tests {
     }
 
     /// `mine` with some axes replaced by those of `other`: often enough covered by `mine`.
-    fn varied(mine: &Rights, other: Rights, own: [bool; 7]) -> Rights {
+    fn varied(mine: &Rights, other: Rights, own: [bool; 8]) -> Rights {
         let mine = mine.clone();
         Rights {
             scopes: if own[0] { other.scopes.intersect(mine.scopes) } else { mine.scopes },
@@ -191,11 +213,12 @@ pub(crate) mod tests {
             budgets: if own[4] { other.budgets } else { mine.budgets },
             expires_at: if own[5] { other.expires_at } else { mine.expires_at },
             allowed_origins: if own[6] { other.allowed_origins } else { mine.allowed_origins },
+            model_limits: if own[7] { other.model_limits } else { mine.model_limits },
         }
     }
 
     fn any_pair() -> impl Strategy<Value = (Rights, Rights)> {
-        (any_rights(), any_rights(), any::<[bool; 7]>()).prop_map(|(mine, other, own)| {
+        (any_rights(), any_rights(), any::<[bool; 8]>()).prop_map(|(mine, other, own)| {
             let theirs = varied(&mine, other, own);
             (mine, theirs)
         })
@@ -207,6 +230,7 @@ pub(crate) mod tests {
             models: ModelRule::All,
             addresses: AddressRules::ANY,
             limits: Limits::NONE,
+            model_limits: vec![],
             budgets: vec![],
             expires_at: None,
             allowed_origins: None,
@@ -223,6 +247,10 @@ pub(crate) mod tests {
                 deny: vec![],
             },
             limits: serde_json::from_str(r#"{"requests_per_minute":60}"#).unwrap(),
+            model_limits: serde_json::from_str(
+                r#"[{"model":"gpt-4o","limits":{"concurrency":1}}]"#,
+            )
+            .unwrap(),
             budgets: serde_json::from_str(r#"[{"usd":"5","period":"day"}]"#).unwrap(),
             expires_at: Some(Timestamp::from_second(5).unwrap()),
             allowed_origins: serde_json::from_str(r#"["https://a.example"]"#).unwrap(),
@@ -237,6 +265,7 @@ pub(crate) mod tests {
             (Axis::Models, Rights { models: strong.models.clone(), ..tight.clone() }),
             (Axis::Addresses, Rights { addresses: strong.addresses.clone(), ..tight.clone() }),
             (Axis::Limits, Rights { limits: strong.limits, ..tight.clone() }),
+            (Axis::ModelLimits, Rights { model_limits: vec![], ..tight.clone() }),
             (Axis::Budgets, Rights { budgets: vec![], ..tight.clone() }),
             (Axis::Expiry, Rights { expires_at: None, ..tight.clone() }),
             (Axis::Origins, Rights { allowed_origins: None, ..tight.clone() }),
@@ -249,8 +278,8 @@ pub(crate) mod tests {
 
     #[test]
     fn every_axis_that_is_stronger_is_named_at_once() {
-        use Axis::{Addresses, Budgets, Expiry, Limits, Models, Origins, Scopes};
-        let all = [Scopes, Models, Addresses, Limits, Budgets, Expiry, Origins];
+        use Axis::{Addresses, Budgets, Expiry, Limits, ModelLimits, Models, Origins, Scopes};
+        let all = [Scopes, Models, Addresses, Limits, ModelLimits, Budgets, Expiry, Origins];
         assert_eq!(tight().exceeded_by(&strongest()), all);
         assert_eq!(strongest().exceeded_by(&tight()), []);
     }
@@ -269,9 +298,16 @@ pub(crate) mod tests {
         assert!(strong.may_make_keys());
         assert!(!Rights { limits: tight.limits, ..strong.clone() }.may_make_keys());
         assert!(!Rights { budgets: tight.budgets.clone(), ..strong.clone() }.may_make_keys());
-        let unbounded = Rights { limits: Limits::NONE, budgets: vec![], ..tight.clone() };
+        assert!(
+            !Rights { model_limits: tight.model_limits.clone(), ..strong.clone() }.may_make_keys()
+        );
+        let unbounded =
+            Rights { limits: Limits::NONE, model_limits: vec![], budgets: vec![], ..tight.clone() };
         assert!(unbounded.may_make_keys(), "the other axes do not add up");
-        assert_eq!(tight.loosened_by(&strong), [Axis::Limits, Axis::Budgets, Axis::Origins]);
+        assert_eq!(
+            tight.loosened_by(&strong),
+            [Axis::Limits, Axis::ModelLimits, Axis::Budgets, Axis::Origins]
+        );
         assert_eq!(strong.loosened_by(&tight), []);
     }
 
@@ -336,6 +372,13 @@ pub(crate) mod tests {
             Axis::Limits => mine.limits.rates().all(|(kind, span, limit)| {
                 theirs.limits.rates().any(|(k, s, l)| (k, s) == (kind, span) && l <= limit)
             }),
+            Axis::ModelLimits => {
+                let bounds = |entry: &&ModelLimits| entry.model.matches(&probe.0);
+                mine.model_limits.iter().filter(bounds).all(|mine| {
+                    let mut theirs = theirs.model_limits.iter().filter(bounds);
+                    theirs.any(|theirs| mine.limits.covers(&theirs.limits))
+                })
+            }
             Axis::Budgets => mine.budgets.iter().all(|mine| {
                 theirs.budgets.iter().any(|theirs| Budget::list_covers(&[*mine], &[*theirs]))
             }),
@@ -359,8 +402,15 @@ pub(crate) mod tests {
     /// A model, an address and an instant.
     type Probe = (String, std::net::IpAddr, Timestamp);
 
-    const AXES: [Axis; 6] =
-        [Axis::Scopes, Axis::Models, Axis::Addresses, Axis::Limits, Axis::Budgets, Axis::Expiry];
+    const AXES: [Axis; 7] = [
+        Axis::Scopes,
+        Axis::Models,
+        Axis::Addresses,
+        Axis::Limits,
+        Axis::ModelLimits,
+        Axis::Budgets,
+        Axis::Expiry,
+    ];
 
     /// A key that another one of the list made; the first is its own maker.
     struct Made {
@@ -369,10 +419,10 @@ pub(crate) mod tests {
     }
 
     /// Which of the keys so far wishes for another one, and with which rights.
-    type Wished = (prop::sample::Index, Rights, [bool; 7]);
+    type Wished = (prop::sample::Index, Rights, [bool; 8]);
 
     fn any_wish() -> impl Strategy<Value = Wished> {
-        (any::<prop::sample::Index>(), any_rights(), any::<[bool; 7]>())
+        (any::<prop::sample::Index>(), any_rights(), any::<[bool; 8]>())
     }
 
     /// The keys that there are when those wishes were granted that may be.
@@ -453,7 +503,7 @@ pub(crate) mod tests {
         fn what_is_handed_on_twice_is_still_within_the_first(
             (first, second) in any_pair(),
             other in any_rights(),
-            own: [bool; 7],
+            own: [bool; 8],
         ) {
             let third = varied(&second, other, own);
             let is_clean = first.exceeded_by(&second).is_empty()
@@ -491,9 +541,9 @@ pub(crate) mod tests {
             probe in (any_name(), any_address(), any_instant()),
         ) {
             let loosened = before.loosened_by(&after);
-            let is_bound = |axis| matches!(axis, Axis::Limits | Axis::Budgets | Axis::Origins);
-            prop_assert!(loosened.iter().all(|axis| is_bound(*axis)));
-            for axis in [Axis::Limits, Axis::Budgets, Axis::Origins] {
+            let bounds = [Axis::Limits, Axis::ModelLimits, Axis::Budgets, Axis::Origins];
+            prop_assert!(loosened.iter().all(|axis| bounds.contains(axis)));
+            for axis in bounds {
                 let holds = axis_holds(axis, &before, &after, &probe);
                 prop_assert!(holds || loosened.contains(&axis), "{:?}", axis);
             }

@@ -38,6 +38,8 @@ pub enum Setting {
     AuditRetentionDays,
     /// How long single calls are kept. 0: for ever.
     UsageRetentionDays,
+    /// How long the hourly sums of calls are kept. 0: for ever.
+    UsageSumsRetentionDays,
 }
 
 /// The value of a setting. It prints as it is stored.
@@ -87,7 +89,7 @@ pub struct UnknownSetting;
 
 impl Setting {
     /// Every setting, in the order in which they are shown.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AuthTokenMaxTtlMinutes,
         Self::UserKeyDefaultTtlDays,
         Self::ServiceKeyDefaultTtlDays,
@@ -99,6 +101,7 @@ impl Setting {
         Self::MailFrom,
         Self::AuditRetentionDays,
         Self::UsageRetentionDays,
+        Self::UsageSumsRetentionDays,
     ];
 
     /// The name, as it is stored, sent and typed.
@@ -115,6 +118,7 @@ impl Setting {
             Self::MailFrom => "mail-from",
             Self::AuditRetentionDays => "audit-retention-days",
             Self::UsageRetentionDays => "usage-retention-days",
+            Self::UsageSumsRetentionDays => "usage-sums-retention-days",
         }
     }
 
@@ -153,8 +157,12 @@ impl Setting {
                  Notices and decided increases stay 90 at most."
             }
             Self::UsageRetentionDays => {
-                "How many days single calls are kept for reports; 0 keeps them for ever. Budgets do not \
-                 forget what was spent."
+                "How many days single calls are kept; 0 keeps them for ever. Reports of whole hours and \
+                 budgets do not forget what was spent."
+            }
+            Self::UsageSumsRetentionDays => {
+                "How many days the hourly sums behind reports are kept, at least as long as single calls; \
+                 0 keeps them for ever."
             }
         }
     }
@@ -168,7 +176,8 @@ impl Setting {
             | Self::NoticeDays
             | Self::RotationReminderDays
             | Self::AuditRetentionDays
-            | Self::UsageRetentionDays => Some("days"),
+            | Self::UsageRetentionDays
+            | Self::UsageSumsRetentionDays => Some("days"),
             Self::KeysPerUserMax => Some("keys"),
             Self::KeyPrefix | Self::SpentBudgetStatus | Self::MailFrom => None,
         }
@@ -185,9 +194,9 @@ impl Setting {
             Self::KeyPrefix => Bounds::Prefix,
             Self::SpentBudgetStatus => Bounds::OneOf(&[429, 402]),
             Self::NoticeDays => Bounds::Days,
-            Self::RotationReminderDays | Self::UsageRetentionDays => {
-                Bounds::Whole { min: 0, max: 3_650 }
-            }
+            Self::RotationReminderDays
+            | Self::UsageRetentionDays
+            | Self::UsageSumsRetentionDays => Bounds::Whole { min: 0, max: 3_650 },
             Self::AuditRetentionDays => Bounds::OneOf(&AUDIT_DAYS),
             Self::MailFrom => Bounds::Email,
         }
@@ -204,9 +213,10 @@ impl Setting {
             Self::KeyPrefix => SettingValue::Text("dw".to_owned()),
             Self::SpentBudgetStatus => SettingValue::Number(429),
             Self::NoticeDays => SettingValue::Days(NoticeDays::default()),
-            Self::RotationReminderDays | Self::AuditRetentionDays | Self::UsageRetentionDays => {
-                SettingValue::Number(0)
-            }
+            Self::RotationReminderDays
+            | Self::AuditRetentionDays
+            | Self::UsageRetentionDays
+            | Self::UsageSumsRetentionDays => SettingValue::Number(0),
             Self::MailFrom => SettingValue::Text(String::new()),
         }
     }

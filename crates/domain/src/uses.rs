@@ -101,6 +101,7 @@ mod tests {
             models,
             addresses: AddressRules::ANY,
             limits: Limits::NONE,
+            model_limits: vec![],
             budgets: Vec::new(),
             expires_at: None,
             allowed_origins: None,

@@ -56,6 +56,12 @@ impl Answer {
         Self { status: StatusCode::OK, headers: headers.into(), body }
     }
 
+    /// A stream as one list of JSON.
+    pub(crate) fn list(body: RelayBody) -> Self {
+        let headers = [(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, NO_CACHE)];
+        Self { status: StatusCode::OK, headers: headers.into(), body }
+    }
+
     /// `headers` is an empty map, with room for them.
     pub(crate) fn into_response(self, mut headers: HeaderMap) -> Response<RelayBody> {
         headers.extend(self.headers);

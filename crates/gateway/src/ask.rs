@@ -2,18 +2,21 @@
 
 mod elsewhere;
 mod fields;
+mod generation;
 mod options;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use doorward_dialect::unsupported::Allowed;
+use doorward_dialect::google::Framing;
+use doorward_dialect::unsupported::{Allowed, LEFT_MAX};
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use serde_json::value::RawValue;
 
 use crate::error::ProxyError;
-use crate::route::Call;
+use crate::route::{Call, InPath, Work};
 use fields::{Field, Fields};
+use generation::{Member, Members};
 
 /// The largest `max_tokens` that makes sense; what is larger is refused, not computed with.
 const OUTPUT_TOKENS_MAX: u64 = 1 << 22;
@@ -36,29 +39,37 @@ pub(crate) enum OutputField {
     CompletionTokens,
     /// `max_output_tokens`.
     OutputTokens,
+    /// `maxOutputTokens` in `generationConfig`.
+    Generation,
 }
 
 impl OutputField {
     pub(crate) const fn name(self) -> &'static str {
-        self.field().name()
-    }
-
-    const fn field(self) -> Field {
         match self {
-            Self::Tokens => Field::MaxTokens,
-            Self::CompletionTokens => Field::MaxCompletionTokens,
-            Self::OutputTokens => Field::MaxOutputTokens,
+            Self::Tokens => Field::MaxTokens.name(),
+            Self::CompletionTokens => Field::MaxCompletionTokens.name(),
+            Self::OutputTokens => Field::MaxOutputTokens.name(),
+            Self::Generation => Member::MaxOutputTokens.name(),
         }
     }
 
-    /// The fields that bound the output of a call. The others are the client's own affair: no
+    /// The fields of a body that bound the output of a call. The others are the client's own affair: no
     /// upstream heeds them there, so no hold may rely on them.
-    const fn of(call: Call) -> &'static [Self] {
+    const fn of(call: Call) -> &'static [(Self, Field)] {
+        const TOKENS: (OutputField, Field) = (OutputField::Tokens, Field::MaxTokens);
         match call {
-            Call::ChatCompletions => &[Self::Tokens, Self::CompletionTokens],
-            Call::Responses => &[Self::OutputTokens],
-            Call::Completions | Call::Messages => &[Self::Tokens],
-            Call::Embeddings => &[],
+            Call::ChatCompletions => {
+                &[TOKENS, (Self::CompletionTokens, Field::MaxCompletionTokens)]
+            }
+            Call::Responses => &[(Self::OutputTokens, Field::MaxOutputTokens)],
+            Call::Completions | Call::Messages | Call::Inference => &[TOKENS],
+            Call::Embeddings
+            | Call::MessageTokens
+            | Call::GenerateContent
+            | Call::StreamGenerateContent
+            | Call::ContentTokens
+            | Call::EmbedContent
+            | Call::BatchEmbedContents => &[],
         }
     }
 }
@@ -80,10 +91,16 @@ type Bounds = smallvec::SmallVec<[Bound; 1]>;
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) call: Call,
-    pub(crate) model: Placed<Cow<'a, str>>,
+    pub(crate) model: Cow<'a, str>,
+    /// Where the body names it.
+    pub(crate) models_at: smallvec::SmallVec<[Range<usize>; 1]>,
     pub(crate) is_stream: bool,
     /// `stream_options` as it stands, and whether it asks for usage.
     pub(crate) stream_options: Option<Placed<bool>>,
+    /// How the pieces of a stream are put one after the other.
+    pub(crate) framing: Framing,
+    /// `generationConfig` as it stands.
+    pub(crate) generation_config: Option<Range<usize>>,
     /// Every field that bounds the output of this call.
     pub(crate) output_bounds: Bounds,
     /// How many answers are produced, each of which may be as long as the bound.
@@ -102,30 +119,74 @@ impl<'a> Ask<'a> {
     /// The field by which a client lets us leave out what a provider cannot do: `true`, or a list of names.
     pub(crate) const DROP: &'static str = "doorward_drop_unsupported";
 
-    /// Reads a body. Errors name the field.
-    pub(crate) fn parse(call: Call, body: &'a [u8]) -> Result<Self, ProxyError> {
+    /// Reads a body. Errors name the field. `place`: what the path of the request says, where it names the
+    /// model.
+    pub(crate) fn parse(
+        call: Call,
+        place: Option<&'a InPath>,
+        body: &'a [u8],
+    ) -> Result<Self, ProxyError> {
         let text = std::str::from_utf8(body).map_err(|error| not_utf8(&error))?;
+        let ask = match place {
+            Some(place) => Self::of_generation(call, place, text)?,
+            None => Self::of_fields(call, text)?,
+        };
+        if ask.model.is_empty() || ask.model.len() > MODEL_NAME_BYTES_MAX {
+            return Err(bad("model", "must have 1 to 200 bytes"));
+        }
+        Ok(ask)
+    }
+
+    fn of_fields(call: Call, text: &'a str) -> Result<Self, ProxyError> {
+        let body = text.as_bytes();
         let fields: Fields<'a> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
         let model = fields.get(Field::Model).ok_or_else(|| bad("model", "is required"))?;
         let name: Cow<'a, str> =
             string(model.get()).ok_or_else(|| bad("model", "must be a string"))?;
-        if name.is_empty() || name.len() > MODEL_NAME_BYTES_MAX {
-            return Err(bad("model", "must have 1 to 200 bytes"));
-        }
         // It would be answered before it has cost anything, and nobody would see what it costs.
         if call == Call::Responses && flag(Field::Background, &fields)? {
             return Err(bad("background", "must not be true here: such a call cannot be metered"));
         }
         Ok(Self {
             call,
-            model: Placed { value: name, range: range_in(body, model) },
-            is_stream: flag(Field::Stream, &fields)? && call.has_output(),
+            model: name,
+            models_at: smallvec::smallvec![range_in(body, model)],
+            is_stream: flag(Field::Stream, &fields)? && call.work().has_output(),
             stream_options: stream_options(body, fields.get(Field::StreamOptions))?,
+            framing: Framing::Events,
+            generation_config: None,
             output_bounds: output_bounds(call, body, &fields)?,
             answers: answers(call, &fields)?,
             may_be_dropped: may_be_dropped(fields.get(Field::Drop))?,
             drop_member: fields.get(Field::Drop).map(|raw| range_in(body, raw)),
             continues: call == Call::Responses && continues(&fields),
+            body,
+        })
+    }
+
+    fn of_generation(call: Call, place: &'a InPath, text: &'a str) -> Result<Self, ProxyError> {
+        let body = text.as_bytes();
+        let members: Members<'a> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+        let config = members.get(Member::GenerationConfig);
+        let inner = object(config)?;
+        let bound = inner.get(Member::MaxOutputTokens);
+        let tokens = count(bound, Member::MaxOutputTokens.name(), OUTPUT_TOKENS_MAX)?;
+        let range = bound.map(|raw| range_in(body, raw));
+        let answers = inner.get(Member::CandidateCount);
+        let field = OutputField::Generation;
+        Ok(Self {
+            call,
+            model: Cow::Borrowed(&place.model),
+            models_at: models_at(&members, place, body)?,
+            is_stream: call == Call::StreamGenerateContent,
+            stream_options: None,
+            framing: place.framing,
+            generation_config: config.map(|raw| range_in(body, raw)),
+            output_bounds: range.map(|range| Bound { field, tokens, range }).into_iter().collect(),
+            answers: count(answers, Member::CandidateCount.name(), ANSWERS_MAX)?.unwrap_or(1),
+            may_be_dropped: may_be_dropped(members.get(Member::Drop))?,
+            drop_member: members.get(Member::Drop).map(|raw| range_in(body, raw)),
+            continues: members.get(Member::CachedContent).is_some_and(|raw| raw.get() != "null"),
             body,
         })
     }
@@ -139,6 +200,11 @@ impl<'a> Ask<'a> {
     /// Whether the client wants the usage chunk at the end of its stream.
     pub(crate) fn wants_usage(&self) -> bool {
         self.stream_options.as_ref().is_some_and(|options| options.value)
+    }
+
+    /// The body that it was read from.
+    pub(crate) const fn body(&self) -> &'a [u8] {
+        self.body
     }
 
     /// A generous guess: English has about four bytes to a token, code and other scripts fewer.
@@ -208,9 +274,11 @@ fn may_be_dropped(raw: Option<&RawValue>) -> Result<Allowed, ProxyError> {
     match raw.map(RawValue::get) {
         None | Some("null" | "false") => Ok(Allowed::Nothing),
         Some("true") => Ok(Allowed::All),
-        Some(list) => serde_json::from_str(list)
-            .map(Allowed::Named)
-            .map_err(|_| bad(Ask::DROP, "must be true, false or a list of names of fields")),
+        Some(list) => match serde_json::from_str::<Vec<String>>(list) {
+            Ok(names) if names.len() <= LEFT_MAX => Ok(Allowed::Named(names)),
+            Ok(_) => Err(bad(Ask::DROP, &format!("must not name more than {LEFT_MAX} fields"))),
+            Err(_) => Err(bad(Ask::DROP, "must be true, false or a list of names of fields")),
+        },
     }
 }
 
@@ -223,14 +291,45 @@ fn flag(field: Field, fields: &Fields<'_>) -> Result<bool, ProxyError> {
 }
 
 fn number(field: Field, fields: &Fields<'_>, max: u64) -> Result<Option<u64>, ProxyError> {
-    let text = match fields.get(field).map(RawValue::get) {
+    count(fields.get(field), field.name(), max)
+}
+
+fn count(raw: Option<&RawValue>, name: &str, max: u64) -> Result<Option<u64>, ProxyError> {
+    let text = match raw.map(RawValue::get) {
         None | Some("null") => return Ok(None),
         Some(text) => text,
     };
     let value = text.parse::<u64>().ok().filter(|value| (1..=max).contains(value));
-    value
-        .map(Some)
-        .ok_or_else(|| bad(field.name(), &format!("must be a whole number from 1 to {max}")))
+    value.map(Some).ok_or_else(|| bad(name, &format!("must be a whole number from 1 to {max}")))
+}
+
+/// Every place at which a body of Google's dialect names the model that its path names: it may name no other
+/// one, for nobody knows which of them a server heeds.
+fn models_at(
+    members: &Members<'_>,
+    place: &InPath,
+    body: &[u8],
+) -> Result<smallvec::SmallVec<[Range<usize>; 1]>, ProxyError> {
+    let whole = object(members.get(Member::GenerateContentRequest))?;
+    let each: Vec<Members<'_>> = match members.get(Member::Requests) {
+        Some(raw) => serde_json::from_str(raw.get()).map_err(|error| not_json(&error))?,
+        None => Vec::new(),
+    };
+    let all = [members, &whole].into_iter().chain(&each);
+    let named = all.filter_map(|members| members.get(Member::Model));
+    let place_of = |raw: &RawValue| {
+        let name = string(raw.get()).unwrap_or_default();
+        let is_same =
+            name.strip_prefix("models/").unwrap_or(&name) == place.model || name == place.model;
+        is_same.then(|| range_in(body, raw)).ok_or_else(|| bad("model", "must be that of the path"))
+    };
+    named.map(place_of).collect()
+}
+
+/// The members of an object that may be missing.
+fn object(raw: Option<&RawValue>) -> Result<Members<'_>, ProxyError> {
+    let members = raw.map_or(Ok(None), |raw| serde_json::from_str(raw.get()));
+    members.map(Option::unwrap_or_default).map_err(|error| not_json(&error))
 }
 
 fn stream_options(body: &[u8], raw: Option<&RawValue>) -> Result<Option<Placed<bool>>, ProxyError> {
@@ -243,10 +342,13 @@ fn stream_options(body: &[u8], raw: Option<&RawValue>) -> Result<Option<Placed<b
 
 /// The answers that the provider produces, also those of which it shows only the best.
 fn answers(call: Call, fields: &Fields<'_>) -> Result<u64, ProxyError> {
-    let prompts = match (call, fields.get(Field::Prompt)) {
-        (Call::Completions, Some(prompt)) => options::prompts(prompt),
-        (Call::Completions, None) | (Call::ChatCompletions, _) => 1,
-        (Call::Embeddings | Call::Responses | Call::Messages, _) => return Ok(1),
+    let prompts = match (call.work(), fields.get(Field::Prompt)) {
+        (Work::Completion, Some(prompt)) => options::prompts(prompt),
+        (Work::Completion, None) => 1,
+        (Work::Chat, _) if call == Call::ChatCompletions => 1,
+        (Work::Chat | Work::Response | Work::Prompt | Work::Embedding | Work::Count, _) => {
+            return Ok(1);
+        }
     };
     let shown = number(Field::N, fields, ANSWERS_MAX)?.unwrap_or(1);
     let produced = number(Field::BestOf, fields, ANSWERS_MAX)?.unwrap_or(1);
@@ -262,9 +364,9 @@ fn answers(call: Call, fields: &Fields<'_>) -> Result<u64, ProxyError> {
 
 fn output_bounds(call: Call, body: &[u8], fields: &Fields<'_>) -> Result<Bounds, ProxyError> {
     let mut bounds = Bounds::new();
-    for &field in OutputField::of(call) {
-        let tokens = number(field.field(), fields, OUTPUT_TOKENS_MAX)?;
-        let raw = fields.get(field.field());
+    for &(field, name) in OutputField::of(call) {
+        let tokens = number(name, fields, OUTPUT_TOKENS_MAX)?;
+        let raw = fields.get(name);
         bounds.extend(raw.map(|raw| Bound { field, tokens, range: range_in(body, raw) }));
     }
     Ok(bounds)
@@ -275,15 +377,15 @@ mod tests {
     use super::*;
 
     fn parse(body: &str) -> Result<Ask<'_>, ProxyError> {
-        Ask::parse(Call::ChatCompletions, body.as_bytes())
+        Ask::parse(Call::ChatCompletions, None, body.as_bytes())
     }
 
     #[test]
     fn a_value_is_found_where_it_stands() {
         let body = r#"{"messages":[{"model":"inner"}], "model" : "a\"b", "max_tokens":7}"#;
         let ask = parse(body).unwrap();
-        assert_eq!(ask.model.value, "a\"b");
-        assert_eq!(&body[ask.model.range.clone()], r#""a\"b""#);
+        assert_eq!(ask.model, "a\"b");
+        assert_eq!(&body[ask.models_at[0].clone()], r#""a\"b""#);
         let bound = &ask.output_bounds[0];
         assert_eq!((bound.tokens, &body[bound.range.clone()]), (Some(7), "7"));
     }
@@ -326,6 +428,48 @@ mod tests {
     }
 
     #[test]
+    fn what_google_has_in_the_path_and_in_its_configuration_is_found() {
+        let place = InPath { model: "g".to_owned(), framing: Framing::Events };
+        let parse = |call, body: &'static str| Ask::parse(call, Some(&place), body.as_bytes());
+        let body =
+            r#"{"contents":[],"generation_config" : {"maxOutputTokens": 7,"candidateCount":2}}"#;
+        let ask = parse(Call::StreamGenerateContent, body).unwrap();
+        assert_eq!((&*ask.model, ask.is_stream, ask.answers), ("g", true, 2));
+        assert_eq!((ask.output_bound(), ask.has_input_elsewhere()), (Some(7), false));
+        assert_eq!(&body[ask.output_bounds[0].range.clone()], "7");
+        #[rustfmt::skip]
+        let cases = [
+            ("",                                                    Err("not a JSON object")),
+            ("[]",                                                  Err("not a JSON object")),
+            (r#"{"generationConfig":5}"#,                           Err("not a JSON object")),
+            (r#"{"generationConfig":{},"generation_config":{}}"#,   Err("duplicate field `generationConfig`")),
+            (r#"{"generationConfig":{"maxOutputTokens":"5"}}"#,     Err("`maxOutputTokens` must be")),
+            (r#"{"generationConfig":{"candidateCount":0}}"#,        Err("`candidateCount` must be")),
+            (r#"{"generationConfig":{"MaxOutputTokens":9}}"#,       Err("`maxOutputTokens` must be spelled exactly so")),
+            (r#"{"generationconfig":{}}"#,                          Err("`generationConfig` must be spelled exactly so")),
+            (r#"{"model":"models/dear"}"#,                          Err("`model` must be that of the path")),
+            (r#"{"requests":[{"model":"models/dear"}]}"#,           Err("`model` must be that of the path")),
+            (r#"{"requests":5}"#,                                   Err("not a JSON object")),
+            (r#"{"model":"models/g"}"#,                             Ok(false)),
+            (r#"{"generationConfig":null}"#,                        Ok(false)),
+            (r#"{"cachedContent":null}"#,                           Ok(false)),
+            (r#"{"cachedContent":"cachedContents/1"}"#,             Ok(true)),
+            (r#"{"contents":[{"parts":[{"fileData":{"fileUri":"https://a/b"}}]}]}"#, Ok(true)),
+        ];
+        for (body, expected) in cases {
+            match (parse(Call::GenerateContent, body), expected) {
+                (Ok(ask), expected) => {
+                    assert_eq!(Ok(ask.has_input_elsewhere()), expected, "{body}");
+                }
+                (Err(error), expected) => {
+                    let said = error.to_string();
+                    assert!(said.contains(expected.unwrap_err()), "{body}: {said}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn ten_megabytes_of_open_brackets_are_an_error_not_a_crash() {
         let body = "[".repeat(10 << 20);
         assert!(parse(&body).is_err());
@@ -350,7 +494,7 @@ mod tests {
             (Call::Embeddings,      body,                                     None),
         ];
         for (call, body, expected) in cases {
-            let ask = Ask::parse(call, body.as_bytes()).unwrap();
+            let ask = Ask::parse(call, None, body.as_bytes()).unwrap();
             assert_eq!(ask.output_bound(), expected, "{call:?} {body}");
         }
     }
@@ -375,7 +519,7 @@ mod tests {
         ];
         for (call, members, expected) in cases {
             let body = format!(r#"{{"model":"a",{members}}}"#);
-            match (Ask::parse(call, body.as_bytes()), expected) {
+            match (Ask::parse(call, None, body.as_bytes()), expected) {
                 (Ok(ask), expected) => assert_eq!(Ok(ask.answers), expected, "{members}"),
                 (Err(error), expected) => {
                     assert!(
@@ -404,7 +548,7 @@ mod tests {
         ];
         for (call, members, expected) in cases {
             let body = format!(r#"{{"model":"a",{members}}}"#);
-            match (Ask::parse(call, body.as_bytes()), expected) {
+            match (Ask::parse(call, None, body.as_bytes()), expected) {
                 (Ok(ask), expected) => {
                     assert_eq!(Ok(ask.has_input_elsewhere()), expected, "{members}");
                 }

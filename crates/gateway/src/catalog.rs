@@ -5,27 +5,41 @@ mod http_target;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use doorward_dialect::{Dialect, Knows};
-use doorward_domain::catalog::{Deployment, Model, Provider, ProviderKind, listing};
-use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId};
+use doorward_domain::catalog::{
+    Deployment, DeploymentState, Model, Provider, ProviderKind, Routing, listing,
+};
+use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::price::{Price, PriceTable};
 use doorward_store::{CatalogRow, Store, StoreError};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::health::{self, Health, Names, Registry};
+use crate::metrics::{Metrics, Series};
 use crate::redact::Needle;
+use crate::route::Call;
 use crate::upstream::{Connector, Origin};
 
-pub(crate) use http_target::HttpTarget;
+pub(crate) use http_target::{HttpTarget, Way};
 
 /// Output of a call to a model of which nothing is known: large enough for any answer, and small
 /// enough that a budget can hold it.
 const OUTPUT_TOKENS_DEFAULT: u64 = 16_384;
+
+/// How soon a catalog that could not be read is read again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What every model can say in one answer: providers that want to be told a bound refuse a larger one for
+/// small models.
+const OUTPUT_TOKENS_UNASKED: u64 = 4_096;
 
 /// A model and who serves it.
 #[derive(Debug)]
@@ -36,11 +50,14 @@ pub(crate) struct RoutedModel {
     /// The most output tokens of one answer, and whether that is known or assumed.
     pub(crate) output_tokens_max: u64,
     pub(crate) is_output_known: bool,
+    /// What one answer is bound to where nobody asks for a bound, and the provider wants one.
+    pub(crate) output_tokens_unasked: u64,
     /// Input and output tokens together that it can hold, where known.
     pub(crate) context_window: Option<u64>,
     /// What a hold is computed with: whichever deployment serves the call, it covers that.
     pub(crate) ceiling: Price,
-    /// In the order of their priority; only those that have a price and can be reached.
+    pub(crate) routing: Routing,
+    /// In the order of their priority; only those that take calls, have a price and can be reached.
     pub(crate) targets: Vec<Arc<Target>>,
     /// Deployments were left out because they have no price.
     pub(crate) is_unpriced: bool,
@@ -53,9 +70,13 @@ pub(crate) struct Target {
     pub(crate) deployment: DeploymentId,
     pub(crate) header: HeaderValue,
     pub(crate) price: Price,
-    pub(crate) weight: u32,
+    /// Its share among targets of equal priority.
+    pub(crate) weight: u64,
     pub(crate) priority: u32,
     pub(crate) endpoint: Endpoint,
+    pub(crate) health: Arc<Health>,
+    /// Where its calls are counted.
+    pub(crate) series: Arc<Series>,
 }
 
 /// How a deployment answers.
@@ -76,6 +97,19 @@ impl Target {
         }
     }
 
+    /// Whether it has the very route that a client calls, so that it gets the client's own words.
+    pub(crate) fn has(&self, call: Call) -> bool {
+        match &self.endpoint {
+            Endpoint::Echo => call.dialect() == Dialect::OpenAi && call.is_providers(),
+            Endpoint::Http(http) => http.way(call).is_some(),
+        }
+    }
+
+    /// Whether it can be asked for this, in one way or another.
+    pub(crate) fn can_be_asked(&self, call: Call) -> bool {
+        call.can_be_asked_of(self.dialect())
+    }
+
     /// What it can do beyond its dialect.
     pub(crate) fn knows(&self) -> Knows {
         match &self.endpoint {
@@ -88,7 +122,7 @@ impl Target {
     pub(crate) fn upstream_model(&self) -> Option<&str> {
         match &self.endpoint {
             Endpoint::Echo => None,
-            Endpoint::Http(http) => http.model.as_deref(),
+            Endpoint::Http(http) => Some(&http.model),
         }
     }
 
@@ -131,12 +165,21 @@ pub(crate) struct Catalog {
     store: Arc<Store>,
     prices: PriceTable,
     connector: Connector,
+    metrics: Arc<Metrics>,
     tasks: TaskTracker,
     current: ArcSwapOption<Snapshot>,
     /// One reload at a time; the others wait for it.
     reloading: tokio::sync::Mutex<()>,
     /// Connections outlive snapshots: servers by scheme and authority.
     origins: Mutex<HashMap<String, Arc<Origin>>>,
+    /// So does what is known of deployments.
+    health: Mutex<Registry>,
+}
+
+/// What a new snapshot takes over from the one before.
+struct Loading {
+    used: HashMap<String, Arc<Origin>>,
+    health: Registry,
 }
 
 impl Catalog {
@@ -144,16 +187,19 @@ impl Catalog {
         store: Arc<Store>,
         prices: PriceTable,
         connector: Connector,
+        metrics: Arc<Metrics>,
         tasks: TaskTracker,
     ) -> Self {
         Self {
             store,
             prices,
             connector,
+            metrics,
             tasks,
             current: ArcSwapOption::empty(),
             reloading: tokio::sync::Mutex::new(()),
-            origins: Mutex::new(HashMap::new()),
+            origins: Mutex::default(),
+            health: Mutex::default(),
         }
     }
 
@@ -171,6 +217,23 @@ impl Catalog {
         Ok(snapshot)
     }
 
+    /// Loads a new snapshot whenever something changed, so that what is to end ends without a call coming.
+    pub(crate) async fn follow(&self, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.store.catalog_changed() => {}
+            }
+            while let Err(error) = self.snapshot().await {
+                tracing::warn!(%error, "the catalog cannot be read");
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(RETRY) => {}
+                }
+            }
+        }
+    }
+
     /// The snapshot, if nothing changed since: no wait on the hit path.
     pub(crate) fn fresh(&self) -> Option<Arc<Snapshot>> {
         let current = self.current.load_full()?;
@@ -181,55 +244,85 @@ impl Catalog {
         // Read before the rows: a change in between makes the snapshot stale, never wrongly fresh.
         let epoch = self.store.catalog_epoch();
         let mut models: HashMap<OrganizationId, HashMap<String, Arc<RoutedModel>>> = HashMap::new();
-        let mut used = HashMap::new();
+        let health = self.health.lock().successor();
+        let mut loading = Loading { used: HashMap::new(), health };
         for row in self.store.catalog().await? {
             let organization = row.model.organization;
-            let model = self.route(row, &mut used).await?;
+            let model = self.route(row, &mut loading).await?;
             models.entry(organization).or_default().insert(model.name.to_string(), Arc::new(model));
         }
-        *self.origins.lock() = used;
+        *self.origins.lock() = loading.used;
+        *self.health.lock() = loading.health;
         Ok(Snapshot { epoch, models })
     }
 
     async fn route(
         &self,
         row: CatalogRow,
-        used: &mut HashMap<String, Arc<Origin>>,
+        loading: &mut Loading,
     ) -> Result<RoutedModel, StoreError> {
         let mut targets = Vec::new();
         let mut is_unpriced = false;
         for (deployment, provider) in row.model.deployments.iter().zip(&row.providers) {
             let price =
                 row.model.pricing.resolve(&self.prices, provider.kind, &deployment.upstream_model);
+            if !self.takes_calls(deployment, loading) {
+                continue;
+            }
             let Some(price) = price else {
                 is_unpriced = true;
                 continue;
             };
-            match self.endpoint(&row.model, deployment, provider, used).await {
-                Ok(endpoint) => {
-                    targets.push(Arc::new(target(deployment, provider, price, endpoint)));
-                }
-                Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
-                Err(fault) => {
-                    tracing::error!(model = row.model.name, provider = provider.name, %fault, "a deployment cannot be used");
+            let keys = keys(deployment, provider);
+            let series = self.metrics.series(&row.model.name, &provider.name);
+            for key in &keys {
+                let endpoint = self.endpoint(&row.model, deployment, provider, (*key, loading));
+                match endpoint.await {
+                    Ok(endpoint) => {
+                        let share = (price.clone(), keys.len());
+                        let of = (deployment, provider);
+                        targets.push(Arc::new(target(of, share, endpoint, Arc::clone(&series))));
+                    }
+                    Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
+                    Err(fault) => {
+                        tracing::error!(model = row.model.name, provider = provider.name, %fault, "a deployment cannot be used");
+                    }
                 }
             }
         }
         targets.sort_by_key(|target| target.priority);
         let context_window = self.context_window(&row);
-        // What the operator says, else the window: no answer is longer.
-        let known = row.model.output_tokens_max.or(context_window);
+        // A window tells nothing of one answer: most models end theirs long before it is full.
+        let known = row.model.output_tokens_max;
+        let assumed = context_window.unwrap_or(OUTPUT_TOKENS_DEFAULT).min(OUTPUT_TOKENS_DEFAULT);
         Ok(RoutedModel {
             header: header_value(&row.model.name),
             created_at_s: row.model.created_at.as_second(),
-            output_tokens_max: known.unwrap_or(OUTPUT_TOKENS_DEFAULT),
+            output_tokens_max: known.unwrap_or(assumed),
+            output_tokens_unasked: known.unwrap_or(OUTPUT_TOKENS_UNASKED),
             is_output_known: known.is_some(),
             context_window,
+            routing: row.model.routing,
             ceiling: Price::ceiling(targets.iter().map(|target| &target.price)),
             targets,
             is_unpriced,
             name: row.model.name.into(),
         })
+    }
+
+    /// Whether a deployment takes calls. Where an administrator ended them, those that run are ended now.
+    fn takes_calls(&self, deployment: &Deployment, loading: &mut Loading) -> bool {
+        match deployment.state {
+            DeploymentState::Active => true,
+            DeploymentState::Draining => {
+                loading.health.keep(&self.health.lock(), deployment.id);
+                false
+            }
+            DeploymentState::Disabled => {
+                self.health.lock().end(deployment.id);
+                false
+            }
+        }
     }
 
     /// The largest window of the deployments.
@@ -245,22 +338,37 @@ impl Catalog {
         model: &Model,
         deployment: &Deployment,
         provider: &Provider,
-        used: &mut HashMap<String, Arc<Origin>>,
-    ) -> Result<Endpoint, Unusable> {
+        (key, loading): (Option<ProviderKeyId>, &mut Loading),
+    ) -> Result<(Endpoint, Arc<Health>), Unusable> {
+        let names = Names {
+            deployment: deployment.id,
+            model: model.name.clone(),
+            provider: provider.name.clone(),
+        };
         if provider.kind == ProviderKind::Echo {
-            return Ok(Endpoint::Echo);
+            let health = loading.health.take_over(&self.health.lock(), names, None);
+            return Ok((Endpoint::Echo, health));
         }
         let base = provider.base_url.as_deref().ok_or(Unusable::Address)?;
         let url = Url::parse(base).map_err(|_| Unusable::Address)?;
-        let secret = match deployment.provider_key.or(provider.provider_key) {
+        let secret = match key {
             Some(id) => Some(self.store.reveal_provider_key(provider.organization, id).await?),
             None => None,
         };
-        let model =
-            (deployment.upstream_model != model.name).then_some(deployment.upstream_model.as_str());
-        let origin = self.origin(&url, used)?;
-        HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, model))
-            .map(|target| Endpoint::Http(Box::new(target)))
+        let models = (deployment.upstream_model.as_str(), model.name.as_str());
+        let origin = self.origin(&url, &mut loading.used)?;
+        let target = HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, models))?;
+        let health = loading.health.take_over(&self.health.lock(), names, secret.as_ref());
+        Ok((Endpoint::Http(Box::new(target)), health))
+    }
+
+    /// Writes how the deployments are in the Prometheus text format.
+    pub(crate) fn render_health(&self, now_us: u64, out: &mut String) -> std::fmt::Result {
+        let current = self.current.load_full();
+        let models = current.iter().flat_map(|snapshot| snapshot.models.values());
+        let models = models.flat_map(HashMap::values);
+        let targets = models.flat_map(|model| &model.targets);
+        health::render(targets.map(|target| &*target.health), now_us, out)
     }
 
     fn origin(
@@ -300,20 +408,34 @@ pub(crate) enum Unusable {
     Store(#[from] StoreError),
 }
 
+/// A number that every possible number of keys divides: those of a deployment share its weight.
+const WEIGHT_UNIT: u64 = 720_720;
+
+/// The credentials that a deployment is called with. With none, it is called without one.
+fn keys(deployment: &Deployment, provider: &Provider) -> Vec<Option<ProviderKeyId>> {
+    match deployment.provider_key {
+        Some(key) => vec![Some(key)],
+        None if provider.provider_keys.is_empty() => vec![None],
+        None => provider.provider_keys.iter().copied().map(Some).collect(),
+    }
+}
+
 fn target(
-    deployment: &Deployment,
-    provider: &Provider,
-    price: Price,
-    endpoint: Endpoint,
+    (deployment, provider): (&Deployment, &Provider),
+    (price, keys): (Price, usize),
+    (endpoint, health): (Endpoint, Arc<Health>),
+    series: Arc<Series>,
 ) -> Target {
     Target {
         provider: provider.id,
         deployment: deployment.id,
         header: header_value(&provider.name),
         price,
-        weight: deployment.weight.max(1),
+        weight: u64::from(deployment.weight.max(1)) * WEIGHT_UNIT / keys.max(1) as u64,
         priority: deployment.priority,
         endpoint,
+        health,
+        series,
     }
 }
 

@@ -27,10 +27,13 @@ const SENT: HeaderValue = HeaderValue::from_static("authorization, *");
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 /// What a page may read besides the body.
 const READ: HeaderValue = HeaderValue::from_static(
-    "x-request-id, retry-after, x-should-retry, x-doorward-key, x-doorward-model, \
+    "x-request-id, request-id, retry-after, x-should-retry, x-doorward-key, x-doorward-model, \
      x-doorward-provider, x-doorward-attempts, x-doorward-max-tokens, x-doorward-dropped, \
      x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
      x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, \
+     anthropic-ratelimit-requests-limit, anthropic-ratelimit-requests-remaining, \
+     anthropic-ratelimit-requests-reset, anthropic-ratelimit-tokens-limit, \
+     anthropic-ratelimit-tokens-remaining, anthropic-ratelimit-tokens-reset, \
      ratelimit, ratelimit-policy",
 );
 

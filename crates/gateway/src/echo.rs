@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::ProxyError;
-use crate::route::Call;
+use crate::route::Work;
 
 pub(crate) use events::Events;
 
@@ -62,27 +62,27 @@ pub(crate) fn answer(
     ask: &crate::ask::Ask<'_>,
     (id, created_at_s, output_tokens): (String, i64, u64),
 ) -> Result<Echo, ProxyError> {
-    let call = ask.call;
+    let work = ask.call.work();
     let body: Body = serde_json::from_slice(body).map_err(|error| {
         ProxyError::BadRequest(format!("The request body does not fit this route: {error}."))
     })?;
     let input = input_text(&body);
     let said = if input.is_empty() { SILENCE } else { &input };
-    let text = if call.has_output() { beginning(said, output_tokens) } else { said };
+    let text = if work.has_output() { beginning(said, output_tokens) } else { said };
     let usage = Usage {
         input_tokens: words(&input),
-        output_tokens: if call.has_output() { words(text) } else { 0 },
+        output_tokens: if work.has_output() { words(text) } else { 0 },
         ..Usage::default()
     };
     let (is_cut, text) = (text.len() < said.len(), text.to_owned());
-    let model = ask.model.value.clone().into_owned();
+    let model = ask.model.clone().into_owned();
     let reply = Reply { id, model, created_at_s, text, is_cut, usage };
-    Ok(match (call, ask.is_stream) {
-        (Call::Embeddings, _) => Echo::Whole(line(&reply.embedding())),
-        (call, true) => Echo::Events(Events::new(call, reply)),
-        (Call::ChatCompletions | Call::Messages, false) => Echo::Whole(line(&reply.chat())),
-        (Call::Completions, false) => Echo::Whole(line(&reply.completion())),
-        (Call::Responses, false) => Echo::Whole(line(&reply.response(true))),
+    Ok(match (work, ask.is_stream) {
+        (Work::Embedding | Work::Count, _) => Echo::Whole(line(&reply.embedding())),
+        (work, true) => Echo::Events(Events::new(work, reply)),
+        (Work::Chat | Work::Prompt, false) => Echo::Whole(line(&reply.chat())),
+        (Work::Completion, false) => Echo::Whole(line(&reply.completion())),
+        (Work::Response, false) => Echo::Whole(line(&reply.response(true))),
     })
 }
 
@@ -214,10 +214,11 @@ impl Reply {
 mod tests {
     use super::*;
     use crate::ask::Ask;
+    use crate::route::Call;
 
     fn answered(call: Call, body: &Value, output_tokens: u64) -> Echo {
         let body = body.to_string();
-        let ask = Ask::parse(call, body.as_bytes()).unwrap();
+        let ask = Ask::parse(call, None, body.as_bytes()).unwrap();
         answer(body.as_bytes(), &ask, ("id".to_owned(), 0, output_tokens)).unwrap()
     }
 
@@ -262,11 +263,13 @@ mod tests {
             assert_eq!(events.len(), count, "{call:?} {events:?}");
             let said = events.concat();
             assert!(said.contains("\"one \"") && said.contains(end), "{said}");
-            let mut meter = crate::meter::SseMeter::new(false, None);
+            let mut meter =
+                crate::meter::SseMeter::new(doorward_dialect::Dialect::OpenAi, false, None);
             meter.push(Bytes::from(said)).unwrap();
             assert!(meter.is_complete());
-            assert_eq!(meter.output_tokens(), words.min(3), "{call:?}");
-            assert_eq!(meter.usage().unwrap().output_tokens, words.min(3));
+            let metered = meter.metered();
+            assert_eq!(metered.counted_output, 0, "{call:?}: the end tells the whole");
+            assert_eq!(metered.told.unwrap().output_tokens, words.min(3));
         }
     }
 

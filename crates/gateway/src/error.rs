@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use doorward_dialect::fault::{Fault, FaultKind};
 use doorward_dialect::{Dialect, anthropic, google};
+use doorward_domain::bounds::BoundOf;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
 use doorward_domain::limit::LimitKind;
@@ -22,8 +23,8 @@ pub(crate) enum ProxyError {
     #[error("{0}")]
     Denied(#[from] Denial),
     /// The same for a spent budget, whose status is a setting of the organization.
-    #[error("{}", Denial::BudgetSpent)]
-    BudgetSpent(StatusCode),
+    #[error("{}", Denial::BudgetSpent(*.1))]
+    BudgetSpent(StatusCode, BoundOf),
     #[error("{0}")]
     BadRequest(String),
     /// The provider of the model speaks another dialect, which has no word for this.
@@ -36,6 +37,8 @@ pub(crate) enum ProxyError {
     ManyCredentials,
     #[error("The request body is larger than {0} bytes.")]
     TooLarge(usize),
+    #[error("This route takes application/json, not what `content-type` says.")]
+    WrongType,
     #[error("The client took too long to send its request.")]
     SlowBody,
     #[error("This route takes {0}.")]
@@ -70,6 +73,8 @@ pub(crate) enum UpstreamFault {
     Garbage(&'static str),
     #[error("no deployment can be used")]
     NoDeployment,
+    #[error("an administrator ended the calls of the deployment")]
+    Ended,
 }
 
 /// What a client's code reads: the status, and `type` and `code` of the OpenAI dialect; the others have
@@ -90,9 +95,9 @@ pub(crate) struct Told {
 impl ProxyError {
     /// A denial, told as the key's organization wants it told.
     pub(crate) fn denied(denial: Denial, key: &CallKey) -> Self {
-        if denial == Denial::BudgetSpent {
+        if let Denial::BudgetSpent(of) = denial {
             let status = StatusCode::from_u16(key.spent_budget_status);
-            return Self::BudgetSpent(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS));
+            return Self::BudgetSpent(status.unwrap_or(StatusCode::TOO_MANY_REQUESTS), of);
         }
         Self::Denied(denial)
     }
@@ -113,8 +118,8 @@ impl ProxyError {
             |status, code, fault| Face { status, kind: "server_error", code: Some(code), fault };
         match self {
             Self::Denied(denial) => denial_face(denial),
-            Self::BudgetSpent(status) => {
-                Face { status: *status, ..denial_face(&Denial::BudgetSpent) }
+            Self::BudgetSpent(status, of) => {
+                Face { status: *status, ..denial_face(&Denial::BudgetSpent(*of)) }
             }
             Self::BadRequest(_) => face(StatusCode::BAD_REQUEST, invalid, None),
             Self::Unsupported(_) => {
@@ -128,6 +133,9 @@ impl ProxyError {
                 fault: FaultKind::TooLarge,
                 ..face(StatusCode::PAYLOAD_TOO_LARGE, invalid, Some("request_too_large"))
             },
+            Self::WrongType => {
+                face(StatusCode::UNSUPPORTED_MEDIA_TYPE, invalid, Some("unsupported_media_type"))
+            }
             Self::SlowBody => face(StatusCode::REQUEST_TIMEOUT, invalid, Some("request_timeout")),
             Self::WrongMethod(_) => {
                 face(StatusCode::METHOD_NOT_ALLOWED, invalid, Some("method_not_allowed"))
@@ -154,7 +162,7 @@ impl ProxyError {
     pub(crate) fn headers(&self) -> Headers {
         match self {
             Self::Denied(denial) => denial_headers(denial),
-            Self::BudgetSpent(_) => denial_headers(&Denial::BudgetSpent),
+            Self::BudgetSpent(_, of) => denial_headers(&Denial::BudgetSpent(*of)),
             Self::WrongMethod(allow) => one(header::ALLOW, HeaderValue::from_static(allow)),
             Self::Store(_) => retry_after(1),
             Self::BadRequest(_)
@@ -162,11 +170,23 @@ impl ProxyError {
             | Self::NoSuchRoute
             | Self::ManyCredentials
             | Self::TooLarge(_)
+            | Self::WrongType
             | Self::SlowBody
             | Self::Unpriced(_)
             | Self::UpstreamTimeout
             | Self::UpstreamUnavailable(_) => Headers::new(),
         }
+    }
+
+    /// The status that a provider answered with where that became this error; else the client's.
+    pub(crate) fn attempt_status(&self) -> StatusCode {
+        if let Self::UpstreamUnavailable(
+            UpstreamFault::Refused(status) | UpstreamFault::Redirect(status),
+        ) = self
+        {
+            return *status;
+        }
+        self.status()
     }
 
     /// Whether the log should know: what the client can mend itself is not worth a warning.
@@ -189,11 +209,16 @@ impl Told {
         Self { face: denial_face(denial), message: denial.to_string() }
     }
 
+    /// The same in no dialect.
+    pub(crate) fn fault(&self) -> Fault<'_> {
+        let message = self.message.as_str().into();
+        Fault { kind: self.face.fault, message, retry_after_s: None }
+    }
+
     /// The body of an answer.
     pub(crate) fn body(&self, dialect: Dialect, call: CallId) -> Bytes {
-        let Face { status, kind, code, fault } = self.face;
-        let message = self.message.as_str().into();
-        let fault = Fault { kind: fault, message, retry_after_s: None };
+        let Face { status, kind, code, .. } = self.face;
+        let fault = self.fault();
         match dialect {
             Dialect::OpenAi => openai_body(&self.message, kind, code),
             Dialect::Anthropic => {
@@ -241,16 +266,16 @@ fn denial_face(denial: &Denial) -> Face {
             (403, FaultKind::Forbidden, "permission_error", "insufficient_scope")
         }
         Denial::ModelNotFound => (404, FaultKind::NotFound, invalid, "model_not_found"),
-        Denial::RateLimited { kind: LimitKind::Requests, .. } | Denial::TooManyConcurrent => {
+        Denial::RateLimited { kind: LimitKind::Requests, .. } | Denial::TooManyConcurrent(_) => {
             (429, FaultKind::RateLimited, "requests", "rate_limit_exceeded")
         }
         Denial::RateLimited { kind: LimitKind::Tokens, .. } => {
             (429, FaultKind::RateLimited, "tokens", "rate_limit_exceeded")
         }
-        Denial::BudgetSpent => {
+        Denial::BudgetSpent(_) => {
             (429, FaultKind::Billing, "insufficient_quota", "insufficient_quota")
         }
-        Denial::BudgetHeld => (429, FaultKind::RateLimited, "requests", "budget_held"),
+        Denial::BudgetHeld(_) => (429, FaultKind::RateLimited, "requests", "budget_held"),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     Face { status, kind, code: Some(code), fault }
@@ -261,8 +286,8 @@ fn denial_headers(denial: &Denial) -> Headers {
         Denial::RateLimited { retry_after_us, .. } => {
             retry_after(retry_after_us.div_ceil(1_000_000).max(1))
         }
-        Denial::TooManyConcurrent | Denial::BudgetHeld => retry_after(1),
-        Denial::BudgetSpent => one(SHOULD_RETRY, HeaderValue::from_static("false")),
+        Denial::TooManyConcurrent(_) | Denial::BudgetHeld(_) => retry_after(1),
+        Denial::BudgetSpent(_) => one(SHOULD_RETRY, HeaderValue::from_static("false")),
         Denial::OriginRefused => one(header::VARY, HeaderValue::from_static("origin")),
         Denial::InvalidKey
         | Denial::Expired

@@ -3,14 +3,19 @@
 use std::fmt::Write as _;
 
 use bytes::BytesMut;
+use doorward_dialect::Dialect;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::CallId;
 use doorward_store::{Admitted, Quota};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
 
 use crate::cors;
+use crate::trace::SpanContext;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The same where Anthropic's clients look for it.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const KEY: HeaderName = HeaderName::from_static("x-doorward-key");
 const MODEL: HeaderName = HeaderName::from_static("x-doorward-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-doorward-provider");
@@ -32,6 +37,19 @@ const TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
+/// As Anthropic's clients look for them.
+/// Source: <https://platform.claude.com/docs/en/api/rate-limits#response-headers>.
+const ANTHROPIC_REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+    HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+];
+const ANTHROPIC_TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+];
+
 /// What is known about a call while it goes its way; the answer's headers tell it.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
@@ -44,15 +62,26 @@ pub(crate) struct Facts {
     pub(crate) lowered_to: Option<u64>,
     /// What was left out of the request because the client allows it, by its names.
     pub(crate) dropped: Vec<String>,
+    /// Where the call stands in its trace, where that is recorded.
+    pub(crate) span: Option<SpanContext>,
     /// The web page that may read the answer.
     pub(crate) reader: Option<HeaderValue>,
 }
 
 impl Facts {
-    /// Writes what is known to an answer's headers.
-    pub(crate) fn write_headers(&self, id: CallId, headers: &mut HeaderMap) {
+    /// Writes what is known to an answer's headers, as clients of its dialect read them.
+    pub(crate) fn write_headers(
+        &self,
+        (id, dialect, now): (CallId, Dialect, Timestamp),
+        headers: &mut HeaderMap,
+    ) {
         let mut values = Values(BytesMut::with_capacity(VALUES_BYTES));
-        headers.insert(REQUEST_ID, values.make(|text| text.display(&id)));
+        let request = values.make(|text| text.display(&id));
+        if dialect == Dialect::Anthropic {
+            headers.insert(ANTHROPIC_REQUEST_ID, request.clone());
+            self.write_anthropic_quotas(now, &mut values, headers);
+        }
+        headers.insert(REQUEST_ID, request);
         if let Some(key) = &self.key {
             headers.insert(KEY, values.make(|text| text.text(key.as_str())));
         }
@@ -69,7 +98,7 @@ impl Facts {
             headers.insert(MAX_TOKENS, tokens.into());
         }
         if !self.dropped.is_empty() {
-            headers.insert(DROPPED, values.make(|text| text.text(&self.dropped.join(", "))));
+            headers.insert(DROPPED, values.make(|text| write_names(text, &self.dropped)));
         }
         self.write_quotas(&mut values, headers);
         if let Some(reader) = &self.reader {
@@ -91,6 +120,19 @@ impl Facts {
         }
     }
 
+    fn write_anthropic_quotas(&self, now: Timestamp, values: &mut Values, headers: &mut HeaderMap) {
+        let kinds =
+            [(ANTHROPIC_REQUESTS, &self.quotas.requests), (ANTHROPIC_TOKENS, &self.quotas.tokens)];
+        for (names, quota) in kinds {
+            let Some(quota) = quota else { continue };
+            let [limit, remaining, reset] = names;
+            headers.insert(limit, values.make(|text| text.number(quota.limit.into())));
+            headers.insert(remaining, values.make(|text| text.number(quota.remaining.into())));
+            let at = instant(now, quota.reset_us);
+            headers.insert(reset, values.make(|text| text.display(&at)));
+        }
+    }
+
     /// One list for both kinds of limit.
     fn write_list(&self, text: &mut Text<'_>, write: fn(&mut Text<'_>, &Quota)) {
         let kinds = [("requests", &self.quotas.requests), ("tokens", &self.quotas.tokens)];
@@ -104,6 +146,13 @@ impl Facts {
             before = ", \"";
         }
     }
+}
+
+/// When all of a limit is back, in whole seconds, rounded up.
+fn instant(now: Timestamp, reset_us: u64) -> Timestamp {
+    let us = i64::try_from(reset_us).unwrap_or(i64::MAX).saturating_add(now.as_microsecond());
+    let seconds = us.saturating_add(999_999).div_euclid(1_000_000);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }
 
 /// The policy of one limit (draft-ietf-httpapi-ratelimit-headers-10, section 3).
@@ -120,6 +169,20 @@ fn write_state(text: &mut Text<'_>, quota: &Quota) {
     text.number(quota.remaining.into());
     text.text(";t=");
     text.number(quota.reset_us.div_ceil(1_000_000));
+}
+
+/// Longest list of names, in bytes: there are proxies that refuse an answer with a long head.
+const NAMES_BYTES_MAX: usize = 2_048;
+
+/// Names of fields; what a header cannot carry of them is a question mark.
+fn write_names(text: &mut Text<'_>, names: &[String]) {
+    let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+    let mut list: String = names.join(", ").chars().map(plain).collect();
+    if list.len() > NAMES_BYTES_MAX {
+        list.truncate(NAMES_BYTES_MAX);
+        list.push_str("...");
+    }
+    text.text(&list);
 }
 
 /// A wait as OpenAI writes it: `12ms`, `1s`, `6m0s`, rounded up.
@@ -207,12 +270,16 @@ mod tests {
             ..Facts::default()
         };
         let mut headers = HeaderMap::new();
-        facts.write_headers(CallId::new(0, 0), &mut headers);
+        let now = Timestamp::from_microsecond(1_500_000).unwrap();
+        facts.write_headers((CallId::new(0, 0), Dialect::Anthropic, now), &mut headers);
         let all = |name: &str| -> Vec<_> {
             headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
         };
         assert_eq!(all("x-ratelimit-remaining-requests"), ["50"]);
         assert_eq!(all("x-ratelimit-reset-tokens"), ["30s"]);
+        assert_eq!(all("anthropic-ratelimit-requests-limit"), ["100"]);
+        assert_eq!(all("anthropic-ratelimit-tokens-reset"), ["1970-01-01T00:00:31Z"]);
+        assert_eq!(all("request-id"), all("x-request-id"));
         assert_eq!(all("ratelimit-policy"), [r#""requests";q=100;w=60, "tokens";q=100;w=60"#]);
         assert_eq!(all("ratelimit"), [r#""requests";r=50;t=30, "tokens";r=50;t=30"#]);
     }

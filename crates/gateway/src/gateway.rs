@@ -2,8 +2,11 @@
 
 mod attempt;
 mod auth_verify;
+mod backoff;
 mod body;
+mod choice;
 mod deliver;
+mod serve;
 mod translated;
 
 use std::net::IpAddr;
@@ -11,31 +14,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use doorward_dialect::Dialect;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
-use doorward_domain::price::{MalformedPrices, PriceTable};
+use doorward_domain::price::{MalformedPrices, Price, PriceTable};
 use doorward_domain::scope::Scope;
 use doorward_store::{CallRequest, OpenCall, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use attempt::{Answered, Sending};
+use attempt::Sending;
 use body::Begun;
+use choice::Choice;
+
+pub use backoff::Retries;
 
 use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::call_ids::CallIds;
-use crate::catalog::{Catalog, RoutedModel, Target};
+use crate::catalog::{Catalog, RoutedModel, Snapshot, Target};
 use crate::cors;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::facts::Facts;
 use crate::metrics::Metrics;
 use crate::models;
-use crate::relay::{CallEnd, RelayBody};
-use crate::route::{Call, Route, WrongMethod};
+use crate::relay::{CallEnd, Question, RelayBody};
+use crate::route::{Call, InPath, Route, WrongMethod};
+use crate::trace::{self, SpanContext, SpanQueue};
 use crate::upstream::{Connector, Timeouts};
 use crate::verify::{self, Caller};
 
@@ -52,8 +61,12 @@ pub struct GatewayOptions {
     pub body_timeout: Duration,
     /// How long each phase of a call may take.
     pub timeouts: Timeouts,
+    /// How often a call is made again that was not begun.
+    pub retries: Retries,
     /// Certificates of the operator's own that upstreams may be signed by.
     pub upstream_roots: Vec<CertificateDer<'static>>,
+    /// Where the spans of calls go. `None`: none are recorded.
+    pub spans: Option<Arc<SpanQueue>>,
 }
 
 /// Why the data plane did not start.
@@ -71,12 +84,13 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Gateway {
     store: Arc<Store>,
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
     metrics: Arc<Metrics>,
     ids: Arc<CallIds>,
     options: GatewayOptions,
     connector: Connector,
     tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// The longest that what runs beside the calls is waited for: an upstream that takes nothing more
@@ -92,15 +106,20 @@ struct Way<'a> {
 }
 
 impl Gateway {
-    /// Makes a data plane over an open store.
+    /// Makes a data plane over an open store, inside a runtime.
     pub fn new(store: Arc<Store>, options: GatewayOptions) -> Result<Arc<Self>, StartError> {
         let tasks = TaskTracker::new();
         let connector = Connector::new(options.upstream_roots.clone())?;
         let prices = PriceTable::built_in()?;
-        let catalog = Catalog::new(Arc::clone(&store), prices, connector.clone(), tasks.clone());
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new());
+        let (figures, beside) = (Arc::clone(&metrics), tasks.clone());
+        let catalog = Catalog::new(Arc::clone(&store), prices, connector.clone(), figures, beside);
+        let catalog = Arc::new(catalog);
+        let stop = CancellationToken::new();
+        let (following, until) = (Arc::clone(&catalog), stop.clone());
+        tasks.spawn(async move { following.follow(&until).await });
         let ids = Arc::new(CallIds::new(store.clock().clone(), store.random_u64()));
-        Ok(Arc::new(Self { store, catalog, metrics, ids, options, connector, tasks }))
+        Ok(Arc::new(Self { store, catalog, metrics, ids, options, connector, tasks, stop }))
     }
 
     /// Where the ids of calls come from.
@@ -119,7 +138,14 @@ impl Gateway {
         let (id, now) = self.ids.next();
         let mut facts = Facts::default();
         let (mut head, body) = request.into_parts();
+        if matches!(route, Ok(Route::Call(_) | Route::ModelCall(..))) {
+            facts.span = trace::join(&mut head.headers, id, self.options.spans.is_some());
+        }
+        let route = route.map(|route| route.for_client(&head.headers));
         let dialect = route.as_ref().map_or_else(|wrong| wrong.dialect, Route::dialect);
+        if dialect == Dialect::Google {
+            verify::take_query_key(head.uri.query(), &mut head.headers);
+        }
         let answered =
             self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
         let answer = answered.unwrap_or_else(|error| {
@@ -129,13 +155,14 @@ impl Gateway {
         // The request's map has room for the answer's headers; a new one would have to grow.
         let mut headers = std::mem::take(&mut head.headers);
         headers.clear();
-        facts.write_headers(id, &mut headers);
+        facts.write_headers((id, dialect, now), &mut headers);
         answer.into_response(headers)
     }
 
     /// Writes the figures of the data plane in the Prometheus text format.
     pub fn render_metrics(&self, out: &mut String) -> std::fmt::Result {
-        self.metrics.render(out)
+        self.metrics.render(out)?;
+        self.catalog.render_health(self.store.clock().monotonic_us(), out)
     }
 
     /// Calls that are not settled yet.
@@ -146,6 +173,7 @@ impl Gateway {
     /// Closes the connections to upstreams and waits for what runs beside the calls, but not for
     /// ever. Call it when no request can come any more.
     pub async fn drain(&self) {
+        self.stop.cancel();
         self.connector.close();
         self.tasks.close();
         if tokio::time::timeout(DRAIN_MAX, self.tasks.wait()).await.is_err() {
@@ -184,21 +212,21 @@ impl Gateway {
             Route::Call(call) => {
                 let whence = (now, address);
                 let (caller, address) = self.let_in(headers, Call::SCOPE, whence, facts).await?;
-                self.call(call, (headers, body), Way { id, address, caller, facts }).await
+                self.call((call, None), (headers, body), Way { id, address, caller, facts }).await
             }
-            Route::Models => {
-                let needs = Scope::InferenceRead;
-                let (caller, _) = self.let_in(headers, needs, (now, address), facts).await?;
-                self.store.note_scope(&caller.key.key, needs);
-                let snapshot = Box::pin(self.catalog.snapshot()).await?;
-                Ok(json_answer(&models::list(&snapshot, &caller)))
+            Route::ModelCall(call, place) => {
+                let whence = (now, address);
+                let (caller, address) = self.let_in(headers, Call::SCOPE, whence, facts).await?;
+                let way = Way { id, address, caller, facts };
+                Box::pin(self.call((call, Some(&place)), (headers, body), way)).await
             }
-            Route::Model(name) => {
-                let needs = Scope::InferenceRead;
-                let (caller, _) = self.let_in(headers, needs, (now, address), facts).await?;
-                self.store.note_scope(&caller.key.key, needs);
-                let snapshot = Box::pin(self.catalog.snapshot()).await?;
-                Ok(json_answer(&models::show(&snapshot, &caller, &name)?))
+            Route::Models(dialect) => {
+                let (caller, snapshot) = self.lister(headers, (now, address), facts).await?;
+                Ok(json_answer(&models::list(dialect, &snapshot, &caller)))
+            }
+            Route::Model(dialect, name) => {
+                let (caller, snapshot) = self.lister(headers, (now, address), facts).await?;
+                Ok(json_answer(&models::show(dialect, &snapshot, &caller, &name)?))
             }
             Route::Preflight(other) => Box::pin(cors::preflight(&self.store, headers, other)).await,
             Route::Verify(asked) => {
@@ -225,33 +253,57 @@ impl Gateway {
         Ok((caller, address))
     }
 
+    /// Whoever asks what there is, and what there is.
+    async fn lister(
+        &self,
+        headers: &HeaderMap,
+        whence: (Timestamp, Option<IpAddr>),
+        facts: &mut Facts,
+    ) -> Result<(Caller, Arc<Snapshot>), ProxyError> {
+        let needs = Scope::InferenceRead;
+        let (caller, _) = self.let_in(headers, needs, whence, facts).await?;
+        self.store.note_scope(&caller.key.key, needs);
+        let snapshot = Box::pin(self.catalog.snapshot()).await?;
+        Ok((caller, snapshot))
+    }
+
     async fn call(
         &self,
-        call: Call,
+        (call, place): (Call, Option<&InPath>),
         (headers, body): (&HeaderMap, Incoming),
         mut way: Way<'_>,
     ) -> Result<Answer, ProxyError> {
+        body::check_type(headers)?;
         let body = match body::begin(body, self.options.body_bytes_max)? {
             Begun::Whole(body) => body,
             Begun::Part(first, rest) => {
                 Box::pin(self.finish_body(first, (headers, rest), &mut way)).await?
             }
         };
-        let ask = Ask::parse(call, &body)?;
-        let model = self.find_model(&way.caller, &ask.model.value).await?;
+        let ask = Ask::parse(call, place, &body)?;
+        let model = self.find_model(&way.caller, &ask.model).await?;
         way.facts.model = Some(model.header.clone());
-        let order = self.order(&model);
-        let first =
-            order.first().ok_or(ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment))?;
-        let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
-        let sending =
-            Sending { ask: &ask, body: &body, headers, bound, output_tokens: open.output_tokens };
-        let mut end = self.begin(open, first, &ask);
-        end.written().await?;
-        match self.send(&order, &sending, &mut end, &mut way).await? {
-            Answered::Echo(echo) => Ok(self.deliver_echo(echo, &ask, end, &way)),
-            Answered::Http(answer) => self.deliver(answer, &ask, end, &way).await,
+        if !model.targets.is_empty()
+            && !model.targets.iter().any(|target| target.can_be_asked(call))
+        {
+            return Err(ProxyError::NoSuchRoute);
         }
+        let now = (self.store.clock().monotonic_us(), self.ids.draw());
+        let mut choice = Choice::new(&model, call, now);
+        let first =
+            choice.first().ok_or(ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment))?;
+        let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
+        let sending = Sending {
+            ask: &ask,
+            body: &body,
+            headers,
+            bound,
+            output_tokens: open.output_tokens,
+            output_tokens_unasked: model.output_tokens_unasked,
+        };
+        let mut end = self.begin(open, first, &ask, way.facts.span);
+        end.written().await?;
+        self.serve(&mut choice, &sending, end, &mut way).await
     }
 
     /// A body may take a minute to come, and the key may have been revoked, narrowed or run out since
@@ -272,10 +324,22 @@ impl Gateway {
         Ok(body)
     }
 
-    fn begin(&self, open: OpenCall, first: &Arc<Target>, ask: &Ask<'_>) -> Box<CallEnd> {
+    fn begin(
+        &self,
+        open: OpenCall,
+        first: &Arc<Target>,
+        ask: &Ask<'_>,
+        span: Option<SpanContext>,
+    ) -> Box<CallEnd> {
+        let spans = self.options.spans.as_ref();
         let (metrics, clock) = (Arc::clone(&self.metrics), self.store.clock().clone());
-        let facts = (ask.call.dialect(), ask.input_tokens());
-        Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, facts))
+        let question = Question {
+            call: ask.call,
+            is_stream: ask.is_stream,
+            input_tokens: ask.input_tokens(),
+            span: spans.zip(span).map(|(spans, context)| spans.open(context, ask.call)),
+        };
+        Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, question))
     }
 
     /// A model that is unknown, and one that is not on the key's list, are the same to the client.
@@ -308,7 +372,8 @@ impl Gateway {
         ask: &Ask<'_>,
         way: &mut Way<'_>,
     ) -> Result<(OpenCall, Option<u64>), ProxyError> {
-        let asked = if ask.call.has_output() { ask.output_bound() } else { Some(0) };
+        let work = ask.call.work();
+        let asked = if work.has_output() { ask.output_bound() } else { Some(0) };
         let one_answer = asked.unwrap_or(model.output_tokens_max);
         let request = CallRequest {
             call: way.id,
@@ -316,7 +381,7 @@ impl Gateway {
             model: &model.name,
             provider: first.provider,
             deployment: first.deployment,
-            price: &model.ceiling,
+            price: if work.is_free() { &Price::FREE } else { &model.ceiling },
             input_tokens: held_input(model, ask, way),
             output_tokens: one_answer.saturating_mul(ask.answers),
             address: way.address,
@@ -330,7 +395,7 @@ impl Gateway {
         // A bound that a budget relies on must be true upstream, which only what is known of the model
         // is by itself; and the client is told of one that it did not ask for.
         let is_set_here = granted < one_answer || (asked.is_none() && !model.is_output_known);
-        let is_bound = (asked.is_some() || is_set_here) && ask.call.has_output();
+        let is_bound = (asked.is_some() || is_set_here) && work.has_output();
         let bound = (is_bound && way.caller.key.has_budget()).then_some(granted);
         way.facts.lowered_to = bound.filter(|_| is_set_here);
         Ok((open, bound))
@@ -339,7 +404,9 @@ impl Gateway {
 
 /// What a call's input is held at.
 fn held_input(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> u64 {
-    if way.caller.key.has_budget() && ask.has_input_elsewhere() {
+    if ask.call.work().is_free() {
+        0
+    } else if way.caller.key.has_budget() && ask.has_input_elsewhere() {
         ask.input_tokens().max(model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE))
     } else {
         ask.input_tokens()

@@ -6,5 +6,52 @@ mod sse;
 mod strings;
 mod usage;
 
+use doorward_domain::usage::Usage;
+
 pub(crate) use json::JsonMeter;
 pub(crate) use sse::{SseMeter, event_data};
+
+/// What a call used, as far as its meter knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Metered {
+    /// What the provider said. `None`: nothing.
+    pub(crate) told: Option<Usage>,
+    /// Tokens of output, counted here, that passed since it last said how many there were.
+    pub(crate) counted_output: u64,
+}
+
+impl Metered {
+    /// The usage that is billed, and whether it is estimated. `input_tokens`: those of the input where the
+    /// provider said nothing.
+    pub(crate) fn usage(self, input_tokens: u64) -> (Usage, bool) {
+        let said = Usage { input_tokens, ..Usage::default() };
+        let said = self.told.unwrap_or(said);
+        let output_tokens = said.output_tokens.saturating_add(self.counted_output);
+        let is_estimated = self.told.is_none() || self.counted_output > 0;
+        (Usage { output_tokens, ..said }.bounded(), is_estimated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_provider_said_counts_and_what_passed_since() {
+        let said =
+            |input_tokens, output_tokens| Usage { input_tokens, output_tokens, ..Usage::default() };
+        #[rustfmt::skip]
+        let cases = [
+            // said                 passed since  billed         estimated
+            (Some(said(25, 30)),    0,            (said(25, 30), false)),
+            (Some(said(0, 0)),      0,            (said(0, 0),   false)),
+            (Some(said(25, 1)),     7,            (said(25, 8),  true)),
+            (None,                  7,            (said(4, 7),   true)),
+            (None,                  0,            (said(4, 0),   true)),
+        ];
+        for (told, counted_output, expected) in cases {
+            let metered = Metered { told, counted_output };
+            assert_eq!(metered.usage(4), expected, "{metered:?}");
+        }
+    }
+}

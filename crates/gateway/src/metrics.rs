@@ -1,46 +1,72 @@
-//! Figures of the data plane, in the Prometheus text format.
+//! Figures of the data plane, in the Prometheus text format. Names and labels are those of the
+//! semantic conventions for generative AI where these have one.
 
+mod histogram;
+mod series;
+
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use doorward_domain::call::{Outcome, Settlement};
+use doorward_domain::call::Settlement;
 use http::StatusCode;
+use parking_lot::Mutex;
 
-/// Upper bounds of the duration histogram, in microseconds.
-const BUCKETS_US: [u64; 10] = [
-    5_000,
-    25_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    10_000_000,
-    30_000_000,
-    120_000_000,
-];
+use series::Family;
+pub(crate) use series::Series;
+
+/// Models at providers that are told apart. A scrape stays below some megabytes; those that come later
+/// are told together.
+const SERIES_MAX: usize = 200;
+/// What those are called.
+const OTHER: &str = "other";
 
 /// Counters since the start. No label ever holds a key's secret, an address or text of a client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Metrics {
     refused: [AtomicU64; 5],
-    outcomes: [AtomicU64; Outcome::ALL.len()],
     in_flight: AtomicI64,
-    input_tokens: AtomicU64,
-    output_tokens: AtomicU64,
-    cost_nanousd: AtomicU64,
-    durations: [AtomicU64; BUCKETS_US.len() + 1],
-    duration_sum_us: AtomicU64,
     upstream_failures: AtomicU64,
+    /// By model and provider. Asked when the catalog is loaded, not when a call is made.
+    series: Mutex<HashMap<(String, String), Arc<Series>>>,
+    other: Arc<Series>,
 }
 
 /// Statuses that refusals are counted by; all others count as the last.
 const REFUSALS: [(&str, u16); 4] = [("400", 400), ("401", 401), ("429", 429), ("503", 503)];
 
 impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            refused: Default::default(),
+            in_flight: AtomicI64::new(0),
+            upstream_failures: AtomicU64::new(0),
+            series: Mutex::default(),
+            other: Arc::new(Series::new(OTHER, OTHER)),
+        }
+    }
+
+    /// Where calls of this model at this provider are counted, from the first of them on.
+    pub(crate) fn series(&self, model: &str, provider: &str) -> Arc<Series> {
+        let mut all = self.series.lock();
+        let place = (model.to_owned(), provider.to_owned());
+        if let Some(series) = all.get(&place) {
+            return Arc::clone(series);
+        }
+        if all.len() >= SERIES_MAX {
+            return Arc::clone(&self.other);
+        }
+        let series = Arc::new(Series::new(model, provider));
+        all.insert(place, Arc::clone(&series));
+        series
+    }
+
     pub(crate) fn count_refusal(&self, status: StatusCode) {
         let known = REFUSALS.iter().position(|(_, code)| *code == status.as_u16());
-        add(&self.refused, known.unwrap_or(REFUSALS.len()));
+        if let Some(count) = self.refused.get(known.unwrap_or(REFUSALS.len())) {
+            count.fetch_add(1, Relaxed);
+        }
     }
 
     pub(crate) fn count_upstream_failure(&self) {
@@ -56,15 +82,15 @@ impl Metrics {
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
-    pub(crate) fn end(&self, settlement: &Settlement) {
+    /// An attempt failed and another one follows: what it cost is spent, but the call is not over.
+    pub(crate) fn count_attempt(series: &Series, settlement: &Settlement) {
+        series.count_spend(settlement);
+    }
+
+    /// A call is over.
+    pub(crate) fn end(&self, series: &Series, settlement: &Settlement, is_stream: bool) {
         self.in_flight.fetch_sub(1, Relaxed);
-        add(&self.outcomes, usize::from(settlement.outcome.code()));
-        self.input_tokens.fetch_add(settlement.usage.input_tokens, Relaxed);
-        self.output_tokens.fetch_add(settlement.usage.output_tokens, Relaxed);
-        self.cost_nanousd.fetch_add(settlement.spend.cost.nanos(), Relaxed);
-        let bucket = BUCKETS_US.iter().position(|bound| settlement.duration_us <= *bound);
-        add(&self.durations, bucket.unwrap_or(BUCKETS_US.len()));
-        self.duration_sum_us.fetch_add(settlement.duration_us, Relaxed);
+        series.count(settlement, is_stream);
     }
 
     /// Calls that are not settled yet.
@@ -74,80 +100,70 @@ impl Metrics {
 
     /// Writes everything. Writing to a `String` cannot fail.
     pub(crate) fn render(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "# HELP doorward_calls_total Finished calls, by how they ended.")?;
-        writeln!(out, "# TYPE doorward_calls_total counter")?;
-        for (outcome, count) in Outcome::ALL.iter().zip(&self.outcomes) {
-            let count = count.load(Relaxed);
-            writeln!(out, "doorward_calls_total{{outcome=\"{}\"}} {count}", outcome.as_str())?;
-        }
-        writeln!(
+        head(
             out,
-            "# HELP doorward_refusals_total Requests refused before they left, by status."
+            ("doorward_refusals_total", "counter", "Requests refused before they left, by status."),
         )?;
-        writeln!(out, "# TYPE doorward_refusals_total counter")?;
-        let names = REFUSALS.iter().map(|(name, _)| *name).chain(["other"]);
+        let names = REFUSALS.iter().map(|(name, _)| *name).chain([OTHER]);
         for (name, count) in names.zip(&self.refused) {
             writeln!(out, "doorward_refusals_total{{status=\"{name}\"}} {}", count.load(Relaxed))?;
         }
-        writeln!(out, "# HELP doorward_calls_in_flight Calls that are not settled yet.")?;
-        writeln!(out, "# TYPE doorward_calls_in_flight gauge")?;
-        writeln!(out, "doorward_calls_in_flight {}", self.in_flight.load(Relaxed))?;
-        writeln!(out, "# HELP doorward_tokens_total Tokens of finished calls.")?;
-        writeln!(out, "# TYPE doorward_tokens_total counter")?;
-        writeln!(
-            out,
-            "doorward_tokens_total{{kind=\"input\"}} {}",
-            self.input_tokens.load(Relaxed)
-        )?;
-        writeln!(
-            out,
-            "doorward_tokens_total{{kind=\"output\"}} {}",
-            self.output_tokens.load(Relaxed)
-        )?;
-        counter(
-            out,
-            "doorward_cost_nanousd_total",
-            "Cost of finished calls, in nano-dollars.",
-            &self.cost_nanousd,
-        )?;
-        counter(
-            out,
-            "doorward_upstream_failures_total",
-            "Attempts that gave no answer to relay.",
-            &self.upstream_failures,
-        )?;
-        self.render_durations(out)
-    }
-
-    fn render_durations(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(
-            out,
-            "# HELP doorward_call_duration_seconds From the request to the end of the answer."
-        )?;
-        writeln!(out, "# TYPE doorward_call_duration_seconds histogram")?;
-        let mut sum = 0;
-        let bounds = BUCKETS_US.iter().map(|us| Some(*us)).chain([None]);
-        for (bound, count) in bounds.zip(&self.durations) {
-            sum += count.load(Relaxed);
-            let bound = bound.map_or_else(|| "+Inf".to_owned(), seconds);
-            writeln!(out, "doorward_call_duration_seconds_bucket{{le=\"{bound}\"}} {sum}")?;
+        head(out, ("doorward_calls_in_flight", "gauge", "Calls that are not settled yet."))?;
+        writeln!(out, "doorward_calls_in_flight {}", self.in_flight())?;
+        let failures = "doorward_upstream_failures_total";
+        head(out, (failures, "counter", "Attempts that gave no answer to relay."))?;
+        writeln!(out, "{failures} {}", self.upstream_failures.load(Relaxed))?;
+        let all = self.in_order();
+        for family in Family::ALL {
+            head(out, family.said())?;
+            all.iter().try_for_each(|series| series.render(family, out))?;
         }
-        let total = seconds(self.duration_sum_us.load(Relaxed));
-        writeln!(out, "doorward_call_duration_seconds_sum {total}")?;
-        writeln!(out, "doorward_call_duration_seconds_count {sum}")
+        Ok(())
+    }
+
+    fn in_order(&self) -> Vec<Arc<Series>> {
+        let all = self.series.lock();
+        let mut named: Vec<_> = all.iter().collect();
+        named.sort_by_key(|(place, _)| *place);
+        let other = (all.len() >= SERIES_MAX).then_some(&self.other);
+        named.into_iter().map(|(_, series)| series).chain(other).cloned().collect()
     }
 }
 
-fn add(counters: &[AtomicU64], index: usize) {
-    if let Some(counter) = counters.get(index) {
-        counter.fetch_add(1, Relaxed);
+fn head(out: &mut String, (name, kind, help): (&str, &str, &str)) -> std::fmt::Result {
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_beyond_the_bound_is_told_together() {
+        let metrics = Metrics::new();
+        let first = metrics.series("m0", "p");
+        for n in 1..SERIES_MAX {
+            metrics.series(&format!("m{n}"), "p");
+        }
+        let mut out = String::new();
+        metrics.render(&mut out).unwrap();
+        for n in 0..3 {
+            assert!(Arc::ptr_eq(&metrics.series(&format!("more {n}"), "p"), &metrics.other));
+        }
+        assert!(Arc::ptr_eq(&metrics.series("m0", "p"), &first), "who is known stays so");
+        assert_eq!(metrics.in_order().len(), SERIES_MAX + 1);
     }
-}
 
-fn counter(out: &mut String, name: &str, help: &str, value: &AtomicU64) -> std::fmt::Result {
-    writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {}", value.load(Relaxed))
-}
-
-fn seconds(us: u64) -> String {
-    format!("{}.{:06}", us / 1_000_000, us % 1_000_000)
+    #[test]
+    fn every_figure_is_named_once_with_its_kind() {
+        let metrics = Metrics::new();
+        metrics.series("a", "p");
+        metrics.series("b", "p");
+        let mut out = String::new();
+        metrics.render(&mut out).unwrap();
+        let mut names: Vec<&str> = out.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+        let all = names.len();
+        names.dedup();
+        assert_eq!((names.len(), all), (9, 9), "{out}");
+    }
 }

@@ -1,28 +1,60 @@
-//! `GET /v1/models`: what this key may call, and nothing else.
+//! `GET /v1/models` and `GET /v1beta/models`: what this key may call, and nothing else.
 
+use doorward_dialect::Dialect;
 use doorward_domain::denial::Denial;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::catalog::{RoutedModel, Snapshot};
 use crate::verify::Caller;
 
-/// Source of the shape: <https://platform.openai.com/docs/api-reference/models/list>.
-fn entry(model: &RoutedModel) -> Value {
-    json!({
-        "id": &*model.name, "object": "model", "created": model.created_at_s, "owned_by": "doorward",
-    })
+/// What Google's clients may do with a model.
+const METHODS: [&str; 3] = ["generateContent", "streamGenerateContent", "countTokens"];
+
+/// Sources of the shapes: <https://platform.openai.com/docs/api-reference/models/list>,
+/// <https://platform.claude.com/docs/en/api/models-list>, <https://ai.google.dev/api/models>.
+fn entry(dialect: Dialect, model: &RoutedModel) -> Value {
+    let name = &*model.name;
+    match dialect {
+        Dialect::OpenAi => json!({
+            "id": name, "object": "model", "created": model.created_at_s, "owned_by": "doorward",
+        }),
+        Dialect::Anthropic => json!({
+            "type": "model", "id": name, "display_name": name,
+            "created_at": Timestamp::from_second(model.created_at_s).unwrap_or_default(),
+        }),
+        Dialect::Google => json!({
+            "name": format!("models/{name}"), "baseModelId": name, "version": "1", "displayName": name,
+            "inputTokenLimit": model.context_window, "outputTokenLimit": model.output_tokens_max,
+            "supportedGenerationMethods": METHODS,
+        }),
+    }
 }
 
 /// The list of a key.
-pub(crate) fn list(snapshot: &Snapshot, caller: &Caller) -> Value {
+pub(crate) fn list(dialect: Dialect, snapshot: &Snapshot, caller: &Caller) -> Value {
     let models = snapshot.list(caller.key.key.organization);
     let allowed = models.iter().filter(|model| caller.allows_model(&model.name));
-    json!({ "object": "list", "data": allowed.map(|model| entry(model)).collect::<Vec<_>>() })
+    let data: Vec<Value> = allowed.map(|model| entry(dialect, model)).collect();
+    match dialect {
+        Dialect::OpenAi => json!({ "object": "list", "data": data }),
+        Dialect::Anthropic => {
+            let id = |entry: Option<&Value>| entry.map(|entry| entry["id"].clone());
+            let (first, last) = (id(data.first()), id(data.last()));
+            json!({ "data": data, "has_more": false, "first_id": first, "last_id": last })
+        }
+        Dialect::Google => json!({ "models": data }),
+    }
 }
 
 /// One model of the list; a model that the key may not call does not exist for it.
-pub(crate) fn show(snapshot: &Snapshot, caller: &Caller, name: &str) -> Result<Value, Denial> {
+pub(crate) fn show(
+    dialect: Dialect,
+    snapshot: &Snapshot,
+    caller: &Caller,
+    name: &str,
+) -> Result<Value, Denial> {
     let model = snapshot.find(caller.key.key.organization, name);
     let allowed = model.filter(|model| caller.allows_model(&model.name));
-    allowed.map(|model| entry(&model)).ok_or(Denial::ModelNotFound)
+    allowed.map(|model| entry(dialect, &model)).ok_or(Denial::ModelNotFound)
 }

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use doorward_domain::call::Outcome;
 use http_body::{Body, Frame, SizeHint};
 
-pub(crate) use end::CallEnd;
+pub(crate) use end::{CallEnd, Question};
 pub(crate) use watch::{Cut, Watch};
 
 use crate::echo::Events;
-use crate::error::{ProxyError, Told};
-use crate::meter::{JsonMeter, SseMeter};
+use crate::error::{ProxyError, Told, UpstreamFault};
+use crate::meter::{JsonMeter, Metered, SseMeter};
 use crate::translate::StreamTranslation;
 use crate::upstream::Exchange;
 
@@ -31,6 +31,7 @@ pub enum RelayBody {
 
 /// An answer that is still arriving, and everything that must happen when it ends.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub struct Live {
     source: Source,
     meter: Meter,
@@ -43,6 +44,8 @@ pub struct Live {
     /// The answer ended in a way that only closing the connection can tell.
     is_broken: bool,
     is_over: bool,
+    /// The upstream sent something since it was last looked at.
+    has_arrived: bool,
 }
 
 /// Where the bytes come from.
@@ -72,13 +75,25 @@ impl Meter {
         }
     }
 
+    fn metered(&self) -> Metered {
+        match self {
+            Self::Json(meter) => meter.metered(),
+            Self::Sse(meter) => meter.metered(),
+        }
+    }
+
     /// Whether a stream was said to its end, whatever becomes of its connection: some servers just
     /// close then.
     fn is_said(&self) -> bool {
         match self {
             Self::Json(_) => false,
-            Self::Sse(meter) => meter.is_complete(),
+            Self::Sse(meter) => meter.is_said(),
         }
+    }
+
+    /// Whether the provider told the client an error itself.
+    fn has_failed(&self) -> bool {
+        matches!(self, Self::Sse(meter) if meter.has_failed())
     }
 }
 
@@ -105,6 +120,7 @@ impl RelayBody {
             ready,
             is_broken: false,
             is_over: false,
+            has_arrived: false,
         }))
     }
 }
@@ -143,6 +159,10 @@ impl Body for RelayBody {
 impl Live {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         if let Some(bytes) = self.ready.pop_front() {
+            // The first piece may have been the last one, too.
+            if !self.is_over && self.is_source_ended() {
+                self.finish();
+            }
             return Poll::Ready(Some(Ok(bytes)));
         }
         if self.is_over {
@@ -155,10 +175,16 @@ impl Live {
         {
             return self.break_off(cut);
         }
-        match self.poll_source(cx) {
+        let polled = self.poll_source(cx);
+        // Also where nothing of it goes on: a provider that is at work is not silent.
+        if std::mem::take(&mut self.has_arrived) {
+            self.watch.saw_data();
+        }
+        match polled {
             Poll::Ready(Some(Ok(bytes))) => {
-                self.watch.saw_data();
-                if self.is_source_ended() {
+                if self.translation.as_ref().is_some_and(|said| said.has_failed()) {
+                    self.give_up();
+                } else if self.is_source_ended() {
                     self.finish();
                 }
                 Poll::Ready(Some(Ok(bytes)))
@@ -177,7 +203,9 @@ impl Live {
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ()>>> {
         let (meter, translation) = (&mut self.meter, &mut self.translation);
+        let has_arrived = &mut self.has_arrived;
         let mut pass = |piece| {
+            *has_arrived = true;
             let passed = meter.push(piece)?;
             Ok(match translation {
                 Some(translation) => translation.push(&passed),
@@ -219,7 +247,7 @@ impl Live {
     /// The upstream is through. A stream that just stops must not look like one that ended well.
     fn finish(&mut self) {
         self.is_over = true;
-        let (mut rest, is_complete) = match &mut self.meter {
+        let (mut rest, mut is_complete) = match &mut self.meter {
             Meter::Json(meter) => {
                 self.is_broken = !meter.is_complete();
                 (meter.finish(), meter.is_complete())
@@ -227,18 +255,24 @@ impl Live {
             Meter::Sse(meter) => (meter.finish(), meter.is_complete()),
         };
         if matches!(self.meter, Meter::Sse(_)) {
-            rest = self.last_events(&rest, is_complete);
+            let is_told = is_complete || self.meter.has_failed();
+            rest = self.last_events(&rest, is_told);
         }
         if !rest.is_empty() {
             self.ready.push_back(rest);
         }
+        if !is_complete {
+            self.end.broke_off();
+        }
+        is_complete &= !self.translation.as_ref().is_some_and(|said| said.has_failed());
         self.settle(if is_complete { Outcome::Done } else { Outcome::Interrupted });
     }
 
-    /// What a stream ends with. Half an event would swallow the one that says why it is half.
-    fn last_events(&mut self, rest: &Bytes, is_complete: bool) -> Bytes {
+    /// What a stream ends with. Half an event would swallow the one that says why it is half. `is_told`: its
+    /// end was told, or an error.
+    fn last_events(&mut self, rest: &Bytes, is_told: bool) -> Bytes {
         match &mut self.translation {
-            _ if !is_complete => self.cut_event(Cut::Upstream),
+            _ if !is_told => self.cut_event(Cut::Upstream),
             Some(translation) => {
                 let rest = translation.push(rest);
                 Bytes::from([rest, translation.finish()].concat())
@@ -247,9 +281,21 @@ impl Live {
         }
     }
 
+    /// The client was told that it went wrong: what still comes would be made, and billed, for nobody.
+    fn give_up(&mut self) {
+        self.is_over = true;
+        self.end.broke_off();
+        self.settle(Outcome::Interrupted);
+        self.source = Source::Events(Events::default());
+    }
+
     /// Ends the answer early: a stream by an event that says why, anything else by its connection.
     fn break_off(&mut self, cut: Cut) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         self.is_over = true;
+        match cut {
+            Cut::Upstream | Cut::Timeout => self.end.broke_off(),
+            Cut::Denied(_) | Cut::Ended => {}
+        }
         self.settle(Outcome::Interrupted);
         self.source = Source::Events(Events::default());
         Poll::Ready(Some(match &self.meter {
@@ -258,21 +304,16 @@ impl Live {
         }))
     }
 
-    /// Nothing where the client was told an error already.
-    fn cut_event(&self, cut: Cut) -> Bytes {
-        if self.translation.as_ref().is_some_and(|translation| translation.is_over()) {
-            return Bytes::new();
+    fn cut_event(&mut self, cut: Cut) -> Bytes {
+        let (told, client) = (told(cut), (self.end.dialect(), self.end.id()));
+        match &mut self.translation {
+            Some(translation) => translation.break_off(&told, client),
+            None => told.event(client.0, client.1),
         }
-        told(cut).event(self.end.client(), self.end.id())
     }
 
     fn settle(&mut self, outcome: Outcome) {
-        match &self.meter {
-            Meter::Json(meter) => {
-                self.end.settle(outcome, meter.usage(), meter.counted_output());
-            }
-            Meter::Sse(meter) => self.end.settle(outcome, meter.usage(), meter.output_tokens()),
-        }
+        self.end.settle(outcome, self.meter.metered());
     }
 }
 
@@ -289,5 +330,6 @@ fn told(cut: Cut) -> Told {
         Cut::Denied(denial) => Told::denied(&denial),
         Cut::Upstream => Told::broken_off(),
         Cut::Timeout => ProxyError::UpstreamTimeout.told(),
+        Cut::Ended => ProxyError::UpstreamUnavailable(UpstreamFault::Ended).told(),
     }
 }

@@ -23,7 +23,7 @@ type Edits = Vec<(Range<usize>, String)>;
 pub(crate) fn rewrite(body: &Bytes, ask: &Ask<'_>, change: &Change<'_>) -> Bytes {
     let mut edits = Edits::new();
     if let Some(model) = change.model {
-        edits.push((ask.model.range.clone(), model.to_owned()));
+        edits.extend(ask.models_at.iter().map(|place| (place.clone(), model.to_owned())));
     }
     let mut added = String::new();
     bound_output(body, ask, change, &mut edits, &mut added);
@@ -34,6 +34,10 @@ pub(crate) fn rewrite(body: &Bytes, ask: &Ask<'_>, change: &Change<'_>) -> Bytes
     }
     if !added.is_empty() {
         let after_brace = memchr::memchr(b'{', body).map_or(0, |at| at + 1);
+        let is_alone = body.get(after_brace..).is_some_and(|rest| rest.trim_ascii() == b"}");
+        if is_alone {
+            added.pop();
+        }
         edits.push((after_brace..after_brace, added));
     }
     if edits.is_empty() { body.clone() } else { splice(body, edits) }
@@ -54,6 +58,9 @@ fn bound_output(
     let own = bounds.clone().find(|bound| bound.field == change.output_field);
     let other = bounds.find(|bound| bound.field != change.output_field && bound.tokens.is_some());
     match (own, other) {
+        (None, _) if change.output_field == OutputField::Generation => {
+            bound_generation(body, ask, &format!(r#""{name}":{tokens}"#), edits, added);
+        }
         (None, None) => *added = format!(r#""{name}":{tokens},"#),
         // Adding would leave both, which some servers refuse.
         (None, Some(other)) => {
@@ -74,6 +81,28 @@ fn bound_output(
     }
 }
 
+/// Google's dialect has its bound in an object of its own, which may not be there.
+fn bound_generation(
+    body: &[u8],
+    ask: &Ask<'_>,
+    member: &str,
+    edits: &mut Edits,
+    added: &mut String,
+) {
+    let Some(config) = &ask.generation_config else {
+        *added = format!(r#""generationConfig":{{{member}}},"#);
+        return;
+    };
+    let inner = body.get(config.clone()).unwrap_or_default().strip_prefix(b"{").unwrap_or_default();
+    let is_empty = inner.trim_ascii_start().strip_prefix(b"}").is_some();
+    if inner.is_empty() || is_empty {
+        edits.push((config.clone(), format!("{{{member}}}")));
+    } else {
+        let start = config.start + 1;
+        edits.push((start..start, format!("{member},")));
+    }
+}
+
 fn lowest(bound: &Bound, tokens: u64) -> u64 {
     bound.tokens.map_or(tokens, |asked| asked.min(tokens))
 }
@@ -85,7 +114,7 @@ fn key_start(body: &[u8], value: usize) -> usize {
     memchr::memrchr_iter(b'"', before).nth(1).unwrap_or(value)
 }
 
-/// A member that is not the only one, and the comma that it needs no more.
+/// A member, and the comma that it needs no more.
 fn with_comma(body: &[u8], member: Range<usize>) -> Range<usize> {
     let is_space = |byte: &&u8| byte.is_ascii_whitespace();
     let behind = body.get(member.end..).unwrap_or_default();
@@ -93,9 +122,9 @@ fn with_comma(body: &[u8], member: Range<usize>) -> Range<usize> {
     if behind.get(spaces) == Some(&b',') {
         return member.start..member.end + spaces + 1;
     }
-    let before = body.get(..member.start).unwrap_or_default();
-    let spaces = before.iter().rev().take_while(is_space).count();
-    member.start.saturating_sub(spaces + 1)..member.end
+    let before = body.get(..member.start).unwrap_or_default().trim_ascii_end();
+    let start = if before.ends_with(b",") { before.len() - 1 } else { member.start };
+    start..member.end
 }
 
 /// A chat stream reports usage only when asked; a call that is not metered is a call that is free.
@@ -123,7 +152,8 @@ fn with_usage(options: &[u8]) -> String {
 }
 
 fn splice(body: &[u8], mut edits: Edits) -> Bytes {
-    edits.sort_by_key(|(range, _)| range.start);
+    // What is added where something is taken away stands before it.
+    edits.sort_by_key(|(range, _)| (range.start, range.end));
     let extra: usize = edits.iter().map(|(_, text)| text.len()).sum();
     let mut out = BytesMut::with_capacity(body.len() + extra);
     let mut at = 0;
@@ -138,13 +168,63 @@ fn splice(body: &[u8], mut edits: Edits) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use doorward_dialect::google::Framing;
+
     use super::*;
+    use crate::route::InPath;
 
     fn rewritten(body: &'static str, model: Option<&str>, output_tokens: Option<u64>) -> String {
         let bytes = Bytes::from_static(body.as_bytes());
-        let ask = Ask::parse(Call::ChatCompletions, &bytes).unwrap();
+        let ask = Ask::parse(Call::ChatCompletions, None, &bytes).unwrap();
         let change = Change { model, output_tokens, output_field: OutputField::Tokens };
         String::from_utf8(rewrite(&bytes, &ask, &change).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_model_that_google_names_in_the_body_too_is_the_upstreams_everywhere() {
+        let place = InPath { model: "g".to_owned(), framing: Framing::Events };
+        #[rustfmt::skip]
+        let cases = [
+            (Call::BatchEmbedContents, r#"{"requests":[{"model":"models/g","x":1},{"model":"g"},{}]}"#, r#"{"requests":[{"model":"models/u","x":1},{"model":"models/u"},{}]}"#),
+            (Call::ContentTokens, r#"{"generateContentRequest":{"model":"models/g"},"model":"g"}"#, r#"{"generateContentRequest":{"model":"models/u"},"model":"models/u"}"#),
+        ];
+        for (call, body, expected) in cases {
+            let bytes = Bytes::from_static(body.as_bytes());
+            let ask = Ask::parse(call, Some(&place), &bytes).unwrap();
+            let output_field = OutputField::Generation;
+            let model = Some("\"models/u\"");
+            let change = Change { model, output_tokens: None, output_field };
+            assert_eq!(rewrite(&bytes, &ask, &change), expected);
+        }
+    }
+
+    #[test]
+    fn the_bound_of_google_stands_where_google_reads_it() {
+        #[rustfmt::skip]
+        let cases = [
+            ("{ }",                                                              r#"{"generationConfig":{"maxOutputTokens":256} }"#),
+            (r#"{"contents":[]}"#,                                               r#"{"generationConfig":{"maxOutputTokens":256},"contents":[]}"#),
+            (r#"{"generationConfig":{},"contents":[]}"#,                         r#"{"generationConfig":{"maxOutputTokens":256},"contents":[]}"#),
+            (r#"{"contents":[],"generationConfig":null}"#,                       r#"{"contents":[],"generationConfig":{"maxOutputTokens":256}}"#),
+            (r#"{"generation_config":{"topK":1}}"#,                              r#"{"generation_config":{"maxOutputTokens":256,"topK":1}}"#),
+            (r#"{"generationConfig":{"topK":1,"max_output_tokens":900}}"#,       r#"{"generationConfig":{"topK":1,"max_output_tokens":256}}"#),
+            (r#"{"generationConfig":{"maxOutputTokens":9}}"#,                    r#"{"generationConfig":{"maxOutputTokens":9}}"#),
+            (r#"{"generationConfig":{"maxOutputTokens":null}}"#,                 r#"{"generationConfig":{"maxOutputTokens":256}}"#),
+            (r#"{"x":1,"doorward_drop_unsupported":true}"#,                      r#"{"generationConfig":{"maxOutputTokens":256},"x":1}"#),
+        ];
+        let place = InPath { model: "g".to_owned(), framing: Framing::Events };
+        for (body, expected) in cases {
+            let bytes = Bytes::from_static(body.as_bytes());
+            let ask = Ask::parse(Call::GenerateContent, Some(&place), &bytes).unwrap();
+            let output_field = OutputField::Generation;
+            let change =
+                Change { model: Some("\"models/u\""), output_tokens: Some(256), output_field };
+            assert_eq!(rewrite(&bytes, &ask, &change), expected, "{body}");
+            let change = Change { output_tokens: None, ..change };
+            if !body.contains("doorward") {
+                assert_eq!(rewrite(&bytes, &ask, &change), body);
+            }
+        }
     }
 
     #[test]
@@ -159,6 +239,9 @@ mod tests {
             (r#"{"model":"a","max_tokens":null}"#, None, Some(256), r#"{"model":"a","max_tokens":256}"#),
             (r#"{"model":"a","max_tokens":null,"max_completion_tokens":900}"#, None, Some(256),
              r#"{"model":"a","max_tokens":256,"max_completion_tokens":null}"#),
+            (r#"{"model":"a","doorward_drop_unsupported":true}"#, None, None, r#"{"model":"a"}"#),
+            (r#"{"doorward_drop_unsupported":true,"model":"a","stream":true}"#, None, Some(7),
+             r#"{"max_tokens":7,"stream_options":{"include_usage":true},"model":"a","stream":true}"#),
             (r#"{"doorward_drop_unsupported":true , "model":"a"}"#, None, None, r#"{ "model":"a"}"#),
             (r#"{"model":"a" , "doorward_drop_unsupported":["x"] }"#, None, Some(7), r#"{"max_tokens":7,"model":"a"  }"#),
             (r#"{"model":"a","stream":true,"stream_options":null}"#, None, None,
@@ -178,7 +261,7 @@ mod tests {
     #[test]
     fn an_unchanged_body_is_the_same_buffer() {
         let bytes = Bytes::from_static(br#"{"model":"a"}"#);
-        let ask = Ask::parse(Call::ChatCompletions, &bytes).unwrap();
+        let ask = Ask::parse(Call::ChatCompletions, None, &bytes).unwrap();
         let change = Change { model: None, output_tokens: None, output_field: OutputField::Tokens };
         assert_eq!(rewrite(&bytes, &ask, &change).as_ptr(), bytes.as_ptr());
     }
@@ -205,7 +288,7 @@ mod tests {
         ];
         for (members, output_field, expected) in cases {
             let body = Bytes::from(format!(r#"{{"x":"\"",{members},"model":"a"}}"#));
-            let ask = Ask::parse(Call::ChatCompletions, &body).unwrap();
+            let ask = Ask::parse(Call::ChatCompletions, None, &body).unwrap();
             let change = Change { model: None, output_tokens: Some(256), output_field };
             let expected = format!(r#"{{"x":"\"",{expected},"model":"a"}}"#);
             assert_eq!(rewrite(&body, &ask, &change), expected, "{members}");

@@ -1,24 +1,36 @@
 //! Which requests are the gateway's, and what each is.
 
-use doorward_dialect::Dialect;
+use doorward_dialect::google::Framing;
+use doorward_dialect::{Client, Dialect};
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use doorward_domain::scope::Scope;
-use http::{Method, Uri};
+use http::{HeaderMap, Method, Uri};
 
 /// A route of the data plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// A call that a provider answers.
     Call(Call),
-    /// `GET /v1/models`: what this key may call.
-    Models,
-    /// `GET /v1/models/{id}`.
-    Model(String),
+    /// The same where the path names the model.
+    ModelCall(Call, InPath),
+    /// `GET /v1/models` and `GET /v1beta/models`: what this key may call.
+    Models(Dialect),
+    /// `GET /v1/models/{id}` and `GET /v1beta/models/{id}`.
+    Model(Dialect, String),
     /// `OPTIONS` on one of those: a browser asks whether its page may call. Anybody else is told which
     /// methods there are.
     Preflight(WrongMethod),
     /// `/v1/auth/verify`: another service asks whether a key may be used.
     Verify(Verify),
+}
+
+/// What the path and the query of a call of Google's dialect say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InPath {
+    /// The model.
+    pub model: String,
+    /// How the pieces of a stream are put one after the other.
+    pub framing: Framing,
 }
 
 /// How another service asks.
@@ -30,7 +42,7 @@ pub struct Verify {
     pub query: String,
 }
 
-/// A call that a provider answers.
+/// A call that a provider answers: what it is about, in one dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     /// `POST /v1/chat/completions`.
@@ -41,59 +53,181 @@ pub enum Call {
     Embeddings,
     /// `POST /v1/responses`.
     Responses,
+    /// `POST /v1/inference`: no provider is asked so.
+    Inference,
     /// `POST /v1/messages`.
     Messages,
+    /// `POST /v1/messages/count_tokens`.
+    MessageTokens,
+    /// `POST /v1beta/models/{model}:generateContent`.
+    GenerateContent,
+    /// `POST /v1beta/models/{model}:streamGenerateContent`.
+    StreamGenerateContent,
+    /// `POST /v1beta/models/{model}:countTokens`.
+    ContentTokens,
+    /// `POST /v1beta/models/{model}:embedContent`.
+    EmbedContent,
+    /// `POST /v1beta/models/{model}:batchEmbedContents`.
+    BatchEmbedContents,
+}
+
+/// What a call is about, whichever dialect it is said in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// A turn of a conversation.
+    Chat,
+    /// The continuation of a text.
+    Completion,
+    /// A turn with what OpenAI adds to conversations.
+    Response,
+    /// One prompt, and what the model says to it.
+    Prompt,
+    /// Texts as vectors.
+    Embedding,
+    /// How many tokens a request has: asked before the call, and free of charge.
+    Count,
+}
+
+/// Where a call stands below a provider's base URL, and below the dialect's own here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    /// The same for every model.
+    Fixed(&'static str),
+    /// A word behind the model and a colon.
+    Verb(&'static str),
 }
 
 impl Call {
     /// What a key needs for any call.
     pub const SCOPE: Scope = Scope::InferenceWrite;
 
-    /// Every call; the position is the index into a target's addresses.
-    pub const ALL: [Self; 5] = [
+    /// Every call; the position is the index into a target's ways.
+    pub const ALL: [Self; 12] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Responses,
+        Self::Inference,
         Self::Messages,
+        Self::MessageTokens,
+        Self::GenerateContent,
+        Self::StreamGenerateContent,
+        Self::ContentTokens,
+        Self::EmbedContent,
+        Self::BatchEmbedContents,
     ];
 
-    /// The path below a provider's base URL, and below `/v1` here.
-    pub const fn path(self) -> &'static str {
+    /// Where it stands.
+    pub const fn path(self) -> Path {
         match self {
-            Self::ChatCompletions => "/chat/completions",
-            Self::Completions => "/completions",
-            Self::Embeddings => "/embeddings",
-            Self::Responses => "/responses",
-            Self::Messages => "/messages",
+            Self::ChatCompletions => Path::Fixed("/chat/completions"),
+            Self::Completions => Path::Fixed("/completions"),
+            Self::Embeddings => Path::Fixed("/embeddings"),
+            Self::Responses => Path::Fixed("/responses"),
+            Self::Inference => Path::Fixed("/inference"),
+            Self::Messages => Path::Fixed("/messages"),
+            Self::MessageTokens => Path::Fixed("/messages/count_tokens"),
+            Self::GenerateContent => Path::Verb("generateContent"),
+            Self::StreamGenerateContent => Path::Verb("streamGenerateContent"),
+            Self::ContentTokens => Path::Verb("countTokens"),
+            Self::EmbedContent => Path::Verb("embedContent"),
+            Self::BatchEmbedContents => Path::Verb("batchEmbedContents"),
+        }
+    }
+
+    /// How the client is told what went wrong, and whose provider may have the very route.
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::Inference => Dialect::OpenAi,
+            Self::Messages | Self::MessageTokens => Dialect::Anthropic,
+            Self::GenerateContent
+            | Self::StreamGenerateContent
+            | Self::ContentTokens
+            | Self::EmbedContent
+            | Self::BatchEmbedContents => Dialect::Google,
         }
     }
 
     /// How the client speaks.
-    pub const fn dialect(self) -> Dialect {
+    pub const fn client(self) -> Client {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => {
-                Dialect::OpenAi
-            }
-            Self::Messages => Dialect::Anthropic,
+            Self::Responses => Client::Responses,
+            Self::Inference => Client::Inference,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Messages
+            | Self::MessageTokens
+            | Self::GenerateContent
+            | Self::StreamGenerateContent
+            | Self::ContentTokens
+            | Self::EmbedContent
+            | Self::BatchEmbedContents => Client::Dialect(self.dialect()),
         }
     }
 
-    /// The call that asks the same of a provider of this dialect. `None`: there is none.
-    pub const fn said_in(self, dialect: Dialect) -> Option<Self> {
-        match (self, dialect) {
-            (Self::ChatCompletions | Self::Messages, Dialect::OpenAi) => {
+    /// What it is about.
+    pub const fn work(self) -> Work {
+        match self {
+            Self::ChatCompletions
+            | Self::Messages
+            | Self::GenerateContent
+            | Self::StreamGenerateContent => Work::Chat,
+            Self::Completions => Work::Completion,
+            Self::Responses => Work::Response,
+            Self::Inference => Work::Prompt,
+            Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents => Work::Embedding,
+            Self::MessageTokens | Self::ContentTokens => Work::Count,
+        }
+    }
+
+    /// Whether providers of its dialect have such a route.
+    pub const fn is_providers(self) -> bool {
+        !matches!(self, Self::Inference)
+    }
+
+    /// Whether a provider of this dialect can be asked for it, in one way or another.
+    pub const fn can_be_asked_of(self, dialect: Dialect) -> bool {
+        let has_the_route = self.is_providers() && self.dialect() as u8 == dialect as u8;
+        has_the_route || self.said_in(dialect, false).is_some()
+    }
+
+    /// The call that asks the same in another way, of a provider of this dialect. `None`: there is none.
+    pub const fn said_in(self, dialect: Dialect, is_stream: bool) -> Option<Self> {
+        match (self.work(), dialect) {
+            (Work::Chat | Work::Response | Work::Prompt, Dialect::OpenAi) => {
                 Some(Self::ChatCompletions)
             }
-            (Self::ChatCompletions | Self::Messages, Dialect::Anthropic) => Some(Self::Messages),
-            (Self::Completions | Self::Embeddings | Self::Responses, Dialect::OpenAi) => Some(self),
-            (_, Dialect::Anthropic | Dialect::Google) => None,
+            (Work::Chat | Work::Response | Work::Prompt, Dialect::Anthropic) => {
+                Some(Self::Messages)
+            }
+            (Work::Chat | Work::Response | Work::Prompt, Dialect::Google) => {
+                Some(if is_stream { Self::StreamGenerateContent } else { Self::GenerateContent })
+            }
+            (Work::Embedding, Dialect::OpenAi) => Some(Self::Embeddings),
+            (Work::Embedding, Dialect::Google) => Some(Self::BatchEmbedContents),
+            (Work::Count, Dialect::Anthropic) => Some(Self::MessageTokens),
+            (Work::Count, Dialect::Google) => Some(Self::ContentTokens),
+            (Work::Embedding, Dialect::Anthropic)
+            | (Work::Count, Dialect::OpenAi)
+            | (Work::Completion, _) => None,
         }
     }
+}
 
-    /// Whether the call produces output tokens, so that its output must be bounded and held.
+impl Work {
+    /// Whether it produces output tokens, so that its output must be bounded and held.
     pub const fn has_output(self) -> bool {
-        !matches!(self, Self::Embeddings)
+        matches!(self, Self::Chat | Self::Completion | Self::Response | Self::Prompt)
+    }
+
+    /// Whether providers take nothing for it.
+    pub const fn is_free(self) -> bool {
+        matches!(self, Self::Count)
     }
 }
 
@@ -101,9 +235,26 @@ impl Route {
     /// How its client speaks, and is answered.
     pub const fn dialect(&self) -> Dialect {
         match self {
-            Self::Call(call) => call.dialect(),
+            Self::Call(call) | Self::ModelCall(call, _) => call.dialect(),
             Self::Preflight(other) => other.dialect,
-            Self::Models | Self::Model(_) | Self::Verify(_) => Dialect::OpenAi,
+            Self::Models(dialect) | Self::Model(dialect, _) => *dialect,
+            Self::Verify(_) => Dialect::OpenAi,
+        }
+    }
+
+    /// The same for whoever sends these headers. OpenAI's clients, Anthropic's and Google's newer ones ask
+    /// the same path what there is: only the second name a version, only the third have a header of Google's.
+    #[must_use]
+    pub fn for_client(self, headers: &HeaderMap) -> Self {
+        let dialect = match self.dialect() {
+            Dialect::OpenAi if headers.contains_key("anthropic-version") => Dialect::Anthropic,
+            Dialect::OpenAi if headers.contains_key("x-goog-api-key") => Dialect::Google,
+            own @ (Dialect::OpenAi | Dialect::Anthropic | Dialect::Google) => own,
+        };
+        match self {
+            Self::Models(_) => Self::Models(dialect),
+            Self::Model(_, name) => Self::Model(dialect, name),
+            Self::Call(_) | Self::ModelCall(..) | Self::Preflight(_) | Self::Verify(_) => self,
         }
     }
 
@@ -111,18 +262,24 @@ impl Route {
     ///
     /// A wrong method on a call's path is the gateway's too, so that the answer has its dialect.
     pub fn of(method: &Method, uri: &Uri) -> Option<Result<Self, WrongMethod>> {
+        if let Some(rest) = uri.path().strip_prefix("/v1beta/models") {
+            return Self::of_google(method, rest, uri.query());
+        }
         let path = uri.path().strip_prefix("/v1")?;
         if let Some(rest) = path.strip_prefix("/auth/verify") {
             return Verify::of(method, rest, uri.query()).map(|verify| Ok(Self::Verify(verify)));
         }
-        if let Some(call) = Call::ALL.into_iter().find(|call| call.path() == path) {
-            return Some(match *method {
-                Method::POST => Ok(Self::Call(call)),
-                Method::OPTIONS => Ok(Self::Preflight(WrongMethod::of(call))),
-                _ => Err(WrongMethod::of(call)),
-            });
+        let mut calls = Call::ALL.into_iter();
+        if let Some(call) =
+            calls.find(|call| matches!(call.path(), Path::Fixed(one) if one == path))
+        {
+            return Some(Self::by_method(method, call, || Self::Call(call)));
         }
         let rest = path.strip_prefix("/models")?;
+        // Google's newer clients leave the `beta` out.
+        if let Some(call) = Self::of_model_call(method, rest, uri.query()) {
+            return Some(call);
+        }
         if method == Method::OPTIONS && (rest.is_empty() || rest.starts_with('/')) {
             let has = if rest.is_empty() { MODELS } else { MODEL };
             return Some(Ok(Self::Preflight(has)));
@@ -130,12 +287,58 @@ impl Route {
         if method != Method::GET || is_admin_view(uri) {
             return None;
         }
+        Self::of_models(Dialect::OpenAi, rest).map(Ok)
+    }
+
+    /// The list of models, or one of them. `rest`: what stands behind `/models`.
+    fn of_models(dialect: Dialect, rest: &str) -> Option<Self> {
         match rest.strip_prefix('/') {
-            None if rest.is_empty() => Some(Ok(Self::Models)),
-            Some(name) if !name.is_empty() && name.len() <= 3 * MODEL_NAME_BYTES_MAX => {
-                Some(Ok(Self::Model(percent_decode(name))))
-            }
-            None | Some(_) => None,
+            None if rest.is_empty() => Some(Self::Models(dialect)),
+            Some(name) => Some(Self::Model(dialect, model_name(name)?)),
+            None => None,
+        }
+    }
+
+    /// `rest`: what stands behind `/v1beta/models`. Nothing there is for the management API.
+    fn of_google(
+        method: &Method,
+        rest: &str,
+        query: Option<&str>,
+    ) -> Option<Result<Self, WrongMethod>> {
+        if let Some(call) = Self::of_model_call(method, rest, query) {
+            return Some(call);
+        }
+        let models = Self::of_models(Dialect::Google, rest)?;
+        Some(match *method {
+            Method::GET => Ok(models),
+            Method::OPTIONS => Ok(Self::Preflight(GOOGLE_MODELS)),
+            _ => Err(GOOGLE_MODELS),
+        })
+    }
+
+    /// A call whose path names the model. `rest`: what stands behind `/models`.
+    fn of_model_call(
+        method: &Method,
+        rest: &str,
+        query: Option<&str>,
+    ) -> Option<Result<Self, WrongMethod>> {
+        let (model, verb) = rest.strip_prefix('/')?.rsplit_once(':')?;
+        let mut calls = Call::ALL.into_iter();
+        let call = calls.find(|call| matches!(call.path(), Path::Verb(one) if one == verb))?;
+        let model = model_name(model)?;
+        let framing = if has_pair(query, "alt=sse") { Framing::Events } else { Framing::List };
+        Some(Self::by_method(method, call, || Self::ModelCall(call, InPath { model, framing })))
+    }
+
+    fn by_method(
+        method: &Method,
+        call: Call,
+        route: impl FnOnce() -> Self,
+    ) -> Result<Self, WrongMethod> {
+        match *method {
+            Method::POST => Ok(route()),
+            Method::OPTIONS => Ok(Self::Preflight(WrongMethod::of(call))),
+            _ => Err(WrongMethod::of(call)),
         }
     }
 }
@@ -168,11 +371,22 @@ impl WrongMethod {
 }
 
 const MODELS: WrongMethod = WrongMethod { allow: "GET,HEAD,POST", dialect: Dialect::OpenAi };
+const GOOGLE_MODELS: WrongMethod = WrongMethod { allow: "GET", dialect: Dialect::Google };
 const MODEL: WrongMethod = WrongMethod { allow: "GET,HEAD,PATCH,DELETE", dialect: Dialect::OpenAi };
 
 /// `?view=routes` asks the management API how a model is routed.
 fn is_admin_view(uri: &Uri) -> bool {
-    uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "view=routes"))
+    has_pair(uri.query(), "view=routes")
+}
+
+fn has_pair(query: Option<&str>, wanted: &str) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair == wanted))
+}
+
+/// The name of a model in a path; `None`: none can be so.
+fn model_name(text: &str) -> Option<String> {
+    let is_possible = !text.is_empty() && text.len() <= 3 * MODEL_NAME_BYTES_MAX;
+    is_possible.then(|| percent_decode(text))
 }
 
 /// Decodes `%XX`; what does not decode stays as it is, and names no model.
@@ -201,7 +415,11 @@ mod tests {
     fn every_path_has_one_owner() {
         const CALLS: WrongMethod = WrongMethod::of(Call::ChatCompletions);
         let call = |call| Some(Ok(Route::Call(call)));
-        let model = |name: &str| Some(Ok(Route::Model(name.to_owned())));
+        let model = |name: &str| Some(Ok(Route::Model(Dialect::OpenAi, name.to_owned())));
+        let google = |call, model: &str, framing| {
+            Some(Ok(Route::ModelCall(call, InPath { model: model.to_owned(), framing })))
+        };
+        let of_google = |call| Some(Err(WrongMethod::of(call)));
         let preflight = |has| Some(Ok(Route::Preflight(has)));
         let verify = |may_name_key, query: &str| {
             Some(Ok(Route::Verify(Verify { may_name_key, query: query.to_owned() })))
@@ -209,12 +427,14 @@ mod tests {
         #[rustfmt::skip]
         let cases = [
             ("POST", "/v1/chat/completions",       call(Call::ChatCompletions)),
+            ("POST", "/v1/inference",              call(Call::Inference)),
             ("POST", "/v1/embeddings",             call(Call::Embeddings)),
             ("POST", "/v1/responses?x=1",          call(Call::Responses)),
             ("POST", "/v1/messages?beta=true",     call(Call::Messages)),
             ("GET",  "/v1/chat/completions",       Some(Err(CALLS))),
             ("GET",  "/v1/messages",               Some(Err(WrongMethod::of(Call::Messages)))),
-            ("GET",  "/v1/models",                 Some(Ok(Route::Models))),
+            ("POST", "/v1/messages/count_tokens",  call(Call::MessageTokens)),
+            ("GET",  "/v1/models",                 Some(Ok(Route::Models(Dialect::OpenAi)))),
             ("GET",  "/v1/models/doorward/echo",   model("doorward/echo")),
             ("GET",  "/v1/models/doorward%2Fecho", model("doorward/echo")),
             ("GET",  "/v1/models?view=routes",     None),
@@ -234,6 +454,24 @@ mod tests {
             ("GET",  "/v1/modelsx",                None),
             ("POST", "/v1/api-keys",               None),
             ("GET",  "/",                          None),
+            ("POST", "/v1beta/models/g:generateContent",             google(Call::GenerateContent, "g", Framing::List)),
+            ("POST", "/v1beta/models/g:streamGenerateContent?alt=sse&x=1", google(Call::StreamGenerateContent, "g", Framing::Events)),
+            ("POST", "/v1beta/models/g:streamGenerateContent",       google(Call::StreamGenerateContent, "g", Framing::List)),
+            ("POST", "/v1beta/models/doorward/echo:generateContent", google(Call::GenerateContent, "doorward/echo", Framing::List)),
+            ("POST", "/v1beta/models/doorward%2Fecho:countTokens",   google(Call::ContentTokens, "doorward/echo", Framing::List)),
+            ("POST", "/v1beta/models/llama3:8b:embedContent",        google(Call::EmbedContent, "llama3:8b", Framing::List)),
+            ("POST", "/v1beta/models/g:batchEmbedContents",          google(Call::BatchEmbedContents, "g", Framing::List)),
+            ("POST", "/v1/models/g:generateContent",                 google(Call::GenerateContent, "g", Framing::List)),
+            ("GET",  "/v1/models/llama3:8b",                         model("llama3:8b")),
+            ("GET",  "/v1beta/models/g:generateContent",             of_google(Call::GenerateContent)),
+            ("OPTIONS", "/v1beta/models/g:generateContent",          preflight(WrongMethod::of(Call::GenerateContent))),
+            ("GET",  "/v1beta/models",             Some(Ok(Route::Models(Dialect::Google)))),
+            ("GET",  "/v1beta/models/g",           Some(Ok(Route::Model(Dialect::Google, "g".to_owned())))),
+            ("POST", "/v1beta/models/g",           Some(Err(GOOGLE_MODELS))),
+            ("POST", "/v1beta/models/g:predict",   Some(Err(GOOGLE_MODELS))),
+            ("POST", "/v1beta/models/:generateContent", Some(Err(GOOGLE_MODELS))),
+            ("POST", "/v1beta/modelsx",            None),
+            ("POST", "/v1beta/files",              None),
         ];
         for (method, uri, expected) in cases {
             let method = method.parse().unwrap();

@@ -1,4 +1,4 @@
-//! Sending a call to a provider: the only place that connects, waits for the first byte, retries.
+//! Sending a call to a provider: the only place that connects and waits for the first byte.
 
 mod address;
 mod connect;
@@ -8,6 +8,7 @@ mod http1;
 mod http2;
 mod origin;
 mod pool;
+mod retry_after;
 mod settings;
 mod stream;
 
@@ -15,18 +16,22 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use doorward_dialect::Dialect;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 pub(crate) use connect::Connector;
 pub(crate) use exchange::{Broken, Exchange};
 pub(crate) use origin::Origin;
+pub(crate) use retry_after::retry_after;
 
 use crate::answer::Headers;
-use crate::catalog::HttpTarget;
+use crate::catalog::{HttpTarget, Way};
 use crate::error::{ProxyError, UpstreamFault};
-use crate::route::Call;
+use crate::health::Fault;
+use crate::trace::{TRACEPARENT, TRACESTATE};
 
 /// How long each phase of a call may take.
 #[derive(Debug, Clone, Copy)]
@@ -45,27 +50,68 @@ pub struct Timeouts {
 pub(crate) const USER_AGENT: &str = concat!("doorward/", env!("CARGO_PKG_VERSION"));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+static VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+static BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+/// The version that translations are written for, and that a client without one means.
+static VERSION_DEFAULT: HeaderValue = HeaderValue::from_static("2023-06-01");
+/// Longest header of a client that is passed on, in bytes.
+const PASSED_BYTES_MAX: usize = 4 * 1024;
+
 /// Why an attempt gave no answer that can be relayed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: ProxyError,
-    /// The provider cannot have begun: another deployment may be tried.
-    pub(crate) is_retryable: bool,
+    pub(crate) again: Again,
+    /// What its deployment is to be blamed for.
+    pub(crate) fault: Option<Fault>,
 }
 
-/// Whether the provider said that it did nothing, so that another one may be asked.
-pub(crate) fn is_refusal(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 503 | 529)
+/// Where a call may be made again after an attempt that failed, before anything of an answer went to the
+/// client: behind its first byte there is no again.
+///
+/// What the provider did not begin may be asked of anybody, also of the same one after a while. What it
+/// may have begun is never asked of the same deployment again: it may be at work on it still, and the
+/// next answer would be no likelier. But the client has got nothing, and a completion changes nothing in
+/// the world: so another deployment may be asked. The first one is not asked for its answer any more
+/// (its connection is closed), and where it may have worked without saying so, because it fell silent,
+/// broke off or spoke nonsense, its attempt is billed at its estimate; where it answered that it failed,
+/// it produced nothing and is owed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// It did nothing, for now.
+    Anywhere,
+    /// It did nothing, and will not do it with this credential.
+    WithAnother,
+    /// It said that it failed.
+    Elsewhere,
+    /// It may have worked, and is owed for that.
+    ElsewhereOwing,
+    /// Whoever is asked, it will be the same.
+    Nowhere,
+}
+
+impl Again {
+    /// After an answer with this status; `None`: it is the answer. A provider that says that it is too busy
+    /// (429, 503, or 529 as some have it) did nothing.
+    pub(crate) fn after(status: StatusCode) -> Option<Self> {
+        match status.as_u16() {
+            429 | 503 | 529 => Some(Self::Anywhere),
+            500.. => Some(Self::Elsewhere),
+            _ => None,
+        }
+    }
 }
 
 /// A request as one deployment gets it.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) http: &'a HttpTarget,
-    pub(crate) call: Call,
+    pub(crate) way: &'a Way,
     /// Whether the answer comes while it is made.
     pub(crate) is_stream: bool,
     pub(crate) client_headers: &'a HeaderMap,
+    /// Whether the client speaks another dialect, so that what it says of its own is not for this one.
+    pub(crate) is_translated: bool,
     pub(crate) body: &'a Bytes,
 }
 
@@ -90,39 +136,77 @@ pub(crate) async fn send(
     let answer = match tokio::time::timeout(request.head_timeout(timeouts), sending).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(fault)) => return Err(unreachable(fault)),
-        Err(_) => return Err(Failure { error: ProxyError::UpstreamTimeout, is_retryable: false }),
+        Err(_) => return Err(Failure::owing(ProxyError::UpstreamTimeout)),
     };
-    check_status(answer.status).map_err(|fault| Failure {
-        error: ProxyError::UpstreamUnavailable(fault),
-        is_retryable: true,
-    })?;
+    check_status(&answer)?;
     Ok(answer)
+}
+
+impl Failure {
+    /// The provider may have worked.
+    pub(crate) fn owing(error: ProxyError) -> Self {
+        Self { error, again: Again::ElsewhereOwing, fault: Some(Fault::Deployment(None)) }
+    }
+
+    /// The provider does not take our credential.
+    pub(crate) fn refused(status: StatusCode) -> Self {
+        let error = ProxyError::UpstreamUnavailable(UpstreamFault::Refused(status));
+        Self { error, again: Again::WithAnother, fault: Some(Fault::Refused) }
+    }
+
+    /// An administrator ended the call; the deployment is not to blame.
+    pub(crate) fn ended() -> Self {
+        let error = ProxyError::UpstreamUnavailable(UpstreamFault::Ended);
+        Self { fault: None, ..Self::owing(error) }
+    }
+
+    /// The provider cannot have begun.
+    fn unbegun(error: ProxyError) -> Self {
+        Self { error, again: Again::Anywhere, fault: Some(Fault::Deployment(None)) }
+    }
 }
 
 fn unreachable(fault: origin::SendFault) -> Failure {
     match fault {
-        origin::SendFault::Timeout => {
-            Failure { error: ProxyError::UpstreamTimeout, is_retryable: true }
+        origin::SendFault::Timeout => Failure::unbegun(ProxyError::UpstreamTimeout),
+        origin::SendFault::Connect(error) => {
+            Failure::unbegun(ProxyError::UpstreamUnavailable(UpstreamFault::Connect(error)))
         }
-        origin::SendFault::Connect(error) => Failure {
-            error: ProxyError::UpstreamUnavailable(UpstreamFault::Connect(error)),
-            is_retryable: true,
-        },
-        // The request may have arrived: sending it again may run it, and bill it, twice.
-        origin::SendFault::Exchange(error) => Failure {
-            error: ProxyError::UpstreamUnavailable(UpstreamFault::Exchange(error)),
-            is_retryable: false,
-        },
+        // The request may have arrived.
+        origin::SendFault::Exchange(error) => {
+            Failure::owing(ProxyError::UpstreamUnavailable(UpstreamFault::Exchange(error)))
+        }
     }
 }
 
 /// Our credential is ours to mend, and redirects are never followed: they would carry it away.
-fn check_status(status: StatusCode) -> Result<(), UpstreamFault> {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(UpstreamFault::Refused(status)),
-        status if status.is_redirection() => Err(UpstreamFault::Redirect(status)),
-        status if status.is_informational() => Err(UpstreamFault::Garbage("an interim status")),
-        _ => Ok(()),
+fn check_status(answer: &Answer) -> Result<(), Failure> {
+    let (fault, again, blamed) = match answer.status {
+        status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+            return Err(Failure::refused(status));
+        }
+        status if status.is_redirection() => {
+            (UpstreamFault::Redirect(status), Again::WithAnother, Fault::Deployment(None))
+        }
+        status if status.is_informational() => {
+            let fault = UpstreamFault::Garbage("an interim status");
+            (fault, Again::ElsewhereOwing, Fault::Deployment(None))
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure { error: ProxyError::UpstreamUnavailable(fault), again, fault: Some(blamed) })
+}
+
+impl Answer {
+    /// What the deployment is to be blamed for, where it answered that it does not answer.
+    pub(crate) fn fault(&self, now: Timestamp) -> Option<Fault> {
+        let rest = || retry_after(&self.headers, now);
+        match self.status.as_u16() {
+            429 => Some(Fault::RateLimited(rest())),
+            503 | 529 => Some(Fault::Deployment(rest())),
+            500.. => Some(Fault::Deployment(None)),
+            _ => None,
+        }
     }
 }
 
@@ -136,12 +220,13 @@ impl Outgoing<'_> {
 
     /// Writes the head as HTTP/1.1 has it. What differs from call to call stands at the end.
     fn write_head(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.http.head(self.call).expose_secret().as_bytes());
-        if let Some(accept) = self.client_headers.get(header::ACCEPT) {
-            out.extend_from_slice(b"accept: ");
-            out.extend_from_slice(accept.as_bytes());
+        out.extend_from_slice(self.way.head.expose_secret().as_bytes());
+        self.passed(|name, value| {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
             out.extend_from_slice(b"\r\n");
-        }
+        });
         out.extend_from_slice(b"content-length: ");
         out.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
         out.extend_from_slice(b"\r\n\r\n");
@@ -151,16 +236,41 @@ impl Outgoing<'_> {
     fn to_http2(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.http.uri(self.call);
+        *request.uri_mut() = self.way.uri.clone();
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        if let Some(accept) = self.client_headers.get(header::ACCEPT) {
-            headers.insert(header::ACCEPT, accept.clone());
-        }
-        if let Some(auth) = &self.http.auth {
-            headers.insert(header::AUTHORIZATION, auth.clone());
+        self.passed(|name, value| {
+            headers.append(name, value.clone());
+        });
+        if let Some((name, value)) = &self.http.auth {
+            headers.insert(name, value.clone());
         }
         request
+    }
+
+    /// What goes on of the client's own head: what it reads, the trace that it records, and what its
+    /// dialect has of its own.
+    fn passed(&self, mut pass: impl FnMut(HeaderName, &HeaderValue)) {
+        let said = |name: &HeaderName| {
+            let value = self.client_headers.get(name);
+            value.filter(|value| value.len() <= PASSED_BYTES_MAX)
+        };
+        if let Some(accept) = said(&header::ACCEPT) {
+            pass(header::ACCEPT, accept);
+        }
+        if let Some(parent) = self.client_headers.get(TRACEPARENT) {
+            pass(TRACEPARENT, parent);
+            let states = self.client_headers.get_all(TRACESTATE);
+            states.iter().for_each(|state| pass(TRACESTATE, state));
+        }
+        if self.http.dialect != Dialect::Anthropic {
+            return;
+        }
+        let own = |name| said(name).filter(|_| !self.is_translated);
+        pass(VERSION.clone(), own(&VERSION).unwrap_or(&VERSION_DEFAULT));
+        if let Some(beta) = own(&BETA) {
+            pass(BETA.clone(), beta);
+        }
     }
 }

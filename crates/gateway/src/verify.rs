@@ -16,11 +16,9 @@ use jiff::Timestamp;
 use crate::error::ProxyError;
 
 /// Where SDKs put an API key: Anthropic's, Azure's and Google's.
-const KEY_HEADERS: [HeaderName; 3] = [
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("x-goog-api-key"),
-];
+const KEY_HEADERS: [HeaderName; 3] =
+    [HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key"), GOOGLE_KEY];
+const GOOGLE_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// Who calls: a key, and which of its secrets was presented, or asked for the token that was.
 #[derive(Debug, Clone)]
@@ -151,6 +149,19 @@ pub(crate) fn check_use(caller: &Caller, now: Timestamp, address: IpAddr) -> Res
         return Err(Denial::OriginRefused);
     }
     Ok(())
+}
+
+/// Google's clients may put the key into the query, of Google's own routes alone. From here on it stands
+/// among the headers, where another one beside it is noticed.
+pub(crate) fn take_query_key(query: Option<&str>, headers: &mut HeaderMap) {
+    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    for (_, key) in pairs.filter(|(name, _)| name == "key") {
+        // What no header can carry is no key.
+        let key = HeaderValue::from_str(&key);
+        let mut key = key.unwrap_or_else(|_| HeaderValue::from_static("-"));
+        key.set_sensitive(true);
+        headers.append(GOOGLE_KEY, key);
+    }
 }
 
 fn presented(headers: &HeaderMap) -> Result<Presented, ProxyError> {

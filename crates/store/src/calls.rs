@@ -2,17 +2,23 @@
 //!
 //! The way of a call: [`Store::call_key`] → [`CallKey::secret`] → [`Store::admit`] →
 //! [`OpenCall::written`] → (the call) → [`OpenCall::settle`]. Admission takes from every limit and
-//! budget of the key in one step, under one short lock; the call leaves when its hold stands in the
+//! budget that bounds the call in one step: under one short lock of the key's, and one of its user, its
+//! project and its organization where those are bounded. The call leaves when its hold stands in the
 //! journal.
 
 mod accounts;
 mod admit;
+mod bounded;
 mod cache;
+mod counters;
 mod drain;
 mod elsewhere;
 mod key_state;
+mod known;
 mod open_call;
+mod shared;
 mod states;
+mod tally;
 mod uses;
 
 use std::path::Path;
@@ -20,15 +26,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::OrganizationId;
+use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::key::Owner;
 use jiff::tz::TimeZone;
 
 pub use admit::CallRequest;
+pub use bounded::{BudgetStanding, ConcurrencyStanding, LimitStanding, Standing};
 pub use cache::CallKey;
+pub use counters::{Admitted, Quota};
 pub(crate) use drain::{Patience, check_journal};
 pub use elsewhere::Cost;
-pub use key_state::{Admitted, BudgetStanding, KeyState, LimitStanding, Quota, Standing};
+pub use key_state::KeyState;
 pub use open_call::OpenCall;
 
 use crate::db::Db;
@@ -41,6 +49,7 @@ use crate::{JournalSync, OpenError, Store, StoreStats};
 pub(crate) struct Calls {
     keys: cache::KeyCache,
     states: states::States,
+    shared: shared::SharedTallies,
     journal: Writer,
     drain: drain::Drain,
     uses: uses::WaitingUses,
@@ -64,6 +73,7 @@ impl Calls {
         Ok(Self {
             keys: cache::KeyCache::new(call_keys_max),
             states: states::States::new(call_keys_max),
+            shared: shared::SharedTallies::new(),
             journal,
             drain: drain::Drain::new(dir, next),
             uses: uses::WaitingUses::new(),
@@ -81,6 +91,11 @@ impl Calls {
     /// The same for every key of an owner.
     pub(crate) fn forget_owner(&self, owner: Owner) {
         self.keys.forget_owner(owner, &self.states);
+    }
+
+    /// Drops the keys of a project from memory. Their streams go on: only what is beside them changed.
+    pub(crate) fn forget_project(&self, project: ProjectId) {
+        self.keys.forget_project(project);
     }
 
     /// The same for every key of an organization.

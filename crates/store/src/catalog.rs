@@ -62,10 +62,17 @@ impl Store {
         self.catalog_epoch.load(Ordering::Acquire)
     }
 
+    /// Waits until the [epoch](Self::catalog_epoch) has changed since this was asked last. For one waiter:
+    /// the data plane, which ends what must not go on without a call coming.
+    pub async fn catalog_changed(&self) {
+        self.catalog_changes.notified().await;
+    }
+
     /// Tells the data plane about a change, also when it failed: a commit whose answer was lost may
     /// have happened.
     fn catalog_told<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         self.catalog_epoch.fetch_add(1, Ordering::AcqRel);
+        self.catalog_changes.notify_one();
         done
     }
 

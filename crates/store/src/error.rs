@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 /// Why an operation on the store failed. `Display` is for the log; no text of it goes to a client.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -74,6 +76,14 @@ pub enum StoreError {
     /// More finished calls wait for the database than may.
     #[error("the database is too far behind")]
     Behind,
+    /// A report begins or ends within an hour of which single calls are kept no more.
+    #[error("single calls of the hour from {hour} are kept no more")]
+    CallsForgotten {
+        /// `from` or `to`: what lies within the hour.
+        field: &'static str,
+        /// Its first moment.
+        hour: Timestamp,
+    },
     /// The lock that keeps other processes off the database is lost: no call may leave.
     #[error("the lock on the database is lost: another process may be using it")]
     NotOurs,

@@ -30,9 +30,9 @@ pub(crate) use forget::KeptFrom;
 pub use increases::{
     ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, NewIncrease, OPEN_MAX,
 };
-pub(crate) use increases::{Raised, load_raised};
+pub(crate) use increases::{Raised, load_key_budgets, load_raised};
 pub use rotate::Rotation;
-pub(crate) use row::{StoredCallKey, load_call_key};
+pub(crate) use row::{SharedBounds, StoredCallKey, load_call_key};
 pub(crate) use secrets::Secrets;
 pub use sweep::Swept;
 pub(crate) use uses::{

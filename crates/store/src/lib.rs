@@ -31,6 +31,7 @@ mod store;
 mod tokens;
 mod usage;
 mod webhooks;
+mod work;
 
 pub use audit::{Act, Actor, AuditFilter, AuditStep, AuditVerdict};
 pub use backup::{
@@ -38,8 +39,8 @@ pub use backup::{
     check as check_backup, restore,
 };
 pub use calls::{
-    Admitted, BudgetStanding, CallKey, CallRequest, Cost, KeyState, LimitStanding, OpenCall, Quota,
-    Standing,
+    Admitted, BudgetStanding, CallKey, CallRequest, ConcurrencyStanding, Cost, KeyState,
+    LimitStanding, OpenCall, Quota, Standing,
 };
 pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
@@ -55,8 +56,8 @@ pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
 };
 pub use organizations::{
-    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Project, ServiceAccount,
-    User,
+    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Project,
+    ServiceAccount, SharedSpent, User,
 };
 pub use retention::Forgotten;
 pub use sessions::{Session, SessionIdentity};
@@ -69,5 +70,5 @@ pub use sign_in::{
     SignedIn, StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
-pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};
+pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow, UsageRows};
 pub use webhooks::{NewWebhook, WEBHOOKS_MAX, Webhook, WebhookEdit, WebhookSecrets};

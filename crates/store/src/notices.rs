@@ -8,6 +8,7 @@
 //!
 //! Neither planning nor delivering is an act of anybody's: the rows themselves are the record.
 
+mod budgets;
 mod deliver;
 mod list;
 mod plan;

@@ -1,6 +1,8 @@
 //! Organizations, their projects, users and service accounts: the first start.
 
+mod bounds;
 mod members;
+mod organization;
 pub(crate) mod owners;
 mod projects;
 mod service_accounts;
@@ -14,7 +16,10 @@ use crate::audit::{Actor, append_audit};
 use crate::db::{on, parsed};
 use crate::{Act, Store, StoreError};
 
+pub use bounds::SharedSpent;
+pub(crate) use bounds::load_shared_budgets;
 pub use members::{Member, Membership};
+pub use organization::Organization;
 pub(crate) use projects::FIND_PROJECT;
 pub use projects::{NewProject, Project};
 pub use service_accounts::{NewServiceAccount, ServiceAccount};
@@ -78,15 +83,17 @@ impl Store {
     }
 
     async fn insert_bootstrap(&self, made: &Bootstrap) -> Result<(), StoreError> {
-        const ORGANIZATION: &str =
-            "INSERT INTO organizations (id, name, created_at_us) VALUES ($1, $2, $3)";
+        const ORGANIZATION: &str = "
+            INSERT INTO organizations (id, name, bounds, created_at_us, updated_at_us)
+            VALUES ($1, $2, '{}', $3, $3)";
         const PROJECT: &str = "
             INSERT INTO projects
-                (id, organization_id, name, description, created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, '', $4, $4)";
+                (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
+            VALUES ($1, $2, $3, '', '{}', $4, $4)";
         const USER: &str = "
-            INSERT INTO users (id, organization_id, name, role, created_at_us, updated_at_us)
-            VALUES ($1, $2, 'administrator', 'owner', $3, $3)";
+            INSERT INTO users
+                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
+            VALUES ($1, $2, 'administrator', 'owner', '{}', $3, $3)";
         let at = self.clock.now();
         let act = Act { organization: made.organization, actor: Actor::System, at };
         let organization = made.organization.to_string();

@@ -1,5 +1,5 @@
-//! How long records are kept: entries of the audit log, keys that are over, single calls, notices, decided
-//! limit increases.
+//! How long records are kept: entries of the audit log, keys that are over, single calls and their hourly
+//! sums, notices, decided limit increases.
 //!
 //! What is kept for so many days is put away by whole days of UTC: so there is something to do once a day,
 //! and it is written down once. A sweep goes on until nothing old is left, however much a busy gateway has
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use doorward_domain::id::OrganizationId;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::KeptSince;
@@ -30,6 +30,11 @@ const DELETE_EVENTS: &str = "
     DELETE FROM usage_events WHERE id IN
         (SELECT id FROM usage_events
          WHERE organization_id = $1 AND started_at_us < $2 ORDER BY started_at_us LIMIT $3)";
+const DELETE_HOURS: &str = "
+    DELETE FROM usage_hours
+    WHERE (organization_id, hour_us, key_id, project_id, provider_id, model) IN
+        (SELECT organization_id, hour_us, key_id, project_id, provider_id, model FROM usage_hours
+         WHERE organization_id = $1 AND hour_us < $2 ORDER BY hour_us LIMIT $3)";
 const DELETE_NOTICES: &str = "
     DELETE FROM notices WHERE id IN
         (SELECT id FROM notices
@@ -42,6 +47,14 @@ const DELETE_INCREASES: &str = "
            AND (ends_at_us IS NULL OR ends_at_us < $2)
          LIMIT $3)";
 
+/// One of all time is remembered, or it would be told again.
+const DELETE_ALERTS: &str = "
+    DELETE FROM budget_alerts WHERE (subject, period, period_start_us, unit, amount, percent) IN
+        (SELECT subject, period, period_start_us, unit, amount, percent FROM budget_alerts
+         WHERE organization_id = $1 AND period <> 'total' AND period_start_us < $2
+           AND told_at_us IS NOT NULL
+         LIMIT $3)";
+
 /// What one [`sweep`](Store::sweep_old_records) deleted that is of interest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Forgotten {
@@ -51,6 +64,8 @@ pub struct Forgotten {
     pub keys: u64,
     /// Calls.
     pub calls: u64,
+    /// Hourly sums of calls.
+    pub hours: u64,
 }
 
 impl Store {
@@ -70,16 +85,20 @@ impl Store {
             if shutdown.is_cancelled() {
                 return Ok(forgotten);
             }
-            let settings = self.retention_settings(organization).await?;
-            if let Some(before) = self.days_ago(settings.usage_days) {
+            let kept_days = self.retention_settings(organization).await?;
+            if let Some(before) = self.days_ago(kept_days.calls) {
                 forgotten.calls += self.forget_calls(organization, before, shutdown).await?;
             }
-            let audit = self.days_ago(settings.audit_days);
+            let audit = self.days_ago(kept_days.audit);
             kept_since.extend(audit.map(|since| (organization.to_string(), since)));
-            let calls = self.days_ago(settings.usage_days);
+            // Reports name the keys of the sums, which are kept at least as long as the calls.
+            let calls = self.days_ago(kept_days.hours());
+            if let Some(before) = calls {
+                forgotten.hours += self.forget_hours(organization, before, shutdown).await?;
+            }
             kept.extend(audit.map(|audit| (organization, KeptFrom { audit, calls })));
             let seen = self.days_ago(SEEN_DAYS).max(audit).unwrap_or(Timestamp::MIN);
-            for sql in [DELETE_NOTICES, DELETE_INCREASES] {
+            for sql in [DELETE_NOTICES, DELETE_INCREASES, DELETE_ALERTS] {
                 self.delete_before(sql, organization, seen, shutdown).await.1?;
             }
         }
@@ -140,9 +159,9 @@ impl Store {
         Timestamp::from_second(midnight).ok().filter(|_| days > 0)
     }
 
-    /// Forgets single calls, and audits how many. What was spent stays in the sums behind the budgets. A
-    /// call that began before a midnight that is past is in the database, and its journal is gone: it is
-    /// not written a second time.
+    /// Forgets single calls, and audits how many. What was spent stays in the sums behind the budgets and
+    /// in those behind reports. A call that began before a midnight that is past is in the database, and
+    /// its journal is gone: it is not written a second time.
     async fn forget_calls(
         &self,
         organization: OrganizationId,
@@ -150,13 +169,34 @@ impl Store {
         shutdown: &CancellationToken,
     ) -> Result<u64, StoreError> {
         let (calls, done) = self.delete_before(DELETE_EVENTS, organization, before, shutdown).await;
-        // Those that are gone are written down even when the database failed behind them.
-        if calls > 0 {
-            let act = Act { organization, actor: Actor::System, at: self.clock.now() };
-            let detail = json!({ "calls": calls, "before": before });
-            self.record(&act, "usage.sweep", &organization.to_string(), detail).await?;
-        }
+        self.note_swept(organization, json!({ "calls": calls, "before": before }), calls).await?;
         done.map(|()| calls)
+    }
+
+    /// Forgets hourly sums, and audits how many.
+    async fn forget_hours(
+        &self,
+        organization: OrganizationId,
+        before: Timestamp,
+        shutdown: &CancellationToken,
+    ) -> Result<u64, StoreError> {
+        let (hours, done) = self.delete_before(DELETE_HOURS, organization, before, shutdown).await;
+        self.note_swept(organization, json!({ "sums": hours, "before": before }), hours).await?;
+        done.map(|()| hours)
+    }
+
+    /// What is gone is written down even when the database failed behind it.
+    async fn note_swept(
+        &self,
+        organization: OrganizationId,
+        detail: Value,
+        gone: u64,
+    ) -> Result<(), StoreError> {
+        if gone == 0 {
+            return Ok(());
+        }
+        let act = Act { organization, actor: Actor::System, at: self.clock.now() };
+        self.record(&act, "usage.sweep", &organization.to_string(), detail).await
     }
 
     /// Runs a statement that deletes some rows until there are none, it fails or `shutdown`; how many

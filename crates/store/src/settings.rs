@@ -43,7 +43,8 @@ impl KeyCaps {
             | Setting::RotationReminderDays
             | Setting::MailFrom
             | Setting::AuditRetentionDays
-            | Setting::UsageRetentionDays => setting.default_value(),
+            | Setting::UsageRetentionDays
+            | Setting::UsageSumsRetentionDays => setting.default_value(),
         }
     }
 }
@@ -76,11 +77,23 @@ pub struct NoticeSettings {
 
 /// The settings that decide how long records are kept, as values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RetentionSettings {
+pub(crate) struct RetentionDays {
     /// `audit-retention-days`: how long entries of the audit log are kept. 0: for ever.
-    pub(crate) audit_days: u16,
+    pub(crate) audit: u16,
     /// `usage-retention-days`: how long single calls are kept. 0: for ever.
-    pub(crate) usage_days: u16,
+    pub(crate) calls: u16,
+    /// `usage-sums-retention-days`: how long their hourly sums are kept at least. 0: for ever.
+    pub(crate) sums: u16,
+}
+
+impl RetentionDays {
+    /// How long hourly sums are kept: never shorter than the calls that they sum up. 0: for ever.
+    pub(crate) fn hours(self) -> u16 {
+        if self.calls == 0 || self.sums == 0 {
+            return 0;
+        }
+        self.sums.max(self.calls)
+    }
 }
 
 impl Settings {
@@ -196,11 +209,12 @@ impl Store {
     pub(crate) async fn retention_settings(
         &self,
         organization: OrganizationId,
-    ) -> Result<RetentionSettings, StoreError> {
+    ) -> Result<RetentionDays, StoreError> {
         let (stored, caps) = (self.stored_settings(organization).await?, self.key_caps);
-        Ok(RetentionSettings {
-            audit_days: stored.typed(Setting::AuditRetentionDays, caps)?,
-            usage_days: stored.typed(Setting::UsageRetentionDays, caps)?,
+        Ok(RetentionDays {
+            audit: stored.typed(Setting::AuditRetentionDays, caps)?,
+            calls: stored.typed(Setting::UsageRetentionDays, caps)?,
+            sums: stored.typed(Setting::UsageSumsRetentionDays, caps)?,
         })
     }
 

@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use doorward_domain::catalog::DeploymentState;
 use doorward_domain::money::NanoUsd;
 
 use super::Named;
@@ -70,15 +71,15 @@ pub(crate) struct DeleteProviderKey {
 pub(crate) struct CreateProvider {
     /// A name, unique in the organization
     pub(crate) name: String,
-    /// openai, openai-compatible, anthropic, google, echo
+    /// openai, openai-compatible, azure, anthropic, google, echo
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: String,
     /// Where it is, such as `http://127.0.0.1:8000/v1` [default: the kind's own]
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
-    /// The provider key to call it with, by name or id, where a model names none
-    #[arg(long, value_name = "NAME")]
-    pub(crate) provider_key: Option<String>,
+    /// A provider key to call it with, by name or id, where a model names none; several share the calls
+    #[arg(long = "provider-key", value_name = "NAME")]
+    pub(crate) provider_keys: Vec<String>,
 }
 
 /// Edit a provider; its kind stays
@@ -92,11 +93,11 @@ pub(crate) struct EditProvider {
     /// A new base URL
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
-    /// The provider key to call it with, where a model names none
-    #[arg(long, value_name = "NAME")]
-    pub(crate) provider_key: Option<String>,
+    /// The provider key to call it with, where a model names none; several share the calls
+    #[arg(long = "provider-key", value_name = "NAME")]
+    pub(crate) provider_keys: Vec<String>,
     /// Call it without a provider key, where a model names none
-    #[arg(long, conflicts_with = "provider_key")]
+    #[arg(long, conflicts_with = "provider_keys")]
     pub(crate) no_provider_key: bool,
 }
 
@@ -158,6 +159,10 @@ pub(crate) struct CreateModel {
     /// The most output tokens of one call
     #[arg(long, value_parser = positive::<NonZeroU64>, value_name = "N")]
     pub(crate) output_tokens_max: Option<NonZeroU64>,
+    /// How calls are shared out among deployments of equal priority: weighted, `least_latency`
+    /// [default: weighted]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) routing: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -222,6 +227,11 @@ pub(crate) struct EditModel {
     /// The most output tokens of one call
     #[arg(long, value_parser = positive::<NonZeroU64>, value_name = "N")]
     pub(crate) output_tokens_max: Option<NonZeroU64>,
+    /// How calls are shared out among deployments of equal priority: weighted, `least_latency`
+    #[arg(long, value_name = "HOW")]
+    pub(crate) routing: Option<String>,
+    #[command(flatten)]
+    pub(crate) states: StateArgs,
     /// Let this provider serve it too
     #[arg(long, value_name = "NAME")]
     pub(crate) add_provider: Option<String>,
@@ -231,4 +241,31 @@ pub(crate) struct EditModel {
     /// No longer let this provider serve it
     #[arg(long, value_name = "NAME")]
     pub(crate) remove_provider: Option<String>,
+}
+
+/// What becomes of the calls to a provider that serves the model.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct StateArgs {
+    /// A provider that gets no new calls of this model; those that run may end
+    #[arg(long = "drain-provider", value_name = "NAME")]
+    pub(crate) drain: Option<String>,
+    /// A provider that gets no calls of this model, and whose running ones are ended
+    #[arg(long = "disable-provider", value_name = "NAME")]
+    pub(crate) disable: Option<String>,
+    /// A provider that gets calls of this model again
+    #[arg(long = "enable-provider", value_name = "NAME")]
+    pub(crate) enable: Option<String>,
+}
+
+impl StateArgs {
+    /// Whose state is changed, and to which.
+    pub(crate) fn change(&self) -> Option<(&str, DeploymentState)> {
+        let changes = [
+            (&self.drain, DeploymentState::Draining),
+            (&self.disable, DeploymentState::Disabled),
+            (&self.enable, DeploymentState::Active),
+        ];
+        changes.into_iter().find_map(|(name, state)| Some((name.as_deref()?, state)))
+    }
 }

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::bounds::ModelLimitArg;
 use super::key_file::{OpenKeyFile, SaveArgs};
 use super::values::{duration, instant, not_negative, positive, since};
 
@@ -129,6 +130,10 @@ pub(crate) struct RightsArgs {
     pub(crate) expiry: ExpiryArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    /// Limits for the models of a pattern, such as 'gpt-4o*=10rpm,50000tpd' or gpt-5=2concurrent; may be
+    /// repeated
+    #[arg(long = "model-limit", value_name = "PATTERN=LIMITS")]
+    pub(crate) model_limits: Vec<ModelLimitArg>,
     /// Money or tokens that it may spend: 12.50, 12.50/month, 1000000tokens/day; may be repeated
     #[arg(long = "budget", value_name = "AMOUNT[/PERIOD]")]
     pub(crate) budgets: Vec<BudgetArg>,
@@ -158,7 +163,7 @@ impl ExpiryArgs {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct LimitArgs {
     /// Requests in any 60 seconds
     #[arg(long, value_parser = positive::<NonZeroU32>, visible_alias = "rpm", value_name = "N")]
@@ -267,6 +272,7 @@ pub(crate) enum Field {
     IpAllow,
     IpDeny,
     Limits,
+    ModelLimits,
     Budgets,
     Origins,
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::Named;
+use super::bounds::{BoundsArgs, EditBoundsArgs};
 
 /// What can be done with those who own keys; `C` and `E` are what a new one and an edit take.
 #[derive(Debug, Subcommand)]
@@ -65,6 +66,8 @@ pub(crate) struct CreateUser {
     /// Make a one-time link with which they set a password
     #[arg(long, requires = "email")]
     pub(crate) invite: bool,
+    #[command(flatten)]
+    pub(crate) bounds: BoundsArgs,
 }
 
 /// Edit a user
@@ -84,6 +87,8 @@ pub(crate) struct EditUser {
     /// What they may do
     #[arg(long, value_name = "ROLE", value_parser = ROLES)]
     pub(crate) role: Option<String>,
+    #[command(flatten)]
+    pub(crate) bounds: EditBoundsArgs,
 }
 
 /// Make a service account, an identity for an app or agent
@@ -137,6 +142,8 @@ pub(crate) struct CreateProject {
     /// What it is for
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
+    #[command(flatten)]
+    pub(crate) bounds: BoundsArgs,
 }
 
 /// Edit a project; the default one keeps its name
@@ -150,6 +157,8 @@ pub(crate) struct EditProject {
     /// What it is for
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
+    #[command(flatten)]
+    pub(crate) bounds: EditBoundsArgs,
 }
 
 #[derive(Debug, Subcommand)]

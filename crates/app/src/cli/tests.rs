@@ -29,6 +29,12 @@ fn what_can_be_typed() {
         ("doorward tokens introspect --value-file f --json",         true),
         ("doorward tokens revoke eyJ.eyJ.x",                         false), // never as an argument
         ("doorward usage --group-by key,model,day --from 2026-11-01", true),
+        ("doorward usage --group-by user,service-account,project,provider,hour --csv", true),
+        ("doorward usage --group-by service_account --jsonl --to 2026-11-01", true),
+        ("doorward usage --key ci --user a --service-account b --project c --model m --provider p", true),
+        ("doorward usage --group-by colour",                         false),
+        ("doorward usage --csv --json",                              false),
+        ("doorward usage --csv --jsonl",                             false),
         ("doorward settings set keys-per-user-max 30",               true),
         ("doorward settings set keys-per-user-max -1 --json",        true), // the server says why not
         ("doorward settings reset keys-per-user-max",                true),
@@ -69,7 +75,6 @@ fn what_can_be_typed() {
         ("doorward models create m --provider p --price-input 1",    false),
         ("doorward provider-keys create k sk-123",                   false), // never as an argument
         ("doorward provider-keys create k --value-file f --value-env V", false),
-        ("doorward usage --group-by user",                           false),
         ("doorward nonsense",                                        false),
     ];
     check(&cases);

@@ -22,13 +22,32 @@ impl Client {
         &self,
         path: &[&str],
         body: &Value,
-        mut take: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
+        take: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let request = self.request(Method::POST, path, &[])?;
         let body = zeroize::Zeroizing::new(serde_json::to_vec(body)?);
         let request = request.header(CONTENT_TYPE, "application/json");
         let request = request.body(body.as_slice()).map_err(never_built)?;
+        self.take_pieces(agent(self.ca.as_deref(), TIMEOUT)?.run(request), take)
+    }
+
+    /// Asks for a text of any length; `take` gets its pieces.
+    pub(crate) fn get_pieces(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let request = self.request(Method::GET, path, query)?.body(()).map_err(never_built)?;
         let answer = agent(self.ca.as_deref(), TIMEOUT)?.run(request);
+        self.take_pieces(answer, |_, piece| take(piece))
+    }
+
+    fn take_pieces(
+        &self,
+        answer: Result<http::Response<ureq::Body>, ureq::Error>,
+        mut take: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         if !answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
             return self.finish(answer).map(drop);
         }

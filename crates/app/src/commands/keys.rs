@@ -14,11 +14,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Body, Details, confirm, increases, instant, now, path_of, print_list, print_one, rows, text,
-    when,
+    Body, Details, confirm, increases, instant, now, path_of, print_list, print_one, rows, rows_of,
+    text, when,
 };
 use crate::cli::{
-    BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, Remotely, RightsArgs,
+    BudgetArg, CreateKey, EditKey, Field, KeysCommand, ListKeys, ModelLimitArg, Remotely,
+    RightsArgs,
 };
 use crate::client::Client;
 use crate::environment::Environment;
@@ -183,6 +184,8 @@ fn set_rights(body: &mut Body, rights: &RightsArgs, mut limits: Map<String, Valu
         limits.extend(named.into_iter().map(|(name, limit)| (name.to_owned(), json!(limit))));
         body.set("limits", limits);
     }
+    let of_models: Vec<Value> = rights.model_limits.iter().map(ModelLimitArg::as_json).collect();
+    body.set_if("model_limits", (!of_models.is_empty()).then_some(of_models));
     let budgets: Vec<Value> = rights.budgets.iter().map(BudgetArg::as_json).collect();
     body.set_if("budgets", (!budgets.is_empty()).then_some(budgets));
 }
@@ -194,6 +197,7 @@ fn cleared(field: Field) -> (&'static str, Value) {
         Field::IpAllow => ("ip_allow", Value::Null),
         Field::IpDeny => ("ip_deny", json!([])),
         Field::Limits => ("limits", json!({})),
+        Field::ModelLimits => ("model_limits", json!([])),
         Field::Budgets => ("budgets", json!([])),
         Field::Origins => ("allowed_origins", Value::Null),
     }
@@ -245,7 +249,7 @@ fn models(key: &Value) -> String {
 }
 
 /// What was spent of each budget: `$1.25 of $12.50 a month`.
-fn spent(key: &Value) -> String {
+pub(super) fn spent(key: &Value) -> String {
     let list = |field| key.get(field).and_then(Value::as_array).into_iter().flatten();
     let told = list("budgets").zip(list("spent")).map(|(budget, spent)| {
         let period = match text(budget, "period").as_str() {
@@ -281,6 +285,7 @@ fn details(key: &Value, now: Timestamp) -> Details {
         ("not from", text(key, "ip_deny")),
         ("web pages", pages(key)),
         ("limits", text(key, "limits").replace('_', " ")),
+        ("for models", model_limits(key)),
         ("budgets", spent(key)),
         ("for a while", increases::held(key, now)),
         ("created", instant(key, "created_at", now, "")),
@@ -289,6 +294,14 @@ fn details(key: &Value, now: Timestamp) -> Details {
         ("expires", instant(key, "expires_at", now, "never")),
         ("metadata", text(key, "metadata")),
     ]
+}
+
+/// Limits for some models: `gpt-4o*: requests per minute=10`.
+fn model_limits(key: &Value) -> String {
+    let told = rows_of(key, "model_limits").map(|entry| {
+        format!("{}: {}", text(entry, "model"), text(entry, "limits").replace('_', " "))
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 fn addresses(key: &Value) -> String {

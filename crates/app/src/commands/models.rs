@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::bail;
+use doorward_domain::catalog::DeploymentState;
 use doorward_domain::money::NanoUsd;
 use serde_json::{Map, Value, json};
 
@@ -45,6 +46,7 @@ fn create_body(wish: &CreateModel) -> Value {
     body.set("name", wish.name.clone());
     body.set_if("price", price(&wish.price));
     body.set_if("output_tokens_max", wish.output_tokens_max.map(|n| json!(n)));
+    body.set_if("routing", wish.routing.clone());
     body.set("deployments", vec![deployment(&wish.provider, &wish.deployment)]);
     body.finish()
 }
@@ -78,10 +80,8 @@ fn deployment(provider: &str, wish: &DeploymentArgs) -> Value {
 fn edit(client: &Client, wish: &EditModel) -> anyhow::Result<Value> {
     let path = path_of(PATH, &wish.model.name);
     let (before, version) = client.get_version(&path, &VIEW)?;
-    let names = match wish.remove_provider {
-        Some(_) => provider_names(client)?,
-        None => Names::new(),
-    };
+    let is_one_named = wish.remove_provider.is_some() || wish.states.change().is_some();
+    let names = if is_one_named { provider_names(client)? } else { Names::new() };
     client.patch_version(&path, &edit_body(wish, &before, &names)?, version)
 }
 
@@ -93,7 +93,9 @@ fn edit_body(wish: &EditModel, before: &Value, names: &Names) -> anyhow::Result<
     body.set_if("price", price(&wish.price));
     body.set_if("price", wish.listed.then_some("listed"));
     body.set_if("output_tokens_max", wish.output_tokens_max.map(|n| json!(n)));
-    if wish.add_provider.is_some() || wish.remove_provider.is_some() {
+    body.set_if("routing", wish.routing.clone());
+    let is_state_changed = wish.states.change().is_some();
+    if wish.add_provider.is_some() || wish.remove_provider.is_some() || is_state_changed {
         body.set("deployments", deployments(wish, before, names)?);
     }
     body.finish_edit()
@@ -111,11 +113,34 @@ fn deployments(wish: &EditModel, before: &Value, names: &Names) -> anyhow::Resul
     if let Some(removed) = wish.remove_provider.as_ref().filter(|_| kept.len() == all) {
         bail!("{removed} does not serve this model");
     }
+    if let Some((provider, state)) = wish.states.change() {
+        set_state(&mut kept, provider, (state, names))?;
+    }
     for row in kept.iter_mut().filter_map(Value::as_object_mut) {
         row.remove("id");
     }
     kept.extend(wish.add_provider.as_ref().map(|name| deployment(name, &wish.deployment)));
     Ok(kept)
+}
+
+/// Changes the state of every deployment that a provider has among these.
+fn set_state(
+    deployments: &mut [Value],
+    provider: &str,
+    (state, names): (DeploymentState, &Names),
+) -> anyhow::Result<()> {
+    let is_meant = |row: &Value| {
+        let id = text(row, "provider");
+        id == provider || names.get(&id).is_some_and(|name| name == provider)
+    };
+    let mut meant = deployments.iter_mut().filter(|row| is_meant(row)).peekable();
+    if meant.peek().is_none() {
+        bail!("{provider} does not serve this model");
+    }
+    for row in meant.filter_map(Value::as_object_mut) {
+        row.insert("state".to_owned(), json!(state));
+    }
+    Ok(())
 }
 
 fn table(list: &Value, names: &Names) -> Table {
@@ -143,7 +168,11 @@ fn served_by(model: &Value, names: &Names) -> String {
     let told = deployments.map(|row| {
         let (id, upstream) = (text(row, "provider"), text(row, "upstream_model"));
         let provider = names.get(&id).cloned().unwrap_or(id);
-        if upstream == public { provider } else { format!("{provider} as {upstream}") }
+        let told = if upstream == public { provider } else { format!("{provider} as {upstream}") };
+        match text(row, "state").as_str() {
+            "" | "active" => told,
+            state => format!("{told} ({state})"),
+        }
     });
     told.collect::<Vec<_>>().join(", ")
 }
@@ -154,6 +183,7 @@ fn details(model: &Value, names: &Names) -> Details {
         ("model", text(model, "name")),
         ("price", price_words(model)),
         ("output tokens", text(model, "output_tokens_max")),
+        ("routing", text(model, "routing")),
         ("served by", served_by(model, names)),
         ("created", instant(model, "created_at", now, "")),
         ("edited", instant(model, "updated_at", now, "")),
@@ -215,6 +245,23 @@ mod tests {
             "x does not serve this model"
         );
         assert_eq!(edited("edit m --listed").unwrap(), json!({ "price": "listed" }));
+        assert_eq!(
+            edited("edit m --routing least_latency").unwrap(),
+            json!({ "routing": "least_latency" })
+        );
+        for (flag, state) in [
+            ("--drain-provider", "draining"),
+            ("--disable-provider", "disabled"),
+            ("--enable-provider", "active"),
+        ] {
+            let expected = json!({ "deployments": [
+                { "provider": "prv_1", "upstream_model": "a" },
+                { "provider": "prv_2", "upstream_model": "b", "state": state },
+            ]});
+            assert_eq!(edited(&format!("edit m {flag} two")).unwrap(), expected);
+            let refused = edited(&format!("edit m {flag} x")).unwrap_err();
+            assert_eq!(refused, "x does not serve this model");
+        }
         assert!(edited("edit m").is_err());
         for flag in ["--upstream-model u", "--provider-key k", "--weight 2", "--priority 1"] {
             let refused = edited(&format!("edit m --listed {flag}")).unwrap_err();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::catalog::{Asked, Noun};
-use super::{Body, Details, confirm, instant, now, path_of, print_list, rows, text};
+use super::{Body, Details, bounds, confirm, instant, now, path_of, print_list, rows, text};
 use crate::cli::{CreateProject, EditProject, MembersCommand, ProjectsCommand, Remotely};
 use crate::environment::Environment;
 use crate::output::Table;
@@ -16,7 +16,10 @@ const NOUN: Noun<CreateProject, EditProject> = Noun {
     create: |client, wish, _| {
         Ok((client.post(&PATH, &create_body(wish))?, format!("Created {}.", wish.name)))
     },
-    edit: |client, wish, _| client.patch(&path_of(PATH, &wish.project.name), &edit_body(wish)?),
+    edit: |client, wish, _| {
+        let path = path_of(PATH, &wish.project.name);
+        client.patch(&path, &edit_body(wish, &client.get(&path, &[])?)?)
+    },
     table: |_, list| Ok(table(list)),
     details: |_, project| Ok(details(project)),
 };
@@ -62,13 +65,15 @@ fn create_body(wish: &CreateProject) -> Value {
     let mut body = Body::default();
     body.set("name", wish.name.clone());
     body.set_if("description", wish.description.clone());
+    bounds::set_new(&mut body, &wish.bounds);
     body.finish()
 }
 
-fn edit_body(wish: &EditProject) -> anyhow::Result<Value> {
+fn edit_body(wish: &EditProject, before: &Value) -> anyhow::Result<Value> {
     let mut body = Body::default();
     body.set_if("name", wish.rename.clone());
     body.set_if("description", wish.description.clone());
+    bounds::set_edit(&mut body, &wish.bounds, before);
     body.finish_edit()
 }
 
@@ -92,11 +97,13 @@ fn members_table(list: &Value) -> Table {
 
 fn details(project: &Value) -> Details {
     let now = now();
-    vec![
+    let mut details = vec![
         ("id", text(project, "id")),
         ("name", text(project, "name")),
         ("description", text(project, "description")),
-        ("created", instant(project, "created_at", now, "")),
-        ("edited", instant(project, "updated_at", now, "")),
-    ]
+    ];
+    details.extend(bounds::details(project));
+    details.push(("created", instant(project, "created_at", now, "")));
+    details.push(("edited", instant(project, "updated_at", now, "")));
+    details
 }

@@ -33,7 +33,7 @@ fn create_body(wish: &CreateProvider) -> Value {
     body.set("name", wish.name.clone());
     body.set("kind", wish.kind.clone());
     body.set_if("base_url", wish.base_url.clone());
-    body.set_if("provider_key", wish.provider_key.clone());
+    body.set_if("provider_keys", named(&wish.provider_keys));
     body.finish()
 }
 
@@ -41,9 +41,19 @@ fn edit_body(wish: &EditProvider) -> anyhow::Result<Value> {
     let mut body = Body::default();
     body.set_if("name", wish.rename.clone());
     body.set_if("base_url", wish.base_url.clone());
-    body.set_if("provider_key", wish.provider_key.clone());
-    body.set_if("provider_key", wish.no_provider_key.then_some(Value::Null));
+    body.set_if("provider_keys", named(&wish.provider_keys));
+    body.set_if("provider_keys", wish.no_provider_key.then(Vec::<String>::new));
     body.finish_edit()
+}
+
+/// `None`: nothing was said of them.
+fn named(provider_keys: &[String]) -> Option<Vec<String>> {
+    (!provider_keys.is_empty()).then(|| provider_keys.to_vec())
+}
+
+fn keys(provider: &Value) -> String {
+    let keys = provider.get("provider_keys").and_then(Value::as_array).into_iter().flatten();
+    keys.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn table(list: &Value) -> Table {
@@ -62,7 +72,7 @@ fn details(provider: &Value) -> Details {
         ("name", text(provider, "name")),
         ("kind", text(provider, "kind")),
         ("base url", text(provider, "base_url")),
-        ("provider key", text(provider, "provider_key")),
+        ("provider keys", keys(provider)),
         ("created", instant(provider, "created_at", now, "")),
         ("edited", instant(provider, "updated_at", now, "")),
     ]

@@ -21,52 +21,89 @@ const SUMS: [(&str, &str); 6] = [
     ("reasoning_tokens", "of them reasoning"),
 ];
 
+const PATH: [&str; 2] = ["v1", "usage"];
+
 pub(crate) fn run(args: &UsageArgs, environment: &Environment) -> anyhow::Result<()> {
     let client = Client::new(&args.remote, environment)?;
-    let columns: Vec<&'static str> =
-        args.group_by.iter().map(|c| UsageColumn::as_str(*c)).collect();
-    let group_by = columns.join(",");
-    let mut query = Vec::new();
-    if !columns.is_empty() {
-        query.push(("group_by", group_by.as_str()));
+    let query = query(&client, args)?;
+    let mut query: Vec<(&str, &str)> =
+        query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    if args.csv || args.jsonl {
+        query.push(("format", if args.csv { "csv" } else { "jsonl" }));
+        return client.get_pieces(&PATH, &query, |piece| Ok(output::piece(piece)?));
     }
-    query.extend(args.from.as_deref().map(|from| ("from", from)));
-    query.extend(args.to.as_deref().map(|to| ("to", to)));
-    let report = client.get(&["v1", "usage"], &query)?;
+    let report = client.get(&PATH, &query)?;
     print_list(args.remote.json, &report, || {
-        let has_keys = columns.contains(&KEY) && rows(&report).next().is_some();
-        let names = if has_keys { names(&client)? } else { Names::new() };
-        Ok(table(&report, &columns, &names))
+        let names = names(&client, &args.group_by, &report)?;
+        Ok(table(&report, &args.group_by, &names))
     })
 }
 
-/// The column beside which a name is shown: the id alone tells people nothing.
-const KEY: &str = UsageColumn::Key.as_str();
+/// What the server is asked. It takes names of everything but keys, for which only their owners have one.
+fn query(client: &Client, args: &UsageArgs) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let key = args.key.as_deref();
+    let key = key.map(|key| keys::find_even_revoked(client, key)).transpose()?;
+    let columns: Vec<&str> = args.group_by.iter().map(|column| column.as_str()).collect();
+    let given = [
+        ("group_by", Some(columns.join(",")).filter(|columns| !columns.is_empty())),
+        ("key", key),
+        ("user", args.user.clone()),
+        ("service_account", args.service_account.clone()),
+        ("project", args.project.clone()),
+        ("model", args.model.clone()),
+        ("provider", args.provider.clone()),
+        ("from", args.from.clone()),
+        ("to", args.to.clone()),
+    ];
+    Ok(given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+}
+
 /// What a narrow terminal goes without.
 const SPARE: [&str; 2] = ["of them reasoning", "of them cached"];
 
-/// Names of keys by their ids.
+/// Names of what reports tell by id.
 type Names = HashMap<String, String>;
 
-/// Who may read reports but no keys gets one without names.
-fn names(client: &Client) -> anyhow::Result<Names> {
-    match keys::names(client) {
-        Err(error) if error.is::<Refusal>() => Ok(Names::new()),
-        names => names,
+/// The names of whatever a report is grouped by. Who may read reports but not what they are about gets
+/// ids alone.
+fn names(client: &Client, columns: &[UsageColumn], report: &Value) -> anyhow::Result<Names> {
+    let mut names = Names::new();
+    if rows(report).next().is_none() {
+        return Ok(names);
     }
+    for column in columns {
+        let found = match column {
+            UsageColumn::Key => keys::names(client),
+            UsageColumn::User => names_of(client, "users"),
+            UsageColumn::ServiceAccount => names_of(client, "service-accounts"),
+            UsageColumn::Project => names_of(client, "projects"),
+            UsageColumn::Provider => names_of(client, "providers"),
+            UsageColumn::Model | UsageColumn::Day | UsageColumn::Hour => continue,
+        };
+        match found {
+            Err(error) if error.is::<Refusal>() => {}
+            found => names.extend(found?),
+        }
+    }
+    Ok(names)
 }
 
-fn table(report: &Value, columns: &[&'static str], names: &Names) -> Table {
-    let headings = columns.iter().flat_map(|column| match *column {
-        KEY => vec![KEY, "name"],
-        other => vec![other],
+fn names_of(client: &Client, noun: &str) -> anyhow::Result<Names> {
+    let list = client.list(&["v1", noun], &[])?;
+    Ok(rows(&list).map(|row| (text(row, "id"), text(row, "name"))).collect())
+}
+
+fn table(report: &Value, columns: &[UsageColumn], names: &Names) -> Table {
+    let headings = columns.iter().flat_map(|column| {
+        let name = (*column == UsageColumn::Key).then_some("name");
+        [column.heading()].into_iter().chain(name)
     });
     let mut header: Vec<&'static str> = headings.collect();
     let groups = header.len();
     header.extend(SUMS.iter().map(|(_, heading)| *heading).chain(["cost"]));
     let mut table = Table::new(&header, "There were no calls.").with_spare(&SPARE);
     for row in rows(report) {
-        let groups = columns.iter().flat_map(|column| group(row, column, names));
+        let groups = columns.iter().flat_map(|column| group(row, *column, names));
         let sums = SUMS.iter().map(|(field, _)| output::count(number(row, field)));
         let cost = output::dollars(&text(row, "cost_usd"));
         table.push(&groups.chain(sums).chain([cost]).collect::<Vec<_>>());
@@ -77,15 +114,17 @@ fn table(report: &Value, columns: &[&'static str], names: &Names) -> Table {
     table
 }
 
-/// The cells of one thing that a report is grouped by.
-fn group(row: &Value, column: &str, names: &Names) -> Vec<String> {
-    let value = text(row, column);
-    match column {
-        KEY => {
-            let name = names.get(&value).cloned().unwrap_or_else(|| "-".to_owned());
-            vec![value, name]
-        }
-        _ => vec![value],
+/// The cells of one thing that a report is grouped by. Of a key people need the id too: names are its
+/// owner's.
+fn group(row: &Value, column: UsageColumn, names: &Names) -> Vec<String> {
+    let value = text(row, column.as_str());
+    let name = names.get(&value).cloned();
+    if column == UsageColumn::Key {
+        vec![value, name.unwrap_or_else(|| "-".to_owned())]
+    } else if value.is_empty() {
+        vec!["-".to_owned()]
+    } else {
+        vec![name.unwrap_or(value)]
     }
 }
 
@@ -118,7 +157,9 @@ mod tests {
     fn a_report_with_its_total() {
         let report =
             json!({ "data": [row("gpt-4o", 10, "0.25"), row("doorward/echo", 2, "0.00")] });
-        insta::assert_snapshot!(table(&report, &["model"], &Names::new()).render(Some(120)));
+        insta::assert_snapshot!(
+            table(&report, &[UsageColumn::Model], &Names::new()).render(Some(120))
+        );
     }
 
     #[test]
@@ -129,9 +170,23 @@ mod tests {
             report["data"][usize::from(n)]["key"] = json!(id(n));
         }
         let names = Names::from([(id(0), "my-application".to_owned())]);
-        let text = table(&report, &["key", "model"], &names).render(Some(80));
+        let text = table(&report, &[UsageColumn::Key, UsageColumn::Model], &names).render(Some(80));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_report_tells_people_names_and_ids_where_there_are_none() {
+        let mut report = json!({ "data": [row("", 10, "0.25"), row("", 2, "0.00")] });
+        report["data"][0]["user"] = json!("usr_01");
+        report["data"][0]["provider"] = json!("prv_01");
+        report["data"][1]["provider"] = json!("prv_02");
+        let names = Names::from([
+            ("usr_01".to_owned(), "maria".to_owned()),
+            ("prv_02".to_owned(), "openai\u{1b}[31m".to_owned()),
+        ]);
+        let columns = [UsageColumn::User, UsageColumn::Provider];
+        insta::assert_snapshot!(table(&report, &columns, &names).render(Some(120)));
     }
 
     #[test]

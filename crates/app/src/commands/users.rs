@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::catalog::{Asked, Noun};
 use super::sign_in::link_words;
-use super::{Body, Details, confirm, instant, now, path_of, people, rows, text};
+use super::{Body, Details, bounds, confirm, instant, now, path_of, people, rows, text};
 use crate::cli::{CreateUser, EditUser, InviteUser, Remotely, UsersCommand};
 use crate::environment::Environment;
 use crate::output::{self, Table};
@@ -23,7 +23,10 @@ const NOUN: Noun<CreateUser, EditUser> = Noun {
         }
         Ok((answer, said))
     },
-    edit: |client, wish, _| client.patch(&path_of(PATH, &wish.user.name), &edit_body(wish)?),
+    edit: |client, wish, _| {
+        let path = path_of(PATH, &wish.user.name);
+        client.patch(&path, &edit_body(wish, &client.get(&path, &[])?)?)
+    },
     table: |_, list| Ok(table(list)),
     details: |_, user| Ok(details(user)),
 };
@@ -73,15 +76,17 @@ fn create_body(wish: &CreateUser) -> Value {
     body.set_if("email", wish.email.clone());
     body.set("role", wish.role.clone());
     body.set_if("invite", wish.invite.then_some(true));
+    bounds::set_new(&mut body, &wish.bounds);
     body.finish()
 }
 
-fn edit_body(wish: &EditUser) -> anyhow::Result<Value> {
+fn edit_body(wish: &EditUser, before: &Value) -> anyhow::Result<Value> {
     let mut body = Body::default();
     body.set_if("name", wish.rename.clone());
     body.set_if("email", wish.email.clone());
     body.set_if("email", wish.no_email.then_some(Value::Null));
     body.set_if("role", wish.role.clone());
+    bounds::set_edit(&mut body, &wish.bounds, before);
     body.finish_edit()
 }
 
@@ -96,35 +101,38 @@ fn table(list: &Value) -> Table {
 
 fn details(user: &Value) -> Details {
     let now = now();
-    vec![
+    let mut details = vec![
         ("id", text(user, "id")),
         ("name", text(user, "name")),
         ("email", text(user, "email")),
         ("role", text(user, "role")),
         ("status", text(user, "status")),
         ("disabled", instant(user, "disabled_at", now, "")),
-        ("created", instant(user, "created_at", now, "")),
-        ("edited", instant(user, "updated_at", now, "")),
-    ]
+    ];
+    details.extend(bounds::details(user));
+    details.push(("created", instant(user, "created_at", now, "")));
+    details.push(("edited", instant(user, "updated_at", now, "")));
+    details
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Named;
+    use crate::cli::{EditBoundsArgs, Named};
 
-    fn edit(email: Option<&str>, no_email: bool) -> EditUser {
+    fn edited(email: Option<&str>, no_email: bool) -> anyhow::Result<Value> {
         let user = Named { name: "ada".to_owned() };
-        let email = email.map(str::to_owned);
-        EditUser { user, rename: None, email, no_email, role: None }
+        let (email, bounds) = (email.map(str::to_owned), EditBoundsArgs::default());
+        let edit = EditUser { user, rename: None, email, no_email, role: None, bounds };
+        edit_body(&edit, &json!({}))
     }
 
     #[test]
     fn an_address_is_left_set_or_forgotten() {
-        assert!(edit_body(&edit(None, false)).is_err());
-        let set = edit_body(&edit(Some("ada@example.com"), false)).unwrap();
+        assert!(edited(None, false).is_err());
+        let set = edited(Some("ada@example.com"), false).unwrap();
         assert_eq!(set, json!({"email": "ada@example.com"}));
-        assert_eq!(edit_body(&edit(None, true)).unwrap(), json!({"email": null}));
+        assert_eq!(edited(None, true).unwrap(), json!({"email": null}));
     }
 
     #[test]

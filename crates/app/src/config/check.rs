@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use doorward_domain::setting::{KEYS_PER_USER_MAX, TTL_MINUTES_MAX};
 use doorward_gateway::listen::Limits;
-use doorward_gateway::{GatewayOptions, Timeouts};
+use doorward_gateway::{GatewayOptions, Retries, Timeouts};
 use doorward_store::{KeyCaps, MasterKey};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
@@ -46,12 +46,13 @@ pub(super) fn check(
     let jobs = check.jobs(&settings.keys);
     let gateway = check.gateway(&settings.gateway);
     let notices = check.notices(settings.mail, &settings.webhooks);
+    let collector = check.collector(settings.telemetry);
     let log = check.log(settings.log);
     match (server, data, gateway, notices, log) {
         (Some(server), Some(data), Some(gateway), Some(notices), Some(log))
             if check.problems.is_empty() =>
         {
-            Ok(Config { server, data, keys, jobs, gateway, notices, log })
+            Ok(Config { server, data, keys, jobs, gateway, notices, collector, log })
         }
         _ => Err(Problems(check.problems)),
     }
@@ -242,6 +243,7 @@ impl Check<'_> {
         let file_setting = match setting {
             "data.database_url" => "data.database_url_file",
             "mail.password" => "mail.password_file",
+            "telemetry.otlp_header" => "telemetry.otlp_header_file",
             _ => "data.master_key_file",
         };
         match (value.expose_secret().is_empty(), file) {
@@ -302,8 +304,29 @@ impl Check<'_> {
             idle: self.seconds("gateway.idle_timeout_seconds", settings.idle_timeout_seconds),
             total: self.seconds("gateway.total_timeout_seconds", settings.total_timeout_seconds),
         };
+        let retries = Retries {
+            rounds_max: self.retry_rounds(settings.retry_rounds_max),
+            within: Duration::from_secs(self.number(
+                "gateway.retry_seconds",
+                settings.retry_seconds,
+                0..=600,
+            )),
+        };
         let upstream_roots = self.certificates("gateway.upstream_ca", &settings.upstream_ca)?;
-        Some(GatewayOptions { body_bytes_max, body_timeout, timeouts, upstream_roots })
+        let spans = None;
+        Some(GatewayOptions {
+            body_bytes_max,
+            body_timeout,
+            timeouts,
+            retries,
+            upstream_roots,
+            spans,
+        })
+    }
+
+    fn retry_rounds(&mut self, rounds: u64) -> u32 {
+        let rounds = self.number("gateway.retry_rounds_max", rounds, 0..=20);
+        u32::try_from(rounds).unwrap_or(u32::MAX)
     }
 
     /// The certificates of a file, if one is named.

@@ -17,6 +17,7 @@ pub(super) struct Settings {
     pub(super) gateway: GatewaySettings,
     pub(super) mail: MailSettings,
     pub(super) webhooks: WebhookSettings,
+    pub(super) telemetry: TelemetrySettings,
     pub(super) log: LogSettings,
 }
 
@@ -82,6 +83,8 @@ pub(super) struct GatewaySettings {
     pub(super) first_byte_timeout_seconds: u64,
     pub(super) idle_timeout_seconds: u64,
     pub(super) total_timeout_seconds: u64,
+    pub(super) retry_rounds_max: u64,
+    pub(super) retry_seconds: u64,
     pub(super) upstream_ca: String,
 }
 
@@ -108,13 +111,25 @@ pub(super) struct WebhookSettings {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct TelemetrySettings {
+    pub(super) otlp_endpoint: String,
+    #[serde(deserialize_with = "secret")]
+    pub(super) otlp_header: SecretString,
+    pub(super) otlp_header_file: String,
+    pub(super) service_name: String,
+    pub(super) ca: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LogSettings {
     pub(super) level: String,
     pub(super) format: LogFormat,
 }
 
 /// Names of settings whose values are never repeated.
-pub(super) const SECRETS: [&str; 3] = ["data.database_url", "data.master_key", "mail.password"];
+pub(super) const SECRETS: [&str; 4] =
+    ["data.database_url", "data.master_key", "mail.password", "telemetry.otlp_header"];
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
     String::deserialize(deserializer).map(SecretString::from)

@@ -194,7 +194,7 @@ mod tests {
         #[rustfmt::skip]
         assert_eq!(names, [
             ("openai",             "https://api.openai.com/v1",      false),
-            ("google",             "https://generativelanguage.googleapis.com/v1beta/openai", false),
+            ("google",             "https://generativelanguage.googleapis.com/v1beta", false),
             ("ollama",             "http://127.0.0.1:11434/v1",      true),
             ("vllm",               "http://127.0.0.1:8000/v1",       true),
             ("llama.cpp",          "http://127.0.0.1:8080/v1",       true),
@@ -263,6 +263,9 @@ mod tests {
         let cases = [
             ("200 OK",        r#"{"data":[{"id":"a"},{"id":"a"},{"id":"models/b"}]}"#, Ok(vec!["a", "b"])),
             ("200 OK",        r#"{"data":[]}"#,      Ok(vec![])),
+            ("200 OK",        r#"{"models":[{"name":"models/g"}]}"#,                    Ok(vec!["g"])),
+            ("200 OK",        r#"{"models":[{"name":"a"}],"data":[{"id":"b","name":"B"}]}"#, Ok(vec!["b"])),
+            ("200 OK",        "{}",                  Err("its answer is no list of models")),
             ("200 OK",        "<html>",              Err("its answer is no list of models")),
             ("200 OK",        &long,                 Err("its answer is too long")),
             ("401 Nope",      "{}",                  Err("it answers 401 Unauthorized")),

@@ -1,6 +1,8 @@
 //! Makes what was found callable: providers, provider keys, models and their deployments.
 
-use doorward_domain::catalog::{Deployment, Model, Pricing, Provider, ProviderKind};
+use doorward_domain::catalog::{
+    Deployment, DeploymentState, Model, Pricing, Provider, ProviderKind, Routing,
+};
 use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use doorward_domain::price::PriceTable;
@@ -162,7 +164,7 @@ impl Linker<'_> {
             name,
             kind: candidate.kind,
             base_url,
-            provider_key: None,
+            provider_keys: Vec::new(),
             created_at: act.at,
             updated_at: act.at,
         };
@@ -282,6 +284,7 @@ impl Linker<'_> {
             name: public.to_owned(),
             pricing: link.pricing.clone(),
             output_tokens_max: None,
+            routing: Routing::Weighted,
             deployments: vec![self.deployment(&act, link, upstream, 0)],
             created_at: act.at,
             updated_at: act.at,
@@ -312,6 +315,7 @@ impl Linker<'_> {
             provider_key: link.provider_key.as_ref().map(|(id, _)| *id),
             weight: 1,
             priority,
+            state: DeploymentState::Active,
         }
     }
 

@@ -224,6 +224,49 @@ fn a_stream_that_breaks_ends_with_an_error_event_and_is_billed_as_far_as_it_came
     }
 }
 
+/// Wherever a stream of twenty events is cut, what was produced is billed, and against every budget.
+#[test]
+fn a_stream_that_is_cut_after_any_of_its_events_is_billed_to_the_event() {
+    let house = House::start(&[]);
+    let admin = house.program.admin_key();
+    let budget = json!({"budgets": [{"tokens": 1_u64 << 40, "period": "total"}]});
+    let whose = ["/v1/organization", "/v1/projects/default", "/v1/users/administrator"];
+    for path in whose {
+        assert_eq!(house.program.ask("PATCH", path, &admin, Some(&budget)).status, 200, "{path}");
+    }
+    let mut produced = 0;
+    for cut in 0..=20_u64 {
+        let begun = vec![EVENT; usize::try_from(cut).unwrap()];
+        let answer = house.call(Script::Raw(events(&begun)), true);
+        produced += cut;
+        let billed = house.program.usage(MODEL);
+        assert_eq!(billed["output_tokens"], produced, "{cut}: {}", answer.body);
+        let total = billed["input_tokens"].as_u64().unwrap() + produced;
+        for path in whose {
+            let shown = house.program.ask("GET", path, &admin, None).json();
+            assert_eq!(shown["spent"][0]["tokens"], total, "{cut} {path}");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_used_nothing_costs_nothing() {
+    let house = House::start(&[]);
+    let nothing = whole(
+        200,
+        "",
+        &CHAT.replace(
+            r#"{"prompt_tokens":25,"completion_tokens":30,"total_tokens":55}"#,
+            r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#,
+        ),
+    );
+    assert_eq!(house.call(Script::Raw(nothing), false).status, 200);
+    let usage = house.program.usage(MODEL);
+    let found = (&usage["input_tokens"], &usage["output_tokens"], &usage["cost_usd"]);
+    assert_eq!(found, (&json!(0), &json!(0), &json!("0.00")));
+    assert_eq!(house.billed(), (1, 0));
+}
+
 #[test]
 fn a_stream_whose_server_just_closes_after_its_last_event_is_whole() {
     let begun =

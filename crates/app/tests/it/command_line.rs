@@ -203,6 +203,40 @@ fn usage_by_key_model_and_day() {
 }
 
 #[test]
+fn usage_of_everything_for_people_and_for_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    program.chat(program.key(), "doorward/echo");
+    let by = ["usage", "--group-by", "user,service-account,project,provider,hour"];
+    let table = out(&program.cli(&by));
+    let row = table.lines().nth(1).unwrap();
+    for name in ["administrator ", " default ", " echo ", ":00:00Z "] {
+        assert!(row.contains(name), "{name:?} in {table}");
+    }
+    let csv = out(&program.cli(&["usage", "--group-by", "model,key", "--csv"]));
+    let key = id_of(program.key());
+    assert!(csv.starts_with("model,key,requests,errors,"), "{csv}");
+    assert!(csv.contains(&format!("\r\ndoorward/echo,{key},1,0,")), "{csv}");
+    let line = out(&program.cli(&["usage", "--group-by", "key", "--jsonl", "--key", "quickstart"]));
+    let row: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&row["key"], &row["requests"]), (&json!(key), &json!(1)));
+    for (filter, rows) in [
+        (["--key", "quickstart"], 1),
+        (["--user", "administrator"], 1),
+        (["--project", "default"], 1),
+        (["--model", "doorward/echo"], 1),
+        (["--model", "another"], 0),
+    ] {
+        let found = program.cli(&[&["usage", "--json"][..], &filter].concat());
+        let report: Value = serde_json::from_str(&out(&found)).unwrap();
+        assert_eq!(report["data"].as_array().unwrap().len(), rows, "{filter:?}");
+    }
+    let refused = program.cli(&["usage", "--csv", "--provider", "nobody's"]);
+    assert!(!refused.status.success() && refused.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("provider"), "{refused:?}");
+}
+
+#[test]
 fn a_refusal_is_readable_and_has_its_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     let program = Program::start(dir.path(), &[]);

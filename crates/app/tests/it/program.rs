@@ -180,9 +180,24 @@ impl Program {
 
     /// Makes a provider `p-<name>` for this address and returns its name.
     pub(crate) fn add_provider(&self, name: &str, address: &str) -> String {
+        self.add_provider_of("openai-compatible", name, address, None)
+    }
+
+    /// The same of another kind, with a credential of its own.
+    pub(crate) fn add_provider_of(
+        &self,
+        kind: &str,
+        name: &str,
+        address: &str,
+        secret: Option<&str>,
+    ) -> String {
         let provider = format!("p-{name}");
         let base_url = format!("http://{address}/v1");
-        let body = json!({"name": provider, "kind": "openai-compatible", "base_url": base_url});
+        let mut body = json!({"name": provider, "kind": kind, "base_url": base_url});
+        if let Some(secret) = secret {
+            self.add_provider_key(&provider, secret);
+            body["provider_keys"] = json!([provider]);
+        }
         self.make("/v1/providers", &body);
         provider
     }

@@ -51,21 +51,30 @@ fn calls_older_than_they_are_kept_leave_the_reports_of_the_running_program() {
     let key = program.key().to_owned();
     assert_eq!(program.chat(&key, "doorward/echo").status, 200);
     assert_eq!(program.usage("doorward/echo")["requests"], 1);
-    assert!(program.cli(&["settings", "set", "usage-retention-days", "7"]).status.success());
+    for setting in ["usage-retention-days", "usage-sums-retention-days"] {
+        assert!(program.cli(&["settings", "set", setting, "7"]).status.success());
+    }
     assert_eq!(program.stop(), 0);
     let options = SqliteConnectOptions::new().filename(dir.path().join("data/doorward.db"));
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let pool = SqlitePool::connect_with(options).await.unwrap();
         let month_us = 30 * 86_400 * 1_000_000_i64;
-        let sql = "UPDATE usage_events SET started_at_us = started_at_us - $1";
-        sqlx::query(sql).bind(month_us).execute(&pool).await.unwrap();
+        for sql in [
+            "UPDATE usage_events SET started_at_us = started_at_us - $1",
+            "UPDATE usage_hours SET hour_us = hour_us - $1",
+        ] {
+            sqlx::query(sql).bind(month_us).execute(&pool).await.unwrap();
+        }
         pool.close().await;
     });
     let program = Program::start(dir.path(), &[]);
     let audit = "/v1/audit?action=usage.sweep";
-    let told = || program.ask("GET", audit, &program.admin_key(), None).json()["data"][0].clone();
-    while told().is_null() {}
-    assert_eq!(told()["detail"]["calls"], 1);
+    let told = || program.ask("GET", audit, &program.admin_key(), None).json()["data"].clone();
+    while told().as_array().unwrap().len() < 2 {}
+    assert_eq!(
+        (&told()[0]["detail"]["sums"], &told()[1]["detail"]["calls"]),
+        (&json!(1), &json!(1))
+    );
     let all = "/v1/usage?group_by=model&from=2020-01-01";
     let report = program.ask("GET", all, &program.admin_key(), None).json();
     assert_eq!(report["data"], json!([]));

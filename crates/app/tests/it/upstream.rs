@@ -1,5 +1,6 @@
 //! A provider of our own making, that does as it is told.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,8 @@ use std::time::Duration;
 pub(crate) enum Script {
     /// A chat completion, or its stream when asked: 25 tokens in, 30 out; 50 events of one token.
     Chat,
+    /// As `Chat`, but not before [`Upstream::release`] is called.
+    Gated,
     /// A stream that stops after this many events until [`Upstream::release`] is called.
     Hang(usize),
     /// These very bytes, then the connection is closed.
@@ -21,6 +24,10 @@ pub(crate) enum Script {
     Reset(usize),
     /// A stream without end, as fast as it is taken.
     Endless,
+    /// This JSON on this path, and on any other that there is none.
+    Only(&'static str, &'static str),
+    /// As `Chat`, but after this time.
+    Late(Duration),
     /// As `Chat`, but a stream's events come with this pause between them.
     Paced(Duration),
 }
@@ -35,6 +42,8 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 struct Shared {
     script: Mutex<Script>,
+    /// What the next requests get before that.
+    first: Mutex<VecDeque<Script>>,
     seen: Mutex<Vec<Seen>>,
     changed: Condvar,
     is_released: Mutex<bool>,
@@ -55,6 +64,7 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             script: Mutex::new(script),
+            first: Mutex::default(),
             seen: Mutex::default(),
             changed: Condvar::new(),
             is_released: Mutex::new(false),
@@ -79,10 +89,26 @@ impl Upstream {
         *self.shared.script.lock().unwrap() = script;
     }
 
+    /// Does this with the next request only.
+    pub(crate) fn once(&self, script: Script) {
+        self.shared.first.lock().unwrap().push_back(script);
+    }
+
+    /// Waits until so many calls have arrived.
+    pub(crate) fn await_seen(&self, calls: usize) {
+        let seen = self.shared.seen.lock().unwrap();
+        drop(self.shared.changed.wait_while(seen, |seen| seen.len() < calls).unwrap());
+    }
+
     /// Lets go of what hangs.
     pub(crate) fn release(&self) {
         *self.shared.is_released.lock().unwrap() = true;
         self.shared.release.notify_all();
+    }
+
+    /// From here on, what is to wait for a release waits.
+    pub(crate) fn hold(&self) {
+        *self.shared.is_released.lock().unwrap() = false;
     }
 
     /// The calls that arrived; requests for the list of models do not count.
@@ -107,11 +133,22 @@ fn serve(shared: &Shared, stream: &TcpStream) {
             answer_json(stream, MODELS);
             continue;
         }
+        let target = seen.head.split(' ').nth(1).unwrap().to_owned();
         let is_stream = seen.body.contains("\"stream\":true");
         let wants_usage = seen.body.contains("\"include_usage\":true");
         shared.seen.lock().unwrap().push(seen);
         shared.changed.notify_all();
-        let script = shared.script.lock().unwrap().clone();
+        let first = shared.first.lock().unwrap().pop_front();
+        let script = first.unwrap_or_else(|| shared.script.lock().unwrap().clone());
+        if let Script::Only(path, body) = script {
+            let is_there = target == path;
+            let none =
+                r#"{"error":{"message":"Not Found","type":"not_found","param":null,"code":404}}"#;
+            let answer =
+                whole(if is_there { 200 } else { 404 }, "", if is_there { body } else { none });
+            send(stream, &answer);
+            return;
+        }
         if !play(shared, stream, &script, (is_stream, wants_usage)) {
             return;
         }
@@ -121,9 +158,18 @@ fn serve(shared: &Shared, stream: &TcpStream) {
 /// Whether the connection goes on.
 fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool)) -> bool {
     match script {
+        Script::Gated => {
+            wait(shared);
+            play(shared, stream, &Script::Chat, asked)
+        }
         Script::Chat if asked.0 => send_stream(stream, 50, asked.1),
         Script::Paced(pause) if asked.0 => send_paced(shared, stream, *pause),
         Script::Chat | Script::Paced(_) => answer_json(stream, CHAT),
+        Script::Late(pause) => {
+            let released = shared.is_released.lock().unwrap();
+            drop(shared.release.wait_timeout_while(released, *pause, |is_over| !*is_over).unwrap());
+            play(shared, stream, &Script::Chat, asked)
+        }
         Script::Hang(events) => {
             begin_stream(stream) && send_events(stream, *events) && wait(shared)
         }
@@ -133,6 +179,8 @@ fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool
             false
         }
         Script::Stall(bytes) => send(stream, bytes) && wait(shared),
+        // Answered before.
+        Script::Only(..) => false,
         Script::Raw(bytes) => {
             send(stream, bytes);
             stream.shutdown(Shutdown::Both).ok();

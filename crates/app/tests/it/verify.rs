@@ -289,7 +289,7 @@ fn give_away(database: &Path, id: &str) {
         let pool = SqlitePool::connect_with(options).await.unwrap();
         let other = "org_00000000000000000000000009";
         for change in [
-            format!("INSERT INTO organizations VALUES ('{other}', 'other', 0)"),
+            format!("INSERT INTO organizations VALUES ('{other}', 'other', '{{}}', 0, 0)"),
             format!("UPDATE api_keys SET organization_id = '{other}' WHERE id = '{id}'"),
             format!("UPDATE key_secrets SET organization_id = '{other}' WHERE key_id = '{id}'"),
         ] {

@@ -8,7 +8,7 @@ mod explain;
 pub(super) mod grant;
 mod list;
 mod named;
-mod object;
+pub(super) mod object;
 mod place;
 mod revoke;
 mod rotate;

@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use doorward_domain::catalog::{Model, Pricing};
+use doorward_domain::catalog::{Model, Pricing, Routing};
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use doorward_domain::usage::TOKENS_MAX;
 use http::{HeaderMap, StatusCode};
@@ -42,6 +42,8 @@ struct CreateModel {
     price: PriceWish,
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_099_511_627_776_u64)]
     output_tokens_max: Option<NonZeroU64>,
+    /// `weighted` when absent.
+    routing: Option<Routing>,
     #[schema(min_items = 1, max_items = 32)]
     deployments: Vec<DeploymentWish>,
 }
@@ -53,6 +55,7 @@ struct EditModel {
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_099_511_627_776_u64)]
     output_tokens_max: Field<NonZeroU64>,
+    routing: Option<Routing>,
     #[schema(min_items = 1, max_items = 32)]
     deployments: Option<Vec<DeploymentWish>>,
 }
@@ -68,6 +71,7 @@ pub(crate) struct ModelObject {
     price: PriceObject,
     #[schema(required)]
     output_tokens_max: Option<u64>,
+    routing: Routing,
     deployments: Vec<DeploymentObject>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -80,6 +84,7 @@ impl From<Model> for ModelObject {
             object: "model",
             price: model.pricing.into(),
             output_tokens_max: model.output_tokens_max,
+            routing: model.routing,
             deployments: model.deployments.into_iter().map(DeploymentObject::from).collect(),
             created_at: model.created_at,
             updated_at: model.updated_at,
@@ -113,6 +118,7 @@ pub(crate) async fn create_model(
         name: wish.name,
         pricing: wish.price.into(),
         output_tokens_max: wish.output_tokens_max.map(NonZeroU64::get),
+        routing: wish.routing.unwrap_or(Routing::Weighted),
         deployments: deployments::place(&served, &[], now)?,
         created_at: now,
         updated_at: now,
@@ -161,7 +167,7 @@ pub(crate) async fn show_model(
     Ok(answer(get(&control, &caller, &name).await?))
 }
 
-/// Edits price, output limit or deployments of a model; its name stays.
+/// Edits price, output limit, routing or deployments of a model; its name stays.
 #[utoipa::path(
     patch,
     path = "/v1/models/{name}",
@@ -217,6 +223,7 @@ async fn apply(
     if let Some(price) = wish.price {
         model.pricing = price.into();
     }
+    model.routing = wish.routing.unwrap_or(model.routing);
     let is_named = wish.deployments.is_some();
     let wishes = wish.deployments.unwrap_or_else(|| deployments::as_wishes(&model.deployments));
     let served = deployments::read(control, caller, &model.name, wishes, &mut faults).await?;

@@ -6,9 +6,12 @@ pub(crate) use members::{list_members, remove_member, set_member};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use doorward_domain::bounds::{Bounds, Subject};
+use doorward_domain::budget::Budget;
 use doorward_domain::id::{OrganizationId, ProjectId};
+use doorward_domain::limit::Limits;
 use doorward_domain::name::{check_description, check_name};
-use doorward_store::{NewProject, Project};
+use doorward_store::{NewProject, Project, SharedSpent};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,12 +19,15 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
+use crate::api::bounds::{edited, refuse_loosening, spent_of};
+use crate::api::keys::grant::Attempt;
+use crate::api::keys::object::Spent;
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::openapi::text::{Description, Name};
 use crate::problem::ApiError;
-use crate::request::{JsonBody, Params, PathText, check_if_match};
+use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
@@ -46,6 +52,12 @@ struct CreateProject {
     name: String,
     #[schema(value_type = Option<Description>)]
     description: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<Limits>)]
+    limits: Field<Limits>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Budget>>, max_items = 8)]
+    budgets: Field<Vec<Budget>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -55,6 +67,12 @@ struct EditProject {
     name: Option<String>,
     #[schema(value_type = Option<Description>)]
     description: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<Limits>)]
+    limits: Field<Limits>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Budget>>, max_items = 8)]
+    budgets: Field<Vec<Budget>>,
 }
 
 /// A project, as answers show it.
@@ -66,17 +84,27 @@ pub(crate) struct ProjectObject {
     object: &'static str,
     name: String,
     description: String,
+    /// What all its keys share.
+    limits: Limits,
+    /// What all its keys share.
+    budgets: Vec<Budget>,
+    /// One entry per budget, in their order.
+    spent: Vec<Spent>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-impl From<Project> for ProjectObject {
-    fn from(project: Project) -> Self {
+impl ProjectObject {
+    fn new(project: Project, spent: &SharedSpent) -> Self {
+        let subject = Subject::Project(project.id);
         Self {
             id: project.id,
             object: "project",
             name: project.name,
             description: project.description,
+            spent: spent_of(spent, &subject, &project.bounds),
+            limits: project.bounds.limits,
+            budgets: project.bounds.budgets,
             created_at: project.created_at,
             updated_at: project.updated_at,
         }
@@ -100,10 +128,11 @@ pub(crate) async fn create_project(
     let mut faults = Faults::new();
     faults.check("name", check_name(&wish.name));
     faults.check("description", check_description(&description));
+    let bounds = edited(&Bounds::NONE, &wish.limits, wish.budgets, &mut faults);
     faults.finish()?;
-    let new = NewProject { name: wish.name, description };
+    let new = NewProject { name: wish.name, description, bounds };
     let project = control.store.create_project(&caller.act(control.now()), new).await?;
-    Ok((StatusCode::CREATED, answer(project)).into_response())
+    Ok((StatusCode::CREATED, answer(&control, project).await?).into_response())
 }
 
 /// Lists the projects by name.
@@ -122,7 +151,9 @@ pub(crate) async fn list_projects(
     params.finish()?;
     let organization = caller.organization();
     let rows = control.store.list_projects(organization, after.as_deref(), limit + 1).await?;
-    let rows = rows.into_iter().map(ProjectObject::from).collect();
+    let bounded = rows.iter().map(|project| (Subject::Project(project.id), &project.bounds));
+    let spent = control.store.shared_spent(bounded).await?;
+    let rows = rows.into_iter().map(|project| ProjectObject::new(project, &spent)).collect();
     Ok(List::cut(rows, limit, |project| project.name.clone()))
 }
 
@@ -137,10 +168,10 @@ pub(crate) async fn show_project(
     caller: Caller,
     PathText(id): PathText,
 ) -> Result<Response, ApiError> {
-    Ok(answer(get(&control, &caller, &id).await?))
+    answer(&control, get(&control, &caller, &id).await?).await
 }
 
-/// Edits name or description of a project; the default one keeps its name.
+/// Edits name, description, limits or budgets of a project; the default one keeps its name.
 #[utoipa::path(
     patch,
     path = "/v1/projects/{id}",
@@ -167,10 +198,15 @@ pub(crate) async fn edit_project(
         faults.check("description", check_description(&description));
         project.description = description;
     }
+    let bounds = edited(&project.bounds, &wish.limits, wish.budgets, &mut faults);
     faults.finish()?;
+    let subject = project.id.to_string();
+    let attempt = Attempt { action: "project.edit", subject, name: &project.name };
+    refuse_loosening(&control, &caller, (&project.bounds, &bounds), &attempt).await?;
+    project.bounds = bounds;
     // The version that was read goes along: an edit in between must not be undone by this one.
     let edited = control.store.edit_project(&caller.act(control.now()), &project).await?;
-    Ok(answer(edited))
+    answer(&control, edited).await
 }
 
 /// Removes a project that has no keys and no service accounts.
@@ -202,7 +238,9 @@ pub(super) async fn find(
     by_id_or_name(by_id, control.store.find_project_by_name(organization, text)).await
 }
 
-fn answer(project: Project) -> Response {
+async fn answer(control: &Control, project: Project) -> Result<Response, ApiError> {
     let updated_at = project.updated_at;
-    versioned(ProjectObject::from(project), updated_at)
+    let bounded = [(Subject::Project(project.id), &project.bounds)];
+    let spent = control.store.shared_spent(bounded.into_iter()).await?;
+    Ok(versioned(ProjectObject::new(project, &spent), updated_at))
 }

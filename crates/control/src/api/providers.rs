@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use doorward_domain::catalog::{Provider, ProviderKind};
+use doorward_domain::catalog::{PROVIDER_KEYS_MAX, Provider, ProviderKind};
 use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::name::check_name;
 use http::{HeaderMap, StatusCode};
@@ -20,7 +20,7 @@ use crate::control::id_parts;
 use crate::faults::Faults;
 use crate::openapi::text::Name;
 use crate::problem::ApiError;
-use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
+use crate::request::{JsonBody, Params, PathText, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
@@ -40,8 +40,10 @@ struct CreateProvider {
     kind: String,
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
-    /// Id or name.
-    provider_key: Option<String>,
+    /// Ids or names of the keys that share its calls.
+    #[serde(default)]
+    #[schema(required = false, max_items = 16)]
+    provider_keys: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -51,10 +53,9 @@ struct EditProvider {
     name: Option<String>,
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
-    /// Id or name; `null` takes it away.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    provider_key: Field<String>,
+    /// Ids or names of the keys that share its calls, all of them.
+    #[schema(max_items = 16)]
+    provider_keys: Option<Vec<String>>,
 }
 
 /// A provider, as answers show it.
@@ -69,8 +70,7 @@ pub(crate) struct ProviderObject {
     kind: &'static str,
     #[schema(required)]
     base_url: Option<String>,
-    #[schema(required)]
-    provider_key: Option<ProviderKeyId>,
+    provider_keys: Vec<ProviderKeyId>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -83,7 +83,7 @@ impl From<Provider> for ProviderObject {
             name: provider.name,
             kind: provider.kind.as_str(),
             base_url: provider.base_url,
-            provider_key: provider.provider_key,
+            provider_keys: provider.provider_keys,
             created_at: provider.created_at,
             updated_at: provider.updated_at,
         }
@@ -108,10 +108,8 @@ pub(crate) async fn create_provider(
     let kind = faults.check("kind", wish.kind.parse::<ProviderKind>());
     let base_url = kind.map(|kind| base_url(kind, wish.base_url.as_deref(), &mut faults));
     let (now, organization) = (control.now(), caller.organization());
-    let provider_key = match wish.provider_key {
-        Some(text) => provider_key(&control, organization, &text, &mut faults).await?,
-        None => None,
-    };
+    let provider_keys =
+        provider_keys(&control, organization, &wish.provider_keys, &mut faults).await?;
     let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
     let (at_ms, random) = id_parts(now)?;
     let id = ProviderId::new(at_ms, random);
@@ -122,7 +120,7 @@ pub(crate) async fn create_provider(
         name,
         kind,
         base_url,
-        provider_key,
+        provider_keys,
         created_at: now,
         updated_at: now,
     };
@@ -164,7 +162,7 @@ pub(crate) async fn show_provider(
     Ok(answer(get(&control, &caller, &id).await?))
 }
 
-/// Edits name, base URL or provider key of a provider; its kind stays.
+/// Edits name, base URL or provider keys of a provider; its kind stays.
 #[utoipa::path(
     patch,
     path = "/v1/providers/{id}",
@@ -190,11 +188,9 @@ pub(crate) async fn edit_provider(
     if let Some(text) = wish.base_url {
         provider.base_url = base_url(provider.kind, Some(&text), &mut faults);
     }
-    if let Field::Null = wish.provider_key {
-        provider.provider_key = None;
-    } else if let Some(text) = wish.provider_key.value() {
-        provider.provider_key =
-            provider_key(&control, provider.organization, text, &mut faults).await?;
+    if let Some(texts) = wish.provider_keys {
+        provider.provider_keys =
+            provider_keys(&control, provider.organization, &texts, &mut faults).await?;
     }
     faults.finish()?;
     // The version that was read goes along: an edit in between must not be undone by this one.
@@ -231,18 +227,26 @@ pub(super) async fn find(
     by_id_or_name(by_id, control.store.find_provider_by_name(organization, text)).await
 }
 
-/// The provider key with this id or name; that there is none is noted.
-async fn provider_key(
+/// The provider keys with these ids or names; what is wrong with them is noted.
+async fn provider_keys(
     control: &Control,
     organization: OrganizationId,
-    text: &str,
+    texts: &[String],
     faults: &mut Faults,
-) -> Result<Option<ProviderKeyId>, ApiError> {
-    let key = provider_keys::find(control, organization, text).await?;
-    if key.is_none() {
-        faults.add("provider_key", "not_found", "there is no such provider key");
+) -> Result<Vec<ProviderKeyId>, ApiError> {
+    faults.check_len("provider_keys", texts, PROVIDER_KEYS_MAX);
+    let mut keys: Vec<ProviderKeyId> = Vec::new();
+    for (index, text) in texts.iter().take(PROVIDER_KEYS_MAX).enumerate() {
+        let field = format!("provider_keys[{index}]");
+        match provider_keys::find(control, organization, text).await? {
+            None => faults.add(field, "not_found", "there is no such provider key"),
+            Some(key) if keys.contains(&key.id) => {
+                faults.add(field, "duplicate", "this provider key is named before");
+            }
+            Some(key) => keys.push(key.id),
+        }
     }
-    Ok(key.map(|key| key.id))
+    Ok(keys)
 }
 
 fn answer(provider: Provider) -> Response {

@@ -1,12 +1,14 @@
 //! `/v1/usage`.
 
+mod lines;
+mod wish;
+
 use axum::extract::State;
-use doorward_domain::key::Owner;
+use axum::response::{IntoResponse as _, Response};
+use doorward_domain::credential::KeyId;
 use doorward_domain::money::NanoUsd;
-use doorward_store::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow};
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use doorward_store::{USAGE_ROWS_MAX, UsageRow};
+use http::HeaderMap;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
@@ -14,30 +16,45 @@ use crate::Control;
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
-use crate::openapi::text::Instant;
+use crate::openapi::text::{Instant, Name};
 use crate::problem::ApiError;
 use crate::request::Params;
+
+use lines::stream;
+pub(crate) use wish::Format;
+use wish::Wish;
+
+pub(super) use wish::instant;
 
 /// What is described of these routes.
 #[derive(OpenApi)]
 #[openapi(paths(report_usage,))]
 pub(crate) struct Described;
 
-/// How far back a report reaches that does not say.
-const SPAN_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// One row of a report; what it is not grouped by is left out.
+/// One row of a report; what it is not grouped by, or what there is none of, is left out.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageRow)]
 pub(crate) struct RowObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     day: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hour: Option<String>,
     requests: u64,
     errors: u64,
+    /// How often a provider was tried for these requests.
+    attempts: u64,
     input_tokens: u64,
     cached_input_tokens: u64,
     output_tokens: u64,
@@ -49,10 +66,16 @@ impl From<UsageRow> for RowObject {
     fn from(row: UsageRow) -> Self {
         Self {
             key: row.key,
+            user: row.user,
+            service_account: row.service_account,
+            project: row.project,
             model: row.model,
+            provider: row.provider,
             day: row.day,
+            hour: row.hour,
             requests: row.requests,
             errors: row.errors,
+            attempts: row.attempts,
             input_tokens: row.usage.input_tokens,
             cached_input_tokens: row.usage.cached_input_tokens,
             output_tokens: row.usage.output_tokens,
@@ -62,26 +85,31 @@ impl From<UsageRow> for RowObject {
     }
 }
 
-/// Reports what calls consumed, in the last 30 days unless told otherwise.
+/// Reports what calls consumed, in the last 30 days unless told otherwise; as CSV or JSON lines however
+/// many rows it has.
 #[utoipa::path(
     get,
     path = "/v1/usage",
-    params(("group_by" = Option<String>, Query, pattern = "^((key|model|day)(,(key|model|day))*)?$"), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query)),
-    responses((status = 200, body = List<RowObject>)),
+    params(("group_by" = Option<String>, Query, pattern = "^((key|user|service_account|project|model|provider|day|hour)(,(key|user|service_account|project|model|provider|day|hour))*)?$"), ("key" = Option<KeyId>, Query, description = "Only calls with this key."), ("user" = Option<Name>, Query, description = "Only calls with keys of this user, by id or name."), ("service_account" = Option<Name>, Query, description = "Only calls with keys of this service account, by id or name."), ("project" = Option<Name>, Query, description = "Only calls with keys of this project, by id or name."), ("model" = Option<String>, Query, description = "Only calls of this model, by its public name.", min_length = 1), ("provider" = Option<Name>, Query, description = "Only calls that this provider served, by id or name."), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query), ("format" = Option<Format>, Query, description = "How the rows are written; without it as the `accept` header says. CSV and JSON lines have no bound on their rows.")),
+    responses((status = 200, content((List<RowObject> = "application/json"), (String = "text/csv"), (String = "application/jsonl")))),
 )]
 pub(crate) async fn report_usage(
     State(control): State<Control>,
     caller: Caller,
+    headers: HeaderMap,
     mut params: Params,
-) -> Result<List<RowObject>, ApiError> {
-    let columns = columns(&mut params);
-    let (from, to) = span(&mut params, control.now());
+) -> Result<Response, ApiError> {
+    let wish = Wish::read(&control, &caller, &headers, &mut params).await?;
     params.finish()?;
-    let filter =
-        UsageFilter { organization: caller.organization(), owner: only_owner(&caller), from, to };
-    let rows = control.store.usage_report(&filter, &columns).await?;
+    let Wish { filter, group_by, format } = wish;
+    if format != Format::Json {
+        let rows = control.store.usage_rows(filter, group_by.clone()).await?;
+        return Ok(stream(rows, group_by, format));
+    }
+    let rows = control.store.usage_report(&filter, &group_by).await?;
     refuse_cut(&rows)?;
-    Ok(List::page(rows.into_iter().map(RowObject::from).collect(), false, None))
+    let rows = rows.into_iter().map(RowObject::from).collect();
+    Ok(List::page(rows, false, None).into_response())
 }
 
 /// A report that was cut short would pass for the whole.
@@ -90,61 +118,9 @@ fn refuse_cut(rows: &[UsageRow]) -> Result<(), ApiError> {
     if rows.len() as u64 > u64::from(USAGE_ROWS_MAX) {
         let detail = format!(
             "the report has more than {USAGE_ROWS_MAX} rows; narrow the time with `from` and `to`, \
-             or group by less"
+             group by less, or ask for `format=csv` or `format=jsonl`"
         );
         faults.add("group_by", "too_many_rows", detail);
     }
     faults.finish()
-}
-
-/// Whose calls the caller may see. `None`: everyone's in the organization.
-fn only_owner(caller: &Caller) -> Option<Owner> {
-    (!caller.role.manages_others()).then_some(caller.owner())
-}
-
-fn columns(params: &mut Params) -> Vec<GroupBy> {
-    let Some(text) = params.text("group_by") else { return Vec::new() };
-    let mut columns = Vec::new();
-    for name in text.split(',') {
-        match column(name.trim()) {
-            Some(column) if columns.contains(&column) => {}
-            Some(column) => columns.push(column),
-            None => {
-                let name: String = name.chars().take(40).collect();
-                params.refuse("group_by", format!("`{name}` is none of: key, model, day"));
-            }
-        }
-    }
-    columns
-}
-
-fn column(name: &str) -> Option<GroupBy> {
-    match name {
-        "key" => Some(GroupBy::Key),
-        "model" => Some(GroupBy::Model),
-        "day" => Some(GroupBy::Day),
-        _ => None,
-    }
-}
-
-fn span(params: &mut Params, now: Timestamp) -> (Timestamp, Timestamp) {
-    let to = instant(params, "to").unwrap_or(now);
-    let default = || to.checked_sub(SPAN_DEFAULT).unwrap_or(Timestamp::MIN);
-    let from = instant(params, "from").unwrap_or_else(default);
-    if from >= to {
-        params.refuse("from", "must be before `to`");
-    }
-    (from, to)
-}
-
-/// An instant, or a day, which means its first moment in UTC.
-pub(super) fn instant(params: &mut Params, name: &str) -> Option<Timestamp> {
-    let text = params.filter(name)?;
-    let day =
-        || text.parse::<Date>().ok().filter(|_| text.len() == 10)?.to_zoned(TimeZone::UTC).ok();
-    let at = text.parse().ok().or_else(|| day().map(|day| day.timestamp()));
-    if at.is_none() {
-        params.refuse(name, "must be a time such as 2026-11-21T09:00:00Z, or a day");
-    }
-    at
 }

@@ -3,13 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use doorward_domain::bounds::{Bounds, Subject};
+use doorward_domain::budget::Budget;
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::{OrganizationId, ProjectId, UserId};
 use doorward_domain::key::Owner;
+use doorward_domain::limit::Limits;
 use doorward_domain::name::check_name;
 use doorward_domain::project_role::ProjectRole;
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{LinkPurpose, Membership, NewUser, StoreError, User};
+use doorward_store::{LinkPurpose, Membership, NewUser, SharedSpent, StoreError, User};
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -19,7 +22,9 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, status, versioned};
+use crate::api::bounds::{edited, refuse_loosening, spent_of};
 use crate::api::keys::grant::Attempt;
+use crate::api::keys::object::Spent;
 use crate::api::list::List;
 use crate::api::password_links::{LinkObject, make_link, refuse_weaker, refuse_weaker_than};
 use crate::api::{own_account, password_links, sessions};
@@ -69,6 +74,12 @@ struct CreateUser {
     /// Whether they are to get a link with which they set a password.
     #[serde(default)]
     invite: bool,
+    #[serde(default)]
+    #[schema(value_type = Option<Limits>)]
+    limits: Field<Limits>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Budget>>, max_items = 8)]
+    budgets: Field<Vec<Budget>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -81,6 +92,12 @@ struct EditUser {
     email: Field<String>,
     #[schema(value_type = Option<OrganizationRole>)]
     role: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<Limits>)]
+    limits: Field<Limits>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<Budget>>, max_items = 8)]
+    budgets: Field<Vec<Budget>>,
 }
 
 /// A user, as answers show it.
@@ -96,14 +113,21 @@ pub(crate) struct UserObject {
     role: OrganizationRole,
     #[schema(value_type = Standing)]
     status: &'static str,
+    /// What all their keys share.
+    limits: Limits,
+    /// What all their keys share.
+    budgets: Vec<Budget>,
+    /// One entry per budget, in their order.
+    spent: Vec<Spent>,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[schema(required)]
     disabled_at: Option<Timestamp>,
 }
 
-impl From<User> for UserObject {
-    fn from(user: User) -> Self {
+impl UserObject {
+    fn new(user: User, spent: &SharedSpent) -> Self {
+        let subject = Subject::User(user.id);
         Self {
             id: user.id,
             object: "user",
@@ -111,6 +135,9 @@ impl From<User> for UserObject {
             email: user.email,
             role: user.role,
             status: status(user.disabled_at),
+            spent: spent_of(spent, &subject, &user.bounds),
+            limits: user.bounds.limits,
+            budgets: user.bounds.budgets,
             created_at: user.created_at,
             updated_at: user.updated_at,
             disabled_at: user.disabled_at,
@@ -154,6 +181,7 @@ pub(crate) async fn create_user(
     if wish.invite && wish.email.is_none() {
         faults.add("email", "missing", "is what an invited user signs in with");
     }
+    let bounds = edited(&Bounds::NONE, &wish.limits, wish.budgets, &mut faults);
     let role = faults.finish_with(role)?;
     let name = wish.name.clone();
     if wish.invite {
@@ -161,11 +189,11 @@ pub(crate) async fn create_user(
         let attempt = Attempt { action: "user.invite", subject: String::new(), name: &name };
         refuse_weaker_than(&control, &caller, role, &attempt).await?;
     }
-    let made =
-        control.store.create_user(&caller.act(control.now()), NewUser { name, email, role }).await;
+    let new = NewUser { name, email, role, bounds };
+    let made = control.store.create_user(&caller.act(control.now()), new).await;
     match made {
         Ok(user) if wish.invite => invited(&control, &caller, user).await,
-        Ok(user) => Ok((StatusCode::CREATED, answer(user)).into_response()),
+        Ok(user) => Ok((StatusCode::CREATED, answer(&control, user).await?).into_response()),
         Err(error) => {
             Err(refused(&control, &caller, ("user.create", String::new(), &wish.name), error).await)
         }
@@ -184,7 +212,7 @@ async fn invited(control: &Control, caller: &Caller, user: User) -> Result<Respo
     let link = make_link(control, caller, &user, LinkPurpose::Invitation).await?;
     let updated_at = user.updated_at;
     let kept = link.without_secret();
-    let mut body = InvitedUser { user: user.into(), invitation: link };
+    let mut body = InvitedUser { user: object(control, user).await?, invitation: link };
     let etag = [(ETAG, etag(updated_at))];
     let mut response = (StatusCode::CREATED, etag, Json(&body)).into_response();
     body.invitation = kept;
@@ -210,7 +238,9 @@ pub(crate) async fn list_users(
     params.finish()?;
     let organization = caller.organization();
     let rows = control.store.list_users(organization, after.as_deref(), limit + 1).await?;
-    let rows = rows.into_iter().map(UserObject::from).collect();
+    let bounded = rows.iter().map(|user| (Subject::User(user.id), &user.bounds));
+    let spent = control.store.shared_spent(bounded).await?;
+    let rows = rows.into_iter().map(|user| UserObject::new(user, &spent)).collect();
     Ok(List::cut(rows, limit, |user| user.name.clone()))
 }
 
@@ -228,9 +258,9 @@ pub(crate) async fn show_me(
     let organization = caller.organization();
     let user = control.store.find_user(organization, id).await?.ok_or(ApiError::NotFound(NOUN))?;
     let projects = control.store.list_memberships(organization, id).await?;
-    let object = |Membership { project: id, name, role }| MembershipObject { id, name, role };
-    let projects = projects.into_iter().map(object).collect();
-    Ok(Json(Me { user: user.into(), projects }).into_response())
+    let membership = |Membership { project: id, name, role }| MembershipObject { id, name, role };
+    let projects = projects.into_iter().map(membership).collect();
+    Ok(Json(Me { user: object(&control, user).await?, projects }).into_response())
 }
 
 /// Shows one user, by id or name.
@@ -244,10 +274,11 @@ pub(crate) async fn show_user(
     caller: Caller,
     PathText(id): PathText,
 ) -> Result<Response, ApiError> {
-    Ok(answer(get(&control, &caller, &id).await?))
+    answer(&control, get(&control, &caller, &id).await?).await
 }
 
-/// Edits name, e-mail address or role of a user; no role above the caller's own comes or goes.
+/// Edits name, e-mail address, role, limits or budgets of a user; no role above the caller's own comes or
+/// goes.
 #[utoipa::path(
     patch,
     path = "/v1/users/{id}",
@@ -273,9 +304,11 @@ pub(crate) async fn edit_user(
         refuse_weaker(&control, &caller, &before, "user.edit").await?;
         refuse_weaker(&control, &caller, &user, "user.edit").await?;
     }
+    let attempt = Attempt { action: "user.edit", subject: user.id.to_string(), name: &before.name };
+    refuse_loosening(&control, &caller, (&before.bounds, &user.bounds), &attempt).await?;
     // The version that was read goes along: an edit in between must not be undone by this one.
     match control.store.edit_user(&caller.act(control.now()), &user).await {
-        Ok(edited) => Ok(answer(edited)),
+        Ok(edited) => answer(&control, edited).await,
         Err(error) => {
             let attempt = ("user.edit", user.id.to_string(), user.name.as_str());
             Err(refused(&control, &caller, attempt, error).await)
@@ -300,6 +333,7 @@ impl EditUser {
         {
             user.role = role;
         }
+        user.bounds = edited(&user.bounds, &self.limits, self.budgets, &mut faults);
         faults.finish()
     }
 }
@@ -341,7 +375,7 @@ async fn switch(
     let user = get(control, caller, id).await?;
     let act = caller.act(control.now());
     match control.store.set_user_disabled(&act, user.id, is_disabled).await {
-        Ok(user) => Ok(answer(user)),
+        Ok(user) => answer(control, user).await,
         Err(error) => {
             let action = if is_disabled { "user.disable" } else { "user.enable" };
             Err(refused(control, caller, (action, user.id.to_string(), &user.name), error).await)
@@ -402,9 +436,15 @@ pub(super) async fn find(
     by_id_or_name(by_id, control.store.find_user_by_name(organization, text)).await
 }
 
-fn answer(user: User) -> Response {
+async fn object(control: &Control, user: User) -> Result<UserObject, ApiError> {
+    let bounded = [(Subject::User(user.id), &user.bounds)];
+    let spent = control.store.shared_spent(bounded.into_iter()).await?;
+    Ok(UserObject::new(user, &spent))
+}
+
+async fn answer(control: &Control, user: User) -> Result<Response, ApiError> {
     let updated_at = user.updated_at;
-    versioned(UserObject::from(user), updated_at)
+    Ok(versioned(object(control, user).await?, updated_at))
 }
 
 fn check_user_name(name: &str, faults: &mut Faults) {

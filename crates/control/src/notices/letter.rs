@@ -1,5 +1,6 @@
 //! What a mail says.
 
+mod budget;
 mod increase;
 mod link;
 
@@ -42,6 +43,7 @@ impl Letter {
         match notice.kind {
             NoticeKind::KeyExpiring => key_expiring(&data, now),
             NoticeKind::KeyRotationDue => key_rotation_due(&data),
+            NoticeKind::BudgetThreshold => budget::letter(&data),
             NoticeKind::IncreaseAsked => increase::asked(&data),
             NoticeKind::IncreaseGranted => increase::granted(&data),
             NoticeKind::IncreaseDeclined => increase::declined(&data),
@@ -214,6 +216,7 @@ mod tests {
             "webhook": {"name": name},
             "user": {"id": "usr_1", "name": name, "email": "ada@example.com"},
             "organization": "Ada's",
+            "budget": {"usd": "20", "period": "day"}, "percent": 80, "spent": {"usd": "16.5"},
             "limit_increase": {
                 "id": "inc_1", "reason": name, "note": name, "ends_at": now(),
                 "asked": {"limits": {"requests_per_minute": 90, "concurrency": 3}, "budgets": []},
@@ -278,6 +281,23 @@ mod tests {
         insta::assert_snapshot!(told(NoticeKind::IncreaseGranted));
         insta::assert_snapshot!(told(NoticeKind::IncreaseDeclined));
         insta::assert_snapshot!(told(NoticeKind::IncreaseEnded));
+    }
+
+    #[test]
+    fn a_share_of_a_budget_is_told_with_whose_it_is() {
+        let told = |data: Value| {
+            let Value::Object(data) = data else { panic!("an object") };
+            let notice = Notice { data, ..notice(NoticeKind::BudgetThreshold, "ci", now()) };
+            let letter = Letter::of(&notice, &Enclosed::default(), now());
+            format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
+        };
+        let of_project = json!({
+            "project": {"id": "prj_1", "name": "web"}, "percent": 100,
+            "budget": {"tokens": 5000, "period": "total"}, "spent": {"tokens": 5100},
+        });
+        insta::assert_snapshot!(told(of_project));
+        let of_key = notice(NoticeKind::BudgetThreshold, "ci", now()).data;
+        insta::assert_snapshot!(told(Value::Object(of_key)));
     }
 
     #[test]

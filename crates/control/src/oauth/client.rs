@@ -88,8 +88,8 @@ pub(super) async fn authenticate(
         | Denial::InsufficientScope
         | Denial::ModelNotFound
         | Denial::RateLimited { .. }
-        | Denial::TooManyConcurrent
-        | Denial::BudgetSpent
-        | Denial::BudgetHeld) => OauthError::InvalidClient(dead.to_string()),
+        | Denial::TooManyConcurrent(_)
+        | Denial::BudgetSpent(_)
+        | Denial::BudgetHeld(_)) => OauthError::InvalidClient(dead.to_string()),
     })
 }

@@ -14,6 +14,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::text::{HeadRefused, Instant, Since, View};
+use crate::api::usage::Format;
 use crate::caller::COOKIE_NAMES;
 use crate::faults::FieldError;
 use crate::idempotency::NAME_BYTES_MAX;
@@ -120,6 +121,7 @@ fn add_components(components: &mut Components) {
         (Instant::name(), Instant::schema()),
         (Since::name(), Since::schema()),
         (View::name(), View::schema()),
+        (Format::name(), Format::schema()),
     ] {
         components.schemas.insert(name.into_owned(), schema);
     }
@@ -239,7 +241,9 @@ fn said_of(name: &str) -> Option<String> {
         "actor" => "Only what this one did.",
         "action" => "Only acts of this kind, such as `key.create`.",
         "subject" => "Only what was done to this one.",
-        "group_by" => "What the rows are for: any of key, model and day, with commas between them.",
+        "group_by" => {
+            "What the rows are for: any of key, user, service_account, project, model, provider, day and hour, with commas between them."
+        }
         "if-match" => "The `etag` of the version that is edited: whoever comes second is refused.",
         "idempotency-key" => {
             "A name of the client's own for this request. Sent again under the same name within 24 \

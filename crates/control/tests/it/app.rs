@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use doorward_control::{ClientAddress, Control, router};
 use doorward_domain::address::AddressRules;
+use doorward_domain::bounds::Bounds;
 use doorward_domain::id::{OrganizationId, ProjectId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::limit::Limits;
@@ -93,6 +94,7 @@ pub(crate) fn all_rights() -> Rights {
         models: ModelRule::All,
         addresses: AddressRules::ANY,
         limits: Limits::NONE,
+        model_limits: Vec::new(),
         budgets: Vec::new(),
         expires_at: None,
         allowed_origins: None,
@@ -181,7 +183,7 @@ impl TestApp {
 
     /// A user of the first organization.
     pub(crate) async fn user(&self, name: &str, role: OrganizationRole) -> Owner {
-        let new = NewUser { name: name.to_owned(), email: None, role };
+        let new = NewUser { name: name.to_owned(), email: None, role, bounds: Bounds::NONE };
         let made = self.store.create_user(&self.act(), new).await;
         Owner::User(made.expect("a user").id)
     }
@@ -191,11 +193,14 @@ impl TestApp {
         let (organization, project) = (OrganizationId::new(1, 2), ProjectId::new(1, 2));
         let user = UserId::new(1, 2);
         let sql = format!(
-            "INSERT INTO organizations (id, name, created_at_us) VALUES ('{organization}', 'o', 1);
-            INSERT INTO projects (id, organization_id, name, description, created_at_us, updated_at_us)
-                VALUES ('{project}', '{organization}', 'default', '', 1, 1);
-            INSERT INTO users (id, organization_id, name, role, created_at_us, updated_at_us)
-                VALUES ('{user}', '{organization}', 'admin', 'owner', 1, 1);"
+            "INSERT INTO organizations (id, name, bounds, created_at_us, updated_at_us)
+                VALUES ('{organization}', 'o', '{{}}', 1, 1);
+            INSERT INTO projects
+                (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
+                VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
+            INSERT INTO users
+                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
+                VALUES ('{user}', '{organization}', 'admin', 'owner', '{{}}', 1, 1);"
         );
         let file = SqliteConnectOptions::new().filename(self.dir.path().join("doorward.db"));
         let mut database = SqliteConnection::connect_with(&file).await.expect("the database");

@@ -74,7 +74,7 @@ async fn each_question_is_answered_by_the_rule_that_decides() {
         |name: &str| checks.iter().find(|check| check["check"] == name).unwrap()["rule"].clone();
     assert_eq!(rule("model"), "the pattern gpt-*");
     assert_eq!(rule("scope"), "the scope inference:write");
-    let limit = json!({"counts": "requests", "window_seconds": 60, "limit": 60, "remaining": 60});
+    let limit = json!({"of": "key", "counts": "requests", "window_seconds": 60, "limit": 60, "remaining": 60});
     assert_eq!(told["limits"], json!([limit]), "nothing was taken by asking");
     assert_eq!(told["budgets"][0]["spent_tokens"], 0);
 }

@@ -25,6 +25,7 @@ fn bounded(app: &TestApp) -> (Rights, Value) {
             deny: vec!["192.0.2.9".parse().unwrap()],
         },
         limits: Limits { requests_per_minute: 60.try_into().ok(), ..Limits::NONE },
+        model_limits: Vec::new(),
         budgets: vec![Budget { amount: usd, period: Period::Day, overrun: Overrun::Deny }],
         expires_at: app.now().checked_add(SignedDuration::from_hours(240)).ok(),
         allowed_origins: None,

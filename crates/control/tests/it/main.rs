@@ -29,6 +29,7 @@ mod second_factor;
 mod service_accounts;
 mod sessions;
 mod settings;
+mod shared_bounds;
 mod sign_in;
 mod smtp;
 mod tenants;

@@ -200,3 +200,56 @@ async fn a_name_is_taken_once_and_pages_hold_every_model_once() {
     assert_eq!(second["data"][0]["name"], "c");
     assert_eq!(second["has_more"], false);
 }
+
+#[tokio::test]
+async fn a_deployment_keeps_its_state_until_it_is_named_and_each_change_is_audited() {
+    let app = app_with_providers().await;
+    let on = |states: [Value; 2]| {
+        let [openai, echo] = states;
+        let mut wish = json!([{"provider": "openai"}, {"provider": "echo"}]);
+        for (index, state) in [openai, echo].into_iter().enumerate() {
+            if !state.is_null() {
+                wish[index]["state"] = state;
+            }
+        }
+        wish
+    };
+    let states = |model: &Value| {
+        let of = |index: usize| model["deployments"][index]["state"].as_str().unwrap().to_owned();
+        [of(0), of(1)]
+    };
+    let wish =
+        json!({"name": "m", "price": "free", "deployments": on([json!(null), json!("draining")])});
+    let made = app.post("/v1/models", wish).await.expect(201);
+    assert_eq!(
+        (states(&made), &made["routing"]),
+        (["active".into(), "draining".into()], &json!("weighted"))
+    );
+    #[rustfmt::skip]
+    let cases = [
+        // wish                              found
+        ([json!("disabled"), json!(null)],   ["disabled", "draining"]),
+        ([json!(null), json!(null)],         ["disabled", "draining"]),
+        ([json!("active"), json!("active")], ["active", "active"]),
+    ];
+    for (wish, expected) in cases {
+        let edited = app.patch("/v1/models/m", json!({"deployments": on(wish)})).await.expect(200);
+        assert_eq!(states(&edited), expected);
+        assert_eq!(edited["deployments"][0]["id"], made["deployments"][0]["id"]);
+        let entry = app.get("/v1/audit?limit=1").await.expect(200)["data"][0].clone();
+        let audited = &entry["detail"]["deployments"];
+        assert_eq!(entry["action"], "model.edit");
+        assert_eq!([&audited[0]["state"], &audited[1]["state"]], expected);
+    }
+    let routed = app.patch("/v1/models/m", json!({"routing": "least_latency"})).await.expect(200);
+    assert_eq!(routed["routing"], "least_latency");
+    let kept = app.patch("/v1/models/m", json!({"output_tokens_max": 9})).await.expect(200);
+    assert_eq!(kept["routing"], "least_latency");
+    for (wish, field) in [
+        (json!({"routing": "fastest"}), "routing"),
+        (json!({"deployments": on([json!("off"), json!(null)])}), "deployments[0].state"),
+    ] {
+        let refused = app.patch("/v1/models/m", wish).await;
+        assert_eq!(refused.fields(), [field], "{}", refused.text);
+    }
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use doorward_control::notices::{MailLogin, MailServer, MailTls, NoticeOptions, Notifier};
+use doorward_domain::bounds::Bounds;
 use doorward_domain::credential::KeyId;
 use doorward_domain::key::Owner;
 use doorward_domain::role::OrganizationRole;
@@ -60,7 +61,12 @@ async fn ada_with_key(app: &TestApp, name: &str, days: i64) -> KeyId {
     let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true };
     app.store.change_settings(&app.act(), &edit).await.unwrap();
     let email = Some("ada@example.com".parse().unwrap());
-    let new = NewUser { name: "ada".to_owned(), email, role: OrganizationRole::Member };
+    let new = NewUser {
+        name: "ada".to_owned(),
+        email,
+        role: OrganizationRole::Member,
+        bounds: Bounds::NONE,
+    };
     let ada = app.store.create_user(&app.act(), new).await.unwrap().id;
     let mut rights = all_rights();
     rights.expires_at = Some(app.now() + SignedDuration::from_secs(days * DAY_SECONDS));

@@ -153,7 +153,7 @@ fn provider_once(status: &str, body: &str) -> (String, JoinHandle<String>) {
 /// A provider at this address, called with the provider key `key`.
 async fn link(app: &TestApp, name: &str, base_url: &str) {
     let wish = json!({
-        "name": name, "kind": "openai-compatible", "base_url": base_url, "provider_key": "key",
+        "name": name, "kind": "openai-compatible", "base_url": base_url, "provider_keys": ["key"],
     });
     app.post("/v1/providers", wish).await.expect(201);
 }
@@ -240,7 +240,7 @@ async fn what_uses_a_provider_key_keeps_it_unless_forced() {
     }
     assert_eq!(app.delete("/v1/provider-keys/key?force=1").await.fields(), ["force"]);
     app.delete("/v1/provider-keys/key?force=true").await.expect(204);
-    assert_eq!(app.get("/v1/providers/vllm").await.expect(200)["provider_key"], json!(null));
+    assert_eq!(app.get("/v1/providers/vllm").await.expect(200)["provider_keys"], json!([]));
     let model = app.get("/v1/models/m?view=routes").await.expect(200);
     assert_eq!(model["deployments"][0]["provider_key"], json!(null));
 }

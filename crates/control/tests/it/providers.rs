@@ -37,7 +37,7 @@ async fn known_kinds_have_a_base_url_of_their_own() {
         ("echo", json!(null)),
         ("openai", json!("https://api.openai.com/v1")),
         ("anthropic", json!("https://api.anthropic.com/v1")),
-        ("google", json!("https://generativelanguage.googleapis.com/v1beta/openai")),
+        ("google", json!("https://generativelanguage.googleapis.com/v1beta")),
     ] {
         let made = app.post("/v1/providers", json!({"name": kind, "kind": kind})).await.expect(201);
         assert_eq!(made["base_url"], base_url, "{kind}");
@@ -53,7 +53,8 @@ async fn a_bad_provider_is_refused_by_the_field_at_fault() {
         (json!({"kind": "openai"}),                                       "name"),
         (json!({"name": "p"}),                                            "kind"),
         (json!({"name": "p\u{202e}", "kind": "openai"}),                  "name"),
-        (json!({"name": "p", "kind": "azure"}),                           "kind"),
+        (json!({"name": "p", "kind": "bedrock"}),                         "kind"),
+        (json!({"name": "p", "kind": "azure"}),                           "base_url"),
         (json!({"name": "p", "kind": "openai-compatible"}),               "base_url"),
         (json!({"name": "p", "kind": "echo", "base_url": "http://x.y"}),  "base_url"),
         (json!({"name": "p", "kind": "openai", "key": "sk-1"}),           "key"),
@@ -125,23 +126,41 @@ async fn a_lost_race_is_told() {
 #[tokio::test]
 async fn a_provider_takes_and_lets_go_of_a_provider_key() {
     let app = TestApp::new().await;
-    let key = app.post("/v1/provider-keys", json!({"name": "key", "value": "v"})).await.expect(201);
+    let mut ids = Vec::new();
+    for name in ["one", "two"] {
+        let wish = json!({"name": name, "value": "v"});
+        ids.push(app.post("/v1/provider-keys", wish).await.expect(201)["id"].clone());
+    }
     let made = app
-        .post("/v1/providers", json!({"name": "p", "kind": "openai", "provider_key": "key"}))
+        .post(
+            "/v1/providers",
+            json!({"name": "p", "kind": "openai", "provider_keys": ["two", ids[0]]}),
+        )
         .await
         .expect(201);
-    assert_eq!(made["provider_key"], key["id"]);
+    assert_eq!(made["provider_keys"], json!([ids[1], ids[0]]), "in the order that was given");
     let renamed = app.patch("/v1/providers/p", json!({"name": "q"})).await.expect(200);
-    assert_eq!(renamed["provider_key"], key["id"], "what an edit does not name stays");
-    let cleared = app.patch("/v1/providers/q", json!({"provider_key": null})).await.expect(200);
-    assert_eq!(cleared["provider_key"], json!(null));
-    let linked = app.patch("/v1/providers/q", json!({"provider_key": key["id"]})).await;
-    assert_eq!(linked.expect(200)["provider_key"], key["id"]);
-    for refused in [
-        app.patch("/v1/providers/q", json!({"provider_key": "no"})).await,
-        app.post("/v1/providers", json!({"name": "r", "kind": "openai", "provider_key": "no"}))
-            .await,
-    ] {
-        assert_eq!(refused.fields(), ["provider_key"], "{}", refused.text);
+    assert_eq!(renamed["provider_keys"], made["provider_keys"], "what an edit does not name stays");
+    for (wish, expected) in [(json!([]), json!([])), (json!(["one"]), json!([ids[0]]))] {
+        let edited = app.patch("/v1/providers/q", json!({"provider_keys": wish})).await.expect(200);
+        assert_eq!(edited["provider_keys"], expected);
+        let entry = app.get("/v1/audit?limit=1").await.expect(200)["data"][0].clone();
+        assert_eq!(entry["action"], "provider.edit");
+        assert_eq!(entry["detail"]["provider_keys"], expected);
     }
+    let many = vec!["one"; 17];
+    #[rustfmt::skip]
+    let cases = [
+        (json!(["one", "no"]),        "provider_keys[1]"),
+        (json!(["one", ids[0]]),      "provider_keys[1]"),
+        (json!("one"),                "provider_keys"),
+        (json!(null),                 "provider_keys"),
+    ];
+    for (wish, field) in cases {
+        let made = json!({"name": "r", "kind": "openai", "provider_keys": wish});
+        let refused = app.post("/v1/providers", made).await;
+        assert_eq!(refused.fields(), [field], "{}", refused.text);
+    }
+    let refused = app.patch("/v1/providers/q", json!({"provider_keys": many})).await;
+    assert!(refused.fields().contains(&"provider_keys".to_owned()), "{}", refused.text);
 }

@@ -226,11 +226,14 @@ async fn two_tenants(app: &TestApp) -> (Tenant, Tenant) {
     };
     let Bootstrap { organization, project, administrator } = second;
     let sql = format!(
-        "INSERT INTO organizations (id, name, created_at_us) VALUES ('{organization}', 'other', 1);
-        INSERT INTO projects (id, organization_id, name, description, created_at_us, updated_at_us)
-            VALUES ('{project}', '{organization}', 'default', '', 1, 1);
-        INSERT INTO users (id, organization_id, name, role, created_at_us, updated_at_us)
-            VALUES ('{administrator}', '{organization}', 'admin', 'owner', 1, 1);"
+        "INSERT INTO organizations (id, name, bounds, created_at_us, updated_at_us)
+            VALUES ('{organization}', 'other', '{{}}', 1, 1);
+        INSERT INTO projects
+                (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
+            VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
+        INSERT INTO users
+                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
+            VALUES ('{administrator}', '{organization}', 'admin', 'owner', '{{}}', 1, 1);"
     );
     let url = format!("sqlite://{}", app.dir().join("doorward.db").display());
     let mut database = SqliteConnection::connect(&url).await.unwrap();

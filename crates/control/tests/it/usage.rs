@@ -8,7 +8,7 @@ use doorward_domain::scope::Scope;
 use doorward_store::CallRequest;
 use serde_json::json;
 
-use crate::app::{TestApp, only};
+use crate::app::{TestApp, only, request};
 
 #[tokio::test]
 async fn a_report_of_nothing_has_no_rows() {
@@ -21,7 +21,18 @@ async fn a_report_of_nothing_has_no_rows() {
 async fn a_wrong_report_is_refused_by_name() {
     let app = TestApp::new().await;
     for (query, field) in [
-        ("group_by=user", "group_by"),
+        ("group_by=users", "group_by"),
+        ("group_by=Key", "group_by"),
+        ("key=", "key"),
+        ("key=ci", "key"),
+        ("user=", "user"),
+        ("user=nobody", "user"),
+        ("service_account=nobody", "service_account"),
+        ("project=nowhere", "project"),
+        ("provider=none", "provider"),
+        ("model=", "model"),
+        ("format=xml", "format"),
+        ("format=", "format"),
         ("group_by=key,colour", "group_by"),
         ("group_by=key,", "group_by"),
         ("from=yesterday", "from"),
@@ -113,4 +124,173 @@ async fn a_report_that_would_be_cut_short_is_refused_with_what_to_do() {
     assert_eq!(refused.json()["errors"][0]["code"], "too_many_rows");
     assert!(refused.json()["detail"].as_str().unwrap().contains("narrow the time"));
     assert_eq!(app.get("/v1/usage").await.expect(200)["data"][0]["requests"], 10_001);
+    for (format, head) in [("csv", 1), ("jsonl", 0)] {
+        let whole = app.get(&format!("/v1/usage?group_by=model&format={format}")).await;
+        assert_eq!(whole.text.lines().count(), 10_001 + head, "row by row it has no end");
+    }
+}
+
+/// Calls of four keys: of the administrator and of an agent, in two projects, of two models.
+async fn some_calls(app: &TestApp) -> [ApiKey; 2] {
+    let agent = app.service_account("agent").await;
+    let administrator = Owner::User(app.first.administrator);
+    let (admins, _) = app.key(administrator, "admin's", only(&[Scope::InferenceWrite])).await;
+    let (agents, _) = app.key(agent, "agent's", only(&[Scope::InferenceWrite])).await;
+    call_model(app, &admins, 1, "gpt-4o").await;
+    call_model(app, &agents, 2, "gpt-4o").await;
+    call_model(app, &agents, 3, "=1+1, \"dear\"").await;
+    app.pass(3_600);
+    call_model(app, &admins, 4, "gpt-4o").await;
+    app.pass(1);
+    [admins, agents]
+}
+
+#[tokio::test]
+async fn a_report_is_narrowed_by_everything_that_it_is_grouped_by() {
+    let app = TestApp::new().await;
+    let [admins, agents] = some_calls(&app).await;
+    let administrator = app.first.administrator.to_string();
+    let (admins, agents, agent) = (&admins.id, &agents.id, agents.owner.to_string());
+    let (project, provider) = (app.first.project, ProviderId::new(1, 1));
+    let nobody = "usr_00000000000000000000000000";
+    for (query, requests) in [
+        (String::new(), vec![4]),
+        (format!("key={admins}"), vec![2]),
+        (format!("key={agents}&group_by=model"), vec![1, 1]),
+        (format!("user={administrator}"), vec![2]),
+        ("user=administrator".to_owned(), vec![2]),
+        (format!("user={nobody}"), vec![]),
+        (format!("service_account={agent}"), vec![2]),
+        ("service_account=agent&model=gpt-4o".to_owned(), vec![1]),
+        (format!("user={administrator}&service_account={agent}"), vec![]),
+        (format!("project={project}"), vec![4]),
+        ("project=default&group_by=project".to_owned(), vec![4]),
+        (format!("provider={provider}&group_by=provider"), vec![4]),
+        ("model=gpt-4o&group_by=hour".to_owned(), vec![1, 2]),
+        ("group_by=day".to_owned(), vec![4]),
+        ("from=2026-01-01T01:00:00Z".to_owned(), vec![1]),
+        ("to=2026-01-01T01:00:00Z&group_by=user,service_account".to_owned(), vec![2, 1]),
+    ] {
+        let report = app.get(&format!("/v1/usage?{query}")).await.expect(200);
+        let rows = report["data"].as_array().unwrap();
+        let found: Vec<u64> = rows.iter().map(|row| row["requests"].as_u64().unwrap()).collect();
+        assert_eq!(found, requests, "{query}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_says_what_it_is_of_and_nothing_else() {
+    let app = TestApp::new().await;
+    let [admins, agents] = some_calls(&app).await;
+    let all = "key,user,service_account,project,model,provider,day,hour";
+    let report = app.get(&format!("/v1/usage?group_by={all}&model=gpt-4o")).await.expect(200);
+    let sums = |row: &mut serde_json::Value, requests: u64| {
+        row["requests"] = json!(requests);
+        row["errors"] = json!(requests);
+        row["attempts"] = json!(requests);
+        row["input_tokens"] = json!(10 * requests);
+        for nothing in ["cached_input_tokens", "output_tokens", "reasoning_tokens"] {
+            row[nothing] = json!(0);
+        }
+        row["cost_usd"] = json!("0.00");
+    };
+    let mut row = json!({
+        "key": admins.id.as_str(), "user": app.first.administrator, "project": app.first.project,
+        "model": "gpt-4o", "provider": ProviderId::new(1, 1), "day": "2026-01-01",
+        "hour": "2026-01-01T01:00:00Z",
+    });
+    sums(&mut row, 1);
+    assert_eq!(report["data"][0], row);
+    let report = app.get("/v1/usage?group_by=service_account").await.expect(200);
+    let (mut none, mut agent) = (json!({}), json!({ "service_account": agents.owner.to_string() }));
+    sums(&mut none, 2);
+    sums(&mut agent, 2);
+    assert_eq!(report["data"], json!([none, agent]));
+}
+
+#[tokio::test]
+async fn a_report_is_told_as_csv_and_as_json_lines() {
+    let app = TestApp::new().await;
+    some_calls(&app).await;
+    let csv = "model,day,requests,errors,attempts,input_tokens,cached_input_tokens,output_tokens,\
+        reasoning_tokens,cost_usd\r\n\
+        gpt-4o,2026-01-01,3,3,3,30,0,0,0,0.00\r\n\
+        \"'=1+1, \"\"dear\"\"\",2026-01-01,1,1,1,10,0,0,0,0.00\r\n";
+    let path = "/v1/usage?group_by=model,day";
+    let asked = app.get(&format!("{path}&format=csv")).await;
+    assert_eq!((asked.status.as_u16(), asked.text.as_str()), (200, csv));
+    assert_eq!(asked.header("content-type"), "text/csv; charset=utf-8; header=present");
+    assert_eq!(asked.header("content-disposition"), "attachment; filename=\"usage.csv\"");
+
+    let mut request = request(&app.admin, &format!("GET {path}"), None);
+    request.headers_mut().insert("accept", "text/csv".parse().unwrap());
+    assert_eq!(app.send(request).await.text, csv);
+
+    let lines = app.get(&format!("{path}&format=jsonl")).await;
+    assert_eq!(lines.header("content-type"), "application/jsonl");
+    let lines: Vec<serde_json::Value> =
+        lines.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(json!(lines), app.get(path).await.expect(200)["data"]);
+
+    let nothing = app.get("/v1/usage?group_by=model&to=2025-01-01&format=csv").await.text;
+    assert_eq!(nothing.lines().count(), 1, "{nothing}");
+}
+
+/// Whoever sees their own calls only sees no more by naming others, and learns no names.
+#[tokio::test]
+async fn no_filter_shows_a_member_what_is_not_theirs() {
+    let app = TestApp::new().await;
+    let [admins, agents] = some_calls(&app).await;
+    let (_, agents_key) = app.key(agents.owner, "reports", only(&[Scope::AnalyticsRead])).await;
+    let administrator = app.first.administrator;
+    for (query, requests) in [
+        (String::new(), 2),
+        (format!("key={}", admins.id), 0),
+        (format!("key={}", agents.id), 2),
+        (format!("user={administrator}"), 0),
+        (format!("service_account={}", agents.owner), 2),
+        (format!("project={}", app.first.project), 2),
+    ] {
+        for format in ["json", "jsonl"] {
+            let path = format!("GET /v1/usage?format={format}&{query}");
+            let answer = app.call(&agents_key, &path, None).await;
+            let row = match format {
+                "json" => answer.expect(200)["data"].get(0).cloned().unwrap_or_default(),
+                _ => serde_json::from_str(&answer.text).unwrap_or_default(),
+            };
+            assert_eq!(row["requests"].as_u64().unwrap_or(0), requests, "{path}");
+        }
+    }
+    for query in ["user=administrator", "service_account=agent", "project=default"] {
+        let refused = app.call(&agents_key, &format!("GET /v1/usage?{query}"), None).await;
+        assert_eq!(refused.problem(400), "invalid_request", "{query}");
+    }
+}
+
+#[tokio::test]
+async fn another_organization_is_in_no_report() {
+    let app = TestApp::new().await;
+    let [admins, agents] = some_calls(&app).await;
+    let foreign = app.foreign_key().await;
+    for query in [
+        String::new(),
+        format!("key={}", admins.id),
+        format!("user={}", app.first.administrator),
+        format!("service_account={}", agents.owner),
+        format!("project={}", app.first.project),
+        "model=gpt-4o".to_owned(),
+        "from=2026-01-01T00:00:00Z&to=2026-01-01T02:00:00Z".to_owned(),
+    ] {
+        for format in ["json", "jsonl"] {
+            let path = format!("GET /v1/usage?format={format}&{query}");
+            let answer = app.call(&foreign, &path, None).await;
+            let is_empty = match format {
+                "json" => answer.expect(200)["data"] == json!([]),
+                _ => answer.text.is_empty(),
+            };
+            assert!(is_empty, "{path}");
+        }
+    }
+    let refused = app.call(&foreign, "GET /v1/usage?service_account=agent", None).await;
+    assert_eq!(refused.fields(), ["service_account"]);
 }

@@ -1,7 +1,5 @@
 //! Reading JSON so that nothing is lost, and so that whoever sent it learns where it is wrong.
 
-mod count;
-
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -10,8 +8,8 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-pub(super) use self::count::Count;
 use crate::Text;
+pub(super) use crate::path::Path;
 use crate::unsupported::Malformed;
 
 /// What a whole body is called where there is no field to name.
@@ -42,50 +40,6 @@ impl<'de> Visitor<'de> for AnyText {
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         Ok(Text::Owned(text.to_owned()))
-    }
-}
-
-/// Where something stands in a body. It is written out only when somebody must be told.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Path<'p> {
-    /// The body.
-    Root,
-    /// A field of an object.
-    Field(&'p Path<'p>, &'p str),
-    /// An item of a list.
-    Item(&'p Path<'p>, usize),
-}
-
-impl<'p> Path<'p> {
-    /// The path of a field of what stands here.
-    pub(super) const fn field(&'p self, name: &'p str) -> Self {
-        Self::Field(self, name)
-    }
-
-    /// The path of an item of the list that stands here.
-    pub(super) const fn item(&'p self, at: usize) -> Self {
-        Self::Item(self, at)
-    }
-
-    /// What stands here is not what its dialect says.
-    pub(super) fn malformed(&self, why: &'static str) -> Malformed {
-        Malformed { path: self.to_string(), why: Text::Borrowed(why) }
-    }
-
-    /// Something must stand here, and does not.
-    pub(super) fn missing(&self) -> Malformed {
-        self.malformed("is missing")
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Root => Ok(()),
-            Self::Field(Self::Root, name) => out.write_str(name),
-            Self::Field(before, name) => write!(out, "{before}.{name}"),
-            Self::Item(before, at) => write!(out, "{before}[{at}]"),
-        }
     }
 }
 
@@ -260,17 +214,4 @@ fn why(message: &str) -> &'static str {
 /// The bytes of a body of ours. It has text for keys only, so writing it cannot fail.
 pub(super) fn write(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_written_as_clients_write_it() {
-        let messages = Path::Root.field("messages");
-        let message = messages.item(2);
-        let content = message.field("content");
-        assert_eq!(content.item(0).field("x").to_string(), "messages[2].content[0].x");
-    }
 }

@@ -15,5 +15,6 @@ mod write_tools;
 
 pub(super) use read::read_count_request;
 pub use read::read_request;
+pub(super) use write::write_count_request;
 pub use write::write_request;
 pub(super) use write_blocks::Block;

@@ -3,17 +3,17 @@
 use doorward_domain::usage::Usage;
 use serde::{Deserialize, Serialize};
 
-use super::json::Count;
+use crate::count::Count;
 
 /// As a provider tells it. In a stream it comes in pieces, each of which replaces what was said before.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Read {
-    input_tokens: Option<Count>,
-    cache_creation_input_tokens: Option<Count>,
+    input_tokens: Count,
+    cache_creation_input_tokens: Count,
     cache_creation: Option<ByLife>,
-    cache_read_input_tokens: Option<Count>,
-    output_tokens: Option<Count>,
+    cache_read_input_tokens: Count,
+    output_tokens: Count,
     output_tokens_details: Option<Details>,
 }
 
@@ -21,23 +21,19 @@ pub(super) struct Read {
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(default)]
 struct ByLife {
-    ephemeral_5m_input_tokens: Option<Count>,
-    ephemeral_1h_input_tokens: Option<Count>,
+    ephemeral_5m_input_tokens: Count,
+    ephemeral_1h_input_tokens: Count,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(default)]
 struct Details {
-    thinking_tokens: Option<Count>,
-}
-
-fn said(count: Option<Count>) -> Option<u64> {
-    count.and_then(|count| count.0)
+    thinking_tokens: Count,
 }
 
 /// What was said until now.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Told {
+pub struct Told {
     input: Option<u64>,
     written: Option<u64>,
     cached: Option<u64>,
@@ -46,26 +42,31 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// Takes the value of a `usage` member; what is none says nothing.
+    pub fn take_json(&mut self, json: &[u8]) {
+        if let Ok(read) = serde_json::from_slice(json) {
+            self.take(&read);
+        }
+    }
+
     /// Takes what a piece says; what it leaves out stays as it was.
     pub(super) fn take(&mut self, read: &Read) {
         let by_life = read.cache_creation.unwrap_or_default();
-        let by_life = match (
-            said(by_life.ephemeral_5m_input_tokens),
-            said(by_life.ephemeral_1h_input_tokens),
-        ) {
-            (None, None) => None,
-            (short, long) => Some(short.unwrap_or(0).saturating_add(long.unwrap_or(0))),
-        };
-        self.input = said(read.input_tokens).or(self.input);
-        self.written = said(read.cache_creation_input_tokens).or(by_life).or(self.written);
-        self.cached = said(read.cache_read_input_tokens).or(self.cached);
-        self.output = said(read.output_tokens).or(self.output);
+        let by_life =
+            match (by_life.ephemeral_5m_input_tokens.0, by_life.ephemeral_1h_input_tokens.0) {
+                (None, None) => None,
+                (short, long) => Some(short.unwrap_or(0).saturating_add(long.unwrap_or(0))),
+            };
+        self.input = read.input_tokens.0.or(self.input);
+        self.written = read.cache_creation_input_tokens.0.or(by_life).or(self.written);
+        self.cached = read.cache_read_input_tokens.0.or(self.cached);
+        self.output = read.output_tokens.0.or(self.output);
         let details = read.output_tokens_details.unwrap_or_default();
-        self.thinking = said(details.thinking_tokens).or(self.thinking);
+        self.thinking = details.thinking_tokens.0.or(self.thinking);
     }
 
     /// The usage, if anything of it was said.
-    pub(super) fn usage(self) -> Option<Usage> {
+    pub fn usage(self) -> Option<Usage> {
         self.input.or(self.output)?;
         let (cached, written) = (self.cached.unwrap_or(0), self.written.unwrap_or(0));
         let plain = self.input.unwrap_or(0);

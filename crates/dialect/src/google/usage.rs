@@ -1,10 +1,9 @@
 //! `usageMetadata`. Source: <https://ai.google.dev/api/generate-content#UsageMetadata>.
 
-use std::fmt;
-
 use doorward_domain::usage::Usage;
-use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
+
+use crate::count::Count;
 
 /// What a provider says. A number that is not there is 0: that is how Google writes it.
 #[derive(Debug, Default, Deserialize)]
@@ -12,15 +11,15 @@ use serde::{Deserialize, Serialize};
 #[expect(clippy::struct_field_names, reason = "the names are Google's")]
 pub(super) struct Said {
     #[serde(alias = "prompt_token_count")]
-    prompt_token_count: Option<Tokens>,
+    prompt_token_count: Count,
     #[serde(alias = "cached_content_token_count")]
-    cached_content_token_count: Option<Tokens>,
+    cached_content_token_count: Count,
     #[serde(alias = "tool_use_prompt_token_count")]
-    tool_use_prompt_token_count: Option<Tokens>,
+    tool_use_prompt_token_count: Count,
     #[serde(alias = "candidates_token_count")]
-    candidates_token_count: Option<Tokens>,
+    candidates_token_count: Count,
     #[serde(alias = "thoughts_token_count")]
-    thoughts_token_count: Option<Tokens>,
+    thoughts_token_count: Count,
 }
 
 impl Said {
@@ -30,66 +29,27 @@ impl Said {
     /// without those of the results of Google's own tools.
     pub(super) fn into_usage(self) -> Option<Usage> {
         let counts =
-            [&self.prompt_token_count, &self.candidates_token_count, &self.thoughts_token_count];
-        let is_said = counts.into_iter().any(Option::is_some);
-        if !is_said {
+            [self.prompt_token_count, self.candidates_token_count, self.thoughts_token_count];
+        if counts.iter().all(|count| count.0.is_none()) {
             return None;
         }
-        let count = |tokens: Option<Tokens>| tokens.map_or(0, |tokens| tokens.0);
-        let thoughts = count(self.thoughts_token_count);
-        let of_tools = count(self.tool_use_prompt_token_count);
+        let thoughts = self.thoughts_token_count.or_zero();
+        let of_tools = self.tool_use_prompt_token_count.or_zero();
         let usage = Usage {
-            input_tokens: count(self.prompt_token_count).saturating_add(of_tools),
-            cached_input_tokens: count(self.cached_content_token_count),
+            input_tokens: self.prompt_token_count.or_zero().saturating_add(of_tools),
+            cached_input_tokens: self.cached_content_token_count.or_zero(),
             cache_write_tokens: 0,
-            output_tokens: count(self.candidates_token_count).saturating_add(thoughts),
+            output_tokens: self.candidates_token_count.or_zero().saturating_add(thoughts),
             reasoning_tokens: thoughts,
         };
         Some(usage.bounded())
     }
 }
 
-/// A count as some server wrote it: never negative here, whatever it says.
-#[derive(Debug, Clone, Copy)]
-struct Tokens(u64);
-
-impl<'de> Deserialize<'de> for Tokens {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TokensVisitor)
-    }
-}
-
-struct TokensVisitor;
-
-impl Visitor<'_> for TokensVisitor {
-    type Value = Tokens;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number")
-    }
-
-    fn visit_u64<E>(self, count: u64) -> Result<Tokens, E> {
-        Ok(Tokens(count))
-    }
-
-    /// Only what is negative comes here.
-    fn visit_i64<E>(self, _negative: i64) -> Result<Tokens, E> {
-        Ok(Tokens(0))
-    }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a cast from a float saturates: negative becomes 0, huge the maximum"
-    )]
-    fn visit_f64<E>(self, count: f64) -> Result<Tokens, E> {
-        Ok(Tokens(count as u64))
-    }
-
-    /// Numbers of 64 bits stand in strings.
-    fn visit_str<E>(self, digits: &str) -> Result<Tokens, E> {
-        Ok(Tokens(digits.parse().unwrap_or_default()))
-    }
+/// Reads the value of a `usageMetadata` member. `None`: it is null, or says nothing.
+pub fn read_usage(json: &[u8]) -> Option<Usage> {
+    let said: Option<Said> = serde_json::from_slice(json).ok()?;
+    said?.into_usage()
 }
 
 /// What a client is told. Zeros of the whole are said, those of parts are left out.

@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::wire::{Count, Said, or_nothing};
+use super::wire::{Said, or_nothing};
 use crate::Text;
+use crate::count::Count;
 use crate::fault::{Fault, FaultKind};
 
 /// The longest message that is passed on, in bytes; a page of a proxy in between is no message.
@@ -74,19 +75,19 @@ fn fault_in(status: u16, json: &RawValue) -> Fault<'_> {
     }
     let error: ErrorIn<'_> = or_nothing(Some(inner)).unwrap_or_default();
     let code = or_nothing::<Said<'_>>(error.code).unwrap_or_default().0.unwrap_or_default();
-    let status = own_status(status, error.code, &code);
+    let status = own_status(status, error.code);
     let kind = error.kind.0.unwrap_or_default();
     let message = error.message.filled().map_or_else(|| nothing_said(status), bounded);
     Fault { kind: kind_of(status, &kind, &code), message, retry_after_s: None }
 }
 
 /// The status that the code names, where the one of HTTP says nothing.
-fn own_status(status: u16, code: Option<&RawValue>, word: &str) -> u16 {
+fn own_status(status: u16, code: Option<&RawValue>) -> u16 {
     if status >= 400 {
         return status;
     }
     let number = or_nothing::<Count>(code).unwrap_or_default().0;
-    let number = number.and_then(|number| u16::try_from(number).ok()).or(word.parse().ok());
+    let number = number.and_then(|number| u16::try_from(number).ok());
     number.filter(|number| (400..600).contains(number)).unwrap_or(status)
 }
 
@@ -133,6 +134,11 @@ const fn kind_of_status(status: u16) -> FaultKind {
 /// The status that OpenAI gives such an error.
 pub const fn status_of(kind: FaultKind) -> u16 {
     face_of(kind).0
+}
+
+/// The word by which a program knows it, where there is one.
+pub(super) const fn code_of(kind: FaultKind) -> Option<&'static str> {
+    face_of(kind).2
 }
 
 /// Status, `type` and `code`.
@@ -215,27 +221,9 @@ fn bounded(message: Text<'_>) -> Text<'_> {
 mod tests {
     use super::*;
 
-    /// Every kind once; the match makes a new one stand here, too.
-    const KINDS: [FaultKind; 14] = [
-        FaultKind::BadRequest,
-        FaultKind::ContextTooLong,
-        FaultKind::ContentRefused,
-        FaultKind::Unauthenticated,
-        FaultKind::Billing,
-        FaultKind::Forbidden,
-        FaultKind::NotFound,
-        FaultKind::Conflict,
-        FaultKind::TooLarge,
-        FaultKind::RateLimited,
-        FaultKind::Server,
-        FaultKind::Unavailable,
-        FaultKind::Overloaded,
-        FaultKind::Timeout,
-    ];
-
     #[test]
     fn every_kind_is_read_again_from_what_is_written() {
-        for kind in KINDS {
+        for kind in FaultKind::ALL {
             let fault = Fault { kind, message: "\"Why\" – so.".into(), retry_after_s: None };
             let body = write_fault(&fault, status_of(kind), "call_1");
             assert_eq!(read_fault(status_of(kind), &body), fault);

@@ -7,65 +7,8 @@ use serde_json::value::RawValue;
 
 use super::wire::Said;
 use crate::Text;
+pub(super) use crate::path::Path;
 use crate::unsupported::{Extra, Malformed};
-
-/// Where something stands in the body. It becomes a text only if that has to be told.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Path<'p> {
-    parent: Option<&'p Path<'p>>,
-    step: Step<'p>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Step<'p> {
-    Body,
-    Field(&'p str),
-    Item(usize),
-}
-
-impl<'p> Path<'p> {
-    /// The body itself.
-    pub(super) const BODY: Self = Self { parent: None, step: Step::Body };
-
-    pub(super) const fn field(&'p self, name: &'p str) -> Self {
-        Path { parent: Some(self), step: Step::Field(name) }
-    }
-
-    pub(super) const fn item(&'p self, position: usize) -> Self {
-        Path { parent: Some(self), step: Step::Item(position) }
-    }
-
-    /// What stands here is not what the dialect says.
-    pub(super) fn malformed(&self, why: &'static str) -> Malformed {
-        let path = match self.step {
-            Step::Body => "body".to_owned(),
-            Step::Field(_) | Step::Item(_) => self.to_string(),
-        };
-        Malformed { path, why: why.into() }
-    }
-
-    /// What stands here has no place in the form.
-    pub(super) fn extra(&self) -> Extra {
-        Extra { path: self.to_string() }
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(parent) = self.parent {
-            parent.fmt(f)?;
-        }
-        match self.step {
-            Step::Body => Ok(()),
-            Step::Item(position) => write!(f, "[{position}]"),
-            Step::Field(name) => {
-                let is_first = self.parent.is_none_or(|parent| matches!(parent.step, Step::Body));
-                f.write_str(if is_first { "" } else { "." })?;
-                f.write_str(name)
-            }
-        }
-    }
-}
 
 /// One object of the body. A field that is null is a field that is absent.
 #[derive(Debug)]
@@ -234,20 +177,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_told_in_the_words_of_the_client() {
-        let (messages, body) = (Path::BODY.field("messages"), Path::BODY);
-        let message = messages.item(2);
-        let content = message.field("content");
-        assert_eq!(content.item(0).field("x").to_string(), "messages[2].content[0].x");
-        assert_eq!(body.field("stop").item(1).to_string(), "stop[1]");
-        assert_eq!(body.malformed("must be an object").path, "body");
-    }
-
-    #[test]
     fn what_is_not_taken_is_told_once_for_each_time_it_stands_there() {
         let json = r#"{"a":1,"b":null,"a":2,"c":{},"d":"","e":[]}"#;
         let json: &RawValue = serde_json::from_str(json).unwrap();
-        let mut object = Object::read(json, Path::BODY).unwrap();
+        let mut object = Object::read(json, Path::Body).unwrap();
         assert_eq!(object.take("a").unwrap().get(), "2");
         assert!(object.take("b").is_none());
         object.skip(&["c"]);

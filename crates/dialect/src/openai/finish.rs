@@ -56,7 +56,7 @@ pub(super) fn write(finish: &Finish<'_>, said: Said) -> Result<&'static str, Fau
     }
 }
 
-fn broken(word: &str) -> Fault<'static> {
+pub(super) fn broken(word: &str) -> Fault<'static> {
     let message = if word.is_empty() {
         "The model's answer is broken.".to_owned()
     } else {

@@ -1,6 +1,6 @@
 //! Requests of this dialect.
 
-mod read;
+pub(in crate::openai) mod read;
 mod write;
 
 pub use read::read_request;

@@ -6,18 +6,26 @@ use doorward_domain::usage::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::wire::{Count, or_nothing};
+use super::wire::or_nothing;
+use crate::count::Count;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Read<'a> {
     prompt_tokens: Count,
     completion_tokens: Count,
+    /// The words of responses; some servers say both.
+    input_tokens: Count,
+    output_tokens: Count,
     total_tokens: Count,
     #[serde(borrow)]
     prompt_tokens_details: Option<&'a RawValue>,
     #[serde(borrow)]
     completion_tokens_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_tokens_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    output_tokens_details: Option<&'a RawValue>,
     /// The word of `DeepSeek` for the cached ones.
     prompt_cache_hit_tokens: Count,
 }
@@ -34,20 +42,29 @@ struct ReadDetails {
 /// Reads `usage`. `None`: it is null, says nothing, or is something else.
 pub(super) fn read(json: Option<&RawValue>) -> Option<Usage> {
     let read: Read<'_> = or_nothing(json)?;
-    if read.prompt_tokens.0.is_none() && read.completion_tokens.0.is_none() {
+    let input_tokens = read.prompt_tokens.0.or(read.input_tokens.0);
+    let output_tokens = read.completion_tokens.0.or(read.output_tokens.0);
+    if input_tokens.is_none() && output_tokens.is_none() {
         return None;
     }
-    let input: ReadDetails = or_nothing(read.prompt_tokens_details).unwrap_or_default();
-    let output: ReadDetails = or_nothing(read.completion_tokens_details).unwrap_or_default();
+    let input = read.prompt_tokens_details.or(read.input_tokens_details);
+    let output = read.completion_tokens_details.or(read.output_tokens_details);
+    let input: ReadDetails = or_nothing(input).unwrap_or_default();
+    let output: ReadDetails = or_nothing(output).unwrap_or_default();
     let cached = input.cached_tokens.0.or(read.prompt_cache_hit_tokens.0);
     let usage = Usage {
-        input_tokens: read.prompt_tokens.0.unwrap_or_default(),
+        input_tokens: input_tokens.unwrap_or_default(),
         cached_input_tokens: cached.unwrap_or_default(),
-        cache_write_tokens: input.cache_write_tokens.0.unwrap_or_default(),
-        output_tokens: read.completion_tokens.0.unwrap_or_default(),
-        reasoning_tokens: output.reasoning_tokens.0.unwrap_or_default(),
+        cache_write_tokens: input.cache_write_tokens.or_zero(),
+        output_tokens: output_tokens.unwrap_or_default(),
+        reasoning_tokens: output.reasoning_tokens.or_zero(),
     };
     Some(with_reasoning(usage, read.total_tokens.0).bounded())
+}
+
+/// Reads the value of a `usage` member, of chat or of responses. `None`: it is null, or says nothing.
+pub fn read_usage(json: &[u8]) -> Option<Usage> {
+    read(serde_json::from_slice(json).ok()?)
 }
 
 /// Servers over Gemini leave the reasoning out of `completion_tokens`; the total tells on them.
@@ -128,6 +145,8 @@ mod tests {
             (r#"{"prompt_tokens":2,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":9}}"#, Some([2, 2, 0, 1, 0])),
             (r#"{"prompt_tokens":2,"completion_tokens":1,"prompt_tokens_details":"many"}"#,     Some([2, 0, 0, 1, 0])),
             (r#"{"prompt_tokens":"many","completion_tokens":{}}"#,                              None),
+            (r#"{"input_tokens":25,"output_tokens":30,"input_tokens_details":{"cached_tokens":5},"output_tokens_details":{"reasoning_tokens":7}}"#, Some([25, 5, 0, 30, 7])),
+            (r#"{"prompt_tokens":25.0,"input_tokens":25,"completion_tokens":30,"output_tokens":30}"#, Some([25, 0, 0, 30, 0])),
             ("{}",                                                                              None),
             ("null",                                                                            None),
             ("[]",                                                                              None),

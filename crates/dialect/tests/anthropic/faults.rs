@@ -6,23 +6,6 @@ use serde_json::json;
 
 use crate::support::json as parsed;
 
-const KINDS: [FaultKind; 14] = [
-    FaultKind::BadRequest,
-    FaultKind::ContextTooLong,
-    FaultKind::ContentRefused,
-    FaultKind::Unauthenticated,
-    FaultKind::Billing,
-    FaultKind::Forbidden,
-    FaultKind::NotFound,
-    FaultKind::Conflict,
-    FaultKind::TooLarge,
-    FaultKind::RateLimited,
-    FaultKind::Server,
-    FaultKind::Unavailable,
-    FaultKind::Overloaded,
-    FaultKind::Timeout,
-];
-
 #[test]
 fn every_error_is_read() {
     use FaultKind as Kind;
@@ -73,7 +56,7 @@ fn every_error_is_read() {
 
 #[test]
 fn every_error_is_written_so_that_it_is_read_as_the_same() {
-    for kind in KINDS {
+    for kind in FaultKind::ALL {
         let message = match kind {
             FaultKind::ContentRefused => "Output blocked by content filtering policy",
             _ => "It did \"not\" work.",
@@ -102,6 +85,6 @@ fn clients_know_by_its_words_that_a_conversation_is_too_long() {
 
 #[test]
 fn statuses_are_the_dialects_own() {
-    let statuses = KINDS.map(status_of);
+    let statuses = FaultKind::ALL.map(status_of);
     assert_eq!(statuses, [400, 400, 400, 401, 402, 403, 404, 409, 413, 429, 500, 503, 529, 504]);
 }

@@ -31,7 +31,7 @@ pub(crate) fn golden(folder: &str, extension: &str) -> Vec<(String, String)> {
 /// A provider that can do everything.
 pub(crate) fn able(model: &str, from: Dialect) -> Target<'_> {
     let knows = Knows { system_turns: true, sampling: true, ..Knows::default() };
-    Target { model, from, output_tokens_default: 4096, knows }
+    Target { model, from: from.into(), output_tokens_default: 4096, knows }
 }
 
 pub(crate) const FACE: Face<'_> = Face { call: "req_1", model: "alias", created_s: 1_795_000_000 };

@@ -188,6 +188,7 @@ fn every_shape_of_usage_is_read() {
         (r#"{"prompt_token_count":2,"candidates_token_count":3}"#,                          usage(2, 0, 3, 0)),
         (r#"{"promptTokenCount":"7","candidatesTokenCount":null}"#,                         usage(7, 0, 0, 0)),
         (r#"{"promptTokenCount":-7,"candidatesTokenCount":1.9}"#,                           usage(0, 0, 1, 0)),
+        (r#"{"promptTokenCount":4,"candidatesTokenCount":{"a":[1]},"thoughtsTokenCount":true}"#, usage(4, 0, 0, 0)),
         (r#"{"promptTokenCount":18446744073709551615,"toolUsePromptTokenCount":9,"candidatesTokenCount":1e300}"#, usage(TOKENS_MAX, 0, TOKENS_MAX, 0)),
         (r#"{"promptTokenCount":5,"cachedContentTokenCount":9}"#,                           usage(5, 5, 0, 0)),
     ];
@@ -286,26 +287,9 @@ fn delays_are_read_as_they_are_written() {
     }
 }
 
-const KINDS: [FaultKind; 14] = [
-    FaultKind::BadRequest,
-    FaultKind::ContextTooLong,
-    FaultKind::ContentRefused,
-    FaultKind::Unauthenticated,
-    FaultKind::Billing,
-    FaultKind::Forbidden,
-    FaultKind::NotFound,
-    FaultKind::Conflict,
-    FaultKind::TooLarge,
-    FaultKind::RateLimited,
-    FaultKind::Server,
-    FaultKind::Unavailable,
-    FaultKind::Overloaded,
-    FaultKind::Timeout,
-];
-
 #[test]
 fn errors_are_written_with_their_status_first() {
-    for kind in KINDS {
+    for kind in FaultKind::ALL {
         let fault = Fault { kind, message: "say \"why\"".into(), retry_after_s: Some(9) };
         let status = google::status_of(kind);
         let body = google::write_fault(&fault, status, "req_1");

@@ -75,6 +75,7 @@ fn what_is_wrong_is_named_by_its_path_and_not_repeated() {
         (with(r#""toolConfig":{"functionCallingConfig":{"mode":"s3cret"}}"#), "toolConfig.functionCallingConfig.mode", "`AUTO`"),
         (with(r#""tool_config":{"function_calling_config":{"allowed_function_names":["f"]}}"#), "tool_config.function_calling_config.allowed_function_names", "`ANY`"),
         (config(r#""temperature":"s3cret""#),                               "generationConfig.temperature",        "a number"),
+        (config(r#""candidateCount":0"#),                                   "generationConfig.candidateCount",     "at least 1"),
         (config(r#""topK":1.5"#),                                           "generationConfig.topK",               "a whole number"),
         (config(r#""maxOutputTokens":-1"#),                                 "generationConfig.maxOutputTokens",    "negative"),
         (config(r#""maxOutputTokens":1,"max_output_tokens":2"#),            "generationConfig.maxOutputTokens",    "twice"),

@@ -215,7 +215,7 @@ fn request() -> impl Strategy<Value = Request<'static>> {
             thinking,
             sampling,
             output_tokens_max: tokens.map(u64::from),
-            answers: answers.map(u64::from),
+            answers: answers.map(|count| u64::from(count) + 1),
             stop,
             ..Request::default()
         },

@@ -6,7 +6,7 @@ use doorward_dialect::request::{
     ToolChoice, Turn,
 };
 use doorward_dialect::unsupported::{Allowed, Leave, Untranslatable};
-use doorward_dialect::{Dialect, Knows, Target};
+use doorward_dialect::{Client, Dialect, Knows, Target};
 use serde_json::{Value, json};
 
 use crate::{PLACE, extras, read, target, write};
@@ -201,6 +201,35 @@ fn a_seal_before_a_call_goes_with_it_and_a_foreign_one_nowhere() {
     let written = write(&request).to_string();
     assert!(!written.contains("thoughtSignature"), "{written}");
     assert!(written.contains(r#"{"text":"t","thought":true}"#), "{written}");
+}
+
+#[test]
+fn a_call_whose_seal_another_dialect_lost_says_so_to_a_model_that_wants_one() {
+    let text = r#"{"contents":[{"parts":[{"text":"hi"}]},
+        {"role":"model","parts":[{"functionCall":{"name":"f"}},{"functionCall":{"name":"g"}}]},
+        {"role":"tool","parts":[{"functionResponse":{"name":"f","response":{}}},{"functionResponse":{"name":"g","response":{}}}]},
+        {"role":"model","parts":[{"functionCall":{"name":"f"},"thoughtSignature":"A"}]},
+        {"role":"tool","parts":[{"functionResponse":{"name":"f","response":{}}}]}]}"#;
+    let seals = |request: &Request<'_>, to: &Target<'_>| {
+        let body = google::write_request(request, to, &mut Leave::default()).unwrap();
+        let written: Value = serde_json::from_slice(&body).unwrap();
+        let model = |content: &&Value| content["role"] == "model";
+        let contents = written["contents"].as_array().unwrap().iter().filter(model);
+        let parts = contents.flat_map(|content| content["parts"].as_array().unwrap());
+        let seal = |part: &Value| part.get("thoughtSignature").map(ToString::to_string);
+        (parts.map(seal).collect::<Vec<_>>(), body)
+    };
+    let (none, own) = (None, Some("\"A\"".to_owned()));
+    let lost = Some("\"skip_thought_signature_validator\"".to_owned());
+    let other = Target { from: Client::Dialect(Dialect::Anthropic), ..target() };
+    let old = Target { knows: Knows::default(), ..other };
+    let (found, body) = seals(&read(text), &other);
+    assert_eq!(found, [lost, none.clone(), own.clone()]);
+    assert_eq!(seals(&read(text), &target()).0, [none.clone(), none.clone(), own.clone()]);
+    assert_eq!(seals(&read(text), &old).0, [none.clone(), none.clone(), own.clone()]);
+    // It is no seal to whoever reads it.
+    let again = String::from_utf8(body).unwrap();
+    assert_eq!(seals(&read(&again), &target()).0, [none.clone(), none, own]);
 }
 
 /// The ids of calls, and of the calls of outcomes.
@@ -454,7 +483,7 @@ fn what_google_cannot_say_is_refused_by_name() {
         (of_system,                                                        "messages[3].role"),
         (of_extra,                                                         "logit_bias"),
     ];
-    let to = Target { from: Dialect::OpenAi, ..target() };
+    let to = Target { from: Client::Dialect(Dialect::OpenAi), ..target() };
     for (request, path) in cases {
         let refused = google::write_request(&request, &to, &mut Leave::default());
         assert_eq!(refused, Err(Untranslatable::Unsupported(path.to_owned())));
@@ -511,7 +540,7 @@ fn tokens_are_counted_for_contents_or_a_whole_request() {
 
     assert_eq!(google::read_count(br#"{"totalTokens":31,"promptTokensDetails":[]}"#), Ok(31));
     assert_eq!(google::write_count(31), br#"{"totalTokens":31}"#);
-    for wrong in ["{}", r#"{"totalTokens":-1}"#, "x", r#"{"error":{}}"#] {
+    for wrong in ["{}", r#"{"totalTokens":[1]}"#, "x", r#"{"error":{}}"#] {
         assert!(google::read_count(wrong.as_bytes()).is_err(), "{wrong}");
     }
 }

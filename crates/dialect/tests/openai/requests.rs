@@ -6,7 +6,7 @@ use doorward_dialect::request::{
     ThinkingMode, Thought, ToolChoice, Turn,
 };
 use doorward_dialect::unsupported::{Allowed, Leave, Untranslatable};
-use doorward_dialect::{Dialect, Target, Text};
+use doorward_dialect::{Client, Dialect, Target, Text};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -327,6 +327,78 @@ fn results_stand_first_each_by_itself_and_failures_say_so() {
 }
 
 #[test]
+fn pictures_and_files_that_functions_returned_are_shown_by_the_user() {
+    let inline = |media_type: &'static str| Source::Inline {
+        media_type: media_type.into(),
+        data: "QUJD".into(),
+    };
+    let text = |text: &'static str| part(Content::Text(text.into()));
+    let outcome = |call: &'static str, name: &'static str, parts| {
+        let (call, name) = (call.into(), name.into());
+        part(Content::Outcome(Outcome { call, name, parts, is_error: None }))
+    };
+    let plain = Content::Document { source: Source::Plain("log".into()), title: None };
+    let pdf = Content::Document { source: inline("application/pdf"), title: None };
+    let parts = vec![
+        outcome("a", "look", vec![text("Seen."), part(Content::Image(inline("image/png")))]),
+        outcome("b", "read", vec![part(plain), part(pdf)]),
+        outcome("c", "run", vec![text("done")]),
+        text("So?"),
+    ];
+    let found = written(&saying(Role::User, parts), &knowing_nothing());
+    let tool =
+        |id: &str, text: &str| json!({ "role": "tool", "content": text, "tool_call_id": id });
+    let image = json!({ "url": "data:image/png;base64,QUJD" });
+    let file =
+        json!({ "filename": "document.pdf", "file_data": "data:application/pdf;base64,QUJD" });
+    let expected = json!([
+        tool("a", "Seen."),
+        tool("b", "log"),
+        tool("c", "done"),
+        { "role": "user", "content": [
+            { "type": "text", "text": "Result of look:" },
+            { "type": "image_url", "image_url": image },
+            { "type": "text", "text": "Result of read:" },
+            { "type": "file", "file": file },
+            { "type": "text", "text": "So?" },
+        ] },
+    ]);
+    assert_eq!(found["messages"], expected);
+}
+
+#[test]
+fn marks_on_what_to_keep_are_read_in_both_spellings() {
+    #[rustfmt::skip]
+    let cases = [
+        (json!({ "prompt_cache_breakpoint": { "mode": "explicit" } }),                "Some(Short)"),
+        (json!({ "prompt_cache_breakpoint": { "mode": "explicit", "ttl": "30m" } }),  "Some(Long)"),
+        (json!({ "cache_control": { "type": "ephemeral" } }),                         "Some(Short)"),
+        (json!({ "cache_control": { "type": "ephemeral", "ttl": "5m" } }),            "Some(Short)"),
+        (json!({ "cache_control": { "type": "ephemeral", "ttl": "1h" } }),            "Some(Long)"),
+        (json!({ "cache_control": null }),                                            "None"),
+    ];
+    for (mark, expected) in cases {
+        let mut part = json!({ "type": "text", "text": "x" });
+        let mut tool = json!({ "type": "function", "function": { "name": "f" } });
+        for (name, value) in mark.as_object().unwrap() {
+            part[name] = value.clone();
+            tool[name] = value.clone();
+        }
+        let mut whole: Value = serde_json::from_str(&body("tools", json!([tool]))).unwrap();
+        whole["messages"] = json!([{ "role": "user", "content": [part] }]);
+        let text = whole.to_string();
+        let request = read_request(text.as_bytes()).unwrap();
+        assert_eq!(paths(&request), Vec::<String>::new(), "{mark}");
+        assert_eq!(format!("{:?}", request.turns[0].parts[0].cache), expected, "{mark}");
+        assert_eq!(format!("{:?}", request.tools[0].cache), expected, "{mark}");
+    }
+    let odd = json!([{ "role": "user", "content": [{ "type": "text", "text": "x", "cache_control": { "type": "eternal" } }] }]);
+    let text = body("messages", odd);
+    let request = read_request(text.as_bytes()).unwrap();
+    assert_eq!(paths(&request), ["messages[0].content[0].cache_control.type"]);
+}
+
+#[test]
 fn what_this_dialect_cannot_say_is_refused_in_the_words_of_the_client() {
     let inline = |media_type: &'static str| Source::Inline {
         media_type: media_type.into(),
@@ -345,8 +417,8 @@ fn what_this_dialect_cannot_say_is_refused_in_the_words_of_the_client() {
     top_k.sampling.top_k = Some(7);
     #[rustfmt::skip]
     let cases = [
-        (said(returned(Content::Image(inline("image/png")))), "messages[3].content[].source"),
-        (said(returned(file(inline("application/pdf")))),     "messages[3].content[].source"),
+        (said(returned(Content::Image(Source::File("f".into())))), "messages[3].content[].source.file_id"),
+        (said(returned(file(inline("application/zip")))),     "messages[3].content[].source"),
         (said(Content::Image(Source::File("f".into()))),      "messages[3].content[].source.file_id"),
         (said(Content::Audio(inline("audio/flac"))),          "messages[3].content[].source"),
         (said(Content::Audio(url())),                         "messages[3].content[].source"),
@@ -360,7 +432,7 @@ fn what_this_dialect_cannot_say_is_refused_in_the_words_of_the_client() {
         (stop,                                                "stop_sequences"),
         (top_k,                                               "top_k"),
     ];
-    let to = Target { from: Dialect::Anthropic, ..knowing_nothing() };
+    let to = Target { from: Client::Dialect(Dialect::Anthropic), ..knowing_nothing() };
     for (request, path) in cases {
         let refused = write_request(&request, &to, &mut nothing()).unwrap_err();
         assert_eq!(refused, Untranslatable::Unsupported(path.to_owned()), "{request:?}");

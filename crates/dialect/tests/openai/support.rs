@@ -7,7 +7,7 @@ use doorward_dialect::event::Event;
 use doorward_dialect::openai::StreamReader;
 use doorward_dialect::request::{Content, Seal};
 use doorward_dialect::unsupported::{Allowed, Leave};
-use doorward_dialect::{Dialect, Knows, Target};
+use doorward_dialect::{Client, Dialect, Knows, Target};
 use doorward_domain::usage::Usage;
 
 pub(super) const FACE: Face<'static> =
@@ -23,7 +23,12 @@ pub(super) fn knowing_all() -> Target<'static> {
         cache_marks: true,
         ..Knows::default()
     };
-    Target { model: "theirs", from: Dialect::OpenAi, output_tokens_default: 4096, knows }
+    Target {
+        model: "theirs",
+        from: Client::Dialect(Dialect::OpenAi),
+        output_tokens_default: 4096,
+        knows,
+    }
 }
 
 /// A server of which nothing is known.

@@ -1,6 +1,6 @@
 //! Input that is not in the body: files, pictures and earlier answers that it only names.
 
-/// Whether the body names something that the provider fetches: the members `url`, `…_url` and
+/// Whether the body names something that the provider fetches: the members `url`, `…_url`, `…uri` and
 /// `file_id`, unless the data stand in them. It is read as text: better too much held than too little.
 pub(super) fn is_named(body: &[u8]) -> bool {
     has_disguised_letter(body)
@@ -13,7 +13,7 @@ pub(super) fn is_named(body: &[u8]) -> bool {
 fn has_ending(body: &[u8]) -> bool {
     let (Some(second), Some(third)) = (body.get(1..), body.get(2..)) else { return false };
     let ends = |((&a, &b), &c): ((&u8, &u8), &u8)| {
-        matches!((a | 0x20, b | 0x20, c), (b'r', b'l', b'"') | (b'i', b'd', b'"'))
+        matches!((a | 0x20, b | 0x20, c), (b'r', b'l' | b'i', b'"') | (b'i', b'd', b'"'))
     };
     body.iter().zip(second).zip(third).map(ends).fold(false, |any, one| any | one)
 }
@@ -25,7 +25,7 @@ fn is_reference(body: &[u8], quote: usize) -> bool {
         let end = key.len().checked_sub(name.len()).and_then(|start| key.get(start..));
         end.is_some_and(|end| end.eq_ignore_ascii_case(name))
     };
-    if !ends_in(b"url") && !ends_in(b"file_id") {
+    if !ends_in(b"url") && !ends_in(b"uri") && !ends_in(b"file_id") {
         return false;
     }
     let value = behind.get(1..).unwrap_or_default().trim_ascii_start().strip_prefix(b":");
@@ -59,6 +59,8 @@ mod tests {
             (r#"{"type":"input_file","file_url": "https://a/b.pdf"}"#,                true),
             (r#"{"type":"input_file","file_id":"file-1"}"#,                           true),
             (r#"{"type":"input_file","fil\u0065_id":"file-1"}"#,                      true),
+            (r#"{"fileData":{"mimeType":"video/mp4","fileUri":"https://a/b"}}"#,      true),
+            (r#"{"file_data":{"file_uri":"gs://a/b"}}"#,                              true),
             (r#"{"image_url":{"url":"data:image/png;base64,AAAA"}}"#,                 false),
             (r#"{"image_url":"data:image/png;base64,AAAA"}"#,                         false),
             (r#"{"type":"image_url"}"#,                                               false),

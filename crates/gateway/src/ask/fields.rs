@@ -164,7 +164,7 @@ impl Visitor<'_> for KeyVisitor {
 /// few beyond ASCII that fold to one, without underscores and hyphens. Empty: the key has more of
 /// them than any field.
 #[derive(Default)]
-struct Letters {
+pub(super) struct Letters {
     bytes: [u8; LETTERS_MAX],
     count: usize,
 }
@@ -173,7 +173,7 @@ struct Letters {
 const LETTERS_MAX: usize = 23;
 
 impl Letters {
-    fn of(key: &str) -> Self {
+    pub(super) fn of(key: &str) -> Self {
         if key.is_ascii() {
             Self::gather(key.bytes().map(|byte| byte.to_ascii_lowercase()))
         } else {
@@ -191,7 +191,7 @@ impl Letters {
         letters
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.count).unwrap_or_default()
     }
 }

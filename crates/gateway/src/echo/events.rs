@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Reply;
-use crate::route::Call;
+use crate::route::Work;
 
 /// The events of one stream that are still to come.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(crate) struct Events(Option<Box<Stream>>);
 #[derive(Debug)]
 struct Stream {
     reply: Reply,
-    call: Call,
+    work: Work,
     step: Step,
     /// Bytes of the text that have gone out.
     told: usize,
@@ -32,8 +32,8 @@ enum Step {
 }
 
 impl Events {
-    pub(super) fn new(call: Call, reply: Reply) -> Self {
-        Self(Some(Box::new(Stream { reply, call, step: Step::Start, told: 0, sequence: 0 })))
+    pub(super) fn new(work: Work, reply: Reply) -> Self {
+        Self(Some(Box::new(Stream { reply, work, step: Step::Start, told: 0, sequence: 0 })))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -63,7 +63,7 @@ impl Stream {
                 (self.text(&piece), Some(self.step_at(self.told)))
             }
             Step::Finish => (self.finish(), Some(Step::Usage)),
-            Step::Usage if self.call == Call::Responses => (self.end_of_response(), None),
+            Step::Usage if self.work == Work::Response => (self.end_of_response(), None),
             Step::Usage => (self.usage(), Some(Step::Done)),
             Step::Done => (Bytes::from_static(b"data: [DONE]\n\n"), None),
         }
@@ -80,22 +80,22 @@ impl Stream {
     }
 
     fn start(&self) -> Bytes {
-        match self.call {
-            Call::Responses => {
+        match self.work {
+            Work::Response => {
                 self.named("response.created", json!({ "response": self.reply.response(false) }))
             }
-            Call::Completions => self.chunk(&completion_choice("", None), &Value::Null),
-            Call::ChatCompletions | Call::Messages | Call::Embeddings => {
+            Work::Completion => self.chunk(&completion_choice("", None), &Value::Null),
+            Work::Chat | Work::Prompt | Work::Embedding | Work::Count => {
                 self.delta(&json!({ "role": "assistant", "content": "" }), None)
             }
         }
     }
 
     fn text(&self, piece: &str) -> Bytes {
-        match self.call {
-            Call::Responses => self.named("response.output_text.delta", self.part("delta", piece)),
-            Call::Completions => self.chunk(&completion_choice(piece, None), &Value::Null),
-            Call::ChatCompletions | Call::Messages | Call::Embeddings => {
+        match self.work {
+            Work::Response => self.named("response.output_text.delta", self.part("delta", piece)),
+            Work::Completion => self.chunk(&completion_choice(piece, None), &Value::Null),
+            Work::Chat | Work::Prompt | Work::Embedding | Work::Count => {
                 self.delta(&json!({ "content": piece }), None)
             }
         }
@@ -103,12 +103,12 @@ impl Stream {
 
     fn finish(&self) -> Bytes {
         let reason = self.reply.finish_reason();
-        match self.call {
-            Call::Responses => {
+        match self.work {
+            Work::Response => {
                 self.named("response.output_text.done", self.part("text", &self.reply.text))
             }
-            Call::Completions => self.chunk(&completion_choice("", Some(reason)), &Value::Null),
-            Call::ChatCompletions | Call::Messages | Call::Embeddings => {
+            Work::Completion => self.chunk(&completion_choice("", Some(reason)), &Value::Null),
+            Work::Chat | Work::Prompt | Work::Embedding | Work::Count => {
                 self.delta(&json!({}), Some(reason))
             }
         }
@@ -130,11 +130,8 @@ impl Stream {
 
     fn chunk(&self, choices: &Value, usage: &Value) -> Bytes {
         let reply = &self.reply;
-        let object = if self.call == Call::Completions {
-            "text_completion"
-        } else {
-            "chat.completion.chunk"
-        };
+        let object =
+            if self.work == Work::Completion { "text_completion" } else { "chat.completion.chunk" };
         let event = json!({
             "id": reply.id, "object": object, "created": reply.created_at_s, "model": reply.model,
             "choices": choices, "usage": usage,

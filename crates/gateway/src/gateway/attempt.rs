@@ -1,4 +1,4 @@
-//! Asking one deployment after the other.
+//! Asking one deployment.
 
 use std::sync::Arc;
 
@@ -7,14 +7,15 @@ use http::HeaderMap;
 
 use super::{Gateway, Way};
 use crate::ask::Ask;
-use crate::catalog::{Endpoint, RoutedModel, Target};
+use crate::catalog::{Endpoint, HttpTarget, Target};
 use crate::echo::{self, Echo};
-use crate::error::{ProxyError, UpstreamFault};
+use crate::error::ProxyError;
+use crate::health::Pass;
 use crate::relay::CallEnd;
 use crate::rewrite::{Change, rewrite};
 use crate::route::Call;
 use crate::translate::{self, Translated};
-use crate::upstream::{self, Outgoing};
+use crate::upstream::{self, Again, Outgoing};
 
 /// What a deployment answers with.
 pub(super) enum Answered {
@@ -30,6 +31,8 @@ pub(super) struct Sending<'a> {
     /// What one answer must be bound to, where a budget relies on it.
     pub(super) bound: Option<u64>,
     pub(super) output_tokens: u64,
+    /// What an answer is bound to where nobody asks for a bound, and the provider wants one.
+    pub(super) output_tokens_unasked: u64,
 }
 
 /// What one deployment is asked.
@@ -41,21 +44,21 @@ struct Asked {
 }
 
 impl Sending<'_> {
-    /// The client's own bytes where the deployment speaks its dialect, else the same in another one.
+    /// The client's own bytes where the deployment has the very route, else the same said in another way.
     fn request_for(&self, target: &Target) -> Result<Asked, ProxyError> {
         let (ask, dialect) = (self.ask, target.dialect());
-        let call = ask.call.said_in(dialect).ok_or(ProxyError::NoSuchRoute)?;
-        if dialect == ask.call.dialect() {
-            return Ok(Asked { call, body: self.own_words(target), left: Vec::new() });
+        if target.has(ask.call) {
+            let body = self.own_words(target);
+            return Ok(Asked { call: ask.call, body, left: Vec::new() });
         }
+        let call = ask.call.said_in(dialect, ask.is_stream).ok_or(ProxyError::NoSuchRoute)?;
         let to = doorward_dialect::Target {
-            model: target.upstream_model().unwrap_or(&ask.model.value),
-            from: ask.call.dialect(),
-            output_tokens_default: self.output_tokens,
+            model: target.upstream_model().unwrap_or(&ask.model),
+            from: ask.call.client(),
+            output_tokens_default: self.output_tokens.min(self.output_tokens_unasked),
             knows: target.knows(),
         };
-        let Translated { body, left } =
-            translate::request(ask, self.body, (dialect, &to), self.bound)?;
+        let Translated { body, left } = translate::request(ask, (dialect, &to), self.bound)?;
         Ok(Asked { call, body, left })
     }
 
@@ -74,103 +77,83 @@ impl Sending<'_> {
     }
 }
 
-/// Deployments in the order to try them; nearly always one or two.
-pub(super) type Order = smallvec::SmallVec<[Arc<Target>; 2]>;
-
 impl Gateway {
-    /// Deployments in the order to try them: by priority; among equals, one is drawn by weight to
-    /// go first.
-    pub(super) fn order(&self, model: &RoutedModel) -> Order {
-        let mut order: Order = model.targets.iter().cloned().collect();
-        let best = order.first().map(|target| target.priority);
-        let equals = order.iter().take_while(|target| Some(target.priority) == best).count();
-        if equals > 1 {
-            let weights = order.iter().take(equals).map(|target| u64::from(target.weight));
-            let winner = draw_by_weight(weights, self.ids.draw());
-            order.swap(0, winner);
-        }
-        order
-    }
-
-    /// Tries the deployments in their order until one answers. Another one is tried only where the
-    /// last cannot have begun.
-    pub(super) async fn send(
+    /// Asks one deployment. `end` is told what it is asked, and when the request has gone out. Where it cannot
+    /// be said to that one, nobody is asked, and nothing is noted.
+    pub(super) async fn attempt(
         &self,
-        order: &[Arc<Target>],
+        (target, pass): (&Arc<Target>, Pass),
         sending: &Sending<'_>,
+        way: &mut Way<'_>,
         end: &mut CallEnd,
-        way: &mut Way<'_>,
-    ) -> Result<Answered, ProxyError> {
-        let mut last = ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment);
-        for (position, target) in order.iter().enumerate() {
-            way.facts.attempts += 1;
-            way.facts.provider = Some(target.header.clone());
-            end.sending_to(target);
-            let is_last = position + 1 == order.len();
-            let failure = match self.attempt(target, sending, way, end.is_sent()).await {
-                Ok(Answered::Http(answer)) if !is_last && upstream::is_refusal(answer.status) => {
-                    continue;
+    ) -> Result<Answered, upstream::Failure> {
+        let mut pass = Some(pass);
+        loop {
+            // Another deployment may speak a dialect that can say it.
+            let request =
+                sending.request_for(target).map_err(|error| unasked(error, Again::WithAnother))?;
+            if let Some(pass) = pass.take() {
+                way.facts.attempts += 1;
+                way.facts.provider = Some(target.header.clone());
+                end.sending_to(target, pass);
+            }
+            way.facts.dropped = request.left;
+            end.asking(request.call);
+            let http = match &target.endpoint {
+                Endpoint::Echo => {
+                    *end.is_sent() = true;
+                    return self.ask_echo((request.call, &request.body), sending, way);
                 }
-                Ok(answered) => return Ok(answered),
-                Err(failure) => failure,
+                Endpoint::Http(http) => http,
             };
-            self.metrics.count_upstream_failure();
-            if !failure.is_retryable {
-                end.interrupt(failure.error.status());
-                return Err(failure.error);
+            let asked = (request.call, &request.body);
+            let answer = tokio::select! {
+                biased;
+                () = target.health.ended().cancelled() => return Err(upstream::Failure::ended()),
+                answer = self.ask_http(http, asked, sending, end.is_sent()) => answer?,
+            };
+            if !http.lacks(request.call, answer.status) {
+                return Ok(Answered::Http(answer));
             }
-            if !is_last {
-                tracing::warn!(call = %way.id, deployment = %target.deployment, error = &failure.error as &dyn std::error::Error, "a deployment failed, another is tried");
-            }
-            last = failure.error;
         }
-        end.fail(last.status());
-        Err(last)
     }
 
-    async fn attempt(
+    fn ask_echo(
         &self,
-        target: &Target,
+        (call, body): (Call, &Bytes),
         sending: &Sending<'_>,
-        way: &mut Way<'_>,
-        is_sent: &mut bool,
+        way: &Way<'_>,
     ) -> Result<Answered, upstream::Failure> {
-        // Another deployment may be able to say it.
-        let request = sending
-            .request_for(target)
-            .map_err(|error| upstream::Failure { error, is_retryable: true })?;
-        way.facts.dropped = request.left;
-        match &target.endpoint {
-            Endpoint::Echo => {
-                *is_sent = true;
-                let created_at_s = self.store.clock().now().as_second();
-                let facts = (way.id.to_string(), created_at_s, sending.output_tokens);
-                let ask = Ask::parse(request.call, &request.body);
-                ask.and_then(|ask| echo::answer(&request.body, &ask, facts))
-                    .map(Answered::Echo)
-                    .map_err(|error| upstream::Failure { error, is_retryable: false })
-            }
-            Endpoint::Http(http) => {
-                let request = Outgoing {
-                    http,
-                    call: request.call,
-                    is_stream: sending.ask.is_stream,
-                    client_headers: sending.headers,
-                    body: &request.body,
-                };
-                upstream::send(&request, &self.options.timeouts, is_sent).await.map(Answered::Http)
-            }
-        }
+        let created_at_s = self.store.clock().now().as_second();
+        let facts = (way.id.to_string(), created_at_s, sending.output_tokens);
+        let ask = Ask::parse(call, None, body);
+        ask.and_then(|ask| echo::answer(body, &ask, facts))
+            .map(Answered::Echo)
+            .map_err(|error| unasked(error, Again::Nowhere))
+    }
+
+    async fn ask_http(
+        &self,
+        http: &HttpTarget,
+        (call, body): (Call, &Bytes),
+        sending: &Sending<'_>,
+        is_sent: &mut bool,
+    ) -> Result<Box<upstream::Answer>, upstream::Failure> {
+        let way = http.way(call).ok_or(ProxyError::NoSuchRoute);
+        let way = way.map_err(|error| unasked(error, Again::WithAnother))?;
+        let request = Outgoing {
+            http,
+            way,
+            is_stream: sending.ask.is_stream,
+            client_headers: sending.headers,
+            is_translated: call != sending.ask.call,
+            body,
+        };
+        upstream::send(&request, &self.options.timeouts, is_sent).await
     }
 }
 
-/// Which of these weights a random number falls on.
-fn draw_by_weight(weights: impl Iterator<Item = u64> + Clone, random: u64) -> usize {
-    let mut left = random % weights.clone().sum::<u64>().max(1);
-    let winner = weights.enumerate().find(|(_, weight)| {
-        let is_winner = left < *weight;
-        left = left.saturating_sub(*weight);
-        is_winner
-    });
-    winner.map_or(0, |(position, _)| position)
+/// Nobody is to be blamed for what was not asked.
+fn unasked(error: ProxyError, again: Again) -> upstream::Failure {
+    upstream::Failure { error, again, fault: None }
 }

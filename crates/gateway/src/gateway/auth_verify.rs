@@ -199,7 +199,7 @@ impl Gateway {
         if let Err(error) = checked {
             return (Admitted::default(), Err(error));
         }
-        match self.store.spend(&caller.key, asked.cost) {
+        match self.store.spend(&caller.key, asked.model.as_deref(), asked.cost) {
             Ok(Ok(quotas)) => (quotas, Ok(())),
             Ok(Err((denial, quotas))) => (quotas, Err(denial.into())),
             Err(error) => (Admitted::default(), Err(error.into())),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -15,6 +17,17 @@ pub(super) enum Begun {
     Whole(Bytes),
     /// The beginning, and what brings the rest.
     Part(Bytes, Incoming),
+}
+
+/// Refuses a body that says that it is no JSON. One that says nothing is read.
+pub(super) fn check_type(headers: &HeaderMap) -> Result<(), ProxyError> {
+    let Some(kind) = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes) else { return Ok(()) };
+    if kind == b"application/json" {
+        return Ok(());
+    }
+    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let is_json = kind.eq_ignore_ascii_case(b"application/json") || kind.ends_with(b"+json");
+    if is_json { Ok(()) } else { Err(ProxyError::WrongType) }
 }
 
 /// Takes what is there of a body of at most `max` bytes. Most come with their head, in one piece:

@@ -2,26 +2,37 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use doorward_dialect::Dialect;
+use doorward_dialect::fault::FaultKind;
+use doorward_dialect::google::Framing;
 use doorward_domain::call::Outcome;
 use futures_util::FutureExt as _;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 
 use super::{Gateway, Way, translated};
-use crate::answer::{self, Answer, Shape};
+use crate::answer::{self, Answer, Headers, Shape};
 use crate::ask::Ask;
 use crate::echo::Echo;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::meter::{JsonMeter, SseMeter};
 use crate::redact::Needle;
 use crate::relay::{CallEnd, Meter, RelayBody, Source, Watch};
-use crate::translate;
-use crate::upstream::{self, Exchange};
+use crate::translate::{self, StreamTranslation};
+use crate::upstream::{self, Exchange, Failure};
 
 /// The largest error body of an upstream that is passed on.
 const ERROR_BYTES_MAX: usize = 256 * 1024;
+
+/// An answer of which nothing has gone to the client, and nothing will: somebody else may be asked.
+pub(super) struct Spoilt {
+    pub(super) failure: Failure,
+    pub(super) end: Box<CallEnd>,
+}
 
 impl Gateway {
     /// Passes an upstream's answer on. Errors of the upstream are the client's to read; what is no
@@ -32,36 +43,33 @@ impl Gateway {
         ask: &Ask<'_>,
         mut end: Box<CallEnd>,
         way: &Way<'_>,
-    ) -> Result<Answer, ProxyError> {
+    ) -> Result<Answer, Spoilt> {
         end.answered(answer.status);
         if !answer.status.is_success() {
-            return Ok(Box::pin(self.deliver_error(answer, end)).await);
+            return Box::pin(self.deliver_error(answer, end)).await;
         }
-        let (client, provider) = (end.client(), end.target().dialect());
+        let (provider, is_translated) = (end.target().dialect(), end.between().is_some());
         match answer::shape(&answer.headers) {
-            Ok(Shape::Json) if client != provider && !ask.is_stream => {
+            Ok(Shape::Json) if is_translated && !ask.is_stream => {
                 Box::pin(self.deliver_translated(answer, ask, end)).await
             }
-            Ok(Shape::Json) if client != provider => Err(self.garbage(&mut end, "it is no stream")),
-            Ok(Shape::Events) if client != provider && !ask.is_stream => {
-                Err(self.garbage(&mut end, "it is a stream, though we did not ask for one"))
+            Ok(Shape::Json) if is_translated => Err(garbage(end, "it is no stream")),
+            Ok(Shape::Events) if is_translated && !ask.is_stream => {
+                Err(garbage(end, "it is a stream, though we did not ask for one"))
             }
             Ok(Shape::Json) => {
-                let meter = JsonMeter::new(end.target().needle(), ask.call.has_output());
+                let meter =
+                    JsonMeter::new(provider, end.target().needle(), ask.call.work().has_output());
                 self.deliver_json(answer, meter, end, way).await
             }
             Ok(Shape::Events) => {
                 let target = end.target();
                 let translation = translated::stream(ask, &end, self.store.clock());
                 let hides_usage = translation.is_none() && ask.is_stream && !ask.wants_usage();
-                let meter = Meter::Sse(SseMeter::new(hides_usage, target.needle()));
-                let headers = answer::clean(answer.headers, target.needle());
-                let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
-                let reading = (meter, translation);
-                let body = RelayBody::live(Bytes::new(), source, reading, end, watch);
-                Ok(Answer { status: answer.status, headers, body })
+                let meter = SseMeter::new(provider, hides_usage, target.needle());
+                self.deliver_events(answer, (meter, translation), (ask, end), way).await
             }
-            Err(what) => Err(self.garbage(&mut end, what)),
+            Err(what) => Err(garbage(end, what)),
         }
     }
 
@@ -76,20 +84,83 @@ impl Gateway {
         end.answered(StatusCode::OK);
         match echo {
             Echo::Whole(body) => {
-                let mut meter = JsonMeter::new(None, ask.call.has_output());
+                let mut meter = JsonMeter::new(Dialect::OpenAi, None, ask.call.work().has_output());
                 let body = meter.push(body);
-                end.settle(Outcome::Done, meter.usage(), 0);
+                end.settle(Outcome::Done, meter.metered());
                 let said = translated::whole(&body, ask, &end, self.store.clock());
                 said.unwrap_or_else(|| Answer::json(StatusCode::OK, body))
             }
             Echo::Events(events) => {
                 let translation = translated::stream(ask, &end, self.store.clock());
                 let hides_usage = translation.is_none() && !ask.wants_usage();
-                let reading = (Meter::Sse(SseMeter::new(hides_usage, None)), translation);
+                let meter = Meter::Sse(SseMeter::new(Dialect::OpenAi, hides_usage, None));
+                let reading = (meter, translation);
                 let (source, watch) = (Source::Events(events), self.watch(way, &end));
-                Answer::events(RelayBody::live(Bytes::new(), source, reading, end, watch))
+                let body = RelayBody::live(Bytes::new(), source, reading, end, watch);
+                match ask.framing {
+                    Framing::Events => Answer::events(body),
+                    Framing::List => Answer::list(body),
+                }
             }
         }
+    }
+
+    /// A stream goes on as soon as it has begun to say something: what breaks before that can still be
+    /// had from somebody else.
+    async fn deliver_events(
+        &self,
+        mut answer: Box<upstream::Answer>,
+        (mut meter, mut translation): (SseMeter, Option<Box<StreamTranslation>>),
+        (ask, end): (&Ask<'_>, Box<CallEnd>),
+        way: &Way<'_>,
+    ) -> Result<Answer, Spoilt> {
+        let target = end.target();
+        let has_arrived = AtomicBool::new(false);
+        let mut reading = poll_fn(|cx| {
+            answer.body.poll_ready_bytes(cx, |piece| {
+                has_arrived.store(true, Ordering::Relaxed);
+                let passed = meter.push(piece).map_err(|_overlong| ())?;
+                Ok(match &mut translation {
+                    Some(translation) => translation.push(&passed),
+                    None => passed,
+                })
+            })
+        });
+        // It nearly always came with the head: that costs no timer.
+        let read = match (&mut reading).now_or_never() {
+            Some(read) => Ok(read),
+            None => loop {
+                let waiting = tokio::time::timeout(self.options.timeouts.idle, &mut reading);
+                let read = tokio::select! {
+                    read = Box::pin(waiting) => read,
+                    // Whoever may not go on is told so by the stream.
+                    () = way.caller.key.changed() => Ok(Some(Ok(Bytes::new()))),
+                    () = target.health.ended().cancelled() => return Err(spoilt(end, ended())),
+                };
+                // What says nothing to the client was a sign of life all the same.
+                if read.is_ok() || !has_arrived.swap(false, Ordering::Relaxed) {
+                    break read;
+                }
+            },
+        };
+        let first = match read {
+            Ok(Some(Ok(first))) => first,
+            Ok(Some(Err(broken))) => {
+                let error = ProxyError::UpstreamUnavailable(UpstreamFault::Exchange(broken));
+                return Err(spoilt(end, error));
+            }
+            // It ended within its first event.
+            Ok(None) if meter.has_begun() => Bytes::new(),
+            Ok(None) => return Err(garbage(end, "it is a stream of nothing")),
+            Err(_) => return Err(spoilt(end, ProxyError::UpstreamTimeout)),
+        };
+        let headers = answer::clean(answer.headers, target.needle());
+        let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
+        let body = RelayBody::live(first, source, (Meter::Sse(meter), translation), end, watch);
+        Ok(match ask.framing {
+            Framing::Events => Answer { status: answer.status, headers, body },
+            Framing::List => Answer::list(body),
+        })
     }
 
     /// The first piece nearly always is the whole: an answer that does not even begin as JSON can
@@ -100,25 +171,29 @@ impl Gateway {
         mut meter: JsonMeter,
         mut end: Box<CallEnd>,
         way: &Way<'_>,
-    ) -> Result<Answer, ProxyError> {
+    ) -> Result<Answer, Spoilt> {
         let exact = answer.body.bytes_left();
-        let first = match self.first_piece(&mut answer.body, &mut meter).await {
+        let target = end.target();
+        let reading = self.first_piece(&mut answer.body, &mut meter);
+        let read = tokio::select! {
+            biased;
+            read = reading => read,
+            () = target.health.ended().cancelled() => Err(ended()),
+        };
+        let first = match read {
             Ok(Some(first)) if first.trim_ascii_start().starts_with(b"{") => first,
-            Ok(Some(_)) => return Err(self.garbage(&mut end, "it is not a JSON object")),
-            Ok(None) => return Err(self.garbage(&mut end, "it broke off at once")),
-            Err(timeout) => {
-                end.interrupt(timeout.status());
-                return Err(timeout);
-            }
+            Ok(Some(_)) => return Err(garbage(end, "it is not a JSON object")),
+            Ok(None) => return Err(garbage(end, "it broke off at once")),
+            Err(error) => return Err(spoilt(end, error)),
         };
         if answer.body.is_broken() {
-            return Err(self.garbage(&mut end, "it broke off"));
+            return Err(garbage(end, "it broke off"));
         }
         if answer.body.is_ended() {
             if !meter.is_complete() {
-                return Err(self.garbage(&mut end, "it is not one whole JSON object"));
+                return Err(garbage(end, "it is not one whole JSON object"));
             }
-            end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
+            end.settle_shared(Outcome::Done, meter.metered()).await;
             let headers = answer::clean(answer.headers, end.target().needle());
             return Ok(Answer { status: answer.status, headers, body: RelayBody::whole(first) });
         }
@@ -137,20 +212,29 @@ impl Gateway {
         mut answer: Box<upstream::Answer>,
         ask: &Ask<'_>,
         mut end: Box<CallEnd>,
-    ) -> Result<Answer, ProxyError> {
-        let mut meter = JsonMeter::new(end.target().needle(), true);
-        let reading = gather(&mut answer.body, &mut meter);
-        let Ok(read) = tokio::time::timeout(self.options.timeouts.total, reading).await else {
-            end.interrupt(StatusCode::GATEWAY_TIMEOUT);
-            return Err(ProxyError::UpstreamTimeout);
+    ) -> Result<Answer, Spoilt> {
+        let target = end.target();
+        let has_output = ask.call.work().has_output();
+        let mut meter = JsonMeter::new(target.dialect(), target.needle(), has_output);
+        let reading = gather(&mut answer.body, &mut meter, self.options.timeouts.idle);
+        let read = tokio::select! {
+            read = tokio::time::timeout(self.options.timeouts.total, reading) => read,
+            () = target.health.ended().cancelled() => return Err(spoilt(end, ended())),
+        };
+        let Ok(read) = read else {
+            return Err(spoilt(end, ProxyError::UpstreamTimeout));
         };
         let body = match read {
             Some(body) if meter.is_complete() => body,
-            Some(_) | None => return Err(self.garbage(&mut end, "it is not one whole JSON object")),
+            Some(_) | None => return Err(garbage(end, "it is not one whole JSON object")),
         };
-        end.settle_shared(Outcome::Done, meter.usage(), meter.counted_output()).await;
         let said = translated::whole(&body, ask, &end, self.store.clock());
-        Ok(said.unwrap_or_else(|| Answer::json(StatusCode::OK, body)))
+        let said = said.unwrap_or_else(|| Answer::json(StatusCode::OK, body));
+        let is_good = said.status.is_success();
+        let outcome = if is_good { Outcome::Done } else { Outcome::Interrupted };
+        end.tell(said.status);
+        end.settle_shared(outcome, meter.metered()).await;
+        Ok(said)
     }
 
     /// `None`: there is none, the answer ended or broke before it began.
@@ -172,17 +256,45 @@ impl Gateway {
         Ok(read.and_then(Result::ok))
     }
 
-    async fn deliver_error(&self, answer: Box<upstream::Answer>, mut end: Box<CallEnd>) -> Answer {
+    async fn deliver_error(
+        &self,
+        answer: Box<upstream::Answer>,
+        mut end: Box<CallEnd>,
+    ) -> Result<Answer, Spoilt> {
         let target = end.target();
         let status = answer.status;
         let headers = answer::clean(answer.headers, target.needle());
+        if target.dialect() == Dialect::Google && status == StatusCode::BAD_REQUEST {
+            return self.deliver_google_error((headers, answer.body), end).await;
+        }
         // Before the client can leave: it owes nothing, whether it waits for the words or not.
         end.fail(status);
         let body = self.read_error(answer.body, target.needle()).await;
-        if end.client() != target.dialect() {
-            return translated::error((status, headers, &body), &end);
+        if let Some(between) = end.between() {
+            return Ok(translated::error((status, headers, &body), between, &end));
         }
-        Answer { status, headers, body: RelayBody::whole(body) }
+        Ok(Answer { status, headers, body: RelayBody::whole(body) })
+    }
+
+    /// Google refuses our credential with status 400, too, and only the words tell: that is ours to mend.
+    async fn deliver_google_error(
+        &self,
+        (headers, body): (Headers, Exchange),
+        mut end: Box<CallEnd>,
+    ) -> Result<Answer, Spoilt> {
+        let (target, status) = (end.target(), StatusCode::BAD_REQUEST);
+        // Whatever it says: it did nothing, also where the client does not wait for the words.
+        *end.is_sent() = false;
+        let body = self.read_error(body, target.needle()).await;
+        let kind = Dialect::Google.read_fault(status.as_u16(), &body).kind;
+        if kind == FaultKind::Unauthenticated {
+            return Err(Spoilt { failure: Failure::refused(status), end });
+        }
+        end.fail(status);
+        if let Some(between) = end.between() {
+            return Ok(translated::error((status, headers, &body), between, &end));
+        }
+        Ok(Answer { status, headers, body: RelayBody::whole(body) })
     }
 
     /// An error of the upstream is the client's to read, its credential is not.
@@ -209,25 +321,37 @@ impl Gateway {
         body
     }
 
-    fn garbage(&self, end: &mut CallEnd, what: &'static str) -> ProxyError {
-        self.metrics.count_upstream_failure();
-        let error = ProxyError::UpstreamUnavailable(UpstreamFault::Garbage(what));
-        end.interrupt(error.status());
-        error
-    }
-
     fn watch(&self, way: &Way<'_>, end: &CallEnd) -> Watch {
         let (store, caller) = (Arc::clone(&self.store), way.caller.clone());
-        Watch::new(store, caller, (way.address, end.model()), &self.options.timeouts)
+        let ended = end.target().health.ended().clone();
+        Watch::new(store, caller, (way.address, end.model()), (&self.options.timeouts, ended))
     }
 }
 
+fn ended() -> ProxyError {
+    ProxyError::UpstreamUnavailable(UpstreamFault::Ended)
+}
+
+fn garbage(end: Box<CallEnd>, what: &'static str) -> Spoilt {
+    spoilt(end, ProxyError::UpstreamUnavailable(UpstreamFault::Garbage(what)))
+}
+
+/// The provider may have worked for it.
+fn spoilt(end: Box<CallEnd>, error: ProxyError) -> Spoilt {
+    Spoilt { failure: Failure::owing(error), end }
+}
+
 /// All of an answer that is still arriving. `None`: it broke off, or is larger than any may be.
-async fn gather(exchange: &mut Exchange, meter: &mut JsonMeter) -> Option<Bytes> {
+/// `idle`: how long it may be silent once it has begun.
+async fn gather(exchange: &mut Exchange, meter: &mut JsonMeter, idle: Duration) -> Option<Bytes> {
     let mut body = BytesMut::new();
     loop {
-        let piece =
-            poll_fn(|cx| exchange.poll_ready_bytes(cx, |piece| Ok(meter.push(piece)))).await;
+        let next = poll_fn(|cx| exchange.poll_ready_bytes(cx, |piece| Ok(meter.push(piece))));
+        let piece = if body.is_empty() {
+            next.await
+        } else {
+            tokio::time::timeout(idle, next).await.ok()?
+        };
         match piece {
             Some(Ok(piece)) => body.extend_from_slice(&piece),
             Some(Err(_)) => return None,

@@ -60,10 +60,10 @@ fn has_two(headers: &HeaderMap, name: &header::HeaderName) -> bool {
 
 /// Names of models may hold slashes, and client libraries encode those. What follows this is a name
 /// to every reader of ours.
-const MODELS: &str = "/v1/models/";
+const MODELS: [&str; 2] = ["/v1/models/", "/v1beta/models/"];
 
 fn is_plain_target(path: &str) -> bool {
-    if path.starts_with(MODELS) && path.contains('%') {
+    if MODELS.iter().any(|models| path.starts_with(models)) && path.contains('%') {
         // Judged as it is read: an encoded way upwards is one all the same.
         is_plain_path(&path.replace("%2F", "/").replace("%2f", "/"))
     } else {

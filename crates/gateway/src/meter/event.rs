@@ -7,19 +7,23 @@ const TOKEN_BYTES_MAX: usize = 12;
 
 /// What metering must know of an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub(super) struct Facts {
     /// Tokens of the text that it carries.
     pub(super) output_tokens: u64,
-    /// It has a `usage` that is an object.
+    /// It has a `usage` or `usageMetadata` that is an object.
     pub(super) has_usage: bool,
-    /// It is the last of a Responses stream: completed, incomplete or failed.
-    pub(super) is_last_of_response: bool,
+    /// It says that the answer is over: a response that is completed, incomplete or failed, a
+    /// `message_stop`.
+    pub(super) is_last: bool,
+    /// It has an `error` that is an object.
+    pub(super) has_error: bool,
 }
 
 /// What is found, by the kind of member.
 #[derive(Default)]
 struct Found {
-    /// Tokens of `content`, `delta`, `arguments` and `refusal`.
+    /// Tokens of `content`, `delta`, `arguments`, `refusal`, `thinking` and `partial_json`.
     said: u64,
     /// Tokens of `text`, `reasoning` and `reasoning_content`: servers tell the same thought by several
     /// names at once.
@@ -27,17 +31,18 @@ struct Found {
     reasoning: u64,
     reasoning_content: u64,
     has_usage: bool,
+    has_error: bool,
     response: Option<Response>,
 }
 
-/// What an event of a Responses stream is.
+/// What an event of a stream with named events is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Response {
     /// It brings a part that has not been there.
     Delta,
     /// It repeats what the deltas brought.
     Other,
-    /// It is the last one, and repeats them too.
+    /// It is the last one, and may repeat them too.
     Last,
 }
 
@@ -53,7 +58,8 @@ pub(super) fn read(event: &[u8]) -> Facts {
         }
         match value_begins_with(behind) {
             Some(b'"') => key = Some(text),
-            Some(b'{') if text == b"usage" => found.has_usage = true,
+            Some(b'{') if matches!(text, b"usage" | b"usageMetadata") => found.has_usage = true,
+            Some(b'{') if text == b"error" => found.has_error = true,
             Some(_) | None => {}
         }
     }
@@ -75,7 +81,9 @@ fn value_begins_with(bytes: &[u8]) -> Option<u8> {
 impl Found {
     fn take(&mut self, key: &[u8], value: &[u8]) {
         let sum = match key {
-            b"content" | b"delta" | b"arguments" | b"refusal" => &mut self.said,
+            b"content" | b"delta" | b"arguments" | b"refusal" | b"thinking" | b"partial_json" => {
+                &mut self.said
+            }
             b"text" => &mut self.text,
             b"reasoning" => &mut self.reasoning,
             b"reasoning_content" => &mut self.reasoning_content,
@@ -86,7 +94,11 @@ impl Found {
     }
 
     fn take_type(&mut self, value: &[u8]) {
-        let Some(name) = value.strip_prefix(b"response.") else { return };
+        let name = match value.strip_prefix(b"response.") {
+            Some(name) => name,
+            None if value == b"message_stop" => b"completed",
+            None => return,
+        };
         self.response = Some(match name {
             b"completed" | b"incomplete" | b"failed" => Response::Last,
             name if name.ends_with(b".delta") => Response::Delta,
@@ -100,7 +112,8 @@ impl Found {
         Facts {
             output_tokens: if is_new { self.said.saturating_add(thought) } else { 0 },
             has_usage: self.has_usage,
-            is_last_of_response: self.response == Some(Response::Last),
+            is_last: self.response == Some(Response::Last),
+            has_error: self.has_error,
         }
     }
 }
@@ -124,7 +137,7 @@ mod tests {
     #[test]
     fn the_output_of_an_event_is_counted_however_a_server_writes_it() {
         let usage = Facts { has_usage: true, ..of(0) };
-        let last = Facts { is_last_of_response: true, ..of(0) };
+        let last = Facts { is_last: true, ..of(0) };
         #[rustfmt::skip]
         let cases = [
             // OpenAI
@@ -162,7 +175,22 @@ mod tests {
             (r#"{"type":"response.created","response":{"status":"in_progress","usage":null}}"#, of(0)),
             (r#"{"type":"response.completed","response":{"output":[{"type":"message","content":[{"type":"output_text","text":"Hi"}]}],"usage":{"input_tokens":1}}}"#, Facts { has_usage: true, ..last }),
             (r#"{"type": "response.incomplete", "response": {"usage": {}}}"#, Facts { has_usage: true, ..last }),
-            (r#"{"type":"response.failed","response":{"error":{"code":"x"},"usage":null}}"#, last),
+            (r#"{"type":"response.failed","response":{"error":{"code":"x"},"usage":null}}"#, Facts { has_error: true, ..last }),
+            // Anthropic
+            (r#"{"type":"message_start","message":{"id":"msg_1","content":[],"usage":{"input_tokens":25,"output_tokens":1}}}"#, usage),
+            (r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#, of(0)),
+            (r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}"#, of(1)),
+            (r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Hm"}}"#, of(1)),
+            (r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"EqQBCgIYAhIM1gbcDa9GJwZA2b3h"}}"#, of(0)),
+            (r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{"ci"}}"#, of(1)),
+            (r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":15}}"#, usage),
+            (r#"{"type":"message_stop"}"#, last),
+            // Google
+            (r#"{"candidates":[{"content":{"parts":[{"text":"Hi"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":1}}"#, Facts { output_tokens: 1, ..usage }),
+            // errors
+            (r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, Facts { has_error: true, ..of(0) }),
+            (r#"{"error": {"message":"x"}}"#, Facts { has_error: true, ..of(0) }),
+            (r#"{"type":"response.created","response":{"error":null,"usage":null}}"#, of(0)),
             // what a text says is not what the event says
             (r#"{"choices":[{"delta":{"content":"\"usage\":{\"text\":\"a\"},\"type\":\"response.completed\""}}]}"#, of(15)),
             ("[DONE]", of(0)),

@@ -1,19 +1,19 @@
-//! Finds the top-level `usage` member of a JSON answer while it passes, however it is cut.
+//! Finds the top-level member that tells the usage of a JSON answer while it passes, however it is cut.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_domain::usage::Usage;
+use doorward_dialect::Dialect;
 
+use super::Metered;
 use super::strings::{string_end, text_end};
-use super::usage;
+use super::usage::Told;
 use crate::redact::{Mask, Needle};
 
 /// The largest `usage` object that is read.
 const USAGE_BYTES_MAX: usize = 16 * 1024;
 /// What most of them fit in.
 const USAGE_BYTES: usize = 256;
-const KEY: &[u8] = b"usage";
 
 /// What the scanner is inside of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ enum Place {
     Structure,
     /// In a string whose text does not matter.
     String,
-    /// In a key of the top-level object, of which this many bytes are those of [`KEY`].
+    /// In a key of the top-level object, of which this many bytes are those of the usage's.
     Key(usize),
     /// In a key that is another one.
     OtherKey,
@@ -66,13 +66,18 @@ pub(crate) struct JsonMeter {
     has_output: bool,
     extent: Extent,
     mask: Mask,
+    dialect: Dialect,
+    /// The member that tells the usage.
+    key: &'static [u8],
 }
 
 impl JsonMeter {
     /// `needle`: what must never reach the client, should the upstream echo it. `has_output`: what
     /// passes is a model's output, and not figures that it computed, as embeddings are.
-    pub(crate) fn new(needle: Option<&Arc<Needle>>, has_output: bool) -> Self {
+    pub(crate) fn new(dialect: Dialect, needle: Option<&Arc<Needle>>, has_output: bool) -> Self {
         Self {
+            dialect,
+            key: Told::new(dialect).member().as_bytes(),
             has_output,
             place: Place::Structure,
             depth: 0,
@@ -135,24 +140,21 @@ impl JsonMeter {
     fn pass_string(&mut self, text: &[u8]) -> usize {
         let Some(end) = string_end(text) else { return 0 };
         if self.member == Member::Key {
-            let is_ours = text.get(..end) == Some(KEY);
+            let is_ours = text.get(..end) == Some(self.key);
             self.member = if is_ours { Member::Usage } else { Member::Other };
         }
         end + 2
     }
 
-    /// What the answer says it used; `None`: nothing, or nothing that can be read.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        if self.captured.is_empty() || self.member == Member::Captured {
-            None
-        } else {
-            usage::parse(&self.captured)
+    /// What the answer used.
+    pub(crate) fn metered(&self) -> Metered {
+        let mut told = Told::new(self.dialect);
+        if self.member != Member::Captured && !self.captured.is_empty() {
+            told.take(&self.captured);
         }
-    }
-
-    /// Tokens of output, counted by what passed: where the provider reports none.
-    pub(crate) fn counted_output(&self) -> u64 {
-        if self.has_output { self.bytes.div_ceil(4) } else { 0 }
+        let told = told.usage();
+        let is_counted = self.has_output && told.is_none();
+        Metered { told, counted_output: if is_counted { self.bytes.div_ceil(4) } else { 0 } }
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -196,13 +198,13 @@ impl JsonMeter {
     fn step_key(&mut self, byte: u8, matched: usize) {
         self.place = match byte {
             b'"' => {
-                if matched == KEY.len() {
+                if matched == self.key.len() {
                     self.member = Member::Usage;
                 }
                 Place::Structure
             }
             b'\\' => Place::Escape,
-            _ if KEY.get(matched) == Some(&byte) => Place::Key(matched + 1),
+            _ if self.key.get(matched) == Some(&byte) => Place::Key(matched + 1),
             _ => Place::OtherKey,
         };
     }
@@ -280,11 +282,11 @@ mod tests {
     const ANSWER: &str = r#"{"id":"a\"b","usage2":{"usage":{"prompt_tokens":9}},"choices":[{"message":{"content":"say \"usage\":{} \\"}}],"\u0075sage":1,"usage" : {"prompt_tokens":25,"completion_tokens":30,"total_tokens":55,"x":["}",{}]},"z":1}"#;
 
     fn read(parts: &[&[u8]]) -> Option<(u64, u64)> {
-        let mut meter = JsonMeter::new(None, true);
+        let mut meter = JsonMeter::new(Dialect::OpenAi, None, true);
         for part in parts {
             meter.read(part);
         }
-        meter.usage().map(|usage| (usage.input_tokens, usage.output_tokens))
+        meter.metered().told.map(|usage| (usage.input_tokens, usage.output_tokens))
     }
 
     #[test]
@@ -299,11 +301,24 @@ mod tests {
     }
 
     #[test]
+    fn each_dialect_has_its_member() {
+        let json = r#"{"usage":{"prompt_tokens":1,"input_tokens":2,"output_tokens":3},"usageMetadata":{"promptTokenCount":4}}"#;
+        for (dialect, expected) in
+            [(Dialect::OpenAi, (1, 3)), (Dialect::Anthropic, (2, 3)), (Dialect::Google, (4, 0))]
+        {
+            let mut meter = JsonMeter::new(dialect, None, true);
+            json.as_bytes().chunks(3).for_each(|part| meter.read(part));
+            let usage = meter.metered().told.unwrap();
+            assert_eq!((usage.input_tokens, usage.output_tokens), expected, "{dialect:?}");
+        }
+    }
+
+    #[test]
     fn figures_that_a_model_computed_are_no_output() {
         for (has_output, expected) in [(true, 3), (false, 0)] {
-            let mut meter = JsonMeter::new(None, has_output);
+            let mut meter = JsonMeter::new(Dialect::OpenAi, None, has_output);
             meter.read(br#"{"data":[]}"#);
-            assert_eq!(meter.counted_output(), expected);
+            assert_eq!(meter.metered().counted_output, expected);
         }
     }
 
@@ -345,7 +360,7 @@ mod tests {
             ("{} x",            false),
         ];
         for (json, expected) in cases {
-            let mut meter = JsonMeter::new(None, true);
+            let mut meter = JsonMeter::new(Dialect::OpenAi, None, true);
             meter.read(json.as_bytes());
             assert_eq!(meter.is_complete(), expected, "{json}");
         }
@@ -356,12 +371,16 @@ mod tests {
         let needle = Arc::new(Needle::new(b"sk-canary-123").unwrap());
         let json = r#"{"id":"sk-canary-123","usage":{"prompt_tokens":9}}"#;
         for cut in 0..=json.len() {
-            let mut meter = JsonMeter::new(Some(&needle), true);
+            let mut meter = JsonMeter::new(Dialect::OpenAi, Some(&needle), true);
             let (head, tail) = json.as_bytes().split_at(cut);
             let passed = [head, tail].map(|part| meter.push(Bytes::from_static(part)));
             let passed = [passed.concat(), meter.finish().to_vec()].concat();
             assert_eq!(passed, json.replace("sk-canary-123", "*************").as_bytes());
-            assert_eq!(meter.usage().map(|usage| usage.input_tokens), Some(9), "cut at {cut}");
+            assert_eq!(
+                meter.metered().told.map(|usage| usage.input_tokens),
+                Some(9),
+                "cut at {cut}"
+            );
         }
     }
 
@@ -369,11 +388,11 @@ mod tests {
         /// Whatever an upstream sends, metering neither panics nor keeps more than its bound.
         #[test]
         fn any_bytes_are_survived(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..32)) {
-            let mut meter = JsonMeter::new(None, true);
+            let mut meter = JsonMeter::new(Dialect::OpenAi, None, true);
             for chunk in &chunks {
                 meter.read(chunk);
             }
-            meter.usage();
+            meter.metered();
             prop_assert!(meter.captured.len() <= USAGE_BYTES_MAX);
         }
 
@@ -384,7 +403,7 @@ mod tests {
         )) {
             let text = tokens.concat();
             let read = |parts: &mut dyn Iterator<Item = &[u8]>| {
-                let mut meter = JsonMeter::new(None, true);
+                let mut meter = JsonMeter::new(Dialect::OpenAi, None, true);
                 parts.for_each(|part| meter.read(part));
                 (meter.is_complete(), meter.depth, meter.captured)
             };

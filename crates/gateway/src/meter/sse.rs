@@ -8,14 +8,17 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use doorward_domain::usage::Usage;
+use doorward_dialect::Dialect;
 
+use super::Metered;
 use super::event::{self, Facts};
-use super::usage;
+use super::usage::{self, Said, Told};
 use crate::redact::Needle;
 
 /// The largest event; a longer one ends the stream.
 const EVENT_BYTES_MAX: usize = 1 << 20;
+/// The same of Google's dialect, in which a picture comes in one event.
+const PICTURE_BYTES_MAX: usize = 24 << 20;
 
 /// An event longer than the bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,7 @@ pub(crate) struct Overlong;
 
 /// The meter of one stream.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub(crate) struct SseMeter {
     /// The unfinished event, and how much of it was searched for its end already.
     tail: BytesMut,
@@ -30,9 +34,12 @@ pub(crate) struct SseMeter {
     hides_usage: bool,
     /// What must never reach the client, should the upstream echo it.
     needle: Option<Arc<Needle>>,
-    usage: Option<Usage>,
-    output_tokens: u64,
+    told: Told,
+    /// Tokens of output that passed since the stream told how many there were.
+    counted: u64,
+    event_bytes_max: usize,
     is_done: bool,
+    has_failed: bool,
 }
 
 /// What becomes of an event.
@@ -52,15 +59,20 @@ struct Passed {
 
 impl SseMeter {
     /// `hides_usage`: the client did not ask for the usage event that we asked for.
-    pub(crate) fn new(hides_usage: bool, needle: Option<&Arc<Needle>>) -> Self {
+    pub(crate) fn new(dialect: Dialect, hides_usage: bool, needle: Option<&Arc<Needle>>) -> Self {
         Self {
             tail: BytesMut::new(),
             searched: 0,
             hides_usage,
             needle: needle.filter(|needle| needle.is_for_answers()).map(Arc::clone),
-            usage: None,
-            output_tokens: 0,
+            told: Told::new(dialect),
+            counted: 0,
+            event_bytes_max: match dialect {
+                Dialect::OpenAi | Dialect::Anthropic => EVENT_BYTES_MAX,
+                Dialect::Google => PICTURE_BYTES_MAX,
+            },
             is_done: false,
+            has_failed: false,
         }
     }
 
@@ -81,19 +93,33 @@ impl SseMeter {
         Ok(passed.changed.unwrap_or(whole).freeze())
     }
 
-    /// What the stream said it used.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        self.usage
+    /// Whether there is an event of which not all has come.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.tail.is_empty()
     }
 
-    /// Tokens of output, counted from the events that passed.
-    pub(crate) fn output_tokens(&self) -> u64 {
-        self.output_tokens
+    /// What the stream used until now.
+    pub(crate) fn metered(&self) -> Metered {
+        // What is told at the end is of the whole, whatever was counted.
+        let told = self.told.usage();
+        let is_told = self.is_done && told.is_some();
+        Metered { told, counted_output: if is_told { 0 } else { self.counted } }
     }
 
     /// Whether the stream came to its proper end: it said so, or it told the usage of the whole.
     pub(crate) fn is_complete(&self) -> bool {
-        self.is_done
+        self.is_done && !self.has_failed
+    }
+
+    /// Whether the provider itself told an error.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
+    /// Whether the stream was said to its end, whatever becomes of its connection: some servers just close
+    /// then. Google's dialect has no mark for the end.
+    pub(crate) fn is_said(&self) -> bool {
+        (self.is_done || self.has_failed) && !self.told.wants_all()
     }
 
     /// What is left when the upstream has ended: a last line without its line end.
@@ -108,7 +134,7 @@ impl SseMeter {
 
     /// Keeps the unfinished event, in which no end was found.
     fn keep_tail(&mut self, mut tail: BytesMut, more: &[u8]) -> Result<(), Overlong> {
-        if tail.len() + more.len() > EVENT_BYTES_MAX {
+        if tail.len() + more.len() > self.event_bytes_max {
             return Err(Overlong);
         }
         tail.extend_from_slice(more);
@@ -142,11 +168,14 @@ impl SseMeter {
 
     fn judge(&mut self, event: &[u8]) -> Verdict {
         let facts = event::read(event);
-        self.output_tokens = self.output_tokens.saturating_add(facts.output_tokens);
-        self.is_done |= facts.is_last_of_response;
-        if facts.has_usage && self.read_usage(event) && self.hides_usage {
+        self.counted = self.counted.saturating_add(facts.output_tokens);
+        self.is_done |= facts.is_last;
+        let wants_it = facts.has_usage || self.told.wants_all();
+        if wants_it && self.take(event).is_bare && self.hides_usage {
             return Verdict::Hide;
         }
+        // Deeper in the event it could be what a tool came to.
+        self.has_failed |= facts.has_error && data(event).is_some_and(usage::is_error);
         if facts == Facts::default() {
             self.is_done |= data(event) == Some(b"[DONE]");
         }
@@ -155,13 +184,18 @@ impl SseMeter {
         if is_echo { Verdict::Redact } else { Verdict::Pass }
     }
 
-    /// Reads the event's usage; whether the event holds nothing else. Some servers tell it with every
-    /// event, so that only the one without choices is the last.
-    fn read_usage(&mut self, event: &[u8]) -> bool {
-        let Some((usage, is_bare)) = data(event).and_then(usage::parse_event) else { return false };
-        self.usage = Some(usage);
-        self.is_done |= is_bare;
-        is_bare
+    fn take(&mut self, event: &[u8]) -> Said {
+        let Some(data) = data(event) else { return Said::default() };
+        let said = self.told.take_event(data);
+        if said.has_output {
+            self.counted = 0;
+        }
+        // Some servers tell the usage with every event, so that only the one without choices is the last.
+        self.is_done |= said.is_bare;
+        if self.told.wants_all() {
+            self.is_done = said.is_end;
+        }
+        said
     }
 
     fn redacted(&self, event: &[u8]) -> Bytes {
@@ -259,11 +293,11 @@ mod tests {
         for cut in 0..=STREAM.len() {
             let (head, tail) = STREAM.as_bytes().split_at(cut);
             for (hides, expected) in [(false, STREAM.to_owned()), (true, without_usage())] {
-                let mut meter = SseMeter::new(hides, None);
+                let mut meter = SseMeter::new(Dialect::OpenAi, hides, None);
                 assert_eq!(run(&mut meter, &[head, tail]), expected.as_bytes(), "cut at {cut}");
-                let usage = meter.usage().unwrap();
+                let usage = meter.metered().told.unwrap();
                 assert_eq!((usage.input_tokens, usage.output_tokens), (25, 50));
-                assert_eq!(meter.output_tokens(), 1 + 4);
+                assert_eq!(meter.metered().counted_output, 0, "the end tells the whole");
                 assert!(meter.is_complete());
             }
         }
@@ -273,7 +307,7 @@ mod tests {
     fn a_whole_chunk_goes_on_as_the_same_buffer() {
         let chunk =
             Bytes::from_static(b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
-        let out = SseMeter::new(true, None).push(chunk.clone()).unwrap();
+        let out = SseMeter::new(Dialect::OpenAi, true, None).push(chunk.clone()).unwrap();
         assert_eq!((out.as_ptr(), out.len()), (chunk.as_ptr(), chunk.len()));
     }
 
@@ -283,15 +317,43 @@ mod tests {
         let event = b"data: {\"error\":{\"message\":\"bad key sk-canary-123\"}}\n\n";
         for cut in 0..=event.len() {
             let (head, tail) = event.split_at(cut);
-            let mut meter = SseMeter::new(false, Some(&needle));
+            let mut meter = SseMeter::new(Dialect::OpenAi, false, Some(&needle));
             let out = String::from_utf8(run(&mut meter, &[head, tail])).unwrap();
             assert!(out.contains("bad key") && !out.contains("canary"), "{out}");
         }
     }
 
     #[test]
+    fn what_passes_behind_a_usage_is_added_to_it_until_the_end_tells_the_whole() {
+        let text = r#"{"choices":[{"delta":{"content":"a"}}]}"#;
+        let with_usage = r#"{"choices":[{"delta":{"content":"b"}}],"usage":{"prompt_tokens":9,"completion_tokens":3}}"#;
+        let zero = r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
+        let error = r#"{"error":{"message":"overloaded"}}"#;
+        #[rustfmt::skip]
+        let tool = r#"{"type":"response.output_item.done","item":{"type":"mcp_call","error":{"message":"x"}}}"#;
+        let cases: [(&[&str], (u64, u64), bool); 6] = [
+            // events                       billed    failed
+            (&[text, text], (4, 2), false),
+            (&[text, with_usage], (9, 3), false),
+            (&[with_usage, text, text], (9, 5), false),
+            (&[text, text, zero], (0, 0), false),
+            (&[text, error], (4, 1), true),
+            (&[text, tool], (4, 1), false),
+        ];
+        for (events, billed, has_failed) in cases {
+            let mut meter = SseMeter::new(Dialect::OpenAi, true, None);
+            for event in events {
+                meter.push(Bytes::from(format!("data: {event}\n\n"))).unwrap();
+            }
+            let (usage, _) = meter.metered().usage(4);
+            assert_eq!((usage.input_tokens, usage.output_tokens), billed, "{events:?}");
+            assert_eq!(meter.has_failed(), has_failed, "{events:?}");
+        }
+    }
+
+    #[test]
     fn an_endless_event_is_an_error_and_bounded() {
-        let mut meter = SseMeter::new(false, None);
+        let mut meter = SseMeter::new(Dialect::OpenAi, false, None);
         let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
         let taken = (0..100).take_while(|_| meter.push(chunk.clone()).is_ok()).count();
         assert_eq!(taken, EVENT_BYTES_MAX / chunk.len());
@@ -301,9 +363,9 @@ mod tests {
     #[test]
     fn the_usage_of_a_response_stream_is_nested() {
         let event = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":3,\"output_tokens\":4}}}\n\n";
-        let mut meter = SseMeter::new(true, None);
+        let mut meter = SseMeter::new(Dialect::OpenAi, true, None);
         assert_eq!(run(&mut meter, &[event.as_bytes()]), event.as_bytes());
-        assert_eq!(meter.usage().map(|usage| usage.output_tokens), Some(4));
+        assert_eq!(meter.metered().told.map(|usage| usage.output_tokens), Some(4));
     }
 
     #[test]
@@ -324,17 +386,17 @@ mod tests {
             (r#"{"choices":[{"delta":{"content":"[DONE]"}}]}"#,                false),
         ];
         for (last, expected) in cases {
-            let mut meter = SseMeter::new(true, None);
+            let mut meter = SseMeter::new(Dialect::OpenAi, true, None);
             let stream = format!("data: {part}\n\ndata: {last}\n\n");
             run(&mut meter, &[stream.as_bytes()]);
             assert_eq!(meter.is_complete(), expected, "{last}");
-            assert_eq!(meter.usage().map(|usage| usage.input_tokens), Some(1));
+            assert_eq!(meter.metered().told.map(|usage| usage.input_tokens), Some(1));
         }
     }
 
     #[test]
     fn an_event_that_comes_in_small_pieces_is_copied_once_and_searched_once() {
-        let mut meter = SseMeter::new(false, None);
+        let mut meter = SseMeter::new(Dialect::OpenAi, false, None);
         let piece = Bytes::from_static(&[b'x'; 16]);
         let mut moves = 0;
         let mut place = std::ptr::null();
@@ -355,7 +417,7 @@ mod tests {
         /// Nothing is lost, doubled or reordered when nothing has to be hidden.
         #[test]
         fn any_bytes_pass_unchanged(chunks in prop::collection::vec(prop::collection::vec(prop::sample::select(&b"data: x\n\r{}\""[..]), 0..24), 0..24)) {
-            let mut meter = SseMeter::new(false, None);
+            let mut meter = SseMeter::new(Dialect::OpenAi, false, None);
             let parts: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
             prop_assert_eq!(run(&mut meter, &parts), parts.concat());
         }

@@ -11,7 +11,12 @@ use doorward_store::{Clock, OpenCall, StoreError};
 use http::StatusCode;
 
 use crate::catalog::Target;
+use crate::health::{Fault, Pass};
+use crate::meter::Metered;
 use crate::metrics::Metrics;
+use crate::route::Call;
+use crate::trace::OpenSpan;
+use crate::translate::Between;
 
 /// Settles a call once. Dropped before that, as when the client goes away while the upstream still
 /// thinks, it settles what the provider has seen: the input.
@@ -24,11 +29,38 @@ pub(crate) struct CallEnd {
     started_us: u64,
     first_byte_us: u64,
     status: u16,
-    input_tokens: u64,
-    /// How the client speaks.
-    client: Dialect,
+    question: Question,
+    /// What its deployment was asked.
+    asked: Call,
     /// Something of the request has gone out: what happens from now on costs.
     is_sent: bool,
+    /// The leave to call the deployment, until its end is known.
+    pass: Option<Pass>,
+    attempt_began_us: u64,
+    /// The last attempt failed after its request had gone out, and what is known of that. It is written
+    /// down when another one follows; else the call's own settlement tells it.
+    failed: Option<FailedAttempt>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct FailedAttempt {
+    status: StatusCode,
+    /// The provider may have worked.
+    is_owing: bool,
+    ended_us: u64,
+}
+
+/// What is asked, as far as the end of the call needs it.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// What the client called.
+    pub(crate) call: Call,
+    /// Whether the answer comes while it is made.
+    pub(crate) is_stream: bool,
+    /// By estimate.
+    pub(crate) input_tokens: u64,
+    /// What is recorded of the call, where it is.
+    pub(crate) span: Option<OpenSpan>,
 }
 
 impl CallEnd {
@@ -37,7 +69,7 @@ impl CallEnd {
         target: Arc<Target>,
         metrics: Arc<Metrics>,
         clock: Clock,
-        (client, input_tokens): (Dialect, u64),
+        question: Question,
     ) -> Self {
         metrics.begin();
         let started_us = open.admitted_us();
@@ -49,9 +81,12 @@ impl CallEnd {
             started_us,
             first_byte_us: 0,
             status: 0,
-            input_tokens,
-            client,
+            asked: question.call,
+            question,
             is_sent: false,
+            pass: None,
+            attempt_began_us: started_us,
+            failed: None,
         }
     }
 
@@ -65,10 +100,15 @@ impl CallEnd {
         written
     }
 
-    /// The request is about to go to this deployment. Whatever went to another one before cost
-    /// nothing, else it would not be tried.
-    pub(crate) fn sending_to(&mut self, target: &Arc<Target>) {
+    /// The request is about to go to this deployment, which gave leave for it.
+    pub(crate) fn sending_to(&mut self, target: &Arc<Target>, pass: Pass) {
+        if let Some(failed) = self.failed.take() {
+            self.book_attempt(failed);
+        }
         self.is_sent = false;
+        self.first_byte_us = 0;
+        self.attempt_began_us = self.clock.monotonic_us();
+        self.pass = Some(pass);
         if !Arc::ptr_eq(&self.target, target) {
             self.target = Arc::clone(target);
             self.open.reroute(target.provider, target.deployment);
@@ -80,9 +120,79 @@ impl CallEnd {
         &mut self.is_sent
     }
 
-    /// How the client speaks.
-    pub(crate) const fn client(&self) -> Dialect {
-        self.client
+    /// The attempt failed before anything went to the client. `status` is what the provider answered, or
+    /// what the client would be told. What comes now costs nothing unless the provider may have worked.
+    pub(crate) fn attempt_failed(
+        &mut self,
+        status: StatusCode,
+        fault: Option<Fault>,
+        is_owing: bool,
+    ) {
+        self.blame(fault);
+        if self.is_sent {
+            self.is_sent = is_owing;
+            let ended_us = self.clock.monotonic_us();
+            self.failed = Some(FailedAttempt { status, is_owing, ended_us });
+        }
+    }
+
+    /// The answer broke off or fell silent.
+    pub(crate) fn broke_off(&mut self) {
+        self.blame(Some(Fault::Deployment(None)));
+    }
+
+    fn blame(&mut self, fault: Option<Fault>) {
+        if let (Some(pass), Some(fault)) = (self.pass.take(), fault) {
+            pass.failed(self.clock.monotonic_us(), fault);
+        }
+    }
+
+    fn book_attempt(&mut self, failed: FailedAttempt) {
+        let FailedAttempt { status, is_owing, ended_us } = failed;
+        let input_tokens = if is_owing { self.input_tokens() } else { 0 };
+        let usage = Usage { input_tokens, ..Usage::default() };
+        let settlement = Settlement {
+            call: self.open.id(),
+            outcome: if is_owing { Outcome::Interrupted } else { Outcome::Failed },
+            status: status.as_u16(),
+            usage,
+            spend: Spend::of(&self.target.price, usage),
+            is_estimated: is_owing,
+            duration_us: ended_us.saturating_sub(self.attempt_began_us),
+            first_byte_us: self
+                .first_byte_us
+                .saturating_sub(self.attempt_began_us - self.started_us),
+        };
+        Metrics::count_attempt(&self.target.series, &settlement);
+        self.open.add_attempt(&settlement);
+    }
+
+    /// Whether providers take nothing for it, so that it uses nothing.
+    const fn is_free(&self) -> bool {
+        self.question.call.work().is_free()
+    }
+
+    /// What was sent, by estimate.
+    const fn input_tokens(&self) -> u64 {
+        if self.is_free() { 0 } else { self.question.input_tokens }
+    }
+
+    /// What the deployment is asked.
+    pub(crate) const fn asking(&mut self, call: Call) {
+        self.asked = call;
+    }
+
+    /// How the client is told what went wrong.
+    pub(crate) const fn dialect(&self) -> Dialect {
+        self.question.call.dialect()
+    }
+
+    /// Between whom the answer must be translated. `None`: the client gets the deployment's own words.
+    pub(crate) fn between(&self) -> Option<Between> {
+        (self.asked != self.question.call).then(|| Between {
+            client: self.question.call.client(),
+            provider: self.asked.dialect(),
+        })
     }
 
     /// The call.
@@ -104,71 +214,69 @@ impl CallEnd {
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = status.as_u16();
         self.first_byte_us = self.elapsed_us();
+        if let Some(pass) = &mut self.pass {
+            let now_us = self.started_us + self.first_byte_us;
+            pass.answered(now_us, now_us.saturating_sub(self.attempt_began_us));
+        }
+    }
+
+    /// What the client is told instead of what the provider answered.
+    pub(crate) const fn tell(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
     }
 
     /// Nothing was produced, so nothing is owed.
     pub(crate) fn fail(&mut self, status: StatusCode) {
         self.status = status.as_u16();
-        self.settle(Outcome::Failed, Some(Usage::default()), 0);
+        let nothing = Metered { told: Some(Usage::default()), ..Metered::default() };
+        self.settle(Outcome::Failed, nothing);
     }
 
     /// It went wrong after the provider began: what it has seen is owed, and the client gets `status`.
     pub(crate) fn interrupt(&mut self, status: StatusCode) {
         self.status = status.as_u16();
-        self.settle(Outcome::Interrupted, None, 0);
+        self.settle(Outcome::Interrupted, Metered::default());
     }
 
-    /// Settles with what the provider reported, else with what was counted here. Only the first
-    /// settlement counts.
-    pub(crate) fn settle(
-        &mut self,
-        outcome: Outcome,
-        reported: Option<Usage>,
-        counted_output: u64,
-    ) {
-        if let Some(settlement) = self.end(outcome, reported, counted_output) {
+    /// Settles with what the meter knows. Only the first settlement counts.
+    pub(crate) fn settle(&mut self, outcome: Outcome, metered: Metered) {
+        if let Some(settlement) = self.end(outcome, metered) {
             self.open.settle(&settlement);
         }
     }
 
     /// The same for an answer that has not gone out yet: the calls that end at the same moment are
     /// written down together.
-    pub(crate) async fn settle_shared(
-        &mut self,
-        outcome: Outcome,
-        reported: Option<Usage>,
-        counted_output: u64,
-    ) {
-        if let Some(settlement) = self.end(outcome, reported, counted_output) {
+    pub(crate) async fn settle_shared(&mut self, outcome: Outcome, metered: Metered) {
+        if let Some(settlement) = self.end(outcome, metered) {
             self.open.settle_shared(&settlement).await;
         }
     }
 
     /// `None`: it is settled already.
-    fn end(
-        &mut self,
-        outcome: Outcome,
-        reported: Option<Usage>,
-        counted_output: u64,
-    ) -> Option<Settlement> {
+    fn end(&mut self, outcome: Outcome, metered: Metered) -> Option<Settlement> {
         if self.open.is_settled() {
             return None;
         }
-        let input_tokens = if self.is_sent { self.input_tokens } else { 0 };
-        let counted = Usage { input_tokens, output_tokens: counted_output, ..Usage::default() };
-        let usage = reported.unwrap_or(counted);
+        let input_tokens = if self.is_sent { self.input_tokens() } else { 0 };
+        let (usage, is_estimated) =
+            if self.is_free() { (Usage::default(), false) } else { metered.usage(input_tokens) };
         let settlement = Settlement {
             call: self.open.id(),
             outcome,
             status: self.status,
             usage,
             spend: Spend::of(&self.target.price, usage),
-            is_estimated: reported.is_none(),
+            is_estimated,
             duration_us: self.elapsed_us(),
             first_byte_us: self.first_byte_us,
         };
-        self.metrics.end(&settlement);
+        self.metrics.end(&self.target.series, &settlement, self.question.is_stream);
         log(self.open.hold(), &self.target, &settlement);
+        if let Some(span) = self.question.span.take() {
+            let ended = (&settlement, self.question.is_stream);
+            span.end(self.open.hold(), &self.target.header, ended);
+        }
         Some(settlement)
     }
 
@@ -179,7 +287,7 @@ impl CallEnd {
 
 impl Drop for CallEnd {
     fn drop(&mut self) {
-        self.settle(Outcome::Disconnected, None, 0);
+        self.settle(Outcome::Disconnected, Metered::default());
     }
 }
 

@@ -11,7 +11,7 @@ use doorward_domain::denial::Denial;
 use doorward_store::Store;
 use jiff::Timestamp;
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::route::Call;
 use crate::upstream::Timeouts;
@@ -26,6 +26,8 @@ pub(crate) enum Cut {
     Upstream,
     /// The upstream fell silent, or the call is too old.
     Timeout,
+    /// An administrator ended the calls of the deployment.
+    Ended,
 }
 
 type Recheck = Pin<Box<dyn Future<Output = Result<Caller, Denial>> + Send>>;
@@ -43,6 +45,9 @@ pub(crate) struct Watch {
     last_data_at: Instant,
     alarm: Option<Pin<Box<Sleep>>>,
     changed: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    /// The end of the deployment's calls, and who waits for it.
+    ended: CancellationToken,
+    ending: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     recheck: Option<Recheck>,
 }
 
@@ -57,7 +62,7 @@ impl Watch {
         store: Arc<Store>,
         caller: Caller,
         (address, model): (IpAddr, Arc<str>),
-        timeouts: &Timeouts,
+        (timeouts, ended): (&Timeouts, CancellationToken),
     ) -> Self {
         let now = Instant::now();
         let deadline = now + timeouts.total;
@@ -72,6 +77,8 @@ impl Watch {
             last_data_at: now,
             alarm: None,
             changed: None,
+            ended,
+            ending: None,
             recheck: None,
         }
     }
@@ -83,7 +90,9 @@ impl Watch {
 
     /// Whether to [`poll`](Self::poll) although there is something to relay.
     pub(crate) fn is_due(&self) -> bool {
-        self.last_data_at >= self.due_at || self.caller.key.has_changed()
+        self.last_data_at >= self.due_at
+            || self.caller.key.has_changed()
+            || self.ended.is_cancelled()
     }
 
     /// Resolves when the answer must be cut. Called whenever there is nothing to relay, which a
@@ -91,6 +100,11 @@ impl Watch {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
         if let Poll::Ready(denial) = self.poll_key(cx) {
             return Poll::Ready(Cut::Denied(denial));
+        }
+        let ended = &self.ended;
+        let ending = self.ending.get_or_insert_with(|| Box::pin(ended.clone().cancelled_owned()));
+        if ending.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Cut::Ended);
         }
         self.poll_alarm(cx)
     }

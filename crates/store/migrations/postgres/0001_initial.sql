@@ -4,7 +4,9 @@
 CREATE TABLE organizations (
     id             TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- org_<ULID>
     name           TEXT COLLATE "C" NOT NULL UNIQUE,
-    created_at_us  BIGINT           NOT NULL               -- microseconds since the Unix epoch, as in all `_us`
+    bounds         TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all its keys share
+    created_at_us  BIGINT           NOT NULL,              -- microseconds since the Unix epoch, as in all `_us`
+    updated_at_us  BIGINT           NOT NULL
 );
 
 -- A group of keys, members and limits inside an organization.
@@ -13,6 +15,7 @@ CREATE TABLE projects (
     organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
     name             TEXT COLLATE "C" NOT NULL,
     description      TEXT COLLATE "C" NOT NULL,
+    bounds           TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all its keys share
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     removed_at_us    BIGINT,                                 -- NULL: it is there
@@ -29,6 +32,7 @@ CREATE TABLE users (
     email            TEXT COLLATE "C",                       -- as it was typed; NULL: not known
     email_folded     TEXT COLLATE "C",                       -- in lower case, by which it is unique
     role             TEXT COLLATE "C" NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
+    bounds           TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all their keys share
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     disabled_at_us   BIGINT,                                 -- NULL: switched on
@@ -167,11 +171,20 @@ CREATE TABLE providers (
     name             TEXT COLLATE "C" NOT NULL,
     kind             TEXT COLLATE "C" NOT NULL,
     base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
-    provider_key_id  TEXT COLLATE "C",              -- what deployments present that name none
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     UNIQUE (organization_id, name),
-    UNIQUE (organization_id, id),
+    UNIQUE (organization_id, id)
+);
+
+-- With which credentials a provider's deployments are called that name none; they share the calls.
+CREATE TABLE provider_links (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    provider_id      TEXT COLLATE "C" NOT NULL,
+    provider_key_id  TEXT COLLATE "C" NOT NULL,
+    position         BIGINT  NOT NULL,              -- the order in which they were given
+    PRIMARY KEY (provider_id, provider_key_id),
+    FOREIGN KEY (organization_id, provider_id) REFERENCES providers (organization_id, id) ON DELETE CASCADE,
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 );
 
@@ -181,6 +194,7 @@ CREATE TABLE models (
     name               TEXT COLLATE "C" NOT NULL,
     pricing            TEXT COLLATE "C" NOT NULL,  -- 'free', 'listed', or a price as JSON
     output_tokens_max  BIGINT,                     -- NULL: not known
+    routing            TEXT COLLATE "C" NOT NULL CHECK (routing IN ('weighted', 'least_latency')),
     created_at_us      BIGINT           NOT NULL,
     updated_at_us      BIGINT           NOT NULL,
     PRIMARY KEY (organization_id, name)
@@ -197,6 +211,7 @@ CREATE TABLE deployments (
     provider_key_id  TEXT COLLATE "C",                       -- NULL: the provider's own
     weight           BIGINT           NOT NULL CHECK (weight > 0),
     priority         BIGINT           NOT NULL CHECK (priority >= 0),
+    state            TEXT COLLATE "C" NOT NULL CHECK (state IN ('active', 'draining', 'disabled')),
     FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE,
     FOREIGN KEY (organization_id, provider_id) REFERENCES providers (organization_id, id),
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
@@ -205,19 +220,21 @@ CREATE TABLE deployments (
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
-CREATE INDEX providers_provider_key ON providers (organization_id, provider_key_id);
+CREATE INDEX provider_links_provider ON provider_links (organization_id, provider_id);
+CREATE INDEX provider_links_provider_key ON provider_links (organization_id, provider_key_id);
 
--- One row per finished call. No foreign keys: what was consumed is booked whatever became of its
+-- One row per finished call, and one per attempt at it that reached a provider and had another one behind
+-- it. No foreign keys: what was consumed is booked whatever became of its
 -- key, model or provider.
 CREATE TABLE usage_events (
-    id                   TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- req_<ULID>, the call
+    id                   TEXT COLLATE "C" NOT NULL,              -- req_<ULID>, the call
+    attempt              BIGINT           NOT NULL,              -- 0: the call, and its last attempt; else which one before that
     organization_id      TEXT COLLATE "C" NOT NULL,
     project_id           TEXT COLLATE "C" NOT NULL,
     key_id               TEXT COLLATE "C" NOT NULL,
     provider_id          TEXT COLLATE "C" NOT NULL,
     deployment_id        TEXT COLLATE "C" NOT NULL,
     model                TEXT COLLATE "C" NOT NULL,
-    day                  TEXT COLLATE "C" NOT NULL,              -- the day on which it began, UTC
     started_at_us        BIGINT           NOT NULL,
     duration_us          BIGINT           NOT NULL,
     first_byte_us        BIGINT           NOT NULL,              -- 0: no byte came
@@ -233,14 +250,38 @@ CREATE TABLE usage_events (
     is_estimated         BIGINT           NOT NULL,              -- 1: counted here, not reported
     cost_nanousd         BIGINT           NOT NULL,
     held_nanousd         BIGINT           NOT NULL,              -- what was set aside before the call
-    is_over_hold         BIGINT           NOT NULL               -- 1: the provider billed more than that
+    is_over_hold         BIGINT           NOT NULL,              -- 1: the provider billed more than that
+    PRIMARY KEY (id, attempt)
 );
 
 CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);
 
+-- What calls consumed, summed up by the hour in which they began: what reports of whole hours read, and what
+-- is left when single calls are no longer kept. Written in the transaction of the calls. Each sum stops at the
+-- largest number.
+CREATE TABLE usage_hours (
+    organization_id      TEXT COLLATE "C" NOT NULL,
+    hour_us              BIGINT           NOT NULL,  -- its first moment
+    key_id               TEXT COLLATE "C" NOT NULL,
+    owner_id             TEXT COLLATE "C" NOT NULL,  -- whose key it is; '': nobody knows
+    project_id           TEXT COLLATE "C" NOT NULL,
+    provider_id          TEXT COLLATE "C" NOT NULL,
+    model                TEXT COLLATE "C" NOT NULL,
+    requests             BIGINT           NOT NULL,
+    errors               BIGINT           NOT NULL,  -- of them, failed or interrupted
+    attempts             BIGINT           NOT NULL,  -- how often a provider was tried for them
+    input_tokens         BIGINT           NOT NULL,
+    cached_input_tokens  BIGINT           NOT NULL,
+    cache_write_tokens   BIGINT           NOT NULL,
+    output_tokens        BIGINT           NOT NULL,
+    reasoning_tokens     BIGINT           NOT NULL,
+    cost_nanousd         BIGINT           NOT NULL,
+    PRIMARY KEY (organization_id, hour_us, key_id, project_id, provider_id, model)
+);
+
 -- What was spent in a period: the running sums behind budgets.
 CREATE TABLE spend (
-    subject          TEXT COLLATE "C" NOT NULL,  -- 'key:<id>'
+    subject          TEXT COLLATE "C" NOT NULL,  -- 'key:<id>', 'user:<id>', 'project:<id>', 'organization:<id>'
     period           TEXT COLLATE "C" NOT NULL CHECK (period IN ('day', 'week', 'month', 'total')),
     period_start_us  BIGINT           NOT NULL,
     organization_id  TEXT COLLATE "C" NOT NULL,
@@ -248,6 +289,22 @@ CREATE TABLE spend (
     tokens           BIGINT           NOT NULL,
     PRIMARY KEY (subject, period, period_start_us)
 );
+
+-- Shares of budgets that were spent: each is told once in each period, for each height of the budget.
+CREATE TABLE budget_alerts (
+    subject          TEXT COLLATE "C" NOT NULL,  -- as in `spend`
+    period           TEXT COLLATE "C" NOT NULL CHECK (period IN ('day', 'week', 'month', 'total')),
+    period_start_us  BIGINT           NOT NULL,
+    unit             TEXT COLLATE "C" NOT NULL CHECK (unit IN ('usd', 'tokens')),
+    amount           BIGINT           NOT NULL,  -- the height of the budget: nano-dollars or tokens
+    percent          BIGINT           NOT NULL,
+    organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
+    spent            BIGINT           NOT NULL,  -- at that time, in the same unit
+    told_at_us       BIGINT,                     -- NULL: nobody was told yet
+    PRIMARY KEY (subject, period, period_start_us, unit, amount, percent)
+);
+
+CREATE INDEX budget_alerts_untold ON budget_alerts (organization_id, subject) WHERE told_at_us IS NULL;
 
 -- Settings changed at run time; what is not here has its default.
 CREATE TABLE settings (

@@ -3,7 +3,9 @@
 CREATE TABLE organizations (
     id             TEXT    NOT NULL PRIMARY KEY,  -- org_<ULID>
     name           TEXT    NOT NULL UNIQUE,
-    created_at_us  INTEGER NOT NULL               -- microseconds since the Unix epoch, as in all `_us`
+    bounds         TEXT    NOT NULL,              -- JSON: the limits and budgets that all its keys share
+    created_at_us  INTEGER NOT NULL,              -- microseconds since the Unix epoch, as in all `_us`
+    updated_at_us  INTEGER NOT NULL
 ) STRICT;
 
 -- A group of keys, members and limits inside an organization.
@@ -12,6 +14,7 @@ CREATE TABLE projects (
     organization_id  TEXT    NOT NULL REFERENCES organizations (id),
     name             TEXT    NOT NULL,
     description      TEXT    NOT NULL,
+    bounds           TEXT    NOT NULL,              -- JSON: the limits and budgets that all its keys share
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     removed_at_us    INTEGER,                       -- NULL: it is there
@@ -28,6 +31,7 @@ CREATE TABLE users (
     email            TEXT,                          -- as it was typed; NULL: not known
     email_folded     TEXT,                          -- in lower case, by which it is unique
     role             TEXT    NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
+    bounds           TEXT    NOT NULL,              -- JSON: the limits and budgets that all their keys share
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     disabled_at_us   INTEGER,                       -- NULL: switched on
@@ -166,11 +170,20 @@ CREATE TABLE providers (
     name             TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     base_url         TEXT,                          -- NULL: the kind needs none
-    provider_key_id  TEXT,                          -- what deployments present that name none
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     UNIQUE (organization_id, name),
-    UNIQUE (organization_id, id),
+    UNIQUE (organization_id, id)
+) STRICT;
+
+-- With which credentials a provider's deployments are called that name none; they share the calls.
+CREATE TABLE provider_links (
+    organization_id  TEXT    NOT NULL,
+    provider_id      TEXT    NOT NULL,
+    provider_key_id  TEXT    NOT NULL,
+    position         INTEGER NOT NULL,              -- the order in which they were given
+    PRIMARY KEY (provider_id, provider_key_id),
+    FOREIGN KEY (organization_id, provider_id) REFERENCES providers (organization_id, id) ON DELETE CASCADE,
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 ) STRICT;
 
@@ -180,6 +193,7 @@ CREATE TABLE models (
     name               TEXT    NOT NULL,
     pricing            TEXT    NOT NULL,  -- 'free', 'listed', or a price as JSON
     output_tokens_max  INTEGER,           -- NULL: not known
+    routing            TEXT    NOT NULL CHECK (routing IN ('weighted', 'least_latency')),
     created_at_us      INTEGER NOT NULL,
     updated_at_us      INTEGER NOT NULL,
     PRIMARY KEY (organization_id, name)
@@ -196,6 +210,7 @@ CREATE TABLE deployments (
     provider_key_id  TEXT,                          -- NULL: the provider's own
     weight           INTEGER NOT NULL CHECK (weight > 0),
     priority         INTEGER NOT NULL CHECK (priority >= 0),
+    state            TEXT    NOT NULL CHECK (state IN ('active', 'draining', 'disabled')),
     FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE,
     FOREIGN KEY (organization_id, provider_id) REFERENCES providers (organization_id, id),
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
@@ -204,19 +219,21 @@ CREATE TABLE deployments (
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
-CREATE INDEX providers_provider_key ON providers (organization_id, provider_key_id);
+CREATE INDEX provider_links_provider ON provider_links (organization_id, provider_id);
+CREATE INDEX provider_links_provider_key ON provider_links (organization_id, provider_key_id);
 
--- One row per finished call. No foreign keys: what was consumed is booked whatever became of its
+-- One row per finished call, and one per attempt at it that reached a provider and had another one behind
+-- it. No foreign keys: what was consumed is booked whatever became of its
 -- key, model or provider.
 CREATE TABLE usage_events (
-    id                   TEXT    NOT NULL PRIMARY KEY,  -- req_<ULID>, the call
+    id                   TEXT    NOT NULL,              -- req_<ULID>, the call
+    attempt              INTEGER NOT NULL,              -- 0: the call, and its last attempt; else which one before that
     organization_id      TEXT    NOT NULL,
     project_id           TEXT    NOT NULL,
     key_id               TEXT    NOT NULL,
     provider_id          TEXT    NOT NULL,
     deployment_id        TEXT    NOT NULL,
     model                TEXT    NOT NULL,
-    day                  TEXT    NOT NULL,              -- the day on which it began, UTC
     started_at_us        INTEGER NOT NULL,
     duration_us          INTEGER NOT NULL,
     first_byte_us        INTEGER NOT NULL,              -- 0: no byte came
@@ -232,14 +249,38 @@ CREATE TABLE usage_events (
     is_estimated         INTEGER NOT NULL,              -- 1: counted here, not reported
     cost_nanousd         INTEGER NOT NULL,
     held_nanousd         INTEGER NOT NULL,              -- what was set aside before the call
-    is_over_hold         INTEGER NOT NULL               -- 1: the provider billed more than that
+    is_over_hold         INTEGER NOT NULL,              -- 1: the provider billed more than that
+    PRIMARY KEY (id, attempt)
 ) STRICT;
 
 CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);
 
+-- What calls consumed, summed up by the hour in which they began: what reports of whole hours read, and what
+-- is left when single calls are no longer kept. Written in the transaction of the calls. Each sum stops at the
+-- largest number.
+CREATE TABLE usage_hours (
+    organization_id      TEXT    NOT NULL,
+    hour_us              INTEGER NOT NULL,  -- its first moment
+    key_id               TEXT    NOT NULL,
+    owner_id             TEXT    NOT NULL,  -- whose key it is; '': nobody knows
+    project_id           TEXT    NOT NULL,
+    provider_id          TEXT    NOT NULL,
+    model                TEXT    NOT NULL,
+    requests             INTEGER NOT NULL,
+    errors               INTEGER NOT NULL,  -- of them, failed or interrupted
+    attempts             INTEGER NOT NULL,  -- how often a provider was tried for them
+    input_tokens         INTEGER NOT NULL,
+    cached_input_tokens  INTEGER NOT NULL,
+    cache_write_tokens   INTEGER NOT NULL,
+    output_tokens        INTEGER NOT NULL,
+    reasoning_tokens     INTEGER NOT NULL,
+    cost_nanousd         INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, hour_us, key_id, project_id, provider_id, model)
+) STRICT, WITHOUT ROWID;
+
 -- What was spent in a period: the running sums behind budgets.
 CREATE TABLE spend (
-    subject          TEXT    NOT NULL,  -- 'key:<id>'
+    subject          TEXT    NOT NULL,  -- 'key:<id>', 'user:<id>', 'project:<id>', 'organization:<id>'
     period           TEXT    NOT NULL CHECK (period IN ('day', 'week', 'month', 'total')),
     period_start_us  INTEGER NOT NULL,
     organization_id  TEXT    NOT NULL,
@@ -247,6 +288,22 @@ CREATE TABLE spend (
     tokens           INTEGER NOT NULL,
     PRIMARY KEY (subject, period, period_start_us)
 ) STRICT;
+
+-- Shares of budgets that were spent: each is told once in each period, for each height of the budget.
+CREATE TABLE budget_alerts (
+    subject          TEXT    NOT NULL,  -- as in `spend`
+    period           TEXT    NOT NULL CHECK (period IN ('day', 'week', 'month', 'total')),
+    period_start_us  INTEGER NOT NULL,
+    unit             TEXT    NOT NULL CHECK (unit IN ('usd', 'tokens')),
+    amount           INTEGER NOT NULL,  -- the height of the budget: nano-dollars or tokens
+    percent          INTEGER NOT NULL,
+    organization_id  TEXT    NOT NULL REFERENCES organizations (id),
+    spent            INTEGER NOT NULL,  -- at that time, in the same unit
+    told_at_us       INTEGER,           -- NULL: nobody was told yet
+    PRIMARY KEY (subject, period, period_start_us, unit, amount, percent)
+) STRICT;
+
+CREATE INDEX budget_alerts_untold ON budget_alerts (organization_id, subject) WHERE told_at_us IS NULL;
 
 -- Settings changed at run time; what is not here has its default.
 CREATE TABLE settings (

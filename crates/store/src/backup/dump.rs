@@ -1,17 +1,16 @@
 //! Making a backup while the server works.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _, unfold};
+use futures_util::stream::{BoxStream, TryStreamExt as _};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sqlx::AssertSqlSafe;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Sender, channel};
 use zeroize::Zeroizing;
 
 use super::format::{Cell, End, FORMAT, Head, digest_text, read};
@@ -20,6 +19,7 @@ use crate::age::{Passphrase, Sealer};
 use crate::calls::Patience;
 use crate::db::{Session, on, on_session};
 use crate::keyring::carried::is_carried;
+use crate::work::run;
 use crate::{Act, Store, StoreError, migrations};
 
 /// Sealed bytes in one piece.
@@ -83,32 +83,6 @@ impl Store {
         let is_first = first.is_some_and(|(id,)| id == act.organization.to_string());
         if is_first { Ok(()) } else { Err(StoreError::AboveOwnRole) }
     }
-}
-
-type Work = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
-
-/// Does the work as far as its pieces are asked for: no task of its own, so that it ends with
-/// whoever reads.
-fn run(work: Work, pieces: Receiver<Bytes>) -> BoxStream<'static, Result<Bytes, StoreError>> {
-    let next = async move |(mut work, mut pieces): (Option<Work>, Receiver<Bytes>)| {
-        loop {
-            let Some(going_on) = &mut work else {
-                return pieces.recv().await.map(|piece| (Ok(piece), (work, pieces)));
-            };
-            tokio::select! {
-                biased;
-                Some(piece) = pieces.recv() => return Some((Ok(piece), (work, pieces))),
-                ended = going_on => {
-                    work = None;
-                    if let Err(error) = ended {
-                        pieces.close();
-                        return Some((Err(error), (work, pieces)));
-                    }
-                }
-            }
-        }
-    };
-    unfold((Some(work), pieces), next).boxed()
 }
 
 /// Writes all lines. The permit goes when this is over.

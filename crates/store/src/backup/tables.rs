@@ -12,7 +12,7 @@ pub(super) enum Fate {
 }
 
 /// Every table of the schema. What another program keeps in the same database is not ours to carry.
-pub(super) const TABLES: [(&str, Fate); 30] = [
+pub(super) const TABLES: [(&str, Fate); 33] = [
     ("organizations", Kept),
     ("projects", Kept),
     ("users", Kept),
@@ -27,11 +27,15 @@ pub(super) const TABLES: [(&str, Fate); 30] = [
     ("limit_increases", Kept),
     ("provider_keys", Kept),
     ("providers", Kept),
+    ("provider_links", Kept),
     ("models", Kept),
     ("deployments", Kept),
     ("usage_events", Kept),
+    ("usage_hours", Kept),
     // Nothing that was spent is given back; of the old data a restore takes the greater sums.
     ("spend", Kept),
+    // What was told of budgets is not told again.
+    ("budget_alerts", Kept),
     ("settings", Kept),
     ("audit_entries", Kept),
     ("audit_head", Kept),

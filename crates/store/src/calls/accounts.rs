@@ -92,6 +92,15 @@ impl Accounts {
         }
     }
 
+    /// Books what a call spent that held nothing here, in the periods that it began in, where those
+    /// are the present ones.
+    pub(super) fn add(&mut self, spent: Spend, started_at: Timestamp) {
+        let started_us = started_at.as_microsecond();
+        for account in self.0.iter_mut().filter(|account| account.start_us <= started_us) {
+            account.account.spent = account.account.spent.plus(spent);
+        }
+    }
+
     pub(super) fn of(&self, period: Period) -> Account {
         let found = self.0.iter().find(|account| account.period == period);
         found.map_or_else(Account::default, |found| found.account)
@@ -172,6 +181,15 @@ mod tests {
         let accounts = Accounts::new(&known, at("2026-03-02T12:00:00Z"), &TimeZone::UTC);
         assert_eq!(fit(&accounts, 100, &[day]), Ok(100));
         assert_eq!(fit(&accounts, 100, &[month]), Err(NoRoom::Spent));
+    }
+
+    #[test]
+    fn a_call_that_held_nothing_is_booked_in_the_periods_that_it_began_in() {
+        let mut accounts = accounts("2026-03-02T00:00:01Z");
+        accounts.add(spend(400), at("2026-03-01T23:59:59Z"));
+        accounts.add(spend(50), at("2026-03-02T00:00:00Z"));
+        let of = |period| accounts.of(period).spent.tokens;
+        assert_eq!(Period::ALL.map(of), [50, 50, 450, 450], "2 March 2026 is a Monday");
     }
 
     #[test]

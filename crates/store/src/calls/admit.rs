@@ -12,7 +12,7 @@ use doorward_domain::price::Price;
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::Usage;
 
-use super::key_state::{Admitted, Moment};
+use super::counters::{Admitted, Moment};
 use super::{CallKey, OpenCall};
 use crate::{Store, StoreError};
 
@@ -44,8 +44,8 @@ pub struct CallRequest<'a> {
 }
 
 impl Store {
-    /// Takes from every limit and budget of the key in one step, or from none. The caller has checked
-    /// status, scope and model. The call may leave once its hold stands in the journal:
+    /// Takes from every limit and budget that bounds the call in one step, or from none: the key's own,
+    /// and those of its user, project and organization. The caller has checked status, scope and model. The call may leave once its hold stands in the journal:
     /// [`OpenCall::written`].
     ///
     /// The outer error is ours: the database is too far behind, or may be in use by another process,
@@ -65,16 +65,18 @@ impl Store {
         let moment = Moment { now: self.clock.now(), monotonic_us: self.clock.monotonic_us() };
         let (price, input_tokens) = (request.price, request.input_tokens);
         let quote = Quote { price, input_tokens, output_tokens: request.output_tokens };
-        let (taken, granted, quotas) =
-            match key.state.admit(key.rights_at(moment.now), &quote, moment, &self.time_zone) {
-                Ok(admitted) => admitted,
-                Err(denied) => return Ok(Err(denied)),
-            };
+        let bounded = key.bounded(moment.now, Some(request.model));
+        let (taken, granted, quotas) = match bounded.admit(&quote, moment, &self.time_zone) {
+            Ok(admitted) => admitted,
+            Err(denied) => return Ok(Err(denied)),
+        };
         let hold = Hold {
             call: request.call,
             organization: key.key.organization,
             project: key.key.project,
             key: key.key.id,
+            owner: key.key.owner,
+            shared: bounded.shared_with(&taken),
             secret: request.secret,
             provider: request.provider,
             deployment: request.deployment,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use doorward_domain::bounds::{BoundOf, Bounds, Subject};
 use doorward_domain::credential::{KeyId, PlainKey};
 use doorward_domain::denial::Denial;
-use doorward_domain::id::OrganizationId;
+use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::rights::Rights;
 use doorward_domain::rotation::SecretNumber;
@@ -16,9 +17,10 @@ use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::bounded::{Bounded, Link};
 use super::key_state::KeyState;
 use super::states::States;
-use crate::keys::{Raised, Secrets, load_call_key, load_raised};
+use crate::keys::{Raised, Secrets, SharedBounds, load_call_key, load_raised};
 use crate::{Store, StoreError};
 
 /// Ids that do not exist, remembered so that the same wrong key asks the database once.
@@ -36,6 +38,8 @@ pub struct CallKey {
     /// The HTTP status of a call that a spent budget refuses, as its organization has it.
     pub spent_budget_status: u16,
     pub(in crate::calls) state: Arc<KeyState>,
+    /// What bounds it beside its own limits and budgets.
+    links: Box<[Link]>,
     pub(super) secrets: Secrets,
     /// What an increase makes of its rights, until that ends: by the clock, so that nobody has to load
     /// the key again for the old limits to hold.
@@ -68,9 +72,15 @@ impl CallKey {
         }
     }
 
-    /// Whether any budget bounds the key. No increase takes one away.
+    /// Whether any budget bounds the key, its own or one that it shares. No increase takes one away.
     pub fn has_budget(&self) -> bool {
-        !self.key.rights.budgets.is_empty()
+        let has_shared = || self.links.iter().any(|link| !link.bounds.budgets.is_empty());
+        !self.key.rights.budgets.is_empty() || has_shared()
+    }
+
+    /// Everything that bounds a call of this model at `now`. `None`: no model is called.
+    pub(super) fn bounded<'a>(&'a self, now: Timestamp, model: Option<&'a str>) -> Bounded<'a> {
+        Bounded { own: (&self.state.tally, self.rights_at(now)), links: &self.links, model }
     }
 
     /// Whether the key has been changed since it was loaded.
@@ -194,8 +204,15 @@ impl KeyCache {
         states.signal_owner(owner);
     }
 
-    /// Drops the keys of an organization, of which only what is kept beside them has changed: no
-    /// stream of theirs has to ask again.
+    /// Drops the keys of a project, of which only what is kept beside them has changed: no stream of
+    /// theirs has to ask again.
+    pub(super) fn forget_project(&self, project: ProjectId) {
+        let mut changes = self.changes.lock();
+        *changes += 1;
+        self.known.retain(|_, key| key.key.project != project);
+    }
+
+    /// The same for an organization.
     pub(super) fn forget_organization(&self, organization: OrganizationId) {
         let mut changes = self.changes.lock();
         *changes += 1;
@@ -210,15 +227,52 @@ impl KeyCache {
         let state = store.calls.states.of(store, &stored.key).await?;
         let spent_budget_status = store.spent_budget_status(stored.key.organization).await?;
         let raised = load_raised(&store.db, &stored.key, store.clock.now()).await?;
+        let links = load_links(store, &stored.key, &stored.shared, &state).await?;
         Ok(Some(Arc::new(CallKey {
             scopes: stored.key.rights.scopes.intersect(stored.role().scopes()),
             owner_is_active: stored.owner_is_active,
             spent_budget_status,
             changed: state.changed(),
             state,
+            links,
             secrets: stored.secrets,
             raised: raised.map(Box::new),
             key: stored.key,
         })))
     }
+}
+
+/// What bounds a key beside its own limits and budgets, in the order in which the counters are locked.
+async fn load_links(
+    store: &Store,
+    key: &ApiKey,
+    shared: &SharedBounds,
+    state: &KeyState,
+) -> Result<Box<[Link]>, StoreError> {
+    let user = match key.owner {
+        Owner::User(user) => Some((Subject::User(user), &shared.user)),
+        Owner::ServiceAccount(_) => None,
+    };
+    let wider = [
+        (Subject::Organization(key.organization), &shared.organization),
+        (Subject::Project(key.project), &shared.project),
+    ];
+    let mut links = Vec::new();
+    for (subject, bounds) in wider.into_iter().chain(user).filter(|(_, bounds)| !bounds.is_none()) {
+        let tally = store.calls.shared.of(store, subject).await?;
+        links.push(Link { of: subject.bound_of(), models: None, bounds: bounds.clone(), tally });
+    }
+    // Locked one after the other, so always in one order, whatever that of the key's list.
+    let mut limits = key.rights.model_limits.clone();
+    limits.sort_by(|a, b| a.model.as_str().cmp(b.model.as_str()));
+    let limits = &limits;
+    let moment = (store.clock.now(), store.clock.monotonic_us());
+    let tallies = state.of_models(limits, moment, &store.time_zone);
+    links.extend(limits.iter().zip(tallies).map(|(of, tally)| Link {
+        of: BoundOf::Model,
+        models: Some(of.model.clone()),
+        bounds: Bounds { limits: of.limits, budgets: Vec::new() },
+        tally,
+    }));
+    Ok(links.into())
 }

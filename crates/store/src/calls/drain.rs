@@ -95,6 +95,11 @@ impl Drain {
         self.signals.wake.notify_one();
     }
 
+    /// Keeps what is in the database as it is until the guard is dropped: no batch is written.
+    pub(super) async fn hold_still(&self) -> impl Drop {
+        self.progress.lock().await
+    }
+
     pub(super) async fn stop(&self) {
         self.signals.stop.cancel();
         self.tasks.close();
@@ -205,10 +210,12 @@ impl Store {
         self.write_waiting_uses().await?;
         if events > 0 {
             write_events(&self.db, &progress.batch, &self.time_zone).await?;
-            self.calls.drain.written.fetch_add(events as u64, Ordering::Relaxed);
+            let calls = progress.batch.iter().filter(|event| event.is_call()).count();
+            self.calls.drain.written.fetch_add(calls as u64, Ordering::Relaxed);
             for (key, count) in count_by_key(&progress.batch) {
                 self.calls.states.written(&key, count);
             }
+            self.calls.shared.written(&progress.batch, &self.time_zone);
             progress.batch.clear();
         }
         progress.delete_drained();
@@ -219,7 +226,7 @@ impl Store {
 
 fn count_by_key(events: &[UsageEvent]) -> HashMap<KeyId, u64> {
     let mut counts = HashMap::new();
-    for event in events {
+    for event in events.iter().filter(|event| event.is_call()) {
         *counts.entry(event.hold.key).or_insert(0) += 1;
     }
     counts
@@ -275,8 +282,8 @@ fn delete_segment(dir: &Path, number: u64) {
     }
 }
 
-/// Puts hold and settlement together. A settlement without its hold is of a segment that was
-/// drained and deleted: the database has it.
+/// Puts hold and settlement together, and attempts in between with their hold. What is without its hold
+/// is of a segment that was drained and deleted: the database has it.
 fn pair(
     open: &mut HashMap<CallId, (Hold, u64)>,
     record: Record,
@@ -289,7 +296,13 @@ fn pair(
         }
         Record::Settled(settlement, provider, deployment) => {
             let (hold, _) = open.remove(&settlement.call)?;
-            Some(UsageEvent { hold: Hold { provider, deployment, ..hold }, settlement })
+            let hold = Hold { provider, deployment, ..hold };
+            Some(UsageEvent { hold, settlement, attempt: UsageEvent::CALL })
+        }
+        Record::Attempt(settlement, provider, deployment, attempt) => {
+            let (hold, _) = open.get(&settlement.call)?;
+            let hold = hold.of_attempt(provider, deployment);
+            Some(UsageEvent { hold, settlement, attempt })
         }
         Record::Left(_) => None,
     }
@@ -335,7 +348,11 @@ fn interrupted(open: HashMap<CallId, (Hold, u64)>) -> Vec<UsageEvent> {
             "calls were interrupted; they are booked at their estimate"
         );
     }
-    let event = |(hold, _): (Hold, u64)| UsageEvent { settlement: hold.interrupted(), hold };
+    let event = |(hold, _): (Hold, u64)| UsageEvent {
+        settlement: hold.interrupted(),
+        hold,
+        attempt: UsageEvent::CALL,
+    };
     open.into_values().map(event).collect()
 }
 

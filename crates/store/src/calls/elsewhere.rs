@@ -7,7 +7,7 @@ use doorward_domain::rotation::SecretNumber;
 use jiff::SignedDuration;
 
 use super::CallKey;
-use super::key_state::{Admitted, Moment};
+use super::counters::{Admitted, Moment};
 use crate::db::on;
 use crate::usage::touch;
 use crate::{Store, StoreError};
@@ -30,20 +30,22 @@ impl Cost {
 }
 
 impl Store {
-    /// Takes a use from the rate limits of its key, in one step or not at all, where its budgets have
-    /// anything left. The caller has checked status, scope and model.
+    /// Takes a use from the rate limits of its key and of what that shares, in one step or not at all,
+    /// where all budgets have anything left. The caller has checked status, scope and model; limits for
+    /// some models hold where one is named.
     ///
     /// The outer error is ours, as for [`admit`](Self::admit); the inner one is the key's.
     pub fn spend(
         &self,
         key: &CallKey,
+        model: Option<&str>,
         cost: Cost,
     ) -> Result<Result<Admitted, (Denial, Admitted)>, StoreError> {
         if !self.db.is_ours() {
             return Err(StoreError::NotOurs);
         }
         let moment = Moment { now: self.clock.now(), monotonic_us: self.clock.monotonic_us() };
-        Ok(key.state.spend(key.rights_at(moment.now), cost, moment, &self.time_zone))
+        Ok(key.bounded(moment.now, model).spend(cost, moment, &self.time_zone))
     }
 
     /// Whether a use of this secret is to be [noted](Self::note_use): the first one of a minute.

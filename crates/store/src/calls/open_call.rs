@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use doorward_domain::budget::Spend;
 use doorward_domain::call::{Hold, Settlement};
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 
 use super::CallKey;
-use super::key_state::{Admitted, Taken};
+use super::bounded::{Bounded, Taken};
+use super::counters::Admitted;
 use crate::journal::Batch;
 use crate::{Store, StoreError};
 
@@ -27,6 +29,9 @@ pub struct OpenCall {
     hold: Hold,
     taken: Taken,
     batch: Arc<Batch>,
+    /// Attempts that were taken down, and what they cost.
+    attempts: u16,
+    attempted: Spend,
     is_settled: bool,
 }
 
@@ -40,7 +45,18 @@ impl OpenCall {
     ) -> Self {
         let batch = store.calls.journal.add_hold(&hold);
         store.calls.open.fetch_add(1, Ordering::Relaxed);
-        Self { quotas, output_tokens, store, key, hold, taken, batch, is_settled: false }
+        Self {
+            quotas,
+            output_tokens,
+            store,
+            key,
+            hold,
+            taken,
+            batch,
+            attempts: 0,
+            attempted: Spend::default(),
+            is_settled: false,
+        }
     }
 
     /// Returns when the hold stands in the journal: the call may leave. On an error it must not, and
@@ -82,6 +98,20 @@ impl OpenCall {
         (self.hold.provider, self.hold.deployment) = (provider, deployment);
     }
 
+    /// Takes down an attempt that reached the deployment which is named now, and failed; another one
+    /// follows. It is no call of its own: what it cost counts with the call's, in the limits and budgets
+    /// when the call is settled.
+    pub fn add_attempt(&mut self, settlement: &Settlement) {
+        if self.is_settled {
+            return;
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        self.attempted = self.attempted.plus(settlement.spend);
+        let journal = &self.store.calls.journal;
+        let served_by = (self.hold.provider, self.hold.deployment);
+        journal.write_settled(&journal.add_attempt(settlement, served_by, self.attempts));
+    }
+
     /// Books what the call used: counters, journal, then, in a batch, the database. Only the first
     /// settlement counts. Never fails: a journal that cannot be written gets it later, and no call
     /// leaves until then.
@@ -116,7 +146,7 @@ impl OpenCall {
         let (provider, deployment) = (self.hold.provider, self.hold.deployment);
         let batch = calls.journal.add_settled(settlement, provider, deployment);
         calls.settled.fetch_add(1, Ordering::Relaxed);
-        self.key.state.settle(&self.taken, settlement.spend);
+        self.bounded().settle(&self.taken, settlement.spend.plus(self.attempted));
         calls.drain.wake();
         Some(batch)
     }
@@ -124,7 +154,12 @@ impl OpenCall {
     fn give_back(&mut self) {
         self.is_settled = true;
         self.store.calls.open.fetch_sub(1, Ordering::Relaxed);
-        self.key.state.give_back(&self.taken);
+        self.bounded().give_back(&self.taken);
+    }
+
+    /// What the call took from.
+    fn bounded(&self) -> Bounded<'_> {
+        self.key.bounded(self.store.clock.now(), Some(&self.hold.model))
     }
 
     /// Calls that are ready at the same moment share one write: they get the chance to add their

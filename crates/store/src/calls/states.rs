@@ -1,14 +1,15 @@
 //! The counters of all keys that were used lately.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::credential::KeyId;
 use doorward_domain::key::{ApiKey, Owner};
 use parking_lot::Mutex;
 
 use super::accounts::Accounts;
 use super::key_state::KeyState;
+use super::known::Known;
 use crate::usage::load_spent;
 use crate::{Store, StoreError};
 
@@ -16,22 +17,12 @@ use crate::{Store, StoreError};
 /// for as long as it knows something that the database does not.
 #[derive(Debug)]
 pub(super) struct States {
-    states: Mutex<Known>,
-    prune_at_least: usize,
-}
-
-#[derive(Debug)]
-struct Known {
-    by_key: HashMap<KeyId, Arc<KeyState>>,
-    /// At this size, idle ones are dropped.
-    prune_at: usize,
+    known: Mutex<Known<KeyId, KeyState>>,
 }
 
 impl States {
     pub(super) fn new(call_keys_max: usize) -> Self {
-        let prune_at = call_keys_max.saturating_mul(2).max(16);
-        let known = Known { by_key: HashMap::new(), prune_at };
-        Self { states: Mutex::new(known), prune_at_least: prune_at }
+        Self { known: Mutex::new(Known::new(call_keys_max.saturating_mul(2).max(16))) }
     }
 
     /// The counters of a key: those in memory, or new ones with what the database knows was spent.
@@ -45,7 +36,7 @@ impl States {
             return Ok(state);
         }
         let now = store.clock.now();
-        let spent = load_spent(&store.db, &key.id, now, &store.time_zone).await?;
+        let spent = load_spent(&store.db, &Subject::Key(key.id), now, &store.time_zone).await?;
         let state = KeyState::new(key.owner, Accounts::new(&spent, now, &store.time_zone));
         Ok(self.adopt(key.id, state, store.clock.monotonic_us()))
     }
@@ -66,32 +57,18 @@ impl States {
 
     /// The same for every key of an owner.
     pub(super) fn signal_owner(&self, owner: Owner) {
-        let known = self.states.lock();
-        for state in known.by_key.values().filter(|state| state.owner() == owner) {
+        let known = self.known.lock();
+        for state in known.all().filter(|state| state.owner() == owner) {
             state.signal_change();
         }
     }
 
     fn find(&self, id: &KeyId) -> Option<Arc<KeyState>> {
-        self.states.lock().by_key.get(id).cloned()
+        self.known.lock().find(id)
     }
 
     fn adopt(&self, id: KeyId, state: KeyState, monotonic_us: u64) -> Arc<KeyState> {
-        let mut known = self.states.lock();
-        if known.by_key.len() >= known.prune_at {
-            known.prune(monotonic_us);
-            known.prune_at = self.prune_at_least.max(known.by_key.len() * 2);
-        }
-        Arc::clone(known.by_key.entry(id).or_insert_with(|| Arc::new(state)))
-    }
-}
-
-impl Known {
-    /// Whoever is left sets when to look again, so that looking costs little per key.
-    fn prune(&mut self, monotonic_us: u64) {
-        let is_needed =
-            |state: &Arc<KeyState>| Arc::strong_count(state) > 1 || !state.is_idle(monotonic_us);
-        self.by_key.retain(|_, state| is_needed(state));
+        self.known.lock().adopt(id, state, |state| state.is_idle(monotonic_us))
     }
 }
 
@@ -103,7 +80,8 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
-    use super::super::key_state::{Moment, tests::rights};
+    use super::super::bounded::tests::{admit, rights, settle};
+    use super::super::counters::Moment;
     use super::*;
     use crate::usage::PeriodSpend;
 
@@ -133,7 +111,7 @@ mod tests {
         crowd(&states, 0);
         assert!(Arc::ptr_eq(&states.find(&id(1)).unwrap(), &held));
         assert!(states.find(&id(2)).is_none());
-        assert!(states.states.lock().by_key.len() <= 32);
+        assert!(states.known.lock().all().count() <= 32);
     }
 
     #[test]
@@ -141,11 +119,10 @@ mod tests {
         let states = States::new(1);
         let quote = Quote { price: &Price::FREE, input_tokens: 1, output_tokens: 1 };
         let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
-        let admit =
-            |state: &KeyState| state.admit(&rights(&[]), &quote, moment, &TimeZone::UTC).unwrap().0;
-        let taken = admit(&adopt(&states, 1, 0));
+        let rights = rights(&[]);
+        let taken = admit(&adopt(&states, 1, 0).tally, &rights, &quote, moment).unwrap().0;
         crowd(&states, 0);
-        states.find(&id(1)).unwrap().settle(&taken, Spend::default());
+        settle(&states.find(&id(1)).unwrap().tally, &rights, &taken, Spend::default());
         crowd(&states, 0);
         assert!(states.find(&id(1)).is_some());
         states.written(&id(1), 1);
@@ -160,10 +137,11 @@ mod tests {
         let quote = Quote { price: &Price::FREE, input_tokens: 1, output_tokens: 1 };
         let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
         let state = adopt(&states, 1, 0);
-        let taken = state.admit(&rights(&[]), &quote, moment, &TimeZone::UTC).unwrap().0;
+        let rights = rights(&[]);
+        let taken = admit(&state.tally, &rights, &quote, moment).unwrap().0;
         states.written(&id(1), 1);
         assert!(!state.is_idle(0));
-        state.settle(&taken, Spend::default());
+        settle(&state.tally, &rights, &taken, Spend::default());
         assert!(state.is_idle(0));
     }
 }

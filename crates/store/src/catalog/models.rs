@@ -20,8 +20,8 @@ use crate::{Act, Store, StoreError};
 
 const INSERT_DEPLOYMENT: &str = "
     INSERT INTO deployments (id, organization_id, model, position, provider_id, upstream_model,
-        provider_key_id, weight, priority)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        provider_key_id, weight, priority, state)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
 /// Inserts a model's deployments inside an open transaction of either engine.
 macro_rules! insert_deployments {
@@ -47,6 +47,7 @@ macro_rules! insert_deployments {
                 .bind(provider_key)
                 .bind(i64::from(deployment.weight))
                 .bind(i64::from(deployment.priority))
+                .bind(deployment.state.as_str())
                 .execute(&mut *$tx)
                 .await
                 .map_err(|error| missing(error, "provider"))?;
@@ -60,6 +61,7 @@ row! {
         name: String,
         pricing: String,
         output_tokens_max: Option<i64>,
+        routing: String,
         created_at_us: i64,
         updated_at_us: i64,
     }
@@ -75,6 +77,7 @@ row! {
         provider_key_id: Option<String>,
         weight: i64,
         priority: i64,
+        state: String,
     }
 }
 
@@ -102,6 +105,7 @@ impl ModelRow {
             name: self.name,
             pricing: parse_pricing(&self.pricing)?,
             output_tokens_max: self.output_tokens_max.map(unsigned),
+            routing: parsed("routing", &self.routing)?,
             deployments,
             created_at: timestamp(self.created_at_us)?,
             updated_at: timestamp(self.updated_at_us)?,
@@ -119,6 +123,7 @@ impl DeploymentRow {
             provider_key: parsed_provider_key(self.provider_key_id.as_deref())?,
             weight: u32::try_from(self.weight).map_err(corrupt)?,
             priority: u32::try_from(self.priority).map_err(corrupt)?,
+            state: parsed("deployment state", &self.state)?,
         })
     }
 }
@@ -141,11 +146,12 @@ impl Store {
     /// Everything that can be called, of every organization. What nobody serves cannot.
     pub async fn catalog(&self) -> Result<Vec<CatalogRow>, StoreError> {
         const MODELS: &str = "
-            SELECT organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us
+            SELECT organization_id, name, pricing, output_tokens_max, routing, created_at_us,
+                updated_at_us
             FROM models";
         const DEPLOYMENTS: &str = "
             SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
-                priority
+                priority, state
             FROM deployments ORDER BY organization_id, model, position";
         let (models, deployments) = on!(self.db.read, |pool| (
             sqlx::query_as(MODELS).fetch_all(pool).await?,
@@ -174,8 +180,9 @@ impl Store {
     async fn insert_model(&self, act: &Act, model: &Model) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO models
-                (organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $5)";
+                (organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us,
+                 routing)
+            VALUES ($1, $2, $3, $4, $5, $5, $6)";
         let pricing = pricing_text(&model.pricing)?;
         let organization = act.organization.to_string();
         on!(self.db.write, |pool| {
@@ -186,6 +193,7 @@ impl Store {
                 .bind(&pricing)
                 .bind(model.output_tokens_max.map(signed))
                 .bind(model.created_at.as_microsecond())
+                .bind(model.routing.as_str())
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -196,7 +204,7 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces pricing, output limit and deployments of a model, and audits it. `edited.updated_at`
+    /// Replaces pricing, output limit, routing and deployments of a model, and audits it. `edited.updated_at`
     /// is that of the version that was edited; [`StoreError::Stale`] when there is a newer one.
     /// Returns the model with its new version. An edit that changes nothing leaves no trace.
     pub async fn edit_model(&self, act: &Act, edited: &Model) -> Result<Model, StoreError> {
@@ -209,7 +217,7 @@ impl Store {
 
     async fn update_model(&self, act: &Act, edited: &Model) -> Result<Model, StoreError> {
         const SQL: &str = "
-            UPDATE models SET pricing = $3, output_tokens_max = $4, updated_at_us = $5
+            UPDATE models SET pricing = $3, output_tokens_max = $4, updated_at_us = $5, routing = $7
             WHERE organization_id = $1 AND name = $2 AND updated_at_us = $6";
         const FIND: &str = "SELECT 1 FROM models WHERE organization_id = $1 AND name = $2";
         const CLEAR: &str = "DELETE FROM deployments WHERE organization_id = $1 AND model = $2";
@@ -226,6 +234,7 @@ impl Store {
                 .bind(model.output_tokens_max.map(signed))
                 .bind(model.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
+                .bind(model.routing.as_str())
                 .execute(&mut *tx)
                 .await?;
             if done.rows_affected() == 0 {
@@ -274,11 +283,12 @@ impl Store {
         name: &str,
     ) -> Result<Option<Model>, StoreError> {
         const MODEL: &str = "
-            SELECT organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us
+            SELECT organization_id, name, pricing, output_tokens_max, routing, created_at_us,
+                updated_at_us
             FROM models WHERE organization_id = $1 AND name = $2";
         const DEPLOYMENTS: &str = "
             SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
-                priority
+                priority, state
             FROM deployments WHERE organization_id = $1 AND model = $2 ORDER BY position";
         if !is_storable(name) {
             return Ok(None);
@@ -299,11 +309,12 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Model>, StoreError> {
         const MODELS: &str = "
-            SELECT organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us
+            SELECT organization_id, name, pricing, output_tokens_max, routing, created_at_us,
+                updated_at_us
             FROM models WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
         const DEPLOYMENTS: &str = "
             SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
-                priority
+                priority, state
             FROM deployments WHERE organization_id = $1 AND model IN (
                 SELECT name FROM models WHERE organization_id = $1 AND name > $2
                 ORDER BY name LIMIT $3)
@@ -343,12 +354,18 @@ fn entry<'a>(act: &'a Act, action: &str, model: &Model) -> Deed<'a> {
     let deployments: Vec<_> = model
         .deployments
         .iter()
-        .map(|d| json!({ "provider": d.provider, "upstream_model": d.upstream_model }))
+        .map(|d| {
+            json!({
+                "provider": d.provider, "upstream_model": d.upstream_model,
+                "provider_key": d.provider_key, "state": d.state,
+            })
+        })
         .collect();
     let pricing = match &model.pricing {
         Pricing::Free => json!("free"),
         Pricing::Listed => json!("listed"),
         Pricing::Set(price) => json!(price),
     };
-    act.entry(action, &model.name, &json!({ "price": pricing, "deployments": deployments }))
+    let detail = json!({ "price": pricing, "routing": model.routing, "deployments": deployments });
+    act.entry(action, &model.name, &detail)
 }

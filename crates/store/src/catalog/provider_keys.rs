@@ -193,7 +193,8 @@ impl Store {
         id: ProviderKeyId,
     ) -> Result<Vec<ProviderId>, StoreError> {
         const SQL: &str = "
-            SELECT id FROM providers WHERE organization_id = $1 AND provider_key_id = $2
+            SELECT provider_id FROM provider_links
+            WHERE organization_id = $1 AND provider_key_id = $2
             UNION
             SELECT provider_id FROM deployments WHERE organization_id = $1 AND provider_key_id = $2
             ORDER BY 1 LIMIT 20";
@@ -225,14 +226,15 @@ impl Store {
         is_forced: bool,
     ) -> Result<Removed, StoreError> {
         const USES: &str = "
-            SELECT 'provider ' || name FROM providers
-            WHERE organization_id = $1 AND provider_key_id = $2
+            SELECT 'provider ' || p.name FROM provider_links l
+            JOIN providers p ON p.organization_id = l.organization_id AND p.id = l.provider_id
+            WHERE l.organization_id = $1 AND l.provider_key_id = $2
             UNION
             SELECT 'model ' || model FROM deployments
             WHERE organization_id = $1 AND provider_key_id = $2
             ORDER BY 1 LIMIT 20";
         // `$3` is used by each: PostgreSQL refuses a parameter that stands nowhere.
-        const UNLINK: [&str; 3] = [
+        const UNLINK: [&str; 4] = [
             concat!(
                 "UPDATE models SET ",
                 set_next_version!("$3"),
@@ -242,10 +244,13 @@ impl Store {
             "UPDATE deployments SET provider_key_id = NULL
              WHERE organization_id = $1 AND provider_key_id = $2 AND $3 >= 0",
             concat!(
-                "UPDATE providers SET provider_key_id = NULL, ",
+                "UPDATE providers SET ",
                 set_next_version!("$3"),
-                " WHERE organization_id = $1 AND provider_key_id = $2"
+                " WHERE organization_id = $1 AND id IN (SELECT provider_id FROM provider_links
+                  WHERE organization_id = $1 AND provider_key_id = $2)"
             ),
+            "DELETE FROM provider_links
+             WHERE organization_id = $1 AND provider_key_id = $2 AND $3 >= 0",
         ];
         const SQL: &str = "DELETE FROM provider_keys WHERE organization_id = $1 AND id = $2";
         let (organization, id) = (act.organization.to_string(), id.to_string());

@@ -1,13 +1,15 @@
 //! Providers: upstream APIs.
 
 use doorward_domain::catalog::Provider;
-use doorward_domain::id::{OrganizationId, ProviderId};
+use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use serde_json::json;
 
 use super::Removed;
-use super::provider_keys::{FIND_PROVIDER_KEY, parsed_provider_key};
+use super::provider_keys::FIND_PROVIDER_KEY;
 use crate::audit::{Deed, append_audit};
-use crate::db::{check_storable, finds, in_use, next_version, on, parsed, taken, timestamp};
+use crate::db::{
+    check_storable, finds, in_use, next_version, on, parsed, signed, taken, timestamp,
+};
 use crate::named::NamedRow;
 use crate::row::row;
 use crate::{Act, Store, StoreError};
@@ -15,8 +17,11 @@ use crate::{Act, Store, StoreError};
 /// The columns of [`ProviderRow`].
 macro_rules! provider_columns {
     () => {
-        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.provider_key_id, p.created_at_us,
-         p.updated_at_us"
+        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.created_at_us, p.updated_at_us,
+         COALESCE((SELECT string_agg(l.provider_key_id, ',' ORDER BY l.position)
+            FROM provider_links l
+            WHERE l.organization_id = p.organization_id AND l.provider_id = p.id), '')
+            AS provider_keys"
     };
 }
 
@@ -27,7 +32,7 @@ row! {
         name: String,
         kind: String,
         base_url: Option<String>,
-        provider_key_id: Option<String>,
+        provider_keys: String,
         created_at_us: i64,
         updated_at_us: i64,
     }
@@ -43,7 +48,7 @@ impl NamedRow for ProviderRow {
             name: self.name,
             kind: parsed("provider kind", &self.kind)?,
             base_url: self.base_url,
-            provider_key: parsed_provider_key(self.provider_key_id.as_deref())?,
+            provider_keys: parsed_provider_keys(&self.provider_keys)?,
             created_at: timestamp(self.created_at_us)?,
             updated_at: timestamp(self.updated_at_us)?,
         })
@@ -54,16 +59,34 @@ impl NamedRow for ProviderRow {
 pub(super) const FIND_PROVIDER: &str =
     "SELECT 1 FROM providers WHERE organization_id = $1 AND id = $2";
 
-/// Refuses a provider key that the organization has not, inside an open transaction of either engine.
-macro_rules! check_provider_key {
-    ($tx:ident, $act:expr, $provider:expr) => {
-        if let Some(key) = $provider.provider_key {
-            let organization = $act.organization.to_string();
-            if !finds!($tx, FIND_PROVIDER_KEY, &organization, key.to_string()) {
+const INSERT_LINK: &str = "
+    INSERT INTO provider_links (organization_id, provider_id, provider_key_id, position)
+    VALUES ($1, $2, $3, $4)";
+
+/// Links a provider to its keys inside an open transaction of either engine; refuses one that the
+/// organization has not.
+macro_rules! insert_links {
+    ($tx:ident, $organization:expr, $provider:expr) => {
+        for (position, key) in $provider.provider_keys.iter().enumerate() {
+            let key = key.to_string();
+            if !finds!($tx, FIND_PROVIDER_KEY, $organization, &key) {
                 return Err(StoreError::Missing("provider key"));
             }
+            sqlx::query(INSERT_LINK)
+                .bind($organization)
+                .bind($provider.id.to_string())
+                .bind(key)
+                .bind(signed(position as u64))
+                .execute(&mut *$tx)
+                .await?;
         }
     };
+}
+
+/// Ids with commas between them.
+fn parsed_provider_keys(ids: &str) -> Result<Vec<ProviderKeyId>, StoreError> {
+    let ids = ids.split(',').filter(|id| !id.is_empty());
+    ids.map(|id| parsed("provider key", id)).collect()
 }
 
 impl Store {
@@ -76,30 +99,29 @@ impl Store {
     async fn insert_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO providers
-                (id, organization_id, name, kind, base_url, provider_key_id, created_at_us,
-                 updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+                (id, organization_id, name, kind, base_url, created_at_us, updated_at_us)
+            VALUES ($1, $2, $3, $4, $5, $6, $6)";
+        let organization = act.organization.to_string();
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             append_audit!(self, tx, entry(act, "provider.create", provider));
-            check_provider_key!(tx, act, provider);
             sqlx::query(SQL)
                 .bind(provider.id.to_string())
-                .bind(act.organization.to_string())
+                .bind(&organization)
                 .bind(&provider.name)
                 .bind(provider.kind.as_str())
                 .bind(provider.base_url.as_deref())
-                .bind(provider.provider_key.map(|id| id.to_string()))
                 .bind(provider.created_at.as_microsecond())
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
+            insert_links!(tx, &organization, provider);
             tx.commit().await?;
         });
         Ok(())
     }
 
-    /// Replaces name, base URL and provider key of a provider, and audits it. `edited.updated_at` is that of the
+    /// Replaces name, base URL and provider keys of a provider, and audits it. `edited.updated_at` is that of the
     /// version that was edited; [`StoreError::Stale`] when there is a newer one. Returns the provider
     /// with its new version. An edit that changes nothing leaves no trace.
     pub async fn edit_provider(
@@ -116,21 +138,21 @@ impl Store {
 
     async fn update_provider(&self, act: &Act, edited: &Provider) -> Result<Provider, StoreError> {
         const SQL: &str = "
-            UPDATE providers SET name = $3, base_url = $4, provider_key_id = $5, updated_at_us = $6
-            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $7";
+            UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5
+            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6";
+        const UNLINK: &str =
+            "DELETE FROM provider_links WHERE organization_id = $1 AND provider_id = $2";
         let read_at = edited.updated_at;
         let provider = Provider { updated_at: next_version(read_at, act.at), ..edited.clone() };
         let (organization, id) = (act.organization.to_string(), provider.id.to_string());
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             append_audit!(self, tx, entry(act, "provider.edit", &provider));
-            check_provider_key!(tx, act, provider);
             let done = sqlx::query(SQL)
                 .bind(&organization)
                 .bind(&id)
                 .bind(&provider.name)
                 .bind(provider.base_url.as_deref())
-                .bind(provider.provider_key.map(|id| id.to_string()))
                 .bind(provider.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
                 .execute(&mut *tx)
@@ -144,6 +166,8 @@ impl Store {
                     StoreError::Missing("provider")
                 });
             }
+            sqlx::query(UNLINK).bind(&organization).bind(&id).execute(&mut *tx).await?;
+            insert_links!(tx, &organization, provider);
             tx.commit().await?;
         });
         Ok(provider)
@@ -243,7 +267,7 @@ fn check_texts(provider: &Provider) -> Result<(), StoreError> {
 fn entry<'a>(act: &'a Act, action: &str, provider: &Provider) -> Deed<'a> {
     let detail = json!({
         "name": provider.name, "kind": provider.kind.as_str(), "base_url": provider.base_url,
-        "provider_key": provider.provider_key,
+        "provider_keys": provider.provider_keys,
     });
     act.entry(action, &provider.id.to_string(), &detail)
 }

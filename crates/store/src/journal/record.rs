@@ -1,5 +1,5 @@
-//! One record: a length, a checksum, and a hold or a settlement, or what is to be said of the segment
-//! before, in fixed-width little-endian fields.
+//! One record: a length, a checksum, and a hold, an attempt or a settlement, or what is to be said of the
+//! segment before, in fixed-width little-endian fields.
 //!
 //! The length is written twice, the second time with every bit turned over: a damaged length is
 //! known as such and never read as the beginning of a longer record. The last byte is a mark that is
@@ -7,10 +7,14 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use doorward_domain::bounds::SharedWith;
 use doorward_domain::budget::Spend;
 use doorward_domain::call::{Hold, Outcome, Settlement};
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::{CallId, DeploymentId, OrganizationId, ProjectId, ProviderId};
+use doorward_domain::id::{
+    CallId, DeploymentId, OrganizationId, ProjectId, ProviderId, ServiceAccountId, UserId,
+};
+use doorward_domain::key::Owner;
 use doorward_domain::money::NanoUsd;
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::Usage;
@@ -25,6 +29,10 @@ pub(super) const RECORD_BYTES_MAX: usize = 1_024;
 const HOLD: u8 = 1;
 const SETTLED: u8 = 2;
 const LEFT: u8 = 3;
+const ATTEMPT: u8 = 4;
+/// Who owns the key of a hold.
+const USER: u8 = 0;
+const SERVICE_ACCOUNT: u8 = 1;
 /// The last byte of every record.
 const END: u8 = 0x5a;
 /// What [`write_left`] writes.
@@ -37,6 +45,9 @@ pub(crate) enum Record {
     Hold(Box<Hold>),
     /// It is over. Who served it in the end is said again: it may not be whom the hold named.
     Settled(Settlement, ProviderId, DeploymentId),
+    /// An attempt at it reached this provider and failed, and another one follows. The number tells it
+    /// from the others of its call.
+    Attempt(Settlement, ProviderId, DeploymentId, u16),
     /// The first record of a segment: the one before was left because the disk failed. What stands
     /// before this place is on the disk; what stands behind it may be anything.
     Left(Position),
@@ -56,6 +67,8 @@ pub(crate) fn write_hold(hold: &Hold, out: &mut Vec<u8>) {
         write_usage(hold.estimate, out);
         write_spend(hold.held, out);
         out.extend_from_slice(&hold.secret.0.to_le_bytes());
+        write_owner(hold.owner, out);
+        out.push(hold.shared.to_byte());
         write_text(hold.key.as_str(), out);
         write_text(&hold.model, out);
     });
@@ -70,17 +83,40 @@ pub(crate) fn write_settled(
 ) {
     frame(out, |out| {
         out.push(SETTLED);
-        out.extend_from_slice(&settled.call.to_bytes());
-        out.extend_from_slice(&provider.to_bytes());
-        out.extend_from_slice(&deployment.to_bytes());
-        out.push(settled.outcome.code());
-        out.push(u8::from(settled.is_estimated));
-        out.extend_from_slice(&settled.status.to_le_bytes());
-        write_usage(settled.usage, out);
-        write_spend(settled.spend, out);
-        out.extend_from_slice(&settled.duration_us.to_le_bytes());
-        out.extend_from_slice(&settled.first_byte_us.to_le_bytes());
+        write_end(settled, (provider, deployment), out);
     });
+}
+
+/// Writes an attempt that had another one behind it behind what is in `out`.
+pub(crate) fn write_attempt(
+    settled: &Settlement,
+    (provider, deployment): (ProviderId, DeploymentId),
+    number: u16,
+    out: &mut Vec<u8>,
+) {
+    frame(out, |out| {
+        out.push(ATTEMPT);
+        write_end(settled, (provider, deployment), out);
+        out.extend_from_slice(&number.to_le_bytes());
+    });
+}
+
+/// How something ended, and with whom.
+fn write_end(
+    settled: &Settlement,
+    (provider, deployment): (ProviderId, DeploymentId),
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(&settled.call.to_bytes());
+    out.extend_from_slice(&provider.to_bytes());
+    out.extend_from_slice(&deployment.to_bytes());
+    out.push(settled.outcome.code());
+    out.push(u8::from(settled.is_estimated));
+    out.extend_from_slice(&settled.status.to_le_bytes());
+    write_usage(settled.usage, out);
+    write_spend(settled.spend, out);
+    out.extend_from_slice(&settled.duration_us.to_le_bytes());
+    out.extend_from_slice(&settled.first_byte_us.to_le_bytes());
 }
 
 /// Writes how far the segment before is good behind what is in `out`.
@@ -105,6 +141,15 @@ fn frame(out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
     for (slot, byte) in frame.iter_mut().zip(lengths.chain(checksum)) {
         *slot = byte;
     }
+}
+
+fn write_owner(owner: Owner, out: &mut Vec<u8>) {
+    let (kind, id) = match owner {
+        Owner::User(id) => (USER, id.to_bytes()),
+        Owner::ServiceAccount(id) => (SERVICE_ACCOUNT, id.to_bytes()),
+    };
+    out.push(kind);
+    out.extend_from_slice(&id);
 }
 
 fn write_usage(usage: Usage, out: &mut Vec<u8>) {
@@ -177,7 +222,14 @@ impl Fields<'_> {
     fn record(mut self) -> Option<Record> {
         let record = match self.byte()? {
             HOLD => Record::Hold(Box::new(self.hold()?)),
-            SETTLED => self.settled()?,
+            SETTLED => {
+                let (settled, provider, deployment) = self.end()?;
+                Record::Settled(settled, provider, deployment)
+            }
+            ATTEMPT => {
+                let (settled, provider, deployment) = self.end()?;
+                Record::Attempt(settled, provider, deployment, u16::from_le_bytes(self.array()?))
+            }
             LEFT => Record::Left(self.position()?),
             _ => return None,
         };
@@ -196,12 +248,14 @@ impl Fields<'_> {
             estimate: self.usage()?,
             held: self.spend()?,
             secret: SecretNumber(u32::from_le_bytes(self.array()?)),
+            owner: self.owner()?,
+            shared: SharedWith::from_byte(self.byte()?),
             key: self.text()?.parse::<KeyId>().ok()?,
             model: self.text()?.into(),
         })
     }
 
-    fn settled(&mut self) -> Option<Record> {
+    fn end(&mut self) -> Option<(Settlement, ProviderId, DeploymentId)> {
         let call = CallId::from_bytes(self.array()?);
         let provider = ProviderId::from_bytes(self.array()?);
         let deployment = DeploymentId::from_bytes(self.array()?);
@@ -217,7 +271,7 @@ impl Fields<'_> {
             duration_us: self.number()?,
             first_byte_us: self.number()?,
         };
-        Some(Record::Settled(settlement, provider, deployment))
+        Some((settlement, provider, deployment))
     }
 
     fn position(&mut self) -> Option<Position> {
@@ -232,6 +286,15 @@ impl Fields<'_> {
             output_tokens: self.number()?,
             reasoning_tokens: self.number()?,
         })
+    }
+
+    fn owner(&mut self) -> Option<Owner> {
+        let (kind, id) = (self.byte()?, self.array()?);
+        match kind {
+            USER => Some(Owner::User(UserId::from_bytes(id))),
+            SERVICE_ACCOUNT => Some(Owner::ServiceAccount(ServiceAccountId::from_bytes(id))),
+            _ => None,
+        }
     }
 
     fn spend(&mut self) -> Option<Spend> {
@@ -274,6 +337,8 @@ pub(crate) mod tests {
             organization: OrganizationId::new(2, 1),
             project: ProjectId::new(3, 1),
             key: "dw_0123456789abcdef".parse().unwrap(),
+            owner: Owner::User(UserId::new(6, 1)),
+            shared: SharedWith::NONE,
             secret: SecretNumber::FIRST,
             provider: ProviderId::new(4, 1),
             deployment: DeploymentId::new(5, 1),
@@ -297,6 +362,12 @@ pub(crate) mod tests {
                     organization: OrganizationId::new(2, ids[1] >> 48),
                     project: ProjectId::new(3, ids[2] >> 48),
                     key: format!("dw_{access}").parse().unwrap(),
+                    owner: if cost % 2 == 0 {
+                        Owner::User(UserId::new(6, ids[0] >> 48))
+                    } else {
+                        Owner::ServiceAccount(ServiceAccountId::new(6, ids[0] >> 48))
+                    },
+                    shared: SharedWith::from_byte(access.as_bytes()[0] & 7),
                     secret: SecretNumber(cost.rotate_left(7)),
                     provider: ProviderId::new(4, ids[3] >> 48),
                     deployment: DeploymentId::new(5, ids[4] >> 48),
@@ -322,11 +393,16 @@ pub(crate) mod tests {
             let hold_bytes = bytes.len();
             let settled = hold.interrupted();
             write_settled(&settled, hold.provider, hold.deployment, &mut bytes);
+            let two = bytes.len();
+            let number = u16::from(rest.first().copied().unwrap_or(1));
+            write_attempt(&settled, (hold.provider, hold.deployment), number, &mut bytes);
             let all = bytes.len();
             bytes.extend_from_slice(&rest);
             prop_assert_eq!(read_front(&bytes), Front::Whole(Record::Hold(Box::new(hold.clone())), hold_bytes));
             let expected = Record::Settled(settled, hold.provider, hold.deployment);
-            prop_assert_eq!(read_front(&bytes[hold_bytes..]), Front::Whole(expected, all - hold_bytes));
+            prop_assert_eq!(read_front(&bytes[hold_bytes..]), Front::Whole(expected, two - hold_bytes));
+            let expected = Record::Attempt(settled, hold.provider, hold.deployment, number);
+            prop_assert_eq!(read_front(&bytes[two..]), Front::Whole(expected, all - two));
         }
 
         /// Bytes of anybody's making are never a panic, and practically never a record.

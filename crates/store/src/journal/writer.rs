@@ -13,7 +13,7 @@ use doorward_domain::call::{Hold, Settlement};
 use doorward_domain::id::{DeploymentId, ProviderId};
 use parking_lot::{Condvar, Mutex};
 
-use super::record::{LEFT_BYTES, write_hold, write_left, write_settled};
+use super::record::{LEFT_BYTES, write_attempt, write_hold, write_left, write_settled};
 use super::{HEADER, Position, segment_path};
 use crate::JournalSync;
 
@@ -45,8 +45,8 @@ struct State {
     /// Holds that wait to be written, together, and those who wait for that.
     holds: Vec<u8>,
     batch: Arc<Batch>,
-    /// Settlements that are still to be written. No hold is written before them, so there are never
-    /// more than there were calls in flight.
+    /// Settlements that are still to be written, and attempts. No hold is written before them, so there
+    /// are never more than there were calls in flight, and of attempts as many as each of them may make.
     owed: Vec<u8>,
     /// Nothing is written any more: the next process may be reading.
     is_closed: bool,
@@ -158,6 +158,19 @@ impl Writer {
     ) -> Arc<Batch> {
         let mut state = self.state.lock();
         write_settled(settled, provider, deployment, &mut state.owed);
+        Arc::clone(&state.batch)
+    }
+
+    /// Takes down how an attempt at a call ended that has another one behind it; else as
+    /// [`add_settled`](Self::add_settled).
+    pub(crate) fn add_attempt(
+        &self,
+        settled: &Settlement,
+        served_by: (ProviderId, DeploymentId),
+        number: u16,
+    ) -> Arc<Batch> {
+        let mut state = self.state.lock();
+        write_attempt(settled, served_by, number, &mut state.owed);
         Arc::clone(&state.batch)
     }
 
@@ -466,6 +479,7 @@ mod tests {
                 Record::Hold(hold) => begun.push(number(hold.call)),
                 Record::Settled(settlement, ..) => ended.push(number(settlement.call)),
                 Record::Left(good) => assert_eq!(good.segment + 1, segment),
+                Record::Attempt(..) => panic!("nobody tries twice here"),
             });
             assert!(!is_torn.unwrap());
         }

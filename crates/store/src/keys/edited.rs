@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    const STORED: &str = r#"{"scopes":["inference:write"],"models":null,"ip_allow":null,"ip_deny":[],"limits":{},"budgets":[],"allowed_origins":null}"#;
+    const STORED: &str = r#"{"scopes":["inference:write"],"models":null,"ip_allow":null,"ip_deny":[],"limits":{},"model_limits":[],"budgets":[],"allowed_origins":null}"#;
 
     fn edited(fields: &Value) -> Result<EditedRights, StoreError> {
         let stored: StoredRights = serde_json::from_str(STORED).unwrap();

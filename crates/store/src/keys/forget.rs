@@ -1,4 +1,4 @@
-//! Keys that were put away stay for whoever reads the audit log, and for reports of their calls. When
+//! Keys that were put away stay for whoever reads the audit log, and for reports that name them. When
 //! neither tells of them any more they are deleted, with all that belongs to them.
 
 use doorward_domain::id::OrganizationId;
@@ -13,7 +13,7 @@ use crate::{Act, Actor, Store, StoreError};
 const BATCH: i64 = 100;
 
 /// The oldest keys that are over and were put away before `$2`, of which no entry of the audit log and
-/// no call is left: those before `$3` are deleted.
+/// no sum of calls is left: those before `$3` are deleted.
 const OVER: &str = "
     SELECT id FROM api_keys
     WHERE organization_id = $1 AND swept_at_us < $2
@@ -37,7 +37,7 @@ const DELETE: [&str; 5] = [
 pub(crate) struct KeptFrom {
     /// Entries of the audit log.
     pub(crate) audit: Timestamp,
-    /// Calls. `None`: all are kept, so that no key goes that was ever used.
+    /// Sums of calls. `None`: all are kept, so that no key goes that was ever used.
     pub(crate) calls: Option<Timestamp>,
 }
 

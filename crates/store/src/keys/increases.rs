@@ -26,7 +26,7 @@ use crate::{Store, StoreError};
 pub use ask::{ASKED_PER_DAY_MAX, NewIncrease, OPEN_MAX};
 pub use decide::Grant;
 pub use held::HeldIncrease;
-pub(crate) use held::{Raised, load_raised};
+pub(crate) use held::{Raised, load_key_budgets, load_raised};
 
 /// What a holder asked for, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

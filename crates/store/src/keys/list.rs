@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::budget::{Budget, Spend};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
@@ -138,13 +139,17 @@ impl Store {
             rows.iter().map(|row| &row.key).filter(|key| is_needed(key)).map(|key| key.id).collect()
         };
         let with_budgets = ids(&|key| !key.rights.budgets.is_empty());
+        let with_budgets: Vec<Subject> = with_budgets.into_iter().map(Subject::Key).collect();
         let mut spent = load_spent_of(&self.db, &with_budgets, now, &self.time_zone).await?;
         let rotated = ids(&|key| may_overlap(key, now));
         let mut secrets = self.previous_secrets_of(organization, &rotated, now).await?;
         let bounded = ids(&|key| !key.rights.may_make_keys());
         let mut increases = self.held_increases(organization, &bounded, now).await?;
         let record = |row: Listed| KeyRecord {
-            spent: budgets_with(&row.key, &spent.remove(&row.key.id).unwrap_or_default()),
+            spent: budgets_with(
+                &row.key,
+                &spent.remove(&Subject::Key(row.key.id)).unwrap_or_default(),
+            ),
             last_used_at: row.last_used_at,
             last_used_address: row.last_used_address,
             previous_secrets: secrets.remove(&row.key.id).unwrap_or_default(),

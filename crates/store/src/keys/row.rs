@@ -1,6 +1,7 @@
 //! The stored form of a key.
 
 use doorward_domain::address::{AddressBlock, AddressRules};
+use doorward_domain::bounds::{Bounds, ModelLimits};
 use doorward_domain::budget::Budget;
 use doorward_domain::credential::KeyId;
 use doorward_domain::key::{ApiKey, Life, Owner};
@@ -60,6 +61,7 @@ pub(super) struct StoredRights {
     ip_allow: Option<Vec<AddressBlock>>,
     ip_deny: Vec<AddressBlock>,
     limits: Limits,
+    model_limits: Vec<ModelLimits>,
     budgets: Vec<Budget>,
     allowed_origins: Option<Origins>,
 }
@@ -72,6 +74,7 @@ impl StoredRights {
             ip_allow: rights.addresses.allow.clone(),
             ip_deny: rights.addresses.deny.clone(),
             limits: rights.limits,
+            model_limits: rights.model_limits.clone(),
             budgets: rights.budgets.clone(),
             allowed_origins: rights.allowed_origins.clone(),
         };
@@ -92,6 +95,7 @@ impl StoredRights {
             models: self.models,
             addresses: AddressRules { allow: self.ip_allow, deny: self.ip_deny },
             limits: self.limits,
+            model_limits: self.model_limits,
             budgets: self.budgets,
             expires_at,
             allowed_origins: self.allowed_origins,
@@ -138,6 +142,10 @@ pub(super) fn owner(kind: &str, id: &str) -> Result<Owner, StoreError> {
     }
 }
 
+fn bounds(text: &str) -> Result<Bounds, StoreError> {
+    parsed_json("bounds", text)
+}
+
 /// A key with all that verifying it takes.
 #[derive(Debug)]
 pub(crate) struct StoredCallKey {
@@ -148,6 +156,16 @@ pub(crate) struct StoredCallKey {
     pub(crate) user_role: OrganizationRole,
     /// The role that it acts with at most. `None`: that of its user.
     pub(crate) role_max: Option<OrganizationRole>,
+    /// What bounds it together with other keys.
+    pub(crate) shared: SharedBounds,
+}
+
+/// What all keys of a key's user, project and organization share.
+#[derive(Debug)]
+pub(crate) struct SharedBounds {
+    pub(crate) user: Bounds,
+    pub(crate) project: Bounds,
+    pub(crate) organization: Bounds,
 }
 
 impl StoredCallKey {
@@ -169,6 +187,9 @@ row! {
         is_owner_found: i64,
         owner_disabled_at_us: Option<i64>,
         last_used_at_us: Option<i64>,
+        user_bounds: Option<String>,
+        project_bounds: String,
+        organization_bounds: String,
     }
 }
 
@@ -191,6 +212,11 @@ impl CallKeyRow {
             owner_is_active: self.is_owner_found > 0 && self.owner_disabled_at_us.is_none(),
             user_role: read(self.role)?.unwrap_or(OrganizationRole::Member),
             role_max: read(self.role_max)?,
+            shared: SharedBounds {
+                user: self.user_bounds.map_or(Ok(Bounds::NONE), |text| bounds(&text))?,
+                project: bounds(&self.project_bounds)?,
+                organization: bounds(&self.organization_bounds)?,
+            },
         })
     }
 }
@@ -208,8 +234,11 @@ pub(crate) async fn load_call_key(
         ", c.number, c.digest, c.pepper_version, c.ends_at_us, c.last_used_at_us, u.role, k.role_max,
            CAST(CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS is_owner_found,
            COALESCE(u.disabled_at_us, u.removed_at_us, s.disabled_at_us, s.removed_at_us)
-             AS owner_disabled_at_us
+             AS owner_disabled_at_us,
+           u.bounds AS user_bounds, p.bounds AS project_bounds, o.bounds AS organization_bounds
          FROM api_keys k
+         JOIN projects p ON p.id = k.project_id AND p.organization_id = k.organization_id
+         JOIN organizations o ON o.id = k.organization_id
          JOIN key_secrets c ON c.key_id = k.id AND c.organization_id = k.organization_id
            AND c.digest IS NOT NULL
          LEFT JOIN users u ON u.id = k.owner_id AND u.organization_id = k.organization_id

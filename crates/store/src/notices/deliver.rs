@@ -145,7 +145,8 @@ impl Store {
             NoticeKind::UserInvitation | NoticeKind::UserReset | NoticeKind::UserRequestedReset => {
                 return self.is_link_good(secret).await;
             }
-            NoticeKind::IncreaseGranted
+            NoticeKind::BudgetThreshold
+            | NoticeKind::IncreaseGranted
             | NoticeKind::IncreaseDeclined
             | NoticeKind::IncreaseEnded
             | NoticeKind::WebhookTest => return Ok(true),

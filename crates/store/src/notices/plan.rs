@@ -100,8 +100,8 @@ struct Round {
 }
 
 impl Store {
-    /// Puts every notice that is due now: of keys that end soon, and of secrets that are old. Each is put
-    /// once, however often and by whomever this is called. `can_mail`: whether there is a mail server.
+    /// Puts every notice that is due now: of keys that end soon, of secrets that are old, and of budgets
+    /// of which so much is spent. Each is put once, however often and by whomever this is called. `can_mail`: whether there is a mail server.
     pub async fn plan_notices(&self, can_mail: bool) -> Result<Planned, StoreError> {
         let mut planned = Planned::default();
         for organization in self.organization_ids().await? {
@@ -110,6 +110,7 @@ impl Store {
             let mut round = Round { organization, settings, has_mail, planned };
             self.plan_ends(&mut round).await?;
             self.plan_reminders(&mut round).await?;
+            round.planned.notices += self.plan_budgets(organization, has_mail).await?;
             planned = round.planned;
         }
         Ok(planned)

@@ -1,5 +1,6 @@
 //! Who is told about a key.
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::credential::KeyId;
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::{OrganizationId, WebhookId};
@@ -28,6 +29,13 @@ const ORGANIZATION_ADMINS: &str = "
     WHERE organization_id = $1 AND role IN ('owner', 'admin') AND CAST($2 AS TEXT) IS NOT NULL
       AND email IS NOT NULL AND disabled_at_us IS NULL AND removed_at_us IS NULL
     ORDER BY id LIMIT $3";
+/// What a user, a project or the organization is called.
+const NAME: &str = "
+    SELECT name FROM users WHERE organization_id = $1 AND id = $2
+    UNION ALL
+    SELECT name FROM projects WHERE organization_id = $1 AND id = $2
+    UNION ALL
+    SELECT name FROM organizations WHERE id = $1 AND id = $2";
 const WEBHOOKS: &str = "SELECT id FROM webhooks WHERE organization_id = $1 ORDER BY id";
 
 /// A receiver, and what stands for them in the key by which a notice is put once: a person stays the
@@ -119,6 +127,42 @@ impl Store {
             receivers = self.people(ORGANIZATION_ADMINS, organization, "").await?;
         }
         self.add_webhooks(organization, receivers).await
+    }
+
+    /// Whom a budget is of, as notices say it, and who is told of it: of a key's like of the key; of a
+    /// user's the user; of a project's its administrators; else those of the organization. And every
+    /// webhook. `None`: it is gone.
+    pub(crate) async fn told_subject(
+        &self,
+        organization: OrganizationId,
+        subject: &Subject,
+        has_mail: bool,
+    ) -> Result<Option<(Map<String, Value>, Vec<Addressed>)>, StoreError> {
+        let first = match subject {
+            Subject::Key(id) => {
+                let Some(key) = self.told_key(organization, id).await? else { return Ok(None) };
+                let receivers = self.receivers_of(organization, &key, has_mail).await?;
+                return Ok(Some((key.data(), receivers)));
+            }
+            Subject::User(_) => Some(OWNER),
+            Subject::Project(_) => Some(PROJECT_ADMINS),
+            Subject::Organization(_) => None,
+        };
+        let id = subject.id();
+        let row: Option<(String,)> = on!(self.db.read, |pool| {
+            let query = sqlx::query_as(NAME).bind(organization.to_string()).bind(&id);
+            query.fetch_optional(pool).await?
+        });
+        let Some((name,)) = row else { return Ok(None) };
+        let mut people = Vec::new();
+        for sql in first.into_iter().chain([ORGANIZATION_ADMINS]).filter(|_| has_mail) {
+            if people.is_empty() {
+                people = self.people(sql, organization, &id).await?;
+            }
+        }
+        let kind = subject.bound_of().as_str().to_owned();
+        let who = Map::from_iter([(kind, json!({ "id": id, "name": name }))]);
+        Ok(Some((who, self.add_webhooks(organization, people).await?)))
     }
 
     async fn add_webhooks(

@@ -1,13 +1,17 @@
 //! Projects: groups of keys, members and limits.
 
+use doorward_domain::bounds::Bounds;
 use doorward_domain::id::{OrganizationId, ProjectId};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::DEFAULT;
+use super::bounds::note_bounds;
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, next_version, on, parsed, taken, timestamp};
+use crate::db::{
+    check_storable, json_text, next_version, on, parsed, parsed_json, taken, timestamp,
+};
 use crate::named::NamedRow;
 use crate::row::row;
 use crate::{Act, Removed, Store, StoreError};
@@ -23,6 +27,8 @@ pub struct Project {
     pub name: String,
     /// What it is for.
     pub description: String,
+    /// The limits and budgets that all its keys share.
+    pub bounds: Bounds,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last edited: its version.
@@ -36,6 +42,8 @@ pub struct NewProject {
     pub name: String,
     /// What it is for.
     pub description: String,
+    /// The limits and budgets that all its keys share.
+    pub bounds: Bounds,
 }
 
 row! {
@@ -44,6 +52,7 @@ row! {
         organization_id: String,
         name: String,
         description: String,
+        bounds: String,
         created_at_us: i64,
         updated_at_us: i64,
     }
@@ -58,6 +67,7 @@ impl NamedRow for ProjectRow {
             organization: parsed("organization", &self.organization_id)?,
             name: self.name,
             description: self.description,
+            bounds: parsed_json("bounds", &self.bounds)?,
             created_at: timestamp(self.created_at_us)?,
             updated_at: timestamp(self.updated_at_us)?,
         })
@@ -72,7 +82,7 @@ pub(crate) const FIND_PROJECT: &str =
 macro_rules! select_projects {
     ($only:literal) => {
         concat!(
-            "SELECT id, organization_id, name, description, created_at_us, updated_at_us
+            "SELECT id, organization_id, name, description, bounds, created_at_us, updated_at_us
              FROM projects WHERE organization_id = $1 AND removed_at_us IS NULL AND ",
             $only
         )
@@ -96,27 +106,30 @@ impl Store {
     /// Makes a project and audits it. [`StoreError::Taken`] with `name`.
     pub async fn create_project(&self, act: &Act, new: NewProject) -> Result<Project, StoreError> {
         const SQL: &str = "
-            INSERT INTO projects (id, organization_id, name, description, created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $5)";
+            INSERT INTO projects
+                (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
+            VALUES ($1, $2, $3, $4, $5, $6, $6)";
         check_storable(&[("name", &new.name), ("description", &new.description)])?;
         let project = Project {
             id: self.new_id(ProjectId::new),
             organization: act.organization,
             name: new.name,
             description: new.description,
+            bounds: new.bounds,
             created_at: whole_us(act.at),
             updated_at: whole_us(act.at),
         };
         let id = project.id.to_string();
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            let detail = json!({ "name": project.name });
+            let detail = json!({ "name": project.name, "bounds": project.bounds });
             append_audit!(self, tx, act.entry("project.create", &id, &detail));
             sqlx::query(SQL)
                 .bind(&id)
                 .bind(act.organization.to_string())
                 .bind(&project.name)
                 .bind(&project.description)
+                .bind(json_text("bounds", &project.bounds)?)
                 .bind(act.at.as_microsecond())
                 .execute(&mut *tx)
                 .await
@@ -126,7 +139,8 @@ impl Store {
         Ok(project)
     }
 
-    /// Replaces name and description of a project, and audits it. `edited.updated_at` is that of the
+    /// Replaces name, description and bounds of a project, and audits it; new bounds hold for every
+    /// call that begins from then on. `edited.updated_at` is that of the
     /// version that was edited; [`StoreError::Stale`] when there is a newer one. An edit that changes
     /// nothing leaves no trace. The default project keeps its name: [`StoreError::DefaultProject`].
     pub async fn edit_project(&self, act: &Act, edited: &Project) -> Result<Project, StoreError> {
@@ -140,35 +154,44 @@ impl Store {
             return Err(StoreError::DefaultProject);
         }
         let (name, description) = (edited.name.clone(), edited.description.clone());
-        let mut project = Project { name, description, ..found.clone() };
-        if project != found {
-            project.updated_at = next_version(found.updated_at, act.at);
-            self.update_project(act, found.updated_at, &project).await?;
+        let bounds = edited.bounds.clone();
+        let mut project = Project { name, description, bounds, ..found.clone() };
+        if project == found {
+            return Ok(found);
         }
-        Ok(project)
+        project.updated_at = next_version(found.updated_at, act.at);
+        let done = self.update_project(act, &found, &project).await;
+        if project.bounds != found.bounds {
+            self.catch_up_with_bounds().await;
+            // Also after an error: a commit whose answer was lost may have happened.
+            self.calls.forget_project(project.id);
+        }
+        done.map(|()| project)
     }
 
     async fn update_project(
         &self,
         act: &Act,
-        read_at: Timestamp,
+        found: &Project,
         project: &Project,
     ) -> Result<(), StoreError> {
         const SQL: &str = "
-            UPDATE projects SET name = $3, description = $4, updated_at_us = $5
-            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6 AND removed_at_us IS NULL";
+            UPDATE projects SET name = $3, description = $4, bounds = $5, updated_at_us = $6
+            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $7 AND removed_at_us IS NULL";
         let id = project.id.to_string();
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            let detail = json!({ "name": project.name });
+            let mut detail = json!({ "name": project.name });
+            note_bounds(&mut detail, &found.bounds, &project.bounds);
             append_audit!(self, tx, act.entry("project.edit", &id, &detail));
             let done = sqlx::query(SQL)
                 .bind(act.organization.to_string())
                 .bind(&id)
                 .bind(&project.name)
                 .bind(&project.description)
+                .bind(json_text("bounds", &project.bounds)?)
                 .bind(project.updated_at.as_microsecond())
-                .bind(read_at.as_microsecond())
+                .bind(found.updated_at.as_microsecond())
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;

@@ -1,5 +1,6 @@
 //! Users: people.
 
+use doorward_domain::bounds::Bounds;
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::key::Owner;
@@ -10,7 +11,10 @@ use serde_json::{Value, json};
 use super::owners::{refuse_above, refuse_ownerless, revoke_all, role_of, shut_out};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{check_storable, next_version, on, parsed, set_next_version, taken, timestamp};
+use crate::db::{
+    check_storable, json_text, next_version, on, parsed, parsed_json, set_next_version, taken,
+    timestamp,
+};
 use crate::named::NamedRow;
 use crate::row::row;
 use crate::{Act, Removed, Store, StoreError};
@@ -28,6 +32,8 @@ pub struct User {
     pub email: Option<EmailAddress>,
     /// What the user may do.
     pub role: OrganizationRole,
+    /// The limits and budgets that all their keys share.
+    pub bounds: Bounds,
     /// When they were added.
     pub created_at: Timestamp,
     /// When they were last edited, switched off or on: their version.
@@ -45,6 +51,8 @@ pub struct NewUser {
     pub email: Option<EmailAddress>,
     /// What the user may do.
     pub role: OrganizationRole,
+    /// The limits and budgets that all their keys share.
+    pub bounds: Bounds,
 }
 
 row! {
@@ -54,6 +62,7 @@ row! {
         name: String,
         email: Option<String>,
         role: String,
+        bounds: String,
         created_at_us: i64,
         updated_at_us: i64,
         disabled_at_us: Option<i64>,
@@ -70,6 +79,7 @@ impl NamedRow for UserRow {
             name: self.name,
             email: self.email.map(|text| parsed("email", &text)).transpose()?,
             role: parsed("role", &self.role)?,
+            bounds: parsed_json("bounds", &self.bounds)?,
             created_at: timestamp(self.created_at_us)?,
             updated_at: timestamp(self.updated_at_us)?,
             disabled_at: self.disabled_at_us.map(timestamp).transpose()?,
@@ -81,8 +91,8 @@ impl NamedRow for UserRow {
 macro_rules! select_users {
     ($only:literal) => {
         concat!(
-            "SELECT id, organization_id, name, email, role, created_at_us, updated_at_us,
-                 disabled_at_us
+            "SELECT id, organization_id, name, email, role, bounds, created_at_us,
+                 updated_at_us, disabled_at_us
              FROM users WHERE organization_id = $1 AND removed_at_us IS NULL AND ",
             $only
         )
@@ -112,9 +122,9 @@ impl Store {
     /// [`StoreError::AboveOwnRole`] when their role is above that of whoever acts.
     pub async fn create_user(&self, act: &Act, new: NewUser) -> Result<User, StoreError> {
         const SQL: &str = "
-            INSERT INTO users (id, organization_id, name, email, email_folded, role,
+            INSERT INTO users (id, organization_id, name, email, email_folded, role, bounds,
                 created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
         check_storable(&[("name", &new.name)])?;
         let user = self.new_user(act, new);
         let id = user.id.to_string();
@@ -129,6 +139,7 @@ impl Store {
                 .bind(user.email.as_ref().map(EmailAddress::as_str))
                 .bind(user.email.as_ref().map(EmailAddress::folded))
                 .bind(user.role.as_str())
+                .bind(json_text("bounds", &user.bounds)?)
                 .bind(act.at.as_microsecond())
                 .execute(&mut *tx)
                 .await
@@ -145,14 +156,15 @@ impl Store {
             name: new.name,
             email: new.email,
             role: new.role,
+            bounds: new.bounds,
             created_at: whole_us(act.at),
             updated_at: whole_us(act.at),
             disabled_at: None,
         }
     }
 
-    /// Replaces name, e-mail address and role of a user, and audits it; the data plane sees the role
-    /// with its next call. Another role or address ends their sessions and takes back links to set a
+    /// Replaces name, e-mail address, role and bounds of a user, and audits it; the data plane sees role
+    /// and bounds with its next call. Another role or address ends their sessions and takes back links to set a
     /// password. `edited.updated_at` is that of the version that was edited;
     /// [`StoreError::Stale`] when there is a newer one. An edit that changes nothing leaves no trace.
     ///
@@ -166,12 +178,16 @@ impl Store {
             return Err(StoreError::Stale);
         }
         let (name, email) = (edited.name.clone(), edited.email.clone());
-        let mut user = User { name, email, role: edited.role, ..found.clone() };
+        let (role, bounds) = (edited.role, edited.bounds.clone());
+        let mut user = User { name, email, role, bounds, ..found.clone() };
         if user == found {
             return Ok(found);
         }
         user.updated_at = next_version(found.updated_at, act.at);
         let done = self.update_user(act, &found, &user).await;
+        if user.bounds != found.bounds {
+            self.catch_up_with_bounds().await;
+        }
         // Also after an error: a commit whose answer was lost may have happened.
         self.calls.forget_owner(Owner::User(user.id));
         done.map(|()| user)
@@ -179,8 +195,9 @@ impl Store {
 
     async fn update_user(&self, act: &Act, found: &User, user: &User) -> Result<(), StoreError> {
         const SQL: &str = "
-            UPDATE users SET name = $3, email = $4, email_folded = $5, role = $6, updated_at_us = $7
-            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $8 AND removed_at_us IS NULL";
+            UPDATE users SET name = $3, email = $4, email_folded = $5, role = $6, bounds = $7,
+                updated_at_us = $8
+            WHERE organization_id = $1 AND id = $2 AND updated_at_us = $9 AND removed_at_us IS NULL";
         let id = user.id.to_string();
         let detail = json!({ "before": summary(found), "after": summary(user) });
         on!(self.db.write, |pool| {
@@ -195,6 +212,7 @@ impl Store {
                 .bind(user.email.as_ref().map(EmailAddress::as_str))
                 .bind(user.email.as_ref().map(EmailAddress::folded))
                 .bind(user.role.as_str())
+                .bind(json_text("bounds", &user.bounds)?)
                 .bind(user.updated_at.as_microsecond())
                 .bind(found.updated_at.as_microsecond())
                 .execute(&mut *tx)
@@ -346,5 +364,9 @@ fn clash(error: sqlx::Error) -> StoreError {
 
 /// What the audit log says about a user.
 fn summary(user: &User) -> Value {
-    json!({ "name": user.name, "email": user.email, "role": user.role })
+    let mut detail = json!({ "name": user.name, "email": user.email, "role": user.role });
+    if let Some(fields) = detail.as_object_mut().filter(|_| !user.bounds.is_none()) {
+        fields.insert("bounds".to_owned(), json!(user.bounds));
+    }
+    detail
 }

@@ -3,21 +3,23 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::budget::{Period, Spend};
 use doorward_domain::call::{Hold, UsageEvent};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::rotation::SecretNumber;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::alerts::note_alerts;
+use super::hours::{add_hours, sum_up};
 use crate::StoreError;
 use crate::db::{Db, on, signed, timestamp};
 use crate::keys::{Use, insert_uses, model_use};
 
 const INSERT: &str = "
-    INSERT INTO usage_events (id, organization_id, project_id, key_id, provider_id, deployment_id,
-        model, day, started_at_us, duration_us, first_byte_us, address, outcome, is_error, status,
+    INSERT INTO usage_events (id, attempt, organization_id, project_id, key_id, provider_id, deployment_id,
+        model, started_at_us, duration_us, first_byte_us, address, outcome, is_error, status,
         input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
         is_estimated, cost_nanousd, held_nanousd, is_over_hold) ";
 
@@ -25,7 +27,7 @@ const INSERT: &str = "
 const ROWS: usize = 50;
 
 /// Says which rows are new.
-const ONLY_NEW: &str = " ON CONFLICT (id) DO NOTHING RETURNING id";
+const ONLY_NEW: &str = " ON CONFLICT (id, attempt) DO NOTHING RETURNING id, attempt";
 
 /// Sums stop at the largest number: an overflow would stop every batch from then on.
 const ADD_SPEND: &str = "
@@ -74,12 +76,7 @@ macro_rules! touch {
 }
 pub(crate) use touch;
 
-/// Under which name a key's sums are kept.
-pub(super) fn subject(key: &KeyId) -> String {
-    format!("key:{key}")
-}
-
-/// Writes finished calls in one transaction. Writing a call again changes nothing: only a row that
+/// Writes finished calls, and attempts at them, in one transaction. Writing one again changes nothing: only a row that
 /// is new adds to the sums, so that a replayed journal counts nothing twice.
 pub(crate) async fn write_events(
     db: &Db,
@@ -88,20 +85,20 @@ pub(crate) async fn write_events(
 ) -> Result<(), StoreError> {
     on!(db.write, |pool| {
         let mut tx = pool.begin().await?;
-        let mut new: Vec<(String,)> = Vec::with_capacity(events.len());
+        let mut new: Vec<(String, i64)> = Vec::with_capacity(events.len());
         for rows in events.chunks(ROWS) {
             let mut insert = sqlx::QueryBuilder::new(INSERT);
             insert.push_values(rows, |mut row, event| {
                 let (hold, settled) = (&event.hold, &event.settlement);
                 let usage = settled.usage.bounded();
                 row.push_bind(hold.call.to_string())
+                    .push_bind(i64::from(event.attempt))
                     .push_bind(hold.organization.to_string())
                     .push_bind(hold.project.to_string())
                     .push_bind(hold.key.to_string())
                     .push_bind(hold.provider.to_string())
                     .push_bind(hold.deployment.to_string())
                     .push_bind(hold.model.to_string())
-                    .push_bind(day_of(hold))
                     .push_bind(hold.started_at_us)
                     .push_bind(signed(settled.duration_us))
                     .push_bind(signed(settled.first_byte_us))
@@ -120,15 +117,20 @@ pub(crate) async fn write_events(
                     .push_bind(i64::from(event.is_over_hold()));
             });
             insert.push(ONLY_NEW);
-            new.extend(insert.build_query_as::<(String,)>().fetch_all(&mut *tx).await?);
+            new.extend(insert.build_query_as::<(String, i64)>().fetch_all(&mut *tx).await?);
         }
-        let mut new: HashSet<String> = new.into_iter().map(|(id,)| id).collect();
+        let mut new: HashSet<(String, i64)> = new.into_iter().collect();
         // Each row counts once, also where a batch has a call twice.
-        let is_new = |event: &&UsageEvent| new.remove(&event.hold.call.to_string());
-        let sums = Sums::of(events.iter().filter(is_new), zone)?;
-        for ((key, period, start_us), (organization, spend)) in &sums.spent {
+        let is_new = |event: &&UsageEvent| {
+            new.remove(&(event.hold.call.to_string(), i64::from(event.attempt)))
+        };
+        let events: Vec<&UsageEvent> = events.iter().filter(is_new).collect();
+        let hours = sum_up(&events);
+        add_hours!(tx, hours);
+        let sums = Sums::of(&events, zone)?;
+        for ((subject, period, start_us), (organization, spend)) in &sums.spent {
             sqlx::query(ADD_SPEND)
-                .bind(subject(key))
+                .bind(subject.to_string())
                 .bind(period.as_str())
                 .bind(start_us)
                 .bind(organization.to_string())
@@ -144,37 +146,30 @@ pub(crate) async fn write_events(
         insert_uses!(tx, uses);
         tx.commit().await?;
     });
-    Ok(())
+    note_alerts(db, events, zone).await
 }
 
-/// The day on which a call began, UTC.
-fn day_of(hold: &Hold) -> String {
-    let at = Timestamp::from_microsecond(hold.started_at_us).unwrap_or_default();
-    at.strftime("%Y-%m-%d").to_string()
-}
-
-/// What a batch adds to each period of each key, and the last call with each of its secrets.
+/// What a batch adds to each period of each subject, and the last call with each of its secrets.
 #[derive(Default)]
 struct Sums<'a> {
-    spent: HashMap<(KeyId, Period, i64), (OrganizationId, Spend)>,
+    spent: HashMap<(Subject, Period, i64), (OrganizationId, Spend)>,
     last_used: HashMap<(KeyId, SecretNumber), &'a Hold>,
     /// The last call of each model with each key.
     called: HashMap<(KeyId, &'a str), &'a Hold>,
 }
 
 impl<'a> Sums<'a> {
-    fn of(
-        events: impl Iterator<Item = &'a UsageEvent>,
-        zone: &TimeZone,
-    ) -> Result<Self, StoreError> {
+    fn of(events: &[&'a UsageEvent], zone: &TimeZone) -> Result<Self, StoreError> {
         let mut sums = Self::default();
-        for UsageEvent { hold, settlement } in events {
+        for UsageEvent { hold, settlement, .. } in events {
             let started_at = timestamp(hold.started_at_us)?;
             for period in Period::ALL {
-                let place = (hold.key, period, period.start(started_at, zone).as_microsecond());
-                let (_, sum) =
-                    sums.spent.entry(place).or_insert((hold.organization, Spend::default()));
-                *sum = sum.plus(settlement.spend);
+                let start_us = period.start(started_at, zone).as_microsecond();
+                for subject in hold.subjects() {
+                    let place = sums.spent.entry((subject, period, start_us));
+                    let (_, sum) = place.or_insert((hold.organization, Spend::default()));
+                    *sum = sum.plus(settlement.spend);
+                }
             }
             keep_latest(sums.last_used.entry((hold.key, hold.secret)), hold);
             keep_latest(sums.called.entry((hold.key, &hold.model)), hold);

@@ -1,52 +1,53 @@
 //! Summing usage up.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use doorward_domain::budget::Spend;
+use doorward_domain::id::OrganizationId;
 use doorward_domain::money::NanoUsd;
 use doorward_domain::usage::Usage;
+use futures_util::stream::{BoxStream, TryStreamExt as _};
+use tokio::sync::mpsc::{Sender, channel};
 
+use super::hours::HOUR_US;
+use super::question::{Spans, ask};
 use super::{GroupBy, UsageFilter, UsageRow};
 use crate::calls::Patience;
-use crate::db::{on, unsigned};
+use crate::db::{on, timestamp, unsigned};
 use crate::row::row;
+use crate::work::run;
 use crate::{Store, StoreError};
 
-/// The rows of a whole report at most.
+/// The rows of a report that is answered at once, at most.
 pub const USAGE_ROWS_MAX: u32 = 10_000;
 
-/// Dollars and the rest of them are summed apart: nano-dollars of many dear calls are more than a
-/// column holds. A column that is not grouped by is one empty text for all rows; which are is bound, never
-/// written into the query.
-const REPORT: &str = "
-    SELECT CASE WHEN $5 > 0 THEN e.key_id ELSE '' END AS grouped_key,
-           CASE WHEN $6 > 0 THEN e.model ELSE '' END AS grouped_model,
-           CASE WHEN $7 > 0 THEN e.day ELSE '' END AS grouped_day,
-           COUNT(*) AS requests,
-           CAST(SUM(e.is_error) AS BIGINT) AS errors,
-           CAST(SUM(e.input_tokens) AS BIGINT) AS input_tokens,
-           CAST(SUM(e.cached_input_tokens) AS BIGINT) AS cached_input_tokens,
-           CAST(SUM(e.cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-           CAST(SUM(e.output_tokens) AS BIGINT) AS output_tokens,
-           CAST(SUM(e.reasoning_tokens) AS BIGINT) AS reasoning_tokens,
-           CAST(SUM(e.cost_nanousd / 1000000000) AS BIGINT)
-             + CAST(SUM(e.cost_nanousd % 1000000000) AS BIGINT) / 1000000000 AS cost_usd,
-           CAST(SUM(e.cost_nanousd % 1000000000) AS BIGINT) % 1000000000 AS cost_rest_nanousd
-    FROM usage_events e
-    WHERE e.organization_id = $1 AND e.started_at_us >= $2 AND e.started_at_us < $3
-      AND (CAST($4 AS TEXT) IS NULL OR EXISTS (
-            SELECT 1 FROM api_keys k
-            WHERE k.id = e.key_id AND k.organization_id = e.organization_id AND k.owner_id = $4))
-    GROUP BY grouped_key, grouped_model, grouped_day
-    ORDER BY grouped_day DESC, cost_usd DESC, cost_rest_nanousd DESC, requests DESC, grouped_key,
-        grouped_model
-    LIMIT $8";
+/// Rows that wait for a slow reader. While they do, nothing is read from the database.
+const ROWS_WAITING: usize = 256;
+/// How long a reader may take for all rows: a connection is theirs meanwhile.
+const READING_MAX: Duration = Duration::from_secs(30);
+
+/// The rows of a report, one by one. An error means that they are not all.
+pub type UsageRows = BoxStream<'static, Result<UsageRow, StoreError>>;
 
 row! {
     struct ReportRow {
+        ..sums: SumsRow,
         grouped_key: String,
+        grouped_user: String,
+        grouped_service_account: String,
+        grouped_project: String,
         grouped_model: String,
-        grouped_day: String,
+        grouped_provider: String,
+        grouped_at_us: i64,
+    }
+}
+
+row! {
+    struct SumsRow {
         requests: i64,
         errors: i64,
+        attempts: i64,
         input_tokens: i64,
         cached_input_tokens: i64,
         cache_write_tokens: i64,
@@ -57,58 +58,135 @@ row! {
     }
 }
 
-impl From<ReportRow> for UsageRow {
-    fn from(row: ReportRow) -> Self {
-        let nanos = u128::from(unsigned(row.cost_usd)) * 1_000_000_000
-            + u128::from(unsigned(row.cost_rest_nanousd));
-        let grouped = |text: String| Some(text).filter(|text| !text.is_empty());
-        let usage = Usage {
-            input_tokens: unsigned(row.input_tokens),
-            cached_input_tokens: unsigned(row.cached_input_tokens),
-            cache_write_tokens: unsigned(row.cache_write_tokens),
-            output_tokens: unsigned(row.output_tokens),
-            reasoning_tokens: unsigned(row.reasoning_tokens),
-        };
-        Self {
-            key: grouped(row.grouped_key),
-            model: grouped(row.grouped_model),
-            day: grouped(row.grouped_day),
-            requests: unsigned(row.requests),
-            errors: unsigned(row.errors),
-            usage,
-            spend: Spend { cost: NanoUsd::from_wide_nanos(nanos), tokens: usage.total_tokens() },
+impl SumsRow {
+    fn usage(&self) -> Usage {
+        Usage {
+            input_tokens: unsigned(self.input_tokens),
+            cached_input_tokens: unsigned(self.cached_input_tokens),
+            cache_write_tokens: unsigned(self.cache_write_tokens),
+            output_tokens: unsigned(self.output_tokens),
+            reasoning_tokens: unsigned(self.reasoning_tokens),
         }
+    }
+
+    fn cost(&self) -> NanoUsd {
+        let nanos = u128::from(unsigned(self.cost_usd)) * 1_000_000_000
+            + u128::from(unsigned(self.cost_rest_nanousd));
+        NanoUsd::from_wide_nanos(nanos)
+    }
+}
+
+impl ReportRow {
+    fn into_row(self, group_by: &[GroupBy]) -> Result<UsageRow, StoreError> {
+        let at = timestamp(self.grouped_at_us)?;
+        let time = |column: GroupBy, format: &str| {
+            group_by.contains(&column).then(|| at.strftime(format).to_string())
+        };
+        let named = |text: String| Some(text).filter(|text| !text.is_empty());
+        let (usage, cost) = (self.sums.usage(), self.sums.cost());
+        Ok(UsageRow {
+            key: named(self.grouped_key),
+            user: named(self.grouped_user),
+            service_account: named(self.grouped_service_account),
+            project: named(self.grouped_project),
+            model: named(self.grouped_model),
+            provider: named(self.grouped_provider),
+            day: time(GroupBy::Day, "%Y-%m-%d"),
+            hour: time(GroupBy::Hour, "%Y-%m-%dT%H:00:00Z"),
+            requests: unsigned(self.sums.requests),
+            errors: unsigned(self.sums.errors),
+            attempts: unsigned(self.sums.attempts),
+            usage,
+            spend: Spend { cost, tokens: usage.total_tokens() },
+        })
     }
 }
 
 impl Store {
     /// Sums usage up. Finished calls that still wait for the database are written first, so that a
     /// report is never behind; where they are more than somebody should wait for, it is refused as
-    /// [`StoreError::Behind`], and the next attempt finds fewer. Newest day first, then by cost. Of a
-    /// report of more than [`USAGE_ROWS_MAX`] rows the first ones, and one more than that.
+    /// [`StoreError::Behind`], and the next attempt finds fewer. [`StoreError::CallsForgotten`] where
+    /// it begins or ends within an hour of which the single calls are kept no more. Newest first, then
+    /// by cost. Of a report of more than [`USAGE_ROWS_MAX`] rows the first ones, and one more than that.
     pub async fn usage_report(
         &self,
         filter: &UsageFilter,
         group_by: &[GroupBy],
     ) -> Result<Vec<UsageRow>, StoreError> {
+        self.prepare_report(filter).await?;
+        let rows: Vec<ReportRow> = on!(self.db.reports, |pool| {
+            let mut query = sqlx::QueryBuilder::new("");
+            ask(&mut query, filter, group_by, Some(USAGE_ROWS_MAX + 1));
+            query.build_query_as().fetch_all(pool).await?
+        });
+        rows.into_iter().map(|row| row.into_row(group_by)).collect()
+    }
+
+    /// The same report row by row, however many there are, for who takes them within half a minute. It
+    /// is refused as [`usage_report`](Self::usage_report) is.
+    pub async fn usage_rows(
+        self: &Arc<Self>,
+        filter: UsageFilter,
+        group_by: Vec<GroupBy>,
+    ) -> Result<UsageRows, StoreError> {
+        self.prepare_report(&filter).await?;
+        let (sender, rows) = channel(ROWS_WAITING);
+        let store = Arc::clone(self);
+        let work = async move {
+            let read = store.send_rows(&filter, &group_by, &sender);
+            tokio::time::timeout(READING_MAX, read).await.unwrap_or(Err(StoreError::Busy))
+        };
+        Ok(run(Box::pin(work), rows))
+    }
+
+    async fn send_rows(
+        &self,
+        filter: &UsageFilter,
+        group_by: &[GroupBy],
+        sender: &Sender<UsageRow>,
+    ) -> Result<(), StoreError> {
+        on!(self.db.reports, |pool| {
+            let mut query = sqlx::QueryBuilder::new("");
+            ask(&mut query, filter, group_by, None);
+            let mut rows = query.build_query_as::<ReportRow>().fetch(pool);
+            while let Some(row) = rows.try_next().await? {
+                if sender.send(row.into_row(group_by)?).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn prepare_report(&self, filter: &UsageFilter) -> Result<(), StoreError> {
         if !self.flush_latest(Patience::Report).await? {
             return Err(StoreError::Behind);
         }
-        let is_grouped = |column: GroupBy| i64::from(group_by.contains(&column));
-        let rows: Vec<ReportRow> = on!(self.db.reports, |pool| {
-            sqlx::query_as(REPORT)
-                .bind(filter.organization.to_string())
-                .bind(filter.from.as_microsecond())
-                .bind(filter.to.as_microsecond())
-                .bind(filter.owner.map(|owner| owner.to_string()))
-                .bind(is_grouped(GroupBy::Key))
-                .bind(is_grouped(GroupBy::Model))
-                .bind(is_grouped(GroupBy::Day))
-                .bind(i64::from(USAGE_ROWS_MAX) + 1)
-                .fetch_all(pool)
-                .await?
+        for (field, hour_us) in Spans::of(filter).parts() {
+            if self.misses_calls(filter.organization, hour_us).await? {
+                return Err(StoreError::CallsForgotten { field, hour: timestamp(hour_us)? });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether single calls of an hour are not all there any more: a report of a part of it would be
+    /// short.
+    async fn misses_calls(
+        &self,
+        organization: OrganizationId,
+        hour_us: i64,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "
+            SELECT CAST((SELECT COALESCE(SUM(requests), 0) FROM usage_hours
+                         WHERE organization_id = $1 AND hour_us = $2) AS BIGINT)
+                 - (SELECT COUNT(*) FROM usage_events
+                    WHERE organization_id = $1 AND started_at_us >= $2 AND started_at_us < $3
+                      AND attempt = 0)";
+        let (missing,): (i64,) = on!(self.db.reports, |pool| {
+            let query = sqlx::query_as(SQL).bind(organization.to_string());
+            query.bind(hour_us).bind(hour_us.saturating_add(HOUR_US)).fetch_one(pool).await?
         });
-        // Grouped by nothing, no calls make one row of nothing in no engine: the list is empty.
-        Ok(rows.into_iter().map(UsageRow::from).collect())
+        Ok(missing > 0)
     }
 }

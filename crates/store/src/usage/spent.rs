@@ -1,19 +1,18 @@
-//! What keys spent: the running sums behind budgets, read.
+//! What was spent, by keys and by what they share: the running sums behind budgets, read.
 
 use std::collections::HashMap;
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::budget::{Period, Spend};
-use doorward_domain::credential::KeyId;
 use doorward_domain::money::NanoUsd;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::events::subject;
 use crate::StoreError;
 use crate::db::{Db, on, unsigned};
 use crate::row::row;
 
-/// What a key spent in the present day, week and month, and altogether.
+/// What was spent in the present day, week and month, and altogether.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PeriodSpend([Spend; 4]);
 
@@ -44,33 +43,33 @@ impl SpendRow {
     }
 }
 
-/// What the database knows a key to have spent in the periods that hold `now`.
+/// What the database knows a subject to have spent in the periods that hold `now`.
 pub(crate) async fn load_spent(
     db: &Db,
-    key: &KeyId,
+    subject: &Subject,
     now: Timestamp,
     zone: &TimeZone,
 ) -> Result<PeriodSpend, StoreError> {
-    let spent = load_spent_of(db, &[*key], now, zone).await?;
-    Ok(spent.get(key).copied().unwrap_or_default())
+    let spent = load_spent_of(db, &[*subject], now, zone).await?;
+    Ok(spent.get(subject).copied().unwrap_or_default())
 }
 
-/// The same for several keys, in one query; a key that spent nothing is left out.
+/// The same for several, in one query; who spent nothing is left out.
 pub(crate) async fn load_spent_of(
     db: &Db,
-    keys: &[KeyId],
+    subjects: &[Subject],
     now: Timestamp,
     zone: &TimeZone,
-) -> Result<HashMap<KeyId, PeriodSpend>, StoreError> {
+) -> Result<HashMap<Subject, PeriodSpend>, StoreError> {
     const SQL: &str = "SELECT subject, period, cost_nanousd, tokens FROM spend WHERE subject IN (";
-    if keys.is_empty() {
+    if subjects.is_empty() {
         return Ok(HashMap::new());
     }
     let rows: Vec<SpendRow> = on!(db.read, |pool| {
         let mut query = sqlx::QueryBuilder::new(SQL);
-        let mut subjects = query.separated(", ");
-        for key in keys {
-            subjects.push_bind(subject(key));
+        let mut names = query.separated(", ");
+        for subject in subjects {
+            names.push_bind(subject.to_string());
         }
         query.push(") AND (period, period_start_us) IN (");
         let mut periods = query.separated(", ");
@@ -82,13 +81,13 @@ pub(crate) async fn load_spent_of(
         }
         query.push(")").build_query_as().fetch_all(pool).await?
     });
-    Ok(by_key(keys, &rows))
+    Ok(by_subject(subjects, &rows))
 }
 
-fn by_key(keys: &[KeyId], rows: &[SpendRow]) -> HashMap<KeyId, PeriodSpend> {
-    let mut by_subject: HashMap<&str, Vec<&SpendRow>> = HashMap::new();
+fn by_subject(subjects: &[Subject], rows: &[SpendRow]) -> HashMap<Subject, PeriodSpend> {
+    let mut by_name: HashMap<&str, Vec<&SpendRow>> = HashMap::new();
     for row in rows {
-        by_subject.entry(&row.subject).or_default().push(row);
+        by_name.entry(&row.subject).or_default().push(row);
     }
     let spent = |rows: &Vec<&SpendRow>| {
         PeriodSpend::from_fn(|period| {
@@ -96,6 +95,8 @@ fn by_key(keys: &[KeyId], rows: &[SpendRow]) -> HashMap<KeyId, PeriodSpend> {
             row.map_or_else(Spend::default, |row| row.spend())
         })
     };
-    let of = |key: &KeyId| by_subject.get(subject(key).as_str()).map(|rows| (*key, spent(rows)));
-    keys.iter().filter_map(of).collect()
+    let of = |subject: &Subject| {
+        by_name.get(subject.to_string().as_str()).map(|rows| (*subject, spent(rows)))
+    };
+    subjects.iter().filter_map(of).collect()
 }

@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use doorward_domain::bounds::BoundOf;
 use doorward_domain::budget::{Amount, Budget, Overrun, Period, Spend};
 use doorward_domain::call::{Outcome, Settlement};
 use doorward_domain::credential::KeyId;
@@ -24,7 +25,7 @@ use tokio::task::JoinSet;
 use crate::harness::{Setup, TestStore, every_store, every_store_with, is_changed};
 use crate::opening::{act, new_key, options};
 
-fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'static> {
+pub(crate) fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'static> {
     static FREE: Price = Price::FREE;
     static MODEL: LazyLock<Arc<str>> = LazyLock::new(|| "gemma-3-270m".into());
     CallRequest {
@@ -40,7 +41,7 @@ fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'st
     }
 }
 
-fn admit(
+pub(crate) fn admit(
     store: &Arc<Store>,
     key: &Arc<CallKey>,
     request: &CallRequest<'_>,
@@ -48,7 +49,7 @@ fn admit(
     store.admit(key, request).unwrap().map_err(|(denial, _)| denial)
 }
 
-fn done(call: &OpenCall, input_tokens: u64, output_tokens: u64) -> Settlement {
+pub(crate) fn done(call: &OpenCall, input_tokens: u64, output_tokens: u64) -> Settlement {
     let usage = Usage { input_tokens, output_tokens, ..Usage::default() };
     Settlement {
         call: call.id(),
@@ -69,17 +70,12 @@ async fn budgeted_key(store: &TestStore, tokens: u64) -> KeyId {
     store.create_key(&store.act(), new).await.unwrap().0.id
 }
 
-async fn call_key(store: &Store, id: &KeyId) -> Arc<CallKey> {
+pub(crate) async fn call_key(store: &Store, id: &KeyId) -> Arc<CallKey> {
     store.call_key(id).await.unwrap().unwrap()
 }
 
 async fn usage(store: &Store, key: &ApiKey) -> UsageRow {
-    let filter = UsageFilter {
-        organization: key.organization,
-        owner: None,
-        from: Timestamp::UNIX_EPOCH,
-        to: Timestamp::MAX,
-    };
+    let filter = UsageFilter::all(key.organization, Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let mut rows = store.usage_report(&filter, &[GroupBy::Key]).await.unwrap();
     assert_eq!(rows.len(), 1);
     rows.remove(0)
@@ -358,8 +354,9 @@ async fn of_200_calls_at_once_a_budget_for_ten_lets_exactly_ten_through() {
         let (open, refused): (Vec<_>, Vec<_>) =
             calls.join_all().await.into_iter().partition(Result::is_ok);
         assert_eq!(open.len(), 10, "{}", store.engine());
-        let held =
-            |call: &Result<OpenCall, Denial>| call.as_ref().err() == Some(&Denial::BudgetHeld);
+        let held = |call: &Result<OpenCall, Denial>| {
+            call.as_ref().err() == Some(&Denial::BudgetHeld(BoundOf::Key))
+        };
         assert!(refused.iter().all(held));
 
         for mut call in open.into_iter().flatten() {
@@ -367,7 +364,7 @@ async fn of_200_calls_at_once_a_budget_for_ten_lets_exactly_ten_through() {
             call.settle(&settlement);
         }
         let refused = admit(&store.store, &call_key(&store, &id).await, &request(999, 60, 40));
-        assert_eq!(refused.unwrap_err(), Denial::BudgetSpent);
+        assert_eq!(refused.unwrap_err(), Denial::BudgetSpent(BoundOf::Key));
     }
 }
 
@@ -461,12 +458,7 @@ async fn what_the_database_does_not_take_waits_and_arrives_later() {
     let mut call = admit(&store.store, &key, &request(1, 10, 10)).unwrap();
     let settlement = done(&call, 10, 5);
     call.settle(&settlement);
-    let filter = UsageFilter {
-        organization: made.organization,
-        owner: None,
-        from: Timestamp::UNIX_EPOCH,
-        to: Timestamp::MAX,
-    };
+    let filter = UsageFilter::all(made.organization, Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let report = store.usage_report(&filter, &[GroupBy::Key]);
     let given_up = tokio::time::timeout(Duration::from_millis(20), report).await;
     assert!(given_up.is_err());

@@ -1,4 +1,6 @@
-use doorward_domain::catalog::{Deployment, Model, Pricing, Provider, ProviderKey, ProviderKind};
+use doorward_domain::catalog::{
+    Deployment, DeploymentState, Model, Pricing, Provider, ProviderKey, ProviderKind, Routing,
+};
 use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
 use doorward_domain::price::{Price, Rates, Tier};
 use doorward_store::{NewProviderKey, ProviderKeyEdit, Removed, StoreError};
@@ -16,7 +18,7 @@ fn provider(store: &TestStore, n: u128, name: &str) -> Provider {
         name: name.to_owned(),
         kind: ProviderKind::OpenAiCompatible,
         base_url: Some("http://127.0.0.1:8000/v1".to_owned()),
-        provider_key: None,
+        provider_keys: Vec::new(),
         created_at: store.now(),
         updated_at: store.now(),
     }
@@ -30,6 +32,7 @@ fn deployment(n: u128, provider: ProviderId) -> Deployment {
         provider_key: None,
         weight: 1,
         priority: 0,
+        state: DeploymentState::Active,
     }
 }
 
@@ -39,6 +42,7 @@ fn model(store: &TestStore, name: &str, deployments: Vec<Deployment>) -> Model {
         name: name.to_owned(),
         pricing: Pricing::Free,
         output_tokens_max: Some(4_096),
+        routing: Routing::Weighted,
         deployments,
         created_at: store.now(),
         updated_at: store.now(),
@@ -109,7 +113,7 @@ fn users(error: StoreError) -> Vec<String> {
 /// A provider with a provider key of its own, and two models whose deployments name it too.
 async fn linked(store: &TestStore) -> (Provider, ProviderKey) {
     let key = add_provider_key(store, "key").await;
-    let provider = Provider { provider_key: Some(key.id), ..provider(store, 1, "vllm") };
+    let provider = Provider { provider_keys: vec![key.id], ..provider(store, 1, "vllm") };
     store.create_provider(&store.act(), &provider).await.unwrap();
     for (n, name) in [(1, "b"), (2, "a")] {
         let deployment = Deployment { provider_key: Some(key.id), ..deployment(n, provider.id) };
@@ -152,7 +156,7 @@ async fn a_provider_key_deleted_by_force_is_taken_from_what_used_it() {
         assert_eq!(store.delete_provider_key(&act, key.id, true).await.unwrap(), Removed::Yes);
         assert!(store.catalog_epoch() > epoch, "the data plane is told");
         let found = store.find_provider(act.organization, provider.id).await.unwrap().unwrap();
-        assert_eq!((found.provider_key, found.updated_at), (None, store.now()));
+        assert_eq!((found.provider_keys, found.updated_at), (vec![], store.now()));
         let model = store.find_model(act.organization, "a").await.unwrap().unwrap();
         assert_eq!((model.deployments[0].provider_key, model.updated_at), (None, store.now()));
         let (action, detail) = last_action(&store).await;
@@ -165,10 +169,10 @@ async fn a_provider_key_deleted_by_force_is_taken_from_what_used_it() {
 async fn a_provider_takes_no_key_that_is_not_there() {
     for store in every_store().await {
         let act = store.act();
-        let unknown = Some(ProviderKeyId::new(9, 9));
-        let made = Provider { provider_key: unknown, ..provider(&store, 1, "vllm") };
+        let unknown = vec![ProviderKeyId::new(9, 9)];
+        let made = Provider { provider_keys: unknown.clone(), ..provider(&store, 1, "vllm") };
         let id = add_provider(&store, 2, "b").await;
-        let edited = Provider { id, provider_key: unknown, ..provider(&store, 2, "b") };
+        let edited = Provider { id, provider_keys: unknown, ..provider(&store, 2, "b") };
         for error in [
             store.create_provider(&act, &made).await.unwrap_err(),
             store.edit_provider(&act, &edited).await.unwrap_err(),
@@ -692,5 +696,63 @@ async fn a_nul_is_refused_by_name_and_never_reaches_the_database() {
             );
         }
         assert!(store.find_model(named.organization, "m\0").await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn the_keys_of_a_provider_keep_their_order_and_the_state_of_a_deployment_is_kept() {
+    for store in every_store().await {
+        let act = store.act();
+        let mut keys = Vec::new();
+        for name in ["c", "a", "b"] {
+            keys.push(add_provider_key(&store, name).await.id);
+        }
+        let made = Provider { provider_keys: keys.clone(), ..provider(&store, 1, "shared") };
+        store.create_provider(&act, &made).await.unwrap();
+        let found = store.find_provider(act.organization, made.id).await.unwrap().unwrap();
+        assert_eq!(found, made, "{}", store.engine());
+        assert!(last_action(&store).await.1.contains(&keys[2].to_string()), "it is audited");
+
+        keys.reverse();
+        let edited = Provider { provider_keys: keys[..2].to_vec(), ..found };
+        let edited = store.edit_provider(&act, &edited).await.unwrap();
+        assert_eq!(edited.provider_keys, keys[..2]);
+        let listed = store.list_providers(act.organization, None, 9).await.unwrap();
+        assert!(listed.contains(&edited), "{}", store.engine());
+        // One that is taken away by force leaves the others.
+        assert_eq!(store.delete_provider_key(&act, keys[0], true).await.unwrap(), Removed::Yes);
+        let left = store.find_provider(act.organization, made.id).await.unwrap().unwrap();
+        assert_eq!(left.provider_keys, keys[1..2]);
+
+        for (n, state) in (1..).zip(DeploymentState::ALL) {
+            let name = format!("m-{n}");
+            let deployments = vec![Deployment { state, ..deployment(n, made.id) }];
+            let routing = Routing::LeastLatency;
+            let model = Model { routing, ..model(&store, &name, deployments) };
+            store.create_model(&act, &model).await.unwrap();
+            let found = store.find_model(act.organization, &name).await.unwrap();
+            assert_eq!(found, Some(model), "{}", store.engine());
+            let (_, detail) = last_action(&store).await;
+            assert!(detail.contains(&format!("\"state\":\"{}\"", state.as_str())), "{detail}");
+        }
+        let mut model = store.find_model(act.organization, "m-1").await.unwrap().unwrap();
+        model.deployments[0].state = DeploymentState::Draining;
+        model.routing = Routing::Weighted;
+        let edited = store.edit_model(&act, &model).await.unwrap();
+        let found = store.find_model(act.organization, "m-1").await.unwrap();
+        assert_eq!(found, Some(edited), "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_change_of_the_catalog_is_told_also_of_one_that_was_before() {
+    for store in every_store().await {
+        add_provider(&store, 1, "p").await;
+        store.catalog_changed().await;
+        let mut waiting = std::pin::pin!(store.catalog_changed());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(waiting.as_mut().poll(&mut context).is_pending(), "nothing changed since");
+        add_provider(&store, 2, "q").await;
+        waiting.await;
     }
 }

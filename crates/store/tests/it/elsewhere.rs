@@ -14,7 +14,7 @@ async fn a_use_elsewhere_is_counted_across_an_edit_of_its_key() {
         let mut left = Vec::new();
         for _ in 0..4 {
             let call = store.call_key(&key.id).await.unwrap().unwrap();
-            let taken = store.spend(&call, Cost::ONE_REQUEST).unwrap();
+            let taken = store.spend(&call, None, Cost::ONE_REQUEST).unwrap();
             left.push(taken.ok().and_then(|quotas| quotas.requests).map(|quota| quota.remaining));
             let is_disabled = left.len() % 2 == 1;
             store.set_key_disabled(&store.act(), &key.id, is_disabled).await.unwrap();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Waker};
 
 use doorward_domain::address::AddressRules;
+use doorward_domain::bounds::Bounds;
 use doorward_domain::credential::PlainKey;
 use doorward_domain::id::{OrganizationId, ServiceAccountId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
@@ -142,6 +143,7 @@ impl TestStore {
                 models: ModelRule::All,
                 addresses: AddressRules::ANY,
                 limits: Limits::NONE,
+                model_limits: Vec::new(),
                 budgets: Vec::new(),
                 expires_at: Some(self.now() + SignedDuration::from_hours(720)),
                 allowed_origins: None,
@@ -166,7 +168,7 @@ impl TestStore {
         name: &str,
         role: OrganizationRole,
     ) -> User {
-        let new = NewUser { name: name.to_owned(), email: None, role };
+        let new = NewUser { name: name.to_owned(), email: None, role, bounds: Bounds::NONE };
         self.create_user(&self.act_in(organization), new).await.unwrap()
     }
 
@@ -272,11 +274,14 @@ impl TestStore {
         let (organization, project, user) =
             (second.organization, second.project, second.administrator);
         self.tamper(&format!(
-            "INSERT INTO organizations (id, name, created_at_us) VALUES ('{organization}', 'other', 1);
-            INSERT INTO projects (id, organization_id, name, description, created_at_us, updated_at_us)
-                VALUES ('{project}', '{organization}', 'default', '', 1, 1);
-            INSERT INTO users (id, organization_id, name, role, created_at_us, updated_at_us)
-                VALUES ('{user}', '{organization}', 'admin', 'owner', 1, 1);"
+            "INSERT INTO organizations (id, name, bounds, created_at_us, updated_at_us)
+            VALUES ('{organization}', 'other', '{{}}', 1, 1);
+            INSERT INTO projects
+                (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
+                VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
+            INSERT INTO users
+                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
+                VALUES ('{user}', '{organization}', 'admin', 'owner', '{{}}', 1, 1);"
         ))
         .await;
         second

@@ -1,5 +1,6 @@
 use std::sync::{Arc, LazyLock};
 
+use doorward_domain::bounds::Bounds;
 use doorward_domain::budget::{Amount, Budget, Overrun, Period, Spend};
 use doorward_domain::call::{Outcome as CallOutcome, Settlement};
 use doorward_domain::credential::KeyId;
@@ -150,7 +151,7 @@ async fn an_increase_holds_until_its_end_and_not_longer() {
         assert!(is_limited(call(&store, &raised, 7, 1)), "four of two are taken");
         let record = store.find_key(made.organization, &made.id).await.unwrap().unwrap();
         assert!(record.increase.is_none());
-        assert_eq!(store.standing(&raised).limits[0].quota.limit, 2);
+        assert_eq!(store.standing(&raised, None).limits[0].quota.limit, 2);
     }
 }
 
@@ -168,7 +169,7 @@ async fn an_increase_and_its_end_outlive_a_restart() {
         store.reopen().await;
         let after = call_key(&store, &made.id).await;
         assert_eq!(after.rights_at(store.now()).limits, limits(2), "{}", store.engine());
-        assert!(matches!(call(&store, &after, 2, 1), Err(Denial::BudgetSpent)));
+        assert!(matches!(call(&store, &after, 2, 1), Err(Denial::BudgetSpent(_))));
     }
 }
 
@@ -187,7 +188,10 @@ async fn a_grant_without_an_end_is_an_edit_of_the_key() {
         assert!(record.increase.is_none() && record.key.life.updated_at > made.life.updated_at);
         let raised = call_key(&store, &made.id).await;
         call(&store, &raised, 2, 1_000).unwrap();
-        assert!(matches!(call(&store, &raised, 3, 200), Err(Denial::BudgetSpent)), "1900 of 2000");
+        assert!(
+            matches!(call(&store, &raised, 3, 200), Err(Denial::BudgetSpent(_))),
+            "1900 of 2000"
+        );
         let audit = store.list_audit(made.organization, None, 3).await.unwrap();
         let actions: Vec<&str> = audit.iter().map(|entry| entry.action.as_str()).collect();
         assert_eq!(actions, ["limit_increase.grant", "key.edit", "limit_increase.ask"]);
@@ -382,7 +386,7 @@ async fn a_list_is_narrowed_and_paged_newest_first() {
 
 async fn person(store: &TestStore, name: &str, role: OrganizationRole) -> Owner {
     let email = Some(format!("{name}@example.com").parse().unwrap());
-    let new = NewUser { name: name.to_owned(), email, role };
+    let new = NewUser { name: name.to_owned(), email, role, bounds: Bounds::NONE };
     Owner::User(store.create_user(&store.act(), new).await.unwrap().id)
 }
 

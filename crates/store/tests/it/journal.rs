@@ -18,7 +18,7 @@ use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::Usage;
 use doorward_store::{
     CallKey, CallRequest, Clock, GroupBy, JournalSync, KeyCaps, MasterKey, OpenCall, OpenError,
-    Options, Store, StoreError, UsageFilter,
+    Options, Store, StoreError, UsageFilter, UsageRow,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -113,12 +113,20 @@ impl Data {
     }
 
     async fn booked(&self, store: &Store) -> Booked {
-        let filter = UsageFilter {
-            organization: self.organization,
-            owner: None,
-            from: Timestamp::UNIX_EPOCH,
-            to: Timestamp::MAX,
-        };
+        self.usage(store).await.map_or_else(Booked::default, |row| Booked {
+            calls: row.requests,
+            interrupted: row.errors,
+            tokens: row.spend.tokens,
+        })
+    }
+
+    /// How many events there are.
+    async fn attempts(&self, store: &Store) -> u64 {
+        self.usage(store).await.map_or(0, |row| row.attempts)
+    }
+
+    async fn usage(&self, store: &Store) -> Option<UsageRow> {
+        let filter = UsageFilter::all(self.organization, Timestamp::UNIX_EPOCH, Timestamp::MAX);
         let rows = loop {
             match store.usage_report(&filter, &[GroupBy::Key]).await {
                 // Many calls wait: the next attempt finds fewer.
@@ -127,11 +135,7 @@ impl Data {
             }
         };
         assert!(rows.len() <= 1);
-        rows.first().map_or_else(Booked::default, |row| Booked {
-            calls: row.requests,
-            interrupted: row.errors,
-            tokens: row.spend.tokens,
-        })
+        rows.into_iter().next()
     }
 
     /// The same as the budget knows it.
@@ -437,11 +441,72 @@ async fn a_journal_that_cannot_be_written_refuses_calls_and_recovers() {
         five.push(try_admit(calls + n).await.unwrap().unwrap());
     }
     let (denied, _) = try_admit(calls + 5).await.unwrap().unwrap_err();
-    assert_eq!(denied, Denial::TooManyConcurrent);
+    assert_eq!(denied, Denial::TooManyConcurrent(doorward_domain::bounds::BoundOf::Key));
     drop(five);
     let interrupted = u64::try_from(calls).unwrap() + 4;
     let tokens = interrupted * 100 + 15;
     let booked = Booked { calls: interrupted + 1, interrupted, tokens };
     assert_eq!(data.booked(&store).await, booked);
     assert!(!data.segment(1).exists() && data.segment(2).exists());
+}
+
+/// An attempt that reached a provider and failed: at the expense of these tokens.
+fn failed(call: &OpenCall, tokens: u64) -> Settlement {
+    Settlement { status: 503, ..settlement(call, Outcome::Failed, tokens) }
+}
+
+#[tokio::test]
+async fn each_attempt_is_an_event_of_its_own_and_the_call_stays_one_request() {
+    for data in Data::on_every_engine().await {
+        let store = data.open().await;
+        let mut call = data.admit(&store, 1).await;
+        let (first, second) = (failed(&call, 0), failed(&call, 20));
+        call.add_attempt(&first);
+        call.reroute(ProviderId::new(1, 2), DeploymentId::new(1, 2));
+        call.add_attempt(&second);
+        // Whoever is killed here has made one call.
+        let killed = std::fs::read(data.segment(1)).unwrap();
+        let settlement = settlement(&call, Outcome::Done, 15);
+        call.settle(&settlement);
+        call.add_attempt(&second);
+        let whole = std::fs::read(data.segment(1)).unwrap();
+        assert_eq!(data.attempts(&store).await, 3, "{}", data.engine());
+        let stats = store.stats();
+        assert_eq!((stats.events_waiting, stats.events_written), (0, 1), "{}", data.engine());
+        let booked = Booked { calls: 1, interrupted: 0, tokens: 35 };
+        assert_eq!(data.booked(&store).await, booked, "{}", data.engine());
+        assert_eq!(data.spent_tokens(&store).await, 35, "{}", data.engine());
+        store.close().await;
+
+        // However often it is replayed, also in part.
+        for bytes in [&whole, &killed, &whole] {
+            std::fs::write(data.segment(1), bytes).unwrap();
+            let store = data.open().await;
+            let found = (data.booked(&store).await, data.attempts(&store).await);
+            // What `spent_tokens` asked for was a call, too.
+            let calls = Booked { calls: 2, interrupted: 1, ..booked };
+            assert_eq!(found, (calls, 4), "{}", data.engine());
+            store.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_dies_after_an_attempt_is_booked_with_it_once() {
+    for data in Data::on_every_engine().await {
+        let store = data.open().await;
+        let mut call = data.admit(&store, 1).await;
+        let first = failed(&call, 20);
+        call.add_attempt(&first);
+        let killed = std::fs::read(data.segment(1)).unwrap();
+        call.cancel();
+        store.close().await;
+        for _ in 0..3 {
+            std::fs::write(data.segment(1), &killed).unwrap();
+            let store = data.open().await;
+            let found = (data.booked(&store).await, data.attempts(&store).await);
+            assert_eq!(found, (Booked { calls: 1, interrupted: 1, tokens: 120 }, 2));
+            store.close().await;
+        }
+    }
 }

@@ -39,6 +39,8 @@ fn every_right(store: &TestStore) -> Rights {
             concurrency: 3.try_into().ok(),
             ..Limits::NONE
         },
+        model_limits: serde_json::from_str(r#"[{"model":"gpt-4o","limits":{"concurrency":1}}]"#)
+            .unwrap(),
         budgets: vec![
             Budget {
                 amount: Amount::Usd("12.50".parse().unwrap()),
@@ -552,11 +554,12 @@ async fn no_row_points_across_the_border_of_an_organization() {
                 (id, organization_id, name, search_text, masked, ciphertext, note, created_at_us,
                  updated_at_us)
                 SELECT 'pvk_there', '{away}', 'k', '', '', digest, '', 1, 1 FROM key_secrets;
-            INSERT INTO models (organization_id, name, pricing, created_at_us, updated_at_us)
-                VALUES ('{home}', 'm', 'free', 1, 1);
+            INSERT INTO models
+                (organization_id, name, pricing, routing, created_at_us, updated_at_us)
+                VALUES ('{home}', 'm', 'free', 'weighted', 1, 1);
             INSERT INTO deployments
-                (id, organization_id, model, position, provider_id, upstream_model, weight, priority)
-                VALUES ('dep_here', '{home}', 'm', 0, 'prv_here', 'm', 1, 0);",
+                (id, organization_id, model, position, provider_id, upstream_model, weight, priority, state)
+                VALUES ('dep_here', '{home}', 'm', 0, 'prv_here', 'm', 1, 0, 'active');",
             second.project
         );
         store.tamper(&setup).await;

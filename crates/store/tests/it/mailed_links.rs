@@ -1,3 +1,4 @@
+use doorward_domain::bounds::Bounds;
 use doorward_domain::notice::{DeliveryFault, NoticeKind, NoticeState};
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
@@ -11,7 +12,12 @@ use crate::harness::{TestStore, every_store};
 
 async fn ada(store: &TestStore) -> User {
     let email = Some("ada@example.com".parse().unwrap());
-    let new = NewUser { name: "ada".to_owned(), email, role: OrganizationRole::Member };
+    let new = NewUser {
+        name: "ada".to_owned(),
+        email,
+        role: OrganizationRole::Member,
+        bounds: Bounds::NONE,
+    };
     store.create_user(&store.act(), new).await.unwrap()
 }
 

@@ -1,3 +1,4 @@
+use doorward_domain::bounds::Bounds;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::UserId;
 use doorward_domain::key::Owner;
@@ -34,7 +35,7 @@ async fn with_mail(store: &TestStore) {
 
 async fn person(store: &TestStore, name: &str, role: OrganizationRole) -> UserId {
     let email = Some(format!("{name}@example.com").parse().unwrap());
-    let new = NewUser { name: name.to_owned(), email, role };
+    let new = NewUser { name: name.to_owned(), email, role, bounds: Bounds::NONE };
     store.create_user(&store.act(), new).await.unwrap().id
 }
 

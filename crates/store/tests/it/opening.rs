@@ -48,6 +48,7 @@ pub(crate) fn new_key(first: &Bootstrap) -> NewKey {
             models: ModelRule::All,
             addresses: AddressRules::ANY,
             limits: Limits::NONE,
+            model_limits: Vec::new(),
             budgets: Vec::new(),
             expires_at: None,
             allowed_origins: None,

@@ -1,5 +1,6 @@
 //! Projects and who belongs to them.
 
+use doorward_domain::bounds::Bounds;
 use doorward_domain::id::{ProjectId, UserId};
 use doorward_domain::key::Owner;
 use doorward_domain::project_role::ProjectRole;
@@ -10,7 +11,7 @@ use jiff::SignedDuration;
 use crate::harness::{TestStore, every_store};
 
 fn new(name: &str) -> NewProject {
-    NewProject { name: name.to_owned(), description: "for tests".to_owned() }
+    NewProject { name: name.to_owned(), description: "for tests".to_owned(), bounds: Bounds::NONE }
 }
 
 async fn make(store: &TestStore, name: &str) -> ProjectId {

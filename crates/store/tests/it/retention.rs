@@ -6,7 +6,7 @@ use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_domain::setting::{Setting, SettingValue};
 use doorward_store::{
     AuditStep, AuditVerdict, Forgotten, GroupBy, IncreaseFilter, KeyEdit, Rotation, SettingsEdit,
-    UsageFilter,
+    StoreError, UsageFilter,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -169,6 +169,7 @@ async fn keys_that_are_over_are_kept_as_long_as_the_audit_log() {
             .collect();
         assert_eq!(told, [3, 100], "{newest:?}");
         keep(&store, Setting::UsageRetentionDays, 30).await;
+        keep(&store, Setting::UsageSumsRetentionDays, 30).await;
         assert_eq!(left(&store).await, "2", "its calls are forgotten, on {}", store.engine());
         whole(&store).await;
     }
@@ -206,6 +207,13 @@ async fn a_key_stays_while_its_calls_do_and_another_organizations_are_not_touche
         keep(&store, Setting::AuditRetentionDays, 30).await;
         assert_eq!(left(&store).await, "2", "its calls are kept, on {}", store.engine());
         keep(&store, Setting::UsageRetentionDays, 30).await;
+        assert_eq!(
+            left(&store).await,
+            "2",
+            "the sums of its calls are kept, on {}",
+            store.engine()
+        );
+        keep(&store, Setting::UsageSumsRetentionDays, 30).await;
         // The other organization keeps its entries, and with them all that came after them.
         assert_eq!(left(&store).await, "2", "{}", store.engine());
         let edit = SettingsEdit {
@@ -242,14 +250,15 @@ async fn a_key_that_was_put_away_is_not_brought_back() {
 
 /// Calls in the reports, however old.
 async fn calls(store: &TestStore) -> u64 {
-    let filter = UsageFilter {
-        organization: store.first.organization,
-        owner: None,
-        from: Timestamp::UNIX_EPOCH,
-        to: Timestamp::MAX,
-    };
+    let filter = UsageFilter::all(store.first.organization, Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let rows = store.usage_report(&filter, &[GroupBy::Key]).await.unwrap();
     rows.iter().map(|row| row.requests).sum()
+}
+
+/// Single calls that are there.
+async fn events(store: &TestStore) -> String {
+    let sql = "SELECT CAST(COUNT(*) AS TEXT) FROM usage_events";
+    store.read(sql, sql).await.remove(0)
 }
 
 #[tokio::test]
@@ -264,12 +273,71 @@ async fn old_calls_are_forgotten_and_what_they_cost_is_not() {
         assert_eq!(store.sweep_old_records().await.unwrap(), Forgotten::default());
         keep(&store, Setting::UsageRetentionDays, 7).await;
         assert_eq!(store.sweep_old_records().await.unwrap().calls, 1, "{}", store.engine());
-        assert_eq!(calls(&store).await, 1);
+        assert_eq!(events(&store).await, "1");
+        assert_eq!(calls(&store).await, 2, "reports of whole hours know of it");
         let record = store.find_key(made.organization, &made.id).await.unwrap().unwrap();
         assert_eq!(record.spent[0].1.tokens, 900, "of the budget of the month");
         let newest = store.list_audit(made.organization, None, 1).await.unwrap().remove(0);
         assert_eq!((newest.action.as_str(), newest.actor.as_str()), ("usage.sweep", "system"));
         assert_eq!(store.sweep_old_records().await.unwrap(), Forgotten::default());
+    }
+}
+
+#[tokio::test]
+async fn sums_are_forgotten_when_they_are_old_but_not_before_the_calls() {
+    for store in every_store().await {
+        let made = key(&store, "ci").await;
+        let loaded = call_key(&store, &made.id).await;
+        call(&store, &loaded, 1, 400).unwrap();
+        store.pass(DAY * 20);
+        call(&store, &loaded, 2, 500).unwrap();
+        assert_eq!(calls(&store).await, 2);
+        keep(&store, Setting::UsageSumsRetentionDays, 7).await;
+        assert_eq!(store.sweep_old_records().await.unwrap(), Forgotten::default(), "calls stay");
+        keep(&store, Setting::UsageRetentionDays, 30).await;
+        assert_eq!(store.sweep_old_records().await.unwrap(), Forgotten::default(), "30 days");
+        keep(&store, Setting::UsageRetentionDays, 10).await;
+        let forgotten = store.sweep_old_records().await.unwrap();
+        assert_eq!((forgotten.calls, forgotten.hours), (1, 1), "{}", store.engine());
+        assert_eq!(calls(&store).await, 1);
+        let newest = store.list_audit(made.organization, None, 2).await.unwrap();
+        let told = newest.iter().map(|entry| entry.detail.contains("\"sums\":1"));
+        assert_eq!(told.collect::<Vec<_>>(), [true, false]);
+    }
+}
+
+/// A report that begins within an hour of which calls are missing would be short.
+#[tokio::test]
+async fn a_part_of_an_hour_whose_calls_are_forgotten_is_refused() {
+    for store in every_store().await {
+        let made = key(&store, "ci").await;
+        let loaded = call_key(&store, &made.id).await;
+        let hour = store.now();
+        call(&store, &loaded, 1, 400).unwrap();
+        store.pass(DAY * 8);
+        call(&store, &loaded, 2, 500).unwrap();
+        let all = UsageFilter::all(made.organization, hour, store.now());
+        let later = |minutes| hour + SignedDuration::from_mins(minutes);
+        let requests = async |from, to| {
+            let filter = UsageFilter { from, to, ..all.clone() };
+            let rows = store.usage_report(&filter, &[]).await?;
+            Ok::<_, StoreError>(rows.iter().map(|row| row.requests).sum::<u64>())
+        };
+        assert_eq!(requests(hour, later(1)).await.unwrap(), 1, "{}", store.engine());
+        keep(&store, Setting::UsageRetentionDays, 7).await;
+        store.sweep_old_records().await.unwrap();
+        for (from, to, wrong) in
+            [(hour, later(1), "to"), (later(1), store.now(), "from"), (later(-60), later(59), "to")]
+        {
+            match requests(from, to).await {
+                Err(StoreError::CallsForgotten { field, hour: of }) => {
+                    assert_eq!((field, of), (wrong, hour), "{}", store.engine());
+                }
+                other => panic!("{other:?} of {from} to {to} on {}", store.engine()),
+            }
+        }
+        assert_eq!(requests(hour, later(60)).await.unwrap(), 1);
+        assert_eq!(requests(later(61), store.now()).await.unwrap(), 0);
     }
 }
 

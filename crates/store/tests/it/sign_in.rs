@@ -1,5 +1,6 @@
 //! Passwords, links, sessions, and what a session may do inside an act.
 
+use doorward_domain::bounds::Bounds;
 use doorward_domain::id::SessionId;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::SignInToken;
@@ -19,7 +20,7 @@ fn secret(text: &str) -> SecretString {
 
 async fn invited(store: &TestStore, role: OrganizationRole) -> (User, SignInToken) {
     let email = Some(EMAIL.parse().unwrap());
-    let new = NewUser { name: "ada".to_owned(), email, role };
+    let new = NewUser { name: "ada".to_owned(), email, role, bounds: Bounds::NONE };
     let user = store.create_user(&store.act(), new).await.unwrap();
     let made = store.make_password_link(&store.act(), user.id, LinkPurpose::Invitation).await;
     (user, made.unwrap().token)

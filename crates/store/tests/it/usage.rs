@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use doorward_domain::budget::{Amount, Budget, Overrun, Period, Spend};
 use doorward_domain::call::{Outcome, Settlement};
-use doorward_domain::id::UserId;
-use doorward_domain::id::{CallId, DeploymentId, ProviderId};
+use doorward_domain::id::{CallId, DeploymentId, OrganizationId, ProviderId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::money::NanoUsd;
 use doorward_domain::price::{Price, Rates};
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::{TOKENS_MAX, Usage};
 use doorward_store::{
-    CallRequest, GroupBy, KeyFilter, OpenCall, StoreError, UsageFilter, UsageRow,
+    CallRequest, GroupBy, KeyFilter, OpenCall, Store, StoreError, UsageFilter, UsageRow,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -51,12 +50,8 @@ async fn call(store: &TestStore, key: &ApiKey, n: u128) {
 }
 
 fn everything(store: &TestStore) -> UsageFilter {
-    UsageFilter {
-        organization: store.first.organization,
-        owner: None,
-        from: Timestamp::UNIX_EPOCH,
-        to: store.now() + SignedDuration::from_secs(1),
-    }
+    let to = store.now() + SignedDuration::from_secs(1);
+    UsageFilter::all(store.first.organization, Timestamp::UNIX_EPOCH, to)
 }
 
 #[tokio::test]
@@ -96,7 +91,7 @@ async fn a_key_shows_its_last_call_and_what_its_budgets_spent() {
             period,
             overrun: Overrun::Deny,
         };
-        let mut new = store.new_key("ci");
+        let mut new = store.new_key("spender");
         new.rights.budgets = vec![budget(Period::Total), budget(Period::Day)];
         new.rights.expires_at = None;
         let (key, _) = store.create_key(&store.act(), new).await.unwrap();
@@ -116,7 +111,7 @@ async fn a_key_shows_its_last_call_and_what_its_budgets_spent() {
         assert_ne!(record.last_used_at, Some(yesterday));
         assert_eq!(record.last_used_address, Some([10, 0, 0, 7].into()));
 
-        let filter = KeyFilter { search: Some("ci".to_owned()), ..KeyFilter::default() };
+        let filter = KeyFilter { search: Some("spender".to_owned()), ..KeyFilter::default() };
         let page = store.list_keys(store.first.organization, &filter, None, 10).await.unwrap();
         assert_eq!(page.rows[0].spent, expected);
     }
@@ -197,6 +192,18 @@ async fn report(store: &TestStore, group_by: &[GroupBy]) -> Vec<UsageRow> {
     store.usage_report(&everything(store), group_by).await.unwrap()
 }
 
+/// What the hourly sums hold: a report of whole hours reads nothing else.
+async fn in_hours(store: &TestStore, organization: OrganizationId) -> u64 {
+    let filter = UsageFilter::all(organization, Timestamp::UNIX_EPOCH, whole_hour(store.now()));
+    store.usage_report(&filter, &[]).await.unwrap().iter().map(|row| row.requests).sum()
+}
+
+/// The end of the hour that holds an instant.
+fn whole_hour(at: Timestamp) -> Timestamp {
+    let second = at.as_second();
+    Timestamp::from_second(second - second.rem_euclid(3_600) + 3_600).unwrap()
+}
+
 /// A start that was killed after it had written the journal to the database, and before it had
 /// deleted it, is followed by one that does it again.
 #[tokio::test]
@@ -217,9 +224,11 @@ async fn a_journal_that_is_replayed_again_adds_nothing() {
         copy(&journal, kept.path());
         store.close().await;
         copy(kept.path(), &journal);
-        store.reopen().await;
+        // Not `reopen`: it closes the old one again, which would delete the journal unread.
+        store.store = Store::open(store.options_in(store.data.path())).await.unwrap();
         let rows = report(&store, &[]).await;
         assert_eq!((rows.len(), rows[0].requests), (1, 60), "{}", store.engine());
+        assert_eq!(in_hours(&store, key.organization).await, 60);
         assert_eq!(tokens_spent(&store, &key).await, [900; 4]);
     }
 }
@@ -303,6 +312,7 @@ async fn absurd_figures_saturate_and_stop_no_batch() {
             let all = Spend { cost: NanoUsd::MAX, tokens: i64::MAX.unsigned_abs() };
             assert_eq!(spent, all, "{budget:?} on {}", store.engine());
         }
+        assert_eq!(in_hours(&store, key.organization).await, 3);
         let row = report(&store, &[]).await.remove(0);
         assert_eq!(row.spend.cost, NanoUsd::MAX);
         assert_eq!(row.usage.input_tokens, 3 * TOKENS_MAX);
@@ -373,13 +383,12 @@ async fn a_report_sums_every_figure() {
             reasoning_tokens: 28,
         };
         let row = UsageRow {
-            key: None,
-            model: None,
-            day: None,
             requests: 4,
             errors: 2,
+            attempts: 4,
             usage,
             spend: Spend { cost: "3.999999996".parse().unwrap(), tokens: 600 },
+            ..UsageRow::default()
         };
         assert_eq!(report(&store, &[]).await, [row], "{}", store.engine());
     }
@@ -454,7 +463,7 @@ async fn a_report_keeps_to_its_organization_time_and_user() {
 
         let requests = async |organization, user: Option<UserId>| -> u64 {
             let owner = user.map(Owner::User);
-            let filter = UsageFilter { organization, owner, from, to };
+            let filter = UsageFilter { owner, ..UsageFilter::all(organization, from, to) };
             let rows = store.usage_report(&filter, &[]).await.unwrap();
             rows.iter().map(|row| row.requests).sum()
         };

@@ -1,5 +1,6 @@
 //! Users: who may change whom, and what becomes of their keys.
 
+use doorward_domain::bounds::Bounds;
 use doorward_domain::id::UserId;
 use doorward_domain::key::Owner;
 use doorward_domain::project_role::ProjectRole;
@@ -13,7 +14,12 @@ use crate::harness::{TestStore, every_store, is_changed};
 const OWNER: OrganizationRole = OrganizationRole::Owner;
 
 fn new_user(name: &str, address: &str) -> NewUser {
-    NewUser { name: name.to_owned(), email: Some(address.parse().unwrap()), role: Member }
+    NewUser {
+        name: name.to_owned(),
+        email: Some(address.parse().unwrap()),
+        role: Member,
+        bounds: Bounds::NONE,
+    }
 }
 
 /// What somebody with this role does.
@@ -141,7 +147,8 @@ async fn nobody_adds_switches_or_removes_somebody_above_them() {
     for store in every_store().await {
         let act = act_of(&store, Admin).await;
         let owner = store.first.administrator;
-        let new = NewUser { name: "boss".to_owned(), email: None, role: OWNER };
+        let new =
+            NewUser { name: "boss".to_owned(), email: None, role: OWNER, bounds: Bounds::NONE };
         let errors = [
             store.create_user(&act, new).await.unwrap_err(),
             store.set_user_disabled(&act, owner, true).await.unwrap_err(),

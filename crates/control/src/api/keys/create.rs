@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::address::{AddressBlock, AddressRules};
+use doorward_domain::bounds::ModelLimits;
 use doorward_domain::budget::{Budget, Spend};
 use doorward_domain::id::ProjectId;
 use doorward_domain::key::{ApiKey, Owner};
@@ -60,6 +61,8 @@ struct CreateKey {
     #[schema(value_type = Option<Vec<AddressBlock>>, max_items = 200)]
     ip_deny: Option<Vec<AddressBlock>>,
     limits: Option<Limits>,
+    #[schema(max_items = 20)]
+    model_limits: Option<Vec<ModelLimits>>,
     #[schema(value_type = Option<Vec<Budget>>, max_items = 8)]
     budgets: Option<Vec<Budget>>,
     #[schema(value_type = Option<Vec<Origin>>, max_items = 20)]
@@ -143,6 +146,7 @@ impl CreateKey {
                 deny: self.ip_deny.clone().unwrap_or_default(),
             },
             limits: self.limits.unwrap_or(Limits::NONE),
+            model_limits: self.model_limits.clone().unwrap_or_default(),
             budgets: self.budgets.clone().unwrap_or_default(),
             expires_at,
             allowed_origins: self.allowed_origins.clone(),

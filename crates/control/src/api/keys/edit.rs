@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::address::AddressBlock;
+use doorward_domain::bounds::ModelLimits;
 use doorward_domain::budget::Budget;
 use doorward_domain::key::ApiKey;
 use doorward_domain::lifetime::Requested;
@@ -73,6 +74,9 @@ struct EditKey {
     #[serde(default)]
     #[schema(value_type = Option<Limits>)]
     limits: Field<Limits>,
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<ModelLimits>>, max_items = 20)]
+    model_limits: Field<Vec<ModelLimits>>,
     #[serde(default)]
     #[schema(value_type = Option<Vec<Budget>>, max_items = 8)]
     budgets: Field<Vec<Budget>>,
@@ -187,6 +191,9 @@ impl EditKey {
         }
         if let Some(deny) = self.ip_deny.clone().into_edit(Vec::new()) {
             rights.addresses.deny = deny;
+        }
+        if let Some(model_limits) = self.model_limits.clone().into_edit(Vec::new()) {
+            rights.model_limits = model_limits;
         }
         if let Some(budgets) = self.budgets.clone().into_edit(Vec::new()) {
             rights.budgets = budgets;

@@ -2,11 +2,11 @@
 //! called, and nothing is taken from a limit or a budget.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 
 use axum::Json;
 use axum::extract::State;
 use doorward_domain::address::AddressDecision;
+use doorward_domain::bounds::BoundOf;
 use doorward_domain::budget::{Amount, Budget, Overrun, Spend};
 use doorward_domain::credential::KeyId;
 use doorward_domain::denial::Denial;
@@ -14,7 +14,7 @@ use doorward_domain::key::{ApiKey, KeyStatus};
 use doorward_domain::limit::LimitKind;
 use doorward_domain::money::NanoUsd;
 use doorward_domain::scope::{Scope, ScopeSet};
-use doorward_store::{BudgetStanding, KeyRecord, LimitStanding, Standing};
+use doorward_store::{BudgetStanding, ConcurrencyStanding, KeyRecord, LimitStanding, Standing};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use super::find_latest;
 use super::object::HeldObject;
 use crate::Control;
+use crate::api::bounds::shared_words;
 use crate::caller::Caller;
 use crate::faults::Faults;
 use crate::openapi::text::IpAddress;
@@ -85,6 +86,8 @@ struct Check {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LimitStanding)]
 struct LimitObject {
+    /// Whose it is: the key's own, or what it shares with others.
+    of: BoundOf,
     #[schema(pattern = "^(requests|tokens)$")]
     counts: &'static str,
     window_seconds: u64,
@@ -95,6 +98,8 @@ struct LimitObject {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BudgetStanding)]
 struct BudgetObject {
+    /// Whose it is: the key's own, or what it shares with others.
+    of: BoundOf,
     #[serde(flatten)]
     budget: Budget,
     spent_usd: NanoUsd,
@@ -128,9 +133,9 @@ pub(crate) async fn explain_key(
     let KeyRecord { key, increase, .. } = find_latest(&control, &caller, &id).await?;
     let at = wish.at.unwrap_or_else(|| control.now());
     let loaded = control.store.call_key(&key.id).await?;
-    let standing = loaded.as_ref().map(|key| control.store.standing(key));
-    let now = control.now();
-    let at_once = loaded.as_ref().and_then(|key| key.rights_at(now).limits.concurrency);
+    let model_name = wish.model.as_deref();
+    let standing = loaded.as_ref().map(|key| control.store.standing(key, model_name));
+    let sees = Sees::of(&caller);
     // What its owner's role leaves of them, and that of whoever made it for somebody else.
     let scopes = loaded.map_or(key.rights.scopes, |loaded| loaded.scopes);
     let mut checks = vec![status(&key, at)];
@@ -141,9 +146,9 @@ pub(crate) async fn explain_key(
     if let Some(name) = &wish.model {
         checks.push(model(&control, &key, name).await?);
     }
-    checks.extend(standing.iter().flat_map(|standing| within(at_once, standing)));
+    checks.extend(standing.iter().flat_map(|standing| within(standing, sees)));
     let increase = increase.map(HeldObject::from);
-    Ok(Json(Explanation { increase, ..Explanation::new(key.id, at, checks, standing) }))
+    Ok(Json(Explanation { increase, ..Explanation::new(key.id, at, checks, (standing, sees)) }))
 }
 
 impl ExplainKey {
@@ -246,48 +251,71 @@ async fn model(control: &Control, key: &ApiKey, name: &str) -> Result<Check, Api
 }
 
 /// What a limit or budget says that has nothing left; where all have some, that.
-fn within(at_once: Option<NonZeroU32>, standing: &Standing) -> Vec<Check> {
-    vec![concurrency(at_once, standing), rates(standing), budgets(standing)]
+/// Whose spending the one who asks may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sees {
+    All,
+    /// Their own: what a project or the organization spends is for administrators.
+    Own,
 }
 
-fn concurrency(limit: Option<NonZeroU32>, standing: &Standing) -> Check {
-    let is_full = limit.is_some_and(|limit| standing.in_flight >= limit.get());
-    let rule = match limit {
-        None => "there is no limit".to_owned(),
-        Some(limit) => format!("{} of {limit} calls are in flight", standing.in_flight),
+impl Sees {
+    fn of(caller: &Caller) -> Self {
+        if caller.role.manages_others() { Self::All } else { Self::Own }
+    }
+
+    fn includes(self, of: BoundOf) -> bool {
+        self == Self::All || !matches!(of, BoundOf::Organization | BoundOf::Project)
+    }
+}
+
+fn within(standing: &Standing, sees: Sees) -> Vec<Check> {
+    vec![concurrency(standing), rates(standing), budgets(standing, sees)]
+}
+
+fn concurrency(standing: &Standing) -> Check {
+    let left = |one: &&ConcurrencyStanding| one.limit.get().saturating_sub(one.in_flight);
+    let Some(tightest) = standing.concurrency.iter().min_by_key(left) else {
+        return Check::new("concurrency", None, "there is no limit");
     };
-    Check::new("concurrency", is_full.then_some(Denial::TooManyConcurrent), rule)
+    let ConcurrencyStanding { of, limit, in_flight } = *tightest;
+    let rule = format!("{in_flight} of {limit} calls{} are in flight", shared_words(of));
+    let is_full = in_flight >= limit.get();
+    Check::new("concurrency", is_full.then_some(Denial::TooManyConcurrent(of)), rule)
 }
 
 fn rates(standing: &Standing) -> Check {
     let tightest = standing.limits.iter().min_by_key(|limit| limit.quota.remaining);
-    let Some(LimitStanding { kind, quota }) = tightest else {
+    let Some(LimitStanding { of, kind, quota }) = tightest else {
         return Check::new("limits", None, "there is no limit");
     };
     let rule = format!(
-        "{} of {} {} in {} seconds are left",
+        "{} of {} {} in {} seconds{} are left",
         quota.remaining,
         quota.limit,
         counted(*kind),
-        quota.window_seconds
+        quota.window_seconds,
+        shared_words(*of)
     );
     let retry_after_us = quota.reset_us;
-    let denial = Denial::RateLimited { kind: *kind, retry_after_us };
+    let denial = Denial::RateLimited { of: *of, kind: *kind, retry_after_us };
     Check::new("limits", (quota.remaining == 0).then_some(denial), rule)
 }
 
-fn budgets(standing: &Standing) -> Check {
+fn budgets(standing: &Standing, sees: Sees) -> Check {
     let mut held = None;
     for budget in &standing.budgets {
-        let rule = || in_words(budget);
+        let rule = || if sees.includes(budget.of) { in_words(budget) } else { used_up(budget.of) };
         match room(budget) {
-            Room::Spent => return Check::new("budgets", Some(Denial::BudgetSpent), rule()),
-            Room::Held => held = held.or(Some(rule())),
+            Room::Spent => {
+                return Check::new("budgets", Some(Denial::BudgetSpent(budget.of)), rule());
+            }
+            Room::Held => held = held.or(Some((budget.of, rule()))),
             Room::Left => {}
         }
     }
     match held {
-        Some(rule) => Check::new("budgets", Some(Denial::BudgetHeld), rule),
+        Some((of, rule)) => Check::new("budgets", Some(Denial::BudgetHeld(of)), rule),
         None if standing.budgets.is_empty() => Check::new("budgets", None, "there is no budget"),
         None => Check::new("budgets", None, "every budget has something left"),
     }
@@ -316,17 +344,21 @@ fn room(standing: &BudgetStanding) -> Room {
     }
 }
 
+fn used_up(of: BoundOf) -> String {
+    format!("nothing is left of a budget{}", shared_words(of))
+}
+
 fn in_words(standing: &BudgetStanding) -> String {
-    let (spent, held) = (standing.spent, standing.held);
+    let (spent, held, of) = (standing.spent, standing.held, shared_words(standing.of));
     match standing.budget.amount {
         Amount::Usd(most) => {
             format!(
-                "of ${most}, ${} are spent and ${} held by calls in flight",
+                "of ${most}{of}, ${} are spent and ${} held by calls in flight",
                 spent.cost, held.cost
             )
         }
         Amount::Tokens(most) => format!(
-            "of {most} tokens, {} are spent and {} held by calls in flight",
+            "of {most} tokens{of}, {} are spent and {} held by calls in flight",
             spent.tokens, held.tokens
         ),
     }
@@ -340,7 +372,12 @@ const fn counted(kind: LimitKind) -> &'static str {
 }
 
 impl Explanation {
-    fn new(key: KeyId, at: Timestamp, checks: Vec<Check>, standing: Option<Standing>) -> Self {
+    fn new(
+        key: KeyId,
+        at: Timestamp,
+        checks: Vec<Check>,
+        (standing, sees): (Option<Standing>, Sees),
+    ) -> Self {
         let failed = checks.iter().find(|check| !check.passed);
         let (decision, code) = match failed {
             None => ("allowed", None),
@@ -351,7 +388,8 @@ impl Explanation {
             |check| format!("{}: {}", check.name, check.rule),
         );
         let in_flight = standing.as_ref().map(|standing| standing.in_flight);
-        let (limits, budgets) = standing.map(|s| (s.limits, s.budgets)).unwrap_or_default();
+        let (limits, mut budgets) = standing.map(|s| (s.limits, s.budgets)).unwrap_or_default();
+        budgets.retain(|standing| sees.includes(standing.of));
         Self {
             object: "explanation",
             key,
@@ -369,8 +407,9 @@ impl Explanation {
 }
 
 impl From<LimitStanding> for LimitObject {
-    fn from(LimitStanding { kind, quota }: LimitStanding) -> Self {
+    fn from(LimitStanding { of, kind, quota }: LimitStanding) -> Self {
         Self {
+            of,
             counts: counted(kind),
             window_seconds: quota.window_seconds,
             limit: quota.limit,
@@ -380,8 +419,9 @@ impl From<LimitStanding> for LimitObject {
 }
 
 impl From<BudgetStanding> for BudgetObject {
-    fn from(BudgetStanding { budget, spent, held }: BudgetStanding) -> Self {
+    fn from(BudgetStanding { of, budget, spent, held }: BudgetStanding) -> Self {
         Self {
+            of,
             budget,
             spent_usd: spent.cost,
             spent_tokens: spent.tokens,

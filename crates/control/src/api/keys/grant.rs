@@ -2,8 +2,10 @@
 //! than they have.
 
 use doorward_domain::address::AddressRules;
+use doorward_domain::bounds::ModelLimits;
 use doorward_domain::budget::{Amount, Budget};
 use doorward_domain::key::Owner;
+use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::origin::{ORIGINS_MAX, Origins};
 use doorward_domain::rights::{Axis, Rights};
@@ -19,6 +21,8 @@ use crate::problem::ApiError;
 const LIST_MAX: usize = 200;
 /// Most budgets of one key: two units in four periods.
 const BUDGETS_MAX: usize = 8;
+/// Most patterns of models with limits of their own.
+const MODEL_LIMITS_MAX: usize = 20;
 /// Largest metadata, as JSON text.
 const METADATA_BYTES_MAX: usize = 4096;
 
@@ -30,6 +34,7 @@ pub(super) fn check_rights(rights: &Rights, faults: &mut Faults) {
     let AddressRules { allow, deny } = &rights.addresses;
     faults.check_len("ip_allow", allow.as_deref().unwrap_or_default(), LIST_MAX);
     faults.check_len("ip_deny", deny, LIST_MAX);
+    check_model_limits(&rights.model_limits, faults);
     check_budgets(&rights.budgets, faults);
     check_pages(rights, faults);
 }
@@ -55,7 +60,21 @@ fn check_pages(rights: &Rights, faults: &mut Faults) {
     }
 }
 
-fn check_budgets(budgets: &[Budget], faults: &mut Faults) {
+fn check_model_limits(list: &[ModelLimits], faults: &mut Faults) {
+    faults.check_len("model_limits", list, MODEL_LIMITS_MAX);
+    for (index, entry) in list.iter().enumerate() {
+        if list.iter().take(index).any(|earlier| earlier.model == entry.model) {
+            let detail = "there is already an entry for this pattern";
+            faults.add(format!("model_limits[{index}].model"), "duplicate", detail);
+        }
+        if entry.limits == Limits::NONE {
+            let detail = "must name at least one limit";
+            faults.add(format!("model_limits[{index}].limits"), "missing", detail);
+        }
+    }
+}
+
+pub(in crate::api) fn check_budgets(budgets: &[Budget], faults: &mut Faults) {
     faults.check_len("budgets", budgets, BUDGETS_MAX);
     let unit = |budget: &Budget| matches!(budget.amount, Amount::Usd(_));
     let is_same = |a: &Budget, b: &Budget| a.period == b.period && unit(a) == unit(b);
@@ -117,8 +136,8 @@ pub(in crate::api) async fn refuse_bounded_maker(
     refuse_bounded(control, caller, attempt, Vec::new()).await
 }
 
-/// Refuses, and audits, that a caller with limits or budgets loosens those of a key.
-pub(super) async fn refuse_loosening(
+/// Refuses, and audits, that a caller with limits or budgets loosens those of a key, or what keys share.
+pub(in crate::api) async fn refuse_loosening(
     control: &Control,
     caller: &Caller,
     (before, after): (&Rights, &Rights),
@@ -178,6 +197,7 @@ fn fault(axis: Axis) -> FieldError {
         Axis::Models => "allows a model that you may not call",
         Axis::Addresses => "allows an address from which you may not call",
         Axis::Limits => "is looser than your own limits",
+        Axis::ModelLimits => "is looser than your own limits for these models",
         Axis::Budgets => "is looser than your own budgets",
         Axis::Expiry => "is later than the end of your own key",
         Axis::Origins => "allows a use that your own key is not for",
@@ -192,6 +212,7 @@ pub(super) fn changed(before: &Rights, after: &Rights) -> impl Fn(Axis) -> bool 
         (Axis::Models, before.models != after.models),
         (Axis::Addresses, before.addresses != after.addresses),
         (Axis::Limits, before.limits != after.limits),
+        (Axis::ModelLimits, before.model_limits != after.model_limits),
         (Axis::Budgets, before.budgets != after.budgets),
         (Axis::Expiry, before.expires_at != after.expires_at),
         (Axis::Origins, before.allowed_origins != after.allowed_origins),

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use axum::response::Response;
 use doorward_domain::address::AddressBlock;
-use doorward_domain::budget::{Budget, Period};
+use doorward_domain::bounds::ModelLimits;
+use doorward_domain::budget::{Budget, Period, Spend};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{IncreaseId, OrganizationId, ProjectId, UserId};
 use doorward_domain::increase::Raise;
@@ -50,6 +51,8 @@ pub(crate) struct KeyObject {
     ip_allow: Option<Vec<AddressBlock>>,
     ip_deny: Vec<AddressBlock>,
     limits: Limits,
+    /// Limits for some models, each counted by itself.
+    model_limits: Vec<ModelLimits>,
     budgets: Vec<Budget>,
     /// What raises its limits or budgets for a while. `null`: nothing does.
     #[schema(required)]
@@ -76,7 +79,7 @@ pub(crate) struct KeyObject {
 
 /// What was spent in the present period of one budget.
 #[derive(Debug, Serialize, ToSchema)]
-struct Spent {
+pub(in crate::api) struct Spent {
     period: Period,
     usd: NanoUsd,
     tokens: u64,
@@ -126,7 +129,7 @@ impl KeyObject {
         let KeyRecord { key, spent, last_used_at, last_used_address, previous_secrets, increase } =
             record;
         let status = key.status(now);
-        let of = |(budget, spend): (Budget, _)| spent_in(budget.period, spend);
+        let of = |(budget, spend): (Budget, Spend)| Spent::new(budget.period, spend);
         Self {
             id: key.id,
             object: "api_key",
@@ -144,6 +147,7 @@ impl KeyObject {
             ip_allow: key.rights.addresses.allow,
             ip_deny: key.rights.addresses.deny,
             limits: key.rights.limits,
+            model_limits: key.rights.model_limits,
             budgets: key.rights.budgets,
             increase: increase.map(HeldObject::from),
             allowed_origins: key.rights.allowed_origins,
@@ -162,8 +166,10 @@ impl KeyObject {
     }
 }
 
-fn spent_in(period: Period, spend: doorward_domain::budget::Spend) -> Spent {
-    Spent { period, usd: spend.cost, tokens: spend.tokens }
+impl Spent {
+    pub(in crate::api) fn new(period: Period, spend: Spend) -> Self {
+        Self { period, usd: spend.cost, tokens: spend.tokens }
+    }
 }
 
 /// An answer with one key and its version.

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use doorward_domain::catalog::{Deployment, Provider};
+use doorward_domain::catalog::{Deployment, DeploymentState, Provider};
 use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,8 @@ pub(super) struct DeploymentWish {
     weight: Option<NonZeroU32>,
     #[schema(maximum = 1_000_000)]
     priority: Option<u32>,
+    /// One that is there already stays as it is when absent; a new one is active.
+    state: Option<DeploymentState>,
 }
 
 /// One deployment with everything it refers to.
@@ -47,6 +49,7 @@ pub(super) struct Served {
     provider_key: Option<ProviderKeyId>,
     weight: u32,
     priority: u32,
+    state: Option<DeploymentState>,
 }
 
 /// One deployment as answers show it.
@@ -60,13 +63,14 @@ pub(super) struct DeploymentObject {
     provider_key: Option<ProviderKeyId>,
     weight: u32,
     priority: u32,
+    state: DeploymentState,
 }
 
 impl From<Deployment> for DeploymentObject {
     fn from(deployment: Deployment) -> Self {
-        let Deployment { id, provider, upstream_model, provider_key, weight, priority } =
+        let Deployment { id, provider, upstream_model, provider_key, weight, priority, state } =
             deployment;
-        Self { id, provider, upstream_model, provider_key, weight, priority }
+        Self { id, provider, upstream_model, provider_key, weight, priority, state }
     }
 }
 
@@ -135,7 +139,15 @@ async fn read_one(
     if provider.is_none() {
         faults.add(format!("{field}.provider"), "not_found", "there is no such provider");
     }
-    Ok(provider.map(|provider| Served { provider, upstream_model, provider_key, weight, priority }))
+    let state = wish.state;
+    Ok(provider.map(|provider| Served {
+        provider,
+        upstream_model,
+        provider_key,
+        weight,
+        priority,
+        state,
+    }))
 }
 
 /// Deployments to be stored. One that is there already keeps its id, and so its health and its
@@ -154,7 +166,8 @@ pub(super) fn place(
             Some(known) => known.id,
             None => id_parts(now).map(|(at_ms, random)| DeploymentId::new(at_ms, random))?,
         };
-        placed.push(served.with_id(id));
+        let state = served.state.or(known.map(|known| known.state));
+        placed.push(served.with_id(id, state.unwrap_or(DeploymentState::Active)));
     }
     Ok(placed)
 }
@@ -172,7 +185,7 @@ impl Served {
             && known.provider_key == self.provider_key
     }
 
-    fn with_id(&self, id: DeploymentId) -> Deployment {
+    fn with_id(&self, id: DeploymentId, state: DeploymentState) -> Deployment {
         Deployment {
             id,
             provider: self.provider.id,
@@ -180,6 +193,7 @@ impl Served {
             provider_key: self.provider_key,
             weight: self.weight,
             priority: self.priority,
+            state,
         }
     }
 }
@@ -193,6 +207,7 @@ pub(super) fn as_wishes(deployments: &[Deployment]) -> Vec<DeploymentWish> {
         provider_key: deployment.provider_key.map(|id| id.to_string()),
         weight: NonZeroU32::new(deployment.weight),
         priority: Some(deployment.priority),
+        state: Some(deployment.state),
     };
     deployments.iter().map(wish).collect()
 }

@@ -87,7 +87,8 @@ fn figures(raise: Option<&Value>) -> String {
     words.join(", ")
 }
 
-fn budget(budget: &Value) -> String {
+/// A budget in words: `$20 a day`.
+pub(super) fn budget(budget: &Value) -> String {
     let text = |name| budget.get(name).and_then(Value::as_str).unwrap_or_default();
     let period = match text("period") {
         "total" => "in all".to_owned(),

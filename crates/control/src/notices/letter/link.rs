@@ -24,6 +24,7 @@ pub(super) fn letter(data: &Data<'_>, enclosed: &Enclosed<'_>, now: Timestamp) -
         NoticeKind::UserRequestedReset
         | NoticeKind::KeyExpiring
         | NoticeKind::KeyRotationDue
+        | NoticeKind::BudgetThreshold
         | NoticeKind::IncreaseAsked
         | NoticeKind::IncreaseGranted
         | NoticeKind::IncreaseDeclined

@@ -53,9 +53,9 @@ struct Block<'a> {
 pub fn read_answer(body: &[u8]) -> Result<Answer<'_>, Malformed> {
     let message: Message<'_> = json::read(body)?;
     if message.kind.is_some_and(|kind| kind.0 == "error") {
-        return Err(Path::Root.field("type").malformed("says that this is an error"));
+        return Err(Path::Body.field("type").malformed("says that this is an error"));
     }
-    let list = Path::Root.field("content");
+    let list = Path::Body.field("content");
     let blocks = message.content.ok_or_else(|| list.missing())?;
     let mut parts = Vec::with_capacity(blocks.len());
     for (at, block) in blocks.into_iter().enumerate() {

@@ -43,7 +43,7 @@ impl<'a> Outcomes<'a> {
         match self.calls.iter().find(|call| !call.is_answered) {
             Some(call) => {
                 let why = "calls a function whose `tool_result` is not in the next message";
-                Err(Path::Root.field(TURNS).item(call.at).field("content").malformed(why))
+                Err(Path::Body.field(TURNS).item(call.at).field("content").malformed(why))
             }
             None => Ok(()),
         }
@@ -72,7 +72,7 @@ impl<'a> Outcomes<'a> {
         for part in &turn.parts {
             let Content::Call(call) = &part.content else { continue };
             if self.calls.iter().any(|open| open.id == call.id) {
-                let path = Path::Root.field(TURNS);
+                let path = Path::Body.field(TURNS);
                 return Err(path.item(turn.at).field("content").malformed("has an id twice"));
             }
             let (id, name) = (call.id.clone(), call.name.clone());
@@ -93,7 +93,7 @@ impl<'a> Outcomes<'a> {
         let first = turn.parts.iter().take_while(|part| is_outcome(&part.content)).count();
         if turn.parts.iter().skip(first).any(|part| is_outcome(&part.content)) {
             let why = "must have its `tool_result` blocks before all others";
-            return Err(Path::Root.field(TURNS).item(turn.at).field("content").malformed(why));
+            return Err(Path::Body.field(TURNS).item(turn.at).field("content").malformed(why));
         }
         match self.home.and_then(|home| turns.get_mut(home)) {
             Some(home) => {
@@ -108,7 +108,7 @@ impl<'a> Outcomes<'a> {
 
     /// The name of the function whose call is answered.
     fn answer(&mut self, id: &str, at: usize) -> Result<Text<'a>, Malformed> {
-        let path = Path::Root.field(TURNS);
+        let path = Path::Body.field(TURNS);
         let path = path.item(at);
         let path = path.field("content");
         let call = self.calls.iter_mut().find(|call| call.id == id);

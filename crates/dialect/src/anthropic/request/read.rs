@@ -13,7 +13,7 @@ use crate::unsupported::Malformed;
 pub fn read_request(body: &[u8]) -> Result<Request<'_>, Malformed> {
     let body: Body<'_> = json::read(body)?;
     if body.max_tokens.is_none() {
-        return Err(Path::Root.field("max_tokens").missing());
+        return Err(Path::Body.field("max_tokens").missing());
     }
     request(body)
 }
@@ -25,8 +25,8 @@ pub(in crate::anthropic) fn read_count_request(body: &[u8]) -> Result<Request<'_
 
 fn request(mut body: Body<'_>) -> Result<Request<'_>, Malformed> {
     let mut extras = Extras::default();
-    let model = body.model.take().ok_or_else(|| Path::Root.field("model").missing())?;
-    let messages = body.messages.take().ok_or_else(|| Path::Root.field(TURNS).missing())?;
+    let model = body.model.take().ok_or_else(|| Path::Body.field("model").missing())?;
+    let messages = body.messages.take().ok_or_else(|| Path::Body.field(TURNS).missing())?;
     let (tool_choice, is_one_call_only) = settings::tool_choice(&mut body, &mut extras)?;
     let mut request = Request {
         model: model.0,
@@ -45,11 +45,11 @@ fn request(mut body: Body<'_>) -> Result<Request<'_>, Malformed> {
         delivery: delivery(body.stream.take()),
         extras: Vec::new(),
     };
-    if let Some(keep) = settings::keep(body.cache_control.take(), &Path::Root, &mut extras)? {
+    if let Some(keep) = settings::keep(body.cache_control.take(), &Path::Body, &mut extras)? {
         mark_last(&mut request.turns, keep);
     }
     settings::leave_defaults(&mut body, &mut extras);
-    extras.add_left(&body, &Path::Root);
+    extras.add_left(&body, &Path::Body);
     request.extras = extras.into_list();
     Ok(request)
 }
@@ -64,7 +64,7 @@ const fn delivery(stream: Option<bool>) -> Delivery {
 fn end_user<'a>(metadata: Option<Metadata<'a>>, extras: &mut Extras) -> Option<Text<'a>> {
     let mut metadata = metadata?;
     let user = metadata.user_id.take();
-    extras.add_left(&metadata, &Path::Root.field("metadata"));
+    extras.add_left(&metadata, &Path::Body.field("metadata"));
     user.map(|user| user.0)
 }
 

@@ -15,7 +15,7 @@ pub(super) const BUDGET_TOKENS_MIN: u64 = 1024;
 pub(super) fn output_tokens_max(body: &mut Body<'_>, extras: &mut Extras) -> Option<u64> {
     let max_tokens = body.max_tokens.take()?;
     if max_tokens == 0 {
-        extras.add(Path::Root.field("max_tokens"));
+        extras.add(Path::Body.field("max_tokens"));
         return None;
     }
     Some(max_tokens)
@@ -34,7 +34,7 @@ pub(super) fn sampling(body: &mut Body<'_>) -> Result<Sampling, Malformed> {
 fn fraction(value: Option<f64>, name: &str) -> Result<Option<f64>, Malformed> {
     match value {
         Some(value) if !(0.0..=1.0).contains(&value) => {
-            Err(Path::Root.field(name).malformed("must be between 0 and 1"))
+            Err(Path::Body.field(name).malformed("must be between 0 and 1"))
         }
         Some(_) | None => Ok(value),
     }
@@ -44,7 +44,7 @@ fn fraction(value: Option<f64>, name: &str) -> Result<Option<f64>, Malformed> {
 pub(super) fn stop(texts: Option<Vec<Str<'_>>>) -> Result<Vec<Text<'_>>, Malformed> {
     let texts = texts.unwrap_or_default();
     if let Some(at) = texts.iter().position(|text| text.0.trim().is_empty()) {
-        let path = Path::Root.field("stop_sequences");
+        let path = Path::Body.field("stop_sequences");
         return Err(path.item(at).malformed("must hold more than white space"));
     }
     Ok(texts.into_iter().map(|text| text.0).collect())
@@ -58,7 +58,7 @@ pub(super) fn tool_choice<'a>(
     let Some(mut choice) = body.tool_choice.take() else {
         return Ok((ToolChoice::Unset, false));
     };
-    let path = Path::Root.field("tool_choice");
+    let path = Path::Body.field("tool_choice");
     let kind = kind(choice.kind.take(), &path)?;
     let chosen = match &*kind {
         "auto" => ToolChoice::Auto,
@@ -80,12 +80,12 @@ pub(super) fn format<'a>(
     body: &mut Body<'a>,
     extras: &mut Extras,
 ) -> Result<Format<'a>, Malformed> {
-    let config = Path::Root.field("output_config");
+    let config = Path::Body.field("output_config");
     if let Some(format) = body.output_config.as_mut().and_then(|config| config.format.take()) {
         return schema(format, &config.field("format"), extras);
     }
     match body.output_format.take() {
-        Some(format) => schema(format, &Path::Root.field("output_format"), extras),
+        Some(format) => schema(format, &Path::Body.field("output_format"), extras),
         None => Ok(Format::Text),
     }
 }
@@ -111,14 +111,14 @@ fn schema<'a>(
 pub(super) fn thinking(body: &mut Body<'_>, extras: &mut Extras) -> Result<Thinking, Malformed> {
     let mut thinking = Thinking::default();
     if let Some(mut config) = body.output_config.take() {
-        let path = Path::Root.field("output_config");
+        let path = Path::Body.field("output_config");
         thinking.effort = effort(config.effort.take(), &path)?;
         extras.add_left(&config, &path);
     }
     let Some(mut wish) = body.thinking.take() else {
         return Ok(thinking);
     };
-    let path = Path::Root.field("thinking");
+    let path = Path::Body.field("thinking");
     match &*kind(wish.kind.take(), &path)? {
         "disabled" => thinking.mode = ThinkingMode::Off,
         "adaptive" => thinking.mode = ThinkingMode::Adaptive,
@@ -195,7 +195,7 @@ pub(super) fn leave_defaults(body: &mut Body<'_>, extras: &mut Extras) {
     let Some(mut management) = body.context_management.take() else {
         return;
     };
-    let path = Path::Root.field("context_management");
+    let path = Path::Body.field("context_management");
     let edits = path.field("edits");
     for (at, edit) in management.edits.take().unwrap_or_default().into_iter().enumerate() {
         if !edit.kind.is_some_and(|kind| kind.0.starts_with(HARMLESS_EDITS)) {

@@ -14,7 +14,7 @@ pub(super) fn tools<'a>(
     tools: Vec<wire::Tool<'a>>,
     extras: &mut Extras,
 ) -> Result<Vec<Tool<'a>>, Malformed> {
-    let list = Path::Root.field("tools");
+    let list = Path::Body.field("tools");
     let mut functions = Vec::with_capacity(tools.len());
     for (at, mut tool) in tools.into_iter().enumerate() {
         let path = list.item(at);

@@ -17,7 +17,7 @@ pub(super) fn system<'a>(
     let Some(system) = system else {
         return Ok(Vec::new());
     };
-    let mut parts = parts(system, &Path::Root.field("system"), Place::System, extras)?;
+    let mut parts = parts(system, &Path::Body.field("system"), Place::System, extras)?;
     parts.retain(|part| !matches!(&part.content, Content::Text(text) if text.starts_with(BILLING)));
     Ok(parts)
 }
@@ -28,7 +28,7 @@ pub(super) fn turns<'a>(
     messages: Vec<Message<'a>>,
     extras: &mut Extras,
 ) -> Result<Vec<Turn<'a>>, Malformed> {
-    let list = Path::Root.field(TURNS);
+    let list = Path::Body.field(TURNS);
     let mut turns = Vec::with_capacity(messages.len());
     let mut outcomes = Outcomes::default();
     for (at, message) in messages.into_iter().enumerate() {

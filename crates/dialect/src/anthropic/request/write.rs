@@ -16,7 +16,8 @@ use crate::unsupported::{Feature, Leave, Malformed, Untranslatable};
 #[derive(Debug, Serialize)]
 struct Body<'a> {
     model: &'a str,
-    max_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Words::is_empty")]
     system: Words<'a>,
     messages: Vec<Message<'a>>,
@@ -54,6 +55,32 @@ pub fn write_request(
     to: &Target<'_>,
     leave: &mut Leave,
 ) -> Result<Vec<u8>, Untranslatable> {
+    Ok(json::write(&body(request, to, leave)?))
+}
+
+/// Writes the body of `POST /v1/messages/count_tokens`, which takes only what the input is made of.
+pub(in crate::anthropic) fn write_count_request(
+    request: &Request<'_>,
+    to: &Target<'_>,
+    leave: &mut Leave,
+) -> Result<Vec<u8>, Untranslatable> {
+    Ok(json::write(&Body {
+        max_tokens: None,
+        temperature: None,
+        top_p: None,
+        top_k: None,
+        stop_sequences: Vec::new(),
+        metadata: None,
+        stream: false,
+        ..body(request, to, leave)?
+    }))
+}
+
+fn body<'a>(
+    request: &'a Request<'a>,
+    to: &Target<'a>,
+    leave: &mut Leave,
+) -> Result<Body<'a>, Untranslatable> {
     for extra in &request.extras {
         leave.out(&extra.path)?;
     }
@@ -68,9 +95,9 @@ pub fn write_request(
         return Err(Malformed { path, why: "must say something".into() }.into());
     }
     let sampling = sampling(request.sampling, to, leave)?;
-    let body = Body {
+    Ok(Body {
         model: to.model,
-        max_tokens,
+        max_tokens: Some(max_tokens),
         system: Words::of(system),
         messages,
         tool_choice: tool_choice(request, tools.is_empty()),
@@ -83,8 +110,7 @@ pub fn write_request(
         metadata: request.end_user.as_deref().map(|user_id| Metadata { user_id }),
         stream: matches!(request.delivery, Delivery::Stream { .. }),
         tools,
-    };
-    Ok(json::write(&body))
+    })
 }
 
 /// Writes the instructions before the conversation, and the conversation.

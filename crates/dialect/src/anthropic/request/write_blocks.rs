@@ -9,7 +9,7 @@ use super::blocks::{IMAGES, PDF};
 use crate::anthropic::ids::Ids;
 use crate::request::{Call, Content, Keep, Outcome, Part, Role, Seal, Source, Thought};
 use crate::unsupported::{Feature, Leave, Untranslatable};
-use crate::{Dialect, Text};
+use crate::{Client, Dialect, Text};
 
 /// One piece, as it is written in a request or in an answer.
 #[derive(Debug, Serialize)]
@@ -111,7 +111,7 @@ impl From<Keep> for CacheMark {
 /// Writes the pieces of a turn, or of what a function returned in it.
 pub(super) struct Writer<'w, 'a> {
     pub(super) leave: &'w mut Leave,
-    pub(super) from: Dialect,
+    pub(super) from: Client,
     pub(super) ids: &'w mut Ids<'a>,
     /// The turn, where it is one.
     pub(super) at: Option<usize>,
@@ -217,8 +217,10 @@ impl<'a> Writer<'_, 'a> {
     /// Another provider does not have the file.
     fn file(&mut self, file_id: &'a str) -> Result<Option<WireSource<'a>>, Untranslatable> {
         match self.from {
-            Dialect::Anthropic => Ok(Some(WireSource::File { file_id })),
-            Dialect::OpenAi | Dialect::Google => self.leave(Feature::File),
+            Client::Dialect(Dialect::Anthropic) => Ok(Some(WireSource::File { file_id })),
+            Client::Dialect(Dialect::OpenAi | Dialect::Google)
+            | Client::Responses
+            | Client::Inference => self.leave(Feature::File),
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::settings::BUDGET_TOKENS_MIN;
 use crate::request::{self, Effort, Request, Sampling, ThinkingMode};
 use crate::unsupported::{Feature, Leave, Untranslatable};
-use crate::{Dialect, Target};
+use crate::{Client, Dialect, Target};
 
 #[derive(Debug, Serialize)]
 pub(super) struct ToolChoice<'a> {
@@ -116,7 +116,7 @@ pub(super) fn thinking(
     leave: &mut Leave,
 ) -> Result<Option<Thinking>, Untranslatable> {
     let wish = request.thinking;
-    let is_implied = to.from != Dialect::Anthropic
+    let is_implied = to.from != Client::Dialect(Dialect::Anthropic)
         && (wish.effort.is_some() || wish.is_shown == Some(true))
         && !is_forced(request);
     let mode = match (wish.mode, wish.tokens_max) {

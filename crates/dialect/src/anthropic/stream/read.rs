@@ -103,7 +103,7 @@ impl StreamReader {
         block: Option<Block<'a>>,
         events: &mut Vec<Event<'a>>,
     ) -> Result<(), Malformed> {
-        let path = Path::Root.field("content_block");
+        let path = Path::Body.field("content_block");
         let block = block.ok_or_else(|| path.missing())?;
         let index = index.unwrap_or(self.blocks.len());
         self.blocks.insert(index, None);
@@ -145,7 +145,7 @@ impl StreamReader {
         delta: Option<Delta<'a>>,
         events: &mut Vec<Event<'a>>,
     ) -> Result<(), Malformed> {
-        let delta = delta.ok_or_else(|| Path::Root.field("delta").missing())?;
+        let delta = delta.ok_or_else(|| Path::Body.field("delta").missing())?;
         match delta.kind.as_ref().map(|kind| &*kind.0) {
             Some("text_delta") => self.say(text(delta.text), events),
             Some("thinking_delta") => self.say(thought(delta.thinking), events),
@@ -169,7 +169,7 @@ impl StreamReader {
     ) -> Result<Option<Event<'a>>, Malformed> {
         let block = index.and_then(|index| self.blocks.get_mut(&index));
         let block = block.ok_or_else(|| {
-            Path::Root.field("index").malformed("must be the index of a block that has begun")
+            Path::Body.field("index").malformed("must be the index of a block that has begun")
         })?;
         Ok(block.as_mut().map(|open| {
             open.input = None;

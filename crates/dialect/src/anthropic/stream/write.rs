@@ -74,7 +74,7 @@ impl StreamWriter {
                 self.blocks.call(*call, id, name, out);
             }
             Event::Arguments { choice: 0, call, json } => self.blocks.arguments(*call, json, out),
-            Event::Finish { choice: 0, finish } => self.finish = Some(owned(finish)),
+            Event::Finish { choice: 0, finish } => self.finish = Some(finish.owned()),
             // Of other answers, or written already.
             Event::Text { .. }
             | Event::Refusal { .. }
@@ -129,18 +129,5 @@ impl StreamWriter {
     fn fault(&mut self, fault: &Fault<'_>, out: &mut Vec<u8>) {
         self.is_over = true;
         frame(out, "error", &fault::Written::new(fault, &self.call));
-    }
-}
-
-fn owned(finish: &Finish<'_>) -> Finish<'static> {
-    match finish {
-        Finish::End => Finish::End,
-        Finish::Stop(text) => Finish::Stop(text.as_ref().map(|text| text.to_string().into())),
-        Finish::Calls => Finish::Calls,
-        Finish::OutputFull => Finish::OutputFull,
-        Finish::ContextFull => Finish::ContextFull,
-        Finish::Refused(why) => Finish::Refused(why.as_ref().map(|why| why.to_string().into())),
-        Finish::Filtered => Finish::Filtered,
-        Finish::Broken(why) => Finish::Broken(why.to_string().into()),
     }
 }

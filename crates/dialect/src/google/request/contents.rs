@@ -3,7 +3,7 @@
 use super::outcome::Calls;
 use crate::Text;
 use crate::google::fields::{Field, Object};
-use crate::google::media;
+use crate::google::{self, media};
 use crate::request::{Content, Part, Role, Seal, Thought, Turn};
 use crate::unsupported::{Extra, Malformed};
 
@@ -85,7 +85,8 @@ impl<'a> Reader<'a, '_> {
         parts: &mut Vec<Part<'a>>,
     ) -> Result<(), Malformed> {
         let mut object = Object::open(&field.path, field.node)?;
-        let seal = object.text("thoughtSignature")?.filter(|seal| !seal.is_empty());
+        let seal = object.text("thoughtSignature")?;
+        let seal = seal.filter(|seal| !seal.is_empty() && seal != google::NO_SEAL);
         let seal = seal.map(Seal::Google);
         if let Some(call) = object.take("functionCall")? {
             let mut call = self.calls.call(call, place, self.extras)?;
@@ -168,10 +169,10 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-/// Who says it. Of old, what functions returned had a role of its own.
+/// Who says it. What functions returned has a role of its own with some clients, by one of two names.
 fn role(object: &mut Object<'_, '_>) -> Result<Role, Malformed> {
     match object.text("role")?.as_deref() {
-        None | Some("" | "user" | "function") => Ok(Role::User),
+        None | Some("" | "user" | "function" | "tool") => Ok(Role::User),
         Some("model") => Ok(Role::Assistant),
         Some(_) => Err(object.path.name("role".into()).malformed("must be `user` or `model`")),
     }

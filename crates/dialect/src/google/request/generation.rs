@@ -13,7 +13,7 @@ pub(super) fn read<'a>(config: Field<'_, 'a>, request: &mut Request<'a>) -> Resu
     let mut object = Object::open(&config.path, config.node)?;
     request.format = format(&mut object, &mut request.extras)?;
     request.output_tokens_max = object.count("maxOutputTokens")?;
-    request.answers = object.count("candidateCount")?;
+    request.answers = answers(&mut object)?;
     sampling(&mut object, request)?;
     if let Some(stop) = object.take("stopSequences")? {
         request.stop = stop.texts()?;
@@ -33,6 +33,14 @@ pub(super) fn read<'a>(config: Field<'_, 'a>, request: &mut Request<'a>) -> Resu
     }
     object.finish(&mut request.extras);
     Ok(())
+}
+
+fn answers(object: &mut Object<'_, '_>) -> Result<Option<u64>, Malformed> {
+    let answers = object.count("candidateCount")?;
+    if answers == Some(0) {
+        return Err(object.path.name("candidateCount".into()).malformed("must be at least 1"));
+    }
+    Ok(answers)
 }
 
 fn sampling(object: &mut Object<'_, '_>, request: &mut Request<'_>) -> Result<(), Malformed> {

@@ -1,11 +1,11 @@
 //! `contents`, written: neighbours of one role in one content, and the outcomes of calls in one of their own,
 //! as many as there were calls and in their order. Google refuses any other number.
 
-use crate::google::media;
 use crate::google::said::{self, File, FunctionResponse, Piece, Response, Said};
+use crate::google::{NO_SEAL, media};
 use crate::request::{Content, Outcome, Part, Role, Source, Turn};
 use crate::unsupported::{Feature, Leave, Malformed, Untranslatable};
-use crate::{Target, Text};
+use crate::{Client, Dialect, Target, Text};
 
 const MODEL: &str = "model";
 const USER: &str = "user";
@@ -70,7 +70,10 @@ impl<'r> Writer<'r, '_> {
             | Content::Thought(_) => None,
         });
         self.calls.extend(calls);
-        let pieces = said::by_model(&turn.parts, |content| self.media(turn, content))?;
+        let mut pieces = said::by_model(&turn.parts, |content| self.media(turn, content))?;
+        if self.to.from != Client::Dialect(Dialect::Google) && self.to.knows.thinking_level {
+            seal_first_call(&mut pieces);
+        }
         self.push(MODEL, pieces);
         Ok(())
     }
@@ -191,6 +194,13 @@ impl<'r> Writer<'r, '_> {
             }
             Source::File(_) | Source::Url { .. } | Source::Inline { .. } | Source::Plain(_) => None,
         }
+    }
+}
+
+/// A client of Google's dialect keeps the seals itself; of any other, that of the first call may be lost.
+fn seal_first_call(pieces: &mut [Piece<'_>]) {
+    if let Some(first) = pieces.iter_mut().find(|piece| piece.function_call.is_some()) {
+        first.thought_signature.get_or_insert(NO_SEAL);
     }
 }
 

@@ -21,19 +21,57 @@ pub enum Framing {
     List,
 }
 
+/// Puts pieces one after the other.
+#[derive(Debug)]
+pub struct Frames {
+    framing: Framing,
+    is_begun: bool,
+}
+
+impl Frames {
+    /// None was put yet.
+    pub const fn new(framing: Framing) -> Self {
+        Self { framing, is_begun: false }
+    }
+
+    /// Appends a piece: one value of JSON.
+    pub fn put(&mut self, json: &[u8], out: &mut Vec<u8>) {
+        let is_first = !std::mem::replace(&mut self.is_begun, true);
+        let before: &[u8] = match (self.framing, is_first) {
+            (Framing::Events, _) => b"data: ",
+            (Framing::List, true) => b"[",
+            (Framing::List, false) => b",\r\n",
+        };
+        out.extend_from_slice(before);
+        let start = out.len();
+        out.extend_from_slice(json);
+        // Arguments stand there as the model wrote them, perhaps in lines, and a line ends an event's data.
+        // In JSON that is space: inside of texts it would be escaped.
+        let lines = out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r'));
+        lines.for_each(|byte| *byte = b' ');
+        out.extend_from_slice(if self.framing == Framing::Events { b"\r\n\r\n" } else { b"\n" });
+    }
+
+    /// Appends what stands behind the last piece.
+    pub fn close(&self, out: &mut Vec<u8>) {
+        if self.framing == Framing::List {
+            out.extend_from_slice(if self.is_begun { b"]" } else { b"[]" });
+        }
+    }
+}
+
 /// Writes the stream of one answer.
 ///
 /// Texts and thoughts go out as they come. Calls are gathered whole, as this dialect knows no other, and are
 /// told at the end, together with the reasons and the usage.
 #[derive(Debug)]
 pub struct StreamWriter {
-    framing: Framing,
+    frames: Frames,
     model: String,
     /// The answer's name: ours until the provider tells its own.
     id: String,
     choices: Vec<Choice>,
     usage: Option<Usage>,
-    is_begun: bool,
     is_over: bool,
 }
 
@@ -58,12 +96,11 @@ impl StreamWriter {
     /// Nothing was written yet.
     pub fn new(face: &Face<'_>, framing: Framing) -> Self {
         Self {
-            framing,
+            frames: Frames::new(framing),
             model: face.model.to_owned(),
             id: face.call.to_owned(),
             choices: Vec::new(),
             usage: None,
-            is_begun: false,
             is_over: false,
         }
     }
@@ -92,7 +129,7 @@ impl StreamWriter {
                 self.call(*choice, *call).arguments.push_str(json);
             }
             Event::Finish { choice, finish } => {
-                self.choice(*choice).finish = Some(owned(finish));
+                self.choice(*choice).finish = Some(finish.owned());
             }
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Fault(fault) => self.fault(fault, out),
@@ -133,36 +170,17 @@ impl StreamWriter {
             response_id: &self.id,
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
-        self.frame(&json, out);
-    }
-
-    fn frame(&mut self, json: &[u8], out: &mut Vec<u8>) {
-        let is_first = !std::mem::replace(&mut self.is_begun, true);
-        let before: &[u8] = match (self.framing, is_first) {
-            (Framing::Events, _) => b"data: ",
-            (Framing::List, true) => b"[",
-            (Framing::List, false) => b",\r\n",
-        };
-        out.extend_from_slice(before);
-        let start = out.len();
-        out.extend_from_slice(json);
-        // Arguments stand there as the model wrote them, perhaps in lines, and a line ends an event's data.
-        // In JSON that is space: inside of texts it would be escaped.
-        let lines = out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r'));
-        lines.for_each(|byte| *byte = b' ');
-        out.extend_from_slice(if self.framing == Framing::Events { b"\r\n\r\n" } else { b"\n" });
+        self.frames.put(&json, out);
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
         self.is_over = true;
-        if self.framing == Framing::List {
-            out.extend_from_slice(if self.is_begun { b"]" } else { b"[]" });
-        }
+        self.frames.close(out);
     }
 
     fn fault(&mut self, fault: &Fault<'_>, out: &mut Vec<u8>) {
         let json = fault::write_fault(fault, fault::status_of(fault.kind), "");
-        self.frame(&json, out);
+        self.frames.put(&json, out);
         self.close(out);
     }
 
@@ -170,7 +188,7 @@ impl StreamWriter {
     fn end(&mut self, out: &mut Vec<u8>) {
         match self.last() {
             Ok(json) => {
-                self.frame(&json, out);
+                self.frames.put(&json, out);
                 self.close(out);
             }
             Err(fault) => self.fault(&fault, out),
@@ -202,20 +220,6 @@ fn nth<T: Default>(list: &mut Vec<T>, at: usize) -> &mut T {
     }
     #[expect(clippy::indexing_slicing, reason = "it was made as long as that above")]
     &mut list[at]
-}
-
-fn owned(finish: &Finish<'_>) -> Finish<'static> {
-    let own = |text: &crate::Text<'_>| crate::Text::Owned(text.clone().into_owned());
-    match finish {
-        Finish::End => Finish::End,
-        Finish::Stop(text) => Finish::Stop(text.as_ref().map(own)),
-        Finish::Calls => Finish::Calls,
-        Finish::OutputFull => Finish::OutputFull,
-        Finish::ContextFull => Finish::ContextFull,
-        Finish::Refused(why) => Finish::Refused(why.as_ref().map(own)),
-        Finish::Filtered => Finish::Filtered,
-        Finish::Broken(word) => Finish::Broken(own(word)),
-    }
 }
 
 impl Choice {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::answer::{Answer, Choice, Finish};
+use crate::count::Count;
 use crate::openai::fields::Path;
 use crate::openai::wire::{Said, or_nothing};
 use crate::openai::{finish, made_id, usage};
@@ -61,7 +62,7 @@ pub(in crate::openai) struct MessageIn<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(in crate::openai) struct CallIn<'a> {
-    pub(in crate::openai) index: crate::openai::wire::Count,
+    pub(in crate::openai) index: Count,
     #[serde(borrow)]
     pub(in crate::openai) id: Said<'a>,
     #[serde(borrow)]
@@ -103,11 +104,11 @@ pub(in crate::openai) enum Spoken<'a> {
 /// `error`; [`read_fault`](crate::openai::read_fault) reads it then.
 pub fn read_answer(body: &[u8]) -> Result<Answer<'_>, Malformed> {
     let read: Result<Body<'_>, _> = serde_json::from_slice(body);
-    let body = read.map_err(|_| Path::BODY.malformed("must be a chat completion"))?;
+    let body = read.map_err(|_| Path::Body.malformed("must be a chat completion"))?;
     if body.error.is_some_and(|error| error.get() != "null") {
-        return Err(Path::BODY.field("error").malformed("tells of an error"));
+        return Err(Path::Body.field("error").malformed("tells of an error"));
     }
-    let path = Path::BODY.field("choices");
+    let path = Path::Body.field("choices");
     let choices = body.choices.ok_or_else(|| path.malformed("is missing"))?;
     if choices.is_empty() {
         return Err(path.malformed("must not be empty"));

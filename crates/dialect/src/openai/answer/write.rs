@@ -167,8 +167,10 @@ fn write_call<'a>(call: &'a Call<'_>) -> CallOut<'a> {
 pub(in crate::openai) fn unsayable(what: &str) -> Fault<'static> {
     Fault {
         kind: FaultKind::Server,
-        message: format!("The model answered with {what}, which a chat completion cannot carry.")
-            .into(),
+        message: format!(
+            "The model answered with {what}, which an answer of this kind cannot carry."
+        )
+        .into(),
         retry_after_s: None,
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Source: <https://platform.openai.com/docs/api-reference/chat/create>.
 
-mod calls;
+pub(in crate::openai) mod calls;
 mod messages;
-mod parts;
+pub(in crate::openai) mod parts;
 mod tools;
 
 use std::borrow::Cow;
@@ -17,8 +17,8 @@ use crate::unsupported::{Extra, Malformed};
 
 /// Reads the body of `POST /v1/chat/completions`.
 pub fn read_request(body: &[u8]) -> Result<Request<'_>, Malformed> {
-    let wrong = |_| Path::BODY.malformed("must be the JSON of an object");
-    let mut body = Object::of(serde_json::from_slice(body).map_err(wrong)?, Path::BODY);
+    let wrong = |_| Path::Body.malformed("must be the JSON of an object");
+    let mut body = Object::of(serde_json::from_slice(body).map_err(wrong)?, Path::Body);
     let mut extras = Vec::new();
     let model = body.name("model")?;
     let talk = messages::read(&mut body, &mut extras)?;
@@ -33,7 +33,7 @@ pub fn read_request(body: &[u8]) -> Result<Request<'_>, Malformed> {
         output_tokens_max: output_tokens_max(&mut body)?,
         sampling: sampling(&mut body)?,
         stop: stop(&mut body)?,
-        thinking: thinking(&mut body)?,
+        thinking: thinking(&mut body, "reasoning_effort")?,
         answers: answers(&mut body)?,
         end_user: end_user(&mut body)?,
         delivery: delivery(&mut body, &mut extras)?,
@@ -57,7 +57,9 @@ fn skip_what_changes_nothing(body: &mut Object<'_, '_>) {
 }
 
 /// The old name and the new one are one field; both may be there if they agree.
-fn output_tokens_max(body: &mut Object<'_, '_>) -> Result<Option<u64>, Malformed> {
+pub(in crate::openai) fn output_tokens_max(
+    body: &mut Object<'_, '_>,
+) -> Result<Option<u64>, Malformed> {
     let new = body.whole("max_completion_tokens")?;
     let old = body.whole("max_tokens")?;
     if new.is_some() && old.is_some() && new != old {
@@ -68,7 +70,7 @@ fn output_tokens_max(body: &mut Object<'_, '_>) -> Result<Option<u64>, Malformed
 }
 
 /// `top_k` is no field of OpenAI's, but of servers that speak like it; -1 there means all tokens.
-fn sampling(body: &mut Object<'_, '_>) -> Result<Sampling, Malformed> {
+pub(in crate::openai) fn sampling(body: &mut Object<'_, '_>) -> Result<Sampling, Malformed> {
     const PENALTY: &str = "must be a number from -2 to 2";
     body.skip_default("top_k", &["-1"]);
     Ok(Sampling {
@@ -88,7 +90,7 @@ fn seed(body: &mut Object<'_, '_>) -> Result<Option<i64>, Malformed> {
 }
 
 /// One text or a list of them.
-fn stop<'a>(body: &mut Object<'a, '_>) -> Result<Vec<Text<'a>>, Malformed> {
+pub(in crate::openai) fn stop<'a>(body: &mut Object<'a, '_>) -> Result<Vec<Text<'a>>, Malformed> {
     let Some(json) = body.take("stop") else { return Ok(Vec::new()) };
     let outer = body.path;
     let path = outer.field("stop");
@@ -102,8 +104,12 @@ fn stop<'a>(body: &mut Object<'a, '_>) -> Result<Vec<Text<'a>>, Malformed> {
     texts.map(|(position, json)| text(json, path.item(position))).collect()
 }
 
-fn thinking(body: &mut Object<'_, '_>) -> Result<Thinking, Malformed> {
-    let Some(word) = body.text("reasoning_effort")? else { return Ok(Thinking::default()) };
+/// `name` is the field that says how hard the model is to think.
+pub(in crate::openai) fn thinking(
+    object: &mut Object<'_, '_>,
+    name: &str,
+) -> Result<Thinking, Malformed> {
+    let Some(word) = object.text(name)? else { return Ok(Thinking::default()) };
     let effort = match word.as_ref() {
         "none" => return Ok(Thinking { mode: ThinkingMode::Off, ..Thinking::default() }),
         "minimal" => Effort::Minimal,
@@ -114,7 +120,7 @@ fn thinking(body: &mut Object<'_, '_>) -> Result<Thinking, Malformed> {
         "max" => Effort::Max,
         _ => {
             let why = "must be `none`, `minimal`, `low`, `medium`, `high`, `xhigh` or `max`";
-            return Err(body.path.field("reasoning_effort").malformed(why));
+            return Err(object.path.field(name).malformed(why));
         }
     };
     Ok(Thinking { effort: Some(effort), ..Thinking::default() })
@@ -128,7 +134,9 @@ fn answers(body: &mut Object<'_, '_>) -> Result<Option<u64>, Malformed> {
     Ok(answers)
 }
 
-fn end_user<'a>(body: &mut Object<'a, '_>) -> Result<Option<Text<'a>>, Malformed> {
+pub(in crate::openai) fn end_user<'a>(
+    body: &mut Object<'a, '_>,
+) -> Result<Option<Text<'a>>, Malformed> {
     let new = body.text("safety_identifier")?;
     let old = body.text("user")?;
     Ok(new.or(old).filter(|user| !user.is_empty()))
@@ -174,17 +182,24 @@ fn schema<'a>(
     let json = format.take("json_schema");
     let json = format.must("json_schema", json)?;
     let mut named = Object::read(json, format.path.field("json_schema"))?;
+    let read = named_schema(&mut named)?;
+    named.rest(extras);
+    Ok(read)
+}
+
+/// A schema, and what it is called.
+pub(in crate::openai) fn named_schema<'a>(
+    named: &mut Object<'a, '_>,
+) -> Result<Format<'a>, Malformed> {
     let schema = named.take("schema");
     let schema = named.must("schema", schema)?;
     if !begins_with(schema, '{') {
         return Err(named.path.field("schema").malformed("must be an object"));
     }
-    let read = Format::Schema {
+    Ok(Format::Schema {
         name: Some(named.name("name")?),
         description: named.text("description")?,
         schema: Cow::Borrowed(schema),
         is_strict: named.flag("strict")?,
-    };
-    named.rest(extras);
-    Ok(read)
+    })
 }

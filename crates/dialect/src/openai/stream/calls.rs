@@ -90,7 +90,7 @@ impl Calls {
         if self.open.values().all(|open| open.call.is_some()) {
             return Ok(());
         }
-        let path = Path::BODY.field("choices[].delta.tool_calls[].function.name");
+        let path = Path::Body.field("choices[].delta.tool_calls[].function.name");
         Err(path.malformed("is missing"))
     }
 }

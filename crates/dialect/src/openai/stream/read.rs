@@ -6,11 +6,12 @@ use serde_json::value::RawValue;
 
 use super::calls::{Calls, Whence};
 use crate::Text;
+use crate::count::Count;
 use crate::event::Event;
 use crate::openai::answer::{MessageIn, Spoken};
 use crate::openai::fault::fault_in_chunk;
 use crate::openai::fields::Path;
-use crate::openai::wire::{Count, Said};
+use crate::openai::wire::Said;
 use crate::openai::{finish, usage};
 use crate::unsupported::Malformed;
 
@@ -82,10 +83,10 @@ impl StreamReader {
         }
         let chunk: Result<Chunk<'a>, _> = serde_json::from_slice(data);
         let chunk =
-            chunk.map_err(|_| Path::BODY.malformed("must be a chunk of a chat completion"))?;
+            chunk.map_err(|_| Path::Body.malformed("must be a chunk of a chat completion"))?;
         if chunk.error.is_some() || chunk.choices.is_none() {
             let json = serde_json::from_slice::<&RawValue>(data);
-            let json = json.map_err(|_| Path::BODY.malformed("must be JSON"))?;
+            let json = json.map_err(|_| Path::Body.malformed("must be JSON"))?;
             if let Some(fault) = fault_in_chunk(chunk.error, json) {
                 self.is_over = true;
                 return Ok(vec![Event::Fault(fault)]);
@@ -131,7 +132,7 @@ impl StreamReader {
     ) -> Result<(), Malformed> {
         let index = choice.index.0.unwrap_or(position as u64);
         let Some(number) = usize::try_from(index).ok().filter(|_| index < CHOICES_MAX) else {
-            let path = Path::BODY.field("choices");
+            let path = Path::Body.field("choices");
             return Err(path.item(position).field("index").malformed("must be less than 128"));
         };
         if self.choices.len() <= number {

@@ -202,6 +202,7 @@ fn problem(status: StatusCode, detail: &str, code: &str, faults: &[Fault]) -> An
 
 #[cfg(test)]
 mod tests {
+    use doorward_domain::bounds::BoundOf;
     use doorward_domain::limit::LimitKind;
 
     use super::*;
@@ -216,7 +217,7 @@ mod tests {
     #[test]
     #[rustfmt::skip]
     fn a_proxy_is_refused_with_what_it_takes() {
-        let limited = || Denial::RateLimited { kind: LimitKind::Requests, retry_after_us: 1_500_000 }.into();
+        let limited = || Denial::RateLimited { of: BoundOf::Key, kind: LimitKind::Requests, retry_after_us: 1_500_000 }.into();
         let cases: Vec<(ProxyError, u16, u16, &str)> = vec![
             // error                                          plain  deny=403  code
             (Denial::InvalidKey.into(),                       401,   401,      "invalid_api_key"),
@@ -231,9 +232,9 @@ mod tests {
             (Denial::InsufficientScope.into(),                403,   403,      "insufficient_scope"),
             (Denial::ModelNotFound.into(),                    403,   403,      "model_not_found"),
             (limited(),                                       429,   403,      "rate_limit_exceeded"),
-            (Denial::TooManyConcurrent.into(),                429,   403,      "rate_limit_exceeded"),
-            (Denial::BudgetSpent.into(),                      429,   403,      "insufficient_quota"),
-            (Denial::BudgetHeld.into(),                       429,   403,      "budget_held"),
+            (Denial::TooManyConcurrent(BoundOf::Key).into(),  429,   403,      "rate_limit_exceeded"),
+            (Denial::BudgetSpent(BoundOf::Key).into(),        429,   403,      "insufficient_quota"),
+            (Denial::BudgetHeld(BoundOf::Key).into(),         429,   403,      "budget_held"),
         ];
         for (error, plain, mapped, code) in cases {
             for (denies_with_403, status) in [(false, plain), (true, mapped)] {

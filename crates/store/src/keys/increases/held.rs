@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use doorward_domain::budget::Budget;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{IncreaseId, OrganizationId};
 use doorward_domain::increase::Raise;
@@ -10,6 +11,7 @@ use doorward_domain::rights::Rights;
 use jiff::Timestamp;
 
 use crate::db::{Db, on, parsed, parsed_json, timestamp};
+use crate::keys::row::StoredRights;
 use crate::row::row;
 use crate::{Store, StoreError};
 
@@ -89,6 +91,49 @@ async fn load_held(
         query.build_query_as().fetch_all(pool).await?
     });
     rows.into_iter().map(HeldRow::parse).collect()
+}
+
+row! {
+    struct BudgetedRow {
+        id: String,
+        rights: String,
+    }
+}
+
+/// The budgets of some keys as they hold at `now`; keys without any are left out.
+pub(crate) async fn load_key_budgets(
+    db: &Db,
+    organization: OrganizationId,
+    keys: &[KeyId],
+    now: Timestamp,
+) -> Result<HashMap<KeyId, Vec<Budget>>, StoreError> {
+    const SQL: &str = "SELECT id, rights FROM api_keys
+        WHERE rights NOT LIKE '%\"budgets\":[]%' AND organization_id = ";
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<BudgetedRow> = on!(db.read, |pool| {
+        let mut query = sqlx::QueryBuilder::new(SQL);
+        query.push_bind(organization.to_string()).push(" AND id IN (");
+        let mut ids = query.separated(", ");
+        for key in keys {
+            ids.push_bind(key.to_string());
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(pool).await?
+    });
+    let rows = rows.into_iter().map(|row| {
+        let rights: StoredRights = parsed_json("rights", &row.rights)?;
+        Ok((parsed("key", &row.id)?, rights.into_rights(None)))
+    });
+    let rights: HashMap<KeyId, Rights> = rows.collect::<Result<_, StoreError>>()?;
+    let ids: Vec<KeyId> = rights.keys().copied().collect();
+    let held = load_held(db, organization, &ids, now).await?;
+    let budgets = |(id, own): (KeyId, Rights)| match held.get(&id) {
+        Some(held) => (id, held.raise.applied_to(&own).budgets),
+        None => (id, own.budgets),
+    };
+    Ok(rights.into_iter().map(budgets).collect())
 }
 
 impl Store {

@@ -1,5 +1,6 @@
 //! What became of things after the backup: nothing that ended comes back.
 
+use doorward_domain::bounds::Bounds;
 use doorward_domain::id::TokenId;
 use doorward_domain::increase::IncreaseState;
 use doorward_domain::model_pattern::ModelRule;
@@ -231,7 +232,12 @@ async fn what_was_narrowed_after_the_backup_stays_narrow() {
 }
 
 async fn add_ada(store: &TestStore, role: OrganizationRole) -> User {
-    let new = NewUser { name: "ada".to_owned(), email: Some(EMAIL.parse().unwrap()), role };
+    let new = NewUser {
+        name: "ada".to_owned(),
+        email: Some(EMAIL.parse().unwrap()),
+        role,
+        bounds: Bounds::NONE,
+    };
     store.create_user(&store.act(), new).await.unwrap()
 }
 

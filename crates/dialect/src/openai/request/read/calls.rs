@@ -196,7 +196,7 @@ fn called<'a>(
 
 /// What a Google model wants to see again, in the place that Google's own servers of this dialect give it.
 /// Source: <https://ai.google.dev/gemini-api/docs/thought-signatures>.
-fn seal<'a>(
+pub(in crate::openai) fn seal<'a>(
     call: &mut Object<'a, '_>,
     extras: &mut Vec<Extra>,
 ) -> Result<Option<Seal<'a>>, Malformed> {

@@ -48,7 +48,7 @@ impl<'a> Talk<'a> {
         let role = message.name("role")?;
         let is_result = matches!(role.as_ref(), "tool" | "function");
         if !is_result {
-            let messages = Path::BODY.field("messages");
+            let messages = Path::Body.field("messages");
             self.calls.close(messages)?;
             self.is_in_results = false;
         }

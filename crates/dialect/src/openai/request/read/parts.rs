@@ -56,7 +56,7 @@ pub(super) fn read<'a>(
     Ok(parts)
 }
 
-fn filled(content: Content<'_>, cache: Option<Keep>) -> Option<Part<'_>> {
+pub(in crate::openai) fn filled(content: Content<'_>, cache: Option<Keep>) -> Option<Part<'_>> {
     match &content {
         Content::Text(text) | Content::Refusal(text) if text.is_empty() => None,
         Content::Text(_)
@@ -100,14 +100,32 @@ fn part<'a>(
     Ok(filled(content, cache))
 }
 
-/// A mark that the provider is to keep everything up to here.
-fn cache(part: &mut Object<'_, '_>, extras: &mut Vec<Extra>) -> Result<Option<Keep>, Malformed> {
+/// A mark that the provider is to keep everything up to here: OpenAI's own, or Anthropic's, which many
+/// clients of this dialect write for whatever model stands behind it.
+pub(in crate::openai) fn cache(
+    part: &mut Object<'_, '_>,
+    extras: &mut Vec<Extra>,
+) -> Result<Option<Keep>, Malformed> {
+    let own = mark(part, ("prompt_cache_breakpoint", "mode", "\"explicit\""), extras)?;
+    let other = mark(part, ("cache_control", "type", "\"ephemeral\""), extras)?;
+    Ok(own.or(other))
+}
+
+/// `kind` is the field that says what mark it is, and `usual` all that it can say.
+fn mark(
+    part: &mut Object<'_, '_>,
+    (name, kind, usual): (&str, &str, &str),
+    extras: &mut Vec<Extra>,
+) -> Result<Option<Keep>, Malformed> {
     let outer = part.path;
-    let path = outer.field("prompt_cache_breakpoint");
-    let Some(json) = part.take("prompt_cache_breakpoint") else { return Ok(None) };
+    let path = outer.field(name);
+    let Some(json) = part.take(name) else { return Ok(None) };
     let mut mark = Object::read(json, path)?;
-    mark.skip_default("mode", &["\"explicit\""]);
-    let keep = if mark.text("ttl")?.is_some() { Keep::Long } else { Keep::Short };
+    mark.skip_default(kind, &[usual]);
+    let keep = match mark.text("ttl")?.as_deref() {
+        None | Some("5m") => Keep::Short,
+        Some(_) => Keep::Long,
+    };
     mark.rest(extras);
     Ok(Some(keep))
 }
@@ -126,6 +144,14 @@ fn image<'a>(part: &mut Object<'a, '_>, extras: &mut Vec<Extra>) -> Result<Conte
         image.rest(extras);
         url
     };
+    picture(url, path.field("url"))
+}
+
+/// A picture at a public address, or in one.
+pub(in crate::openai) fn picture<'a>(
+    url: Text<'a>,
+    path: Path<'_>,
+) -> Result<Content<'a>, Malformed> {
     let is_public = has_scheme(&url, "https://") || has_scheme(&url, "http://");
     if is_public {
         return Ok(Content::Image(Source::Url { url, media_type: None }));
@@ -136,16 +162,19 @@ fn image<'a>(part: &mut Object<'a, '_>, extras: &mut Vec<Extra>) -> Result<Conte
         }
         Some(_) | None => {
             let why = "must be an address with http or https, or a picture as `data:…;base64,…`";
-            Err(path.field("url").malformed(why))
+            Err(path.malformed(why))
         }
     }
 }
 
-fn has_scheme(url: &str, scheme: &str) -> bool {
+pub(in crate::openai) fn has_scheme(url: &str, scheme: &str) -> bool {
     url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
-fn audio<'a>(part: &mut Object<'a, '_>, extras: &mut Vec<Extra>) -> Result<Content<'a>, Malformed> {
+pub(in crate::openai) fn audio<'a>(
+    part: &mut Object<'a, '_>,
+    extras: &mut Vec<Extra>,
+) -> Result<Content<'a>, Malformed> {
     let outer = part.path;
     let path = outer.field("input_audio");
     let json = part.take("input_audio");
@@ -176,7 +205,10 @@ fn file<'a>(part: &mut Object<'a, '_>, extras: &mut Vec<Extra>) -> Result<Conten
     Ok(Content::Document { source, title })
 }
 
-fn file_data<'a>(url: Text<'a>, path: Path<'_>) -> Result<Source<'a>, Malformed> {
+pub(in crate::openai) fn file_data<'a>(
+    url: Text<'a>,
+    path: Path<'_>,
+) -> Result<Source<'a>, Malformed> {
     let Some((media_type, data)) = data_url(url) else {
         return Err(path.malformed("must be a file as `data:…;base64,…`"));
     };

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::parts;
 use crate::Text;
 use crate::openai::fields::{Object, Path, begins_with, text};
 use crate::request::{Tool, ToolChoice};
@@ -42,8 +43,9 @@ fn tool<'a>(
     let json = tool.take("function");
     let json = tool.must("function", json)?;
     let read = function(Object::read(json, path.field("function"))?, extras)?;
+    let cache = parts::cache(&mut tool, extras)?;
     tool.rest(extras);
-    Ok(Some(read))
+    Ok(Some(Tool { cache, ..read }))
 }
 
 fn function<'a>(

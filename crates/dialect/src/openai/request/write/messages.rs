@@ -9,6 +9,8 @@ use crate::{Target, Text};
 
 /// What stands before the result of a call that failed: this dialect has no field for it.
 const FAILED: &str = "Error: ";
+/// What stands before pictures and files of a result, before the name of the function.
+const RESULT_OF: &str = "Result of ";
 
 #[derive(Default, Serialize)]
 pub(super) struct Message<'a> {
@@ -79,13 +81,36 @@ fn user<'a>(
     leave: &mut Leave,
     messages: &mut Vec<Message<'a>>,
 ) -> Result<(), Untranslatable> {
+    let place = parts::Place::of(turn);
+    let mut beside = Vec::new();
     for part in &turn.parts {
         if let Content::Outcome(outcome) = &part.content {
             messages.push(result(outcome, turn, to, leave)?);
+            shown(outcome, place, to, leave, &mut beside)?;
         }
     }
-    let content = content(&turn.parts, parts::Place::of(turn), to, leave)?;
-    messages.extend(message("user", content));
+    write_parts(&turn.parts, place, to, leave, &mut beside)?;
+    messages.extend(message("user", as_content(beside)));
+    Ok(())
+}
+
+/// Pictures and files that a function returned: results are texts only, so they go to the user's words,
+/// behind a line that says whose they are.
+fn shown<'a>(
+    outcome: &'a Outcome<'_>,
+    place: parts::Place,
+    to: &Target<'_>,
+    leave: &mut Leave,
+    beside: &mut Vec<PartOut<'a>>,
+) -> Result<(), Untranslatable> {
+    let before = beside.len();
+    for part in outcome.parts.iter().filter(|part| parts::is_shown(&part.content)) {
+        beside.extend(parts::write(part, place, to, leave)?);
+    }
+    if beside.len() > before {
+        let title = format!("{RESULT_OF}{}:", outcome.name);
+        beside.insert(before, PartOut::text(title.into()));
+    }
     Ok(())
 }
 
@@ -95,7 +120,11 @@ fn result<'a>(
     to: &Target<'_>,
     leave: &mut Leave,
 ) -> Result<Message<'a>, Untranslatable> {
-    let content = content(&outcome.parts, parts::Place::result_in(turn), to, leave)?;
+    let mut written = Vec::with_capacity(outcome.parts.len());
+    for part in outcome.parts.iter().filter(|part| !parts::is_shown(&part.content)) {
+        written.extend(parts::write(part, parts::Place::result_in(turn), to, leave)?);
+    }
+    let content = as_content(written);
     let content = content.unwrap_or(ContentOut::Text("".into()));
     let content = if outcome.is_error == Some(true) { failed(content) } else { content };
     let tool_call_id = Some(outcome.call.as_ref());
@@ -154,14 +183,29 @@ fn content<'a>(
     leave: &mut Leave,
 ) -> Result<Option<ContentOut<'a>>, Untranslatable> {
     let mut written = Vec::with_capacity(parts.len());
+    write_parts(parts, place, to, leave, &mut written)?;
+    Ok(as_content(written))
+}
+
+fn write_parts<'a>(
+    parts: &'a [Part<'_>],
+    place: parts::Place,
+    to: &Target<'_>,
+    leave: &mut Leave,
+    written: &mut Vec<PartOut<'a>>,
+) -> Result<(), Untranslatable> {
     for part in parts {
         written.extend(parts::write(part, place, to, leave)?);
     }
-    Ok(match written.len() {
+    Ok(())
+}
+
+fn as_content(parts: Vec<PartOut<'_>>) -> Option<ContentOut<'_>> {
+    match parts.len() {
         0 => None,
-        1 => Some(alone(written)),
-        _ => Some(ContentOut::Parts(written)),
-    })
+        1 => Some(alone(parts)),
+        _ => Some(ContentOut::Parts(parts)),
+    }
 }
 
 fn alone(mut parts: Vec<PartOut<'_>>) -> ContentOut<'_> {

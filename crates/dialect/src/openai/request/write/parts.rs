@@ -117,6 +117,24 @@ fn said<'a>(content: &'a Content<'_>, place: Place) -> Result<Option<SaidOut<'a>
     }
 }
 
+/// Whether it is one of the pieces that only a user's message may hold: those that are no texts here.
+pub(super) fn is_shown(content: &Content<'_>) -> bool {
+    let is_text = |source: &Source<'_>| match source {
+        Source::Plain(_) => true,
+        Source::Inline { media_type, .. } => media_type.starts_with("text/"),
+        Source::Url { .. } | Source::File(_) => false,
+    };
+    match content {
+        Content::Image(_) | Content::Audio(_) => true,
+        Content::Document { source, .. } => !is_text(source),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Call(_)
+        | Content::Outcome(_)
+        | Content::Thought(_) => false,
+    }
+}
+
 /// All that this dialect knows of how long: whether it is longer than usual.
 const fn mark(keep: Keep) -> Mark {
     let ttl = match keep {

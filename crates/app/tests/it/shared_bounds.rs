@@ -1,0 +1,207 @@
+//! Limits and budgets that keys share: of a user, a project and the organization.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::program::{Answer, Program, id_of};
+use crate::upstream::{Script, Upstream};
+
+/// Calls at the same time.
+const CALLS: usize = 200;
+/// How many of them a budget is for.
+const PAID: u64 = 10;
+/// Keys that they come with: with those that are there, no more than a user may have.
+const KEYS: usize = 16;
+/// What the upstream says to have used.
+const USED: u64 = 25 + 30;
+
+/// Whose budget it is, and the path at which it is set; the key's own is found by its id.
+const WHOSE: [(&str, &str); 4] = [
+    ("key", ""),
+    ("user", "/v1/users/administrator"),
+    ("project", "/v1/projects/default"),
+    ("organization", "/v1/organization"),
+];
+
+/// Every route that calls a model for text: its path, its body, and the most output that it names.
+fn routes() -> Vec<(&'static str, Value, u64)> {
+    let messages = json!([{"role": "user", "content": "Say hello."}]);
+    vec![
+        (
+            "/v1/chat/completions",
+            json!({"model": "mock", "max_tokens": 64, "messages": messages}),
+            64,
+        ),
+        ("/v1/completions", json!({"model": "mock", "max_tokens": 64, "prompt": "Hello"}), 64),
+        ("/v1/embeddings", json!({"model": "mock", "input": "Say hello to everybody."}), 0),
+        ("/v1/responses", json!({"model": "mock", "max_output_tokens": 64, "input": "Hello"}), 64),
+        ("/v1/messages", json!({"model": "mock", "max_tokens": 64, "messages": messages}), 64),
+    ]
+}
+
+struct House {
+    program: Program,
+    upstream: Upstream,
+    keys: Vec<String>,
+    _dir: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let program = Program::start(dir.path(), &[]);
+        let upstream = Upstream::start(Script::Gated);
+        program.add_model("mock", &upstream.address.to_string(), Some(("1", "1")));
+        let key = |n| program.make_key(&json!({"name": format!("key {n}")}));
+        let keys = (0..KEYS).map(key).collect();
+        Self { program, upstream, keys, _dir: dir }
+    }
+
+    fn manage(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let answer = self.program.ask(method, path, &self.program.admin_key(), body);
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.body);
+        answer.json()
+    }
+
+    /// Leaves room for so many tokens more than were spent. For ever, so that no midnight comes between.
+    fn leave_room(&self, path: &str, tokens: u64) {
+        let budget = |tokens: u64| json!({"budgets": [{"tokens": tokens, "period": "total"}]});
+        self.manage("PATCH", path, Some(&budget(1_u64 << 40)));
+        let spent = self.manage("GET", path, None)["spent"][0]["tokens"].as_u64().unwrap();
+        self.manage("PATCH", path, Some(&budget(spent + tokens)));
+    }
+
+    /// So many calls at once, while the upstream answers none; it does when all others were refused.
+    fn call_at_once(&self, keys: &[String], path: &str, body: &Value) -> Vec<Answer> {
+        self.upstream.hold();
+        let (send, answers) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for n in 0..CALLS {
+                let (send, key) = (send.clone(), &keys[n % keys.len()]);
+                scope.spawn(move || {
+                    send.send(self.program.ask("POST", path, key, Some(body))).unwrap();
+                });
+            }
+            let refused = CALLS - usize::try_from(PAID).unwrap();
+            // Where too many got through, the test must end all the same.
+            let next = || answers.recv_timeout(Duration::from_secs(30)).ok();
+            let mut all: Vec<Answer> = std::iter::from_fn(next).take(refused).collect();
+            self.upstream.release();
+            drop(send);
+            all.extend(answers.iter());
+            all
+        })
+    }
+}
+
+#[test]
+fn of_200_calls_at_once_a_budget_for_ten_lets_ten_through_whose_ever_it_is_and_on_every_route() {
+    let house = House::new();
+    for (whose, path) in WHOSE {
+        let own = format!("/v1/api-keys/{}", id_of(&house.keys[0]));
+        let (keys, path) = match whose {
+            "key" => (&house.keys[..1], own.as_str()),
+            _ => (&house.keys[..], path),
+        };
+        for (route, body, output) in routes() {
+            for is_stream in [false, true] {
+                let mut body = body.clone();
+                if is_stream && route != "/v1/embeddings" {
+                    body["stream"] = true.into();
+                }
+                let held = body.to_string().len().div_ceil(3) as u64 + output;
+                house.leave_room(path, PAID * held);
+                let answers = house.call_at_once(keys, route, &body);
+                let passed = answers.iter().filter(|answer| answer.status == 200).count() as u64;
+                assert_eq!(passed, PAID, "{whose} {route} {is_stream}: {}", answers[0].body);
+                for refused in answers.iter().filter(|answer| answer.status != 200) {
+                    assert_eq!(refused.status, 429, "{whose} {route}: {}", refused.body);
+                    assert_eq!(refused.header("retry-after"), "1", "{whose} {route}");
+                }
+            }
+        }
+        house.manage("PATCH", path, Some(&json!({"budgets": []})));
+    }
+    assert_eq!(house.program.metric("doorward_calls_in_flight"), 0);
+}
+
+#[test]
+fn what_keys_share_is_told_with_whose_it_is_and_by_the_tightest_of_all() {
+    let house = House::new();
+    house.upstream.then(Script::Chat);
+    let [one, other, ..] = &house.keys[..] else { panic!("there are more") };
+    let limits = |most: u32| json!({"limits": {"requests_per_minute": most}});
+    house.manage("PATCH", "/v1/organization", Some(&limits(9)));
+    let set = house.program.cli(&["projects", "edit", "default", "--rpm", "3"]);
+    assert!(set.status.success(), "{set:?}");
+    for (key, remaining) in [(one, "2"), (other, "1"), (one, "0")] {
+        let answer = house.program.chat(key, "mock");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.header("x-ratelimit-limit-requests"), "3");
+        assert_eq!(answer.header("x-ratelimit-remaining-requests"), remaining);
+        assert_eq!(answer.header("ratelimit-policy"), "\"requests\";q=3;w=60");
+    }
+    let refused = house.program.chat(other, "mock");
+    assert_eq!(refused.status, 429);
+    let message = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert_eq!(message, "Rate limit of the project of this API key reached.");
+    let why = format!("/v1/api-keys/{}/explain", id_of(other));
+    let why = house.manage("POST", &why, Some(&json!({"model": "mock"})));
+    assert_eq!(
+        (&why["code"], &why["limits"][0]["of"]),
+        (&json!("rate_limit_exceeded"), &json!("project"))
+    );
+
+    let set = house.program.cli(&[
+        "projects",
+        "edit",
+        "default",
+        "--clear",
+        "limits",
+        "--budget",
+        "100tokens/day",
+    ]);
+    assert!(set.status.success(), "{set:?}");
+    let shown = house.manage("GET", "/v1/projects/default", None);
+    assert_eq!((&shown["limits"], &shown["spent"][0]["tokens"]), (&json!({}), &json!(3 * USED)));
+    let refused = house.program.chat(one, "mock");
+    assert_eq!(refused.json()["error"]["code"], "insufficient_quota");
+    assert!(refused.body.contains("The budget of the project of this API key is spent."));
+}
+
+/// A limit of the organization through 1, 8 and 64 connections: never more than the limit, and what is
+/// told to be left is wrong by no more than what is in flight.
+#[test]
+fn no_minute_has_more_calls_than_a_shared_limit_whatever_the_connections() {
+    const LIMIT: usize = 100;
+    for connections in [1_usize, 8, 64] {
+        let house = House::new();
+        house.upstream.then(Script::Chat);
+        let limits = json!({"limits": {"requests_per_minute": LIMIT}});
+        house.manage("PATCH", "/v1/organization", Some(&limits));
+        let answers: Vec<Answer> = std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..connections)
+                .map(|n| {
+                    let (house, key) = (&house, &house.keys[n % KEYS]);
+                    scope.spawn(move || {
+                        let calls = (LIMIT + 30).div_ceil(connections);
+                        (0..calls).map(|_| house.program.chat(key, "mock")).collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            calls.into_iter().flat_map(|calls| calls.join().unwrap()).collect()
+        });
+        let mut left: Vec<usize> = answers
+            .iter()
+            .filter(|answer| answer.status == 200)
+            .map(|answer| answer.header("x-ratelimit-remaining-requests").parse().unwrap())
+            .collect();
+        assert_eq!(left.len(), LIMIT, "{connections}");
+        left.sort_unstable();
+        // Each call that is admitted is told another number: none of them counts one that is not.
+        assert_eq!(left, (0..LIMIT).collect::<Vec<_>>(), "{connections}");
+        assert_eq!(house.upstream.seen().len(), LIMIT, "{connections}");
+    }
+}

@@ -1,0 +1,42 @@
+//! Letters about budgets.
+
+use serde_json::Value;
+
+use super::increase::budget;
+use super::{Data, Letter, Paragraph};
+
+/// Whose a budget can be: the field of the data, and what it is called.
+const WHOSE: [(&str, &str); 4] = [
+    ("api_key", "API key"),
+    ("user", "user"),
+    ("project", "project"),
+    ("organization", "organization"),
+];
+
+pub(super) fn letter(data: &Data<'_>) -> Letter {
+    let whose = WHOSE.into_iter().find(|(field, _)| data.value(&[field]).is_some());
+    let (field, noun) = whose.unwrap_or(("", "key"));
+    let name = data.text(&[field, "name"]);
+    let percent = data.value(&["percent"]).and_then(Value::as_u64).unwrap_or_default();
+    let figures = format!(
+        "Of the budget of the {noun} \"{name}\" ({}), {} are spent: {percent}%.",
+        data.value(&["budget"]).map(budget).unwrap_or_default(),
+        spent(data)
+    );
+    let outlook = if percent < 100 {
+        "Once all of it is spent, calls are refused until its next period, or until it is raised."
+    } else {
+        "Calls are refused until its next period, or until it is raised."
+    };
+    Letter {
+        subject: format!("{percent}% of a budget of the {noun} \"{name}\" are spent"),
+        paragraphs: vec![Paragraph::Text(figures), Paragraph::Text(outlook.to_owned())],
+    }
+}
+
+fn spent(data: &Data<'_>) -> String {
+    match data.value(&["spent", "tokens"]) {
+        Some(tokens) => format!("{tokens} tokens"),
+        None => format!("${}", data.text(&["spent", "usd"])),
+    }
+}

@@ -1,0 +1,161 @@
+//! Calls summed up by the hour: what reports of whole hours read.
+
+use std::collections::BTreeMap;
+
+use doorward_domain::call::UsageEvent;
+use doorward_domain::credential::KeyId;
+use doorward_domain::id::{OrganizationId, ProjectId, ProviderId};
+use doorward_domain::money::NanoUsd;
+use doorward_domain::usage::Usage;
+
+pub(super) const HOUR_US: i64 = 3_600_000_000;
+
+pub(super) const INSERT: &str = "
+    INSERT INTO usage_hours (organization_id, hour_us, key_id, owner_id, project_id, provider_id,
+        model, requests, errors, attempts, input_tokens, cached_input_tokens, cache_write_tokens,
+        output_tokens, reasoning_tokens, cost_nanousd) ";
+
+/// Rows in one statement.
+pub(super) const ROWS: usize = 50;
+
+/// The owner of a key stands with its calls: the key may be gone when they are reported.
+pub(super) const OWNER: &str = "COALESCE((SELECT owner_id FROM api_keys WHERE id = ";
+
+/// Adds to a column, up to the largest number: an overflow would stop every batch from then on.
+macro_rules! add_to {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " = CASE WHEN usage_hours.",
+            $column,
+            " > 9223372036854775807 - excluded.",
+            $column,
+            " THEN 9223372036854775807 ELSE usage_hours.",
+            $column,
+            " + excluded.",
+            $column,
+            " END"
+        )
+    };
+}
+
+pub(super) const ADD: &str = concat!(
+    " ON CONFLICT (organization_id, hour_us, key_id, project_id, provider_id, model) DO UPDATE SET ",
+    add_to!("requests"),
+    ", ",
+    add_to!("errors"),
+    ", ",
+    add_to!("attempts"),
+    ", ",
+    add_to!("input_tokens"),
+    ", ",
+    add_to!("cached_input_tokens"),
+    ", ",
+    add_to!("cache_write_tokens"),
+    ", ",
+    add_to!("output_tokens"),
+    ", ",
+    add_to!("reasoning_tokens"),
+    ", ",
+    add_to!("cost_nanousd")
+);
+
+/// Adds sums of hours inside an open transaction of either engine. `?` acts on the caller.
+macro_rules! add_hours {
+    ($tx:ident, $hours:expr) => {
+        for rows in $hours.chunks($crate::usage::hours::ROWS) {
+            let mut insert = sqlx::QueryBuilder::new($crate::usage::hours::INSERT);
+            insert.push_values(rows, |mut row, (place, sum)| {
+                row.push_bind(place.organization.to_string())
+                    .push_bind(place.hour_us)
+                    .push_bind(place.key.to_string())
+                    .push($crate::usage::hours::OWNER)
+                    .push_bind_unseparated(place.key.to_string())
+                    .push_unseparated("), '')")
+                    .push_bind(place.project.to_string())
+                    .push_bind(place.provider.to_string())
+                    .push_bind(place.model.to_owned())
+                    .push_bind(signed(sum.requests))
+                    .push_bind(signed(sum.errors))
+                    .push_bind(signed(sum.attempts))
+                    .push_bind(signed(sum.usage.input_tokens))
+                    .push_bind(signed(sum.usage.cached_input_tokens))
+                    .push_bind(signed(sum.usage.cache_write_tokens))
+                    .push_bind(signed(sum.usage.output_tokens))
+                    .push_bind(signed(sum.usage.reasoning_tokens))
+                    .push_bind(sum.cost.to_column());
+            });
+            insert.push($crate::usage::hours::ADD);
+            insert.build().execute(&mut *$tx).await?;
+        }
+    };
+}
+pub(super) use add_hours;
+
+/// What calls are summed up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place<'a> {
+    pub(super) organization: OrganizationId,
+    /// The first moment of the hour in which they began.
+    pub(super) hour_us: i64,
+    pub(super) key: KeyId,
+    pub(super) project: ProjectId,
+    pub(super) provider: ProviderId,
+    pub(super) model: &'a str,
+}
+
+/// What they consumed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sum {
+    pub(super) requests: u64,
+    pub(super) errors: u64,
+    pub(super) attempts: u64,
+    pub(super) usage: Usage,
+    pub(super) cost: NanoUsd,
+}
+
+/// The sums of a batch, always in one order, so that two writers never wait for each other.
+pub(super) fn sum_up<'a>(events: &[&'a UsageEvent]) -> Vec<(Place<'a>, Sum)> {
+    let mut sums: BTreeMap<Place<'a>, Sum> = BTreeMap::new();
+    for event in events {
+        sums.entry(Place::of(event)).or_default().add(event);
+    }
+    sums.into_iter().collect()
+}
+
+impl<'a> Place<'a> {
+    fn of(UsageEvent { hold, .. }: &'a UsageEvent) -> Self {
+        Self {
+            organization: hold.organization,
+            hour_us: hour_of(hold.started_at_us),
+            key: hold.key,
+            project: hold.project,
+            provider: hold.provider,
+            model: &hold.model,
+        }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, event: &UsageEvent) {
+        let (settled, sum) = (&event.settlement, &mut self.usage);
+        let usage = settled.usage.bounded();
+        // Only the call's own event counts as a request.
+        let is_call = event.is_call();
+        self.requests += u64::from(is_call);
+        self.errors += u64::from(is_call && settled.outcome.is_error());
+        self.attempts += 1;
+        // A batch of the largest figures there are is far from an overflow.
+        sum.input_tokens += usage.input_tokens;
+        sum.cached_input_tokens += usage.cached_input_tokens;
+        sum.cache_write_tokens += usage.cache_write_tokens;
+        sum.output_tokens += usage.output_tokens;
+        sum.reasoning_tokens += usage.reasoning_tokens;
+        self.cost = self.cost.plus(settled.spend.cost);
+    }
+}
+
+/// The first moment of the hour that holds this one. Hours of UTC begin where those of the epoch do.
+pub(super) const fn hour_of(us: i64) -> i64 {
+    us - us.rem_euclid(HOUR_US)
+}
