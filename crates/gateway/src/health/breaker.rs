@@ -58,6 +58,9 @@ pub(crate) enum Change {
     Closed,
 }
 
+/// How long one trial keeps the others out.
+const TRIAL_MAX: Duration = Duration::from_secs(30);
+
 /// Opens after failures, lets one call try after a while, closes when that succeeds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Breaker {
@@ -77,7 +80,9 @@ enum Phase {
         until_us: u64,
     },
     /// A trial is on its way.
-    Trial,
+    Trial {
+        since_us: u64,
+    },
 }
 
 impl Breaker {
@@ -85,7 +90,7 @@ impl Breaker {
         match self.phase {
             Phase::Closed => State::Closed,
             Phase::Open { until_us } if now_us < until_us => State::Open,
-            Phase::Open { .. } | Phase::Trial => State::HalfOpen,
+            Phase::Open { .. } | Phase::Trial { .. } => State::HalfOpen,
         }
     }
 
@@ -94,7 +99,7 @@ impl Breaker {
         match self.phase {
             Phase::Closed => true,
             Phase::Open { until_us } => until_us <= now_us,
-            Phase::Trial => false,
+            Phase::Trial { since_us } => is_stale(since_us, now_us),
         }
     }
 
@@ -103,7 +108,7 @@ impl Breaker {
     pub(crate) fn ready_at_us(&self) -> u64 {
         match self.phase {
             Phase::Open { until_us } => until_us,
-            Phase::Closed | Phase::Trial => 0,
+            Phase::Closed | Phase::Trial { .. } => 0,
         }
     }
 
@@ -111,11 +116,9 @@ impl Breaker {
     pub(crate) fn enter(&mut self, now_us: u64) -> Option<Entry> {
         match self.phase {
             Phase::Closed => Some(Entry::Regular),
-            Phase::Open { until_us } if until_us <= now_us => {
-                self.phase = Phase::Trial;
-                Some(Entry::Trial)
-            }
-            Phase::Open { .. } | Phase::Trial => None,
+            Phase::Open { until_us } if until_us <= now_us => Some(self.try_out(now_us)),
+            Phase::Trial { since_us } if is_stale(since_us, now_us) => Some(self.try_out(now_us)),
+            Phase::Open { .. } | Phase::Trial { .. } => None,
         }
     }
 
@@ -127,7 +130,7 @@ impl Breaker {
                 self.note(false);
                 None
             }
-            (Phase::Open { .. } | Phase::Trial, Entry::Regular, Verdict::Success) => None,
+            (Phase::Open { .. } | Phase::Trial { .. }, Entry::Regular, Verdict::Success) => None,
             (_, _, Verdict::Success) => Some(self.close()),
             (Phase::Closed, _, Verdict::Failure) => {
                 self.note(true);
@@ -135,22 +138,29 @@ impl Breaker {
                     || self.recent.count_ones() >= RECENT_FAILURES_MAX;
                 is_too_much.then(|| self.open(now_us, Duration::ZERO))
             }
-            (Phase::Trial, Entry::Trial, Verdict::Failure) => {
+            (Phase::Trial { .. }, Entry::Trial, Verdict::Failure) => {
                 Some(self.open(now_us, Duration::ZERO))
             }
-            (Phase::Closed | Phase::Trial, _, Verdict::Rest(rest)) => Some(self.open(now_us, rest)),
+            (Phase::Closed | Phase::Trial { .. }, _, Verdict::Rest(rest)) => {
+                Some(self.open(now_us, rest))
+            }
             (Phase::Open { until_us }, _, Verdict::Rest(rest)) => {
                 let until_us = until_us.max(now_us.saturating_add(us(rest.min(REST_MAX))));
                 self.phase = Phase::Open { until_us };
                 None
             }
             // Another one may try at once.
-            (Phase::Trial, Entry::Trial, Verdict::Unknown) => {
+            (Phase::Trial { .. }, Entry::Trial, Verdict::Unknown) => {
                 self.phase = Phase::Open { until_us: now_us };
                 None
             }
             (_, _, Verdict::Failure | Verdict::Unknown) => None,
         }
+    }
+
+    const fn try_out(&mut self, now_us: u64) -> Entry {
+        self.phase = Phase::Trial { since_us: now_us };
+        Entry::Trial
     }
 
     fn note(&mut self, is_failure: bool) {
@@ -171,6 +181,12 @@ impl Breaker {
         *self = Self::default();
         Change::Closed
     }
+}
+
+/// Whether a trial takes so long that another one is let in: an answer may take half an hour, and the
+/// deployment may be well all that time.
+fn is_stale(since_us: u64, now_us: u64) -> bool {
+    now_us.saturating_sub(since_us) >= us(TRIAL_MAX)
 }
 
 fn us(time: Duration) -> u64 {
@@ -276,6 +292,16 @@ mod tests {
         assert_eq!((breaker.enter(SECOND), breaker.state(SECOND)), (None, State::HalfOpen));
         assert_eq!(breaker.end(SECOND, Entry::Trial, Verdict::Unknown), None);
         assert_eq!(breaker.enter(SECOND), Some(Entry::Trial));
+    }
+
+    #[test]
+    fn a_trial_that_takes_too_long_keeps_nobody_out() {
+        let mut breaker = opened(REST_MIN);
+        assert_eq!(breaker.enter(SECOND), Some(Entry::Trial));
+        let later = SECOND + us(TRIAL_MAX);
+        assert_eq!((breaker.enter(later - 1), breaker.is_ready(later)), (None, true));
+        assert_eq!(breaker.enter(later), Some(Entry::Trial));
+        assert_eq!(breaker.enter(later), None, "one at a time");
     }
 
     #[test]

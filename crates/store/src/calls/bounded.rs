@@ -13,6 +13,7 @@ use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelPattern;
 use doorward_domain::price::Price;
 use doorward_domain::rights::Rights;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::MutexGuard;
 
@@ -125,6 +126,11 @@ impl Bounded<'_> {
         for (tally, part) in self.parts(taken) {
             tally.settle(part, taken.monotonic_us, spend);
         }
+    }
+
+    /// Books what is spent beside what the call holds.
+    pub(super) fn add(&self, taken: &Taken, spend: Spend, started_at: Timestamp, zone: &TimeZone) {
+        self.parts(taken).for_each(|(tally, _)| tally.add(spend, started_at, zone));
     }
 
     /// With whom the call is shared.

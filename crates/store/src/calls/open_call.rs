@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use doorward_domain::budget::Spend;
 use doorward_domain::call::{Hold, Settlement};
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
+use jiff::Timestamp;
 
 use super::CallKey;
 use super::bounded::{Bounded, Taken};
@@ -29,9 +29,8 @@ pub struct OpenCall {
     hold: Hold,
     taken: Taken,
     batch: Arc<Batch>,
-    /// Attempts that were taken down, and what they cost.
+    /// Attempts that were taken down.
     attempts: u16,
-    attempted: Spend,
     is_settled: bool,
 }
 
@@ -54,7 +53,6 @@ impl OpenCall {
             taken,
             batch,
             attempts: 0,
-            attempted: Spend::default(),
             is_settled: false,
         }
     }
@@ -99,14 +97,18 @@ impl OpenCall {
     }
 
     /// Takes down an attempt that reached the deployment which is named now, and failed; another one
-    /// follows. It is no call of its own: what it cost counts with the call's, in the limits and budgets
-    /// when the call is settled.
+    /// follows. It is no call of its own, but what it cost is gone, beside what the call holds: from here on
+    /// nobody else is let in on it.
     pub fn add_attempt(&mut self, settlement: &Settlement) {
         if self.is_settled {
             return;
         }
         self.attempts = self.attempts.saturating_add(1);
-        self.attempted = self.attempted.plus(settlement.spend);
+        let (store, hold) = (&self.store, &self.hold);
+        if let Ok(started_at) = Timestamp::from_microsecond(hold.started_at_us) {
+            let spend = settlement.spend;
+            self.bounded().add(&self.taken, spend, started_at, &store.time_zone);
+        }
         let journal = &self.store.calls.journal;
         let served_by = (self.hold.provider, self.hold.deployment);
         journal.write_settled(&journal.add_attempt(settlement, served_by, self.attempts));
@@ -146,7 +148,7 @@ impl OpenCall {
         let (provider, deployment) = (self.hold.provider, self.hold.deployment);
         let batch = calls.journal.add_settled(settlement, provider, deployment);
         calls.settled.fetch_add(1, Ordering::Relaxed);
-        self.bounded().settle(&self.taken, settlement.spend.plus(self.attempted));
+        self.bounded().settle(&self.taken, settlement.spend);
         calls.drain.wake();
         Some(batch)
     }

@@ -99,6 +99,24 @@ async fn of_200_calls_at_once_by_many_keys_a_shared_budget_for_ten_lets_exactly_
 }
 
 #[tokio::test]
+async fn what_an_attempt_cost_is_gone_for_everybody_before_its_call_is_over() {
+    for store in every_store().await {
+        bound(&store, BoundOf::Project, tokens(1_000)).await;
+        let keys = keys(&store, 2).await;
+        let mut first = call(&store, &keys[0], 1, 400).await.unwrap();
+        let attempt = done(&first, 300, 0);
+        first.add_attempt(&attempt);
+        let refused = call(&store, &keys[1], 2, 400).await.unwrap_err();
+        assert_eq!(refused, Denial::BudgetHeld(BoundOf::Project), "{}", store.engine());
+        let second = call(&store, &keys[1], 3, 300).await.unwrap();
+        settle(first, 400);
+        settle(second, 300);
+        let refused = call(&store, &keys[0], 4, 1).await.unwrap_err();
+        assert_eq!(refused, Denial::BudgetSpent(BoundOf::Project), "{}", store.engine());
+    }
+}
+
+#[tokio::test]
 async fn a_shared_limit_counts_the_calls_of_all_keys_and_says_whose_it_is() {
     for whose in WHO {
         for store in every_store().await {
