@@ -38,7 +38,30 @@ fn routes() -> Vec<(&'static str, Value, u64)> {
         ("/v1/embeddings", json!({"model": "mock", "input": "Say hello to everybody."}), 0),
         ("/v1/responses", json!({"model": "mock", "max_output_tokens": 64, "input": "Hello"}), 64),
         ("/v1/messages", json!({"model": "mock", "max_tokens": 64, "messages": messages}), 64),
+        ("/v1/inference", json!({"model": "mock", "max_tokens": 64, "prompt": "Hello"}), 64),
+        (
+            GENERATE,
+            json!({
+                "contents": [{"role": "user", "parts": [{"text": "Hello"}]}],
+                "generationConfig": {"maxOutputTokens": 64},
+            }),
+            64,
+        ),
     ]
+}
+
+/// Google's route, and the one by which it streams.
+const GENERATE: &str = "/v1beta/models/mock:generateContent";
+const STREAM: &str = "/v1beta/models/mock:streamGenerateContent?alt=sse";
+
+/// The same in pieces, where the route has that.
+fn in_pieces(route: &'static str, body: &mut Value) -> &'static str {
+    match route {
+        GENERATE => return STREAM,
+        "/v1/embeddings" => {}
+        _ => body["stream"] = true.into(),
+    }
+    route
 }
 
 struct House {
@@ -108,9 +131,7 @@ fn of_200_calls_at_once_a_budget_for_ten_lets_ten_through_whose_ever_it_is_and_o
         for (route, body, output) in routes() {
             for is_stream in [false, true] {
                 let mut body = body.clone();
-                if is_stream && route != "/v1/embeddings" {
-                    body["stream"] = true.into();
-                }
+                let route = if is_stream { in_pieces(route, &mut body) } else { route };
                 let held = body.to_string().len().div_ceil(3) as u64 + output;
                 house.leave_room(path, PAID * held);
                 let answers = house.call_at_once(keys, route, &body);
