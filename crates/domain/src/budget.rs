@@ -194,6 +194,16 @@ impl Budget {
         }
     }
 
+    /// Whether it covers what is held also when this much more is spent. One that may be overrun always does.
+    pub fn has_room_beside(&self, account: &Account, more: Spend) -> bool {
+        let all = account.spent.plus(account.held).plus(more);
+        let fits = match self.amount {
+            Amount::Usd(limit) => all.cost <= limit,
+            Amount::Tokens(limit) => all.tokens <= limit,
+        };
+        fits || self.overrun == Overrun::Allow
+    }
+
     /// The shares of [`ALERT_PERCENTS`] that are spent. Of a budget of nothing there are no shares.
     pub fn shares_spent(&self, spent: Spend) -> impl Iterator<Item = u8> {
         let (spent, whole) = match self.amount {

@@ -51,7 +51,7 @@ impl Gateway {
         let (provider, is_translated) = (end.target().dialect(), end.between().is_some());
         match answer::shape(&answer.headers) {
             Ok(Shape::Json) if is_translated && !ask.is_stream => {
-                Box::pin(self.deliver_translated(answer, ask, end)).await
+                Box::pin(self.deliver_translated(answer, ask, end, way)).await
             }
             Ok(Shape::Json) if is_translated => Err(garbage(end, "it is no stream")),
             Ok(Shape::Events) if is_translated && !ask.is_stream => {
@@ -212,13 +212,17 @@ impl Gateway {
         mut answer: Box<upstream::Answer>,
         ask: &Ask<'_>,
         mut end: Box<CallEnd>,
+        way: &Way<'_>,
     ) -> Result<Answer, Spoilt> {
         let target = end.target();
+        let mut watch = self.watch(way, &end);
         let has_output = ask.call.work().has_output();
         let mut meter = JsonMeter::new(target.dialect(), target.needle(), has_output);
         let reading = gather(&mut answer.body, &mut meter, self.options.timeouts.idle);
         let read = tokio::select! {
+            biased;
             read = tokio::time::timeout(self.options.timeouts.total, reading) => read,
+            denial = watch.denied() => return Err(spoilt(end, denial.into())),
             () = target.health.ended().cancelled() => return Err(spoilt(end, ended())),
         };
         let Ok(read) = read else {

@@ -62,6 +62,9 @@ impl Gateway {
                 last = Last::Failure(Failure { error, again: last.again(), fault: None });
                 return self.give_up(last, sending, end, way).await;
             }
+            if !end.has_room_for_another() {
+                return self.give_up(last, sending, end, way).await;
+            }
             let before = way.facts.attempts;
             let failed;
             (failed, end) = match self.try_once((target, pass), sending, end, way).await {

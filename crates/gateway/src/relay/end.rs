@@ -147,16 +147,30 @@ impl CallEnd {
         }
     }
 
+    /// Whether the budgets cover one more attempt, beside what the last one may have cost.
+    pub(crate) fn has_room_for_another(&self) -> bool {
+        match self.failed {
+            Some(failed) if failed.is_owing => self.open.has_room_beside(self.owed(failed).1),
+            Some(_) | None => true,
+        }
+    }
+
+    /// What a failed attempt used and cost, as far as anybody knows.
+    fn owed(&self, failed: FailedAttempt) -> (Usage, Spend) {
+        let input_tokens = if failed.is_owing { self.input_tokens() } else { 0 };
+        let usage = Usage { input_tokens, ..Usage::default() };
+        (usage, Spend::of(&self.target.price, usage))
+    }
+
     fn book_attempt(&mut self, failed: FailedAttempt) {
         let FailedAttempt { status, is_owing, ended_us } = failed;
-        let input_tokens = if is_owing { self.input_tokens() } else { 0 };
-        let usage = Usage { input_tokens, ..Usage::default() };
+        let (usage, spend) = self.owed(failed);
         let settlement = Settlement {
             call: self.open.id(),
             outcome: if is_owing { Outcome::Interrupted } else { Outcome::Failed },
             status: status.as_u16(),
             usage,
-            spend: Spend::of(&self.target.price, usage),
+            spend,
             is_estimated: is_owing,
             duration_us: ended_us.saturating_sub(self.attempt_began_us),
             first_byte_us: self
