@@ -295,6 +295,7 @@ impl Gateway {
         let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
         let sending = Sending {
             ask: &ask,
+            model: &model.name,
             body: &body,
             headers,
             bound,
@@ -342,23 +343,22 @@ impl Gateway {
         Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, question))
     }
 
-    /// A model that is unknown, and one that is not on the key's list, are the same to the client.
+    /// What the caller means by a name or an alias. A model that is unknown, one of another project, and one that is
+    /// not on the key's list, are the same to the client.
     async fn find_model(
         &self,
         caller: &Caller,
-        name: &str,
+        called: &str,
     ) -> Result<Arc<RoutedModel>, ProxyError> {
-        if !caller.allows_model(name) {
-            return Err(Denial::ModelNotFound.into());
-        }
         let snapshot = match self.catalog.fresh() {
             Some(snapshot) => snapshot,
             None => Box::pin(self.catalog.snapshot()).await?,
         };
-        let model =
-            snapshot.find(caller.key.key.organization, name).ok_or(Denial::ModelNotFound)?;
+        let model = snapshot.find(caller.place(), called);
+        let allowed = model.filter(|model| caller.allows_model(&model.name));
+        let model = allowed.ok_or(Denial::ModelNotFound)?;
         if model.targets.is_empty() && model.is_unpriced {
-            return Err(ProxyError::Unpriced(name.to_owned()));
+            return Err(ProxyError::Unpriced(model.name.to_string()));
         }
         Ok(model)
     }

@@ -25,8 +25,8 @@ pub(crate) struct HttpTarget {
     pub(crate) auth: Option<(HeaderName, HeaderValue)>,
     /// The same credential, to be found in what the provider says.
     needle: Option<Arc<Needle>>,
-    /// The upstream's name of the model as JSON; `None`: it is the public one.
-    pub(crate) model_json: Option<String>,
+    /// The upstream's name of the model as JSON.
+    model_json: String,
     /// The upstream's name of the model.
     pub(crate) model: String,
     /// How the deployment speaks.
@@ -51,12 +51,12 @@ pub(crate) struct Way {
 }
 
 impl HttpTarget {
-    /// `model`: the upstream's name of it, and the public one.
+    /// `model`: the upstream's name of it.
     pub(super) fn new(
         origin: Arc<Origin>,
         base: &Url,
         secret: Option<&SecretString>,
-        (kind, (model, public)): (ProviderKind, (&str, &str)),
+        (kind, model): (ProviderKind, &str),
     ) -> Result<Self, Unusable> {
         let auth = secret.map(|secret| credential(kind, secret)).transpose()?;
         let needle = secret.and_then(|secret| Needle::new(secret.expose_secret().as_bytes()));
@@ -65,7 +65,7 @@ impl HttpTarget {
             ways: ways(base, (dialect(kind), model), auth.as_ref())?,
             auth,
             needle: needle.map(Arc::new),
-            model_json: (model != public).then(|| name_in_body(dialect(kind), model)),
+            model_json: name_in_body(dialect(kind), model),
             model: model.to_owned(),
             dialect: dialect(kind),
             knows: knows(kind),
@@ -73,6 +73,11 @@ impl HttpTarget {
             may_lack_responses: kind == ProviderKind::OpenAiCompatible,
             has_chat_only: AtomicBool::new(false),
         })
+    }
+
+    /// What to write in place of what the client called the model; `None`: it is the upstream's name.
+    pub(crate) fn renamed(&self, called: &str) -> Option<&str> {
+        (called != self.model).then_some(self.model_json.as_str())
     }
 
     /// The provider's credential, to be kept out of what the provider says.
