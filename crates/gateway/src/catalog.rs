@@ -1,6 +1,7 @@
 //! What can be called, as the data plane holds it: one immutable snapshot, replaced when the store
 //! says that something changed.
 
+mod checks;
 mod http_target;
 
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ use doorward_store::{CatalogRow, Store, StoreError};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -28,6 +31,7 @@ use crate::redact::Needle;
 use crate::route::Call;
 use crate::upstream::{Connector, Origin};
 
+pub(crate) use checks::{Checks, Question};
 pub(crate) use http_target::{HttpTarget, Way};
 
 /// Output of a call to a model of which nothing is known: large enough for any answer, and small
@@ -143,12 +147,18 @@ impl Target {
 pub(crate) struct Snapshot {
     epoch: u64,
     models: HashMap<OrganizationId, Models>,
+    checks: Checks,
 }
 
 /// The models of one organization, by their names and aliases.
 type Models = HashMap<String, Arc<RoutedModel>>;
 
 impl Snapshot {
+    /// Which providers are asked whether they are there.
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
     /// What a key of this project calls by a name or an alias.
     pub(crate) fn find(
         &self,
@@ -187,6 +197,8 @@ pub(crate) struct Catalog {
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
     current: ArcSwapOption<Snapshot>,
+    /// There is another one.
+    replaced: Notify,
     /// One reload at a time; the others wait for it.
     reloading: tokio::sync::Mutex<()>,
     /// Connections outlive snapshots: servers by scheme and authority.
@@ -199,6 +211,7 @@ pub(crate) struct Catalog {
 struct Loading {
     used: HashMap<String, Arc<Origin>>,
     health: Registry,
+    checks: Checks,
 }
 
 impl Catalog {
@@ -216,6 +229,7 @@ impl Catalog {
             metrics,
             tasks,
             current: ArcSwapOption::empty(),
+            replaced: Notify::new(),
             reloading: tokio::sync::Mutex::new(()),
             origins: Mutex::default(),
             health: Mutex::default(),
@@ -233,7 +247,13 @@ impl Catalog {
         }
         let snapshot = Arc::new(self.load().await?);
         self.current.store(Some(Arc::clone(&snapshot)));
+        self.replaced.notify_waiters();
         Ok(snapshot)
+    }
+
+    /// Resolves when the next snapshot is there.
+    pub(crate) fn replaced(&self) -> Notified<'_> {
+        self.replaced.notified()
     }
 
     /// Loads a new snapshot whenever something changed, so that what is to end ends without a call coming.
@@ -264,7 +284,7 @@ impl Catalog {
         let epoch = self.store.catalog_epoch();
         let mut models: HashMap<OrganizationId, Models> = HashMap::new();
         let health = self.health.lock().successor();
-        let mut loading = Loading { used: HashMap::new(), health };
+        let mut loading = Loading { used: HashMap::new(), health, checks: Checks::default() };
         for mut row in self.store.catalog().await? {
             let organization = row.model.organization;
             let aliases = std::mem::take(&mut row.model.aliases);
@@ -275,7 +295,7 @@ impl Catalog {
         }
         *self.origins.lock() = loading.used;
         *self.health.lock() = loading.health;
-        Ok(Snapshot { epoch, models })
+        Ok(Snapshot { epoch, models, checks: loading.checks })
     }
 
     async fn route(
@@ -303,7 +323,12 @@ impl Catalog {
                     Ok(endpoint) => {
                         let share = (price.clone(), keys.len());
                         let of = (deployment, provider);
-                        targets.push(Arc::new(target(of, share, endpoint, Arc::clone(&series))));
+                        let target = target(of, share, endpoint, Arc::clone(&series));
+                        let target = Arc::new(target);
+                        if let Err(fault) = loading.checks.add(provider, *key, &target) {
+                            tracing::error!(provider = provider.name, %fault, "a provider cannot be checked");
+                        }
+                        targets.push(target);
                     }
                     Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
                     Err(fault) => {
@@ -379,7 +404,12 @@ impl Catalog {
             None => None,
         };
         let origin = self.origin(&url, &mut loading.used)?;
-        let target = HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, &deployment.upstream_model))?;
+        let target = HttpTarget::new(
+            origin,
+            &url,
+            secret.as_ref(),
+            (provider.kind, &deployment.upstream_model),
+        )?;
         let health = loading.health.take_over(&self.health.lock(), names, secret.as_ref());
         Ok((Endpoint::Http(Box::new(target)), health))
     }

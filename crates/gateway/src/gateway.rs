@@ -37,6 +37,7 @@ use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::call_ids::CallIds;
 use crate::catalog::{Catalog, RoutedModel, Snapshot, Target};
+use crate::checks::Checker;
 use crate::cors;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::facts::Facts;
@@ -85,6 +86,7 @@ pub enum StartError {
 pub struct Gateway {
     store: Arc<Store>,
     catalog: Arc<Catalog>,
+    checker: Arc<Checker>,
     metrics: Arc<Metrics>,
     ids: Arc<CallIds>,
     options: GatewayOptions,
@@ -118,8 +120,22 @@ impl Gateway {
         let stop = CancellationToken::new();
         let (following, until) = (Arc::clone(&catalog), stop.clone());
         tasks.spawn(async move { following.follow(&until).await });
+        let (asked, timeouts) = (Arc::clone(&catalog), options.timeouts);
+        let checker = Arc::new(Checker::new(Arc::clone(&store), asked, timeouts));
+        let (checking, until) = (Arc::clone(&checker), stop.clone());
+        tasks.spawn(async move { checking.run(&until).await });
         let ids = Arc::new(CallIds::new(store.clock().clone(), store.random_u64()));
-        Ok(Arc::new(Self { store, catalog, metrics, ids, options, connector, tasks, stop }))
+        Ok(Arc::new(Self {
+            store,
+            catalog,
+            checker,
+            metrics,
+            ids,
+            options,
+            connector,
+            tasks,
+            stop,
+        }))
     }
 
     /// Where the ids of calls come from.
@@ -162,6 +178,7 @@ impl Gateway {
     /// Writes the figures of the data plane in the Prometheus text format.
     pub fn render_metrics(&self, out: &mut String) -> std::fmt::Result {
         self.metrics.render(out)?;
+        self.checker.render(out)?;
         self.catalog.render_health(self.store.clock().monotonic_us(), out)
     }
 

@@ -50,7 +50,8 @@ fn tells_aliases(dialect: Dialect) -> bool {
 pub(crate) fn list(dialect: Dialect, snapshot: &Snapshot, caller: &Caller) -> Value {
     let models = snapshot.list(caller.place()).into_iter();
     let allowed = models.filter(|(_, model)| caller.allows_model(&model.name));
-    let listed = allowed.filter(|(called, model)| *called == &*model.name || tells_aliases(dialect));
+    let listed =
+        allowed.filter(|(called, model)| *called == &*model.name || tells_aliases(dialect));
     let data: Vec<Value> = listed.map(|(called, model)| entry(dialect, called, model)).collect();
     match dialect {
         Dialect::OpenAi => json!({ "object": "list", "data": data }),

@@ -128,8 +128,7 @@ pub(crate) async fn create_model(
     let aliases = names::aliases((project, &name), wish.aliases, &mut faults);
     check_output_max(wish.output_tokens_max, &mut faults);
     let now = control.now();
-    let served =
-        deployments::read(&control, &caller, &name, wish.deployments, &mut faults).await?;
+    let served = deployments::read(&control, &caller, &name, wish.deployments, &mut faults).await?;
     deployments::refuse_duplicates(&served, &mut faults);
     faults.finish()?;
     let model = Model {

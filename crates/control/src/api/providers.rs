@@ -41,7 +41,7 @@ struct CheckObject {
     #[schema(minimum = 1, maximum = 3600)]
     interval_seconds: u32,
     /// What the provider's server is asked for, from its root; the list of models when absent.
-    #[schema(pattern = r"^/[!-\"$-~]{0,199}$")]
+    #[schema(pattern = r##"^/[!"$-~]{0,199}$"##)]
     path: Option<String>,
 }
 

@@ -13,7 +13,9 @@ use super::provider_keys::FIND_PROVIDER_KEY;
 use super::providers::FIND_PROVIDER;
 use super::{CatalogRow, Removed};
 use crate::audit::{Deed, append_audit};
-use crate::db::{check_storable, finds, is_storable, missing, next_version, on, refused, signed, taken};
+use crate::db::{
+    check_storable, finds, is_storable, missing, next_version, on, refused, signed, taken,
+};
 use crate::organizations::FIND_PROJECT;
 use crate::{Act, Store, StoreError};
 
@@ -78,8 +80,7 @@ impl Store {
     /// Everything that can be called, of every organization. What nobody serves cannot.
     pub async fn catalog(&self) -> Result<Vec<CatalogRow>, StoreError> {
         const MODELS: &str = select_models!("");
-        const DEPLOYMENTS: &str =
-            select_deployments!("ORDER BY organization_id, model, position");
+        const DEPLOYMENTS: &str = select_deployments!("ORDER BY organization_id, model, position");
         let (models, deployments) = on!(self.db.read, |pool| (
             sqlx::query_as(MODELS).fetch_all(pool).await?,
             sqlx::query_as(DEPLOYMENTS).fetch_all(pool).await?
@@ -274,9 +275,8 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Model>, StoreError> {
-        const MODELS: &str = select_models!(
-            "WHERE m.organization_id = $1 AND m.name > $2 ORDER BY m.name LIMIT $3"
-        );
+        const MODELS: &str =
+            select_models!("WHERE m.organization_id = $1 AND m.name > $2 ORDER BY m.name LIMIT $3");
         const DEPLOYMENTS: &str = select_deployments!(
             "WHERE organization_id = $1 AND model IN (
                 SELECT name FROM models WHERE organization_id = $1 AND name > $2

@@ -293,7 +293,11 @@ fn check_texts(provider: &Provider) -> Result<(), StoreError> {
     let base_url = provider.base_url.as_deref().unwrap_or_default();
     let (_, check_path) = check_columns(provider);
     let check_path = check_path.unwrap_or_default();
-    check_storable(&[("name", &provider.name), ("base_url", base_url), ("health_check", check_path)])
+    check_storable(&[
+        ("name", &provider.name),
+        ("base_url", base_url),
+        ("health_check", check_path),
+    ])
 }
 
 fn entry<'a>(act: &'a Act, action: &str, provider: &Provider) -> Deed<'a> {

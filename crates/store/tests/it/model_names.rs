@@ -1,10 +1,10 @@
 //! By which names a model is called, and by whose keys.
 
+use doorward_domain::bounds::Bounds;
 use doorward_domain::catalog::{
     Deployment, DeploymentState, Model, Pricing, Provider, ProviderKind, Routing,
 };
 use doorward_domain::id::{DeploymentId, OrganizationId, ProjectId, ProviderId};
-use doorward_domain::bounds::Bounds;
 use doorward_store::{NewProject, Removed, StoreError};
 
 use crate::harness::{TestStore, every_store};

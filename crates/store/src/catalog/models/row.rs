@@ -90,7 +90,12 @@ impl ModelRow {
         Ok(Model {
             organization: parsed("organization", &self.organization_id)?,
             name: self.name,
-            aliases: self.aliases.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            aliases: self
+                .aliases
+                .split(' ')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
             project: self.project_id.map(|id| parsed("project", &id)).transpose()?,
             pricing: parse_pricing(&self.pricing)?,
             output_tokens_max: self.output_tokens_max.map(unsigned),
@@ -118,7 +123,10 @@ impl DeploymentRow {
 }
 
 /// Gives each model its deployments.
-pub(super) fn join(models: Vec<ModelRow>, deployments: Vec<DeploymentRow>) -> Result<Vec<Model>, StoreError> {
+pub(super) fn join(
+    models: Vec<ModelRow>,
+    deployments: Vec<DeploymentRow>,
+) -> Result<Vec<Model>, StoreError> {
     let mut by_model: HashMap<(String, String), Vec<Deployment>> = HashMap::new();
     for row in deployments {
         let deployment = row.parse()?;
@@ -130,4 +138,3 @@ pub(super) fn join(models: Vec<ModelRow>, deployments: Vec<DeploymentRow>) -> Re
     };
     models.into_iter().map(parse).collect()
 }
-
