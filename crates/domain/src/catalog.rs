@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
-use crate::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
+use crate::health_check::HealthCheck;
+use crate::id::{DeploymentId, OrganizationId, ProjectId, ProviderId, ProviderKeyId};
 use crate::name::Masked;
 use crate::price::{Listing, Price, PriceTable};
 use crate::words::words;
@@ -122,6 +123,8 @@ pub struct Provider {
     /// What its deployments present that name no provider key of their own, each some of the calls; at most
     /// [`PROVIDER_KEYS_MAX`]. None: the provider wants none.
     pub provider_keys: Vec<ProviderKeyId>,
+    /// How it is asked whether it is there. `None`: only calls find that out.
+    pub health_check: Option<HealthCheck>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last edited.
@@ -187,13 +190,21 @@ pub fn listing<'a>(
     table.find(kind.price_list()?, upstream_model)
 }
 
+/// Most further names of one model.
+pub const ALIASES_MAX: usize = 16;
+
 /// A public model name and the deployments that serve it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     /// Whose it is.
     pub organization: OrganizationId,
-    /// What clients send; unique within the organization.
+    /// What clients send, and what the rules of keys, limits, prices and usage go by. Unique among the names
+    /// and aliases of the organization.
     pub name: String,
+    /// What clients may send instead; at most [`ALIASES_MAX`], unique as the name is.
+    pub aliases: Vec<String>,
+    /// Whose keys alone see and call it. `None`: those of every project.
+    pub project: Option<ProjectId>,
     /// What it costs.
     pub pricing: Pricing,
     /// The most output tokens of one call, where known; the worst case of calls that name none.
@@ -206,6 +217,13 @@ pub struct Model {
     pub created_at: Timestamp,
     /// When it was last edited.
     pub updated_at: Timestamp,
+}
+
+impl Model {
+    /// Whether keys of this project may know of it.
+    pub fn is_for(&self, project: ProjectId) -> bool {
+        self.project.is_none_or(|own| own == project)
+    }
 }
 
 /// One provider, one upstream model name and one provider key.

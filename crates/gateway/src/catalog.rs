@@ -1,6 +1,7 @@
 //! What can be called, as the data plane holds it: one immutable snapshot, replaced when the store
 //! says that something changed.
 
+mod checks;
 mod http_target;
 
 use std::collections::HashMap;
@@ -12,12 +13,14 @@ use doorward_dialect::{Dialect, Knows};
 use doorward_domain::catalog::{
     Deployment, DeploymentState, Model, Provider, ProviderKind, Routing, listing,
 };
-use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
+use doorward_domain::id::{DeploymentId, OrganizationId, ProjectId, ProviderId, ProviderKeyId};
 use doorward_domain::price::{Price, PriceTable};
 use doorward_store::{CatalogRow, Store, StoreError};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -28,6 +31,7 @@ use crate::redact::Needle;
 use crate::route::Call;
 use crate::upstream::{Connector, Origin};
 
+pub(crate) use checks::{Checks, Question};
 pub(crate) use http_target::{HttpTarget, Way};
 
 /// Output of a call to a model of which nothing is known: large enough for any answer, and small
@@ -44,7 +48,10 @@ const OUTPUT_TOKENS_UNASKED: u64 = 4_096;
 /// A model and who serves it.
 #[derive(Debug)]
 pub(crate) struct RoutedModel {
+    /// Its own, which the rules go by, whatever it was called.
     pub(crate) name: Arc<str>,
+    /// Whose keys alone know of it.
+    project: Option<ProjectId>,
     pub(crate) header: HeaderValue,
     pub(crate) created_at_s: i64,
     /// The most output tokens of one answer, and whether that is known or assumed.
@@ -139,23 +146,45 @@ impl Target {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     epoch: u64,
-    models: HashMap<OrganizationId, HashMap<String, Arc<RoutedModel>>>,
+    models: HashMap<OrganizationId, Models>,
+    checks: Checks,
 }
 
+/// The models of one organization, by their names and aliases.
+type Models = HashMap<String, Arc<RoutedModel>>;
+
 impl Snapshot {
-    pub(crate) fn find(
-        &self,
-        organization: OrganizationId,
-        model: &str,
-    ) -> Option<Arc<RoutedModel>> {
-        self.models.get(&organization)?.get(model).cloned()
+    /// Which providers are asked whether they are there.
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.checks
     }
 
-    pub(crate) fn list(&self, organization: OrganizationId) -> Vec<Arc<RoutedModel>> {
-        let models = self.models.get(&organization);
-        let mut list: Vec<_> = models.into_iter().flat_map(HashMap::values).cloned().collect();
-        list.sort_by(|a, b| a.name.cmp(&b.name));
+    /// What a key of this project calls by a name or an alias.
+    pub(crate) fn find(
+        &self,
+        (organization, project): (OrganizationId, ProjectId),
+        called: &str,
+    ) -> Option<Arc<RoutedModel>> {
+        let model = self.models.get(&organization)?.get(called)?;
+        model.is_for(project).then(|| Arc::clone(model))
+    }
+
+    /// The names and aliases that a key of this project may know of, and what they mean.
+    pub(crate) fn list(
+        &self,
+        (organization, project): (OrganizationId, ProjectId),
+    ) -> Vec<(&str, &RoutedModel)> {
+        let models = self.models.get(&organization).into_iter().flatten();
+        let models = models.map(|(called, model)| (called.as_str(), &**model));
+        let mut list: Vec<_> = models.filter(|(_, model)| model.is_for(project)).collect();
+        list.sort_by_key(|(called, _)| *called);
         list
+    }
+}
+
+impl RoutedModel {
+    fn is_for(&self, project: ProjectId) -> bool {
+        self.project.is_none_or(|own| own == project)
     }
 }
 
@@ -168,6 +197,8 @@ pub(crate) struct Catalog {
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
     current: ArcSwapOption<Snapshot>,
+    /// There is another one.
+    replaced: Notify,
     /// One reload at a time; the others wait for it.
     reloading: tokio::sync::Mutex<()>,
     /// Connections outlive snapshots: servers by scheme and authority.
@@ -180,6 +211,7 @@ pub(crate) struct Catalog {
 struct Loading {
     used: HashMap<String, Arc<Origin>>,
     health: Registry,
+    checks: Checks,
 }
 
 impl Catalog {
@@ -197,6 +229,7 @@ impl Catalog {
             metrics,
             tasks,
             current: ArcSwapOption::empty(),
+            replaced: Notify::new(),
             reloading: tokio::sync::Mutex::new(()),
             origins: Mutex::default(),
             health: Mutex::default(),
@@ -214,7 +247,13 @@ impl Catalog {
         }
         let snapshot = Arc::new(self.load().await?);
         self.current.store(Some(Arc::clone(&snapshot)));
+        self.replaced.notify_waiters();
         Ok(snapshot)
+    }
+
+    /// Resolves when the next snapshot is there.
+    pub(crate) fn replaced(&self) -> Notified<'_> {
+        self.replaced.notified()
     }
 
     /// Loads a new snapshot whenever something changed, so that what is to end ends without a call coming.
@@ -243,17 +282,20 @@ impl Catalog {
     async fn load(&self) -> Result<Snapshot, StoreError> {
         // Read before the rows: a change in between makes the snapshot stale, never wrongly fresh.
         let epoch = self.store.catalog_epoch();
-        let mut models: HashMap<OrganizationId, HashMap<String, Arc<RoutedModel>>> = HashMap::new();
+        let mut models: HashMap<OrganizationId, Models> = HashMap::new();
         let health = self.health.lock().successor();
-        let mut loading = Loading { used: HashMap::new(), health };
-        for row in self.store.catalog().await? {
+        let mut loading = Loading { used: HashMap::new(), health, checks: Checks::default() };
+        for mut row in self.store.catalog().await? {
             let organization = row.model.organization;
-            let model = self.route(row, &mut loading).await?;
-            models.entry(organization).or_default().insert(model.name.to_string(), Arc::new(model));
+            let aliases = std::mem::take(&mut row.model.aliases);
+            let model = Arc::new(self.route(row, &mut loading).await?);
+            let called = std::iter::once(model.name.to_string()).chain(aliases);
+            let called = called.map(|name| (name, Arc::clone(&model)));
+            models.entry(organization).or_default().extend(called);
         }
         *self.origins.lock() = loading.used;
         *self.health.lock() = loading.health;
-        Ok(Snapshot { epoch, models })
+        Ok(Snapshot { epoch, models, checks: loading.checks })
     }
 
     async fn route(
@@ -281,7 +323,12 @@ impl Catalog {
                     Ok(endpoint) => {
                         let share = (price.clone(), keys.len());
                         let of = (deployment, provider);
-                        targets.push(Arc::new(target(of, share, endpoint, Arc::clone(&series))));
+                        let target = target(of, share, endpoint, Arc::clone(&series));
+                        let target = Arc::new(target);
+                        if let Err(fault) = loading.checks.add(provider, *key, &target) {
+                            tracing::error!(provider = provider.name, %fault, "a provider cannot be checked");
+                        }
+                        targets.push(target);
                     }
                     Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
                     Err(fault) => {
@@ -296,6 +343,7 @@ impl Catalog {
         let known = row.model.output_tokens_max;
         let assumed = context_window.unwrap_or(OUTPUT_TOKENS_DEFAULT).min(OUTPUT_TOKENS_DEFAULT);
         Ok(RoutedModel {
+            project: row.model.project,
             header: header_value(&row.model.name),
             created_at_s: row.model.created_at.as_second(),
             output_tokens_max: known.unwrap_or(assumed),
@@ -355,9 +403,13 @@ impl Catalog {
             Some(id) => Some(self.store.reveal_provider_key(provider.organization, id).await?),
             None => None,
         };
-        let models = (deployment.upstream_model.as_str(), model.name.as_str());
         let origin = self.origin(&url, &mut loading.used)?;
-        let target = HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, models))?;
+        let target = HttpTarget::new(
+            origin,
+            &url,
+            secret.as_ref(),
+            (provider.kind, &deployment.upstream_model),
+        )?;
         let health = loading.health.take_over(&self.health.lock(), names, secret.as_ref());
         Ok((Endpoint::Http(Box::new(target)), health))
     }
@@ -366,8 +418,9 @@ impl Catalog {
     pub(crate) fn render_health(&self, now_us: u64, out: &mut String) -> std::fmt::Result {
         let current = self.current.load_full();
         let models = current.iter().flat_map(|snapshot| snapshot.models.values());
-        let models = models.flat_map(HashMap::values);
-        let targets = models.flat_map(|model| &model.targets);
+        // Each once, whatever else it is called.
+        let models = models.flatten().filter(|(called, model)| **called == *model.name);
+        let targets = models.flat_map(|(_, model)| &model.targets);
         health::render(targets.map(|target| &*target.health), now_us, out)
     }
 

@@ -38,6 +38,7 @@ use crate::answer::Answer;
 use crate::ask::Ask;
 use crate::call_ids::CallIds;
 use crate::catalog::{Catalog, RoutedModel, Snapshot, Target};
+use crate::checks::Checker;
 use crate::cors;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::facts::Facts;
@@ -86,6 +87,7 @@ pub enum StartError {
 pub struct Gateway {
     store: Arc<Store>,
     catalog: Arc<Catalog>,
+    checker: Arc<Checker>,
     metrics: Arc<Metrics>,
     ids: Arc<CallIds>,
     options: GatewayOptions,
@@ -119,8 +121,22 @@ impl Gateway {
         let stop = CancellationToken::new();
         let (following, until) = (Arc::clone(&catalog), stop.clone());
         tasks.spawn(async move { following.follow(&until).await });
+        let (asked, timeouts) = (Arc::clone(&catalog), options.timeouts);
+        let checker = Arc::new(Checker::new(Arc::clone(&store), asked, timeouts));
+        let (checking, until) = (Arc::clone(&checker), stop.clone());
+        tasks.spawn(async move { checking.run(&until).await });
         let ids = Arc::new(CallIds::new(store.clock().clone(), store.random_u64()));
-        Ok(Arc::new(Self { store, catalog, metrics, ids, options, connector, tasks, stop }))
+        Ok(Arc::new(Self {
+            store,
+            catalog,
+            checker,
+            metrics,
+            ids,
+            options,
+            connector,
+            tasks,
+            stop,
+        }))
     }
 
     /// Where the ids of calls come from.
@@ -163,6 +179,7 @@ impl Gateway {
     /// Writes the figures of the data plane in the Prometheus text format.
     pub fn render_metrics(&self, out: &mut String) -> std::fmt::Result {
         self.metrics.render(out)?;
+        self.checker.render(out)?;
         self.catalog.render_health(self.store.clock().monotonic_us(), out)
     }
 
@@ -296,6 +313,7 @@ impl Gateway {
         let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
         let sending = Sending {
             ask: &ask,
+            model: &model.name,
             body: &body,
             headers,
             bound,
@@ -343,23 +361,22 @@ impl Gateway {
         Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, question))
     }
 
-    /// A model that is unknown, and one that is not on the key's list, are the same to the client.
+    /// What the caller means by a name or an alias. A model that is unknown, one of another project, and one that is
+    /// not on the key's list, are the same to the client.
     async fn find_model(
         &self,
         caller: &Caller,
-        name: &str,
+        called: &str,
     ) -> Result<Arc<RoutedModel>, ProxyError> {
-        if !caller.allows_model(name) {
-            return Err(Denial::ModelNotFound.into());
-        }
         let snapshot = match self.catalog.fresh() {
             Some(snapshot) => snapshot,
             None => Box::pin(self.catalog.snapshot()).await?,
         };
-        let model =
-            snapshot.find(caller.key.key.organization, name).ok_or(Denial::ModelNotFound)?;
+        let model = snapshot.find(caller.place(), called);
+        let allowed = model.filter(|model| caller.allows_model(&model.name));
+        let model = allowed.ok_or(Denial::ModelNotFound)?;
         if model.targets.is_empty() && model.is_unpriced {
-            return Err(ProxyError::Unpriced(name.to_owned()));
+            return Err(ProxyError::Unpriced(model.name.to_string()));
         }
         Ok(model)
     }

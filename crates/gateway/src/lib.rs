@@ -7,6 +7,7 @@ mod answer;
 mod ask;
 mod call_ids;
 mod catalog;
+mod checks;
 mod chunks;
 mod cors;
 mod echo;

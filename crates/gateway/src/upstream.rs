@@ -227,18 +227,23 @@ impl Outgoing<'_> {
             out.extend_from_slice(value.as_bytes());
             out.extend_from_slice(b"\r\n");
         });
-        out.extend_from_slice(b"content-length: ");
-        out.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
+        if self.way.method != Method::GET {
+            out.extend_from_slice(b"content-length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
     }
 
     /// The same request for HTTP/2, which names the server in `:authority`.
     fn to_http2(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = self.way.method.clone();
         *request.uri_mut() = self.way.uri.clone();
         let headers = request.headers_mut();
-        headers.insert(header::CONTENT_TYPE, JSON);
+        if self.way.method != Method::GET {
+            headers.insert(header::CONTENT_TYPE, JSON);
+        }
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         self.passed(|name, value| {
             headers.append(name, value.clone());

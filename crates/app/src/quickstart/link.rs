@@ -165,6 +165,7 @@ impl Linker<'_> {
             kind: candidate.kind,
             base_url,
             provider_keys: Vec::new(),
+            health_check: None,
             created_at: act.at,
             updated_at: act.at,
         };
@@ -282,6 +283,8 @@ impl Linker<'_> {
         let model = Model {
             organization: self.made.organization,
             name: public.to_owned(),
+            aliases: Vec::new(),
+            project: None,
             pricing: link.pricing.clone(),
             output_tokens_max: None,
             routing: Routing::Weighted,

@@ -15,6 +15,7 @@ mod dialects;
 mod documents;
 mod fallback;
 mod google;
+mod health_checks;
 mod increases;
 mod key_files;
 mod lifecycle;

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::catalog::{PROVIDER_KEYS_MAX, Provider, ProviderKind};
+use doorward_domain::health_check::{HealthCheck, check_interval, check_path};
 use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::name::check_name;
 use http::{HeaderMap, StatusCode};
@@ -20,7 +21,7 @@ use crate::control::id_parts;
 use crate::faults::Faults;
 use crate::openapi::text::Name;
 use crate::problem::ApiError;
-use crate::request::{JsonBody, Params, PathText, check_if_match};
+use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
@@ -30,6 +31,19 @@ pub(crate) struct Described;
 const NOUN: &str = "provider";
 /// Longest base URL.
 const URL_BYTES_MAX: usize = 2048;
+
+/// How a provider is asked whether it is there, without a client's call.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = HealthCheck)]
+struct CheckObject {
+    /// From the end of one check to the next.
+    #[schema(minimum = 1, maximum = 3600)]
+    interval_seconds: u32,
+    /// What the provider's server is asked for, from its root; the list of models when absent.
+    #[schema(pattern = r##"^/[!"$-~]{0,199}$"##)]
+    path: Option<String>,
+}
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +58,8 @@ struct CreateProvider {
     #[serde(default)]
     #[schema(required = false, max_items = 16)]
     provider_keys: Vec<String>,
+    /// Only calls find out whether it is there when absent.
+    health_check: Option<CheckObject>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -56,6 +72,10 @@ struct EditProvider {
     /// Ids or names of the keys that share its calls, all of them.
     #[schema(max_items = 16)]
     provider_keys: Option<Vec<String>>,
+    /// `null`: no more checks.
+    #[serde(default)]
+    #[schema(value_type = Option<CheckObject>)]
+    health_check: Field<CheckObject>,
 }
 
 /// A provider, as answers show it.
@@ -71,8 +91,30 @@ pub(crate) struct ProviderObject {
     #[schema(required)]
     base_url: Option<String>,
     provider_keys: Vec<ProviderKeyId>,
+    #[schema(required)]
+    health_check: Option<CheckObject>,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+impl CheckObject {
+    /// What is wrong with it is noted.
+    fn read(self, kind: Option<ProviderKind>, faults: &mut Faults) -> HealthCheck {
+        if kind == Some(ProviderKind::Echo) {
+            faults.add("health_check", "invalid", "the built-in provider is always there");
+        }
+        faults.check("health_check.interval_seconds", check_interval(self.interval_seconds));
+        if let Some(path) = &self.path {
+            faults.check("health_check.path", check_path(path));
+        }
+        HealthCheck { interval_seconds: self.interval_seconds, path: self.path }
+    }
+}
+
+impl From<HealthCheck> for CheckObject {
+    fn from(HealthCheck { interval_seconds, path }: HealthCheck) -> Self {
+        Self { interval_seconds, path }
+    }
 }
 
 impl From<Provider> for ProviderObject {
@@ -84,6 +126,7 @@ impl From<Provider> for ProviderObject {
             kind: provider.kind.as_str(),
             base_url: provider.base_url,
             provider_keys: provider.provider_keys,
+            health_check: provider.health_check.map(CheckObject::from),
             created_at: provider.created_at,
             updated_at: provider.updated_at,
         }
@@ -110,6 +153,7 @@ pub(crate) async fn create_provider(
     let (now, organization) = (control.now(), caller.organization());
     let provider_keys =
         provider_keys(&control, organization, &wish.provider_keys, &mut faults).await?;
+    let health_check = wish.health_check.map(|check| check.read(kind, &mut faults));
     let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
     let (at_ms, random) = id_parts(now)?;
     let id = ProviderId::new(at_ms, random);
@@ -121,6 +165,7 @@ pub(crate) async fn create_provider(
         kind,
         base_url,
         provider_keys,
+        health_check,
         created_at: now,
         updated_at: now,
     };
@@ -162,7 +207,7 @@ pub(crate) async fn show_provider(
     Ok(answer(get(&control, &caller, &id).await?))
 }
 
-/// Edits name, base URL or provider keys of a provider; its kind stays.
+/// Edits name, base URL, provider keys or health check of a provider; its kind stays.
 #[utoipa::path(
     patch,
     path = "/v1/providers/{id}",
@@ -191,6 +236,13 @@ pub(crate) async fn edit_provider(
     if let Some(texts) = wish.provider_keys {
         provider.provider_keys =
             provider_keys(&control, provider.organization, &texts, &mut faults).await?;
+    }
+    match wish.health_check {
+        Field::Absent => {}
+        Field::Null => provider.health_check = None,
+        Field::Value(check) => {
+            provider.health_check = Some(check.read(Some(provider.kind), &mut faults));
+        }
     }
     faults.finish()?;
     // The version that was read goes along: an edit in between must not be undone by this one.

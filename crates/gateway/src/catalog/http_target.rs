@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use doorward_dialect::{Dialect, Knows};
 use doorward_domain::catalog::ProviderKind;
-use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -25,8 +25,8 @@ pub(crate) struct HttpTarget {
     pub(crate) auth: Option<(HeaderName, HeaderValue)>,
     /// The same credential, to be found in what the provider says.
     needle: Option<Arc<Needle>>,
-    /// The upstream's name of the model as JSON; `None`: it is the public one.
-    pub(crate) model_json: Option<String>,
+    /// The upstream's name of the model as JSON.
+    model_json: String,
     /// The upstream's name of the model.
     pub(crate) model: String,
     /// How the deployment speaks.
@@ -44,19 +44,26 @@ pub(crate) struct HttpTarget {
 /// Where one call goes.
 #[derive(Debug)]
 pub(crate) struct Way {
+    pub(crate) method: Method,
     /// For HTTP/2.
     pub(crate) uri: Uri,
     /// For HTTP/1.1: the unchanging part of a request's head, with the credential in it.
     pub(crate) head: SecretString,
 }
 
+impl Way {
+    fn new(method: Method, uri: Uri, auth: Option<&(HeaderName, HeaderValue)>) -> Self {
+        Self { head: head(&method, &uri, auth), method, uri }
+    }
+}
+
 impl HttpTarget {
-    /// `model`: the upstream's name of it, and the public one.
+    /// `model`: the upstream's name of it.
     pub(super) fn new(
         origin: Arc<Origin>,
         base: &Url,
         secret: Option<&SecretString>,
-        (kind, (model, public)): (ProviderKind, (&str, &str)),
+        (kind, model): (ProviderKind, &str),
     ) -> Result<Self, Unusable> {
         let auth = secret.map(|secret| credential(kind, secret)).transpose()?;
         let needle = secret.and_then(|secret| Needle::new(secret.expose_secret().as_bytes()));
@@ -65,7 +72,7 @@ impl HttpTarget {
             ways: ways(base, (dialect(kind), model), auth.as_ref())?,
             auth,
             needle: needle.map(Arc::new),
-            model_json: (model != public).then(|| name_in_body(dialect(kind), model)),
+            model_json: name_in_body(dialect(kind), model),
             model: model.to_owned(),
             dialect: dialect(kind),
             knows: knows(kind),
@@ -75,9 +82,24 @@ impl HttpTarget {
         })
     }
 
+    /// What to write in place of what the client called the model; `None`: it is the upstream's name.
+    pub(crate) fn renamed(&self, called: &str) -> Option<&str> {
+        (called != self.model).then_some(self.model_json.as_str())
+    }
+
     /// The provider's credential, to be kept out of what the provider says.
     pub(super) fn needle(&self) -> Option<&Arc<Needle>> {
         self.needle.as_ref()
+    }
+
+    /// How the provider is asked whether it is there: at a path of its server, or for its list of models.
+    pub(super) fn check(&self, base: &Url, path: Option<&str>) -> Result<Way, Unusable> {
+        let uri = match path {
+            // Not joined as references are: `//` would begin another host.
+            Some(path) => format!("{}://{}{path}", base.scheme(), base.authority()).parse(),
+            None => list_of_models(base, self.dialect)?.as_str().parse(),
+        };
+        Ok(Way::new(Method::GET, uri.map_err(|_| Unusable::Address)?, self.auth.as_ref()))
     }
 
     /// Where a call goes. `None`: the provider has no such route.
@@ -164,7 +186,7 @@ fn ways(
     for (slot, call) in ways.iter_mut().zip(Call::ALL) {
         if call.dialect() == dialect && call.is_providers() {
             let uri = uri(base, call, model)?;
-            *slot = Some(Way { head: head(&uri, auth), uri });
+            *slot = Some(Way::new(Method::POST, uri, auth));
         }
     }
     Ok(ways)
@@ -191,9 +213,21 @@ fn uri(base: &Url, call: Call, model: &str) -> Result<Uri, Unusable> {
     url.as_str().parse().map_err(|_| Unusable::Address)
 }
 
+/// The address of a provider's list of models. One of them is enough to see that it is there.
+fn list_of_models(base: &Url, dialect: Dialect) -> Result<Url, Unusable> {
+    let mut url = base.clone();
+    url.path_segments_mut().map_err(|()| Unusable::Address)?.pop_if_empty().push("models");
+    url.set_query(match dialect {
+        Dialect::OpenAi => None,
+        Dialect::Anthropic => Some("limit=1"),
+        Dialect::Google => Some("pageSize=1"),
+    });
+    Ok(url)
+}
+
 /// The head of a request, built from an allow-list. The length of the body and what one client asked
 /// for come behind it.
-fn head(uri: &Uri, auth: Option<&(HeaderName, HeaderValue)>) -> SecretString {
+fn head(method: &Method, uri: &Uri, auth: Option<&(HeaderName, HeaderValue)>) -> SecretString {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let host = uri.authority().map_or("", |authority| authority.as_str());
     let agent = upstream::USER_AGENT;
@@ -201,8 +235,9 @@ fn head(uri: &Uri, auth: Option<&(HeaderName, HeaderValue)>) -> SecretString {
         Some(format!("{name}: {}\r\n", std::str::from_utf8(value.as_bytes()).ok()?))
     });
     let auth = auth.unwrap_or_default();
+    let content = if method == Method::GET { "" } else { "content-type: application/json\r\n" };
     SecretString::from(format!(
-        "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nuser-agent: {agent}\r\n{auth}"
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{content}user-agent: {agent}\r\n{auth}"
     ))
 }
 
@@ -287,7 +322,36 @@ mod tests {
                  user-agent: {}\r\n{end}",
                 upstream::USER_AGENT
             );
-            assert_eq!(head(&uri, auth.as_ref()).expose_secret(), expected);
+            assert_eq!(head(&Method::POST, &uri, auth.as_ref()).expose_secret(), expected);
+        }
+    }
+
+    #[test]
+    fn a_provider_is_asked_for_its_models_or_at_a_path_of_its_server() {
+        #[rustfmt::skip]
+        let cases = [
+            // base                       kind                            path                asked
+            ("http://h:8000/v1",          ProviderKind::OpenAiCompatible, None,               "http://h:8000/v1/models"),
+            ("https://a.example/v1/",     ProviderKind::Anthropic,        None,               "https://a.example/v1/models?limit=1"),
+            ("https://g.example/v1beta",  ProviderKind::Google,           None,               "https://g.example/v1beta/models?pageSize=1"),
+            ("http://h:8000/v1",          ProviderKind::OpenAiCompatible, Some("/health"),    "http://h:8000/health"),
+            ("http://h:8000/v1",          ProviderKind::OpenAi,           Some("/h?deep=1"),  "http://h:8000/h?deep=1"),
+            ("http://h:8000/v1",          ProviderKind::OpenAi,           Some("//evil/h"),   "http://h:8000//evil/h"),
+            ("http://[::1]:8000/v1",      ProviderKind::OpenAi,           Some("/@evil:1/h"), "http://[::1]:8000/@evil:1/h"),
+        ];
+        for (base, kind, path, expected) in cases {
+            let base = Url::parse(base).unwrap();
+            let secret = SecretString::from("sk-1");
+            let connector = upstream::Connector::new(Vec::new()).unwrap();
+            let host = (base.host_str().unwrap().to_owned(), 1);
+            let origin = Arc::new(Origin::new(host, None, connector, Default::default()));
+            let http = HttpTarget::new(origin, &base, Some(&secret), (kind, "m")).unwrap();
+            let way = http.check(&base, path).unwrap();
+            assert_eq!((way.uri.to_string().as_str(), &way.method), (expected, &Method::GET));
+            let head = way.head.expose_secret();
+            let target = way.uri.path_and_query().unwrap();
+            assert!(head.starts_with(&format!("GET {target} HTTP/1.1\r\nhost: ")), "{head}");
+            assert!(head.contains("sk-1\r\n") && !head.contains("content-"), "{head}");
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) enum Answered {
 /// What every attempt sends.
 pub(super) struct Sending<'a> {
     pub(super) ask: &'a Ask<'a>,
+    /// The model's own name, whatever it was called.
+    pub(super) model: &'a str,
     pub(super) body: &'a Bytes,
     pub(super) headers: &'a HeaderMap,
     /// What one answer must be bound to, where a budget relies on it.
@@ -67,7 +69,7 @@ impl Sending<'_> {
             Endpoint::Echo => self.body.clone(),
             Endpoint::Http(http) => {
                 let change = Change {
-                    model: http.model_json.as_deref(),
+                    model: http.renamed(&self.ask.model),
                     output_tokens: self.bound,
                     output_field: http.output_field(self.ask.call),
                 };

@@ -157,7 +157,7 @@ impl Gateway {
         way.caller = verify::identify(&self.store, sending.headers).await?;
         let now = self.store.clock().now();
         verify::check(&way.caller, Call::SCOPE, now, way.address)?;
-        if !way.caller.allows_model(&sending.ask.model) {
+        if !way.caller.allows_model(sending.model) {
             return Err(Denial::ModelNotFound.into());
         }
         Ok(())

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::check_model_name;
+use super::names::check_upstream;
 use crate::Control;
 use crate::api::{provider_keys, providers};
 use crate::caller::Caller;
@@ -113,7 +113,7 @@ async fn read_one(
     faults: &mut Faults,
 ) -> Result<Option<Served>, ApiError> {
     if let Some(upstream_model) = &wish.upstream_model {
-        faults.check(&format!("{field}.upstream_model"), check_model_name(upstream_model));
+        faults.check(&format!("{field}.upstream_model"), check_upstream(upstream_model));
     }
     let upstream_model = wish.upstream_model.unwrap_or_else(|| model.to_owned());
     let (weight, priority) = (wish.weight.map_or(1, NonZeroU32::get), wish.priority.unwrap_or(0));
