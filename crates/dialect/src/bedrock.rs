@@ -17,7 +17,6 @@ mod usage;
 
 pub use answer::read_answer;
 pub use fault::read_fault;
-pub use frame::BadFrame;
 pub use frames::Frames;
 pub use request::write_request;
 pub use stream::StreamReader;

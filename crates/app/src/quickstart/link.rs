@@ -164,6 +164,7 @@ impl Linker<'_> {
             name,
             kind: candidate.kind,
             base_url,
+            region: None,
             provider_keys: Vec::new(),
             created_at: act.at,
             updated_at: act.at,

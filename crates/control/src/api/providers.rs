@@ -1,7 +1,10 @@
 //! `/v1/providers`.
 
+mod bedrock;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use doorward_domain::aws::AwsRegion;
 use doorward_domain::catalog::{PROVIDER_KEYS_MAX, Provider, ProviderKind};
 use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::name::check_name;
@@ -10,6 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::{OpenApi, ToSchema};
+
+pub(super) use bedrock::check_key;
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
@@ -40,6 +45,9 @@ struct CreateProvider {
     kind: String,
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
+    /// Of kind `bedrock`, where the base URL does not say it; without a base URL, it is the region's own.
+    #[schema(pattern = "^[a-z]+(-[a-z]+)+-[0-9]+$", max_length = 32)]
+    region: Option<String>,
     /// Ids or names of the keys that share its calls.
     #[serde(default)]
     #[schema(required = false, max_items = 16)]
@@ -53,6 +61,9 @@ struct EditProvider {
     name: Option<String>,
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
+    /// Of kind `bedrock`, where the base URL does not say it.
+    #[schema(pattern = "^[a-z]+(-[a-z]+)+-[0-9]+$", max_length = 32)]
+    region: Option<String>,
     /// Ids or names of the keys that share its calls, all of them.
     #[schema(max_items = 16)]
     provider_keys: Option<Vec<String>>,
@@ -70,6 +81,8 @@ pub(crate) struct ProviderObject {
     kind: &'static str,
     #[schema(required)]
     base_url: Option<String>,
+    #[schema(required)]
+    region: Option<String>,
     provider_keys: Vec<ProviderKeyId>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -83,6 +96,7 @@ impl From<Provider> for ProviderObject {
             name: provider.name,
             kind: provider.kind.as_str(),
             base_url: provider.base_url,
+            region: provider.region.map(|region| region.as_str().to_owned()),
             provider_keys: provider.provider_keys,
             created_at: provider.created_at,
             updated_at: provider.updated_at,
@@ -106,10 +120,15 @@ pub(crate) async fn create_provider(
     let mut faults = Faults::new();
     faults.check("name", check_name(&wish.name));
     let kind = faults.check("kind", wish.kind.parse::<ProviderKind>());
-    let base_url = kind.map(|kind| base_url(kind, wish.base_url.as_deref(), &mut faults));
+    let region = bedrock::region(kind, wish.region.as_deref(), &mut faults);
+    let own_url = region.as_ref().map(AwsRegion::base_url);
+    let base_url = kind.map(|kind| {
+        base_url(kind, wish.base_url.as_deref().or(own_url.as_deref()), &mut faults)
+    });
+    bedrock::check_region(kind, base_url.as_ref(), region.as_ref(), &mut faults);
     let (now, organization) = (control.now(), caller.organization());
-    let provider_keys =
-        provider_keys(&control, organization, &wish.provider_keys, &mut faults).await?;
+    let of = (organization, kind);
+    let provider_keys = provider_keys(&control, of, &wish.provider_keys, &mut faults).await?;
     let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
     let (at_ms, random) = id_parts(now)?;
     let id = ProviderId::new(at_ms, random);
@@ -120,6 +139,7 @@ pub(crate) async fn create_provider(
         name,
         kind,
         base_url,
+        region,
         provider_keys,
         created_at: now,
         updated_at: now,
@@ -162,7 +182,7 @@ pub(crate) async fn show_provider(
     Ok(answer(get(&control, &caller, &id).await?))
 }
 
-/// Edits name, base URL or provider keys of a provider; its kind stays.
+/// Edits name, base URL, region or provider keys of a provider; its kind stays.
 #[utoipa::path(
     patch,
     path = "/v1/providers/{id}",
@@ -188,9 +208,14 @@ pub(crate) async fn edit_provider(
     if let Some(text) = wish.base_url {
         provider.base_url = base_url(provider.kind, Some(&text), &mut faults);
     }
+    let kind = Some(provider.kind);
+    if let Some(text) = wish.region {
+        provider.region = bedrock::region(kind, Some(&text), &mut faults);
+    }
+    bedrock::check_region(kind, Some(&provider.base_url), provider.region.as_ref(), &mut faults);
     if let Some(texts) = wish.provider_keys {
-        provider.provider_keys =
-            provider_keys(&control, provider.organization, &texts, &mut faults).await?;
+        let of = (provider.organization, kind);
+        provider.provider_keys = provider_keys(&control, of, &texts, &mut faults).await?;
     }
     faults.finish()?;
     // The version that was read goes along: an edit in between must not be undone by this one.
@@ -230,7 +255,7 @@ pub(super) async fn find(
 /// The provider keys with these ids or names; what is wrong with them is noted.
 async fn provider_keys(
     control: &Control,
-    organization: OrganizationId,
+    (organization, kind): (OrganizationId, Option<ProviderKind>),
     texts: &[String],
     faults: &mut Faults,
 ) -> Result<Vec<ProviderKeyId>, ApiError> {
@@ -243,7 +268,10 @@ async fn provider_keys(
             Some(key) if keys.contains(&key.id) => {
                 faults.add(field, "duplicate", "this provider key is named before");
             }
-            Some(key) => keys.push(key.id),
+            Some(key) => {
+                check_key(control, (kind, &key), &field, faults).await?;
+                keys.push(key.id);
+            }
         }
     }
     Ok(keys)

@@ -11,7 +11,7 @@ const FRAME_BYTES_MIN: usize = PRELUDE_BYTES + 4;
 
 /// The bytes are no frame, or not the one that was sent: nothing behind them can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadFrame {
+pub(super) enum BadFrame {
     /// Longer than any may be, or than its parts can be.
     #[error("a frame has a length that none can have")]
     Length,

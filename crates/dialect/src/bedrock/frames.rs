@@ -2,15 +2,19 @@
 
 use serde_json::Value;
 
-use super::frame::{self, BadFrame, Frame};
+use super::frame::{self, Frame};
+
+/// Our own name for what is no frame, which is none of Bedrock's.
+const BAD: &str = "unreadableFrame";
 
 /// Takes a stream of frames apart, wherever it is cut. What waits is at most the beginning of one frame.
 ///
 /// An event becomes `data: {"<its name>":<its payload>}`; an exception, which ends the stream,
-/// `data: {"error":{"<its name>":<its payload>}}`.
+/// `data: {"error":{"<its name>":<its payload>}}`. So does what is no frame: nothing behind it can be read.
 #[derive(Debug, Default)]
 pub struct Frames {
     tail: Vec<u8>,
+    is_broken: bool,
 }
 
 impl Frames {
@@ -24,29 +28,44 @@ impl Frames {
         !self.tail.is_empty()
     }
 
-    /// Takes the next bytes, and appends the events of all frames that are whole. After an error nothing
-    /// more can be read.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), BadFrame> {
-        if self.tail.is_empty() {
-            let used = write_whole(bytes, out)?;
-            self.tail.extend_from_slice(bytes.get(used..).unwrap_or_default());
-            return Ok(());
+    /// Takes the next bytes, and appends the events of all frames that are whole.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        if self.is_broken {
+            return;
         }
-        self.tail.extend_from_slice(bytes);
-        let used = write_whole(&self.tail, out)?;
-        self.tail.drain(..used);
-        Ok(())
+        let mut tail = std::mem::take(&mut self.tail);
+        let used = if tail.is_empty() {
+            let used = self.write_whole(bytes, out);
+            tail.extend_from_slice(bytes.get(used..).unwrap_or_default());
+            0
+        } else {
+            tail.extend_from_slice(bytes);
+            self.write_whole(&tail, out)
+        };
+        tail.drain(..used);
+        if !self.is_broken {
+            self.tail = tail;
+        }
     }
-}
 
-/// Writes the whole frames at the front of `bytes`, and says how many bytes they have.
-fn write_whole(bytes: &[u8], out: &mut Vec<u8>) -> Result<usize, BadFrame> {
-    let mut used = 0;
-    while let Some((frame, length)) = frame::take(bytes.get(used..).unwrap_or_default())? {
-        write(&frame, out);
-        used += length;
+    /// Writes the whole frames at the front of `bytes`, and says how many bytes they have.
+    fn write_whole(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> usize {
+        let mut used = 0;
+        loop {
+            match frame::take(bytes.get(used..).unwrap_or_default()) {
+                Ok(None) => return used,
+                Ok(Some((frame, length))) => {
+                    write(&frame, out);
+                    used += length;
+                }
+                Err(bad) => {
+                    self.is_broken = true;
+                    write(&Frame { name: BAD, message: &bad.to_string(), ..Frame::default() }, out);
+                    return used;
+                }
+            }
+        }
     }
-    Ok(used)
 }
 
 fn write(frame: &Frame<'_>, out: &mut Vec<u8>) {

@@ -170,6 +170,7 @@ CREATE TABLE providers (
     name             TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     base_url         TEXT,                          -- NULL: the kind needs none
+    region           TEXT,                          -- of Amazon Bedrock; NULL: the base URL says it, or there is none
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     UNIQUE (organization_id, name),

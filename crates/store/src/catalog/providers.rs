@@ -1,5 +1,6 @@
 //! Providers: upstream APIs.
 
+use doorward_domain::aws::AwsRegion;
 use doorward_domain::catalog::Provider;
 use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use serde_json::json;
@@ -17,7 +18,7 @@ use crate::{Act, Store, StoreError};
 /// The columns of [`ProviderRow`].
 macro_rules! provider_columns {
     () => {
-        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.created_at_us, p.updated_at_us,
+        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.region, p.created_at_us, p.updated_at_us,
          COALESCE((SELECT string_agg(l.provider_key_id, ',' ORDER BY l.position)
             FROM provider_links l
             WHERE l.organization_id = p.organization_id AND l.provider_id = p.id), '')
@@ -32,6 +33,7 @@ row! {
         name: String,
         kind: String,
         base_url: Option<String>,
+        region: Option<String>,
         provider_keys: String,
         created_at_us: i64,
         updated_at_us: i64,
@@ -48,6 +50,7 @@ impl NamedRow for ProviderRow {
             name: self.name,
             kind: parsed("provider kind", &self.kind)?,
             base_url: self.base_url,
+            region: self.region.as_deref().map(|region| parsed("region", region)).transpose()?,
             provider_keys: parsed_provider_keys(&self.provider_keys)?,
             created_at: timestamp(self.created_at_us)?,
             updated_at: timestamp(self.updated_at_us)?,
@@ -99,8 +102,8 @@ impl Store {
     async fn insert_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO providers
-                (id, organization_id, name, kind, base_url, created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $6)";
+                (id, organization_id, name, kind, base_url, created_at_us, updated_at_us, region)
+            VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
         let organization = act.organization.to_string();
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
@@ -112,6 +115,7 @@ impl Store {
                 .bind(provider.kind.as_str())
                 .bind(provider.base_url.as_deref())
                 .bind(provider.created_at.as_microsecond())
+                .bind(provider.region.as_ref().map(AwsRegion::as_str))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -121,7 +125,7 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces name, base URL and provider keys of a provider, and audits it. `edited.updated_at` is that of the
+    /// Replaces name, base URL, region and provider keys of a provider, and audits it. `edited.updated_at` is that of the
     /// version that was edited; [`StoreError::Stale`] when there is a newer one. Returns the provider
     /// with its new version. An edit that changes nothing leaves no trace.
     pub async fn edit_provider(
@@ -138,7 +142,7 @@ impl Store {
 
     async fn update_provider(&self, act: &Act, edited: &Provider) -> Result<Provider, StoreError> {
         const SQL: &str = "
-            UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5
+            UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5, region = $7
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6";
         const UNLINK: &str =
             "DELETE FROM provider_links WHERE organization_id = $1 AND provider_id = $2";
@@ -155,6 +159,7 @@ impl Store {
                 .bind(provider.base_url.as_deref())
                 .bind(provider.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
+                .bind(provider.region.as_ref().map(AwsRegion::as_str))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -267,6 +272,7 @@ fn check_texts(provider: &Provider) -> Result<(), StoreError> {
 fn entry<'a>(act: &'a Act, action: &str, provider: &Provider) -> Deed<'a> {
     let detail = json!({
         "name": provider.name, "kind": provider.kind.as_str(), "base_url": provider.base_url,
+        "region": provider.region.as_ref().map(AwsRegion::as_str),
         "provider_keys": provider.provider_keys,
     });
     act.entry(action, &provider.id.to_string(), &detail)

@@ -18,6 +18,7 @@ fn provider(store: &TestStore, n: u128, name: &str) -> Provider {
         name: name.to_owned(),
         kind: ProviderKind::OpenAiCompatible,
         base_url: Some("http://127.0.0.1:8000/v1".to_owned()),
+        region: None,
         provider_keys: Vec::new(),
         created_at: store.now(),
         updated_at: store.now(),
@@ -85,7 +86,7 @@ async fn the_name_of_a_provider_is_unique() {
 }
 
 #[tokio::test]
-async fn editing_a_provider_replaces_its_name_and_address() {
+async fn editing_a_provider_replaces_its_name_address_and_region() {
     for store in every_store().await {
         let old = provider(&store, 1, "old");
         store.create_provider(&store.act(), &old).await.unwrap();
@@ -93,6 +94,7 @@ async fn editing_a_provider_replaces_its_name_and_address() {
         let new = Provider {
             name: "new".to_owned(),
             base_url: Some("https://example.com/v1".to_owned()),
+            region: Some("eu-central-1".parse().unwrap()),
             ..old.clone()
         };
         let edited = store.edit_provider(&store.act(), &new).await.unwrap();
