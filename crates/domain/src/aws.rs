@@ -99,9 +99,8 @@ impl FromStr for AwsRegion {
         let mut words = text.split('-');
         let number = words.next_back().unwrap_or_default();
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        let is_word = |word: &str| {
-            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase())
-        };
+        let is_word =
+            |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
         let (mut count, mut are_words) = (0, true);
         for word in words {
             count += 1;

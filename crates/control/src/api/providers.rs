@@ -122,9 +122,8 @@ pub(crate) async fn create_provider(
     let kind = faults.check("kind", wish.kind.parse::<ProviderKind>());
     let region = bedrock::region(kind, wish.region.as_deref(), &mut faults);
     let own_url = region.as_ref().map(AwsRegion::base_url);
-    let base_url = kind.map(|kind| {
-        base_url(kind, wish.base_url.as_deref().or(own_url.as_deref()), &mut faults)
-    });
+    let base_url = kind
+        .map(|kind| base_url(kind, wish.base_url.as_deref().or(own_url.as_deref()), &mut faults));
     bedrock::check_region(kind, base_url.as_ref(), region.as_ref(), &mut faults);
     let (now, organization) = (control.now(), caller.organization());
     let of = (organization, kind);

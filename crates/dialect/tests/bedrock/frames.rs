@@ -21,7 +21,8 @@ fn read(stream: &[u8]) -> String {
 }
 
 fn is_refused(events: &str) -> bool {
-    events.ends_with("}\n\n") && events.matches(r#"data: {"error":{"unreadableFrame":"#).count() == 1
+    events.ends_with("}\n\n")
+        && events.matches(r#"data: {"error":{"unreadableFrame":"#).count() == 1
 }
 
 #[test]
@@ -35,7 +36,8 @@ fn an_exception_and_an_error_without_a_model_are_errors() {
     let message = r#"{"message":"slow down"}"#;
     let told = read(&frame("throttlingException", message));
     assert_eq!(told, format!("data: {{\"error\":{{\"throttlingException\":{message}}}}}\n\n"));
-    let headers = [(":message-type", "error"), (":error-code", "Fail\"ed"), (":error-message", "a\nb")];
+    let headers =
+        [(":message-type", "error"), (":error-code", "Fail\"ed"), (":error-message", "a\nb")];
     let told = read(&frame_of(&headers, b""));
     assert_eq!(told, "data: {\"error\":{\"Fail\\\"ed\":{\"message\":\"a\\nb\"}}}\n\n");
 }

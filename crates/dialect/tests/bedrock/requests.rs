@@ -131,8 +131,7 @@ fn neighbours_of_one_role_are_one_message_and_results_stand_first() {
         { "role": "user", "content": "c" },
     ]);
     let tools = json!([{ "type": "function", "function": { "name": "f" } }]);
-    let found =
-        written(Dialect::OpenAi, LLAMA, json!({ "messages": messages, "tools": tools }));
+    let found = written(Dialect::OpenAi, LLAMA, json!({ "messages": messages, "tools": tools }));
     assert_eq!(found["system"], json!([{ "text": "Be brief." }]));
     let id = found["messages"][1]["content"][0]["toolUse"]["toolUseId"].as_str().unwrap();
     assert!(id.starts_with("toolu_"), "an id of other letters becomes one of these: {id}");
@@ -158,12 +157,14 @@ fn what_only_anthropics_models_know_stands_apart() {
         "thinking": { "type": "enabled", "budget_tokens": 2000 },
     });
     let found = written(Dialect::Anthropic, CLAUDE, fields);
-    let config = json!({ "maxTokens": 9000, "temperature": 1.0, "topP": 0.5, "stopSequences": ["END"] });
+    let config =
+        json!({ "maxTokens": 9000, "temperature": 1.0, "topP": 0.5, "stopSequences": ["END"] });
     assert_eq!(found["inferenceConfig"], config);
     let apart = json!({ "thinking": { "type": "enabled", "budget_tokens": 2000 }, "top_k": 5 });
     assert_eq!(found["additionalModelRequestFields"], apart);
     let found = written(Dialect::OpenAi, CLAUDE, json!({ "reasoning_effort": "high" }));
-    let apart = json!({ "thinking": { "type": "adaptive" }, "output_config": { "effort": "high" } });
+    let apart =
+        json!({ "thinking": { "type": "adaptive" }, "output_config": { "effort": "high" } });
     assert_eq!(found["additionalModelRequestFields"], apart);
     let found = written(Dialect::OpenAi, LLAMA, json!({}));
     assert_eq!(found, json!({ "messages": [{ "role": "user", "content": [{ "text": "hi" }] }] }));
@@ -236,7 +237,8 @@ fn thoughts_go_back_with_their_signatures_and_no_others_do() {
 
 #[test]
 fn a_conversation_of_nothing_is_malformed() {
-    let body = json!({ "model": "m", "messages": [{ "role": "user", "content": " " }] }).to_string();
+    let body =
+        json!({ "model": "m", "messages": [{ "role": "user", "content": " " }] }).to_string();
     let to = (Dialect::OpenAi, LLAMA);
     let error = asked(body.as_bytes(), to, &mut Leave::new(Allowed::All)).unwrap_err();
     assert!(matches!(error, Untranslatable::Malformed(it) if it.path == "messages"));

@@ -95,10 +95,14 @@ fn a_stream_is_over_only_when_it_has_stopped_and_told_its_usage() {
 #[test]
 fn arguments_belong_to_the_call_of_their_block() {
     let start = |block, id| {
-        format!(r#"{{"contentBlockStart":{{"contentBlockIndex":{block},"start":{{"toolUse":{{"toolUseId":"{id}","name":"f"}}}}}}}}"#)
+        format!(
+            r#"{{"contentBlockStart":{{"contentBlockIndex":{block},"start":{{"toolUse":{{"toolUseId":"{id}","name":"f"}}}}}}}}"#
+        )
     };
     let input = |block| {
-        format!(r#"{{"contentBlockDelta":{{"contentBlockIndex":{block},"delta":{{"toolUse":{{"input":"{{}}"}}}}}}}}"#)
+        format!(
+            r#"{{"contentBlockDelta":{{"contentBlockIndex":{block},"delta":{{"toolUse":{{"input":"{{}}"}}}}}}}}"#
+        )
     };
     let mut reader = Provider::Bedrock.stream_reader();
     for (block, id) in [(3, "a"), (7, "b")] {

@@ -14,8 +14,7 @@ use crate::upstream::Signer;
 
 /// What the name of a model has encoded in a path: all that is not unreserved (RFC 3986, section 2.3). Those of
 /// inference profiles have colons and slashes.
-const IN_PATH: AsciiSet =
-    NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The address of a call below a provider's base URL.
 pub(super) fn uri(base: &Url, model: &str, verb: &str) -> Result<Uri, Unusable> {
@@ -40,7 +39,8 @@ pub(super) fn presented(
         }),
         AwsCredential::Keys { access_key_id, secret_access_key, session_token } => {
             let region = region(provider, base).ok_or(Unusable::Address)?;
-            let sent = session_token.as_ref().map_or(&*access_key_id, |token| token.expose_secret());
+            let sent =
+                session_token.as_ref().map_or(&*access_key_id, |token| token.expose_secret());
             let needle = Needle::new(sent.as_bytes());
             let keys = (&*access_key_id, &secret_access_key);
             let signer = Some(Signer::new(keys, session_token.as_ref(), region));

@@ -89,8 +89,8 @@ impl HttpTarget {
 
     /// Where a call goes. `None`: the provider has no such route.
     pub(crate) fn way(&self, asking: Asking) -> Option<&Way> {
-        let is_missing = asking == Asking::Call(Call::Responses)
-            && self.has_chat_only.load(Ordering::Relaxed);
+        let is_missing =
+            asking == Asking::Call(Call::Responses) && self.has_chat_only.load(Ordering::Relaxed);
         self.ways.get(asking.index())?.as_ref().filter(|_| !is_missing)
     }
 
@@ -102,9 +102,10 @@ impl HttpTarget {
         now: Timestamp,
     ) -> Result<Headers, ProxyError> {
         let signature = self.signer.as_ref().map(|signer| signer.sign(&way.uri, body, now));
-        signature.transpose().map(Option::unwrap_or_default).map_err(|Unsignable| {
-            ProxyError::UpstreamUnavailable(UpstreamFault::Unsignable)
-        })
+        signature
+            .transpose()
+            .map(Option::unwrap_or_default)
+            .map_err(|Unsignable| ProxyError::UpstreamUnavailable(UpstreamFault::Unsignable))
     }
 
     /// Notes what an answer with this status tells of the provider's routes. Whether the same is worth

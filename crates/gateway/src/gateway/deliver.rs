@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use doorward_dialect::{Dialect, Provider};
 use doorward_dialect::fault::FaultKind;
 use doorward_dialect::google::Framing;
+use doorward_dialect::{Dialect, Provider};
 use doorward_domain::call::Outcome;
 use futures_util::FutureExt as _;
 use http::StatusCode;
@@ -266,7 +266,9 @@ impl Gateway {
         let target = end.target();
         let status = answer.status;
         let headers = answer::clean(answer.headers, target.needle());
-        if target.speech() == Provider::Dialect(Dialect::Google) && status == StatusCode::BAD_REQUEST {
+        if target.speech() == Provider::Dialect(Dialect::Google)
+            && status == StatusCode::BAD_REQUEST
+        {
             return self.deliver_google_error((headers, answer.body), end).await;
         }
         // Before the client can leave: it owes nothing, whether it waits for the words or not.

@@ -17,9 +17,7 @@ pub(super) fn request(
     let mut request = read(ask)?;
     keep_our_own(&mut request.extras);
     match provider {
-        Provider::Dialect(Dialect::Google) => {
-            google::embedding::write_request(&request, to, leave)
-        }
+        Provider::Dialect(Dialect::Google) => google::embedding::write_request(&request, to, leave),
         // Anthropic has none, nor has Bedrock in this form, so that nobody comes here.
         Provider::Dialect(Dialect::OpenAi | Dialect::Anthropic) | Provider::Bedrock => {
             openai::embedding::write_request(&request, to, leave)

@@ -48,7 +48,12 @@ impl Signer {
     }
 
     /// The headers that make a `POST` of this body a signed one, those with a secret marked sensitive.
-    pub(crate) fn sign(&self, uri: &Uri, body: &[u8], now: Timestamp) -> Result<Headers, Unsignable> {
+    pub(crate) fn sign(
+        &self,
+        uri: &Uri,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Headers, Unsignable> {
         self.signed((SERVICE, "POST"), uri, body, now)
     }
 
@@ -135,7 +140,8 @@ mod tests {
     #[test]
     fn a_signature_is_of_the_body_the_path_and_the_time_and_nothing_secret_is_printed() {
         let uri = |model| {
-            let uri = format!("https://bedrock-runtime.us-east-1.amazonaws.com/model/{model}/converse");
+            let uri =
+                format!("https://bedrock-runtime.us-east-1.amazonaws.com/model/{model}/converse");
             uri.parse::<Uri>().unwrap()
         };
         let signer = signer(Some("canary-token"));

@@ -144,9 +144,7 @@ impl<'a> Writer<'_, 'a> {
 
     fn block(&mut self, content: &'a Content<'a>) -> Result<Option<Block<'a>>, Untranslatable> {
         Ok(match content {
-            Content::Text(text) | Content::Refusal(text) => {
-                Some(Block::Text(Text::Borrowed(text)))
-            }
+            Content::Text(text) | Content::Refusal(text) => Some(Block::Text(Text::Borrowed(text))),
             Content::Image(source) => match documents::image(source) {
                 Some(image) => Some(Block::Image(image)),
                 None => self.leave_media(source, Feature::Image)?,
