@@ -280,6 +280,7 @@ fn nested_end(rest: &[u8], mut depth: u32) -> (usize, u32) {
 
 #[cfg(test)]
 mod tests {
+    use doorward_dialect::Dialect;
     use proptest::prelude::*;
 
     use super::*;

@@ -145,7 +145,7 @@ mod tests {
             uri.parse::<Uri>().unwrap()
         };
         let signer = signer(Some("canary-token"));
-        let at = |seconds| Timestamp::from_second(1_795_000_000 + seconds).unwrap();
+        let at = |seconds: i64| Timestamp::from_second(1_795_000_000 + seconds).unwrap();
         let first = signer.sign(&uri("a"), b"{}", at(0)).unwrap();
         assert_eq!(signer.sign(&uri("a"), b"{}", at(0)).unwrap(), first);
         for other in [
