@@ -167,7 +167,7 @@ pub enum Pricing {
     /// The built-in table, by the provider and the upstream's name of the model.
     Listed,
     /// The operator says.
-    Set(Price),
+    Set(Box<Price>),
 }
 
 impl Pricing {
@@ -181,7 +181,7 @@ impl Pricing {
     ) -> Option<Price> {
         match self {
             Self::Free => Some(Price::FREE),
-            Self::Set(price) => Some(price.clone()),
+            Self::Set(price) => Some(Price::clone(price)),
             Self::Listed => listing(table, kind, upstream_model).map(|l| l.price.clone()),
         }
     }
@@ -369,8 +369,9 @@ mod tests {
 
     #[test]
     fn a_model_is_free_only_where_the_operator_says_so() {
-        let rates = Rates { output: NanoUsd::from_nanos(5), ..Rates::FREE };
+        let rates = Rates::of_tokens(NanoUsd::ZERO, NanoUsd::from_nanos(5));
         let set = Price { rates, tiers: vec![] };
+        let own = || Pricing::Set(Box::new(set.clone()));
         let listed = table().find("openai", "gpt-4o").unwrap().price.clone();
         let (openai, compatible) = (ProviderKind::OpenAi, ProviderKind::OpenAiCompatible);
         #[rustfmt::skip]
@@ -378,8 +379,8 @@ mod tests {
             // pricing                   kind                  upstream   price
             (Pricing::Free,              compatible,           "llama-3", Some(Price::FREE)),
             (Pricing::Free,              openai,               "gpt-4o",  Some(Price::FREE)),
-            (Pricing::Set(set.clone()),  openai,               "gpt-4o",  Some(set.clone())),
-            (Pricing::Set(set.clone()),  compatible,           "llama-3", Some(set)),
+            (own(),                      openai,               "gpt-4o",  Some(set.clone())),
+            (own(),                      compatible,           "llama-3", Some(set.clone())),
             (Pricing::Listed,            openai,               "gpt-4o",  Some(listed)),
             (Pricing::Listed,            openai,               "gpt-9",   None),
             (Pricing::Listed,            compatible,           "gpt-4o",  None),

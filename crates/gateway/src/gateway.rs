@@ -19,6 +19,7 @@ use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
 use doorward_domain::price::{MalformedPrices, Price, PriceTable};
 use doorward_domain::scope::Scope;
+use doorward_domain::usage::Usage;
 use doorward_store::{CallRequest, OpenCall, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -382,8 +383,10 @@ impl Gateway {
             provider: first.provider,
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
-            input_tokens: held_input(model, ask, way),
-            output_tokens: one_answer.saturating_mul(ask.answers),
+            most: Usage::of_tokens(
+                held_input(model, ask, way),
+                one_answer.saturating_mul(ask.answers),
+            ),
             address: way.address,
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {
