@@ -48,12 +48,13 @@ fn why_an_answer_ended_is_told_by_its_reason_and_by_what_it_holds() {
 
 #[test]
 fn what_was_cached_is_part_of_the_input() {
-    let body = r#"{"output":{"message":{"content":[]}},"stopReason":"end_turn","usage":{"inputTokens":20,"cacheReadInputTokens":300,"cacheWriteInputTokens":80,"outputTokens":45,"totalTokens":445}}"#;
+    let body = r#"{"output":{"message":{"content":[]}},"stopReason":"end_turn","usage":{"inputTokens":20,"cacheReadInputTokens":300,"cacheWriteInputTokens":80,"outputTokens":45,"totalTokens":445,"cacheDetails":[{"inputTokens":50,"ttl":"5m"},{"inputTokens":30,"ttl":"1h"}]}}"#;
     let answer = Provider::Bedrock.read_answer(body.as_bytes()).unwrap();
     let expected = Usage {
         input_tokens: 400,
         cached_input_tokens: 300,
         cache_write_tokens: 80,
+        cache_write_1h_tokens: 30,
         output_tokens: 45,
         ..Usage::default()
     };
