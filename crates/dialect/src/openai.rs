@@ -37,7 +37,7 @@ pub(crate) const fn name_of(feature: Feature) -> &'static str {
         Feature::SystemTurn => "role",
         Feature::JsonFormat | Feature::SchemaFormat => "response_format",
         Feature::OneCallOnly => "parallel_tool_calls",
-        Feature::ToolsAmong => "tool_choice",
+        Feature::ToolsAmong | Feature::NoCalls => "tool_choice",
         Feature::TopP => "top_p",
         Feature::TopK => "top_k",
         Feature::Seed => "seed",

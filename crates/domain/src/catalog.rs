@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
+use crate::aws::AwsRegion;
 use crate::health_check::HealthCheck;
 use crate::id::{DeploymentId, OrganizationId, ProjectId, ProviderId, ProviderKeyId};
 use crate::name::Masked;
@@ -29,24 +30,27 @@ pub enum ProviderKind {
     Anthropic,
     /// generativelanguage.googleapis.com, and servers with the same API.
     Google,
+    /// Amazon Bedrock, by its Converse API.
+    Bedrock,
 }
 
 /// A text that names no kind of provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no provider kind `{0}`; the kinds are echo, openai, openai-compatible, azure, anthropic, google"
+    "there is no provider kind `{0}`; the kinds are echo, openai, openai-compatible, azure, anthropic, google, bedrock"
 )]
 pub struct UnknownKind(pub String);
 
 impl ProviderKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Echo,
         Self::OpenAi,
         Self::OpenAiCompatible,
         Self::Azure,
         Self::Anthropic,
         Self::Google,
+        Self::Bedrock,
     ];
 
     /// The text form.
@@ -58,13 +62,15 @@ impl ProviderKind {
             Self::Azure => "azure",
             Self::Anthropic => "anthropic",
             Self::Google => "google",
+            Self::Bedrock => "bedrock",
         }
     }
 
     /// The base URL where the operator names none. `None`: one must be named, or none is used.
     pub const fn default_base_url(self) -> Option<&'static str> {
         match self {
-            Self::Echo | Self::OpenAiCompatible | Self::Azure => None,
+            // Bedrock has one in each region.
+            Self::Echo | Self::OpenAiCompatible | Self::Azure | Self::Bedrock => None,
             Self::OpenAi => Some("https://api.openai.com/v1"),
             Self::Anthropic => Some("https://api.anthropic.com/v1"),
             Self::Google => Some("https://generativelanguage.googleapis.com/v1beta"),
@@ -79,6 +85,7 @@ impl ProviderKind {
             Self::Azure => Some("azure"),
             Self::Anthropic => Some("anthropic"),
             Self::Google => Some("google"),
+            Self::Bedrock => Some("aws"),
         }
     }
 }
@@ -120,6 +127,8 @@ pub struct Provider {
     /// Where it is, without a trailing slash; paths such as `/chat/completions` are appended.
     /// `None` only for [`ProviderKind::Echo`].
     pub base_url: Option<String>,
+    /// For [`ProviderKind::Bedrock`], whose requests are signed for one region. `None`: the base URL says it.
+    pub region: Option<AwsRegion>,
     /// What its deployments present that name no provider key of their own, each some of the calls; at most
     /// [`PROVIDER_KEYS_MAX`]. None: the provider wants none.
     pub provider_keys: Vec<ProviderKeyId>,

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod audit;
+pub mod aws;
 pub mod base62;
 pub mod bounds;
 pub mod budget;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_dialect::Dialect;
+use doorward_dialect::{Dialect, Provider};
 use doorward_domain::id::CallId;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -92,8 +92,16 @@ pub(crate) enum Shape {
     Events,
 }
 
+/// The media type of a provider's streams.
+const fn stream_type(provider: Provider) -> &'static [u8] {
+    match provider {
+        Provider::Dialect(_) => b"text/event-stream",
+        Provider::Bedrock => b"application/vnd.amazon.eventstream",
+    }
+}
+
 /// Reads the shape off the head; what this gateway cannot meter it does not relay.
-pub(crate) fn shape(upstream: &Headers) -> Result<Shape, &'static str> {
+pub(crate) fn shape(upstream: &Headers, provider: Provider) -> Result<Shape, &'static str> {
     let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     let find = |wanted| upstream.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
     if find(header::CONTENT_ENCODING).is_some_and(|value| !is_plain(value)) {
@@ -103,7 +111,7 @@ pub(crate) fn shape(upstream: &Headers) -> Result<Shape, &'static str> {
     let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     if kind.eq_ignore_ascii_case(b"application/json") {
         Ok(Shape::Json)
-    } else if kind.eq_ignore_ascii_case(b"text/event-stream") {
+    } else if kind.eq_ignore_ascii_case(stream_type(provider)) {
         Ok(Shape::Events)
     } else {
         Err("it is neither JSON nor an event stream")

@@ -1,6 +1,7 @@
 //! What can be called, as the data plane holds it: one immutable snapshot, replaced when the store
 //! says that something changed.
 
+mod bedrock;
 mod checks;
 mod http_target;
 
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use doorward_dialect::{Dialect, Knows};
+use doorward_dialect::{Dialect, Knows, Provider as Speech};
 use doorward_domain::catalog::{
     Deployment, DeploymentState, Model, Provider, ProviderKind, Routing, listing,
 };
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::asking::Asking;
 use crate::health::{self, Health, Names, Registry};
 use crate::metrics::{Metrics, Series};
 use crate::redact::Needle;
@@ -97,10 +99,10 @@ pub(crate) enum Endpoint {
 
 impl Target {
     /// How it speaks.
-    pub(crate) const fn dialect(&self) -> Dialect {
+    pub(crate) fn speech(&self) -> Speech {
         match &self.endpoint {
-            Endpoint::Echo => Dialect::OpenAi,
-            Endpoint::Http(http) => http.dialect,
+            Endpoint::Echo => Dialect::OpenAi.into(),
+            Endpoint::Http(http) => http.speech,
         }
     }
 
@@ -108,13 +110,13 @@ impl Target {
     pub(crate) fn has(&self, call: Call) -> bool {
         match &self.endpoint {
             Endpoint::Echo => call.dialect() == Dialect::OpenAi && call.is_providers(),
-            Endpoint::Http(http) => http.way(call).is_some(),
+            Endpoint::Http(http) => http.way(Asking::Call(call)).is_some(),
         }
     }
 
     /// Whether it can be asked for this, in one way or another.
     pub(crate) fn can_be_asked(&self, call: Call) -> bool {
-        call.can_be_asked_of(self.dialect())
+        Asking::is_possible(call, self.speech())
     }
 
     /// What it can do beyond its dialect.
@@ -404,12 +406,8 @@ impl Catalog {
             None => None,
         };
         let origin = self.origin(&url, &mut loading.used)?;
-        let target = HttpTarget::new(
-            origin,
-            &url,
-            secret.as_ref(),
-            (provider.kind, &deployment.upstream_model),
-        )?;
+        let served = (provider, deployment.upstream_model.as_str());
+        let target = HttpTarget::new(origin, &url, secret.as_ref(), served)?;
         let health = loading.health.take_over(&self.health.lock(), names, secret.as_ref());
         Ok((Endpoint::Http(Box::new(target)), health))
     }

@@ -134,6 +134,7 @@ impl Checker {
         let request = Outgoing {
             http,
             way: &question.way,
+            signature: crate::answer::Headers::default(),
             is_stream: true,
             client_headers: &client_headers,
             is_translated: true,

@@ -71,6 +71,8 @@ pub(crate) enum UpstreamFault {
     Redirect(StatusCode),
     #[error("its answer is not what this route speaks: {0}")]
     Garbage(&'static str),
+    #[error("no request to it can be signed")]
+    Unsignable,
     #[error("no deployment can be used")]
     NoDeployment,
     #[error("an administrator ended the calls of the deployment")]

@@ -5,6 +5,7 @@
 
 mod answer;
 mod ask;
+mod asking;
 mod call_ids;
 mod catalog;
 mod checks;

@@ -12,7 +12,7 @@ use doorward_dialect::answer::Face;
 use doorward_dialect::fault::{Fault, FaultKind};
 use doorward_dialect::google::Place;
 use doorward_dialect::unsupported::{Extra, Leave, Untranslatable};
-use doorward_dialect::{Client, Dialect, Target};
+use doorward_dialect::{Client, Dialect, Provider, Target};
 use http::StatusCode;
 
 use crate::ask::Ask;
@@ -28,7 +28,7 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Between {
     pub(crate) client: Client,
-    pub(crate) provider: Dialect,
+    pub(crate) provider: Provider,
 }
 
 /// A request, as one deployment is to be asked.
@@ -42,7 +42,7 @@ pub(crate) struct Translated {
 /// budget relies on it.
 pub(crate) fn request(
     ask: &Ask<'_>,
-    to: (Dialect, &Target<'_>),
+    to: (Provider, &Target<'_>),
     bound: Option<u64>,
 ) -> Result<Translated, ProxyError> {
     let mut leave = Leave::new(ask.may_be_dropped.clone());
@@ -59,7 +59,7 @@ pub(crate) fn request(
 
 fn turn(
     ask: &Ask<'_>,
-    (provider, to): (Dialect, &Target<'_>),
+    (provider, to): (Provider, &Target<'_>),
     bound: Option<u64>,
     leave: &mut Leave,
 ) -> Result<Vec<u8>, Untranslatable> {

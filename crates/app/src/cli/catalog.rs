@@ -71,12 +71,15 @@ pub(crate) struct DeleteProviderKey {
 pub(crate) struct CreateProvider {
     /// A name, unique in the organization
     pub(crate) name: String,
-    /// openai, openai-compatible, azure, anthropic, google, echo
+    /// openai, openai-compatible, azure, anthropic, google, bedrock, echo
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: String,
     /// Where it is, such as `http://127.0.0.1:8000/v1` [default: the kind's own]
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
+    /// Of kind bedrock: the region, such as us-east-1, where the base URL does not say it
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
     /// A provider key to call it with, by name or id, where a model names none; several share the calls
     #[arg(long = "provider-key", value_name = "NAME")]
     pub(crate) provider_keys: Vec<String>,
@@ -106,6 +109,9 @@ pub(crate) struct EditProvider {
     /// A new base URL
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
+    /// A new region
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
     /// The provider key to call it with, where a model names none; several share the calls
     #[arg(long = "provider-key", value_name = "NAME")]
     pub(crate) provider_keys: Vec<String>,

@@ -33,6 +33,7 @@ fn create_body(wish: &CreateProvider) -> Value {
     body.set("name", wish.name.clone());
     body.set("kind", wish.kind.clone());
     body.set_if("base_url", wish.base_url.clone());
+    body.set_if("region", wish.region.clone());
     body.set_if("provider_keys", named(&wish.provider_keys));
     body.set_if("health_check", check(&wish.check));
     body.finish()
@@ -42,6 +43,7 @@ fn edit_body(wish: &EditProvider) -> anyhow::Result<Value> {
     let mut body = Body::default();
     body.set_if("name", wish.rename.clone());
     body.set_if("base_url", wish.base_url.clone());
+    body.set_if("region", wish.region.clone());
     body.set_if("provider_keys", named(&wish.provider_keys));
     body.set_if("provider_keys", wish.no_provider_key.then(Vec::<String>::new));
     body.set_if("health_check", check(&wish.check));
@@ -94,6 +96,7 @@ fn details(provider: &Value) -> Details {
         ("name", text(provider, "name")),
         ("kind", text(provider, "kind")),
         ("base url", text(provider, "base_url")),
+        ("region", text(provider, "region")),
         ("provider keys", keys(provider)),
         ("health check", check_words(provider)),
         ("created", instant(provider, "created_at", now, "")),

@@ -164,6 +164,7 @@ impl Linker<'_> {
             name,
             kind: candidate.kind,
             base_url,
+            region: None,
             provider_keys: Vec::new(),
             health_check: None,
             created_at: act.at,

@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod bad_input;
 mod bad_upstreams;
+mod bedrock;
 mod browser_keys;
 mod canaries;
 mod command_line;

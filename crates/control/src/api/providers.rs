@@ -1,7 +1,10 @@
 //! `/v1/providers`.
 
+mod bedrock;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use doorward_domain::aws::AwsRegion;
 use doorward_domain::catalog::{PROVIDER_KEYS_MAX, Provider, ProviderKind};
 use doorward_domain::health_check::{HealthCheck, check_interval, check_path};
 use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
@@ -11,6 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::{OpenApi, ToSchema};
+
+pub(super) use bedrock::check_key;
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
@@ -54,6 +59,9 @@ struct CreateProvider {
     kind: String,
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
+    /// Of kind `bedrock`, where the base URL does not say it; without a base URL, it is the region's own.
+    #[schema(pattern = "^[a-z]+(-[a-z]+)+-[0-9]+$", max_length = 32)]
+    region: Option<String>,
     /// Ids or names of the keys that share its calls.
     #[serde(default)]
     #[schema(required = false, max_items = 16)]
@@ -69,6 +77,9 @@ struct EditProvider {
     name: Option<String>,
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
+    /// Of kind `bedrock`, where the base URL does not say it.
+    #[schema(pattern = "^[a-z]+(-[a-z]+)+-[0-9]+$", max_length = 32)]
+    region: Option<String>,
     /// Ids or names of the keys that share its calls, all of them.
     #[schema(max_items = 16)]
     provider_keys: Option<Vec<String>>,
@@ -90,6 +101,8 @@ pub(crate) struct ProviderObject {
     kind: &'static str,
     #[schema(required)]
     base_url: Option<String>,
+    #[schema(required)]
+    region: Option<String>,
     provider_keys: Vec<ProviderKeyId>,
     #[schema(required)]
     health_check: Option<CheckObject>,
@@ -100,8 +113,14 @@ pub(crate) struct ProviderObject {
 impl CheckObject {
     /// What is wrong with it is noted.
     fn read(self, kind: Option<ProviderKind>, faults: &mut Faults) -> HealthCheck {
-        if kind == Some(ProviderKind::Echo) {
-            faults.add("health_check", "invalid", "the built-in provider is always there");
+        match kind {
+            Some(ProviderKind::Echo) => {
+                faults.add("health_check", "invalid", "the built-in provider is always there");
+            }
+            Some(ProviderKind::Bedrock) => {
+                faults.add("health_check", "invalid", "Amazon Bedrock has nothing to ask for free");
+            }
+            Some(_) | None => {}
         }
         faults.check("health_check.interval_seconds", check_interval(self.interval_seconds));
         if let Some(path) = &self.path {
@@ -125,6 +144,7 @@ impl From<Provider> for ProviderObject {
             name: provider.name,
             kind: provider.kind.as_str(),
             base_url: provider.base_url,
+            region: provider.region.map(|region| region.as_str().to_owned()),
             provider_keys: provider.provider_keys,
             health_check: provider.health_check.map(CheckObject::from),
             created_at: provider.created_at,
@@ -149,10 +169,14 @@ pub(crate) async fn create_provider(
     let mut faults = Faults::new();
     faults.check("name", check_name(&wish.name));
     let kind = faults.check("kind", wish.kind.parse::<ProviderKind>());
-    let base_url = kind.map(|kind| base_url(kind, wish.base_url.as_deref(), &mut faults));
+    let region = bedrock::region(kind, wish.region.as_deref(), &mut faults);
+    let own_url = region.as_ref().map(AwsRegion::base_url);
+    let base_url = kind
+        .map(|kind| base_url(kind, wish.base_url.as_deref().or(own_url.as_deref()), &mut faults));
+    bedrock::check_region(kind, base_url.as_ref(), region.as_ref(), &mut faults);
     let (now, organization) = (control.now(), caller.organization());
-    let provider_keys =
-        provider_keys(&control, organization, &wish.provider_keys, &mut faults).await?;
+    let of = (organization, kind);
+    let provider_keys = provider_keys(&control, of, &wish.provider_keys, &mut faults).await?;
     let health_check = wish.health_check.map(|check| check.read(kind, &mut faults));
     let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
     let (at_ms, random) = id_parts(now)?;
@@ -164,6 +188,7 @@ pub(crate) async fn create_provider(
         name,
         kind,
         base_url,
+        region,
         provider_keys,
         health_check,
         created_at: now,
@@ -207,7 +232,7 @@ pub(crate) async fn show_provider(
     Ok(answer(get(&control, &caller, &id).await?))
 }
 
-/// Edits name, base URL, provider keys or health check of a provider; its kind stays.
+/// Edits name, base URL, region, provider keys or health check of a provider; its kind stays.
 #[utoipa::path(
     patch,
     path = "/v1/providers/{id}",
@@ -233,9 +258,14 @@ pub(crate) async fn edit_provider(
     if let Some(text) = wish.base_url {
         provider.base_url = base_url(provider.kind, Some(&text), &mut faults);
     }
+    let kind = Some(provider.kind);
+    if let Some(text) = wish.region {
+        provider.region = bedrock::region(kind, Some(&text), &mut faults);
+    }
+    bedrock::check_region(kind, Some(&provider.base_url), provider.region.as_ref(), &mut faults);
     if let Some(texts) = wish.provider_keys {
-        provider.provider_keys =
-            provider_keys(&control, provider.organization, &texts, &mut faults).await?;
+        let of = (provider.organization, kind);
+        provider.provider_keys = provider_keys(&control, of, &texts, &mut faults).await?;
     }
     match wish.health_check {
         Field::Absent => {}
@@ -282,7 +312,7 @@ pub(super) async fn find(
 /// The provider keys with these ids or names; what is wrong with them is noted.
 async fn provider_keys(
     control: &Control,
-    organization: OrganizationId,
+    (organization, kind): (OrganizationId, Option<ProviderKind>),
     texts: &[String],
     faults: &mut Faults,
 ) -> Result<Vec<ProviderKeyId>, ApiError> {
@@ -295,7 +325,10 @@ async fn provider_keys(
             Some(key) if keys.contains(&key.id) => {
                 faults.add(field, "duplicate", "this provider key is named before");
             }
-            Some(key) => keys.push(key.id),
+            Some(key) => {
+                check_key(control, (kind, &key), &field, faults).await?;
+                keys.push(key.id);
+            }
         }
     }
     Ok(keys)

@@ -3,26 +3,32 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use doorward_dialect::{Dialect, Knows};
-use doorward_domain::catalog::ProviderKind;
+use doorward_dialect::{Dialect, Knows, Provider as Speech};
+use doorward_domain::catalog::{Provider, ProviderKind};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::Unusable;
+use super::{Unusable, bedrock};
+use crate::answer::Headers;
 use crate::ask::OutputField;
+use crate::asking::Asking;
+use crate::error::{ProxyError, UpstreamFault};
 use crate::redact::Needle;
 use crate::route::{Call, Path};
-use crate::upstream::{self, Origin};
+use crate::upstream::{self, Origin, Signer, Unsignable};
 
 /// Where and how to send.
 #[derive(Debug)]
 pub(crate) struct HttpTarget {
     pub(crate) origin: Arc<Origin>,
     /// For each call, if the provider's dialect has it.
-    ways: [Option<Way>; Call::ALL.len()],
+    ways: [Option<Way>; Asking::COUNT],
     /// The credential in the header where this provider looks for it, marked sensitive.
     pub(crate) auth: Option<(HeaderName, HeaderValue)>,
+    /// Signs each request, where this provider wants that instead.
+    pub(crate) signer: Option<Signer>,
     /// The same credential, to be found in what the provider says.
     needle: Option<Arc<Needle>>,
     /// The upstream's name of the model as JSON.
@@ -30,7 +36,7 @@ pub(crate) struct HttpTarget {
     /// The upstream's name of the model.
     pub(crate) model: String,
     /// How the deployment speaks.
-    pub(crate) dialect: Dialect,
+    pub(crate) speech: Speech,
     /// What it can do beyond its dialect.
     pub(crate) knows: Knows,
     /// What bounds the output of a chat completion there.
@@ -63,18 +69,19 @@ impl HttpTarget {
         origin: Arc<Origin>,
         base: &Url,
         secret: Option<&SecretString>,
-        (kind, model): (ProviderKind, &str),
+        (provider, model): (&Provider, &str),
     ) -> Result<Self, Unusable> {
-        let auth = secret.map(|secret| credential(kind, secret)).transpose()?;
-        let needle = secret.and_then(|secret| Needle::new(secret.expose_secret().as_bytes()));
+        let (kind, speech) = (provider.kind, speech(provider.kind));
+        let Presented { auth, signer, needle } = presented(provider, base, secret)?;
         Ok(Self {
             origin,
-            ways: ways(base, (dialect(kind), model), auth.as_ref())?,
+            ways: ways(base, (speech, model), auth.as_ref())?,
             auth,
+            signer,
             needle: needle.map(Arc::new),
-            model_json: name_in_body(dialect(kind), model),
+            model_json: name_in_body(speech, model),
             model: model.to_owned(),
-            dialect: dialect(kind),
+            speech,
             knows: knows(kind),
             output_field: output_field(kind),
             may_lack_responses: kind == ProviderKind::OpenAiCompatible,
@@ -97,25 +104,41 @@ impl HttpTarget {
         let uri = match path {
             // Not joined as references are: `//` would begin another host.
             Some(path) => format!("{}://{}{path}", base.scheme(), base.authority()).parse(),
-            None => list_of_models(base, self.dialect)?.as_str().parse(),
+            None => list_of_models(base, self.speech)?.as_str().parse(),
         };
         Ok(Way::new(Method::GET, uri.map_err(|_| Unusable::Address)?, self.auth.as_ref()))
     }
 
     /// Where a call goes. `None`: the provider has no such route.
-    pub(crate) fn way(&self, call: Call) -> Option<&Way> {
-        let is_missing = call == Call::Responses && self.has_chat_only.load(Ordering::Relaxed);
-        self.ways.get(call as usize)?.as_ref().filter(|_| !is_missing)
+    pub(crate) fn way(&self, asking: Asking) -> Option<&Way> {
+        let is_missing =
+            asking == Asking::Call(Call::Responses) && self.has_chat_only.load(Ordering::Relaxed);
+        self.ways.get(asking.index())?.as_ref().filter(|_| !is_missing)
+    }
+
+    /// What makes a request a signed one; nothing where the provider wants no signature.
+    pub(crate) fn sign(
+        &self,
+        way: &Way,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Headers, ProxyError> {
+        let signature = self.signer.as_ref().map(|signer| signer.sign(&way.uri, body, now));
+        signature
+            .transpose()
+            .map(Option::unwrap_or_default)
+            .map_err(|Unsignable| ProxyError::UpstreamUnavailable(UpstreamFault::Unsignable))
     }
 
     /// Notes what an answer with this status tells of the provider's routes. Whether the same is worth
     /// asking in another way: many a server with OpenAI's API has chat, and no responses.
-    pub(crate) fn lacks(&self, call: Call, status: StatusCode) -> bool {
+    pub(crate) fn lacks(&self, asking: Asking, status: StatusCode) -> bool {
         let is_none = matches!(
             status,
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
         );
-        let is_lacking = is_none && call == Call::Responses && self.may_lack_responses;
+        let is_lacking =
+            is_none && asking == Asking::Call(Call::Responses) && self.may_lack_responses;
         if is_lacking {
             self.has_chat_only.store(true, Ordering::Relaxed);
         }
@@ -134,38 +157,61 @@ impl HttpTarget {
 }
 
 /// The upstream's name of a model as a body has it, in JSON.
-fn name_in_body(dialect: Dialect, model: &str) -> String {
-    match dialect {
-        Dialect::Google if !model.contains('/') => {
+fn name_in_body(speech: Speech, model: &str) -> String {
+    match speech {
+        Speech::Dialect(Dialect::Google) if !model.contains('/') => {
             serde_json::Value::from(format!("models/{model}")).to_string()
         }
-        Dialect::OpenAi | Dialect::Anthropic | Dialect::Google => {
-            serde_json::Value::from(model).to_string()
-        }
+        Speech::Dialect(Dialect::OpenAi | Dialect::Anthropic | Dialect::Google)
+        | Speech::Bedrock => serde_json::Value::from(model).to_string(),
     }
 }
 
 /// How providers of a kind speak.
-const fn dialect(kind: ProviderKind) -> Dialect {
+const fn speech(kind: ProviderKind) -> Speech {
     match kind {
         ProviderKind::Echo
         | ProviderKind::OpenAi
         | ProviderKind::OpenAiCompatible
-        | ProviderKind::Azure => Dialect::OpenAi,
-        ProviderKind::Anthropic => Dialect::Anthropic,
-        ProviderKind::Google => Dialect::Google,
+        | ProviderKind::Azure => Speech::Dialect(Dialect::OpenAi),
+        ProviderKind::Anthropic => Speech::Dialect(Dialect::Anthropic),
+        ProviderKind::Google => Speech::Dialect(Dialect::Google),
+        ProviderKind::Bedrock => Speech::Bedrock,
     }
 }
 
+/// How a provider's credential is presented.
+#[derive(Debug, Default)]
+pub(super) struct Presented {
+    pub(super) auth: Option<(HeaderName, HeaderValue)>,
+    pub(super) signer: Option<Signer>,
+    pub(super) needle: Option<Needle>,
+}
+
+fn presented(
+    provider: &Provider,
+    base: &Url,
+    secret: Option<&SecretString>,
+) -> Result<Presented, Unusable> {
+    let Some(secret) = secret else { return Ok(Presented::default()) };
+    if provider.kind == ProviderKind::Bedrock {
+        return bedrock::presented(provider, base, secret);
+    }
+    let auth = Some(credential(provider.kind, secret)?);
+    let needle = Needle::new(secret.expose_secret().as_bytes());
+    Ok(Presented { auth, signer: None, needle })
+}
+
 /// The credential where providers of a kind look for it.
-fn credential(
+pub(super) fn credential(
     kind: ProviderKind,
     secret: &SecretString,
 ) -> Result<(HeaderName, HeaderValue), Unusable> {
     let (name, scheme) = match kind {
-        ProviderKind::Echo | ProviderKind::OpenAi | ProviderKind::OpenAiCompatible => {
-            (header::AUTHORIZATION, "Bearer ")
-        }
+        ProviderKind::Echo
+        | ProviderKind::OpenAi
+        | ProviderKind::OpenAiCompatible
+        | ProviderKind::Bedrock => (header::AUTHORIZATION, "Bearer "),
         ProviderKind::Azure => (HeaderName::from_static("api-key"), ""),
         ProviderKind::Anthropic => (HeaderName::from_static("x-api-key"), ""),
         ProviderKind::Google => (HeaderName::from_static("x-goog-api-key"), ""),
@@ -179,15 +225,19 @@ fn credential(
 
 fn ways(
     base: &Url,
-    (dialect, model): (Dialect, &str),
+    (speech, model): (Speech, &str),
     auth: Option<&(HeaderName, HeaderValue)>,
-) -> Result<[Option<Way>; Call::ALL.len()], Unusable> {
-    let mut ways = [const { None }; Call::ALL.len()];
-    for (slot, call) in ways.iter_mut().zip(Call::ALL) {
-        if call.dialect() == dialect && call.is_providers() {
-            let uri = uri(base, call, model)?;
-            *slot = Some(Way::new(Method::POST, uri, auth));
-        }
+) -> Result<[Option<Way>; Asking::COUNT], Unusable> {
+    let mut ways = [const { None }; Asking::COUNT];
+    for (slot, asking) in ways.iter_mut().zip(Asking::all()) {
+        let uri = match asking {
+            _ if asking.provider() != speech => continue,
+            Asking::Call(call) if !call.is_providers() => continue,
+            Asking::Call(call) => uri(base, call, model)?,
+            Asking::Converse => bedrock::uri(base, model, "converse")?,
+            Asking::ConverseStream => bedrock::uri(base, model, "converse-stream")?,
+        };
+        *slot = Some(Way::new(Method::POST, uri, auth));
     }
     Ok(ways)
 }
@@ -214,13 +264,14 @@ fn uri(base: &Url, call: Call, model: &str) -> Result<Uri, Unusable> {
 }
 
 /// The address of a provider's list of models. One of them is enough to see that it is there.
-fn list_of_models(base: &Url, dialect: Dialect) -> Result<Url, Unusable> {
+fn list_of_models(base: &Url, speech: Speech) -> Result<Url, Unusable> {
     let mut url = base.clone();
     url.path_segments_mut().map_err(|()| Unusable::Address)?.pop_if_empty().push("models");
-    url.set_query(match dialect {
-        Dialect::OpenAi => None,
-        Dialect::Anthropic => Some("limit=1"),
-        Dialect::Google => Some("pageSize=1"),
+    url.set_query(match speech {
+        Speech::Dialect(Dialect::OpenAi) => None,
+        Speech::Dialect(Dialect::Anthropic) => Some("limit=1"),
+        Speech::Dialect(Dialect::Google) => Some("pageSize=1"),
+        Speech::Bedrock => return Err(Unusable::Address),
     });
     Ok(url)
 }
@@ -262,7 +313,8 @@ const fn output_field(kind: ProviderKind) -> OutputField {
         ProviderKind::Echo
         | ProviderKind::OpenAiCompatible
         | ProviderKind::Anthropic
-        | ProviderKind::Google => OutputField::Tokens,
+        | ProviderKind::Google
+        | ProviderKind::Bedrock => OutputField::Tokens,
     }
 }
 
@@ -293,7 +345,7 @@ mod tests {
     fn a_provider_has_the_routes_of_its_dialect_and_no_others() {
         let base = Url::parse("https://api.example/v1").unwrap();
         for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google] {
-            let ways = ways(&base, (dialect, "m"), None).unwrap();
+            let ways = ways(&base, (dialect.into(), "m"), None).unwrap();
             for call in Call::ALL {
                 let way = ways[call as usize].as_ref();
                 let has_it = call.dialect() == dialect && call != Call::Inference;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use doorward_dialect::Dialect;
 use doorward_dialect::fault::FaultKind;
 use doorward_dialect::google::Framing;
+use doorward_dialect::{Dialect, Provider};
 use doorward_domain::call::Outcome;
 use futures_util::FutureExt as _;
 use http::StatusCode;
@@ -48,8 +48,8 @@ impl Gateway {
         if !answer.status.is_success() {
             return Box::pin(self.deliver_error(answer, end)).await;
         }
-        let (provider, is_translated) = (end.target().dialect(), end.between().is_some());
-        match answer::shape(&answer.headers) {
+        let (provider, is_translated) = (end.target().speech(), end.between().is_some());
+        match answer::shape(&answer.headers, provider) {
             Ok(Shape::Json) if is_translated && !ask.is_stream => {
                 Box::pin(self.deliver_translated(answer, ask, end, way)).await
             }
@@ -158,6 +158,8 @@ impl Gateway {
         let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
         let body = RelayBody::live(first, source, (Meter::Sse(meter), translation), end, watch);
         Ok(match ask.framing {
+            // Its head says how its frames are read; the client gets none of them.
+            Framing::Events if target.speech() == Provider::Bedrock => Answer::events(body),
             Framing::Events => Answer { status: answer.status, headers, body },
             Framing::List => Answer::list(body),
         })
@@ -217,7 +219,7 @@ impl Gateway {
         let target = end.target();
         let mut watch = self.watch(way, &end);
         let has_output = ask.call.work().has_output();
-        let mut meter = JsonMeter::new(target.dialect(), target.needle(), has_output);
+        let mut meter = JsonMeter::new(target.speech(), target.needle(), has_output);
         let reading = gather(&mut answer.body, &mut meter, self.options.timeouts.idle);
         let read = tokio::select! {
             biased;
@@ -268,7 +270,9 @@ impl Gateway {
         let target = end.target();
         let status = answer.status;
         let headers = answer::clean(answer.headers, target.needle());
-        if target.dialect() == Dialect::Google && status == StatusCode::BAD_REQUEST {
+        if target.speech() == Provider::Dialect(Dialect::Google)
+            && status == StatusCode::BAD_REQUEST
+        {
             return self.deliver_google_error((headers, answer.body), end).await;
         }
         // Before the client can leave: it owes nothing, whether it waits for the words or not.

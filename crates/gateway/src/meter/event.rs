@@ -23,7 +23,7 @@ pub(super) struct Facts {
 /// What is found, by the kind of member.
 #[derive(Default)]
 struct Found {
-    /// Tokens of `content`, `delta`, `arguments`, `refusal`, `thinking` and `partial_json`.
+    /// Tokens of `content`, `delta`, `arguments`, `refusal`, `thinking`, `partial_json` and `input`.
     said: u64,
     /// Tokens of `text`, `reasoning` and `reasoning_content`: servers tell the same thought by several
     /// names at once.
@@ -81,9 +81,8 @@ fn value_begins_with(bytes: &[u8]) -> Option<u8> {
 impl Found {
     fn take(&mut self, key: &[u8], value: &[u8]) {
         let sum = match key {
-            b"content" | b"delta" | b"arguments" | b"refusal" | b"thinking" | b"partial_json" => {
-                &mut self.said
-            }
+            b"content" | b"delta" | b"arguments" | b"refusal" | b"thinking" | b"partial_json"
+            | b"input" => &mut self.said,
             b"text" => &mut self.text,
             b"reasoning" => &mut self.reasoning,
             b"reasoning_content" => &mut self.reasoning_content,
@@ -187,6 +186,14 @@ mod tests {
             (r#"{"type":"message_stop"}"#, last),
             // Google
             (r#"{"candidates":[{"content":{"parts":[{"text":"Hi"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":1}}"#, Facts { output_tokens: 1, ..usage }),
+            // Bedrock
+            (r#"{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":"Hi"},"p":"abcdefghijklmnopqrstuvwx"}}"#, of(1)),
+            (r#"{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"Hm"}}}}"#, of(1)),
+            (r#"{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"reasoningContent":{"signature":"EqQBCgIYAhIM1gbcDa9GJwZA2b3h"}}}}"#, of(0)),
+            (r#"{"contentBlockStart":{"contentBlockIndex":1,"start":{"toolUse":{"toolUseId":"tooluse_1","name":"f"}}}}"#, of(0)),
+            (r#"{"contentBlockDelta":{"contentBlockIndex":1,"delta":{"toolUse":{"input":"{\"ci"}}}}"#, of(1)),
+            (r#"{"metadata":{"usage":{"inputTokens":1,"outputTokens":2},"metrics":{"latencyMs":5}}}"#, usage),
+            (r#"{"error":{"throttlingException":{"message":"x"}}}"#, Facts { has_error: true, ..of(0) }),
             // errors
             (r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, Facts { has_error: true, ..of(0) }),
             (r#"{"error": {"message":"x"}}"#, Facts { has_error: true, ..of(0) }),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_dialect::Dialect;
+use doorward_dialect::Provider;
 
 use super::Metered;
 use super::strings::{string_end, text_end};
@@ -66,7 +66,7 @@ pub(crate) struct JsonMeter {
     has_output: bool,
     extent: Extent,
     mask: Mask,
-    dialect: Dialect,
+    provider: Provider,
     /// The member that tells the usage.
     key: &'static [u8],
 }
@@ -74,10 +74,15 @@ pub(crate) struct JsonMeter {
 impl JsonMeter {
     /// `needle`: what must never reach the client, should the upstream echo it. `has_output`: what
     /// passes is a model's output, and not figures that it computed, as embeddings are.
-    pub(crate) fn new(dialect: Dialect, needle: Option<&Arc<Needle>>, has_output: bool) -> Self {
+    pub(crate) fn new(
+        provider: impl Into<Provider>,
+        needle: Option<&Arc<Needle>>,
+        has_output: bool,
+    ) -> Self {
+        let provider = provider.into();
         Self {
-            dialect,
-            key: Told::new(dialect).member().as_bytes(),
+            provider,
+            key: Told::new(provider).member().as_bytes(),
             has_output,
             place: Place::Structure,
             depth: 0,
@@ -148,7 +153,7 @@ impl JsonMeter {
 
     /// What the answer used.
     pub(crate) fn metered(&self) -> Metered {
-        let mut told = Told::new(self.dialect);
+        let mut told = Told::new(self.provider);
         if self.member != Member::Captured && !self.captured.is_empty() {
             told.take(&self.captured);
         }
@@ -275,6 +280,7 @@ fn nested_end(rest: &[u8], mut depth: u32) -> (usize, u32) {
 
 #[cfg(test)]
 mod tests {
+    use doorward_dialect::Dialect;
     use proptest::prelude::*;
 
     use super::*;

@@ -2,13 +2,15 @@
 //!
 //! An event goes on when it is whole: the one that carries only usage must not reach a client that
 //! did not ask for it, and none may carry the provider's credential. Whole events are never
-//! held back; what waits is at most the unfinished tail of one.
+//! held back; what waits is at most the unfinished tail of one. What comes in frames of another kind becomes
+//! such a stream first.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use doorward_dialect::Dialect;
+use doorward_dialect::bedrock::Frames;
+use doorward_dialect::{Dialect, Provider};
 
 use super::Metered;
 use super::event::{self, Facts};
@@ -28,6 +30,8 @@ pub(crate) struct Overlong;
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub(crate) struct SseMeter {
+    /// Where the provider's events come in frames of AWS.
+    frames: Option<Frames>,
     /// The unfinished event, and how much of it was searched for its end already.
     tail: BytesMut,
     searched: usize,
@@ -59,17 +63,25 @@ struct Passed {
 
 impl SseMeter {
     /// `hides_usage`: the client did not ask for the usage event that we asked for.
-    pub(crate) fn new(dialect: Dialect, hides_usage: bool, needle: Option<&Arc<Needle>>) -> Self {
+    pub(crate) fn new(
+        provider: impl Into<Provider>,
+        hides_usage: bool,
+        needle: Option<&Arc<Needle>>,
+    ) -> Self {
+        let provider = provider.into();
         Self {
+            frames: (provider == Provider::Bedrock).then(Frames::new),
             tail: BytesMut::new(),
             searched: 0,
             hides_usage,
             needle: needle.filter(|needle| needle.is_for_answers()).map(Arc::clone),
-            told: Told::new(dialect),
+            told: Told::new(provider),
             counted: 0,
-            event_bytes_max: match dialect {
-                Dialect::OpenAi | Dialect::Anthropic => EVENT_BYTES_MAX,
-                Dialect::Google => PICTURE_BYTES_MAX,
+            event_bytes_max: match provider {
+                Provider::Dialect(Dialect::OpenAi | Dialect::Anthropic) | Provider::Bedrock => {
+                    EVENT_BYTES_MAX
+                }
+                Provider::Dialect(Dialect::Google) => PICTURE_BYTES_MAX,
             },
             is_done: false,
             has_failed: false,
@@ -78,7 +90,14 @@ impl SseMeter {
 
     /// Takes the next bytes and gives those that may go on now: all whole events, often the very
     /// buffer that came in.
-    pub(crate) fn push(&mut self, mut chunk: Bytes) -> Result<Bytes, Overlong> {
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Bytes, Overlong> {
+        let Some(frames) = &mut self.frames else { return self.push_events(chunk) };
+        let mut events = Vec::with_capacity(chunk.len());
+        frames.push(&chunk, &mut events);
+        self.push_events(events.into())
+    }
+
+    fn push_events(&mut self, mut chunk: Bytes) -> Result<Bytes, Overlong> {
         if self.tail.is_empty() {
             let passed = self.pass_from(&chunk, 0);
             let whole = chunk.split_to(passed.used);
@@ -95,7 +114,7 @@ impl SseMeter {
 
     /// Whether there is an event of which not all has come.
     pub(crate) fn has_begun(&self) -> bool {
-        !self.tail.is_empty()
+        !self.tail.is_empty() || self.frames.as_ref().is_some_and(Frames::has_begun)
     }
 
     /// What the stream used until now.

@@ -10,6 +10,7 @@ use doorward_domain::usage::Usage;
 use doorward_store::{Clock, OpenCall, StoreError};
 use http::StatusCode;
 
+use crate::asking::Asking;
 use crate::catalog::Target;
 use crate::health::{Fault, Pass};
 use crate::meter::Metered;
@@ -31,7 +32,7 @@ pub(crate) struct CallEnd {
     status: u16,
     question: Question,
     /// What its deployment was asked.
-    asked: Call,
+    asked: Asking,
     /// Something of the request has gone out: what happens from now on costs.
     is_sent: bool,
     /// The leave to call the deployment, until its end is known.
@@ -81,7 +82,7 @@ impl CallEnd {
             started_us,
             first_byte_us: 0,
             status: 0,
-            asked: question.call,
+            asked: Asking::Call(question.call),
             question,
             is_sent: false,
             pass: None,
@@ -192,8 +193,8 @@ impl CallEnd {
     }
 
     /// What the deployment is asked.
-    pub(crate) const fn asking(&mut self, call: Call) {
-        self.asked = call;
+    pub(crate) const fn asking(&mut self, asking: Asking) {
+        self.asked = asking;
     }
 
     /// How the client is told what went wrong.
@@ -203,9 +204,9 @@ impl CallEnd {
 
     /// Between whom the answer must be translated. `None`: the client gets the deployment's own words.
     pub(crate) fn between(&self) -> Option<Between> {
-        (self.asked != self.question.call).then(|| Between {
+        (self.asked != Asking::Call(self.question.call)).then(|| Between {
             client: self.question.call.client(),
-            provider: self.asked.dialect(),
+            provider: self.asked.provider(),
         })
     }
 

@@ -171,6 +171,7 @@ CREATE TABLE providers (
     name             TEXT COLLATE "C" NOT NULL,
     kind             TEXT COLLATE "C" NOT NULL,
     base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
+    region           TEXT COLLATE "C",                       -- of Amazon Bedrock; NULL: the base URL says it, or there is none
     check_seconds    BIGINT,                                 -- between two health checks; NULL: there are none
     check_path       TEXT COLLATE "C",                       -- NULL: the list of models
     created_at_us    BIGINT           NOT NULL,

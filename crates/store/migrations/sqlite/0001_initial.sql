@@ -170,6 +170,7 @@ CREATE TABLE providers (
     name             TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     base_url         TEXT,                          -- NULL: the kind needs none
+    region           TEXT,                          -- of Amazon Bedrock; NULL: the base URL says it, or there is none
     check_seconds    INTEGER,                       -- between two health checks; NULL: there are none
     check_path       TEXT,                          -- NULL: the list of models
     created_at_us    INTEGER NOT NULL,

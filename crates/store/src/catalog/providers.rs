@@ -1,5 +1,6 @@
 //! Providers: upstream APIs.
 
+use doorward_domain::aws::AwsRegion;
 use doorward_domain::catalog::Provider;
 use doorward_domain::health_check::HealthCheck;
 use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
@@ -18,7 +19,7 @@ use crate::{Act, Store, StoreError};
 /// The columns of [`ProviderRow`].
 macro_rules! provider_columns {
     () => {
-        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.check_seconds, p.check_path,
+        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.region, p.check_seconds, p.check_path,
          p.created_at_us, p.updated_at_us,
          COALESCE((SELECT string_agg(l.provider_key_id, ',' ORDER BY l.position)
             FROM provider_links l
@@ -34,6 +35,7 @@ row! {
         name: String,
         kind: String,
         base_url: Option<String>,
+        region: Option<String>,
         check_seconds: Option<i64>,
         check_path: Option<String>,
         provider_keys: String,
@@ -52,6 +54,7 @@ impl NamedRow for ProviderRow {
             name: self.name,
             kind: parsed("provider kind", &self.kind)?,
             base_url: self.base_url,
+            region: self.region.as_deref().map(|region| parsed("region", region)).transpose()?,
             provider_keys: parsed_provider_keys(&self.provider_keys)?,
             health_check: parsed_health_check(self.check_seconds, self.check_path)?,
             created_at: timestamp(self.created_at_us)?,
@@ -121,9 +124,9 @@ impl Store {
     async fn insert_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO providers
-                (id, organization_id, name, kind, base_url, created_at_us, updated_at_us,
+                (id, organization_id, name, kind, base_url, created_at_us, updated_at_us, region,
                  check_seconds, check_path)
-            VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8)";
+            VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9)";
         let organization = act.organization.to_string();
         let (check_seconds, check_path) = check_columns(provider);
         on!(self.db.write, |pool| {
@@ -136,6 +139,7 @@ impl Store {
                 .bind(provider.kind.as_str())
                 .bind(provider.base_url.as_deref())
                 .bind(provider.created_at.as_microsecond())
+                .bind(provider.region.as_ref().map(AwsRegion::as_str))
                 .bind(check_seconds)
                 .bind(check_path)
                 .execute(&mut *tx)
@@ -147,7 +151,7 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces name, base URL, provider keys and health check of a provider, and audits it. `edited.updated_at` is that of the
+    /// Replaces name, base URL, region, provider keys and health check of a provider, and audits it. `edited.updated_at` is that of the
     /// version that was edited; [`StoreError::Stale`] when there is a newer one. Returns the provider
     /// with its new version. An edit that changes nothing leaves no trace.
     pub async fn edit_provider(
@@ -164,8 +168,8 @@ impl Store {
 
     async fn update_provider(&self, act: &Act, edited: &Provider) -> Result<Provider, StoreError> {
         const SQL: &str = "
-            UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5, check_seconds = $7,
-                check_path = $8
+            UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5, region = $7,
+                check_seconds = $8, check_path = $9
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6";
         const UNLINK: &str =
             "DELETE FROM provider_links WHERE organization_id = $1 AND provider_id = $2";
@@ -183,6 +187,7 @@ impl Store {
                 .bind(provider.base_url.as_deref())
                 .bind(provider.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
+                .bind(provider.region.as_ref().map(AwsRegion::as_str))
                 .bind(check_seconds)
                 .bind(check_path)
                 .execute(&mut *tx)
@@ -307,6 +312,7 @@ fn entry<'a>(act: &'a Act, action: &str, provider: &Provider) -> Deed<'a> {
     });
     let detail = json!({
         "name": provider.name, "kind": provider.kind.as_str(), "base_url": provider.base_url,
+        "region": provider.region.as_ref().map(AwsRegion::as_str),
         "provider_keys": provider.provider_keys, "health_check": check,
     });
     act.entry(action, &provider.id.to_string(), &detail)

@@ -20,6 +20,7 @@ fn provider(store: &TestStore, n: u128, name: &str) -> Provider {
         name: name.to_owned(),
         kind: ProviderKind::OpenAiCompatible,
         base_url: Some("http://127.0.0.1:8000/v1".to_owned()),
+        region: None,
         provider_keys: Vec::new(),
         health_check: None,
         created_at: store.now(),
@@ -90,7 +91,7 @@ async fn the_name_of_a_provider_is_unique() {
 }
 
 #[tokio::test]
-async fn editing_a_provider_replaces_its_name_and_address() {
+async fn editing_a_provider_replaces_its_name_address_and_region() {
     for store in every_store().await {
         let old = provider(&store, 1, "old");
         store.create_provider(&store.act(), &old).await.unwrap();
@@ -98,6 +99,7 @@ async fn editing_a_provider_replaces_its_name_and_address() {
         let new = Provider {
             name: "new".to_owned(),
             base_url: Some("https://example.com/v1".to_owned()),
+            region: Some("eu-central-1".parse().unwrap()),
             health_check: Some(HealthCheck {
                 interval_seconds: 30,
                 path: Some("/health".to_owned()),

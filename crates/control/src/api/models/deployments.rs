@@ -121,21 +121,20 @@ async fn read_one(
         let detail = format!("weight and priority must be at most {RANK_MAX}");
         faults.add(field, "invalid", detail);
     }
+    let provider = providers::find(control, caller.organization(), &wish.provider).await?;
+    let kind = provider.as_ref().map(|provider| provider.kind);
+    let key_field = format!("{field}.provider_key");
     let provider_key = match wish.provider_key {
         None => None,
         Some(text) => {
             let key = provider_keys::find(control, caller.organization(), &text).await?;
-            if key.is_none() {
-                faults.add(
-                    format!("{field}.provider_key"),
-                    "not_found",
-                    "there is no such provider key",
-                );
+            match &key {
+                Some(key) => providers::check_key(control, (kind, key), &key_field, faults).await?,
+                None => faults.add(key_field, "not_found", "there is no such provider key"),
             }
             key.map(|key| key.id)
         }
     };
-    let provider = providers::find(control, caller.organization(), &wish.provider).await?;
     if provider.is_none() {
         faults.add(format!("{field}.provider"), "not_found", "there is no such provider");
     }
