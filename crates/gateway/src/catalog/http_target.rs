@@ -268,6 +268,8 @@ const fn output_field(kind: ProviderKind) -> OutputField {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::task::TaskTracker;
+
     use super::*;
 
     #[test]
@@ -344,7 +346,7 @@ mod tests {
             let secret = SecretString::from("sk-1");
             let connector = upstream::Connector::new(Vec::new()).unwrap();
             let host = (base.host_str().unwrap().to_owned(), 1);
-            let origin = Arc::new(Origin::new(host, None, connector, Default::default()));
+            let origin = Arc::new(Origin::new(host, None, connector, TaskTracker::default()));
             let http = HttpTarget::new(origin, &base, Some(&secret), (kind, "m")).unwrap();
             let way = http.check(&base, path).unwrap();
             assert_eq!((way.uri.to_string().as_str(), &way.method), (expected, &Method::GET));
