@@ -5,8 +5,8 @@ use crate::id::ProjectId;
 /// What the names of a project's models begin with: `u-`, 12 hexadecimal digits of the project's id, and a slash.
 /// Always the same for a project; two projects share it once in 2^48.
 pub fn model_prefix(project: ProjectId) -> String {
-    let [.., a, b, c, d, e, f] = project.to_bytes();
-    format!("u-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}/")
+    let digits = u128::from_be_bytes(project.to_bytes()) & 0xffff_ffff_ffff;
+    format!("u-{digits:012x}/")
 }
 
 /// The public name of a project's model. One that has the prefix already keeps it.

@@ -124,7 +124,9 @@ impl Checker {
             tracing::info!(provider, ?fault, "a health check failed");
         }
         let now_us = self.store.clock().monotonic_us();
-        passes.into_iter().for_each(|pass| pass.checked(now_us, fault));
+        for pass in passes {
+            pass.checked(now_us, fault);
+        }
     }
 
     /// What the answer holds against the provider: what would be held against it after a call. An error that is the

@@ -366,13 +366,13 @@ impl Gateway {
     async fn find_model(
         &self,
         caller: &Caller,
-        called: &str,
+        name: &str,
     ) -> Result<Arc<RoutedModel>, ProxyError> {
         let snapshot = match self.catalog.fresh() {
             Some(snapshot) => snapshot,
             None => Box::pin(self.catalog.snapshot()).await?,
         };
-        let model = snapshot.find(caller.place(), called);
+        let model = snapshot.find(caller.place(), name);
         let allowed = model.filter(|model| caller.allows_model(&model.name));
         let model = allowed.ok_or(Denial::ModelNotFound)?;
         if model.targets.is_empty() && model.is_unpriced {

@@ -22,8 +22,8 @@ fn entry(dialect: Dialect, called: &str, model: &RoutedModel) -> Value {
             let mut entry = json!({
                 "id": called, "object": "model", "created": model.created_at_s, "owned_by": "doorward",
             });
-            if called != name {
-                entry["alias_of"] = name.into();
+            if let Some(fields) = entry.as_object_mut().filter(|_| called != name) {
+                fields.insert("alias_of".to_owned(), name.into());
             }
             entry
         }
@@ -50,9 +50,8 @@ fn tells_aliases(dialect: Dialect) -> bool {
 pub(crate) fn list(dialect: Dialect, snapshot: &Snapshot, caller: &Caller) -> Value {
     let models = snapshot.list(caller.place()).into_iter();
     let allowed = models.filter(|(_, model)| caller.allows_model(&model.name));
-    let listed =
-        allowed.filter(|(called, model)| *called == &*model.name || tells_aliases(dialect));
-    let data: Vec<Value> = listed.map(|(called, model)| entry(dialect, called, model)).collect();
+    let listed = allowed.filter(|(name, model)| *name == &*model.name || tells_aliases(dialect));
+    let data: Vec<Value> = listed.map(|(name, model)| entry(dialect, name, model)).collect();
     match dialect {
         Dialect::OpenAi => json!({ "object": "list", "data": data }),
         Dialect::Anthropic => {
@@ -70,9 +69,9 @@ pub(crate) fn show(
     dialect: Dialect,
     snapshot: &Snapshot,
     caller: &Caller,
-    called: &str,
+    name: &str,
 ) -> Result<Value, Denial> {
-    let model = snapshot.find(caller.place(), called);
+    let model = snapshot.find(caller.place(), name);
     let allowed = model.filter(|model| caller.allows_model(&model.name));
-    allowed.map(|model| entry(dialect, called, &model)).ok_or(Denial::ModelNotFound)
+    allowed.map(|model| entry(dialect, name, &model)).ok_or(Denial::ModelNotFound)
 }

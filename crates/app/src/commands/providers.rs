@@ -114,10 +114,10 @@ mod tests {
 
     fn parsed(line: &str) -> Option<ProvidersCommand> {
         let words = ["doorward", "providers"].into_iter().chain(line.split(' '));
-        match Cli::try_parse_from(words).ok()?.command {
-            Command::Providers(args) => Some(args.command),
-            _ => panic!("{line}"),
-        }
+        let Command::Providers(args) = Cli::try_parse_from(words).ok()?.command else {
+            panic!("{line}")
+        };
+        Some(args.command)
     }
 
     #[test]

@@ -260,7 +260,8 @@ impl Linker<'_> {
         public: &str,
         upstream: &str,
     ) -> anyhow::Result<Option<Fate>> {
-        let known = self.store.find_model(self.made.organization, public).await?;
+        let (organization, project) = (self.made.organization, self.made.project);
+        let known = self.store.find_model_called(organization, project, public).await?;
         let serves =
             |d: &Deployment| d.provider == link.provider.id && d.upstream_model == upstream;
         if known.as_ref().is_some_and(|model| model.deployments.iter().any(serves)) {
@@ -271,6 +272,8 @@ impl Linker<'_> {
         }
         match known {
             None => self.create_model(link, public, upstream).await?,
+            // Somebody made its name an alias of another one: what that is served by is for them to say.
+            Some(model) if model.name != public => return Ok(None),
             Some(model) if model.pricing == link.pricing => {
                 self.add_deployment(link, model, upstream).await?;
             }

@@ -179,7 +179,7 @@ fn check_signature(seen: &Seen, id: &str) {
     let path = seen.head.split(' ').nth(1).unwrap().replace('%', "%25");
     let body = hex(&Sha256::digest(&seen.body));
     let request = format!("POST\n{path}\n\n{headers}\n{}\n{body}", signed.join(";"));
-    let digest = hex(&Sha256::digest(request));
+    let digest = hex(&Sha256::digest(&request));
     let text = format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}");
     let mut key = format!("AWS4{SECRET}").into_bytes();
     for part in [day, "eu-central-1", "bedrock", "aws4_request"] {

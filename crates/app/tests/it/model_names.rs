@@ -101,7 +101,7 @@ fn an_alias_is_the_model_on_every_route_and_the_rules_go_by_its_own_name() {
     assert_eq!(upstream.seen().len(), before);
 
     // A limit of the model counts its calls whatever they call it.
-    let limits = json!([{"models": ["big"], "limits": {"requests_per_hour": 2}}]);
+    let limits = json!([{"model": "big", "limits": {"requests_per_hour": 2}}]);
     let limited = program.make_key(&json!({"name": "limited", "model_limits": limits}));
     let statuses =
         ["latest", "big", "latest", "big"].map(|name| program.chat(&limited, name).status);
@@ -219,7 +219,7 @@ fn a_projects_model_is_there_for_its_keys_and_for_others_as_if_it_were_not() {
 
     let has = |key: &str, path: &str| {
         let list = house.listed(path, key, &[]);
-        list.iter().map(|entry| entry.to_string().contains(&of_web)).any(|is_it| is_it)
+        list.iter().any(|entry| entry.to_string().contains(&of_web))
     };
     for path in ["/v1/models", "/v1beta/models"] {
         assert_eq!((has(&in_web, path), has(&in_app, path)), (true, false), "{path}");

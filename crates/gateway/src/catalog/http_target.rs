@@ -101,12 +101,8 @@ impl HttpTarget {
 
     /// How the provider is asked whether it is there: at a path of its server, or for its list of models.
     pub(super) fn check(&self, base: &Url, path: Option<&str>) -> Result<Way, Unusable> {
-        let uri = match path {
-            // Not joined as references are: `//` would begin another host.
-            Some(path) => format!("{}://{}{path}", base.scheme(), base.authority()).parse(),
-            None => list_of_models(base, self.speech)?.as_str().parse(),
-        };
-        Ok(Way::new(Method::GET, uri.map_err(|_| Unusable::Address)?, self.auth.as_ref()))
+        let uri = check_uri(base, self.speech, path)?;
+        Ok(Way::new(Method::GET, uri, self.auth.as_ref()))
     }
 
     /// Where a call goes. `None`: the provider has no such route.
@@ -264,6 +260,15 @@ fn uri(base: &Url, call: Call, model: &str) -> Result<Uri, Unusable> {
 }
 
 /// The address of a provider's list of models. One of them is enough to see that it is there.
+fn check_uri(base: &Url, speech: Speech, path: Option<&str>) -> Result<Uri, Unusable> {
+    let uri = match path {
+        // Not joined as references are: `//` would begin another host.
+        Some(path) => format!("{}://{}{path}", base.scheme(), base.authority()).parse(),
+        None => list_of_models(base, speech)?.as_str().parse(),
+    };
+    uri.map_err(|_| Unusable::Address)
+}
+
 fn list_of_models(base: &Url, speech: Speech) -> Result<Url, Unusable> {
     let mut url = base.clone();
     url.path_segments_mut().map_err(|()| Unusable::Address)?.pop_if_empty().push("models");
@@ -392,14 +397,10 @@ mod tests {
             ("http://[::1]:8000/v1",      ProviderKind::OpenAi,           Some("/@evil:1/h"), "http://[::1]:8000/@evil:1/h"),
         ];
         for (base, kind, path, expected) in cases {
-            let base = Url::parse(base).unwrap();
-            let secret = SecretString::from("sk-1");
-            let connector = upstream::Connector::new(Vec::new()).unwrap();
-            let host = (base.host_str().unwrap().to_owned(), 1);
-            let origin = Arc::new(Origin::new(host, None, connector, Default::default()));
-            let http = HttpTarget::new(origin, &base, Some(&secret), (kind, "m")).unwrap();
-            let way = http.check(&base, path).unwrap();
-            assert_eq!((way.uri.to_string().as_str(), &way.method), (expected, &Method::GET));
+            let uri = check_uri(&Url::parse(base).unwrap(), speech(kind), path).unwrap();
+            assert_eq!(uri.to_string(), expected);
+            let auth = credential(kind, &SecretString::from("sk-1")).unwrap();
+            let way = Way::new(Method::GET, uri, Some(&auth));
             let head = way.head.expose_secret();
             let target = way.uri.path_and_query().unwrap();
             assert!(head.starts_with(&format!("GET {target} HTTP/1.1\r\nhost: ")), "{head}");

@@ -56,7 +56,7 @@ impl Schedule {
     /// A round is over: the next one is due after the interval, give or take a tenth.
     pub(super) fn ended(&mut self, provider: ProviderId, now: Instant, random: u64) {
         if let Some(Place { every, turn }) = self.0.get_mut(&provider) {
-            let shortest = *every - *every / 10;
+            let shortest = *every * 9 / 10;
             *turn = Turn::Due(now + shortest + share(*every / 5, random));
         }
     }

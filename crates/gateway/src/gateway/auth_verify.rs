@@ -222,8 +222,8 @@ impl Gateway {
         if !asked.scopes.iter().all(|scope| caller.allows(*scope)) {
             return Err(Denial::InsufficientScope.into());
         }
-        let Some(called) = &asked.model else { return Ok(None) };
-        match self.find_model(caller, called).await {
+        let Some(name) = &asked.model else { return Ok(None) };
+        match self.find_model(caller, name).await {
             Ok(model) => Ok(Some(model.name.to_string())),
             // What it would cost here is not asked.
             Err(ProxyError::Unpriced(model)) => Ok(Some(model)),

@@ -90,7 +90,7 @@ async fn aliases_keep_their_order_and_are_free_again_once_nobody_has_them() {
         create(&store, "m", &["z", "a", "k"]).await.unwrap();
         let made = store.find_model(place.0, "m").await.unwrap().unwrap();
         assert_eq!(made.aliases, ["z", "a", "k"], "{}", store.engine());
-        assert_eq!(store.list_models(place.0, None, 9).await.unwrap(), [made.clone()]);
+        assert_eq!(store.list_models(place.0, None, 9).await.unwrap(), std::slice::from_ref(&made));
 
         let edited = Model { aliases: vec!["k".to_owned(), "new".to_owned()], ..made };
         let edited = store.edit_model(&store.act(), &edited).await.unwrap();
@@ -154,6 +154,7 @@ async fn names_and_projects_of_another_organization_are_out_of_reach() {
             name: "one".to_owned(),
             kind: ProviderKind::Echo,
             base_url: None,
+            region: None,
             provider_keys: Vec::new(),
             health_check: None,
             created_at: store.now(),

@@ -134,12 +134,12 @@ pub(crate) async fn explain_key(
     let KeyRecord { key, increase, .. } = find_latest(&control, &caller, &id).await?;
     let at = wish.at.unwrap_or_else(|| control.now());
     let loaded = control.store.call_key(&key.id).await?;
-    let called = match &wish.model {
+    let meant = match &wish.model {
         Some(name) => control.store.find_model_called(key.organization, key.project, name).await?,
         None => None,
     };
     // Limits go by the model's own name.
-    let model_name = called.as_ref().map(|model| model.name.as_str()).or(wish.model.as_deref());
+    let model_name = meant.as_ref().map(|model| model.name.as_str()).or(wish.model.as_deref());
     let standing = loaded.as_ref().map(|key| control.store.standing(key, model_name));
     let sees = Sees::of(&caller);
     // What its owner's role leaves of them, and that of whoever made it for somebody else.
@@ -150,7 +150,7 @@ pub(crate) async fn explain_key(
     checks.extend(page(&key, wish.origin.as_deref()));
     checks.extend(scope.map(|scope| granted(&key, scopes, scope)));
     if let Some(name) = &wish.model {
-        checks.push(model(&key, name, called.as_ref()));
+        checks.push(model(&key, name, meant.as_ref()));
     }
     checks.extend(standing.iter().flat_map(|standing| within(standing, sees)));
     let increase = increase.map(HeldObject::from);
@@ -237,15 +237,15 @@ fn granted(key: &ApiKey, effective: ScopeSet, scope: Scope) -> Check {
 }
 
 /// Whether there is a model that the key means by a name, and whether it may call that one.
-fn model(key: &ApiKey, name: &str, called: Option<&Model>) -> Check {
+fn model(key: &ApiKey, name: &str, meant: Option<&Model>) -> Check {
     let refused = |rule: &str| Check::new("model", Some(Denial::ModelNotFound), rule);
-    let own = called.map_or(name, |model| model.name.as_str());
+    let own = meant.map_or(name, |model| model.name.as_str());
     let models = &key.rights.models;
     // First, for whoever has the key need not learn which models there are beyond its patterns.
     if !models.allows(own) {
         return refused("no pattern of the key means it");
     }
-    if called.is_none() {
+    if meant.is_none() {
         return refused("there is no such model");
     }
     let rule = match models.pattern_for(own) {
