@@ -24,6 +24,7 @@ use url::Url;
 
 use crate::health::{self, Health, Names, Registry};
 use crate::metrics::{Metrics, Series};
+use crate::reckon;
 use crate::redact::Needle;
 use crate::route::Call;
 use crate::upstream::{Connector, Origin};
@@ -105,9 +106,14 @@ impl Target {
         }
     }
 
-    /// Whether it can be asked for this, in one way or another.
+    /// Whether it can be asked for this, in one way or another, and it is known what that costs.
     pub(crate) fn can_be_asked(&self, call: Call) -> bool {
-        call.can_be_asked_of(self.dialect())
+        self.can_do(call) && reckon::is_sold(call.work(), &self.price)
+    }
+
+    /// Whether there is a way to ask it for this.
+    pub(crate) fn can_do(&self, call: Call) -> bool {
+        self.has(call) || call.said_in(self.dialect(), false).is_some()
     }
 
     /// What it can do beyond its dialect.

@@ -238,7 +238,9 @@ impl Outgoing<'_> {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.way.uri.clone();
         let headers = request.headers_mut();
-        headers.insert(header::CONTENT_TYPE, JSON);
+        if !self.way.is_form {
+            headers.insert(header::CONTENT_TYPE, JSON);
+        }
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         self.passed(|name, value| {
             headers.append(name, value.clone());
@@ -258,6 +260,11 @@ impl Outgoing<'_> {
         };
         if let Some(accept) = said(&header::ACCEPT) {
             pass(header::ACCEPT, accept);
+        }
+        if self.way.is_form
+            && let Some(kind) = said(&header::CONTENT_TYPE)
+        {
+            pass(header::CONTENT_TYPE, kind);
         }
         if let Some(parent) = self.client_headers.get(TRACEPARENT) {
             pass(TRACEPARENT, parent);

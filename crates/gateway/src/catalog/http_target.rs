@@ -26,7 +26,7 @@ pub(crate) struct HttpTarget {
     /// The same credential, to be found in what the provider says.
     needle: Option<Arc<Needle>>,
     /// The upstream's name of the model as JSON; `None`: it is the public one.
-    pub(crate) model_json: Option<String>,
+    model_json: Option<String>,
     /// The upstream's name of the model.
     pub(crate) model: String,
     /// How the deployment speaks.
@@ -48,6 +48,8 @@ pub(crate) struct Way {
     pub(crate) uri: Uri,
     /// For HTTP/1.1: the unchanging part of a request's head, with the credential in it.
     pub(crate) head: SecretString,
+    /// The body is a form: what is between its parts is the client's choice, which its own header tells.
+    pub(crate) is_form: bool,
 }
 
 impl HttpTarget {
@@ -62,7 +64,7 @@ impl HttpTarget {
         let needle = secret.and_then(|secret| Needle::new(secret.expose_secret().as_bytes()));
         Ok(Self {
             origin,
-            ways: ways(base, (dialect(kind), model), auth.as_ref())?,
+            ways: ways(base, (kind, model), auth.as_ref())?,
             auth,
             needle: needle.map(Arc::new),
             model_json: (model != public).then(|| name_in_body(dialect(kind), model)),
@@ -84,6 +86,12 @@ impl HttpTarget {
     pub(crate) fn way(&self, call: Call) -> Option<&Way> {
         let is_missing = call == Call::Responses && self.has_chat_only.load(Ordering::Relaxed);
         self.ways.get(call as usize)?.as_ref().filter(|_| !is_missing)
+    }
+
+    /// The upstream's name of the model as the body of a call has it; `None`: it is the public one.
+    pub(crate) fn model_in(&self, call: Call) -> Option<&str> {
+        let json = self.model_json.as_deref()?;
+        Some(if call.is_form() { &self.model } else { json })
     }
 
     /// Notes what an answer with this status tells of the provider's routes. Whether the same is worth
@@ -157,14 +165,15 @@ fn credential(
 
 fn ways(
     base: &Url,
-    (dialect, model): (Dialect, &str),
+    (kind, model): (ProviderKind, &str),
     auth: Option<&(HeaderName, HeaderValue)>,
 ) -> Result<[Option<Way>; Call::ALL.len()], Unusable> {
     let mut ways = [const { None }; Call::ALL.len()];
     for (slot, call) in ways.iter_mut().zip(Call::ALL) {
-        if call.dialect() == dialect && call.is_providers() {
+        if call.dialect() == dialect(kind) && call.is_providers() && call.is_of(kind) {
             let uri = uri(base, call, model)?;
-            *slot = Some(Way { head: head(&uri, auth), uri });
+            let head = head(&uri, (!call.is_form()).then_some("application/json"), auth);
+            *slot = Some(Way { head, uri, is_form: call.is_form() });
         }
     }
     Ok(ways)
@@ -192,8 +201,8 @@ fn uri(base: &Url, call: Call, model: &str) -> Result<Uri, Unusable> {
 }
 
 /// The head of a request, built from an allow-list. The length of the body and what one client asked
-/// for come behind it.
-fn head(uri: &Uri, auth: Option<&(HeaderName, HeaderValue)>) -> SecretString {
+/// for come behind it; so does the kind of the body where it differs from call to call (`None`).
+fn head(uri: &Uri, kind: Option<&str>, auth: Option<&(HeaderName, HeaderValue)>) -> SecretString {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let host = uri.authority().map_or("", |authority| authority.as_str());
     let agent = upstream::USER_AGENT;
@@ -201,8 +210,9 @@ fn head(uri: &Uri, auth: Option<&(HeaderName, HeaderValue)>) -> SecretString {
         Some(format!("{name}: {}\r\n", std::str::from_utf8(value.as_bytes()).ok()?))
     });
     let auth = auth.unwrap_or_default();
+    let kind = kind.map(|kind| format!("content-type: {kind}\r\n")).unwrap_or_default();
     SecretString::from(format!(
-        "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nuser-agent: {agent}\r\n{auth}"
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\n{kind}user-agent: {agent}\r\n{auth}"
     ))
 }
 
@@ -242,6 +252,7 @@ mod tests {
             ("https://api.example",        Call::ChatCompletions,       "m",             "https://api.example/chat/completions"),
             ("http://127.0.0.1:8000/v1",   Call::Embeddings,            "m",             "http://127.0.0.1:8000/v1/embeddings"),
             ("http://[::1]:80/a/v1/",      Call::Responses,             "m",             "http://[::1]/a/v1/responses"),
+            ("https://x.openai.azure.com/openai/v1", Call::Transcriptions, "m",           "https://x.openai.azure.com/openai/v1/audio/transcriptions"),
             ("https://a.example/v1",       Call::MessageTokens,         "m",             "https://a.example/v1/messages/count_tokens"),
             ("https://g.example/v1beta",   Call::GenerateContent,       "gemini-2.5-pro", "https://g.example/v1beta/models/gemini-2.5-pro:generateContent"),
             ("https://g.example/v1beta/",  Call::StreamGenerateContent, "g",             "https://g.example/v1beta/models/g:streamGenerateContent?alt=sse"),
@@ -255,14 +266,22 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_has_the_routes_of_its_dialect_and_no_others() {
+    fn a_provider_has_the_routes_of_its_dialect_that_it_is_known_to_have_and_no_others() {
         let base = Url::parse("https://api.example/v1").unwrap();
-        for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google] {
-            let ways = ways(&base, (dialect, "m"), None).unwrap();
+        for kind in ProviderKind::ALL {
+            let ways = ways(&base, (kind, "m"), None).unwrap();
             for call in Call::ALL {
                 let way = ways[call as usize].as_ref();
-                let has_it = call.dialect() == dialect && call != Call::Inference;
-                assert_eq!(way.is_some(), has_it, "{dialect:?} {call:?}");
+                let is_missing = match call {
+                    Call::Inference => true,
+                    Call::Rerank => matches!(kind, ProviderKind::OpenAi | ProviderKind::Azure),
+                    Call::Moderations => kind == ProviderKind::Azure,
+                    _ => false,
+                };
+                let has_it = call.dialect() == dialect(kind) && !is_missing;
+                assert_eq!(way.is_some(), has_it, "{kind} {call:?}");
+                let is_form = matches!(call, Call::Transcriptions | Call::Translations);
+                assert!(way.is_none_or(|way| way.is_form == is_form), "{call:?}");
             }
         }
     }
@@ -287,7 +306,10 @@ mod tests {
                  user-agent: {}\r\n{end}",
                 upstream::USER_AGENT
             );
-            assert_eq!(head(&uri, auth.as_ref()).expose_secret(), expected);
+            let head = |kind| head(&uri, kind, auth.as_ref());
+            assert_eq!(head(Some("application/json")).expose_secret(), expected);
+            let expected = expected.replace("content-type: application/json\r\n", "");
+            assert_eq!(head(None).expose_secret(), expected);
         }
     }
 
