@@ -266,9 +266,6 @@ pub struct Quote<'a> {
     /// Estimated tokens of input, the most output tokens that the call may produce, and the most of what
     /// is no tokens.
     pub most: Usage,
-    /// With fewer output tokens than this, and than it may produce, the call is not worth making, or cannot
-    /// be made: no bound holds the tokens of a picture.
-    pub output_tokens_min: u64,
 }
 
 /// Why a budget has no room.
@@ -290,7 +287,7 @@ impl Quote<'_> {
     /// How many output tokens fit into all of these budgets, at most what the call asks for.
     ///
     /// Fewer than it asks for means that its `max_tokens` must be lowered; that happens only down
-    /// to `output_tokens_min`. Money already held counts as spent, so that no number of
+    /// to [`OUTPUT_TOKENS_MIN`], and not where they are a picture or sound. Money already held counts as spent, so that no number of
     /// concurrent calls can cross the line. Where one budget is held and another spent, it is
     /// spent: waiting would not help.
     pub fn fit(&self, budgets: &[(Budget, Account)]) -> Result<u64, NoRoom> {
@@ -333,7 +330,14 @@ impl Quote<'_> {
             }
         };
         let room = fitting.min(self.most.output_tokens);
-        (room >= self.most.output_tokens.min(self.output_tokens_min)).then_some(room)
+        (room >= self.least()).then_some(room)
+    }
+
+    /// The fewest output tokens that are worth a call. No bound makes those of pictures and sound fewer.
+    fn least(&self) -> u64 {
+        let most = self.most;
+        let fixed = most.output_image_tokens.saturating_add(most.output_audio_tokens);
+        most.output_tokens.min(OUTPUT_TOKENS_MIN.max(fixed))
     }
 }
 
@@ -516,11 +520,8 @@ pub(crate) mod tests {
             (0,       0,     0,    1,     1,       Err(NoRoom::Spent)),
         ];
         for (limit, spent, held, input_tokens, output_tokens, expected) in cases {
-            let quote = Quote {
-                price: &price,
-                most: Usage::of_tokens(input_tokens, output_tokens),
-                output_tokens_min: OUTPUT_TOKENS_MIN,
-            };
+            let quote =
+                Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens) };
             let account = Account { spent: tokens(spent), held: tokens(held) };
             for amount in [Amount::Tokens(limit), Amount::Usd(tokens(limit).cost)] {
                 let fits = quote.fit(&[(deny(amount), account)]);
@@ -532,11 +533,7 @@ pub(crate) mod tests {
     #[test]
     fn all_budgets_must_have_room_and_a_spent_one_decides() {
         let price = price();
-        let quote = Quote {
-            price: &price,
-            most: Usage::of_tokens(100, 4_096),
-            output_tokens_min: OUTPUT_TOKENS_MIN,
-        };
+        let quote = Quote { price: &price, most: Usage::of_tokens(100, 4_096) };
         let (wide, narrow) = (deny(Amount::Tokens(100_000)), deny(Amount::Tokens(1_000)));
         let empty = Account::default();
         let held = Account { held: tokens(1_000), ..empty };
@@ -560,13 +557,30 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_picture_fits_whole_or_not_at_all() {
+        let price = price();
+        let most = Usage::of_tokens(100, 4_096);
+        let picture = Usage { output_image_tokens: 4_096, ..most };
+        let sound = Usage { output_audio_tokens: 4_096, ..most };
+        for (limit, text, whole) in
+            [(4_196, Ok(4_096), Ok(4_096)), (4_195, Ok(4_095), Err(NoRoom::Spent))]
+        {
+            let account = Account::default();
+            for amount in [Amount::Tokens(limit), Amount::Usd(tokens(limit).cost)] {
+                let fit = |most| Quote { price: &price, most }.fit(&[(deny(amount), account)]);
+                assert_eq!(
+                    (fit(most), fit(picture), fit(sound)),
+                    (text, whole, whole),
+                    "{amount:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_budget_that_may_be_overrun_refuses_only_after_the_line() {
         let price = price();
-        let quote = Quote {
-            price: &price,
-            most: Usage::of_tokens(100, 4_096),
-            output_tokens_min: OUTPUT_TOKENS_MIN,
-        };
+        let quote = Quote { price: &price, most: Usage::of_tokens(100, 4_096) };
         #[rustfmt::skip]
         let cases = [
             // spent  held     fits
@@ -587,11 +601,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_free_model_needs_no_money_but_its_tokens_count() {
-        let quote = Quote {
-            price: &Price::FREE,
-            most: Usage::of_tokens(100, 4_096),
-            output_tokens_min: OUTPUT_TOKENS_MIN,
-        };
+        let quote = Quote { price: &Price::FREE, most: Usage::of_tokens(100, 4_096) };
         let account = Account { spent: tokens(1_000), ..Account::default() };
         let (usd, count) = (deny(Amount::Usd(tokens(1_000).cost)), deny(Amount::Tokens(1_000)));
         assert_eq!(quote.fit(&[(usd, account)]), Ok(4_096));
@@ -718,7 +728,7 @@ pub(crate) mod tests {
 
     impl Ledger {
         fn start(&mut self, most: Usage) -> Result<u64, NoRoom> {
-            let quote = Quote { price: &self.price, most, output_tokens_min: OUTPUT_TOKENS_MIN };
+            let quote = Quote { price: &self.price, most };
             let fitting = quote.fit(&self.accounts)?;
             let hold = quote.hold(fitting);
             for (_, account) in &mut self.accounts {
@@ -787,7 +797,7 @@ pub(crate) mod tests {
             output_tokens in 1_u64..4_000,
         ) {
             let spent = Spend { cost: NanoUsd::from_nanos(spent.0), tokens: spent.1 };
-            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens), output_tokens_min: OUTPUT_TOKENS_MIN };
+            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens) };
             let fits = quote.fit(&[(budget, Account { spent, ..Account::default() })]);
             let with = |output| Account { spent, held: quote.hold(output) };
             match fits {
@@ -814,7 +824,7 @@ pub(crate) mod tests {
             let account = |spent, held| Account { spent: spend(spent), held: spend(held) };
             let now: Vec<_> = budgets.iter().map(|(b, s, h)| (*b, account(*s, *h))).collect();
             let later: Vec<_> = budgets.iter().map(|(b, s, _)| (*b, account(*s, (0, 0)))).collect();
-            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens), output_tokens_min: OUTPUT_TOKENS_MIN };
+            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens) };
             match quote.fit(&now) {
                 Ok(fitting) => prop_assert!(quote.fit(&later).is_ok_and(|all| all >= fitting)),
                 Err(NoRoom::Held) => prop_assert!(quote.fit(&later).is_ok()),
@@ -835,7 +845,7 @@ pub(crate) mod tests {
                 held: Spend { cost: NanoUsd::from_nanos(held.0), tokens: held.1 },
             };
             let price = price();
-            let quote = Quote { price: &price, most: Usage::of_tokens(10, 1_000), output_tokens_min: OUTPUT_TOKENS_MIN };
+            let quote = Quote { price: &price, most: Usage::of_tokens(10, 1_000) };
             let fit = |list: &[Budget]| {
                 quote.fit(&list.iter().map(|budget| (*budget, account)).collect::<Vec<_>>())
             };

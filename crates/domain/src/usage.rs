@@ -55,6 +55,9 @@ pub struct Usage {
 pub const TOKENS_MAX: u64 = 1 << 40;
 
 impl Usage {
+    /// Nothing.
+    pub const NONE: Self = Self::from_figures([0; Self::COUNT]);
+
     /// How many figures there are.
     pub const COUNT: usize = 20;
 
@@ -83,8 +86,8 @@ impl Usage {
     ];
 
     /// So many tokens, of no kind in particular.
-    pub fn of_tokens(input_tokens: u64, output_tokens: u64) -> Self {
-        Self { input_tokens, output_tokens, ..Self::default() }
+    pub const fn of_tokens(input_tokens: u64, output_tokens: u64) -> Self {
+        Self { input_tokens, output_tokens, ..Self::NONE }
     }
 
     /// The figures, in the order of their [`NAMES`](Self::NAMES).

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use doorward_dialect::Dialect;
-use doorward_domain::budget::OUTPUT_TOKENS_MIN;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
 use doorward_domain::price::{MalformedPrices, Price, PriceTable};
@@ -412,11 +411,6 @@ impl Gateway {
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
             most,
-            output_tokens_min: if work.has_output() {
-                OUTPUT_TOKENS_MIN
-            } else {
-                most.output_tokens
-            },
             address: way.address,
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {

@@ -31,7 +31,13 @@ impl Reckoning {
     /// What is set aside: whatever of it the price is for.
     pub(crate) fn held(&self, price: &Price) -> Usage {
         if sells_tokens(price) {
-            self.tokens().plus(self.amount(price))
+            let tokens = self.tokens();
+            // What is written down is bound no more than what is drawn or spoken.
+            Usage {
+                output_audio_tokens: tokens.output_tokens - tokens.output_image_tokens,
+                ..tokens
+            }
+            .plus(self.amount(price))
         } else {
             self.untold(price)
         }
@@ -297,7 +303,9 @@ mod tests {
             assert!(is_sold(work, &price(&[unit])) && is_sold(work, &price(BY_TOKENS)), "{work:?}");
             assert!(!is_sold(work, &price(&[])) && !is_sold(work, &price(&[Kind::WebSearch])));
             assert!(!is_sold(Work::Chat, &price(&[unit])), "{unit:?}");
-            assert!(units.iter().all(|(other, of)| is_sold(*other, &price(&[unit])) == (*of == unit)));
+            assert!(
+                units.iter().all(|(other, of)| is_sold(*other, &price(&[unit])) == (*of == unit))
+            );
         }
         for work in [Work::Chat, Work::Embedding, Work::Moderation] {
             assert!(is_sold(work, &price(BY_TOKENS)) && !is_sold(work, &price(&[Kind::Input])));

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod events;
+mod figures;
 mod hours;
 mod question;
 mod report;
@@ -91,7 +92,7 @@ pub struct UsageRow {
     /// How often a provider was tried for them: more than there are calls where one failed and another
     /// one, or the same one later, was asked.
     pub attempts: u64,
-    /// Tokens.
+    /// What they consumed.
     pub usage: Usage,
     /// Cost and tokens.
     pub spend: Spend,

@@ -70,7 +70,8 @@ fn dollars(millionths: usize) -> String {
 fn speech_passes_byte_for_byte_and_costs_its_characters() {
     let house = House::start();
     house.add("voice", &json!({"characters_1m": "15"}));
-    let asked = r#"{ "voice":"alloy","input" : "Gr\u00fc\u00dfe, Welt 👋", "model":"voice","speed":1.0 }"#;
+    let asked =
+        r#"{ "voice":"alloy","input" : "Gr\u00fc\u00dfe, Welt 👋", "model":"voice","speed":1.0 }"#;
     for kind in ["audio/mpeg", "audio/wav", "application/octet-stream", "audio/L16; rate=24000"] {
         let got = house.speak(asked, of_kind(kind, &noise()));
         assert_eq!((got.status, got.header("content-type")), (200, kind));
@@ -87,7 +88,8 @@ fn speech_passes_byte_for_byte_and_costs_its_characters() {
 fn speech_in_events_passes_untouched_and_costs_the_tokens_that_the_last_one_tells() {
     let house = House::start();
     house.add("voice", &json!({"input": "1", "output": "12"}));
-    let delta = "event: speech.audio.delta\ndata: {\"type\":\"speech.audio.delta\",\"audio\":\"AAEC\"}\n\n";
+    let delta =
+        "event: speech.audio.delta\ndata: {\"type\":\"speech.audio.delta\",\"audio\":\"AAEC\"}\n\n";
     let done = "data: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":4,\"output_tokens\":101,\"total_tokens\":105}}\n\n";
     let asked = r#"{"model":"voice","input":"Hello.","stream_format":"sse"}"#;
     let got = house.speak(asked, events(&[delta, delta, done]));
@@ -159,7 +161,12 @@ fn a_form_passes_byte_for_byte_but_for_the_upstreams_name_of_the_model() {
     house.add("writer", &json!({"audio_hour": "0.36"}));
     let texts = |model| {
         form(
-            &[("language", "de"), ("model", model), ("prompt", "Namen: Ada, Grüße\r\nund --d9"), ("temperature", "0")],
+            &[
+                ("language", "de"),
+                ("model", model),
+                ("prompt", "Namen: Ada, Grüße\r\nund --d9"),
+                ("temperature", "0"),
+            ],
             &noise(),
         )
     };
@@ -169,8 +176,11 @@ fn a_form_passes_byte_for_byte_but_for_the_upstreams_name_of_the_model() {
         assert_eq!((got.status, got.body.as_str()), (200, said));
         let seen = house.upstream.seen().pop().unwrap();
         assert!(seen.head.starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{}", seen.head);
-        let kinds: Vec<&str> =
-            seen.head.lines().filter(|line| line.to_lowercase().starts_with("content-type")).collect();
+        let kinds: Vec<&str> = seen
+            .head
+            .lines()
+            .filter(|line| line.to_lowercase().starts_with("content-type"))
+            .collect();
         assert_eq!(kinds, [format!("content-type: {}", kind())]);
         assert!(seen.bytes == texts("upstream-1"), "{}", seen.body.get(..500).unwrap());
     }
@@ -179,7 +189,8 @@ fn a_form_passes_byte_for_byte_but_for_the_upstreams_name_of_the_model() {
 }
 
 #[test]
-fn what_is_written_down_costs_what_the_answer_tells_else_the_length_of_the_file_else_the_most_it_can_be() {
+fn what_is_written_down_costs_what_the_answer_tells_else_the_length_of_the_file_else_the_most_it_can_be()
+ {
     let house = House::start();
     let hours = json!({"audio_hour": "3.6"});
     let tokens = json!({"input": "1", "input_audio": "6", "output": "10"});
@@ -188,7 +199,9 @@ fn what_is_written_down_costs_what_the_answer_tells_else_the_length_of_the_file_
     let done = |usage: &str| {
         events(&[
             "data: {\"type\":\"transcript.text.delta\",\"delta\":\"Hello.\"}\n\n",
-            &format!("data: {{\"type\":\"transcript.text.done\",\"text\":\"Hello.\",\"usage\":{usage}}}\n\n"),
+            &format!(
+                "data: {{\"type\":\"transcript.text.done\",\"text\":\"Hello.\",\"usage\":{usage}}}\n\n"
+            ),
         ])
     };
     let told = r#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},"output_tokens":45,"total_tokens":59}"#;

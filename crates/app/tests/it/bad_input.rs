@@ -244,16 +244,30 @@ fn every_route_that_takes_a_file_refuses_what_is_no_such_form_and_names_the_part
     for path in FORMS {
         let refused = |answer: &Answer, status: u16, says: &str| {
             let (found, word, message) = Speech::OpenAi.read(answer);
-            assert_eq!((found, &*word), (status, "invalid_request_error"), "{path}: {}", answer.body);
+            assert_eq!(
+                (found, &*word),
+                (status, "invalid_request_error"),
+                "{path}: {}",
+                answer.body
+            );
             assert!(message.contains(says), "{path} {says}: {message}");
         };
         for (body, status, says) in &cases {
             refused(&form::send(&program, path, program.key(), body), *status, says);
         }
-        for kind in ["application/json", "application/x-www-form-urlencoded", "multipart/mixed; boundary=x", "x"] {
+        for kind in [
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "multipart/mixed; boundary=x",
+            "x",
+        ] {
             refused(&send_to(&program, path, kind, &good), 415, "multipart/form-data");
         }
-        for kind in ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=a b"] {
+        for kind in [
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+            "multipart/form-data; boundary=a b",
+        ] {
             refused(&send_to(&program, path, kind, &good), 400, "`boundary`");
         }
         for method in ["GET", "PUT", "DELETE", "PATCH"] {
@@ -262,7 +276,10 @@ fn every_route_that_takes_a_file_refuses_what_is_no_such_form_and_names_the_part
             assert_eq!(answer.header("allow"), "POST", "{method} {path}");
         }
         let answer = program.send_as(path, &[("content-type", form::kind())], &good);
-        assert_eq!((answer.status, &answer.json()["error"]["code"]), (401, &json!("invalid_api_key")));
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["code"]),
+            (401, &json!("invalid_api_key"))
+        );
     }
     assert!(upstream.seen().is_empty());
     assert_eq!(program.usage("served"), Value::Null, "nobody pays for what nobody was asked");

@@ -13,7 +13,9 @@ pub(crate) fn kind() -> String {
 /// A form with these texts and, behind them, this file, whose name is `talk.mp3`.
 pub(crate) fn form(texts: &[(&str, &str)], file: &[u8]) -> Vec<u8> {
     let text = |(name, value): &(&str, &str)| {
-        format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        )
     };
     let texts: String = texts.iter().map(text).collect();
     let file_head = format!(

@@ -44,8 +44,10 @@ fn pictures_pass_byte_for_byte_and_cost_the_tokens_that_the_answer_tells() {
     let price = json!({"input": "5", "input_image": "10", "output": "1", "output_image": "40"});
     let house = House::start(&price);
     let asked = r#"{ "prompt":"a red ☂", "model" :"pictures","quality":"low", "size":"1024x1024","x":[1, 2]}"#;
-    let answer =
-        format!(r#"{{ "created":1, "data":[{{"b64_json":"{}"}}],"usage":{USAGE}}}"#, "A".repeat(3 << 20));
+    let answer = format!(
+        r#"{{ "created":1, "data":[{{"b64_json":"{}"}}],"usage":{USAGE}}}"#,
+        "A".repeat(3 << 20)
+    );
     let got = house.ask(house.program.key(), asked, whole(200, "", &answer));
     assert_eq!((got.status, got.body.len()), (200, answer.len()));
     assert!(got.body == answer, "the pictures pass untouched");
@@ -64,7 +66,8 @@ fn pictures_that_are_sold_by_the_picture_cost_as_many_as_were_asked_for() {
     let got = house.ask(house.program.key(), asked, whole(200, "", answer));
     assert_eq!((got.status, got.body.as_str()), (200, answer));
     assert_eq!(house.cost(), "0.120000003");
-    let refused = house.ask(house.program.key(), asked, whole(400, "", r#"{"error":{"message":"no"}}"#));
+    let refused =
+        house.ask(house.program.key(), asked, whole(400, "", r#"{"error":{"message":"no"}}"#));
     assert_eq!(refused.status, 400);
     assert_eq!(house.cost(), "0.120000003", "a refusal is free");
     let chat = house.program.chat(house.program.key(), "pictures");
@@ -81,7 +84,8 @@ fn previews_pass_as_they_come_and_the_last_event_tells_what_all_of_them_cost() {
     let done = format!(
         "event: image_generation.completed\ndata: {{\"type\":\"image_generation.completed\",\"b64_json\":\"AA==\",\"usage\":{USAGE}}}\n\n"
     );
-    let asked = r#"{"model":"pictures","prompt":"a","quality":"low","stream":true,"partial_images":2}"#;
+    let asked =
+        r#"{"model":"pictures","prompt":"a","quality":"low","stream":true,"partial_images":2}"#;
     let key = house.program.key();
     let got = house.ask(key, asked, events(&[&preview, &preview, &done]));
     assert_eq!(got.status, 200);
@@ -92,7 +96,11 @@ fn previews_pass_as_they_come_and_the_last_event_tells_what_all_of_them_cost() {
     // What breaks off before it tells is billed at the most that it can have cost.
     let got = house.ask(key, asked, events(&[&preview]));
     assert_eq!(got.status, 200);
-    assert!(got.body.starts_with(&preview) && got.body.contains("\"error\""), "{} bytes", got.body.len());
+    assert!(
+        got.body.starts_with(&preview) && got.body.contains("\"error\""),
+        "{} bytes",
+        got.body.len()
+    );
     let bound = asked.len().div_ceil(3) * 5 + (408 + 2 * 100) * 40;
     assert_eq!(house.cost(), format!("0.{:06}", 11_130 + bound).trim_end_matches('0'));
 }

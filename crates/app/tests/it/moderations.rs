@@ -39,7 +39,11 @@ fn who_has_no_such_route_is_not_asked_and_where_nobody_has_it_that_is_said() {
     let (azure, other) = (Upstream::start(Script::Chat), Upstream::start(Script::Chat));
     let first = program.add_provider_of("azure", "azure", &azure.address.to_string(), None);
     let second = program.add_provider("other", &other.address.to_string());
-    program.add_deployed("judge", None, &json!([{"provider": first}, {"provider": second, "priority": 9}]));
+    program.add_deployed(
+        "judge",
+        None,
+        &json!([{"provider": first}, {"provider": second, "priority": 9}]),
+    );
     program.add_deployed("none", None, &json!([{"provider": first}]));
     let body = |model| json!({"model": model, "input": "Hi"});
     let answer = program.ask("POST", PATH, program.key(), Some(&body("judge")));
@@ -54,7 +58,9 @@ fn who_has_no_such_route_is_not_asked_and_where_nobody_has_it_that_is_said() {
 fn the_built_in_provider_finds_no_harm_in_any_text() {
     let dir = tempfile::tempdir().unwrap();
     let program = Program::start(dir.path(), &[]);
-    for (input, verdicts) in [(json!("Hi"), 1), (json!(["a", "b"]), 2), (json!([{"type": "text", "text": "a"}]), 1)] {
+    for (input, verdicts) in
+        [(json!("Hi"), 1), (json!(["a", "b"]), 2), (json!([{"type": "text", "text": "a"}]), 1)]
+    {
         let body = json!({"model": "doorward/echo", "input": input});
         let answer = program.ask("POST", PATH, program.key(), Some(&body)).json();
         let results = answer["results"].as_array().unwrap();

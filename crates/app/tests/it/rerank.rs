@@ -13,13 +13,16 @@ fn a_ranking_passes_untouched_and_is_billed_by_what_it_is_sold_by() {
     let program = Program::start(dir.path(), &[]);
     let upstream = Upstream::start(Script::Chat);
     let provider = program.add_provider("mock", &upstream.address.to_string());
-    let (by_search, by_token) = (json!({"searches_1k": "2"}), json!({"input": "0.05", "output": "0"}));
+    let (by_search, by_token) =
+        (json!({"searches_1k": "2"}), json!({"input": "0.05", "output": "0"}));
     let billed = r#"{"id":"r", "results":[{"index":1,"relevance_score":0.9}],"meta":{"api_version":{"version":"2"},"billed_units":{"search_units":3}}}"#;
     let counted = r#"{"model":"u","results":[], "usage":{"total_tokens":815}}"#;
     let silent = r#"{"results":[{"index":0}]}"#;
     let documents = json!(vec!["a"; 101]);
     let asked = |model: &str| {
-        format!(r#"{{"model":"{model}", "query" :"a?","documents":{documents},"top_n":1,"x":[1, 2]}}"#)
+        format!(
+            r#"{{"model":"{model}", "query" :"a?","documents":{documents},"top_n":1,"x":[1, 2]}}"#
+        )
     };
     let text = asked("by-token").len().div_ceil(3);
     #[rustfmt::skip]
@@ -76,7 +79,8 @@ fn the_built_in_provider_ranks_by_the_words_that_are_in_common() {
         "documents": ["A window.", {"text": "The red door is here."}, "The door."],
     });
     let answer = program.ask("POST", PATH, program.key(), Some(&body)).json();
-    let ranked: Vec<_> = answer["results"].as_array().unwrap().iter().map(|result| &result["index"]).collect();
+    let ranked: Vec<_> =
+        answer["results"].as_array().unwrap().iter().map(|result| &result["index"]).collect();
     assert_eq!(ranked, [&json!(1), &json!(2)], "{answer}");
     assert_eq!(answer["results"][0]["relevance_score"], 0.8);
     assert_eq!(answer["results"][0]["document"]["text"], "The red door is here.");

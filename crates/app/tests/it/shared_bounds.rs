@@ -170,10 +170,34 @@ fn sold_by_units() -> Vec<Sold> {
     let said = r#"{"text":"a","usage":{"type":"duration","seconds":1}}"#;
     let ranked = r#"{"results":[],"meta":{"billed_units":{"search_units":1}}}"#;
     vec![
-        ("/v1/images/generations", ("image", "0.01"), json(pictures), whole(200, "", r#"{"data":[]}"#), "0.02"),
-        ("/v1/audio/speech", ("characters_1m", "100"), json(speech), of_kind("audio/mpeg", b"sound"), "0.001"),
-        ("/v1/audio/transcriptions", ("audio_hour", "36"), Body::Form(file.clone()), whole(200, "", said), "0.01"),
-        ("/v1/audio/translations", ("audio_hour", "36"), Body::Form(file), whole(200, "", said), "0.01"),
+        (
+            "/v1/images/generations",
+            ("image", "0.01"),
+            json(pictures),
+            whole(200, "", r#"{"data":[]}"#),
+            "0.02",
+        ),
+        (
+            "/v1/audio/speech",
+            ("characters_1m", "100"),
+            json(speech),
+            of_kind("audio/mpeg", b"sound"),
+            "0.001",
+        ),
+        (
+            "/v1/audio/transcriptions",
+            ("audio_hour", "36"),
+            Body::Form(file.clone()),
+            whole(200, "", said),
+            "0.01",
+        ),
+        (
+            "/v1/audio/translations",
+            ("audio_hour", "36"),
+            Body::Form(file),
+            whole(200, "", said),
+            "0.01",
+        ),
         ("/v1/rerank", ("searches_1k", "2"), json(ranking), whole(200, "", ranked), "0.002"),
     ]
 }
@@ -185,7 +209,8 @@ fn of_200_calls_at_once_a_budget_for_ten_lets_ten_through_whatever_is_sold() {
         let provider = json!([{"provider": "p-mock"}]);
         house.program.add_priced("sold", &json!({kind: price}), &provider);
         house.upstream.then(Script::Held(answer));
-        let budget = format!("{}", cost.parse::<f64>().unwrap() * f64::from(u32::try_from(PAID).unwrap()));
+        let budget =
+            format!("{}", cost.parse::<f64>().unwrap() * f64::from(u32::try_from(PAID).unwrap()));
         let budgets = json!({"budgets": [{"usd": budget, "period": "total"}]});
         house.manage("PATCH", "/v1/organization", Some(&budgets));
         let answers = house.call_at_once(&house.keys, |key| match &body {

@@ -5,6 +5,7 @@ use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::price::Price;
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::Scope;
+use doorward_domain::usage::Usage;
 use doorward_store::CallRequest;
 use serde_json::json;
 
@@ -62,8 +63,7 @@ async fn call_model(app: &TestApp, key: &ApiKey, n: u128, model: &str) {
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &Price::FREE,
-        input_tokens: 10,
-        output_tokens: 0,
+        most: Usage::of_tokens(10, 0),
         address: [192, 0, 2, 7].into(),
     };
     // Dropped unsettled, a call is booked at its estimate.

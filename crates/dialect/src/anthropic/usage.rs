@@ -76,6 +76,7 @@ impl Told {
             cache_write_tokens: written,
             output_tokens: self.output.unwrap_or(0),
             reasoning_tokens: self.thinking.unwrap_or(0),
+            ..Usage::default()
         };
         Some(usage.bounded())
     }

@@ -41,6 +41,7 @@ impl Said {
             cache_write_tokens: 0,
             output_tokens: self.candidates_token_count.or_zero().saturating_add(thoughts),
             reasoning_tokens: thoughts,
+            ..Usage::default()
         };
         Some(usage.bounded())
     }

@@ -58,6 +58,7 @@ pub(super) fn read(json: Option<&RawValue>) -> Option<Usage> {
         cache_write_tokens: input.cache_write_tokens.or_zero(),
         output_tokens: output_tokens.unwrap_or_default(),
         reasoning_tokens: output.reasoning_tokens.or_zero(),
+        ..Usage::default()
     };
     Some(with_reasoning(usage, read.total_tokens.0).bounded())
 }
@@ -167,6 +168,7 @@ mod tests {
                 cache_write_tokens: written,
                 output_tokens: answer + reasoning,
                 reasoning_tokens: reasoning,
+                ..Usage::default()
             };
             let json = serde_json::value::to_raw_value(&Written::from(usage)).unwrap();
             proptest::prop_assert_eq!(read(Some(&json)), Some(usage));

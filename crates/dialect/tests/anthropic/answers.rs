@@ -56,6 +56,7 @@ fn documented_answers_say_what_they_say() {
         cache_write_tokens: 188_086,
         output_tokens: 393,
         reasoning_tokens: 0,
+        ..Usage::default()
     };
     assert_eq!(cached.usage, Some(expected));
     assert_eq!(said("stop").finish, Some(Finish::Stop(Some("\n\nHuman:".into()))));
@@ -135,6 +136,7 @@ fn every_shape_of_usage_is_read() {
             cache_write_tokens,
             output_tokens,
             reasoning_tokens,
+            ..Usage::default()
         })
     };
     let (read, written) = ("cache_read_input_tokens", "cache_creation_input_tokens");
@@ -176,6 +178,7 @@ fn both_counts_are_always_written() {
         cache_write_tokens: 1,
         output_tokens: 7,
         reasoning_tokens: 6,
+        ..Usage::default()
     };
     let answer = Answer { usage: Some(usage), ..answer(vec![], Finish::End) };
     let body = parsed(&write_answer(&answer, &FACE).unwrap());

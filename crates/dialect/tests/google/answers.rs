@@ -171,6 +171,7 @@ fn every_shape_of_usage_is_read() {
             cache_write_tokens: 0,
             output_tokens: o,
             reasoning_tokens: r,
+            ..Usage::default()
         })
     };
     #[rustfmt::skip]
@@ -207,6 +208,7 @@ fn usage_is_written_with_its_zeros() {
         cache_write_tokens: 0,
         output_tokens: 88,
         reasoning_tokens: 70,
+        ..Usage::default()
     };
     let body = written(&Answer { usage: Some(usage), ..answer(None, Finish::End) });
     #[rustfmt::skip]

@@ -188,6 +188,7 @@ mod tests {
             cache_write_tokens: 0,
             output_tokens: 11,
             reasoning_tokens: 3,
+            ..Usage::default()
         };
         Settlement {
             call: CallId::new(1, 1),

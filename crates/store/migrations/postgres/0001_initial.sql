@@ -243,10 +243,25 @@ CREATE TABLE usage_events (
     is_error             BIGINT           NOT NULL,              -- 1: failed or interrupted
     status               BIGINT           NOT NULL,              -- 0: no answer
     input_tokens         BIGINT           NOT NULL,
-    cached_input_tokens  BIGINT           NOT NULL,
-    cache_write_tokens   BIGINT           NOT NULL,
+    cached_input_tokens  BIGINT           NOT NULL,              -- of those of input
+    cache_write_tokens   BIGINT           NOT NULL,              -- of those of input
+    cache_write_1h_tokens BIGINT           NOT NULL,             -- of those written
+    input_audio_tokens   BIGINT           NOT NULL,              -- of those of input
+    input_image_tokens   BIGINT           NOT NULL,              -- of those of input
+    input_video_tokens   BIGINT           NOT NULL,              -- of those of input
+    cached_audio_tokens  BIGINT           NOT NULL,              -- of those of sound
+    cached_image_tokens  BIGINT           NOT NULL,              -- of those of pictures
     output_tokens        BIGINT           NOT NULL,
-    reasoning_tokens     BIGINT           NOT NULL,
+    reasoning_tokens     BIGINT           NOT NULL,              -- of those of output
+    output_audio_tokens  BIGINT           NOT NULL,              -- of those of output
+    output_image_tokens  BIGINT           NOT NULL,              -- of those of output
+    output_video_tokens  BIGINT           NOT NULL,              -- of those of output
+    web_searches         BIGINT           NOT NULL,              -- by the provider
+    file_searches        BIGINT           NOT NULL,              -- by the provider
+    characters           BIGINT           NOT NULL,              -- of text that was spoken
+    audio_ms             BIGINT           NOT NULL,              -- sound that was written down
+    images               BIGINT           NOT NULL,              -- made, where sold by the picture
+    searches             BIGINT           NOT NULL,              -- units by which ranking is sold
     is_estimated         BIGINT           NOT NULL,              -- 1: counted here, not reported
     cost_nanousd         BIGINT           NOT NULL,
     held_nanousd         BIGINT           NOT NULL,              -- what was set aside before the call
@@ -271,10 +286,25 @@ CREATE TABLE usage_hours (
     errors               BIGINT           NOT NULL,  -- of them, failed or interrupted
     attempts             BIGINT           NOT NULL,  -- how often a provider was tried for them
     input_tokens         BIGINT           NOT NULL,
-    cached_input_tokens  BIGINT           NOT NULL,
-    cache_write_tokens   BIGINT           NOT NULL,
+    cached_input_tokens  BIGINT           NOT NULL,  -- of those of input
+    cache_write_tokens   BIGINT           NOT NULL,  -- of those of input
+    cache_write_1h_tokens BIGINT           NOT NULL, -- of those written
+    input_audio_tokens   BIGINT           NOT NULL,  -- of those of input
+    input_image_tokens   BIGINT           NOT NULL,  -- of those of input
+    input_video_tokens   BIGINT           NOT NULL,  -- of those of input
+    cached_audio_tokens  BIGINT           NOT NULL,  -- of those of sound
+    cached_image_tokens  BIGINT           NOT NULL,  -- of those of pictures
     output_tokens        BIGINT           NOT NULL,
-    reasoning_tokens     BIGINT           NOT NULL,
+    reasoning_tokens     BIGINT           NOT NULL,  -- of those of output
+    output_audio_tokens  BIGINT           NOT NULL,  -- of those of output
+    output_image_tokens  BIGINT           NOT NULL,  -- of those of output
+    output_video_tokens  BIGINT           NOT NULL,  -- of those of output
+    web_searches         BIGINT           NOT NULL,  -- by the provider
+    file_searches        BIGINT           NOT NULL,  -- by the provider
+    characters           BIGINT           NOT NULL,  -- of text that was spoken
+    audio_ms             BIGINT           NOT NULL,  -- sound that was written down
+    images               BIGINT           NOT NULL,  -- made, where sold by the picture
+    searches             BIGINT           NOT NULL,  -- units by which ranking is sold
     cost_nanousd         BIGINT           NOT NULL,
     PRIMARY KEY (organization_id, hour_us, key_id, project_id, provider_id, model)
 );

@@ -242,10 +242,25 @@ CREATE TABLE usage_events (
     is_error             INTEGER NOT NULL,              -- 1: failed or interrupted
     status               INTEGER NOT NULL,              -- 0: no answer
     input_tokens         INTEGER NOT NULL,
-    cached_input_tokens  INTEGER NOT NULL,
-    cache_write_tokens   INTEGER NOT NULL,
+    cached_input_tokens  INTEGER NOT NULL,              -- of those of input
+    cache_write_tokens   INTEGER NOT NULL,              -- of those of input
+    cache_write_1h_tokens INTEGER NOT NULL,             -- of those written
+    input_audio_tokens   INTEGER NOT NULL,              -- of those of input
+    input_image_tokens   INTEGER NOT NULL,              -- of those of input
+    input_video_tokens   INTEGER NOT NULL,              -- of those of input
+    cached_audio_tokens  INTEGER NOT NULL,              -- of those of sound
+    cached_image_tokens  INTEGER NOT NULL,              -- of those of pictures
     output_tokens        INTEGER NOT NULL,
-    reasoning_tokens     INTEGER NOT NULL,
+    reasoning_tokens     INTEGER NOT NULL,              -- of those of output
+    output_audio_tokens  INTEGER NOT NULL,              -- of those of output
+    output_image_tokens  INTEGER NOT NULL,              -- of those of output
+    output_video_tokens  INTEGER NOT NULL,              -- of those of output
+    web_searches         INTEGER NOT NULL,              -- by the provider
+    file_searches        INTEGER NOT NULL,              -- by the provider
+    characters           INTEGER NOT NULL,              -- of text that was spoken
+    audio_ms             INTEGER NOT NULL,              -- sound that was written down
+    images               INTEGER NOT NULL,              -- made, where sold by the picture
+    searches             INTEGER NOT NULL,              -- units by which ranking is sold
     is_estimated         INTEGER NOT NULL,              -- 1: counted here, not reported
     cost_nanousd         INTEGER NOT NULL,
     held_nanousd         INTEGER NOT NULL,              -- what was set aside before the call
@@ -270,10 +285,25 @@ CREATE TABLE usage_hours (
     errors               INTEGER NOT NULL,  -- of them, failed or interrupted
     attempts             INTEGER NOT NULL,  -- how often a provider was tried for them
     input_tokens         INTEGER NOT NULL,
-    cached_input_tokens  INTEGER NOT NULL,
-    cache_write_tokens   INTEGER NOT NULL,
+    cached_input_tokens  INTEGER NOT NULL,  -- of those of input
+    cache_write_tokens   INTEGER NOT NULL,  -- of those of input
+    cache_write_1h_tokens INTEGER NOT NULL, -- of those written
+    input_audio_tokens   INTEGER NOT NULL,  -- of those of input
+    input_image_tokens   INTEGER NOT NULL,  -- of those of input
+    input_video_tokens   INTEGER NOT NULL,  -- of those of input
+    cached_audio_tokens  INTEGER NOT NULL,  -- of those of sound
+    cached_image_tokens  INTEGER NOT NULL,  -- of those of pictures
     output_tokens        INTEGER NOT NULL,
-    reasoning_tokens     INTEGER NOT NULL,
+    reasoning_tokens     INTEGER NOT NULL,  -- of those of output
+    output_audio_tokens  INTEGER NOT NULL,  -- of those of output
+    output_image_tokens  INTEGER NOT NULL,  -- of those of output
+    output_video_tokens  INTEGER NOT NULL,  -- of those of output
+    web_searches         INTEGER NOT NULL,  -- by the provider
+    file_searches        INTEGER NOT NULL,  -- by the provider
+    characters           INTEGER NOT NULL,  -- of text that was spoken
+    audio_ms             INTEGER NOT NULL,  -- sound that was written down
+    images               INTEGER NOT NULL,  -- made, where sold by the picture
+    searches             INTEGER NOT NULL,  -- units by which ranking is sold
     cost_nanousd         INTEGER NOT NULL,
     PRIMARY KEY (organization_id, hour_us, key_id, project_id, provider_id, model)
 ) STRICT, WITHOUT ROWID;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use doorward_domain::catalog::{Deployment, Model, Pricing, Provider};
 use doorward_domain::id::{OrganizationId, ProviderId};
-use doorward_domain::price::Price;
 use serde_json::json;
 
 use super::provider_keys::{FIND_PROVIDER_KEY, parsed_provider_key};
@@ -94,7 +93,7 @@ fn parse_pricing(text: &str) -> Result<Pricing, StoreError> {
     match text {
         "free" => Ok(Pricing::Free),
         "listed" => Ok(Pricing::Listed),
-        json => parsed_json::<Price>("price", json).map(Pricing::Set),
+        json => parsed_json("price", json).map(Pricing::Set),
     }
 }
 

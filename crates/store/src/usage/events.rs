@@ -12,16 +12,17 @@ use doorward_domain::rotation::SecretNumber;
 use jiff::tz::TimeZone;
 
 use super::alerts::note_alerts;
+use super::figures::columns;
 use super::hours::{add_hours, sum_up};
 use crate::StoreError;
 use crate::db::{Db, on, signed, timestamp};
 use crate::keys::{Use, insert_uses, model_use};
 
+/// The figures follow.
 const INSERT: &str = "
     INSERT INTO usage_events (id, attempt, organization_id, project_id, key_id, provider_id, deployment_id,
         model, started_at_us, duration_us, first_byte_us, address, outcome, is_error, status,
-        input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-        is_estimated, cost_nanousd, held_nanousd, is_over_hold) ";
+        is_estimated, cost_nanousd, held_nanousd, is_over_hold, ";
 
 /// Rows in one statement: a statement for each call would cost more than the call.
 const ROWS: usize = 50;
@@ -88,6 +89,7 @@ pub(crate) async fn write_events(
         let mut new: Vec<(String, i64)> = Vec::with_capacity(events.len());
         for rows in events.chunks(ROWS) {
             let mut insert = sqlx::QueryBuilder::new(INSERT);
+            insert.push(columns("")).push(") ");
             insert.push_values(rows, |mut row, event| {
                 let (hold, settled) = (&event.hold, &event.settlement);
                 let usage = settled.usage.bounded();
@@ -106,15 +108,13 @@ pub(crate) async fn write_events(
                     .push_bind(settled.outcome.as_str())
                     .push_bind(i64::from(settled.outcome.is_error()))
                     .push_bind(i64::from(settled.status))
-                    .push_bind(signed(usage.input_tokens))
-                    .push_bind(signed(usage.cached_input_tokens))
-                    .push_bind(signed(usage.cache_write_tokens))
-                    .push_bind(signed(usage.output_tokens))
-                    .push_bind(signed(usage.reasoning_tokens))
                     .push_bind(i64::from(settled.is_estimated))
                     .push_bind(settled.spend.cost.to_column())
                     .push_bind(hold.held.cost.to_column())
                     .push_bind(i64::from(event.is_over_hold()));
+                for figure in usage.figures() {
+                    row.push_bind(signed(figure));
+                }
             });
             insert.push(ONLY_NEW);
             new.extend(insert.build_query_as::<(String, i64)>().fetch_all(&mut *tx).await?);

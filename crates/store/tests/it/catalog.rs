@@ -2,6 +2,7 @@ use doorward_domain::catalog::{
     Deployment, DeploymentState, Model, Pricing, Provider, ProviderKey, ProviderKind, Routing,
 };
 use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
+use doorward_domain::money::NanoUsd;
 use doorward_domain::price::{Price, Rates, Tier};
 use doorward_store::{NewProviderKey, ProviderKeyEdit, Removed, StoreError};
 use jiff::SignedDuration;
@@ -278,11 +279,11 @@ async fn a_model_is_found_with_its_deployments_in_their_order() {
             (add_provider(&store, 1, "one").await, add_provider(&store, 2, "two").await);
         let key = add_provider_key(&store, "key").await;
         let price = Price {
-            rates: Rates { input: "1.25".parse().unwrap(), ..Rates::FREE },
+            rates: Rates::of_tokens("1.25".parse().unwrap(), NanoUsd::ZERO),
             tiers: vec![Tier { above_tokens: 200_000, rates: Rates::FREE }],
         };
         let wanted = Model {
-            pricing: Pricing::Set(price),
+            pricing: Pricing::Set(Box::new(price)),
             output_tokens_max: None,
             deployments: vec![
                 Deployment {
