@@ -44,14 +44,6 @@ impl Asking {
         }
     }
 
-    /// Whether a provider that speaks so can be asked for what a client calls, in one way or another.
-    pub(crate) fn is_possible(call: Call, provider: Provider) -> bool {
-        match provider {
-            Provider::Dialect(dialect) => call.can_be_asked_of(dialect),
-            Provider::Bedrock => is_turn(call),
-        }
-    }
-
     /// How who is asked so speaks.
     pub(crate) fn provider(self) -> Provider {
         match self {
@@ -87,7 +79,6 @@ mod tests {
                 (Some(Asking::Converse), Some(Asking::ConverseStream))
             };
             assert_eq!((whole, stream), expected, "{call:?}");
-            assert_eq!(Asking::is_possible(call, Provider::Bedrock), whole.is_some(), "{call:?}");
         }
     }
 }

@@ -29,6 +29,7 @@ use url::Url;
 use crate::asking::Asking;
 use crate::health::{self, Health, Names, Registry};
 use crate::metrics::{Metrics, Series};
+use crate::reckon;
 use crate::redact::Needle;
 use crate::route::Call;
 use crate::upstream::{Connector, Origin};
@@ -114,9 +115,14 @@ impl Target {
         }
     }
 
-    /// Whether it can be asked for this, in one way or another.
+    /// Whether it can be asked for this, in one way or another, and it is known what that costs.
     pub(crate) fn can_be_asked(&self, call: Call) -> bool {
-        Asking::is_possible(call, self.speech())
+        self.can_do(call) && reckon::is_sold(call.work(), &self.price)
+    }
+
+    /// Whether there is a way to ask it for this.
+    pub(crate) fn can_do(&self, call: Call) -> bool {
+        self.has(call) || Asking::the_same(call, self.speech(), false).is_some()
     }
 
     /// What it can do beyond its dialect.

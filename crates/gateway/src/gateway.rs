@@ -35,7 +35,7 @@ use choice::Choice;
 pub use backoff::Retries;
 
 use crate::answer::Answer;
-use crate::ask::Ask;
+use crate::ask::{self, Ask};
 use crate::call_ids::CallIds;
 use crate::catalog::{Catalog, RoutedModel, Snapshot, Target};
 use crate::checks::Checker;
@@ -59,6 +59,8 @@ const INPUT_TOKENS_ELSEWHERE: u64 = 128_000;
 pub struct GatewayOptions {
     /// The largest request body, in bytes.
     pub body_bytes_max: usize,
+    /// The same of a form with a file in it.
+    pub upload_bytes_max: usize,
     /// How long a client may take to send its body.
     pub body_timeout: Duration,
     /// How long each phase of a call may take.
@@ -291,20 +293,28 @@ impl Gateway {
         (headers, body): (&HeaderMap, Incoming),
         mut way: Way<'_>,
     ) -> Result<Answer, ProxyError> {
-        body::check_type(headers)?;
-        let body = match body::begin(body, self.options.body_bytes_max)? {
+        let (form, bytes_max) = self.expected(call, headers)?;
+        let body = match body::begin(body, bytes_max)? {
             Begun::Whole(body) => body,
             Begun::Part(first, rest) => {
-                Box::pin(self.finish_body(first, (headers, rest), &mut way)).await?
+                Box::pin(self.finish_body(first, (headers, rest), bytes_max, &mut way)).await?
             }
         };
-        let ask = Ask::parse(call, place, &body)?;
+        let ask = match form {
+            Some(boundary) => Ask::parse_form(call, boundary, &body)?,
+            None => Ask::parse(call, place, &body)?,
+        };
         let model = self.find_model(&way.caller, &ask.model).await?;
         way.facts.model = Some(model.header.clone());
         if !model.targets.is_empty()
             && !model.targets.iter().any(|target| target.can_be_asked(call))
         {
-            return Err(ProxyError::NoSuchRoute);
+            let can_be_done = model.targets.iter().any(|target| target.can_do(call));
+            return Err(if can_be_done {
+                ProxyError::Unpriced(ask.model.into_owned())
+            } else {
+                ProxyError::NoSuchRoute
+            });
         }
         let now = (self.store.clock().monotonic_us(), self.ids.draw());
         let mut choice = Choice::new(&model, call, now);
@@ -325,16 +335,31 @@ impl Gateway {
         self.serve(&mut choice, &sending, end, &mut way).await
     }
 
+    /// How the body of a call must come: what stands between its parts, where it is to be a form, and how
+    /// large it may be.
+    fn expected<'h>(
+        &self,
+        call: Call,
+        headers: &'h HeaderMap,
+    ) -> Result<(Option<&'h str>, usize), ProxyError> {
+        if call.is_form() {
+            return Ok((Some(ask::boundary(headers)?), self.options.upload_bytes_max));
+        }
+        body::check_type(headers)?;
+        Ok((None, self.options.body_bytes_max))
+    }
+
     /// A body may take a minute to come, and the key may have been revoked, narrowed or run out since
     /// its head was read.
     async fn finish_body(
         &self,
         first: Bytes,
         (headers, body): (&HeaderMap, Incoming),
+        bytes_max: usize,
         way: &mut Way<'_>,
     ) -> Result<Bytes, ProxyError> {
-        let options = &self.options;
-        let body = body::finish(first, body, options.body_bytes_max, options.body_timeout).await?;
+        let timeout = self.options.body_timeout;
+        let body = body::finish(first, body, bytes_max, timeout).await?;
         if way.caller.key.has_changed() {
             way.caller = verify::identify(&self.store, headers).await?;
             way.facts.reader = way.caller.reader().cloned();
@@ -355,7 +380,7 @@ impl Gateway {
         let question = Question {
             call: ask.call,
             is_stream: ask.is_stream,
-            input_tokens: ask.input_tokens(),
+            reckoning: ask.reckoning(),
             span: spans.zip(span).map(|(spans, context)| spans.open(context, ask.call)),
         };
         Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, question))
@@ -393,6 +418,8 @@ impl Gateway {
         let work = ask.call.work();
         let asked = if work.has_output() { ask.output_bound() } else { Some(0) };
         let one_answer = asked.unwrap_or(model.output_tokens_max);
+        let most = held_beside(model, ask, way)
+            .plus(Usage::of_tokens(0, one_answer.saturating_mul(ask.answers)));
         let request = CallRequest {
             call: way.id,
             secret: way.caller.secret,
@@ -400,10 +427,7 @@ impl Gateway {
             provider: first.provider,
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
-            most: Usage::of_tokens(
-                held_input(model, ask, way),
-                one_answer.saturating_mul(ask.answers),
-            ),
+            most,
             address: way.address,
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {
@@ -422,15 +446,17 @@ impl Gateway {
     }
 }
 
-/// What a call's input is held at.
-fn held_input(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> u64 {
+/// What a call is held at beside the output that can be bound.
+fn held_beside(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> Usage {
     if ask.call.work().is_free() {
-        0
-    } else if way.caller.key.has_budget() && ask.has_input_elsewhere() {
-        ask.input_tokens().max(model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE))
-    } else {
-        ask.input_tokens()
+        return Usage::default();
     }
+    let mut reckoning = ask.reckoning();
+    if way.caller.key.has_budget() && ask.has_input_elsewhere() {
+        let window = model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE);
+        reckoning.input_tokens = reckoning.input_tokens.max(window);
+    }
+    reckoning.held(&model.ceiling)
 }
 
 fn json_answer(value: &serde_json::Value) -> Answer {

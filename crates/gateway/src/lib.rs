@@ -20,6 +20,7 @@ pub mod listen;
 mod meter;
 mod metrics;
 mod models;
+mod reckon;
 mod redact;
 mod relay;
 mod rewrite;

@@ -2,6 +2,7 @@
 
 use doorward_dialect::google::Framing;
 use doorward_dialect::{Client, Dialect};
+use doorward_domain::catalog::ProviderKind;
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use doorward_domain::scope::Scope;
 use http::{HeaderMap, Method, Uri};
@@ -55,6 +56,18 @@ pub enum Call {
     Responses,
     /// `POST /v1/inference`: no provider is asked so.
     Inference,
+    /// `POST /v1/moderations`.
+    Moderations,
+    /// `POST /v1/images/generations`.
+    Images,
+    /// `POST /v1/audio/speech`.
+    Speech,
+    /// `POST /v1/audio/transcriptions`.
+    Transcriptions,
+    /// `POST /v1/audio/translations`.
+    Translations,
+    /// `POST /v1/rerank`.
+    Rerank,
     /// `POST /v1/messages`.
     Messages,
     /// `POST /v1/messages/count_tokens`.
@@ -84,6 +97,16 @@ pub enum Work {
     Prompt,
     /// Texts as vectors.
     Embedding,
+    /// Whether a text or a picture is harmful.
+    Moderation,
+    /// Pictures, made of a text.
+    Picture,
+    /// A text, spoken.
+    Speech,
+    /// Speech, written down.
+    Transcript,
+    /// Documents in the order in which they fit a question.
+    Ranking,
     /// How many tokens a request has: asked before the call, and free of charge.
     Count,
 }
@@ -102,12 +125,18 @@ impl Call {
     pub const SCOPE: Scope = Scope::InferenceWrite;
 
     /// Every call; the position is the index into a target's ways.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Responses,
         Self::Inference,
+        Self::Moderations,
+        Self::Images,
+        Self::Speech,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::Rerank,
         Self::Messages,
         Self::MessageTokens,
         Self::GenerateContent,
@@ -125,6 +154,12 @@ impl Call {
             Self::Embeddings => Path::Fixed("/embeddings"),
             Self::Responses => Path::Fixed("/responses"),
             Self::Inference => Path::Fixed("/inference"),
+            Self::Moderations => Path::Fixed("/moderations"),
+            Self::Images => Path::Fixed("/images/generations"),
+            Self::Speech => Path::Fixed("/audio/speech"),
+            Self::Transcriptions => Path::Fixed("/audio/transcriptions"),
+            Self::Translations => Path::Fixed("/audio/translations"),
+            Self::Rerank => Path::Fixed("/rerank"),
             Self::Messages => Path::Fixed("/messages"),
             Self::MessageTokens => Path::Fixed("/messages/count_tokens"),
             Self::GenerateContent => Path::Verb("generateContent"),
@@ -142,7 +177,13 @@ impl Call {
             | Self::Completions
             | Self::Embeddings
             | Self::Responses
-            | Self::Inference => Dialect::OpenAi,
+            | Self::Inference
+            | Self::Moderations
+            | Self::Images
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::Rerank => Dialect::OpenAi,
             Self::Messages | Self::MessageTokens => Dialect::Anthropic,
             Self::GenerateContent
             | Self::StreamGenerateContent
@@ -160,6 +201,12 @@ impl Call {
             Self::ChatCompletions
             | Self::Completions
             | Self::Embeddings
+            | Self::Moderations
+            | Self::Images
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::Rerank
             | Self::Messages
             | Self::MessageTokens
             | Self::GenerateContent
@@ -180,6 +227,11 @@ impl Call {
             Self::Completions => Work::Completion,
             Self::Responses => Work::Response,
             Self::Inference => Work::Prompt,
+            Self::Moderations => Work::Moderation,
+            Self::Images => Work::Picture,
+            Self::Speech => Work::Speech,
+            Self::Transcriptions | Self::Translations => Work::Transcript,
+            Self::Rerank => Work::Ranking,
             Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents => Work::Embedding,
             Self::MessageTokens | Self::ContentTokens => Work::Count,
         }
@@ -190,10 +242,20 @@ impl Call {
         !matches!(self, Self::Inference)
     }
 
-    /// Whether a provider of this dialect can be asked for it, in one way or another.
-    pub const fn can_be_asked_of(self, dialect: Dialect) -> bool {
-        let has_the_route = self.is_providers() && self.dialect() as u8 == dialect as u8;
-        has_the_route || self.said_in(dialect, false).is_some()
+    /// Whether it comes as a form with a file in it, and not as JSON.
+    pub const fn is_form(self) -> bool {
+        matches!(self.work(), Work::Transcript)
+    }
+
+    /// Whether providers of this kind have the very route. Of those that speak OpenAI's dialect, OpenAI
+    /// itself ranks no documents, and Azure judges no texts by it.
+    pub const fn is_of(self, kind: ProviderKind) -> bool {
+        match kind {
+            ProviderKind::Echo | ProviderKind::OpenAiCompatible => true,
+            ProviderKind::OpenAi => !matches!(self, Self::Rerank),
+            ProviderKind::Azure => !matches!(self, Self::Rerank | Self::Moderations),
+            ProviderKind::Anthropic | ProviderKind::Google | ProviderKind::Bedrock => true,
+        }
     }
 
     /// The call that asks the same in another way, of a provider of this dialect. `None`: there is none.
@@ -214,7 +276,15 @@ impl Call {
             (Work::Count, Dialect::Google) => Some(Self::ContentTokens),
             (Work::Embedding, Dialect::Anthropic)
             | (Work::Count, Dialect::OpenAi)
-            | (Work::Completion, _) => None,
+            | (
+                Work::Completion
+                | Work::Moderation
+                | Work::Picture
+                | Work::Speech
+                | Work::Transcript
+                | Work::Ranking,
+                _,
+            ) => None,
         }
     }
 }
@@ -430,6 +500,14 @@ mod tests {
             ("POST", "/v1/inference",              call(Call::Inference)),
             ("POST", "/v1/embeddings",             call(Call::Embeddings)),
             ("POST", "/v1/responses?x=1",          call(Call::Responses)),
+            ("POST", "/v1/moderations",            call(Call::Moderations)),
+            ("POST", "/v1/images/generations",     call(Call::Images)),
+            ("POST", "/v1/images/edits",           None),
+            ("POST", "/v1/audio/speech",           call(Call::Speech)),
+            ("POST", "/v1/audio/transcriptions",   call(Call::Transcriptions)),
+            ("POST", "/v1/audio/translations",     call(Call::Translations)),
+            ("POST", "/v1/rerank",                 call(Call::Rerank)),
+            ("GET",  "/v1/rerank",                 Some(Err(CALLS))),
             ("POST", "/v1/messages?beta=true",     call(Call::Messages)),
             ("GET",  "/v1/chat/completions",       Some(Err(CALLS))),
             ("GET",  "/v1/messages",               Some(Err(WrongMethod::of(Call::Messages)))),

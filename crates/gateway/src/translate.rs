@@ -49,7 +49,16 @@ pub(crate) fn request(
     let body = match ask.call.work() {
         Work::Embedding => embedding::request(ask, to, &mut leave),
         Work::Count => count::request(ask, to, &mut leave),
-        Work::Chat | Work::Completion | Work::Response | Work::Prompt => {
+        Work::Chat
+        | Work::Completion
+        | Work::Response
+        | Work::Prompt
+        // None of these is asked in another way than its own.
+        | Work::Moderation
+        | Work::Picture
+        | Work::Speech
+        | Work::Transcript
+        | Work::Ranking => {
             turn(ask, to, bound, &mut leave)
         }
     };
@@ -98,7 +107,16 @@ pub(crate) fn answer(
     let said = match ask.call.work() {
         Work::Embedding => embedding::answer(between, body, ask),
         Work::Count => count::answer(between, body),
-        Work::Chat | Work::Completion | Work::Response | Work::Prompt => {
+        Work::Chat
+        | Work::Completion
+        | Work::Response
+        | Work::Prompt
+        // None of these is asked in another way than its own.
+        | Work::Moderation
+        | Work::Picture
+        | Work::Speech
+        | Work::Transcript
+        | Work::Ranking => {
             let answer = between.provider.read_answer(body);
             let answer = answer.map_err(|error| broken(&error.to_string()))?;
             between.client.write_answer(&answer, face, ask.body())

@@ -246,7 +246,7 @@ impl Outgoing<'_> {
         *request.method_mut() = self.way.method.clone();
         *request.uri_mut() = self.way.uri.clone();
         let headers = request.headers_mut();
-        if self.way.method != Method::GET {
+        if self.way.method != Method::GET && !self.way.is_form {
             headers.insert(header::CONTENT_TYPE, JSON);
         }
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
@@ -273,6 +273,11 @@ impl Outgoing<'_> {
         }
         for (name, value) in &self.signature {
             pass(name.clone(), value);
+        }
+        if self.way.is_form
+            && let Some(kind) = said(&header::CONTENT_TYPE)
+        {
+            pass(header::CONTENT_TYPE, kind);
         }
         if let Some(parent) = self.client_headers.get(TRACEPARENT) {
             pass(TRACEPARENT, parent);

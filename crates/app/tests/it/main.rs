@@ -2,6 +2,7 @@
 #![cfg(test)] // so that the lints know that helpers are tests too
 
 mod answer_headers;
+mod audio;
 mod audit;
 mod backup;
 mod bad_input;
@@ -15,14 +16,17 @@ mod deployments;
 mod dialects;
 mod documents;
 mod fallback;
+mod form;
 mod google;
 mod health_checks;
+mod images;
 mod increases;
 mod key_files;
 mod lifecycle;
 mod limits;
 mod messages;
 mod model_names;
+mod moderations;
 mod notices;
 mod output_bounds;
 mod presented;
@@ -32,6 +36,7 @@ mod python;
 mod quickstart;
 mod raw;
 mod refusals;
+mod rerank;
 mod retries;
 mod revocation;
 mod routing;

@@ -9,6 +9,7 @@ pub(super) enum Field {
     Model,
     Stream,
     StreamOptions,
+    StreamFormat,
     MaxTokens,
     MaxCompletionTokens,
     MaxOutputTokens,
@@ -25,10 +26,11 @@ pub(super) enum Field {
 }
 
 impl Field {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Model,
         Self::Stream,
         Self::StreamOptions,
+        Self::StreamFormat,
         Self::MaxTokens,
         Self::MaxCompletionTokens,
         Self::MaxOutputTokens,
@@ -48,6 +50,7 @@ impl Field {
             Self::Model => "model",
             Self::Stream => "stream",
             Self::StreamOptions => "stream_options",
+            Self::StreamFormat => "stream_format",
             Self::MaxTokens => "max_tokens",
             Self::MaxCompletionTokens => "max_completion_tokens",
             Self::MaxOutputTokens => "max_output_tokens",
@@ -69,6 +72,7 @@ impl Field {
             b"model" => Self::Model,
             b"stream" => Self::Stream,
             b"streamoptions" => Self::StreamOptions,
+            b"streamformat" => Self::StreamFormat,
             b"maxtokens" => Self::MaxTokens,
             b"maxcompletiontokens" => Self::MaxCompletionTokens,
             b"maxoutputtokens" => Self::MaxOutputTokens,

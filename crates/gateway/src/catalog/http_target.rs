@@ -47,6 +47,9 @@ pub(crate) struct HttpTarget {
     has_chat_only: AtomicBool,
 }
 
+/// What the body of every request is that is no form.
+const JSON: &str = "application/json";
+
 /// Where one call goes.
 #[derive(Debug)]
 pub(crate) struct Way {
@@ -55,11 +58,20 @@ pub(crate) struct Way {
     pub(crate) uri: Uri,
     /// For HTTP/1.1: the unchanging part of a request's head, with the credential in it.
     pub(crate) head: SecretString,
+    /// The body is a form: what is between its parts is the client's choice, which its own header tells.
+    pub(crate) is_form: bool,
 }
 
 impl Way {
-    fn new(method: Method, uri: Uri, auth: Option<&(HeaderName, HeaderValue)>) -> Self {
-        Self { head: head(&method, &uri, auth), method, uri }
+    fn asking(uri: Uri, is_form: bool, auth: Option<&(HeaderName, HeaderValue)>) -> Self {
+        let head = head((&Method::POST, &uri), (!is_form).then_some(JSON), auth);
+        Self { method: Method::POST, head, uri, is_form }
+    }
+
+    /// There is no body.
+    fn checking(uri: Uri, auth: Option<&(HeaderName, HeaderValue)>) -> Self {
+        let head = head((&Method::GET, &uri), None, auth);
+        Self { method: Method::GET, head, uri, is_form: false }
     }
 }
 
@@ -75,7 +87,7 @@ impl HttpTarget {
         let Presented { auth, signer, needle } = presented(provider, base, secret)?;
         Ok(Self {
             origin,
-            ways: ways(base, (speech, model), auth.as_ref())?,
+            ways: ways(base, (kind, model), auth.as_ref())?,
             auth,
             signer,
             needle: needle.map(Arc::new),
@@ -90,8 +102,9 @@ impl HttpTarget {
     }
 
     /// What to write in place of what the client called the model; `None`: it is the upstream's name.
-    pub(crate) fn renamed(&self, called: &str) -> Option<&str> {
-        (called != self.model).then_some(self.model_json.as_str())
+    pub(crate) fn renamed(&self, call: Call, called: &str) -> Option<&str> {
+        let name = if call.is_form() { &self.model } else { &self.model_json };
+        (called != self.model).then_some(name.as_str())
     }
 
     /// The provider's credential, to be kept out of what the provider says.
@@ -102,7 +115,7 @@ impl HttpTarget {
     /// How the provider is asked whether it is there: at a path of its server, or for its list of models.
     pub(super) fn check(&self, base: &Url, path: Option<&str>) -> Result<Way, Unusable> {
         let uri = check_uri(base, self.speech, path)?;
-        Ok(Way::new(Method::GET, uri, self.auth.as_ref()))
+        Ok(Way::checking(uri, self.auth.as_ref()))
     }
 
     /// Where a call goes. `None`: the provider has no such route.
@@ -221,19 +234,19 @@ pub(super) fn credential(
 
 fn ways(
     base: &Url,
-    (speech, model): (Speech, &str),
+    (kind, model): (ProviderKind, &str),
     auth: Option<&(HeaderName, HeaderValue)>,
 ) -> Result<[Option<Way>; Asking::COUNT], Unusable> {
     let mut ways = [const { None }; Asking::COUNT];
     for (slot, asking) in ways.iter_mut().zip(Asking::all()) {
-        let uri = match asking {
-            _ if asking.provider() != speech => continue,
-            Asking::Call(call) if !call.is_providers() => continue,
-            Asking::Call(call) => uri(base, call, model)?,
-            Asking::Converse => bedrock::uri(base, model, "converse")?,
-            Asking::ConverseStream => bedrock::uri(base, model, "converse-stream")?,
+        let (uri, is_form) = match asking {
+            _ if asking.provider() != speech(kind) => continue,
+            Asking::Call(call) if !call.is_providers() || !call.is_of(kind) => continue,
+            Asking::Call(call) => (uri(base, call, model)?, call.is_form()),
+            Asking::Converse => (bedrock::uri(base, model, "converse")?, false),
+            Asking::ConverseStream => (bedrock::uri(base, model, "converse-stream")?, false),
         };
-        *slot = Some(Way::new(Method::POST, uri, auth));
+        *slot = Some(Way::asking(uri, is_form, auth));
     }
     Ok(ways)
 }
@@ -282,8 +295,12 @@ fn list_of_models(base: &Url, speech: Speech) -> Result<Url, Unusable> {
 }
 
 /// The head of a request, built from an allow-list. The length of the body and what one client asked
-/// for come behind it.
-fn head(method: &Method, uri: &Uri, auth: Option<&(HeaderName, HeaderValue)>) -> SecretString {
+/// for come behind it; so does the kind of the body where it differs from call to call (`None`).
+fn head(
+    (method, uri): (&Method, &Uri),
+    kind: Option<&str>,
+    auth: Option<&(HeaderName, HeaderValue)>,
+) -> SecretString {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let host = uri.authority().map_or("", |authority| authority.as_str());
     let agent = upstream::USER_AGENT;
@@ -291,9 +308,9 @@ fn head(method: &Method, uri: &Uri, auth: Option<&(HeaderName, HeaderValue)>) ->
         Some(format!("{name}: {}\r\n", std::str::from_utf8(value.as_bytes()).ok()?))
     });
     let auth = auth.unwrap_or_default();
-    let content = if method == Method::GET { "" } else { "content-type: application/json\r\n" };
+    let kind = kind.map(|kind| format!("content-type: {kind}\r\n")).unwrap_or_default();
     SecretString::from(format!(
-        "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{content}user-agent: {agent}\r\n{auth}"
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{kind}user-agent: {agent}\r\n{auth}"
     ))
 }
 
@@ -334,6 +351,7 @@ mod tests {
             ("https://api.example",        Call::ChatCompletions,       "m",             "https://api.example/chat/completions"),
             ("http://127.0.0.1:8000/v1",   Call::Embeddings,            "m",             "http://127.0.0.1:8000/v1/embeddings"),
             ("http://[::1]:80/a/v1/",      Call::Responses,             "m",             "http://[::1]/a/v1/responses"),
+            ("https://x.openai.azure.com/openai/v1", Call::Transcriptions, "m",           "https://x.openai.azure.com/openai/v1/audio/transcriptions"),
             ("https://a.example/v1",       Call::MessageTokens,         "m",             "https://a.example/v1/messages/count_tokens"),
             ("https://g.example/v1beta",   Call::GenerateContent,       "gemini-2.5-pro", "https://g.example/v1beta/models/gemini-2.5-pro:generateContent"),
             ("https://g.example/v1beta/",  Call::StreamGenerateContent, "g",             "https://g.example/v1beta/models/g:streamGenerateContent?alt=sse"),
@@ -347,14 +365,22 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_has_the_routes_of_its_dialect_and_no_others() {
+    fn a_provider_has_the_routes_of_its_dialect_that_it_is_known_to_have_and_no_others() {
         let base = Url::parse("https://api.example/v1").unwrap();
-        for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google] {
-            let ways = ways(&base, (dialect.into(), "m"), None).unwrap();
+        for kind in ProviderKind::ALL {
+            let ways = ways(&base, (kind, "m"), None).unwrap();
             for call in Call::ALL {
                 let way = ways[call as usize].as_ref();
-                let has_it = call.dialect() == dialect && call != Call::Inference;
-                assert_eq!(way.is_some(), has_it, "{dialect:?} {call:?}");
+                let is_missing = match call {
+                    Call::Inference => true,
+                    Call::Rerank => matches!(kind, ProviderKind::OpenAi | ProviderKind::Azure),
+                    Call::Moderations => kind == ProviderKind::Azure,
+                    _ => false,
+                };
+                let has_it = speech(kind) == call.dialect().into() && !is_missing;
+                assert_eq!(way.is_some(), has_it, "{kind} {call:?}");
+                let is_form = matches!(call, Call::Transcriptions | Call::Translations);
+                assert!(way.is_none_or(|way| way.is_form == is_form), "{call:?}");
             }
         }
     }
@@ -379,7 +405,10 @@ mod tests {
                  user-agent: {}\r\n{end}",
                 upstream::USER_AGENT
             );
-            assert_eq!(head(&Method::POST, &uri, auth.as_ref()).expose_secret(), expected);
+            assert_eq!(
+                head((&Method::POST, &uri), Some(JSON), auth.as_ref()).expose_secret(),
+                expected
+            );
         }
     }
 
@@ -400,7 +429,7 @@ mod tests {
             let uri = check_uri(&Url::parse(base).unwrap(), speech(kind), path).unwrap();
             assert_eq!(uri.to_string(), expected);
             let auth = credential(kind, &SecretString::from("sk-1")).unwrap();
-            let way = Way::new(Method::GET, uri, Some(&auth));
+            let way = Way::checking(uri, Some(&auth));
             let head = way.head.expose_secret();
             let target = way.uri.path_and_query().unwrap();
             assert!(head.starts_with(&format!("GET {target} HTTP/1.1\r\nhost: ")), "{head}");

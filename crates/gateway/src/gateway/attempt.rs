@@ -70,7 +70,7 @@ impl Sending<'_> {
             Endpoint::Echo => self.body.clone(),
             Endpoint::Http(http) => {
                 let change = Change {
-                    model: http.renamed(&self.ask.model),
+                    model: http.renamed(self.ask.call, &self.ask.model),
                     output_tokens: self.bound,
                     output_field: http.output_field(self.ask.call),
                 };
@@ -132,10 +132,12 @@ impl Gateway {
         };
         let created_at_s = self.store.clock().now().as_second();
         let facts = (way.id.to_string(), created_at_s, sending.output_tokens);
-        let ask = Ask::parse(call, None, body);
-        ask.and_then(|ask| echo::answer(body, &ask, facts))
-            .map(Answered::Echo)
-            .map_err(|error| unasked(error, Again::Nowhere))
+        let answered = if call == sending.ask.call {
+            echo::answer(body, sending.ask, facts)
+        } else {
+            Ask::parse(call, None, body).and_then(|ask| echo::answer(body, &ask, facts))
+        };
+        answered.map(Answered::Echo).map_err(|error| unasked(error, Again::Nowhere))
     }
 
     async fn ask_http(

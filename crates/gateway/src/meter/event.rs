@@ -5,6 +5,11 @@ use super::strings::first_string;
 /// Up to this many bytes of one text count as one token; longer ones by four bytes each.
 const TOKEN_BYTES_MAX: usize = 12;
 
+/// The last events of streams that are no responses: of Anthropic's messages, of OpenAI's speech,
+/// transcripts and pictures. They repeat what came before them.
+const LAST: [&[u8]; 4] =
+    [b"message_stop", b"speech.audio.done", b"transcript.text.done", b"image_generation.completed"];
+
 /// What metering must know of an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each stands for itself")]
@@ -13,8 +18,8 @@ pub(super) struct Facts {
     pub(super) output_tokens: u64,
     /// It has a `usage` or `usageMetadata` that is an object.
     pub(super) has_usage: bool,
-    /// It says that the answer is over: a response that is completed, incomplete or failed, a
-    /// `message_stop`.
+    /// It says that the answer is over: a response that is completed, incomplete or failed, or one of
+    /// [`LAST`].
     pub(super) is_last: bool,
     /// It has an `error` that is an object.
     pub(super) has_error: bool,
@@ -95,7 +100,7 @@ impl Found {
     fn take_type(&mut self, value: &[u8]) {
         let name = match value.strip_prefix(b"response.") {
             Some(name) => name,
-            None if value == b"message_stop" => b"completed",
+            None if LAST.contains(&value) => b"completed",
             None => return,
         };
         self.response = Some(match name {
@@ -184,6 +189,13 @@ mod tests {
             (r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{"ci"}}"#, of(1)),
             (r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":15}}"#, usage),
             (r#"{"type":"message_stop"}"#, last),
+            // Speech, transcripts, pictures
+            (r#"{"type":"speech.audio.delta","audio":"SGk="}"#, of(0)),
+            (r#"{"type":"speech.audio.done","usage":{"input_tokens":1}}"#, Facts { has_usage: true, ..last }),
+            (r#"{"type":"transcript.text.delta","delta":"Hi"}"#, of(1)),
+            (r#"{"type":"transcript.text.done","text":"Hi","usage":{"type":"tokens"}}"#, Facts { has_usage: true, ..last }),
+            (r#"{"type":"image_generation.partial_image","b64_json":"SGk="}"#, of(0)),
+            (r#"{"type":"image_generation.completed","b64_json":"SGk="}"#, last),
             // Google
             (r#"{"candidates":[{"content":{"parts":[{"text":"Hi"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":1}}"#, Facts { output_tokens: 1, ..usage }),
             // Bedrock

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_dialect::Provider;
+use doorward_dialect::{Provider, openai};
+use doorward_domain::usage::Usage;
 
 use super::Metered;
 use super::strings::{string_end, text_end};
 use super::usage::Told;
 use crate::redact::{Mask, Needle};
+use crate::route::{Call, Work};
 
 /// The largest `usage` object that is read.
 const USAGE_BYTES_MAX: usize = 16 * 1024;
@@ -69,6 +71,8 @@ pub(crate) struct JsonMeter {
     provider: Provider,
     /// The member that tells the usage.
     key: &'static [u8],
+    /// Reads another member that tells of it, and how that is read.
+    beside: Option<(Box<Self>, fn(&[u8]) -> Option<Usage>)>,
 }
 
 impl JsonMeter {
@@ -83,6 +87,7 @@ impl JsonMeter {
         Self {
             provider,
             key: Told::new(provider).member().as_bytes(),
+            beside: None,
             has_output,
             place: Place::Structure,
             depth: 0,
@@ -94,10 +99,41 @@ impl JsonMeter {
         }
     }
 
+    /// The meter of a call's answer.
+    pub(crate) fn of(
+        call: Call,
+        provider: impl Into<Provider>,
+        needle: Option<&Arc<Needle>>,
+    ) -> Self {
+        let work = call.work();
+        let meter = Self::new(provider, needle, work.has_output());
+        match work {
+            Work::Transcript => meter.with("duration", openai::read_seconds),
+            Work::Ranking => meter.with("meta", openai::read_meta),
+            Work::Chat
+            | Work::Completion
+            | Work::Response
+            | Work::Prompt
+            | Work::Embedding
+            | Work::Moderation
+            | Work::Picture
+            | Work::Speech
+            | Work::Count => meter,
+        }
+    }
+
+    fn with(self, key: &'static str, read: fn(&[u8]) -> Option<Usage>) -> Self {
+        let beside = Self { key: key.as_bytes(), ..Self::new(self.provider, None, false) };
+        Self { beside: Some((Box::new(beside), read)), ..self }
+    }
+
     /// Takes the next bytes, cut anywhere, and gives those that may go on now: nearly always the very
     /// buffer that came in.
     pub(crate) fn push(&mut self, chunk: Bytes) -> Bytes {
         self.read(&chunk);
+        if let Some((beside, _)) = &mut self.beside {
+            beside.read(&chunk);
+        }
         self.mask.push(chunk)
     }
 
@@ -154,12 +190,23 @@ impl JsonMeter {
     /// What the answer used.
     pub(crate) fn metered(&self) -> Metered {
         let mut told = Told::new(self.provider);
-        if self.member != Member::Captured && !self.captured.is_empty() {
-            told.take(&self.captured);
-        }
-        let told = told.usage();
+        let usage = self.captured();
+        usage.into_iter().for_each(|usage| told.take(usage));
+        let total = || usage.filter(|_| !self.has_output).and_then(openai::read_total);
+        let told = completed(told.usage().or_else(total), self.told_beside());
         let is_counted = self.has_output && told.is_none();
         Metered { told, counted_output: if is_counted { self.bytes.div_ceil(4) } else { 0 } }
+    }
+
+    /// The value of the member, once it is whole.
+    fn captured(&self) -> Option<&[u8]> {
+        let is_whole = self.member != Member::Captured && !self.captured.is_empty();
+        is_whole.then_some(&*self.captured)
+    }
+
+    fn told_beside(&self) -> Option<Usage> {
+        let (beside, read) = self.beside.as_ref()?;
+        beside.captured().and_then(read)
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -252,6 +299,17 @@ impl JsonMeter {
     }
 }
 
+/// What is told in two places: units beside tokens, or one of them.
+fn completed(usage: Option<Usage>, beside: Option<Usage>) -> Option<Usage> {
+    let (Some(usage), Some(beside)) = (usage, beside) else { return usage.or(beside) };
+    let either = |one, other| if one == 0 { other } else { one };
+    Some(Usage {
+        audio_ms: either(usage.audio_ms, beside.audio_ms),
+        searches: either(usage.searches, beside.searches),
+        ..usage
+    })
+}
+
 /// Where the plain text of a number or a word ends.
 fn scalar_end(rest: &[u8]) -> usize {
     let is_end = |byte: &u8| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b',' | b':');
@@ -293,6 +351,34 @@ mod tests {
             meter.read(part);
         }
         meter.metered().told.map(|usage| (usage.input_tokens, usage.output_tokens))
+    }
+
+    #[test]
+    fn what_is_told_beside_the_usage_is_found_for_every_cut_of_the_answer() {
+        let tokens = |input| Usage::of_tokens(input, 0);
+        #[rustfmt::skip]
+        let cases = [
+            (Call::Transcriptions, r#"{"task":"transcribe","duration":3.5,"text":"duration"}"#, Usage { audio_ms: 3_500, ..tokens(0) }),
+            (Call::Transcriptions, r#"{"text":"a","duration":"2"}"#,                            Usage { audio_ms: 2_000, ..tokens(0) }),
+            (Call::Rerank,         r#"{"results":[{"meta":{}}],"meta":{"billed_units":{"search_units":2}}}"#, Usage { searches: 2, ..tokens(0) }),
+            (Call::Rerank,         r#"{"results":[],"usage":{"total_tokens":56}}"#,             tokens(56)),
+            (Call::Rerank,         r#"{"meta":{"billed_units":{"search_units":1}},"usage":{"total_tokens":56}}"#, Usage { searches: 1, ..tokens(56) }),
+            (Call::Embeddings,     r#"{"data":[],"usage":{"total_tokens":56}}"#,                tokens(56)),
+            (Call::Moderations,    r#"{"results":[],"usage":{"prompt_tokens":5}}"#,             tokens(5)),
+        ];
+        for (call, answer, expected) in cases {
+            for cut in 0..=answer.len() {
+                let mut meter = JsonMeter::of(call, Dialect::OpenAi, None);
+                let (head, tail) = answer.as_bytes().split_at(cut);
+                for part in [head, tail] {
+                    meter.push(Bytes::copy_from_slice(part));
+                }
+                assert_eq!(meter.metered().told, Some(expected), "{answer} cut at {cut}");
+            }
+        }
+        let mut chat = JsonMeter::of(Call::ChatCompletions, Dialect::OpenAi, None);
+        chat.push(Bytes::from_static(br#"{"usage":{"total_tokens":56}}"#));
+        assert_eq!(chat.metered().told, None, "how much of it is output is not told");
     }
 
     #[test]

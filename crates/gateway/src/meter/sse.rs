@@ -16,10 +16,11 @@ use super::Metered;
 use super::event::{self, Facts};
 use super::usage::{self, Said, Told};
 use crate::redact::Needle;
+use crate::route::Call;
 
 /// The largest event; a longer one ends the stream.
 const EVENT_BYTES_MAX: usize = 1 << 20;
-/// The same of Google's dialect, in which a picture comes in one event.
+/// The same where a picture comes in one event, as in Google's dialect.
 const PICTURE_BYTES_MAX: usize = 24 << 20;
 
 /// An event longer than the bound.
@@ -86,6 +87,20 @@ impl SseMeter {
             is_done: false,
             has_failed: false,
         }
+    }
+
+    /// The meter of a call's stream.
+    pub(crate) fn of(
+        call: Call,
+        provider: impl Into<Provider>,
+        hides_usage: bool,
+        needle: Option<&Arc<Needle>>,
+    ) -> Self {
+        let mut meter = Self::new(provider, hides_usage, needle);
+        if call == Call::Images {
+            meter.event_bytes_max = PICTURE_BYTES_MAX;
+        }
+        meter
     }
 
     /// Takes the next bytes and gives those that may go on now: all whole events, often the very

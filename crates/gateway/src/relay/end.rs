@@ -15,6 +15,7 @@ use crate::catalog::Target;
 use crate::health::{Fault, Pass};
 use crate::meter::Metered;
 use crate::metrics::Metrics;
+use crate::reckon::Reckoning;
 use crate::route::Call;
 use crate::trace::OpenSpan;
 use crate::translate::Between;
@@ -58,8 +59,8 @@ pub(crate) struct Question {
     pub(crate) call: Call,
     /// Whether the answer comes while it is made.
     pub(crate) is_stream: bool,
-    /// By estimate.
-    pub(crate) input_tokens: u64,
+    /// What it uses as far as that is known before its answer.
+    pub(crate) reckoning: Reckoning,
     /// What is recorded of the call, where it is.
     pub(crate) span: Option<OpenSpan>,
 }
@@ -158,8 +159,7 @@ impl CallEnd {
 
     /// What a failed attempt used and cost, as far as anybody knows.
     fn owed(&self, failed: FailedAttempt) -> (Usage, Spend) {
-        let input_tokens = if failed.is_owing { self.input_tokens() } else { 0 };
-        let usage = Usage { input_tokens, ..Usage::default() };
+        let usage = if failed.is_owing { self.sent() } else { Usage::default() };
         (usage, Spend::of(&self.target.price, usage))
     }
 
@@ -187,9 +187,23 @@ impl CallEnd {
         self.question.call.work().is_free()
     }
 
-    /// What was sent, by estimate.
-    const fn input_tokens(&self) -> u64 {
-        if self.is_free() { 0 } else { self.question.input_tokens }
+    /// What the deployment bills for a request of which nothing more is known, by estimate.
+    fn sent(&self) -> Usage {
+        if self.is_free() {
+            return Usage::default();
+        }
+        self.question.reckoning.untold(&self.target.price)
+    }
+
+    /// What is billed, and whether it is estimated. What failed has used nothing.
+    fn used(&self, outcome: Outcome, metered: Metered) -> (Usage, bool) {
+        if self.is_free() || outcome == Outcome::Failed {
+            (Usage::default(), false)
+        } else if self.is_sent || metered.told.is_some() {
+            self.question.reckoning.settled(metered, &self.target.price)
+        } else {
+            metered.usage(0)
+        }
     }
 
     /// What the deployment is asked.
@@ -243,8 +257,7 @@ impl CallEnd {
     /// Nothing was produced, so nothing is owed.
     pub(crate) fn fail(&mut self, status: StatusCode) {
         self.status = status.as_u16();
-        let nothing = Metered { told: Some(Usage::default()), ..Metered::default() };
-        self.settle(Outcome::Failed, nothing);
+        self.settle(Outcome::Failed, Metered::default());
     }
 
     /// It went wrong after the provider began: what it has seen is owed, and the client gets `status`.
@@ -273,9 +286,7 @@ impl CallEnd {
         if self.open.is_settled() {
             return None;
         }
-        let input_tokens = if self.is_sent { self.input_tokens() } else { 0 };
-        let (usage, is_estimated) =
-            if self.is_free() { (Usage::default(), false) } else { metered.usage(input_tokens) };
+        let (usage, is_estimated) = self.used(outcome, metered);
         let settlement = Settlement {
             call: self.open.id(),
             outcome,

@@ -34,6 +34,12 @@ fn read<'a>(ask: &'a Ask<'_>) -> Result<Request<'a>, Malformed> {
         | Call::Completions
         | Call::Responses
         | Call::Inference
+        | Call::Moderations
+        | Call::Images
+        | Call::Speech
+        | Call::Transcriptions
+        | Call::Translations
+        | Call::Rerank
         | Call::Messages
         | Call::MessageTokens
         | Call::GenerateContent
