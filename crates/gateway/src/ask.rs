@@ -3,6 +3,7 @@
 mod elsewhere;
 mod fields;
 mod generation;
+mod hosted;
 mod options;
 
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use crate::error::ProxyError;
 use crate::route::{Call, InPath, Work};
 use fields::{Field, Fields};
 use generation::{Member, Members};
+use hosted::Hosted;
 
 /// The largest `max_tokens` that makes sense; what is larger is refused, not computed with.
 const OUTPUT_TOKENS_MAX: u64 = 1 << 22;
@@ -109,6 +111,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) may_be_dropped: Allowed,
     /// The member that says so, for it is nothing that a provider knows.
     pub(crate) drop_member: Option<Range<usize>>,
+    /// What the provider may do for it beside answering.
+    pub(crate) hosted: Hosted,
     /// The input begins with what the provider has stored.
     continues: bool,
     /// What the input is estimated from.
@@ -159,6 +163,7 @@ impl<'a> Ask<'a> {
             answers: answers(call, &fields)?,
             may_be_dropped: may_be_dropped(fields.get(Field::Drop))?,
             drop_member: fields.get(Field::Drop).map(|raw| range_in(body, raw)),
+            hosted: Hosted::of_fields(call, &fields)?,
             continues: call == Call::Responses && continues(&fields),
             body,
         })
@@ -186,6 +191,7 @@ impl<'a> Ask<'a> {
             answers: count(answers, Member::CandidateCount.name(), ANSWERS_MAX)?.unwrap_or(1),
             may_be_dropped: may_be_dropped(members.get(Member::Drop))?,
             drop_member: members.get(Member::Drop).map(|raw| range_in(body, raw)),
+            hosted: Hosted::of_members(call, &members)?,
             continues: members.get(Member::CachedContent).is_some_and(|raw| raw.get() != "null"),
             body,
         })
@@ -202,6 +208,11 @@ impl<'a> Ask<'a> {
         self.stream_options.as_ref().is_some_and(|options| options.value)
     }
 
+    /// Whether the provider may search for it.
+    pub(crate) fn may_search(&self) -> bool {
+        self.hosted.kinds().next().is_some()
+    }
+
     /// The body that it was read from.
     pub(crate) const fn body(&self) -> &'a [u8] {
         self.body
@@ -215,7 +226,7 @@ impl<'a> Ask<'a> {
     /// Whether there is more input than the body holds, so that its length says nothing. Reads the
     /// body once more: only for a budget.
     pub(crate) fn has_input_elsewhere(&self) -> bool {
-        self.continues || elsewhere::is_named(self.body)
+        self.continues || self.hosted.adds_input || elsewhere::is_named(self.body)
     }
 }
 

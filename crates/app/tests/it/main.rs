@@ -17,6 +17,7 @@ mod fallback;
 mod google;
 mod increases;
 mod key_files;
+mod kinds;
 mod lifecycle;
 mod limits;
 mod messages;

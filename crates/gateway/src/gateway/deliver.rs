@@ -59,14 +59,16 @@ impl Gateway {
             }
             Ok(Shape::Json) => {
                 let meter =
-                    JsonMeter::new(provider, end.target().needle(), ask.call.work().has_output());
+                    JsonMeter::new(provider, end.target().needle(), ask.call.work().has_output())
+                        .counting_searches(ask.may_search());
                 self.deliver_json(answer, meter, end, way).await
             }
             Ok(Shape::Events) => {
                 let target = end.target();
                 let translation = translated::stream(ask, &end, self.store.clock());
                 let hides_usage = translation.is_none() && ask.is_stream && !ask.wants_usage();
-                let meter = SseMeter::new(provider, hides_usage, target.needle());
+                let meter = SseMeter::new(provider, hides_usage, target.needle())
+                    .counting_searches(ask.may_search());
                 self.deliver_events(answer, (meter, translation), (ask, end), way).await
             }
             Err(what) => Err(garbage(end, what)),

@@ -59,6 +59,8 @@ pub(crate) struct Question {
     pub(crate) is_stream: bool,
     /// By estimate.
     pub(crate) input_tokens: u64,
+    /// The provider searches the web once for it, and does not tell.
+    pub(crate) searches_always: bool,
     /// What is recorded of the call, where it is.
     pub(crate) span: Option<OpenSpan>,
 }
@@ -261,6 +263,7 @@ impl CallEnd {
         let input_tokens = if self.is_sent { self.input_tokens() } else { 0 };
         let (usage, is_estimated) =
             if self.is_free() { (Usage::default(), false) } else { metered.usage(input_tokens) };
+        let usage = self.with_searches(usage);
         let settlement = Settlement {
             call: self.open.id(),
             outcome,
@@ -278,6 +281,14 @@ impl CallEnd {
             span.end(self.open.hold(), &self.target.header, ended);
         }
         Some(settlement)
+    }
+
+    /// The searches as they are sold.
+    fn with_searches(&self, mut usage: Usage) -> Usage {
+        if self.question.searches_always && usage.output_tokens > 0 {
+            usage.web_searches = usage.web_searches.max(1);
+        }
+        self.target.sold(usage)
     }
 
     fn elapsed_us(&self) -> u64 {
