@@ -306,18 +306,9 @@ impl Gateway {
         };
         let model = self.find_model(&way.caller, &ask.model).await?;
         way.facts.model = Some(model.header.clone());
-        if !model.targets.is_empty()
-            && !model.targets.iter().any(|target| target.can_be_asked(call))
-        {
-            let can_be_done = model.targets.iter().any(|target| target.can_do(call));
-            return Err(if can_be_done {
-                ProxyError::Unpriced(ask.model.into_owned())
-            } else {
-                ProxyError::NoSuchRoute
-            });
-        }
+        check_askable(&model, &ask)?;
         let now = (self.store.clock().monotonic_us(), self.ids.draw());
-        let mut choice = Choice::new(&model, call, now);
+        let mut choice = Choice::new(&model, &ask, now);
         let first =
             choice.first().ok_or(ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment))?;
         let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
@@ -381,6 +372,7 @@ impl Gateway {
             call: ask.call,
             is_stream: ask.is_stream,
             reckoning: ask.reckoning(),
+            searches_always: ask.hosted.searches_always,
             span: spans.zip(span).map(|(spans, context)| spans.open(context, ask.call)),
         };
         Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, question))
@@ -401,7 +393,7 @@ impl Gateway {
         let allowed = model.filter(|model| caller.allows_model(&model.name));
         let model = allowed.ok_or(Denial::ModelNotFound)?;
         if model.targets.is_empty() && model.is_unpriced {
-            return Err(ProxyError::Unpriced(model.name.to_string()));
+            return Err(ProxyError::Unpriced(model.name.to_string(), None));
         }
         Ok(model)
     }
@@ -427,7 +419,7 @@ impl Gateway {
             provider: first.provider,
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
-            most,
+            most: ask.hosted.most(most),
             address: way.address,
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {
@@ -444,6 +436,19 @@ impl Gateway {
         way.facts.lowered_to = bound.filter(|_| is_set_here);
         Ok((open, bound))
     }
+}
+
+/// Whether one of those who serve the model has a way for the call and a price for all that it may use.
+fn check_askable(model: &RoutedModel, ask: &Ask<'_>) -> Result<(), ProxyError> {
+    let mut able = model.targets.iter().filter(|target| target.can_do(ask.call)).peekable();
+    let Some(first) = able.peek() else {
+        return if model.targets.is_empty() { Ok(()) } else { Err(ProxyError::NoSuchRoute) };
+    };
+    let Some(what) = first.unpriced(ask) else { return Ok(()) };
+    if able.any(|target| target.unpriced(ask).is_none()) {
+        return Ok(());
+    }
+    Err(ProxyError::Unpriced(model.name.to_string(), Some(what)))
 }
 
 /// What a call is held at beside the output that can be bound.

@@ -188,6 +188,23 @@ pub(crate) fn is_sold(work: Work, price: &Price) -> bool {
     unit.is_some_and(|unit| price.has(unit)) || price.has_tokens()
 }
 
+/// What is sold by a call of this work, in words.
+pub(crate) const fn name(work: Work) -> &'static str {
+    match work {
+        Work::Speech => "speech",
+        Work::Transcript => "transcripts",
+        Work::Picture => "pictures",
+        Work::Ranking => "rankings",
+        Work::Chat
+        | Work::Completion
+        | Work::Response
+        | Work::Prompt
+        | Work::Embedding
+        | Work::Moderation
+        | Work::Count => "tokens",
+    }
+}
+
 fn count(usage: Usage, kind: Kind) -> u64 {
     usage.parts().iter().filter(|(one, _)| *one == kind).map(|(_, count)| *count).sum()
 }

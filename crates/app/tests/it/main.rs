@@ -22,6 +22,7 @@ mod health_checks;
 mod images;
 mod increases;
 mod key_files;
+mod kinds;
 mod lifecycle;
 mod limits;
 mod messages;

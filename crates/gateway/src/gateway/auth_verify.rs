@@ -226,7 +226,7 @@ impl Gateway {
         match self.find_model(caller, name).await {
             Ok(model) => Ok(Some(model.name.to_string())),
             // What it would cost here is not asked.
-            Err(ProxyError::Unpriced(model)) => Ok(Some(model)),
+            Err(ProxyError::Unpriced(model, _)) => Ok(Some(model)),
             Err(error) => Err(error),
         }
     }
