@@ -6,6 +6,7 @@ use doorward_domain::usage::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::units::sound_ms;
 use super::wire::or_nothing;
 use crate::count::Count;
 
@@ -28,6 +29,14 @@ struct Read<'a> {
     output_tokens_details: Option<&'a RawValue>,
     /// The word of `DeepSeek` for the cached ones.
     prompt_cache_hit_tokens: Count,
+    /// The word of transcripts.
+    #[serde(borrow)]
+    input_token_details: Option<&'a RawValue>,
+    /// The length of what was written down, and Mistral's word for it.
+    #[serde(borrow)]
+    seconds: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_audio_seconds: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -37,6 +46,8 @@ struct ReadDetails {
     cached_tokens: Count,
     cache_write_tokens: Count,
     reasoning_tokens: Count,
+    audio_tokens: Count,
+    image_tokens: Count,
 }
 
 /// Reads `usage`. `None`: it is null, says nothing, or is something else.
@@ -44,10 +55,12 @@ pub(super) fn read(json: Option<&RawValue>) -> Option<Usage> {
     let read: Read<'_> = or_nothing(json)?;
     let input_tokens = read.prompt_tokens.0.or(read.input_tokens.0);
     let output_tokens = read.completion_tokens.0.or(read.output_tokens.0);
-    if input_tokens.is_none() && output_tokens.is_none() {
+    let sound = read.seconds.or(read.prompt_audio_seconds).and_then(sound_ms);
+    if input_tokens.is_none() && output_tokens.is_none() && sound.is_none() {
         return None;
     }
     let input = read.prompt_tokens_details.or(read.input_tokens_details);
+    let input = input.or(read.input_token_details);
     let output = read.completion_tokens_details.or(read.output_tokens_details);
     let input: ReadDetails = or_nothing(input).unwrap_or_default();
     let output: ReadDetails = or_nothing(output).unwrap_or_default();
@@ -58,6 +71,11 @@ pub(super) fn read(json: Option<&RawValue>) -> Option<Usage> {
         cache_write_tokens: input.cache_write_tokens.or_zero(),
         output_tokens: output_tokens.unwrap_or_default(),
         reasoning_tokens: output.reasoning_tokens.or_zero(),
+        input_audio_tokens: input.audio_tokens.or_zero(),
+        input_image_tokens: input.image_tokens.or_zero(),
+        output_audio_tokens: output.audio_tokens.or_zero(),
+        output_image_tokens: output.image_tokens.or_zero(),
+        audio_ms: sound.unwrap_or_default(),
         ..Usage::default()
     };
     Some(with_reasoning(usage, read.total_tokens.0).bounded())
@@ -123,6 +141,29 @@ mod tests {
         let Usage { input_tokens, cached_input_tokens, cache_write_tokens, .. } = usage;
         let outputs = [usage.output_tokens, usage.reasoning_tokens];
         Some([input_tokens, cached_input_tokens, cache_write_tokens, outputs[0], outputs[1]])
+    }
+
+    #[test]
+    fn what_was_heard_is_read_in_seconds_and_in_tokens() {
+        let heard = |audio_ms, input, audio, output| Usage {
+            audio_ms,
+            input_audio_tokens: audio,
+            ..Usage::of_tokens(input, output)
+        };
+        #[rustfmt::skip]
+        let cases = [
+            (r#"{"type":"duration","seconds":9}"#,                                                Some(heard(9_000, 0, 0, 0))),
+            (r#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},"output_tokens":45,"total_tokens":59}"#, Some(heard(0, 14, 10, 45))),
+            (r#"{"prompt_audio_seconds":203,"prompt_tokens":4,"total_tokens":3264,"completion_tokens":635}"#, Some(heard(203_000, 4, 0, 635))),
+            (r#"{"type":"duration","seconds":null}"#,                                             None),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(read_usage(json.as_bytes()), expected, "{json}");
+        }
+        let pictures = r#"{"input_tokens":50,"output_tokens":272,"input_tokens_details":{"text_tokens":10,"image_tokens":40},"output_tokens_details":{"image_tokens":272}}"#;
+        let drawn =
+            Usage { input_image_tokens: 40, output_image_tokens: 272, ..Usage::of_tokens(50, 272) };
+        assert_eq!(read_usage(pictures.as_bytes()), Some(drawn));
     }
 
     #[test]
