@@ -6,7 +6,8 @@ pub use kind::Kind;
 
 /// What one call consumed, in the way that providers tell it: each whole with its parts.
 /// `input_tokens` includes all that is of input, `output_tokens` all that is of output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Consumption)]
 pub struct Usage {
     /// Tokens of the prompt.
     pub input_tokens: u64,

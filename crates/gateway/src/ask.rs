@@ -4,6 +4,7 @@ mod elsewhere;
 mod fields;
 mod form;
 mod generation;
+mod hosted;
 mod options;
 mod sound;
 mod units;
@@ -22,6 +23,7 @@ use crate::reckon::Reckoning;
 use crate::route::{Call, InPath, Work};
 use fields::{Field, Fields};
 use generation::{Member, Members};
+use hosted::Hosted;
 
 pub(crate) use form::boundary;
 pub(crate) use sound::Length;
@@ -142,6 +144,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) file: Option<File<'a>>,
     /// What a form wants the answer to be, in its words.
     pub(crate) answer_format: Option<&'a str>,
+    /// What the provider may do for it beside answering.
+    pub(crate) hosted: Hosted,
     /// The input begins with what the provider has stored.
     continues: bool,
     body: &'a [u8],
@@ -194,6 +198,7 @@ impl<'a> Ask<'a> {
             text_bytes: body.len(),
             file: None,
             answer_format: None,
+            hosted: Hosted::of_fields(call, &fields)?,
             continues: call == Call::Responses && continues(&fields),
             body,
         })
@@ -226,6 +231,7 @@ impl<'a> Ask<'a> {
             text_bytes: body.len(),
             file: None,
             answer_format: None,
+            hosted: Hosted::of_members(call, &members)?,
             continues: members.get(Member::CachedContent).is_some_and(|raw| raw.get() != "null"),
             body,
         })
@@ -240,6 +246,11 @@ impl<'a> Ask<'a> {
     /// Whether the client wants the usage chunk at the end of its stream.
     pub(crate) fn wants_usage(&self) -> bool {
         self.stream_options.as_ref().is_some_and(|options| options.value)
+    }
+
+    /// Whether the provider may search for it.
+    pub(crate) fn may_search(&self) -> bool {
+        self.hosted.kinds().next().is_some()
     }
 
     /// The body that it was read from.
@@ -260,7 +271,9 @@ impl<'a> Ask<'a> {
     /// Whether there is more input than the body holds, so that its length says nothing. Reads the
     /// body once more: only for a budget.
     pub(crate) fn has_input_elsewhere(&self) -> bool {
-        self.continues || (self.units == Units::Text && elsewhere::is_named(self.body))
+        self.continues
+            || self.hosted.adds_input
+            || (self.units == Units::Text && elsewhere::is_named(self.body))
     }
 }
 

@@ -14,6 +14,7 @@ use doorward_domain::catalog::{
 };
 use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::price::{Price, PriceTable};
+use doorward_domain::usage::{Kind, Usage};
 use doorward_store::{CatalogRow, Store, StoreError};
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::ask::Ask;
 use crate::health::{self, Health, Names, Registry};
 use crate::metrics::{Metrics, Series};
 use crate::reckon;
@@ -106,14 +108,29 @@ impl Target {
         }
     }
 
-    /// Whether it can be asked for this, in one way or another, and it is known what that costs.
+    /// Whether it can be asked for this, in one way or another.
     pub(crate) fn can_be_asked(&self, call: Call) -> bool {
-        self.can_do(call) && reckon::is_sold(call.work(), &self.price)
+        self.has(call) || call.said_in(self.dialect(), false).is_some()
     }
 
-    /// Whether there is a way to ask it for this.
-    pub(crate) fn can_do(&self, call: Call) -> bool {
-        self.has(call) || call.said_in(self.dialect(), false).is_some()
+    /// What the call may use and this has no price for. `None`: there is nothing.
+    pub(crate) fn unpriced(&self, ask: &Ask<'_>) -> Option<&'static str> {
+        if let Some(unsold) = reckon::unsold(ask.call.work(), &self.price) {
+            return Some(unsold);
+        }
+        let lacking = ask.hosted.kinds().find(|kind| !self.price.has(*kind))?;
+        Some(if lacking == Kind::FileSearch { "searches in files" } else { "searches of the web" })
+    }
+
+    /// What a call used, as this provider sells it: searches for the older models of Google's are sold by
+    /// the prompt, however many it takes. Source: <https://ai.google.dev/gemini-api/docs/pricing>.
+    pub(crate) fn sold(&self, usage: Usage) -> Usage {
+        let is_by_prompt = self.dialect() == Dialect::Google
+            && self
+                .upstream_model()
+                .is_some_and(|model| model.trim_start_matches("models/").starts_with("gemini-2"));
+        let searches = usage.web_searches;
+        Usage { web_searches: if is_by_prompt { searches.min(1) } else { searches }, ..usage }
     }
 
     /// What it can do beyond its dialect.

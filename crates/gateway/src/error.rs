@@ -45,9 +45,10 @@ pub(crate) enum ProxyError {
     WrongMethod(&'static str),
     // The operator.
     #[error(
-        "The model `{0}` has no price, so calling it is refused; an administrator can set one or mark it free."
+        "The model `{0}` has no price{for_what}, so calling it is refused; an administrator can set one or mark it free.",
+        for_what = .1.map(|what| format!(" for {what}")).unwrap_or_default()
     )]
-    Unpriced(String),
+    Unpriced(String, Option<&'static str>),
     // The upstream.
     #[error("The upstream did not answer in time.")]
     UpstreamTimeout,
@@ -140,7 +141,7 @@ impl ProxyError {
             Self::WrongMethod(_) => {
                 face(StatusCode::METHOD_NOT_ALLOWED, invalid, Some("method_not_allowed"))
             }
-            Self::Unpriced(_) => face(StatusCode::BAD_REQUEST, invalid, Some("model_not_priced")),
+            Self::Unpriced(..) => face(StatusCode::BAD_REQUEST, invalid, Some("model_not_priced")),
             Self::UpstreamTimeout => {
                 ours(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", FaultKind::Timeout)
             }
@@ -172,7 +173,7 @@ impl ProxyError {
             | Self::TooLarge(_)
             | Self::WrongType(_)
             | Self::SlowBody
-            | Self::Unpriced(_)
+            | Self::Unpriced(..)
             | Self::UpstreamTimeout
             | Self::UpstreamUnavailable(_) => Headers::new(),
         }

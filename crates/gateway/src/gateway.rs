@@ -292,15 +292,11 @@ impl Gateway {
         if !model.targets.is_empty()
             && !model.targets.iter().any(|target| target.can_be_asked(call))
         {
-            let can_be_done = model.targets.iter().any(|target| target.can_do(call));
-            return Err(if can_be_done {
-                ProxyError::Unpriced(ask.model.into_owned())
-            } else {
-                ProxyError::NoSuchRoute
-            });
+            return Err(ProxyError::NoSuchRoute);
         }
+        check_price(&model, &ask)?;
         let now = (self.store.clock().monotonic_us(), self.ids.draw());
-        let mut choice = Choice::new(&model, call, now);
+        let mut choice = Choice::new(&model, &ask, now);
         let first =
             choice.first().ok_or(ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment))?;
         let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
@@ -363,6 +359,7 @@ impl Gateway {
             call: ask.call,
             is_stream: ask.is_stream,
             reckoning: ask.reckoning(),
+            searches_always: ask.hosted.searches_always,
             span: spans.zip(span).map(|(spans, context)| spans.open(context, ask.call)),
         };
         Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, question))
@@ -384,7 +381,7 @@ impl Gateway {
         let model =
             snapshot.find(caller.key.key.organization, name).ok_or(Denial::ModelNotFound)?;
         if model.targets.is_empty() && model.is_unpriced {
-            return Err(ProxyError::Unpriced(name.to_owned()));
+            return Err(ProxyError::Unpriced(name.to_owned(), None));
         }
         Ok(model)
     }
@@ -410,7 +407,7 @@ impl Gateway {
             provider: first.provider,
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
-            most,
+            most: ask.hosted.most(most),
             address: way.address,
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {
@@ -427,6 +424,18 @@ impl Gateway {
         way.facts.lowered_to = bound.filter(|_| is_set_here);
         Ok((open, bound))
     }
+}
+
+/// What it would cost nobody knows, where nobody who can be asked has a price for all that the call may use.
+fn check_price(model: &RoutedModel, ask: &Ask<'_>) -> Result<(), ProxyError> {
+    let mut askable =
+        model.targets.iter().filter(|target| target.can_be_asked(ask.call)).peekable();
+    let unpriced = |target: &Arc<Target>| target.unpriced(ask);
+    let Some(what) = askable.peek().and_then(|target| unpriced(target)) else { return Ok(()) };
+    if askable.any(|target| unpriced(target).is_none()) {
+        return Ok(());
+    }
+    Err(ProxyError::Unpriced(model.name.to_string(), Some(what)))
 }
 
 /// What a call is held at beside the output that can be bound.

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use doorward_domain::catalog::DeploymentState;
 use doorward_domain::money::NanoUsd;
+use doorward_domain::usage::Kind;
 
 use super::Named;
-use super::values::{dollars, not_negative, positive};
+use super::values::{dollars, not_negative, positive, price_of_kind};
 
 /// What can be done with a noun of the catalog; `C` and `E` are what a new one and an edit take.
 #[derive(Debug, Subcommand)]
@@ -194,11 +195,11 @@ impl DeploymentArgs {
     }
 }
 
-/// What a million tokens cost, in dollars. Without any: as the built-in table says.
+/// What it costs, in dollars. Without any: as the built-in table says.
 #[derive(Debug, Args)]
 pub(crate) struct PriceArgs {
     /// It costs nothing
-    #[arg(long, conflicts_with_all = ["price_input", "price_output"])]
+    #[arg(long, conflicts_with_all = ["price_input", "price_output", "prices"])]
     pub(crate) free: bool,
     /// Dollars per million tokens of input
     #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_output")]
@@ -212,6 +213,11 @@ pub(crate) struct PriceArgs {
     /// Dollars per million tokens of reasoning
     #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_input")]
     pub(crate) price_reasoning: Option<NanoUsd>,
+    /// Dollars for what else it is sold by, for as many as the name says (a million tokens, where it says
+    /// nothing): `output_image=30`, `web_searches_1k=10`, `characters_1m=15`, `audio_hour=0.36`,
+    /// `image=0.04`; repeatable
+    #[arg(long = "price", value_parser = price_of_kind, value_name = "KIND=USD")]
+    pub(crate) prices: Vec<(Kind, NanoUsd)>,
 }
 
 /// Edit a model; its name stays
@@ -222,7 +228,7 @@ pub(crate) struct EditModel {
     #[command(flatten)]
     pub(crate) price: PriceArgs,
     /// Take the price from the built-in table
-    #[arg(long, conflicts_with_all = ["free", "price_input"])]
+    #[arg(long, conflicts_with_all = ["free", "price_input", "prices"])]
     pub(crate) listed: bool,
     /// The most output tokens of one call
     #[arg(long, value_parser = positive::<NonZeroU64>, value_name = "N")]

@@ -63,7 +63,8 @@ fn price(wish: &PriceArgs) -> Option<Value> {
         ("reasoning", wish.price_reasoning),
     ];
     let set = |(name, rate): (&str, Option<NanoUsd>)| Some((name.to_owned(), json!(rate?)));
-    let rates: Map<String, Value> = rates.into_iter().filter_map(set).collect();
+    let more = wish.prices.iter().map(|(kind, price)| (kind.name().to_owned(), json!(price)));
+    let rates: Map<String, Value> = rates.into_iter().filter_map(set).chain(more).collect();
     (!rates.is_empty()).then_some(Value::Object(rates))
 }
 
@@ -154,9 +155,17 @@ fn table(list: &Value, names: &Names) -> Table {
 
 fn price_words(model: &Value) -> String {
     match model.get("price") {
-        Some(price @ Value::Object(_)) => {
-            let (input, output) = (text(price, "input"), text(price, "output"));
-            format!("{} in, {} out", output::dollars(&input), output::dollars(&output))
+        Some(Value::Object(price)) => {
+            let say = |(name, price): (&String, &Value)| {
+                let dollars = output::dollars(price.as_str()?);
+                Some(match name.as_str() {
+                    "tiers" => return None,
+                    "input" => format!("{dollars} in"),
+                    "output" => format!("{dollars} out"),
+                    name => format!("{dollars} {name}"),
+                })
+            };
+            price.iter().filter_map(say).collect::<Vec<_>>().join(", ")
         }
         _ => text(model, "price"),
     }
@@ -211,6 +220,8 @@ mod tests {
         let cases = [
             ("create m --provider p",        json!({"name": "m", "deployments": [{"provider": "p"}]})),
             ("create m --provider p --free", json!({"name": "m", "price": "free", "deployments": [{"provider": "p"}]})),
+            ("create m --provider p --price audio_hour=0.36 --price image=$0.04",
+                json!({"name": "m", "price": {"audio_hour": "0.36", "image": "0.04"}, "deployments": [{"provider": "p"}]})),
             ("create m --provider p --price-input 0.15 --price-output 0.60",
                 json!({"name": "m", "price": {"input": "0.15", "output": "0.60"}, "deployments": [{"provider": "p"}]})),
             ("create m --provider p --upstream-model u --provider-key k --weight 2 --priority 1 --output-tokens-max 9",

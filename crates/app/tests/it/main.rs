@@ -20,6 +20,7 @@ mod google;
 mod images;
 mod increases;
 mod key_files;
+mod kinds;
 mod lifecycle;
 mod limits;
 mod messages;

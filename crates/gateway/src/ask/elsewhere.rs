@@ -34,7 +34,7 @@ fn is_reference(body: &[u8], quote: usize) -> bool {
 }
 
 /// Whether a letter is written as an escape, which nobody needs and which could hide a key.
-fn has_disguised_letter(body: &[u8]) -> bool {
+pub(super) fn has_disguised_letter(body: &[u8]) -> bool {
     let Some(first) = memchr::memchr(b'\\', body) else { return false };
     let body = body.get(first..).unwrap_or_default();
     let mut escapes = memchr::memmem::find_iter(body, br"\u00");

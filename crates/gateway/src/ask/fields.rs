@@ -20,13 +20,16 @@ pub(super) enum Field {
     Background,
     PreviousResponseId,
     Conversation,
+    Tools,
+    MaxToolCalls,
+    WebSearchOptions,
     Drop,
     /// Stands in `stream_options`.
     IncludeUsage,
 }
 
 impl Field {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::Model,
         Self::Stream,
         Self::StreamOptions,
@@ -41,6 +44,9 @@ impl Field {
         Self::Background,
         Self::PreviousResponseId,
         Self::Conversation,
+        Self::Tools,
+        Self::MaxToolCalls,
+        Self::WebSearchOptions,
         Self::Drop,
         Self::IncludeUsage,
     ];
@@ -61,6 +67,9 @@ impl Field {
             Self::Background => "background",
             Self::PreviousResponseId => "previous_response_id",
             Self::Conversation => "conversation",
+            Self::Tools => "tools",
+            Self::MaxToolCalls => "max_tool_calls",
+            Self::WebSearchOptions => "web_search_options",
             Self::Drop => super::Ask::DROP,
             Self::IncludeUsage => "include_usage",
         }
@@ -83,6 +92,9 @@ impl Field {
             b"background" => Self::Background,
             b"previousresponseid" => Self::PreviousResponseId,
             b"conversation" => Self::Conversation,
+            b"tools" => Self::Tools,
+            b"maxtoolcalls" => Self::MaxToolCalls,
+            b"websearchoptions" => Self::WebSearchOptions,
             b"doorwarddropunsupported" => Self::Drop,
             b"includeusage" => Self::IncludeUsage,
             _ => return None,

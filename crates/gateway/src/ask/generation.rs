@@ -10,6 +10,7 @@ use super::fields::Letters;
 pub(super) enum Member {
     GenerationConfig,
     CachedContent,
+    Tools,
     Drop,
     /// Stands in the body, and in what stands in it.
     Model,
@@ -24,9 +25,10 @@ pub(super) enum Member {
 }
 
 impl Member {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::GenerationConfig,
         Self::CachedContent,
+        Self::Tools,
         Self::Drop,
         Self::Model,
         Self::Requests,
@@ -40,6 +42,7 @@ impl Member {
         match self {
             Self::GenerationConfig => ["generationConfig", "generation_config"],
             Self::CachedContent => ["cachedContent", "cached_content"],
+            Self::Tools => ["tools", "tools"],
             Self::Drop => [super::Ask::DROP, super::Ask::DROP],
             Self::Model => ["model", "model"],
             Self::Requests => ["requests", "requests"],

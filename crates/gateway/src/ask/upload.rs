@@ -7,6 +7,7 @@ use doorward_dialect::google::Framing;
 use doorward_dialect::unsupported::Allowed;
 
 use super::form::{self, Part};
+use super::hosted::Hosted;
 use super::{Ask, Bounds, File, Units, check_name, sound};
 use crate::error::ProxyError;
 use crate::route::Call;
@@ -57,6 +58,7 @@ impl<'a> Ask<'a> {
             file: Some(File { name: file.file_name.unwrap_or_default(), bytes: content.len() }),
             answer_format: find(&parts, FORMAT)?.map(|part| text(part, body)).transpose()?,
             text_bytes: parts.iter().filter(|part| part.file_name.is_none()).map(text_bytes).sum(),
+            hosted: Hosted::default(),
             continues: false,
             body,
         })

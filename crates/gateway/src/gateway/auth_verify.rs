@@ -224,7 +224,7 @@ impl Gateway {
         let Some(model) = &asked.model else { return Ok(()) };
         match self.find_model(caller, model).await {
             // What it would cost here is not asked.
-            Ok(_) | Err(ProxyError::Unpriced(_)) => Ok(()),
+            Ok(_) | Err(ProxyError::Unpriced(..)) => Ok(()),
             Err(error) => Err(error),
         }
     }

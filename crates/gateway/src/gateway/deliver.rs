@@ -58,14 +58,16 @@ impl Gateway {
                 Err(garbage(end, "it is a stream, though we did not ask for one"))
             }
             Ok(Shape::Json) => {
-                let meter = JsonMeter::of(ask.call, provider, end.target().needle());
+                let meter = JsonMeter::of(ask.call, provider, end.target().needle())
+                    .counting_searches(ask.may_search());
                 self.deliver_json(answer, meter, end, way).await
             }
             Ok(Shape::Events) => {
                 let target = end.target();
                 let translation = translated::stream(ask, &end, self.store.clock());
                 let hides_usage = translation.is_none() && ask.is_stream && !ask.wants_usage();
-                let meter = SseMeter::of(ask.call, provider, hides_usage, target.needle());
+                let meter = SseMeter::of(ask.call, provider, hides_usage, target.needle())
+                    .counting_searches(ask.may_search());
                 self.deliver_events(answer, (meter, translation), (ask, end), way).await
             }
             Ok(Shape::Plain) => Box::pin(self.deliver_plain(answer, ask, end, way)).await,

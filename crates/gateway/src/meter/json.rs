@@ -7,6 +7,7 @@ use doorward_dialect::{Dialect, openai};
 use doorward_domain::usage::Usage;
 
 use super::Metered;
+use super::searches::SearchCounter;
 use super::strings::{string_end, text_end};
 use super::usage::Told;
 use crate::redact::{Mask, Needle};
@@ -16,6 +17,9 @@ use crate::route::{Call, Work};
 const USAGE_BYTES_MAX: usize = 16 * 1024;
 /// What most of them fit in.
 const USAGE_BYTES: usize = 256;
+
+/// The largest answer that is kept to count the searches in it: one with pictures, too.
+const KEPT_BYTES_MAX: usize = 24 << 20;
 
 /// What the scanner is inside of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +77,8 @@ pub(crate) struct JsonMeter {
     key: &'static [u8],
     /// Reads another member that tells of it, and how that is read.
     beside: Option<(Box<Self>, fn(&[u8]) -> Option<Usage>)>,
+    /// The answer until here, of a call that may search; none of one that is too large.
+    kept: Option<Vec<u8>>,
 }
 
 impl JsonMeter {
@@ -91,6 +97,7 @@ impl JsonMeter {
             bytes: 0,
             extent: Extent::Open,
             mask: Mask::new(needle),
+            kept: None,
         }
     }
 
@@ -118,6 +125,13 @@ impl JsonMeter {
         Self { beside: Some((Box::new(beside), read)), ..self }
     }
 
+    /// Counts the searches in the answer, too, where the usage does not tell them.
+    pub(crate) fn counting_searches(mut self, may_search: bool) -> Self {
+        let is_told = self.dialect == Dialect::Anthropic;
+        self.kept = (may_search && !is_told).then(Vec::new);
+        self
+    }
+
     /// Takes the next bytes, cut anywhere, and gives those that may go on now: nearly always the very
     /// buffer that came in.
     pub(crate) fn push(&mut self, chunk: Bytes) -> Bytes {
@@ -140,6 +154,13 @@ impl JsonMeter {
 
     fn read(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
+        if let Some(kept) = &mut self.kept {
+            if kept.len() + chunk.len() <= KEPT_BYTES_MAX {
+                kept.extend_from_slice(chunk);
+            } else {
+                self.kept = None;
+            }
+        }
         let mut rest = chunk;
         while !rest.is_empty() {
             let (passed, behind) = rest.split_at_checked(self.pass(rest)).unwrap_or((rest, &[]));
@@ -186,7 +207,15 @@ impl JsonMeter {
         let total = || usage.filter(|_| !self.has_output).and_then(openai::read_total);
         let told = completed(told.usage().or_else(total), self.told_beside());
         let is_counted = self.has_output && told.is_none();
-        Metered { told, counted_output: if is_counted { self.bytes.div_ceil(4) } else { 0 } }
+        let mut counter = SearchCounter::new(self.dialect);
+        if let Some(kept) = &self.kept {
+            counter.take(kept);
+        }
+        Metered {
+            told,
+            counted_output: if is_counted { self.bytes.div_ceil(4) } else { 0 },
+            searches: counter.seen,
+        }
     }
 
     /// The value of the member, once it is whole.
@@ -401,6 +430,21 @@ mod tests {
             let mut meter = JsonMeter::new(Dialect::OpenAi, None, has_output);
             meter.read(br#"{"data":[]}"#);
             assert_eq!(meter.metered().counted_output, expected);
+        }
+    }
+
+    #[test]
+    fn searches_are_counted_for_every_cut_of_the_answer_of_a_call_that_may_search() {
+        let json = br#"{"output":[{"type":"web_search_call"}],"usage":{"input_tokens":1}}"#;
+        for (may_search, expected) in [(true, 1), (false, 0)] {
+            for cut in 0..=json.len() {
+                let meter = JsonMeter::new(Dialect::OpenAi, None, true);
+                let mut meter = meter.counting_searches(may_search);
+                let (head, tail) = json.split_at(cut);
+                meter.read(head);
+                meter.read(tail);
+                assert_eq!(meter.metered().searches.web, expected, "cut at {cut}");
+            }
         }
     }
 

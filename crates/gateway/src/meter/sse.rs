@@ -12,6 +12,7 @@ use doorward_dialect::Dialect;
 
 use super::Metered;
 use super::event::{self, Facts};
+use super::searches::SearchCounter;
 use super::usage::{self, Said, Told};
 use crate::redact::Needle;
 use crate::route::Call;
@@ -39,6 +40,9 @@ pub(crate) struct SseMeter {
     /// Tokens of output that passed since the stream told how many there were.
     counted: u64,
     event_bytes_max: usize,
+    /// Of a call that may search.
+    searches: Option<SearchCounter>,
+    dialect: Dialect,
     is_done: bool,
     has_failed: bool,
 }
@@ -72,6 +76,8 @@ impl SseMeter {
                 Dialect::OpenAi | Dialect::Anthropic => EVENT_BYTES_MAX,
                 Dialect::Google => PICTURE_BYTES_MAX,
             },
+            searches: None,
+            dialect,
             is_done: false,
             has_failed: false,
         }
@@ -89,6 +95,12 @@ impl SseMeter {
             meter.event_bytes_max = PICTURE_BYTES_MAX;
         }
         meter
+    }
+
+    /// Counts the searches in the stream, too.
+    pub(crate) fn counting_searches(mut self, may_search: bool) -> Self {
+        self.searches = may_search.then(|| SearchCounter::new(self.dialect));
+        self
     }
 
     /// Takes the next bytes and gives those that may go on now: all whole events, often the very
@@ -118,7 +130,8 @@ impl SseMeter {
         // What is told at the end is of the whole, whatever was counted.
         let told = self.told.usage();
         let is_told = self.is_done && told.is_some();
-        Metered { told, counted_output: if is_told { 0 } else { self.counted } }
+        let searches = self.searches.as_ref().map(|counter| counter.seen).unwrap_or_default();
+        Metered { told, counted_output: if is_told { 0 } else { self.counted }, searches }
     }
 
     /// Whether the stream came to its proper end: it said so, or it told the usage of the whole.
@@ -183,6 +196,9 @@ impl SseMeter {
 
     fn judge(&mut self, event: &[u8]) -> Verdict {
         let facts = event::read(event);
+        if let Some((counter, data)) = self.searches.as_mut().zip(data(event)) {
+            counter.take(data);
+        }
         self.counted = self.counted.saturating_add(facts.output_tokens);
         self.is_done |= facts.is_last;
         let wants_it = facts.has_usage || self.told.wants_all();

@@ -60,6 +60,8 @@ pub(crate) struct Question {
     pub(crate) is_stream: bool,
     /// What it uses as far as that is known before its answer.
     pub(crate) reckoning: Reckoning,
+    /// The provider searches the web once for it, and does not tell.
+    pub(crate) searches_always: bool,
     /// What is recorded of the call, where it is.
     pub(crate) span: Option<OpenSpan>,
 }
@@ -272,6 +274,7 @@ impl CallEnd {
             return None;
         }
         let (usage, is_estimated) = self.used(outcome, metered);
+        let usage = self.with_searches(usage);
         let settlement = Settlement {
             call: self.open.id(),
             outcome,
@@ -289,6 +292,14 @@ impl CallEnd {
             span.end(self.open.hold(), &self.target.header, ended);
         }
         Some(settlement)
+    }
+
+    /// The searches as they are sold.
+    fn with_searches(&self, mut usage: Usage) -> Usage {
+        if self.question.searches_always && usage.output_tokens > 0 {
+            usage.web_searches = usage.web_searches.max(1);
+        }
+        self.target.sold(usage)
     }
 
     fn elapsed_us(&self) -> u64 {
