@@ -129,9 +129,8 @@ impl Target {
 
     /// What the call may use and this has no price for. `None`: there is nothing.
     pub(crate) fn unpriced(&self, ask: &Ask<'_>) -> Option<&'static str> {
-        let work = ask.call.work();
-        if !reckon::is_sold(work, &self.price) {
-            return Some(reckon::name(work));
+        if let Some(unsold) = reckon::unsold(ask.call.work(), &self.price) {
+            return Some(unsold);
         }
         let lacking = ask.hosted.kinds().find(|kind| !self.price.has(*kind))?;
         Some(if lacking == Kind::FileSearch { "searches in files" } else { "searches of the web" })

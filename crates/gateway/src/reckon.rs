@@ -170,39 +170,23 @@ impl Reckoning {
     }
 }
 
-/// Whether a price says what this costs: by the unit that it is sold by, or by tokens.
-pub(crate) fn is_sold(work: Work, price: &Price) -> bool {
-    let unit = match work {
-        Work::Count => return true,
-        Work::Speech => Some(Kind::Character),
-        Work::Transcript => Some(Kind::AudioMs),
-        Work::Picture => Some(Kind::Image),
-        Work::Ranking => Some(Kind::Search),
+/// What a price does not say the cost of: neither by the unit that this is sold by, nor by tokens.
+pub(crate) fn unsold(work: Work, price: &Price) -> Option<&'static str> {
+    let (unit, what) = match work {
+        Work::Count => return None,
+        Work::Speech => (Kind::Character, "characters"),
+        Work::Transcript => (Kind::AudioMs, "hours of sound"),
+        Work::Picture => (Kind::Image, "pictures"),
+        Work::Ranking => (Kind::Search, "searches"),
         Work::Chat
         | Work::Completion
         | Work::Response
         | Work::Prompt
         | Work::Embedding
-        | Work::Moderation => None,
+        | Work::Moderation => (Kind::Input, "tokens"),
     };
-    unit.is_some_and(|unit| price.has(unit)) || price.has_tokens()
-}
-
-/// What is sold by a call of this work, in words.
-pub(crate) const fn name(work: Work) -> &'static str {
-    match work {
-        Work::Speech => "speech",
-        Work::Transcript => "transcripts",
-        Work::Picture => "pictures",
-        Work::Ranking => "rankings",
-        Work::Chat
-        | Work::Completion
-        | Work::Response
-        | Work::Prompt
-        | Work::Embedding
-        | Work::Moderation
-        | Work::Count => "tokens",
-    }
+    let is_sold = price.has_tokens() || (unit != Kind::Input && price.has(unit));
+    (!is_sold).then_some(what)
 }
 
 fn count(usage: Usage, kind: Kind) -> u64 {
@@ -316,6 +300,7 @@ mod tests {
             (Work::Picture, Kind::Image),
             (Work::Ranking, Kind::Search),
         ];
+        let is_sold = |work, price: &Price| unsold(work, price).is_none();
         for (work, unit) in units {
             assert!(is_sold(work, &price(&[unit])) && is_sold(work, &price(BY_TOKENS)), "{work:?}");
             assert!(!is_sold(work, &price(&[])) && !is_sold(work, &price(&[Kind::WebSearch])));
@@ -328,6 +313,7 @@ mod tests {
             assert!(is_sold(work, &price(BY_TOKENS)) && !is_sold(work, &price(&[Kind::Input])));
         }
         assert!(is_sold(Work::Count, &price(&[])), "that is free");
+        assert_eq!(unsold(Work::Speech, &price(&[Kind::Image])), Some("characters"));
     }
 
     #[test]

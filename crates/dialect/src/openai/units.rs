@@ -12,9 +12,18 @@ use crate::count::Count;
 
 /// Reads a number of seconds, or the text of one, as the `duration` of a transcript. `None`: it is none.
 pub fn read_seconds(json: &[u8]) -> Option<Usage> {
-    let text = std::str::from_utf8(json).ok()?.trim().trim_matches('"');
-    let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0)?;
-    Some(Usage { audio_ms: milliseconds(seconds), ..Usage::default() })
+    let audio_ms = milliseconds_in(std::str::from_utf8(json).ok()?)?;
+    Some(Usage { audio_ms, ..Usage::default() })
+}
+
+/// The same of a member, in milliseconds.
+pub(super) fn sound_ms(json: &RawValue) -> Option<u64> {
+    milliseconds_in(json.get())
+}
+
+fn milliseconds_in(json: &str) -> Option<u64> {
+    let seconds = json.trim().trim_matches('"').parse::<f64>().ok();
+    seconds.filter(|seconds| *seconds >= 0.0).map(milliseconds)
 }
 
 #[expect(

@@ -65,19 +65,19 @@ impl Hosted {
             Call::Messages => Self::of_tools(fields.get(Field::Tools), None),
             Call::Completions
             | Call::Embeddings
+            | Call::Moderations
+            | Call::Images
+            | Call::Speech
+            | Call::Transcriptions
+            | Call::Translations
+            | Call::Rerank
             | Call::Inference
             | Call::MessageTokens
             | Call::GenerateContent
             | Call::StreamGenerateContent
             | Call::ContentTokens
             | Call::EmbedContent
-            | Call::BatchEmbedContents
-            | Call::Moderations
-            | Call::Images
-            | Call::Speech
-            | Call::Transcriptions
-            | Call::Translations
-            | Call::Rerank => Ok(Self::default()),
+            | Call::BatchEmbedContents => Ok(Self::default()),
         }
     }
 

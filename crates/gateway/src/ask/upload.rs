@@ -7,7 +7,8 @@ use doorward_dialect::google::Framing;
 use doorward_dialect::unsupported::Allowed;
 
 use super::form::{self, Part};
-use super::{Ask, Bounds, File, Hosted, Units, check_name, sound};
+use super::hosted::Hosted;
+use super::{Ask, Bounds, File, Units, check_name, sound};
 use crate::error::ProxyError;
 use crate::route::Call;
 
@@ -53,11 +54,11 @@ impl<'a> Ask<'a> {
             answers: 1,
             may_be_dropped: Allowed::Nothing,
             drop_member: None,
-            hosted: Hosted::default(),
             units: Units::Sound(sound::length(content)),
             file: Some(File { name: file.file_name.unwrap_or_default(), bytes: content.len() }),
             answer_format: find(&parts, FORMAT)?.map(|part| text(part, body)).transpose()?,
             text_bytes: parts.iter().filter(|part| part.file_name.is_none()).map(text_bytes).sum(),
+            hosted: Hosted::default(),
             continues: false,
             body,
         })
