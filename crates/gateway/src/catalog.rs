@@ -286,13 +286,10 @@ impl Catalog {
         self.replaced.notified()
     }
 
-    /// Loads a new snapshot whenever something changed, so that what is to end ends without a call coming.
+    /// Loads the first snapshot, and a new one whenever something changed, so that what is to begin or end does
+    /// without a call coming.
     pub(crate) async fn follow(&self, stop: &CancellationToken) {
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.store.catalog_changed() => {}
-            }
             while let Err(error) = self.snapshot().await {
                 tracing::warn!(%error, "the catalog cannot be read");
                 tokio::select! {
@@ -300,7 +297,16 @@ impl Catalog {
                     () = tokio::time::sleep(RETRY) => {}
                 }
             }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.store.catalog_changed() => {}
+            }
         }
+    }
+
+    /// The snapshot that was loaded last, whatever changed since.
+    pub(crate) fn last(&self) -> Option<Arc<Snapshot>> {
+        self.current.load_full()
     }
 
     /// The snapshot, if nothing changed since: no wait on the hit path.
@@ -442,7 +448,7 @@ impl Catalog {
 
     /// Writes how the deployments are in the Prometheus text format.
     pub(crate) fn render_health(&self, now_us: u64, out: &mut String) -> std::fmt::Result {
-        let current = self.current.load_full();
+        let current = self.last();
         let models = current.iter().flat_map(|snapshot| snapshot.models.values());
         // Each once, whatever else it is called.
         let models = models.flatten().filter(|(called, model)| **called == *model.name);

@@ -29,8 +29,6 @@ const QUESTION_MAX: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Providers that are asked at the same time; the others wait.
 const ROUNDS_MAX: usize = 16;
-/// How soon a catalog that could not be read is read again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Asks each provider that has a check, in turns of its own, one question at a time.
 #[derive(Debug)]
@@ -55,13 +53,9 @@ impl Checker {
             let mut replaced = pin!(self.catalog.replaced());
             // From here on no change is missed.
             replaced.as_mut().enable();
-            let wake_at = match self.catalog.snapshot().await {
-                Ok(snapshot) => self.begin_rounds(&snapshot, &mut schedule, &mut rounds),
-                Err(error) => {
-                    tracing::warn!(%error, "the catalog cannot be read");
-                    Some(Instant::now() + RETRY)
-                }
-            };
+            let last = self.catalog.last();
+            let wake_at =
+                last.and_then(|last| self.begin_rounds(&last, &mut schedule, &mut rounds));
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = replaced => {}

@@ -143,9 +143,10 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces aliases, pricing, output limit, routing and deployments of a model, and audits it. `edited.updated_at`
-    /// is that of the version that was edited; [`StoreError::Stale`] when there is a newer one.
-    /// [`StoreError::Taken`] with `aliases`. Returns the model with its new version. An edit that changes nothing leaves no trace.
+    /// Replaces aliases, pricing, output limit, routing and deployments of a model, and audits it.
+    /// `edited.updated_at` is that of the version that was edited; [`StoreError::Stale`] when there is a newer
+    /// one, [`StoreError::Taken`] with `aliases`. Returns the model with its new version. An edit that changes
+    /// nothing leaves no trace.
     pub async fn edit_model(&self, act: &Act, edited: &Model) -> Result<Model, StoreError> {
         check_texts(edited)?;
         if self.find_model(act.organization, &edited.name).await?.as_ref() == Some(edited) {
