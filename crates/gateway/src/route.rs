@@ -7,7 +7,8 @@ use doorward_dialect::google::Framing;
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use http::{HeaderMap, Method, Uri};
 
-pub use call::{Call, Path, Work};
+pub use call::Call;
+pub(crate) use call::{Path, Work};
 
 /// A route of the data plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,14 +245,8 @@ mod tests {
             ("POST", "/v1/inference",              call(Call::Inference)),
             ("POST", "/v1/embeddings",             call(Call::Embeddings)),
             ("POST", "/v1/responses?x=1",          call(Call::Responses)),
-            ("POST", "/v1/moderations",            call(Call::Moderations)),
-            ("POST", "/v1/images/generations",     call(Call::Images)),
-            ("POST", "/v1/images/edits",           None),
-            ("POST", "/v1/audio/speech",           call(Call::Speech)),
-            ("POST", "/v1/audio/transcriptions",   call(Call::Transcriptions)),
-            ("POST", "/v1/audio/translations",     call(Call::Translations)),
-            ("POST", "/v1/rerank",                 call(Call::Rerank)),
             ("GET",  "/v1/rerank",                 Some(Err(CALLS))),
+            ("POST", "/v1/images/edits",           None),
             ("POST", "/v1/messages?beta=true",     call(Call::Messages)),
             ("GET",  "/v1/chat/completions",       Some(Err(CALLS))),
             ("GET",  "/v1/messages",               Some(Err(WrongMethod::of(Call::Messages)))),

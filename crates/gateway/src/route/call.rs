@@ -209,15 +209,14 @@ impl Call {
         matches!(self.work(), Work::Transcript)
     }
 
-    /// Whether providers of this kind have the very route. Of those that speak OpenAI's dialect, OpenAI
+    /// Whether providers of this kind have the very route, if it is of their dialect. Of those that speak OpenAI's dialect, OpenAI
     /// itself ranks no documents, and Azure judges no texts by it.
     pub const fn is_of(self, kind: ProviderKind) -> bool {
-        match kind {
-            ProviderKind::Echo | ProviderKind::OpenAiCompatible => true,
-            ProviderKind::OpenAi => !matches!(self, Self::Rerank),
-            ProviderKind::Azure => !matches!(self, Self::Rerank | Self::Moderations),
-            ProviderKind::Anthropic | ProviderKind::Google => true,
-        }
+        !matches!(
+            (self, kind),
+            (Self::Rerank, ProviderKind::OpenAi | ProviderKind::Azure)
+                | (Self::Moderations, ProviderKind::Azure)
+        )
     }
 
     /// The call that asks the same in another way, of a provider of this dialect. `None`: there is none.
@@ -260,5 +259,47 @@ impl Work {
     /// Whether providers take nothing for it.
     pub const fn is_free(self) -> bool {
         matches!(self, Self::Count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_media_stand_where_openai_has_them() {
+        #[rustfmt::skip]
+        let cases = [
+            (Call::Moderations,    "/moderations",          Work::Moderation, false),
+            (Call::Images,         "/images/generations",   Work::Picture,    false),
+            (Call::Speech,         "/audio/speech",         Work::Speech,     false),
+            (Call::Transcriptions, "/audio/transcriptions", Work::Transcript, true),
+            (Call::Translations,   "/audio/translations",   Work::Transcript, true),
+            (Call::Rerank,         "/rerank",               Work::Ranking,    false),
+        ];
+        for (call, path, work, is_form) in cases {
+            assert_eq!(
+                (call.path(), call.work(), call.is_form()),
+                (Path::Fixed(path), work, is_form)
+            );
+            assert_eq!(call.dialect(), Dialect::OpenAi);
+            for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google] {
+                assert_eq!(call.said_in(dialect, true), None, "{call:?}: asked so, or not at all");
+            }
+        }
+    }
+
+    #[test]
+    fn openai_ranks_nothing_and_azure_judges_nothing() {
+        for kind in ProviderKind::ALL {
+            let missing: Vec<Call> =
+                Call::ALL.into_iter().filter(|call| !call.is_of(kind)).collect();
+            let expected: &[Call] = match kind.as_str() {
+                "openai" => &[Call::Rerank],
+                "azure" => &[Call::Moderations, Call::Rerank],
+                _ => &[],
+            };
+            assert_eq!(missing, expected, "{kind}");
+        }
     }
 }
