@@ -287,12 +287,11 @@ fn check_name(model: &str) -> Result<(), ProxyError> {
 /// Whether the answer comes while it is made. Speech does in any case, but only its events tell what it
 /// used.
 fn is_stream(call: Call, fields: &Fields<'_>) -> Result<bool, ProxyError> {
+    if call == Call::Speech {
+        return Ok(fields.get(Field::StreamFormat).is_some_and(|raw| raw.get() == r#""sse""#));
+    }
     let may_be = call.work().has_output() || call == Call::Images;
-    let by_format = || fields.get(Field::StreamFormat).is_some_and(|raw| raw.get() == r#""sse""#);
-    Ok(match call {
-        Call::Speech => by_format(),
-        _ => flag(Field::Stream, fields)? && may_be,
-    })
+    Ok(flag(Field::Stream, fields)? && may_be)
 }
 
 fn not_utf8(error: &std::str::Utf8Error) -> ProxyError {

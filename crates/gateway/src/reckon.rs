@@ -95,17 +95,22 @@ impl Reckoning {
             Units::Sound(_) if told.input_audio_tokens == 0 => {
                 Usage { input_audio_tokens: told.input_tokens, ..told }
             }
-            _ => told,
+            Units::Text
+            | Units::Pictures { .. }
+            | Units::Characters(_)
+            | Units::Sound(_)
+            | Units::Searches(_) => told,
         }
     }
 
-    /// The same for so much sound.
-    fn at_length(&self, ms: u64) -> Self {
-        let units = match self.units {
-            Units::Sound(_) => Units::Sound(Length { ms, is_known: true }),
-            other => other,
-        };
-        Self { units, ..*self }
+    /// The same for so much sound, where it is sound.
+    const fn at_length(self, ms: u64) -> Self {
+        match self.units {
+            Units::Sound(_) => Self { units: Units::Sound(Length { ms, is_known: true }), ..self },
+            Units::Text | Units::Pictures { .. } | Units::Characters(_) | Units::Searches(_) => {
+                self
+            }
+        }
     }
 
     /// All of it in tokens.
@@ -224,6 +229,10 @@ mod tests {
         Usage::NAMES.into_iter().zip(usage.figures()).filter(|(_, figure)| *figure > 0).collect()
     }
 
+    type Figures = &'static [(&'static str, u64)];
+    type Untold = (Units, &'static [Kind], Figures, bool);
+    type Told = (Units, &'static [Kind], Usage, Figures, bool);
+
     const SPEECH: Units = Units::Characters(10);
     const WAV: Units = Units::Sound(Length { ms: 2_000, is_known: true });
     const MP3: Units = Units::Sound(Length { ms: 9_000, is_known: false });
@@ -234,7 +243,7 @@ mod tests {
     fn what_the_provider_does_not_say_is_billed_by_what_the_price_is_for() {
         use Kind::{AudioMs, Character, Image, Search};
         #[rustfmt::skip]
-        let cases: [(Units, &[Kind], &[(&str, u64)], bool); 14] = [
+        let cases: [Untold; 14] = [
             // asked         sold by             billed                                              estimated
             (SPEECH,         &[Character],       &[("characters", 10)],                              false),
             (SPEECH,         BY_TOKENS,          &[("input_tokens", 7), ("output_tokens", 50), ("output_audio_tokens", 50), ("characters", 10)], true),
@@ -268,7 +277,7 @@ mod tests {
         let tokens = |input, output| Usage::of_tokens(input, output);
         let ms = |audio_ms| Usage { audio_ms, ..Usage::default() };
         #[rustfmt::skip]
-        let cases: [(Units, &[Kind], Usage, &[(&str, u64)], bool); 11] = [
+        let cases: [Told; 11] = [
             (SPEECH,   &[Character],   tokens(4, 30),  &[("input_tokens", 4), ("output_tokens", 30), ("output_audio_tokens", 30), ("characters", 10)], false),
             (SPEECH,   BY_TOKENS,      tokens(4, 30),  &[("input_tokens", 4), ("output_tokens", 30), ("output_audio_tokens", 30), ("characters", 10)], false),
             (MP3,      &[AudioMs],     ms(1_500),      &[("audio_ms", 1_500)],                        false),

@@ -224,7 +224,8 @@ fn every_route_that_takes_a_file_refuses_what_is_no_such_form_and_names_the_part
     let cases: Vec<(Vec<u8>, u16, &str)> = vec![
         (Vec::new(),                                              400, "boundary"),
         (b"{\"model\":\"served\"}".to_vec(),                     400, "boundary"),
-        (good[..good.len() - 6].to_vec(),                         400, "boundary"),
+        (good[..good.len() - 4].to_vec(),                         400, "boundary"),
+        (good[..good.len() - 6].to_vec(),                         400, "`file` has no end"),
         (good[..good.len() - 40].to_vec(),                        400, "`file` has no end"),
         (bytes(text.replace("\r\n\r\n", "\n\n")),               400, "head of a part"),
         (bytes(text.replace("name=\"model\"", "x=\"y\"")),        400, "disposition"),

@@ -139,6 +139,9 @@ fn every_shape_of_usage_is_read() {
             ..Usage::default()
         })
     };
+    let hour =
+        |tokens, parts| usage(parts).map(|usage| Usage { cache_write_1h_tokens: tokens, ..usage });
+    let searches = |web_searches, parts| usage(parts).map(|usage| Usage { web_searches, ..usage });
     let (read, written) = ("cache_read_input_tokens", "cache_creation_input_tokens");
     let by_life = json!({"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4});
     #[rustfmt::skip]
@@ -152,9 +155,10 @@ fn every_shape_of_usage_is_read() {
         (json!({"output_tokens": 7}),                                             usage([0, 0, 0, 7, 0])),
         (json!({"input_tokens": 5, read: 2, written: 1, "output_tokens": 7}),     usage([8, 2, 1, 7, 0])),
         (json!({"input_tokens": 5, read: null, written: null}),                   usage([5, 0, 0, 0, 0])),
-        (json!({"input_tokens": 5, "cache_creation": by_life}),                   usage([12, 0, 7, 0, 0])),
-        (json!({"input_tokens": 5, written: 7, "cache_creation": by_life}),       usage([12, 0, 7, 0, 0])),
-        (json!({"input_tokens": 5, "cache_creation": null, "server_tool_use": {"web_search_requests": 1}, "service_tier": "standard"}), usage([5, 0, 0, 0, 0])),
+        (json!({"input_tokens": 5, "cache_creation": by_life}),                   hour(4, [12, 0, 7, 0, 0])),
+        (json!({"input_tokens": 5, written: 7, "cache_creation": by_life}),       hour(4, [12, 0, 7, 0, 0])),
+        (json!({"input_tokens": 5, written: 3, "cache_creation": by_life}),       hour(3, [8, 0, 3, 0, 0])),
+        (json!({"input_tokens": 5, "cache_creation": null, "server_tool_use": {"web_search_requests": 1}, "service_tier": "standard"}), searches(1, [5, 0, 0, 0, 0])),
         (json!({"output_tokens": 7, "output_tokens_details": {"thinking_tokens": 6}}), usage([0, 0, 0, 7, 6])),
         (json!({"output_tokens": 7, "output_tokens_details": {"thinking_tokens": 9}}), usage([0, 0, 0, 7, 7])),
         (json!({"input_tokens": -5, "output_tokens": 1.9}),                       usage([0, 0, 0, 1, 0])),

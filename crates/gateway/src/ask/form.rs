@@ -217,16 +217,12 @@ fn parameter(text: &str) -> Result<Option<(&str, &str, &str)>, ProxyError> {
     }
     let broken = || malformed("a disposition cannot be read");
     let (key, value) = text.split_once('=').ok_or_else(broken)?;
-    let (value, behind) = match value.strip_prefix('"') {
-        Some(quoted) => {
-            let end = quote_end(quoted).ok_or_else(broken)?;
-            (quoted.get(..end).unwrap_or_default(), quoted.get(end + 1..).unwrap_or_default())
-        }
-        None => {
-            let end = value.find(';').unwrap_or(value.len());
-            let (value, behind) = value.split_at(end);
-            (value.trim_end(), behind)
-        }
+    let (value, behind) = if let Some(quoted) = value.strip_prefix('"') {
+        let end = quote_end(quoted).ok_or_else(broken)?;
+        (quoted.get(..end).unwrap_or_default(), quoted.get(end + 1..).unwrap_or_default())
+    } else {
+        let (value, behind) = value.split_at(value.find(';').unwrap_or(value.len()));
+        (value.trim_end(), behind)
     };
     let behind = behind.trim_start();
     let next = behind.strip_prefix(';').or(behind.is_empty().then_some(""));

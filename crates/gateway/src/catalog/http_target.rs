@@ -371,13 +371,8 @@ mod tests {
             let ways = ways(&base, (kind, "m"), None).unwrap();
             for call in Call::ALL {
                 let way = ways[call as usize].as_ref();
-                let is_missing = match call {
-                    Call::Inference => true,
-                    Call::Rerank => matches!(kind, ProviderKind::OpenAi | ProviderKind::Azure),
-                    Call::Moderations => kind == ProviderKind::Azure,
-                    _ => false,
-                };
-                let has_it = speech(kind) == call.dialect().into() && !is_missing;
+                let is_known = call != Call::Inference && call.is_of(kind);
+                let has_it = speech(kind) == call.dialect().into() && is_known;
                 assert_eq!(way.is_some(), has_it, "{kind} {call:?}");
                 let is_form = matches!(call, Call::Transcriptions | Call::Translations);
                 assert!(way.is_none_or(|way| way.is_form == is_form), "{call:?}");

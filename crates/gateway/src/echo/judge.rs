@@ -37,10 +37,8 @@ struct Moderation {
 /// One verdict for each text.
 pub(super) fn moderation(body: &[u8], ask: &Ask<'_>, id: &str) -> Result<Echo, ProxyError> {
     let Moderation { input } = read(body)?;
-    let texts = match &input {
-        Value::Array(texts) if texts.iter().all(Value::is_string) => texts.len(),
-        _ => 1,
-    };
+    let list = input.as_array().filter(|list| list.iter().all(Value::is_string));
+    let texts = list.map_or(1, Vec::len);
     if texts > TEXTS_MAX {
         return Err(bad("input", &format!("must not have more than {TEXTS_MAX} texts")));
     }
@@ -80,11 +78,13 @@ pub(super) fn ranking(body: &[u8], ask: &Ask<'_>, id: &str) -> Result<Echo, Prox
     ranked.sort_by_key(|(index, common)| (std::cmp::Reverse(*common), *index));
     ranked.truncate(top_n.unwrap_or(usize::MAX));
     let result = |(index, common): &(usize, usize)| {
-        let mut result = json!({ "index": index, "relevance_score": share(*common, wanted.len()) });
-        if let Some(text) = texts.get(*index).filter(|_| return_documents) {
-            result["document"] = json!({ "text": text });
+        let score = share(*common, wanted.len());
+        match texts.get(*index).filter(|_| return_documents) {
+            Some(text) => {
+                json!({ "index": index, "relevance_score": score, "document": { "text": text } })
+            }
+            None => json!({ "index": index, "relevance_score": score }),
         }
-        result
     };
     let results: Vec<Value> = ranked.iter().map(result).collect();
     let tokens = words(&query) + texts.iter().map(|text| words(text)).sum::<u64>();

@@ -75,10 +75,17 @@ pub(crate) struct JsonMeter {
     provider: Provider,
     /// The member that tells the usage.
     key: &'static [u8],
-    /// Reads another member that tells of it, and how that is read.
-    beside: Option<(Box<Self>, fn(&[u8]) -> Option<Usage>)>,
+    /// Reads another member that tells of it.
+    beside: Option<Box<Beside>>,
     /// The answer until here, of a call that may search; none of one that is too large.
     kept: Option<Vec<u8>>,
+}
+
+/// What finds another member, and how that is read.
+#[derive(Debug)]
+struct Beside {
+    finder: JsonMeter,
+    read: fn(&[u8]) -> Option<Usage>,
 }
 
 impl JsonMeter {
@@ -130,8 +137,8 @@ impl JsonMeter {
     }
 
     fn with(self, key: &'static str, read: fn(&[u8]) -> Option<Usage>) -> Self {
-        let beside = Self { key: key.as_bytes(), ..Self::new(self.provider, None, false) };
-        Self { beside: Some((Box::new(beside), read)), ..self }
+        let finder = Self { key: key.as_bytes(), ..Self::new(self.provider, None, false) };
+        Self { beside: Some(Box::new(Beside { finder, read })), ..self }
     }
 
     /// Counts the searches in the answer, too, where the usage does not tell them.
@@ -145,8 +152,8 @@ impl JsonMeter {
     /// buffer that came in.
     pub(crate) fn push(&mut self, chunk: Bytes) -> Bytes {
         self.read(&chunk);
-        if let Some((beside, _)) = &mut self.beside {
-            beside.read(&chunk);
+        if let Some(beside) = &mut self.beside {
+            beside.finder.read(&chunk);
         }
         self.mask.push(chunk)
     }
@@ -212,7 +219,9 @@ impl JsonMeter {
     pub(crate) fn metered(&self) -> Metered {
         let mut told = Told::new(self.provider);
         let usage = self.captured();
-        usage.into_iter().for_each(|usage| told.take(usage));
+        if let Some(usage) = usage {
+            told.take(usage);
+        }
         let total = || usage.filter(|_| !self.has_output).and_then(openai::read_total);
         let told = completed(told.usage().or_else(total), self.told_beside());
         let is_counted = self.has_output && told.is_none();
@@ -234,8 +243,8 @@ impl JsonMeter {
     }
 
     fn told_beside(&self) -> Option<Usage> {
-        let (beside, read) = self.beside.as_ref()?;
-        beside.captured().and_then(read)
+        let Beside { finder, read } = self.beside.as_deref()?;
+        finder.captured().and_then(read)
     }
 
     fn keep(&mut self, bytes: &[u8]) {
