@@ -48,6 +48,12 @@ impl House {
     }
 }
 
+/// A model, its price, a file, the provider's answer, and what that costs in millionths of a dollar.
+type Written<'a> = (&'a str, &'a Value, Vec<u8>, Vec<u8>, usize);
+
+/// The texts of a form.
+type Texts = &'static [(&'static str, &'static str)];
+
 /// Every byte there is, often: more than comes in one piece.
 fn noise() -> Vec<u8> {
     (0..=255_u8).cycle().take(300_000).collect()
@@ -210,7 +216,7 @@ fn what_is_written_down_costs_what_the_answer_tells_else_the_length_of_the_file_
     let told = r#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},"output_tokens":45,"total_tokens":59}"#;
     let mp3 = vec![0xff; 2_500];
     #[rustfmt::skip]
-    let cases: Vec<(&str, &Value, Vec<u8>, Vec<u8>, usize)> = vec![
+    let cases: Vec<Written<'_>> = vec![
         // model          price     file         answer                                                      millionths
         ("told",          &hours,   mp3.clone(), said(r#"{"text":"a","usage":{"type":"duration","seconds":3}}"#), 3_000),
         ("verbose",       &hours,   mp3.clone(), said(r#"{"duration":1.25,"text":"a"}"#),                    1_250),
@@ -308,7 +314,7 @@ fn the_built_in_provider_speaks_in_silence_and_writes_down_what_a_file_is_called
 
     let said = "talk.mp3, 5 bytes.";
     #[rustfmt::skip]
-    let cases: [(&[(&str, &str)], &str, &str); 6] = [
+    let cases: [(Texts, &str, &str); 6] = [
         (&[],                                    "application/json",           r#""text":"talk.mp3, 5 bytes.""#),
         (&[("response_format", "verbose_json")], "application/json",           r#""duration":1"#),
         (&[("response_format", "text")],         "text/plain; charset=utf-8",  said),
