@@ -225,6 +225,7 @@ fn what_is_written_down_costs_what_the_answer_tells_else_the_length_of_the_file_
         ("of-wav-vtt",    &hours,   wav(),       text("text/vtt"),                                           1_000),
         ("bound",         &hours,   mp3.clone(), text("text/plain"),                                         2_500),
         ("bound-json",    &hours,   mp3.clone(), said(r#"{"text":"a"}"#),                                    2_500),
+        ("zero",          &hours,   mp3.clone(), said(r#"{"text":"a","usage":{"type":"duration","seconds":0}}"#), 2_500),
         ("silence",       &hours,   wav(),       of_kind("text/plain", b""),                                 1_000),
         ("tokens",        &tokens,  mp3.clone(), said(&format!(r#"{{"text":"a","usage":{told}}}"#)),         4 + 60 + 450),
         ("tokens-sse",    &tokens,  mp3.clone(), done(told),                                                 4 + 60 + 450),
@@ -254,6 +255,30 @@ fn a_stream_of_a_transcript_that_is_cut_ends_with_an_error_and_is_billed_at_its_
     let got = house.write_down(TRANSCRIPTIONS, &body, events(&[delta]));
     assert!(got.body.starts_with(delta) && got.body.contains("\"error\""), "{}", got.body);
     assert_eq!(house.cost("writer"), dollars(2_500));
+}
+
+#[test]
+fn what_has_no_price_is_refused_by_what_it_is_sold_by() {
+    let house = House::start();
+    house.add("pictures", &json!({"image": "0.04"}));
+    let asked = json!({"model": "pictures", "input": "a", "query": "a", "documents": ["a"]});
+    let key = house.program.key();
+    for (path, what) in
+        [(SPEECH, "characters"), ("/v1/rerank", "searches"), ("/v1/moderations", "tokens")]
+    {
+        let refused = house.program.ask("POST", path, key, Some(&asked));
+        assert_unpriced(&refused, what);
+    }
+    let refused = send(&house.program, TRANSCRIPTIONS, key, &form(&[("model", "pictures")], b"a"));
+    assert_unpriced(&refused, "hours of sound");
+    assert!(house.upstream.seen().is_empty());
+}
+
+fn assert_unpriced(refused: &Answer, what: &str) {
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert_eq!(refused.json()["error"]["code"], "model_not_priced");
+    let says = format!("no price for {what},");
+    assert!(refused.body.contains(&says), "{}", refused.body);
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn bad_forms(good: &[u8]) -> Vec<(Vec<u8>, u16, &'static str)> {
         (b"{\"model\":\"served\"}".to_vec(),                     400, "boundary"),
         (good[..good.len() - 4].to_vec(),                         400, "boundary"),
         (good[..good.len() - 6].to_vec(),                         400, "`file` has no end"),
-        (good[..good.len() - 40].to_vec(),                        400, "`file` has no end"),
+        (good[..good.len() - 24].to_vec(),                        400, "`file` has no end"),
         (bytes(text.replace("\r\n\r\n", "\n\n")),               400, "head of a part"),
         (bytes(text.replace("name=\"model\"", "x=\"y\"")),        400, "disposition"),
         (bytes(text.replace("name=\"model\"", "name=\"modal\"")), 400, "`model` of the form is required"),
