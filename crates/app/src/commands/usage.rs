@@ -219,7 +219,7 @@ mod tests {
         report["data"][1]["web_searches"] = json!(1_234);
         let text = table(&report, &[UsageColumn::Model], &Names::new()).render(Some(160));
         let has = |words: &str| text.contains(words);
-        assert!(has("web searches") && has("1,234") && !has("cache writes"), "{text}");
+        assert!(has("WEB SEARCHES") && has("1 234") && !has("CACHE WRITES"), "{text}");
         let figures = SUMS.iter().chain(&RARE).filter(|(field, _)| Usage::NAMES.contains(field));
         assert_eq!(figures.count(), Usage::COUNT);
     }
