@@ -164,7 +164,7 @@ fn every_route_names_the_field_of_the_wrong_type_and_what_cannot_be_done() {
         ("/v1/embeddings",                             json!({"model": "anthropic", "input": "Hi"}),       "no route"),
         ("/v1/responses",                              json!({"model": "openai", "background": true}),     "`background`"),
         ("/v1/responses",                              json!({"model": "anthropic", "input": 5}),          "`input`"),
-        ("/v1/responses",                              json!({"model": "anthropic", "tools": [{"type": "web_search"}]}), "tools"),
+        ("/v1/responses",                              json!({"model": "anthropic", "tools": [{"type": "web_search"}]}), "searches of the web"),
         ("/v1/inference",                              json!({"model": "openai", "prompt": 5}),            "`prompt`"),
         ("/v1/inference",                              json!({"model": "openai", "images": []}),           "`images`"),
         ("/v1/moderations",                            json!({"model": null}),                             "`model`"),
