@@ -184,7 +184,7 @@ fn every_route_names_the_field_of_the_wrong_type_and_what_cannot_be_done() {
         ("/v1/messages/count_tokens",                  json!({"model": "openai"}),                         "no route"),
         ("/v1beta/models/openai:generateContent",      json!({"contents": 5}),                             "`contents`"),
         ("/v1beta/models/openai:generateContent",      json!({"generationConfig": {"topK": "a"}}),         "topK"),
-        ("/v1beta/models/openai:generateContent",      json!({"tools": [{"googleSearch": {}}]}),           "googleSearch"),
+        ("/v1beta/models/openai:generateContent",      json!({"tools": [{"googleSearch": {}}]}),           "searches of the web"),
         ("/v1beta/models/openai:streamGenerateContent", json!({"cachedContent": "c/1"}),                   "cachedContent"),
         ("/v1beta/models/openai:countTokens",          json!({}),                                          "no route"),
         ("/v1beta/models/openai:embedContent",         json!({"content": 5}),                              "`content`"),
