@@ -26,9 +26,9 @@ pub(crate) use bounds::{
     BoundField, BoundsArgs, EditBoundsArgs, ModelLimitArg, OrganizationCommand,
 };
 pub(crate) use catalog::{
-    CreateModel, CreateProvider, CreateProviderKey, DeleteProviderKey, DeploymentArgs, EditModel,
-    EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand,
-    TestProviderKey, ValueSource, Verb,
+    CheckArgs, CreateModel, CreateProvider, CreateProviderKey, DeleteProviderKey, DeploymentArgs,
+    EditModel, EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand,
+    ProvidersCommand, TestProviderKey, ValueSource, Verb,
 };
 pub(crate) use increases::{
     AskIncrease, DeclineIncrease, GrantIncrease, IncreasesCommand, ListIncreases, RaiseArgs,

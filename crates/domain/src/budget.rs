@@ -17,7 +17,17 @@ pub const ALERT_PERCENTS: [u8; 3] = [50, 80, 100];
 
 /// A stretch of time after which a budget starts anew, aligned to the calendar.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
@@ -184,6 +194,16 @@ impl Budget {
         }
     }
 
+    /// Whether it covers what is held also when this much more is spent. One that may be overrun always does.
+    pub fn has_room_beside(&self, account: &Account, more: Spend) -> bool {
+        let all = account.spent.plus(account.held).plus(more);
+        let fits = match self.amount {
+            Amount::Usd(limit) => all.cost <= limit,
+            Amount::Tokens(limit) => all.tokens <= limit,
+        };
+        fits || self.overrun == Overrun::Allow
+    }
+
     /// The shares of [`ALERT_PERCENTS`] that are spent. Of a budget of nothing there are no shares.
     pub fn shares_spent(&self, spent: Spend) -> impl Iterator<Item = u8> {
         let (spent, whole) = match self.amount {
@@ -287,7 +307,7 @@ impl Quote<'_> {
     /// How many output tokens fit into all of these budgets, at most what the call asks for.
     ///
     /// Fewer than it asks for means that its `max_tokens` must be lowered; that happens only down
-    /// to [`OUTPUT_TOKENS_MIN`]. Money already held counts as spent, so that no number of
+    /// to [`OUTPUT_TOKENS_MIN`], and not where they are a picture or sound. Money already held counts as spent, so that no number of
     /// concurrent calls can cross the line. Where one budget is held and another spent, it is
     /// spent: waiting would not help.
     pub fn fit(&self, budgets: &[(Budget, Account)]) -> Result<u64, NoRoom> {
@@ -330,7 +350,14 @@ impl Quote<'_> {
             }
         };
         let room = fitting.min(self.most.output_tokens);
-        (room >= self.most.output_tokens.min(OUTPUT_TOKENS_MIN)).then_some(room)
+        (room >= self.least()).then_some(room)
+    }
+
+    /// The fewest output tokens that are worth a call. No bound makes those of pictures and sound fewer.
+    fn least(&self) -> u64 {
+        let most = self.most;
+        let fixed = most.output_image_tokens.saturating_add(most.output_audio_tokens);
+        most.output_tokens.min(OUTPUT_TOKENS_MIN.max(fixed))
     }
 }
 
@@ -546,6 +573,27 @@ pub(crate) mod tests {
         ];
         for (budgets, expected) in cases {
             assert_eq!(quote.fit(&budgets), expected, "{budgets:?}");
+        }
+    }
+
+    #[test]
+    fn a_picture_fits_whole_or_not_at_all() {
+        let price = price();
+        let most = Usage::of_tokens(100, 4_096);
+        let picture = Usage { output_image_tokens: 4_096, ..most };
+        let sound = Usage { output_audio_tokens: 4_096, ..most };
+        for (limit, text, whole) in
+            [(4_196, Ok(4_096), Ok(4_096)), (4_195, Ok(4_095), Err(NoRoom::Spent))]
+        {
+            let account = Account::default();
+            for amount in [Amount::Tokens(limit), Amount::Usd(tokens(limit).cost)] {
+                let fit = |most| Quote { price: &price, most }.fit(&[(deny(amount), account)]);
+                assert_eq!(
+                    (fit(most), fit(picture), fit(sound)),
+                    (text, whole, whole),
+                    "{amount:?}"
+                );
+            }
         }
     }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_dialect::Dialect;
+use doorward_dialect::{Dialect, Provider};
 use doorward_domain::id::CallId;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::error::ProxyError;
 use crate::redact::Needle;
 use crate::relay::RelayBody;
+use crate::route::Work;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -48,6 +49,12 @@ impl Answer {
     pub(crate) fn json(status: StatusCode, body: Bytes) -> Self {
         let headers = Headers::from_iter([(header::CONTENT_TYPE, JSON)]);
         Self { status, headers, body: RelayBody::whole(body) }
+    }
+
+    /// Something else of our own making.
+    pub(crate) fn of_kind(kind: &'static str, body: Bytes) -> Self {
+        let headers = Headers::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
+        Self { status: StatusCode::OK, headers, body: RelayBody::whole(body) }
     }
 
     /// A stream of our own making.
@@ -90,10 +97,24 @@ pub(crate) fn clean(mut kept: Headers, secret: Option<&Arc<Needle>>) -> Headers 
 pub(crate) enum Shape {
     Json,
     Events,
+    /// Sound or text, which tells nothing of what it cost.
+    Plain,
+}
+
+/// The media type of a provider's streams.
+const fn stream_type(provider: Provider) -> &'static [u8] {
+    match provider {
+        Provider::Dialect(_) => b"text/event-stream",
+        Provider::Bedrock => b"application/vnd.amazon.eventstream",
+    }
 }
 
 /// Reads the shape off the head; what this gateway cannot meter it does not relay.
-pub(crate) fn shape(upstream: &Headers) -> Result<Shape, &'static str> {
+pub(crate) fn shape(
+    upstream: &Headers,
+    provider: Provider,
+    work: Work,
+) -> Result<Shape, &'static str> {
     let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     let find = |wanted| upstream.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
     if find(header::CONTENT_ENCODING).is_some_and(|value| !is_plain(value)) {
@@ -101,11 +122,33 @@ pub(crate) fn shape(upstream: &Headers) -> Result<Shape, &'static str> {
     }
     let kind = find(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    if kind.eq_ignore_ascii_case(b"application/json") {
+    // Nobody can listen to JSON.
+    if kind.eq_ignore_ascii_case(b"application/json") && work != Work::Speech {
         Ok(Shape::Json)
-    } else if kind.eq_ignore_ascii_case(b"text/event-stream") {
+    } else if kind.eq_ignore_ascii_case(stream_type(provider)) {
         Ok(Shape::Events)
+    } else if is_plain_of(work, &kind.to_ascii_lowercase()) {
+        Ok(Shape::Plain)
     } else {
-        Err("it is neither JSON nor an event stream")
+        Err("it is of no kind that this route has")
+    }
+}
+
+/// Whether a route has answers of this kind beside JSON and events.
+fn is_plain_of(work: Work, kind: &[u8]) -> bool {
+    match work {
+        Work::Speech => kind.starts_with(b"audio/") || kind == b"application/octet-stream",
+        Work::Transcript => {
+            matches!(kind, b"text/plain" | b"text/vtt" | b"text/srt" | b"application/x-subrip")
+        }
+        Work::Chat
+        | Work::Completion
+        | Work::Response
+        | Work::Prompt
+        | Work::Embedding
+        | Work::Moderation
+        | Work::Picture
+        | Work::Ranking
+        | Work::Count => false,
     }
 }

@@ -2,9 +2,13 @@
 
 mod elsewhere;
 mod fields;
+mod form;
 mod generation;
 mod hosted;
 mod options;
+mod sound;
+mod units;
+mod upload;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,10 +19,15 @@ use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use serde_json::value::RawValue;
 
 use crate::error::ProxyError;
+use crate::reckon::Reckoning;
 use crate::route::{Call, InPath, Work};
 use fields::{Field, Fields};
 use generation::{Member, Members};
 use hosted::Hosted;
+
+pub(crate) use form::boundary;
+pub(crate) use sound::Length;
+pub(crate) use units::Units;
 
 /// The largest `max_tokens` that makes sense; what is larger is refused, not computed with.
 const OUTPUT_TOKENS_MAX: u64 = 1 << 22;
@@ -66,6 +75,12 @@ impl OutputField {
             Call::Responses => &[(Self::OutputTokens, Field::MaxOutputTokens)],
             Call::Completions | Call::Messages | Call::Inference => &[TOKENS],
             Call::Embeddings
+            | Call::Moderations
+            | Call::Images
+            | Call::Speech
+            | Call::Transcriptions
+            | Call::Translations
+            | Call::Rerank
             | Call::MessageTokens
             | Call::GenerateContent
             | Call::StreamGenerateContent
@@ -89,6 +104,14 @@ pub(crate) struct Bound {
 /// Nearly always none or one.
 type Bounds = smallvec::SmallVec<[Bound; 1]>;
 
+/// A file in a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct File<'a> {
+    /// As the client calls it.
+    pub(crate) name: &'a str,
+    pub(crate) bytes: usize,
+}
+
 /// What a call asks for.
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
@@ -96,6 +119,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) model: Cow<'a, str>,
     /// Where the body names it.
     pub(crate) models_at: smallvec::SmallVec<[Range<usize>; 1]>,
+    /// Where a form says how long that name is.
+    pub(crate) model_length_at: Option<Range<usize>>,
     pub(crate) is_stream: bool,
     /// `stream_options` as it stands, and whether it asks for usage.
     pub(crate) stream_options: Option<Placed<bool>>,
@@ -111,11 +136,18 @@ pub(crate) struct Ask<'a> {
     pub(crate) may_be_dropped: Allowed,
     /// The member that says so, for it is nothing that a provider knows.
     pub(crate) drop_member: Option<Range<usize>>,
+    /// What it asks for beside text.
+    pub(crate) units: Units,
+    /// What the tokens of the input are estimated from.
+    text_bytes: usize,
+    /// What a form brings.
+    pub(crate) file: Option<File<'a>>,
+    /// What a form wants the answer to be, in its words.
+    pub(crate) answer_format: Option<&'a str>,
     /// What the provider may do for it beside answering.
     pub(crate) hosted: Hosted,
     /// The input begins with what the provider has stored.
     continues: bool,
-    /// What the input is estimated from.
     body: &'a [u8],
 }
 
@@ -135,9 +167,7 @@ impl<'a> Ask<'a> {
             Some(place) => Self::of_generation(call, place, text)?,
             None => Self::of_fields(call, text)?,
         };
-        if ask.model.is_empty() || ask.model.len() > MODEL_NAME_BYTES_MAX {
-            return Err(bad("model", "must have 1 to 200 bytes"));
-        }
+        check_name(&ask.model)?;
         Ok(ask)
     }
 
@@ -155,7 +185,8 @@ impl<'a> Ask<'a> {
             call,
             model: name,
             models_at: smallvec::smallvec![range_in(body, model)],
-            is_stream: flag(Field::Stream, &fields)? && call.work().has_output(),
+            model_length_at: None,
+            is_stream: is_stream(call, &fields)?,
             stream_options: stream_options(body, fields.get(Field::StreamOptions))?,
             framing: Framing::Events,
             generation_config: None,
@@ -163,6 +194,10 @@ impl<'a> Ask<'a> {
             answers: answers(call, &fields)?,
             may_be_dropped: may_be_dropped(fields.get(Field::Drop))?,
             drop_member: fields.get(Field::Drop).map(|raw| range_in(body, raw)),
+            units: Units::read(call.work(), text, &fields)?,
+            text_bytes: body.len(),
+            file: None,
+            answer_format: None,
             hosted: Hosted::of_fields(call, &fields)?,
             continues: call == Call::Responses && continues(&fields),
             body,
@@ -183,6 +218,7 @@ impl<'a> Ask<'a> {
             call,
             model: Cow::Borrowed(&place.model),
             models_at: models_at(&members, place, body)?,
+            model_length_at: None,
             is_stream: call == Call::StreamGenerateContent,
             stream_options: None,
             framing: place.framing,
@@ -191,6 +227,10 @@ impl<'a> Ask<'a> {
             answers: count(answers, Member::CandidateCount.name(), ANSWERS_MAX)?.unwrap_or(1),
             may_be_dropped: may_be_dropped(members.get(Member::Drop))?,
             drop_member: members.get(Member::Drop).map(|raw| range_in(body, raw)),
+            units: Units::Text,
+            text_bytes: body.len(),
+            file: None,
+            answer_format: None,
             hosted: Hosted::of_members(call, &members)?,
             continues: members.get(Member::CachedContent).is_some_and(|raw| raw.get() != "null"),
             body,
@@ -220,14 +260,38 @@ impl<'a> Ask<'a> {
 
     /// A generous guess: English has about four bytes to a token, code and other scripts fewer.
     pub(crate) fn input_tokens(&self) -> u64 {
-        (self.body.len() as u64).div_ceil(3)
+        (self.text_bytes as u64).div_ceil(3)
+    }
+
+    /// What the call uses as far as its request tells.
+    pub(crate) fn reckoning(&self) -> Reckoning {
+        Reckoning { input_tokens: self.input_tokens(), units: self.units }
     }
 
     /// Whether there is more input than the body holds, so that its length says nothing. Reads the
     /// body once more: only for a budget.
     pub(crate) fn has_input_elsewhere(&self) -> bool {
-        self.continues || self.hosted.adds_input || elsewhere::is_named(self.body)
+        self.continues
+            || self.hosted.adds_input
+            || (self.units == Units::Text && elsewhere::is_named(self.body))
     }
+}
+
+fn check_name(model: &str) -> Result<(), ProxyError> {
+    if model.is_empty() || model.len() > MODEL_NAME_BYTES_MAX {
+        return Err(bad("model", "must have 1 to 200 bytes"));
+    }
+    Ok(())
+}
+
+/// Whether the answer comes while it is made. Speech does in any case, but only its events tell what it
+/// used.
+fn is_stream(call: Call, fields: &Fields<'_>) -> Result<bool, ProxyError> {
+    if call == Call::Speech {
+        return Ok(fields.get(Field::StreamFormat).is_some_and(|raw| raw.get() == r#""sse""#));
+    }
+    let may_be = call.work().has_output() || call == Call::Images;
+    Ok(flag(Field::Stream, fields)? && may_be)
 }
 
 fn not_utf8(error: &std::str::Utf8Error) -> ProxyError {
@@ -357,9 +421,19 @@ fn answers(call: Call, fields: &Fields<'_>) -> Result<u64, ProxyError> {
         (Work::Completion, Some(prompt)) => options::prompts(prompt),
         (Work::Completion, None) => 1,
         (Work::Chat, _) if call == Call::ChatCompletions => 1,
-        (Work::Chat | Work::Response | Work::Prompt | Work::Embedding | Work::Count, _) => {
-            return Ok(1);
-        }
+        (
+            Work::Chat
+            | Work::Response
+            | Work::Prompt
+            | Work::Embedding
+            | Work::Moderation
+            | Work::Picture
+            | Work::Speech
+            | Work::Transcript
+            | Work::Ranking
+            | Work::Count,
+            _,
+        ) => return Ok(1),
     };
     let shown = number(Field::N, fields, ANSWERS_MAX)?.unwrap_or(1);
     let produced = number(Field::BestOf, fields, ANSWERS_MAX)?.unwrap_or(1);

@@ -1,6 +1,8 @@
 //! What can be called, as the data plane holds it: one immutable snapshot, replaced when the store
 //! says that something changed.
 
+mod bedrock;
+mod checks;
 mod http_target;
 
 use std::collections::HashMap;
@@ -8,28 +10,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use doorward_dialect::{Dialect, Knows};
+use doorward_dialect::{Dialect, Knows, Provider as Speech};
 use doorward_domain::catalog::{
     Deployment, DeploymentState, Model, Provider, ProviderKind, Routing, listing,
 };
-use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
+use doorward_domain::id::{DeploymentId, OrganizationId, ProjectId, ProviderId, ProviderKeyId};
 use doorward_domain::price::{Price, PriceTable};
 use doorward_domain::usage::{Kind, Usage};
 use doorward_store::{CatalogRow, Store, StoreError};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::ask::Ask;
+use crate::asking::Asking;
 use crate::health::{self, Health, Names, Registry};
 use crate::metrics::{Metrics, Series};
+use crate::reckon;
 use crate::redact::Needle;
 use crate::route::Call;
 use crate::upstream::{Connector, Origin};
 
+pub(crate) use checks::{Checks, Question};
 pub(crate) use http_target::{HttpTarget, Way};
 
 /// Output of a call to a model of which nothing is known: large enough for any answer, and small
@@ -46,7 +53,10 @@ const OUTPUT_TOKENS_UNASKED: u64 = 4_096;
 /// A model and who serves it.
 #[derive(Debug)]
 pub(crate) struct RoutedModel {
+    /// Its own, which the rules go by, whatever it was called.
     pub(crate) name: Arc<str>,
+    /// Whose keys alone know of it.
+    project: Option<ProjectId>,
     pub(crate) header: HeaderValue,
     pub(crate) created_at_s: i64,
     /// The most output tokens of one answer, and whether that is known or assumed.
@@ -92,10 +102,10 @@ pub(crate) enum Endpoint {
 
 impl Target {
     /// How it speaks.
-    pub(crate) const fn dialect(&self) -> Dialect {
+    pub(crate) fn speech(&self) -> Speech {
         match &self.endpoint {
-            Endpoint::Echo => Dialect::OpenAi,
-            Endpoint::Http(http) => http.dialect,
+            Endpoint::Echo => Dialect::OpenAi.into(),
+            Endpoint::Http(http) => http.speech,
         }
     }
 
@@ -103,22 +113,24 @@ impl Target {
     pub(crate) fn has(&self, call: Call) -> bool {
         match &self.endpoint {
             Endpoint::Echo => call.dialect() == Dialect::OpenAi && call.is_providers(),
-            Endpoint::Http(http) => http.way(call).is_some(),
+            Endpoint::Http(http) => http.way(Asking::Call(call)).is_some(),
         }
     }
 
-    /// Whether it can be asked for this, in one way or another.
-    pub(crate) fn can_be_asked(&self, call: Call) -> bool {
-        call.can_be_asked_of(self.dialect())
+    /// Whether it can be asked for this, in one way or another, and it is known what that costs.
+    pub(crate) fn can_be_asked(&self, ask: &Ask<'_>) -> bool {
+        self.can_do(ask.call) && self.unpriced(ask).is_none()
+    }
+
+    /// Whether there is a way to ask it for this.
+    pub(crate) fn can_do(&self, call: Call) -> bool {
+        self.has(call) || Asking::the_same(call, self.speech(), false).is_some()
     }
 
     /// What the call may use and this has no price for. `None`: there is nothing.
     pub(crate) fn unpriced(&self, ask: &Ask<'_>) -> Option<&'static str> {
-        if ask.call.work().is_free() {
-            return None;
-        }
-        if !self.price.has_tokens() {
-            return Some("tokens");
+        if let Some(unsold) = reckon::unsold(ask.call.work(), &self.price) {
+            return Some(unsold);
         }
         let lacking = ask.hosted.kinds().find(|kind| !self.price.has(*kind))?;
         Some(if lacking == Kind::FileSearch { "searches in files" } else { "searches of the web" })
@@ -127,7 +139,7 @@ impl Target {
     /// What a call used, as this provider sells it: searches for the older models of Google's are sold by
     /// the prompt, however many it takes. Source: <https://ai.google.dev/gemini-api/docs/pricing>.
     pub(crate) fn sold(&self, usage: Usage) -> Usage {
-        let is_by_prompt = self.dialect() == Dialect::Google
+        let is_by_prompt = self.speech() == Dialect::Google.into()
             && self
                 .upstream_model()
                 .is_some_and(|model| model.trim_start_matches("models/").starts_with("gemini-2"));
@@ -164,23 +176,45 @@ impl Target {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     epoch: u64,
-    models: HashMap<OrganizationId, HashMap<String, Arc<RoutedModel>>>,
+    models: HashMap<OrganizationId, Models>,
+    checks: Checks,
 }
 
+/// The models of one organization, by their names and aliases.
+type Models = HashMap<String, Arc<RoutedModel>>;
+
 impl Snapshot {
-    pub(crate) fn find(
-        &self,
-        organization: OrganizationId,
-        model: &str,
-    ) -> Option<Arc<RoutedModel>> {
-        self.models.get(&organization)?.get(model).cloned()
+    /// Which providers are asked whether they are there.
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.checks
     }
 
-    pub(crate) fn list(&self, organization: OrganizationId) -> Vec<Arc<RoutedModel>> {
-        let models = self.models.get(&organization);
-        let mut list: Vec<_> = models.into_iter().flat_map(HashMap::values).cloned().collect();
-        list.sort_by(|a, b| a.name.cmp(&b.name));
+    /// What a key of this project calls by a name or an alias.
+    pub(crate) fn find(
+        &self,
+        (organization, project): (OrganizationId, ProjectId),
+        called: &str,
+    ) -> Option<Arc<RoutedModel>> {
+        let model = self.models.get(&organization)?.get(called)?;
+        model.is_for(project).then(|| Arc::clone(model))
+    }
+
+    /// The names and aliases that a key of this project may know of, and what they mean.
+    pub(crate) fn list(
+        &self,
+        (organization, project): (OrganizationId, ProjectId),
+    ) -> Vec<(&str, &RoutedModel)> {
+        let models = self.models.get(&organization).into_iter().flatten();
+        let models = models.map(|(called, model)| (called.as_str(), &**model));
+        let mut list: Vec<_> = models.filter(|(_, model)| model.is_for(project)).collect();
+        list.sort_by_key(|(called, _)| *called);
         list
+    }
+}
+
+impl RoutedModel {
+    fn is_for(&self, project: ProjectId) -> bool {
+        self.project.is_none_or(|own| own == project)
     }
 }
 
@@ -193,6 +227,8 @@ pub(crate) struct Catalog {
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
     current: ArcSwapOption<Snapshot>,
+    /// There is another one.
+    replaced: Notify,
     /// One reload at a time; the others wait for it.
     reloading: tokio::sync::Mutex<()>,
     /// Connections outlive snapshots: servers by scheme and authority.
@@ -205,6 +241,7 @@ pub(crate) struct Catalog {
 struct Loading {
     used: HashMap<String, Arc<Origin>>,
     health: Registry,
+    checks: Checks,
 }
 
 impl Catalog {
@@ -222,6 +259,7 @@ impl Catalog {
             metrics,
             tasks,
             current: ArcSwapOption::empty(),
+            replaced: Notify::new(),
             reloading: tokio::sync::Mutex::new(()),
             origins: Mutex::default(),
             health: Mutex::default(),
@@ -239,16 +277,19 @@ impl Catalog {
         }
         let snapshot = Arc::new(self.load().await?);
         self.current.store(Some(Arc::clone(&snapshot)));
+        self.replaced.notify_waiters();
         Ok(snapshot)
     }
 
-    /// Loads a new snapshot whenever something changed, so that what is to end ends without a call coming.
+    /// Resolves when the next snapshot is there.
+    pub(crate) fn replaced(&self) -> Notified<'_> {
+        self.replaced.notified()
+    }
+
+    /// Loads the first snapshot, and a new one whenever something changed, so that what is to begin or end does
+    /// without a call coming.
     pub(crate) async fn follow(&self, stop: &CancellationToken) {
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.store.catalog_changed() => {}
-            }
             while let Err(error) = self.snapshot().await {
                 tracing::warn!(%error, "the catalog cannot be read");
                 tokio::select! {
@@ -256,7 +297,16 @@ impl Catalog {
                     () = tokio::time::sleep(RETRY) => {}
                 }
             }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.store.catalog_changed() => {}
+            }
         }
+    }
+
+    /// The snapshot that was loaded last, whatever changed since.
+    pub(crate) fn last(&self) -> Option<Arc<Snapshot>> {
+        self.current.load_full()
     }
 
     /// The snapshot, if nothing changed since: no wait on the hit path.
@@ -268,17 +318,20 @@ impl Catalog {
     async fn load(&self) -> Result<Snapshot, StoreError> {
         // Read before the rows: a change in between makes the snapshot stale, never wrongly fresh.
         let epoch = self.store.catalog_epoch();
-        let mut models: HashMap<OrganizationId, HashMap<String, Arc<RoutedModel>>> = HashMap::new();
+        let mut models: HashMap<OrganizationId, Models> = HashMap::new();
         let health = self.health.lock().successor();
-        let mut loading = Loading { used: HashMap::new(), health };
-        for row in self.store.catalog().await? {
+        let mut loading = Loading { used: HashMap::new(), health, checks: Checks::default() };
+        for mut row in self.store.catalog().await? {
             let organization = row.model.organization;
-            let model = self.route(row, &mut loading).await?;
-            models.entry(organization).or_default().insert(model.name.to_string(), Arc::new(model));
+            let aliases = std::mem::take(&mut row.model.aliases);
+            let model = Arc::new(self.route(row, &mut loading).await?);
+            let called = std::iter::once(model.name.to_string()).chain(aliases);
+            let called = called.map(|name| (name, Arc::clone(&model)));
+            models.entry(organization).or_default().extend(called);
         }
         *self.origins.lock() = loading.used;
         *self.health.lock() = loading.health;
-        Ok(Snapshot { epoch, models })
+        Ok(Snapshot { epoch, models, checks: loading.checks })
     }
 
     async fn route(
@@ -306,7 +359,12 @@ impl Catalog {
                     Ok(endpoint) => {
                         let share = (price.clone(), keys.len());
                         let of = (deployment, provider);
-                        targets.push(Arc::new(target(of, share, endpoint, Arc::clone(&series))));
+                        let target = target(of, share, endpoint, Arc::clone(&series));
+                        let target = Arc::new(target);
+                        if let Err(fault) = loading.checks.add(provider, *key, &target) {
+                            tracing::error!(provider = provider.name, %fault, "a provider cannot be checked");
+                        }
+                        targets.push(target);
                     }
                     Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
                     Err(fault) => {
@@ -321,6 +379,7 @@ impl Catalog {
         let known = row.model.output_tokens_max;
         let assumed = context_window.unwrap_or(OUTPUT_TOKENS_DEFAULT).min(OUTPUT_TOKENS_DEFAULT);
         Ok(RoutedModel {
+            project: row.model.project,
             header: header_value(&row.model.name),
             created_at_s: row.model.created_at.as_second(),
             output_tokens_max: known.unwrap_or(assumed),
@@ -380,19 +439,20 @@ impl Catalog {
             Some(id) => Some(self.store.reveal_provider_key(provider.organization, id).await?),
             None => None,
         };
-        let models = (deployment.upstream_model.as_str(), model.name.as_str());
         let origin = self.origin(&url, &mut loading.used)?;
-        let target = HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, models))?;
+        let served = (provider, deployment.upstream_model.as_str());
+        let target = HttpTarget::new(origin, &url, secret.as_ref(), served)?;
         let health = loading.health.take_over(&self.health.lock(), names, secret.as_ref());
         Ok((Endpoint::Http(Box::new(target)), health))
     }
 
     /// Writes how the deployments are in the Prometheus text format.
     pub(crate) fn render_health(&self, now_us: u64, out: &mut String) -> std::fmt::Result {
-        let current = self.current.load_full();
+        let current = self.last();
         let models = current.iter().flat_map(|snapshot| snapshot.models.values());
-        let models = models.flat_map(HashMap::values);
-        let targets = models.flat_map(|model| &model.targets);
+        // Each once, whatever else it is called.
+        let models = models.flatten().filter(|(called, model)| **called == *model.name);
+        let targets = models.flat_map(|(_, model)| &model.targets);
         health::render(targets.map(|target| &*target.health), now_us, out)
     }
 

@@ -37,8 +37,8 @@ pub(crate) enum ProxyError {
     ManyCredentials,
     #[error("The request body is larger than {0} bytes.")]
     TooLarge(usize),
-    #[error("This route takes application/json, not what `content-type` says.")]
-    WrongType,
+    #[error("This route takes {0}, not what `content-type` says.")]
+    WrongType(&'static str),
     #[error("The client took too long to send its request.")]
     SlowBody,
     #[error("This route takes {0}.")]
@@ -72,6 +72,8 @@ pub(crate) enum UpstreamFault {
     Redirect(StatusCode),
     #[error("its answer is not what this route speaks: {0}")]
     Garbage(&'static str),
+    #[error("no request to it can be signed")]
+    Unsignable,
     #[error("no deployment can be used")]
     NoDeployment,
     #[error("an administrator ended the calls of the deployment")]
@@ -134,7 +136,7 @@ impl ProxyError {
                 fault: FaultKind::TooLarge,
                 ..face(StatusCode::PAYLOAD_TOO_LARGE, invalid, Some("request_too_large"))
             },
-            Self::WrongType => {
+            Self::WrongType(_) => {
                 face(StatusCode::UNSUPPORTED_MEDIA_TYPE, invalid, Some("unsupported_media_type"))
             }
             Self::SlowBody => face(StatusCode::REQUEST_TIMEOUT, invalid, Some("request_timeout")),
@@ -171,7 +173,7 @@ impl ProxyError {
             | Self::NoSuchRoute
             | Self::ManyCredentials
             | Self::TooLarge(_)
-            | Self::WrongType
+            | Self::WrongType(_)
             | Self::SlowBody
             | Self::Unpriced(..)
             | Self::UpstreamTimeout

@@ -35,9 +35,10 @@ use choice::Choice;
 pub use backoff::Retries;
 
 use crate::answer::Answer;
-use crate::ask::Ask;
+use crate::ask::{self, Ask};
 use crate::call_ids::CallIds;
 use crate::catalog::{Catalog, RoutedModel, Snapshot, Target};
+use crate::checks::Checker;
 use crate::cors;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::facts::Facts;
@@ -58,6 +59,8 @@ const INPUT_TOKENS_ELSEWHERE: u64 = 128_000;
 pub struct GatewayOptions {
     /// The largest request body, in bytes.
     pub body_bytes_max: usize,
+    /// The same of a form with a file in it.
+    pub upload_bytes_max: usize,
     /// How long a client may take to send its body.
     pub body_timeout: Duration,
     /// How long each phase of a call may take.
@@ -86,6 +89,7 @@ pub enum StartError {
 pub struct Gateway {
     store: Arc<Store>,
     catalog: Arc<Catalog>,
+    checker: Arc<Checker>,
     metrics: Arc<Metrics>,
     ids: Arc<CallIds>,
     options: GatewayOptions,
@@ -119,8 +123,22 @@ impl Gateway {
         let stop = CancellationToken::new();
         let (following, until) = (Arc::clone(&catalog), stop.clone());
         tasks.spawn(async move { following.follow(&until).await });
+        let (asked, timeouts) = (Arc::clone(&catalog), options.timeouts);
+        let checker = Arc::new(Checker::new(Arc::clone(&store), asked, timeouts));
+        let (checking, until) = (Arc::clone(&checker), stop.clone());
+        tasks.spawn(async move { checking.run(&until).await });
         let ids = Arc::new(CallIds::new(store.clock().clone(), store.random_u64()));
-        Ok(Arc::new(Self { store, catalog, metrics, ids, options, connector, tasks, stop }))
+        Ok(Arc::new(Self {
+            store,
+            catalog,
+            checker,
+            metrics,
+            ids,
+            options,
+            connector,
+            tasks,
+            stop,
+        }))
     }
 
     /// Where the ids of calls come from.
@@ -163,6 +181,7 @@ impl Gateway {
     /// Writes the figures of the data plane in the Prometheus text format.
     pub fn render_metrics(&self, out: &mut String) -> std::fmt::Result {
         self.metrics.render(out)?;
+        self.checker.render(out)?;
         self.catalog.render_health(self.store.clock().monotonic_us(), out)
     }
 
@@ -274,22 +293,20 @@ impl Gateway {
         (headers, body): (&HeaderMap, Incoming),
         mut way: Way<'_>,
     ) -> Result<Answer, ProxyError> {
-        body::check_type(headers)?;
-        let body = match body::begin(body, self.options.body_bytes_max)? {
+        let (form, bytes_max) = self.expected(call, headers)?;
+        let body = match body::begin(body, bytes_max)? {
             Begun::Whole(body) => body,
             Begun::Part(first, rest) => {
-                Box::pin(self.finish_body(first, (headers, rest), &mut way)).await?
+                Box::pin(self.finish_body(first, (headers, rest), bytes_max, &mut way)).await?
             }
         };
-        let ask = Ask::parse(call, place, &body)?;
+        let ask = match form {
+            Some(boundary) => Ask::parse_form(call, boundary, &body)?,
+            None => Ask::parse(call, place, &body)?,
+        };
         let model = self.find_model(&way.caller, &ask.model).await?;
         way.facts.model = Some(model.header.clone());
-        if !model.targets.is_empty()
-            && !model.targets.iter().any(|target| target.can_be_asked(call))
-        {
-            return Err(ProxyError::NoSuchRoute);
-        }
-        check_price(&model, &ask)?;
+        check_askable(&model, &ask)?;
         let now = (self.store.clock().monotonic_us(), self.ids.draw());
         let mut choice = Choice::new(&model, &ask, now);
         let first =
@@ -297,6 +314,7 @@ impl Gateway {
         let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
         let sending = Sending {
             ask: &ask,
+            model: &model.name,
             body: &body,
             headers,
             bound,
@@ -308,16 +326,31 @@ impl Gateway {
         self.serve(&mut choice, &sending, end, &mut way).await
     }
 
+    /// How the body of a call must come: what stands between its parts, where it is to be a form, and how
+    /// large it may be.
+    fn expected<'h>(
+        &self,
+        call: Call,
+        headers: &'h HeaderMap,
+    ) -> Result<(Option<&'h str>, usize), ProxyError> {
+        if call.is_form() {
+            return Ok((Some(ask::boundary(headers)?), self.options.upload_bytes_max));
+        }
+        body::check_type(headers)?;
+        Ok((None, self.options.body_bytes_max))
+    }
+
     /// A body may take a minute to come, and the key may have been revoked, narrowed or run out since
     /// its head was read.
     async fn finish_body(
         &self,
         first: Bytes,
         (headers, body): (&HeaderMap, Incoming),
+        bytes_max: usize,
         way: &mut Way<'_>,
     ) -> Result<Bytes, ProxyError> {
-        let options = &self.options;
-        let body = body::finish(first, body, options.body_bytes_max, options.body_timeout).await?;
+        let timeout = self.options.body_timeout;
+        let body = body::finish(first, body, bytes_max, timeout).await?;
         if way.caller.key.has_changed() {
             way.caller = verify::identify(&self.store, headers).await?;
             way.facts.reader = way.caller.reader().cloned();
@@ -338,30 +371,29 @@ impl Gateway {
         let question = Question {
             call: ask.call,
             is_stream: ask.is_stream,
-            input_tokens: ask.input_tokens(),
+            reckoning: ask.reckoning(),
             searches_always: ask.hosted.searches_always,
             span: spans.zip(span).map(|(spans, context)| spans.open(context, ask.call)),
         };
         Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, question))
     }
 
-    /// A model that is unknown, and one that is not on the key's list, are the same to the client.
+    /// What the caller means by a name or an alias. A model that is unknown, one of another project, and one that is
+    /// not on the key's list, are the same to the client.
     async fn find_model(
         &self,
         caller: &Caller,
         name: &str,
     ) -> Result<Arc<RoutedModel>, ProxyError> {
-        if !caller.allows_model(name) {
-            return Err(Denial::ModelNotFound.into());
-        }
         let snapshot = match self.catalog.fresh() {
             Some(snapshot) => snapshot,
             None => Box::pin(self.catalog.snapshot()).await?,
         };
-        let model =
-            snapshot.find(caller.key.key.organization, name).ok_or(Denial::ModelNotFound)?;
+        let model = snapshot.find(caller.place(), name);
+        let allowed = model.filter(|model| caller.allows_model(&model.name));
+        let model = allowed.ok_or(Denial::ModelNotFound)?;
         if model.targets.is_empty() && model.is_unpriced {
-            return Err(ProxyError::Unpriced(name.to_owned(), None));
+            return Err(ProxyError::Unpriced(model.name.to_string(), None));
         }
         Ok(model)
     }
@@ -378,6 +410,8 @@ impl Gateway {
         let work = ask.call.work();
         let asked = if work.has_output() { ask.output_bound() } else { Some(0) };
         let one_answer = asked.unwrap_or(model.output_tokens_max);
+        let most = held_beside(model, ask, way)
+            .plus(Usage::of_tokens(0, one_answer.saturating_mul(ask.answers)));
         let request = CallRequest {
             call: way.id,
             secret: way.caller.secret,
@@ -385,10 +419,7 @@ impl Gateway {
             provider: first.provider,
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
-            most: ask.hosted.most(Usage::of_tokens(
-                held_input(model, ask, way),
-                one_answer.saturating_mul(ask.answers),
-            )),
+            most: ask.hosted.most(most),
             address: way.address,
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {
@@ -407,27 +438,30 @@ impl Gateway {
     }
 }
 
-/// What it would cost nobody knows, where nobody who can be asked has a price for all that the call may use.
-fn check_price(model: &RoutedModel, ask: &Ask<'_>) -> Result<(), ProxyError> {
-    let mut askable =
-        model.targets.iter().filter(|target| target.can_be_asked(ask.call)).peekable();
-    let unpriced = |target: &Arc<Target>| target.unpriced(ask);
-    let Some(what) = askable.peek().and_then(|target| unpriced(target)) else { return Ok(()) };
-    if askable.any(|target| unpriced(target).is_none()) {
+/// Whether one of those who serve the model has a way for the call and a price for all that it may use.
+fn check_askable(model: &RoutedModel, ask: &Ask<'_>) -> Result<(), ProxyError> {
+    let mut able = model.targets.iter().filter(|target| target.can_do(ask.call)).peekable();
+    let Some(first) = able.peek() else {
+        return if model.targets.is_empty() { Ok(()) } else { Err(ProxyError::NoSuchRoute) };
+    };
+    let Some(what) = first.unpriced(ask) else { return Ok(()) };
+    if able.any(|target| target.unpriced(ask).is_none()) {
         return Ok(());
     }
     Err(ProxyError::Unpriced(model.name.to_string(), Some(what)))
 }
 
-/// What a call's input is held at.
-fn held_input(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> u64 {
+/// What a call is held at beside the output that can be bound.
+fn held_beside(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> Usage {
     if ask.call.work().is_free() {
-        0
-    } else if way.caller.key.has_budget() && ask.has_input_elsewhere() {
-        ask.input_tokens().max(model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE))
-    } else {
-        ask.input_tokens()
+        return Usage::default();
     }
+    let mut reckoning = ask.reckoning();
+    if way.caller.key.has_budget() && ask.has_input_elsewhere() {
+        let window = model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE);
+        reckoning.input_tokens = reckoning.input_tokens.max(window);
+    }
+    reckoning.held(&model.ceiling)
 }
 
 fn json_answer(value: &serde_json::Value) -> Answer {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use doorward_domain::id::DeploymentId;
@@ -52,6 +52,8 @@ struct Deployment {
     breaker: Mutex<Breaker>,
     latency: Mutex<Latency>,
     in_flight: AtomicU32,
+    /// The last check of it failed.
+    has_failed_check: AtomicBool,
     /// Cancelled when an administrator ends its calls.
     ended: CancellationToken,
 }
@@ -168,6 +170,24 @@ impl Pass {
             Fault::Refused => (Verdict::Success, Verdict::Rest(REFUSED_REST)),
         };
         self.end(now_us, deployment, credential);
+    }
+
+    /// It was asked whether it is there, and no call was made. A fault counts as one of a call. That it is there
+    /// ends a trial and takes back checks that failed, but says nothing about calls that fail: many a server
+    /// lists its models while the engine behind it is dead.
+    pub(crate) fn checked(mut self, now_us: u64, fault: Option<Fault>) {
+        let is_down = matches!(fault, Some(Fault::Deployment(_)));
+        let has_failed = &self.health.deployment.has_failed_check;
+        let takes_back = has_failed.swap(is_down, Ordering::Relaxed);
+        if let Some(fault) = fault {
+            return self.failed(now_us, fault);
+        }
+        let verdict = |entry: Entry, takes_back: bool| match entry {
+            Entry::Regular if !takes_back => Verdict::Unknown,
+            Entry::Regular | Entry::Trial | Entry::LastResort => Verdict::Success,
+        };
+        self.state = PassState::Ended;
+        self.end(now_us, verdict(self.deployment, takes_back), verdict(self.credential, false));
     }
 
     fn end(&self, now_us: u64, deployment: Verdict, credential: Verdict) {
@@ -342,6 +362,52 @@ mod tests {
             pass.failed(SECOND, Fault::Deployment(None));
         }
         assert_eq!(one.state(SECOND), State::Open);
+    }
+
+    #[test]
+    fn checks_open_and_close_but_do_not_cover_up_calls_that_fail() {
+        let down = Some(Fault::Deployment(None));
+        let fail =
+            |health: &Arc<Health>| health.enter(0).unwrap().failed(0, Fault::Deployment(None));
+        let check = |health: &Arc<Health>, fault| health.enter(0).unwrap().checked(0, fault);
+        #[rustfmt::skip]
+        let cases: [(&str, [char; 9], State); 5] = [
+            // what happens                                          in turn: fails, a call; checked, Good or Down
+            ("five checks that fail are five calls that fail",       ['D', 'D', 'D', 'D', 'D', ' ', ' ', ' ', ' '], State::Open),
+            ("a good one takes those before it back",                ['D', 'D', 'D', 'D', 'G', 'D', 'D', 'D', 'D'], State::Closed),
+            ("good ones between calls that fail change nothing",     ['F', 'G', 'F', 'G', 'F', 'G', 'F', 'G', 'F'], State::Open),
+            ("both are counted together",                            ['F', 'F', 'D', 'D', 'F', ' ', ' ', ' ', ' '], State::Open),
+            ("good ones alone are nothing",                          ['G', 'G', 'G', 'G', 'G', 'G', 'G', 'G', 'G'], State::Closed),
+        ];
+        for (n, (what, turns, state)) in (1..).zip(cases) {
+            let [one] = with_credentials(n, ["a"]);
+            for turn in turns {
+                match turn {
+                    'F' => fail(&one),
+                    'D' => check(&one, down),
+                    'G' => check(&one, None),
+                    _ => {}
+                }
+            }
+            assert_eq!(one.state(0), state, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_good_check_is_the_trial_that_closes_and_leaves_alone_what_rests() {
+        let [one] = with_credentials(1, ["a"]);
+        let rest = Fault::Deployment(Some(Duration::from_secs(9)));
+        one.enter(0).unwrap().checked(0, Some(rest));
+        assert!(one.enter(8 * SECOND).is_none(), "no check goes where no call goes");
+        let trial = one.enter(9 * SECOND).unwrap();
+        assert!(one.enter(9 * SECOND).is_none(), "one trial at a time");
+        trial.checked(9 * SECOND, None);
+        assert_eq!(one.state(9 * SECOND), State::Closed);
+        one.enter(0).unwrap().checked(0, Some(Fault::Refused));
+        assert_eq!(one.state(0), State::Open);
+        one.enter(30 * SECOND).unwrap().checked(30 * SECOND, None);
+        assert_eq!(one.state(30 * SECOND), State::Closed, "a credential that is taken again");
+        assert!(one.cost(0) < 1.0, "the time that a check takes is not the time of a call");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(crate) use watch::{Cut, Watch};
 use crate::echo::Events;
 use crate::error::{ProxyError, Told, UpstreamFault};
 use crate::meter::{JsonMeter, Metered, SseMeter};
+use crate::redact::Mask;
 use crate::translate::StreamTranslation;
 use crate::upstream::Exchange;
 
@@ -60,6 +61,8 @@ pub(crate) enum Source {
 pub(crate) enum Meter {
     Json(JsonMeter),
     Sse(SseMeter),
+    /// Nobody: sound or text, which does not tell what it cost. The credential is covered up all the same.
+    Plain(Mask),
 }
 
 /// An answer broke off where only closing the connection can tell the client.
@@ -72,6 +75,7 @@ impl Meter {
         match self {
             Self::Json(meter) => Ok(meter.push(piece)),
             Self::Sse(meter) => meter.push(piece).map_err(|_overlong| ()),
+            Self::Plain(mask) => Ok(mask.push(piece)),
         }
     }
 
@@ -79,6 +83,7 @@ impl Meter {
         match self {
             Self::Json(meter) => meter.metered(),
             Self::Sse(meter) => meter.metered(),
+            Self::Plain(_) => Metered::default(),
         }
     }
 
@@ -86,7 +91,7 @@ impl Meter {
     /// close then.
     fn is_said(&self) -> bool {
         match self {
-            Self::Json(_) => false,
+            Self::Json(_) | Self::Plain(_) => false,
             Self::Sse(meter) => meter.is_said(),
         }
     }
@@ -253,6 +258,7 @@ impl Live {
                 (meter.finish(), meter.is_complete())
             }
             Meter::Sse(meter) => (meter.finish(), meter.is_complete()),
+            Meter::Plain(mask) => (mask.finish(), true),
         };
         if matches!(self.meter, Meter::Sse(_)) {
             let is_told = is_complete || self.meter.has_failed();
@@ -300,7 +306,7 @@ impl Live {
         self.source = Source::Events(Events::default());
         Poll::Ready(Some(match &self.meter {
             Meter::Sse(_) => Ok(self.cut_event(cut)),
-            Meter::Json(_) => Err(BrokenOff),
+            Meter::Json(_) | Meter::Plain(_) => Err(BrokenOff),
         }))
     }
 

@@ -9,7 +9,8 @@ use crate::route::Call;
 /// What must differ for one deployment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change<'a> {
-    /// The upstream's name of the model, as a JSON string; `None`: it is the same.
+    /// The upstream's name of the model as the body has it, a JSON string where that is JSON; `None`: it is
+    /// the same.
     pub(crate) model: Option<&'a str>,
     /// What the output of one answer must be bound to; `None`: nothing relies on a bound.
     pub(crate) output_tokens: Option<u64>,
@@ -24,6 +25,8 @@ pub(crate) fn rewrite(body: &Bytes, ask: &Ask<'_>, change: &Change<'_>) -> Bytes
     let mut edits = Edits::new();
     if let Some(model) = change.model {
         edits.extend(ask.models_at.iter().map(|place| (place.clone(), model.to_owned())));
+        let length = ask.model_length_at.iter();
+        edits.extend(length.map(|place| (place.clone(), model.len().to_string())));
     }
     let mut added = String::new();
     bound_output(body, ask, change, &mut edits, &mut added);

@@ -10,13 +10,14 @@ mod origin;
 mod pool;
 mod retry_after;
 mod settings;
+mod sign;
 mod stream;
 
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use doorward_dialect::Dialect;
+use doorward_dialect::{Dialect, Provider as Speech};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use jiff::Timestamp;
@@ -26,6 +27,7 @@ pub(crate) use connect::Connector;
 pub(crate) use exchange::{Broken, Exchange};
 pub(crate) use origin::Origin;
 pub(crate) use retry_after::retry_after;
+pub(crate) use sign::{Signer, Unsignable};
 
 use crate::answer::Headers;
 use crate::catalog::{HttpTarget, Way};
@@ -92,11 +94,12 @@ pub(crate) enum Again {
 
 impl Again {
     /// After an answer with this status; `None`: it is the answer. A provider that says that it is too busy
-    /// (429, 503, or 529 as some have it) did nothing.
+    /// (429, 503, or 529 as some have it) did nothing. Amazon Bedrock says 408 of a model that was too slow, and 424
+    /// of one that failed.
     pub(crate) fn after(status: StatusCode) -> Option<Self> {
         match status.as_u16() {
             429 | 503 | 529 => Some(Self::Anywhere),
-            500.. => Some(Self::Elsewhere),
+            408 | 424 | 500.. => Some(Self::Elsewhere),
             _ => None,
         }
     }
@@ -112,6 +115,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) client_headers: &'a HeaderMap,
     /// Whether the client speaks another dialect, so that what it says of its own is not for this one.
     pub(crate) is_translated: bool,
+    /// What makes it a signed one, where the provider wants that.
+    pub(crate) signature: Headers,
     pub(crate) body: &'a Bytes,
 }
 
@@ -204,7 +209,7 @@ impl Answer {
         match self.status.as_u16() {
             429 => Some(Fault::RateLimited(rest())),
             503 | 529 => Some(Fault::Deployment(rest())),
-            500.. => Some(Fault::Deployment(None)),
+            408 | 424 | 500.. => Some(Fault::Deployment(None)),
             _ => None,
         }
     }
@@ -227,18 +232,23 @@ impl Outgoing<'_> {
             out.extend_from_slice(value.as_bytes());
             out.extend_from_slice(b"\r\n");
         });
-        out.extend_from_slice(b"content-length: ");
-        out.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
+        if self.way.method != Method::GET {
+            out.extend_from_slice(b"content-length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
     }
 
     /// The same request for HTTP/2, which names the server in `:authority`.
     fn to_http2(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = self.way.method.clone();
         *request.uri_mut() = self.way.uri.clone();
         let headers = request.headers_mut();
-        headers.insert(header::CONTENT_TYPE, JSON);
+        if self.way.method != Method::GET && !self.way.is_form {
+            headers.insert(header::CONTENT_TYPE, JSON);
+        }
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         self.passed(|name, value| {
             headers.append(name, value.clone());
@@ -256,15 +266,25 @@ impl Outgoing<'_> {
             let value = self.client_headers.get(name);
             value.filter(|value| value.len() <= PASSED_BYTES_MAX)
         };
-        if let Some(accept) = said(&header::ACCEPT) {
+        let is_bedrock = self.http.speech == Speech::Bedrock;
+        // There it would choose among forms that no client here knows of.
+        if let Some(accept) = said(&header::ACCEPT).filter(|_| !is_bedrock) {
             pass(header::ACCEPT, accept);
+        }
+        for (name, value) in &self.signature {
+            pass(name.clone(), value);
+        }
+        if self.way.is_form
+            && let Some(kind) = said(&header::CONTENT_TYPE)
+        {
+            pass(header::CONTENT_TYPE, kind);
         }
         if let Some(parent) = self.client_headers.get(TRACEPARENT) {
             pass(TRACEPARENT, parent);
             let states = self.client_headers.get_all(TRACESTATE);
             states.iter().for_each(|state| pass(TRACESTATE, state));
         }
-        if self.http.dialect != Dialect::Anthropic {
+        if self.http.speech != Speech::Dialect(Dialect::Anthropic) {
             return;
         }
         let own = |name| said(name).filter(|_| !self.is_translated);

@@ -44,6 +44,8 @@ fn provider_names(client: &Client) -> anyhow::Result<Names> {
 fn create_body(wish: &CreateModel) -> Value {
     let mut body = Body::default();
     body.set("name", wish.name.clone());
+    body.set_list("aliases", &wish.aliases);
+    body.set_if("project", wish.project.clone());
     body.set_if("price", price(&wish.price));
     body.set_if("output_tokens_max", wish.output_tokens_max.map(|n| json!(n)));
     body.set_if("routing", wish.routing.clone());
@@ -91,6 +93,8 @@ fn edit_body(wish: &EditModel, before: &Value, names: &Names) -> anyhow::Result<
         bail!("{flag} is of a provider that is added: name that one with --add-provider");
     }
     let mut body = Body::default();
+    body.set_list("aliases", &wish.aliases);
+    body.set_if("aliases", wish.no_alias.then(Vec::<String>::new));
     body.set_if("price", price(&wish.price));
     body.set_if("price", wish.listed.then_some("listed"));
     body.set_if("output_tokens_max", wish.output_tokens_max.map(|n| json!(n)));
@@ -190,6 +194,8 @@ fn details(model: &Value, names: &Names) -> Details {
     let now = now();
     vec![
         ("model", text(model, "name")),
+        ("also called", text(model, "aliases")),
+        ("project", text(model, "project")),
         ("price", price_words(model)),
         ("output tokens", text(model, "output_tokens_max")),
         ("routing", text(model, "routing")),
@@ -227,6 +233,8 @@ mod tests {
             ("create m --provider p --upstream-model u --provider-key k --weight 2 --priority 1 --output-tokens-max 9",
                 json!({"name": "m", "output_tokens_max": 9, "deployments": [
                     {"provider": "p", "upstream_model": "u", "provider_key": "k", "weight": 2, "priority": 1}]})),
+            ("create test --provider p --project web --alias latest --alias best",
+                json!({"name": "test", "aliases": ["latest", "best"], "project": "web", "deployments": [{"provider": "p"}]})),
         ];
         for (line, expected) in cases {
             let ModelsCommand::Create(wish) = parsed(line) else { panic!() };
@@ -256,6 +264,8 @@ mod tests {
             "x does not serve this model"
         );
         assert_eq!(edited("edit m --listed").unwrap(), json!({ "price": "listed" }));
+        assert_eq!(edited("edit m --alias a --alias b").unwrap(), json!({ "aliases": ["a", "b"] }));
+        assert_eq!(edited("edit m --no-alias").unwrap(), json!({ "aliases": [] }));
         assert_eq!(
             edited("edit m --routing least_latency").unwrap(),
             json!({ "routing": "least_latency" })

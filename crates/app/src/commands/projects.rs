@@ -101,6 +101,7 @@ fn details(project: &Value) -> Details {
         ("id", text(project, "id")),
         ("name", text(project, "name")),
         ("description", text(project, "description")),
+        ("model prefix", text(project, "model_prefix")),
     ];
     details.extend(bounds::details(project));
     details.push(("created", instant(project, "created_at", now, "")));

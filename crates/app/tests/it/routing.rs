@@ -140,6 +140,44 @@ fn no_client_sees_a_failure_before_the_first_byte_and_each_attempt_has_its_event
     }
 }
 
+/// What an attempt may have cost is gone. Another one holds as much as the first did, so both must fit.
+#[test]
+fn another_attempt_is_made_only_where_the_budgets_cover_what_the_last_one_may_have_cost() {
+    /// The most output that a call names.
+    const OUTPUT: u64 = 64;
+    let house = House::start(&[]);
+    let garbage = || Script::Raw(b"\x00\xffgarbage\r\n\r\n".to_vec());
+    let call = |model: &str, key: &str| house.program.chat(key, model);
+    house.add("alone", &["p-bad"]);
+    house.bad.then(garbage());
+    assert_eq!(call("alone", house.program.key()).status, 502);
+    let owed = house.program.usage("alone")["input_tokens"].as_u64().unwrap();
+    assert!(owed > 0);
+    #[rustfmt::skip]
+    let cases = [
+        // budget                overrun  status  asked  tokens billed
+        (owed + OUTPUT,          "deny",  502,    0,     owed),
+        (owed * 2 + OUTPUT - 1,  "deny",  502,    0,     owed),
+        (owed * 2 + OUTPUT,      "deny",  200,    1,     owed + 25 + 30),
+        (owed + OUTPUT,          "allow", 200,    1,     owed + 25 + 30),
+    ];
+    for (n, (tokens, overrun, status, asked, billed)) in cases.into_iter().enumerate() {
+        let model = format!("model-{n}");
+        house.add(&model, &["p-bad", "p-good"]);
+        let budget = json!({"tokens": tokens, "period": "day", "overrun": overrun});
+        let wish = json!({"name": model, "scopes": ["inference:write"], "budgets": [budget]});
+        let key = house.program.make_key(&wish);
+        let before = house.good.seen().len();
+        house.bad.then(garbage());
+        let answer = call(&model, &key);
+        assert_eq!(answer.status, status, "{n}: {}", answer.body);
+        assert_eq!(house.good.seen().len() - before, asked, "{n}");
+        let usage = house.program.usage(&model);
+        let total = ["input_tokens", "output_tokens"].map(|kind| usage[kind].as_u64().unwrap());
+        assert_eq!(total.iter().sum::<u64>(), billed, "{n}: {usage}");
+    }
+}
+
 #[test]
 fn behind_the_first_byte_nobody_else_is_asked() {
     let house = House::start(&[]);

@@ -36,6 +36,8 @@ struct Shared {
     connections: AtomicUsize,
     /// For each request the number of its connection, counted from 1.
     seen: Mutex<Vec<usize>>,
+    /// Path and headers of each `GET`.
+    gets: Mutex<Vec<(String, http::HeaderMap)>>,
     is_held: watch::Sender<bool>,
     leave: Notify,
 }
@@ -66,6 +68,7 @@ impl Upstream {
             streams_max,
             connections: AtomicUsize::new(0),
             seen: Mutex::default(),
+            gets: Mutex::default(),
             is_held: watch::Sender::new(false),
             leave: Notify::new(),
         });
@@ -127,6 +130,10 @@ async fn answer(
     number: usize,
     shared: Arc<Shared>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.method() == "GET" {
+        let (path, headers) = (request.uri().path().to_owned(), request.headers().clone());
+        shared.gets.lock().unwrap().push((path, headers));
+    }
     let body = request.into_body().collect().await.unwrap().to_bytes();
     shared.seen.lock().unwrap().push(number);
     shared.is_held.subscribe().wait_for(|is_held| !is_held).await.unwrap();
@@ -306,4 +313,22 @@ fn a_client_that_leaves_while_we_connect_is_billed_nothing() {
         thread::yield_now();
     }
     assert_eq!(program.usage("mock")["input_tokens"], 0);
+}
+
+#[test]
+fn a_check_is_a_get_on_the_connection_of_the_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start(dir.path(), 100);
+    let program = start(dir.path(), &upstream, true);
+    assert_eq!(program.chat(program.key(), "mock").status, 200);
+    let check = json!({"health_check": {"interval_seconds": 1}});
+    let edited = program.ask("PATCH", "/v1/providers/p", &program.admin_key(), Some(&check));
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    // The second one comes when the first one was understood.
+    assert_eq!(upstream.wait_for(3), [1, 1, 1]);
+    assert!(program.metric("doorward_health_checks_total{result=\"good\"}") >= 1);
+    for (path, headers) in upstream.shared.gets.lock().unwrap().iter() {
+        assert_eq!(path, "/v1/models");
+        assert!(!headers.contains_key("content-type"), "{headers:?}");
+    }
 }

@@ -11,6 +11,7 @@ use doorward_domain::budget::Budget;
 use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::limit::Limits;
 use doorward_domain::name::{check_description, check_name};
+use doorward_domain::project_model::model_prefix;
 use doorward_store::{NewProject, Project, SharedSpent};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -84,6 +85,9 @@ pub(crate) struct ProjectObject {
     object: &'static str,
     name: String,
     description: String,
+    /// What the names of models begin with that only its keys may call.
+    #[schema(pattern = "^u-[0-9a-f]{12}/$")]
+    model_prefix: String,
     /// What all its keys share.
     limits: Limits,
     /// What all its keys share.
@@ -102,6 +106,7 @@ impl ProjectObject {
             object: "project",
             name: project.name,
             description: project.description,
+            model_prefix: model_prefix(project.id),
             spent: spent_of(spent, &subject, &project.bounds),
             limits: project.bounds.limits,
             budgets: project.bounds.budgets,

@@ -17,6 +17,7 @@ mod keys_rights;
 mod keys_rotate;
 mod keys_unused;
 mod mailed_links;
+mod model_names;
 mod models;
 mod notices;
 mod openapi;

@@ -341,12 +341,18 @@ async fn what_another_organization_has_cannot_be_named_in_a_body() {
         ("projects", "/v1/service-accounts"),
         ("providers", "/v1/models"),
         ("provider-keys", "/v1/models"),
+        ("projects", "/v1/models"),
     ] {
         let theirs = makers.make(&other, noun).await.id;
         let before = all_of(&app, &other).await;
         let ask = async |id: &str| {
             let body = match noun {
                 "users" | "service-accounts" => json!({ "name": "k", "owner": id }),
+                "projects" if path == "/v1/models" => {
+                    let mut model = on(&provider, None);
+                    model["project"] = id.into();
+                    model
+                }
                 "projects" => json!({ "name": "k", "project": id }),
                 "providers" => on(id, None),
                 _ => on(&provider, Some(id)),

@@ -9,6 +9,9 @@ use crate::Text;
 
 /// The longest name of a function. Source: <https://platform.claude.com/docs/en/api/messages>.
 const TOOL_NAME_BYTES_MAX: usize = 128;
+/// The longest id of a call that others than Anthropic take for its models.
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html>.
+const CALL_ID_BYTES_MAX: usize = 64;
 /// How much of a hash names a call: 96 bits, far more than the calls of a conversation need.
 const HASH_BYTES: usize = 12;
 
@@ -18,14 +21,14 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Whether a function may be called so.
-pub(super) fn is_tool_name(name: &str) -> bool {
+pub(crate) fn is_tool_name(name: &str) -> bool {
     name.len() <= TOOL_NAME_BYTES_MAX && is_word(name)
 }
 
 /// The ids of calls as they are written: each once, each of letters that the dialect takes, and the same
 /// for the same conversation.
 #[derive(Debug, Default)]
-pub(super) struct Ids<'a> {
+pub(crate) struct Ids<'a> {
     used: HashSet<Text<'a>>,
     open: Vec<Open<'a>>,
 }
@@ -39,7 +42,7 @@ struct Open<'a> {
 
 impl<'a> Ids<'a> {
     /// How the id of a call is written. Calls come in the order of the conversation.
-    pub(super) fn call(&mut self, id: Text<'a>) -> Text<'a> {
+    pub(crate) fn call(&mut self, id: Text<'a>) -> Text<'a> {
         if self.open.iter().any(|open| open.is_answered) {
             self.open.clear();
         }
@@ -53,7 +56,7 @@ impl<'a> Ids<'a> {
     }
 
     /// How the same id is written where the call is answered.
-    pub(super) fn outcome(&mut self, id: &'a str) -> Text<'a> {
+    pub(crate) fn outcome(&mut self, id: &'a str) -> Text<'a> {
         let is_it = |open: &&mut Open<'a>| !open.is_answered && open.read == id;
         match self.open.iter_mut().find(is_it) {
             Some(open) => {
@@ -67,7 +70,7 @@ impl<'a> Ids<'a> {
 
 /// The id itself, or another one if it cannot be written.
 fn word(id: Text<'_>) -> Text<'_> {
-    if is_word(&id) { id } else { made(&id, 0) }
+    if is_word(&id) && id.len() <= CALL_ID_BYTES_MAX { id } else { made(&id, 0) }
 }
 
 /// An id from a hash of the one that cannot be written, and of how many there were before it.
@@ -94,6 +97,9 @@ mod tests {
         assert_eq!(ids.outcome("call_1"), "call_1");
         assert_eq!(Ids::default().call("get.weather:0".into()), odd);
         assert!(is_word(&Ids::default().call("".into())));
+        let long = "c".repeat(65);
+        assert_eq!(Ids::default().call(Text::Borrowed(&long)).len(), 30);
+        assert_eq!(Ids::default().call(Text::Borrowed(&long[1..])), long[1..]);
     }
 
     #[test]

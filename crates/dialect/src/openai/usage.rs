@@ -6,6 +6,7 @@ use doorward_domain::usage::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::units::sound_ms;
 use super::wire::or_nothing;
 use crate::count::Count;
 
@@ -31,6 +32,11 @@ struct Read<'a> {
     input_token_details: Option<&'a RawValue>,
     /// The word of `DeepSeek` for the cached ones.
     prompt_cache_hit_tokens: Count,
+    /// The length of what was written down, and Mistral's word for it.
+    #[serde(borrow)]
+    seconds: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_audio_seconds: Option<&'a RawValue>,
     /// `OpenRouter` tells searches so.
     #[serde(borrow)]
     server_tool_use: Option<&'a RawValue>,
@@ -61,7 +67,8 @@ pub(super) fn read(json: Option<&RawValue>) -> Option<Usage> {
     let read: Read<'_> = or_nothing(json)?;
     let input_tokens = read.prompt_tokens.0.or(read.input_tokens.0);
     let output_tokens = read.completion_tokens.0.or(read.output_tokens.0);
-    if input_tokens.is_none() && output_tokens.is_none() {
+    let sound = read.seconds.or(read.prompt_audio_seconds).and_then(sound_ms);
+    if input_tokens.is_none() && output_tokens.is_none() && sound.is_none() {
         return None;
     }
     let input = read.prompt_tokens_details.or(read.input_tokens_details);
@@ -87,6 +94,7 @@ pub(super) fn read(json: Option<&RawValue>) -> Option<Usage> {
         output_image_tokens: output.image_tokens.or_zero(),
         output_video_tokens: output.video_tokens.or_zero(),
         web_searches: tools.web_search_requests.or_zero(),
+        audio_ms: sound.unwrap_or_default(),
         ..Usage::default()
     };
     Some(with_reasoning(usage, read.total_tokens.0).bounded())
@@ -195,6 +203,29 @@ mod tests {
         let Usage { input_tokens, cached_input_tokens, cache_write_tokens, .. } = usage;
         let outputs = [usage.output_tokens, usage.reasoning_tokens];
         Some([input_tokens, cached_input_tokens, cache_write_tokens, outputs[0], outputs[1]])
+    }
+
+    #[test]
+    fn what_was_heard_is_read_in_seconds_and_in_tokens() {
+        let heard = |audio_ms, input, audio, output| Usage {
+            audio_ms,
+            input_audio_tokens: audio,
+            ..Usage::of_tokens(input, output)
+        };
+        #[rustfmt::skip]
+        let cases = [
+            (r#"{"type":"duration","seconds":9}"#,                                                Some(heard(9_000, 0, 0, 0))),
+            (r#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},"output_tokens":45,"total_tokens":59}"#, Some(heard(0, 14, 10, 45))),
+            (r#"{"prompt_audio_seconds":203,"prompt_tokens":4,"total_tokens":3264,"completion_tokens":635}"#, Some(heard(203_000, 4, 0, 635))),
+            (r#"{"type":"duration","seconds":null}"#,                                             None),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(read_usage(json.as_bytes()), expected, "{json}");
+        }
+        let pictures = r#"{"input_tokens":50,"output_tokens":272,"input_tokens_details":{"text_tokens":10,"image_tokens":40},"output_tokens_details":{"image_tokens":272}}"#;
+        let drawn =
+            Usage { input_image_tokens: 40, output_image_tokens: 272, ..Usage::of_tokens(50, 272) };
+        assert_eq!(read_usage(pictures.as_bytes()), Some(drawn));
     }
 
     #[test]

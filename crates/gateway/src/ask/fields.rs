@@ -9,6 +9,7 @@ pub(super) enum Field {
     Model,
     Stream,
     StreamOptions,
+    StreamFormat,
     MaxTokens,
     MaxCompletionTokens,
     MaxOutputTokens,
@@ -28,10 +29,11 @@ pub(super) enum Field {
 }
 
 impl Field {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Model,
         Self::Stream,
         Self::StreamOptions,
+        Self::StreamFormat,
         Self::MaxTokens,
         Self::MaxCompletionTokens,
         Self::MaxOutputTokens,
@@ -54,6 +56,7 @@ impl Field {
             Self::Model => "model",
             Self::Stream => "stream",
             Self::StreamOptions => "stream_options",
+            Self::StreamFormat => "stream_format",
             Self::MaxTokens => "max_tokens",
             Self::MaxCompletionTokens => "max_completion_tokens",
             Self::MaxOutputTokens => "max_output_tokens",
@@ -78,6 +81,7 @@ impl Field {
             b"model" => Self::Model,
             b"stream" => Self::Stream,
             b"streamoptions" => Self::StreamOptions,
+            b"streamformat" => Self::StreamFormat,
             b"maxtokens" => Self::MaxTokens,
             b"maxcompletiontokens" => Self::MaxCompletionTokens,
             b"maxoutputtokens" => Self::MaxOutputTokens,

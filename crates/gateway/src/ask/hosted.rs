@@ -65,6 +65,12 @@ impl Hosted {
             Call::Messages => Self::of_tools(fields.get(Field::Tools), None),
             Call::Completions
             | Call::Embeddings
+            | Call::Moderations
+            | Call::Images
+            | Call::Speech
+            | Call::Transcriptions
+            | Call::Translations
+            | Call::Rerank
             | Call::Inference
             | Call::MessageTokens
             | Call::GenerateContent

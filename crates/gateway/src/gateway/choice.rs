@@ -43,8 +43,7 @@ impl<'a> Choice<'a> {
     pub(super) fn new(model: &'a RoutedModel, ask: &Ask<'_>, (now_us, random): (u64, u64)) -> Self {
         let targets = model.targets.as_slice();
         let mark = |target: &Arc<Target>| {
-            let can_serve = target.can_be_asked(ask.call) && target.unpriced(ask).is_none();
-            if can_serve { Mark::Fresh } else { Mark::Out }
+            if target.can_be_asked(ask) { Mark::Fresh } else { Mark::Out }
         };
         let marks = targets.iter().map(mark).collect();
         let routing = model.routing;

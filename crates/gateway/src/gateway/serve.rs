@@ -62,6 +62,9 @@ impl Gateway {
                 last = Last::Failure(Failure { error, again: last.again(), fault: None });
                 return self.give_up(last, sending, end, way).await;
             }
+            if !end.has_room_for_another() {
+                return self.give_up(last, sending, end, way).await;
+            }
             let before = way.facts.attempts;
             let failed;
             (failed, end) = match self.try_once((target, pass), sending, end, way).await {
@@ -154,7 +157,7 @@ impl Gateway {
         way.caller = verify::identify(&self.store, sending.headers).await?;
         let now = self.store.clock().now();
         verify::check(&way.caller, Call::SCOPE, now, way.address)?;
-        if !way.caller.allows_model(&sending.ask.model) {
+        if !way.caller.allows_model(sending.model) {
             return Err(Denial::ModelNotFound.into());
         }
         Ok(())

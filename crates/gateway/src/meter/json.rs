@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_dialect::Dialect;
+use doorward_dialect::{Dialect, Provider, openai};
+use doorward_domain::usage::Usage;
 
 use super::Metered;
 use super::searches::SearchCounter;
 use super::strings::{string_end, text_end};
 use super::usage::Told;
 use crate::redact::{Mask, Needle};
+use crate::route::{Call, Work};
 
 /// The largest `usage` object that is read.
 const USAGE_BYTES_MAX: usize = 16 * 1024;
@@ -70,20 +72,35 @@ pub(crate) struct JsonMeter {
     has_output: bool,
     extent: Extent,
     mask: Mask,
-    dialect: Dialect,
+    provider: Provider,
     /// The member that tells the usage.
     key: &'static [u8],
+    /// Reads another member that tells of it.
+    beside: Option<Box<Beside>>,
     /// The answer until here, of a call that may search; none of one that is too large.
     kept: Option<Vec<u8>>,
+}
+
+/// What finds another member, and how that is read.
+#[derive(Debug)]
+struct Beside {
+    finder: JsonMeter,
+    read: fn(&[u8]) -> Option<Usage>,
 }
 
 impl JsonMeter {
     /// `needle`: what must never reach the client, should the upstream echo it. `has_output`: what
     /// passes is a model's output, and not figures that it computed, as embeddings are.
-    pub(crate) fn new(dialect: Dialect, needle: Option<&Arc<Needle>>, has_output: bool) -> Self {
+    pub(crate) fn new(
+        provider: impl Into<Provider>,
+        needle: Option<&Arc<Needle>>,
+        has_output: bool,
+    ) -> Self {
+        let provider = provider.into();
         Self {
-            dialect,
-            key: Told::new(dialect).member().as_bytes(),
+            provider,
+            key: Told::new(provider).member().as_bytes(),
+            beside: None,
             has_output,
             place: Place::Structure,
             depth: 0,
@@ -96,9 +113,37 @@ impl JsonMeter {
         }
     }
 
+    /// The meter of a call's answer.
+    pub(crate) fn of(
+        call: Call,
+        provider: impl Into<Provider>,
+        needle: Option<&Arc<Needle>>,
+    ) -> Self {
+        let work = call.work();
+        let meter = Self::new(provider, needle, work.has_output());
+        match work {
+            Work::Transcript => meter.with("duration", openai::read_seconds),
+            Work::Ranking => meter.with("meta", openai::read_meta),
+            Work::Chat
+            | Work::Completion
+            | Work::Response
+            | Work::Prompt
+            | Work::Embedding
+            | Work::Moderation
+            | Work::Picture
+            | Work::Speech
+            | Work::Count => meter,
+        }
+    }
+
+    fn with(self, key: &'static str, read: fn(&[u8]) -> Option<Usage>) -> Self {
+        let finder = Self { key: key.as_bytes(), ..Self::new(self.provider, None, false) };
+        Self { beside: Some(Box::new(Beside { finder, read })), ..self }
+    }
+
     /// Counts the searches in the answer, too, where the usage does not tell them.
     pub(crate) fn counting_searches(mut self, may_search: bool) -> Self {
-        let is_told = self.dialect == Dialect::Anthropic;
+        let is_told = self.provider == Dialect::Anthropic.into();
         self.kept = (may_search && !is_told).then(Vec::new);
         self
     }
@@ -107,6 +152,9 @@ impl JsonMeter {
     /// buffer that came in.
     pub(crate) fn push(&mut self, chunk: Bytes) -> Bytes {
         self.read(&chunk);
+        if let Some(beside) = &mut self.beside {
+            beside.finder.read(&chunk);
+        }
         self.mask.push(chunk)
     }
 
@@ -169,13 +217,15 @@ impl JsonMeter {
 
     /// What the answer used.
     pub(crate) fn metered(&self) -> Metered {
-        let mut told = Told::new(self.dialect);
-        if self.member != Member::Captured && !self.captured.is_empty() {
-            told.take(&self.captured);
+        let mut told = Told::new(self.provider);
+        let usage = self.captured();
+        if let Some(usage) = usage {
+            told.take(usage);
         }
-        let told = told.usage();
+        let total = || usage.filter(|_| !self.has_output).and_then(openai::read_total);
+        let told = completed(told.usage().or_else(total), self.told_beside());
         let is_counted = self.has_output && told.is_none();
-        let mut counter = SearchCounter::new(self.dialect);
+        let mut counter = SearchCounter::new(self.provider);
         if let Some(kept) = &self.kept {
             counter.take(kept);
         }
@@ -184,6 +234,17 @@ impl JsonMeter {
             counted_output: if is_counted { self.bytes.div_ceil(4) } else { 0 },
             searches: counter.seen,
         }
+    }
+
+    /// The value of the member, once it is whole.
+    fn captured(&self) -> Option<&[u8]> {
+        let is_whole = self.member != Member::Captured && !self.captured.is_empty();
+        is_whole.then_some(&*self.captured)
+    }
+
+    fn told_beside(&self) -> Option<Usage> {
+        let Beside { finder, read } = self.beside.as_deref()?;
+        finder.captured().and_then(read)
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -276,6 +337,17 @@ impl JsonMeter {
     }
 }
 
+/// What is told in two places: units beside tokens, or one of them.
+fn completed(usage: Option<Usage>, beside: Option<Usage>) -> Option<Usage> {
+    let (Some(usage), Some(beside)) = (usage, beside) else { return usage.or(beside) };
+    let either = |one, other| if one == 0 { other } else { one };
+    Some(Usage {
+        audio_ms: either(usage.audio_ms, beside.audio_ms),
+        searches: either(usage.searches, beside.searches),
+        ..usage
+    })
+}
+
 /// Where the plain text of a number or a word ends.
 fn scalar_end(rest: &[u8]) -> usize {
     let is_end = |byte: &u8| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b',' | b':');
@@ -304,6 +376,7 @@ fn nested_end(rest: &[u8], mut depth: u32) -> (usize, u32) {
 
 #[cfg(test)]
 mod tests {
+    use doorward_dialect::Dialect;
     use proptest::prelude::*;
 
     use super::*;
@@ -316,6 +389,34 @@ mod tests {
             meter.read(part);
         }
         meter.metered().told.map(|usage| (usage.input_tokens, usage.output_tokens))
+    }
+
+    #[test]
+    fn what_is_told_beside_the_usage_is_found_for_every_cut_of_the_answer() {
+        let tokens = |input| Usage::of_tokens(input, 0);
+        #[rustfmt::skip]
+        let cases = [
+            (Call::Transcriptions, r#"{"task":"transcribe","duration":3.5,"text":"duration"}"#, Usage { audio_ms: 3_500, ..tokens(0) }),
+            (Call::Transcriptions, r#"{"text":"a","duration":"2"}"#,                            Usage { audio_ms: 2_000, ..tokens(0) }),
+            (Call::Rerank,         r#"{"results":[{"meta":{}}],"meta":{"billed_units":{"search_units":2}}}"#, Usage { searches: 2, ..tokens(0) }),
+            (Call::Rerank,         r#"{"results":[],"usage":{"total_tokens":56}}"#,             tokens(56)),
+            (Call::Rerank,         r#"{"meta":{"billed_units":{"search_units":1}},"usage":{"total_tokens":56}}"#, Usage { searches: 1, ..tokens(56) }),
+            (Call::Embeddings,     r#"{"data":[],"usage":{"total_tokens":56}}"#,                tokens(56)),
+            (Call::Moderations,    r#"{"results":[],"usage":{"prompt_tokens":5}}"#,             tokens(5)),
+        ];
+        for (call, answer, expected) in cases {
+            for cut in 0..=answer.len() {
+                let mut meter = JsonMeter::of(call, Dialect::OpenAi, None);
+                let (head, tail) = answer.as_bytes().split_at(cut);
+                for part in [head, tail] {
+                    meter.push(Bytes::copy_from_slice(part));
+                }
+                assert_eq!(meter.metered().told, Some(expected), "{answer} cut at {cut}");
+            }
+        }
+        let mut chat = JsonMeter::of(Call::ChatCompletions, Dialect::OpenAi, None);
+        chat.push(Bytes::from_static(br#"{"usage":{"total_tokens":56}}"#));
+        assert_eq!(chat.metered().told, None, "how much of it is output is not told");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a provider searched for a call, where its usage does not tell: counted in what it answers.
 
-use doorward_dialect::Dialect;
+use doorward_dialect::{Dialect, Provider};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -21,32 +21,34 @@ pub(crate) struct Searches {
 /// `groundingMetadata.webSearchQueries` in <https://ai.google.dev/api/generate-content#GroundingMetadata>.
 #[derive(Debug)]
 pub(super) struct SearchCounter {
-    dialect: Dialect,
+    provider: Provider,
     pub(super) seen: Searches,
 }
 
 impl SearchCounter {
-    pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, seen: Searches::default() }
+    pub(super) fn new(provider: Provider) -> Self {
+        Self { provider, seen: Searches::default() }
     }
 
     /// Takes a whole answer, or the data of one event of a stream. What is no JSON says nothing.
     pub(super) fn take(&mut self, json: &[u8]) {
         let Ok(piece) = serde_json::from_slice::<Piece<'_>>(json) else { return };
-        match self.dialect {
-            Dialect::OpenAi => self.take_openai(&piece),
-            Dialect::Anthropic => {
+        match self.provider {
+            Provider::Dialect(Dialect::OpenAi) => self.take_openai(&piece),
+            Provider::Dialect(Dialect::Anthropic) => {
                 let block = piece.content_block.as_ref();
                 let is_search = block.is_some_and(|block| {
                     block.kind == Some("server_tool_use") && block.name == Some("web_search")
                 });
                 self.seen.web += u64::from(is_search);
             }
-            Dialect::Google => {
+            Provider::Dialect(Dialect::Google) => {
                 // Each piece of a stream repeats what was said until then.
                 let said = piece.candidates.iter().flatten().map(Candidate::searches).sum();
                 self.seen.web = self.seen.web.max(said);
             }
+            // It has no tools of its own.
+            Provider::Bedrock => {}
         }
     }
 
@@ -172,7 +174,7 @@ mod tests {
             (Dialect::Anthropic, vec![output],                                       (0, 0)),
         ];
         for (dialect, pieces, (web, files)) in cases {
-            let mut counter = SearchCounter::new(dialect);
+            let mut counter = SearchCounter::new(dialect.into());
             for piece in &pieces {
                 counter.take(piece.as_bytes());
             }

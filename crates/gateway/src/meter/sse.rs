@@ -2,23 +2,26 @@
 //!
 //! An event goes on when it is whole: the one that carries only usage must not reach a client that
 //! did not ask for it, and none may carry the provider's credential. Whole events are never
-//! held back; what waits is at most the unfinished tail of one.
+//! held back; what waits is at most the unfinished tail of one. What comes in frames of another kind becomes
+//! such a stream first.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use doorward_dialect::Dialect;
+use doorward_dialect::bedrock::Frames;
+use doorward_dialect::{Dialect, Provider};
 
 use super::Metered;
 use super::event::{self, Facts};
 use super::searches::SearchCounter;
 use super::usage::{self, Said, Told};
 use crate::redact::Needle;
+use crate::route::Call;
 
 /// The largest event; a longer one ends the stream.
 const EVENT_BYTES_MAX: usize = 1 << 20;
-/// The same of Google's dialect, in which a picture comes in one event.
+/// The same where a picture comes in one event, as in Google's dialect.
 const PICTURE_BYTES_MAX: usize = 24 << 20;
 
 /// An event longer than the bound.
@@ -29,6 +32,8 @@ pub(crate) struct Overlong;
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub(crate) struct SseMeter {
+    /// Where the provider's events come in frames of AWS.
+    frames: Option<Frames>,
     /// The unfinished event, and how much of it was searched for its end already.
     tail: BytesMut,
     searched: usize,
@@ -41,7 +46,7 @@ pub(crate) struct SseMeter {
     event_bytes_max: usize,
     /// Of a call that may search.
     searches: Option<SearchCounter>,
-    dialect: Dialect,
+    provider: Provider,
     is_done: bool,
     has_failed: bool,
 }
@@ -63,34 +68,63 @@ struct Passed {
 
 impl SseMeter {
     /// `hides_usage`: the client did not ask for the usage event that we asked for.
-    pub(crate) fn new(dialect: Dialect, hides_usage: bool, needle: Option<&Arc<Needle>>) -> Self {
+    pub(crate) fn new(
+        provider: impl Into<Provider>,
+        hides_usage: bool,
+        needle: Option<&Arc<Needle>>,
+    ) -> Self {
+        let provider = provider.into();
         Self {
+            frames: (provider == Provider::Bedrock).then(Frames::new),
             tail: BytesMut::new(),
             searched: 0,
             hides_usage,
             needle: needle.filter(|needle| needle.is_for_answers()).map(Arc::clone),
-            told: Told::new(dialect),
+            told: Told::new(provider),
             counted: 0,
-            event_bytes_max: match dialect {
-                Dialect::OpenAi | Dialect::Anthropic => EVENT_BYTES_MAX,
-                Dialect::Google => PICTURE_BYTES_MAX,
+            event_bytes_max: match provider {
+                Provider::Dialect(Dialect::OpenAi | Dialect::Anthropic) | Provider::Bedrock => {
+                    EVENT_BYTES_MAX
+                }
+                Provider::Dialect(Dialect::Google) => PICTURE_BYTES_MAX,
             },
             searches: None,
-            dialect,
+            provider,
             is_done: false,
             has_failed: false,
         }
     }
 
+    /// The meter of a call's stream.
+    pub(crate) fn of(
+        call: Call,
+        provider: impl Into<Provider>,
+        hides_usage: bool,
+        needle: Option<&Arc<Needle>>,
+    ) -> Self {
+        let mut meter = Self::new(provider, hides_usage, needle);
+        if call == Call::Images {
+            meter.event_bytes_max = PICTURE_BYTES_MAX;
+        }
+        meter
+    }
+
     /// Counts the searches in the stream, too.
     pub(crate) fn counting_searches(mut self, may_search: bool) -> Self {
-        self.searches = may_search.then(|| SearchCounter::new(self.dialect));
+        self.searches = may_search.then(|| SearchCounter::new(self.provider));
         self
     }
 
     /// Takes the next bytes and gives those that may go on now: all whole events, often the very
     /// buffer that came in.
-    pub(crate) fn push(&mut self, mut chunk: Bytes) -> Result<Bytes, Overlong> {
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Bytes, Overlong> {
+        let Some(frames) = &mut self.frames else { return self.push_events(chunk) };
+        let mut events = Vec::with_capacity(chunk.len());
+        frames.push(&chunk, &mut events);
+        self.push_events(events.into())
+    }
+
+    fn push_events(&mut self, mut chunk: Bytes) -> Result<Bytes, Overlong> {
         if self.tail.is_empty() {
             let passed = self.pass_from(&chunk, 0);
             let whole = chunk.split_to(passed.used);
@@ -107,7 +141,7 @@ impl SseMeter {
 
     /// Whether there is an event of which not all has come.
     pub(crate) fn has_begun(&self) -> bool {
-        !self.tail.is_empty()
+        !self.tail.is_empty() || self.frames.as_ref().is_some_and(Frames::has_begun)
     }
 
     /// What the stream used until now.

@@ -10,10 +10,12 @@ use doorward_domain::usage::Usage;
 use doorward_store::{Clock, OpenCall, StoreError};
 use http::StatusCode;
 
+use crate::asking::Asking;
 use crate::catalog::Target;
 use crate::health::{Fault, Pass};
 use crate::meter::Metered;
 use crate::metrics::Metrics;
+use crate::reckon::Reckoning;
 use crate::route::Call;
 use crate::trace::OpenSpan;
 use crate::translate::Between;
@@ -31,7 +33,7 @@ pub(crate) struct CallEnd {
     status: u16,
     question: Question,
     /// What its deployment was asked.
-    asked: Call,
+    asked: Asking,
     /// Something of the request has gone out: what happens from now on costs.
     is_sent: bool,
     /// The leave to call the deployment, until its end is known.
@@ -57,8 +59,8 @@ pub(crate) struct Question {
     pub(crate) call: Call,
     /// Whether the answer comes while it is made.
     pub(crate) is_stream: bool,
-    /// By estimate.
-    pub(crate) input_tokens: u64,
+    /// What it uses as far as that is known before its answer.
+    pub(crate) reckoning: Reckoning,
     /// The provider searches the web once for it, and does not tell.
     pub(crate) searches_always: bool,
     /// What is recorded of the call, where it is.
@@ -83,7 +85,7 @@ impl CallEnd {
             started_us,
             first_byte_us: 0,
             status: 0,
-            asked: question.call,
+            asked: Asking::Call(question.call),
             question,
             is_sent: false,
             pass: None,
@@ -149,16 +151,29 @@ impl CallEnd {
         }
     }
 
+    /// Whether the budgets cover one more attempt, beside what the last one may have cost.
+    pub(crate) fn has_room_for_another(&self) -> bool {
+        match self.failed {
+            Some(failed) if failed.is_owing => self.open.has_room_beside(self.owed(failed).1),
+            Some(_) | None => true,
+        }
+    }
+
+    /// What a failed attempt used and cost, as far as anybody knows.
+    fn owed(&self, failed: FailedAttempt) -> (Usage, Spend) {
+        let usage = if failed.is_owing { self.sent() } else { Usage::default() };
+        (usage, Spend::of(&self.target.price, usage))
+    }
+
     fn book_attempt(&mut self, failed: FailedAttempt) {
         let FailedAttempt { status, is_owing, ended_us } = failed;
-        let input_tokens = if is_owing { self.input_tokens() } else { 0 };
-        let usage = Usage { input_tokens, ..Usage::default() };
+        let (usage, spend) = self.owed(failed);
         let settlement = Settlement {
             call: self.open.id(),
             outcome: if is_owing { Outcome::Interrupted } else { Outcome::Failed },
             status: status.as_u16(),
             usage,
-            spend: Spend::of(&self.target.price, usage),
+            spend,
             is_estimated: is_owing,
             duration_us: ended_us.saturating_sub(self.attempt_began_us),
             first_byte_us: self
@@ -174,14 +189,28 @@ impl CallEnd {
         self.question.call.work().is_free()
     }
 
-    /// What was sent, by estimate.
-    const fn input_tokens(&self) -> u64 {
-        if self.is_free() { 0 } else { self.question.input_tokens }
+    /// What the deployment bills for a request of which nothing more is known, by estimate.
+    fn sent(&self) -> Usage {
+        if self.is_free() {
+            return Usage::default();
+        }
+        self.question.reckoning.untold(&self.target.price)
+    }
+
+    /// What is billed, and whether it is estimated. What failed has used nothing.
+    fn used(&self, outcome: Outcome, metered: Metered) -> (Usage, bool) {
+        if self.is_free() || outcome == Outcome::Failed {
+            (Usage::default(), false)
+        } else if self.is_sent || metered.told.is_some() {
+            self.question.reckoning.settled(metered, &self.target.price)
+        } else {
+            metered.usage(0)
+        }
     }
 
     /// What the deployment is asked.
-    pub(crate) const fn asking(&mut self, call: Call) {
-        self.asked = call;
+    pub(crate) const fn asking(&mut self, asking: Asking) {
+        self.asked = asking;
     }
 
     /// How the client is told what went wrong.
@@ -191,9 +220,9 @@ impl CallEnd {
 
     /// Between whom the answer must be translated. `None`: the client gets the deployment's own words.
     pub(crate) fn between(&self) -> Option<Between> {
-        (self.asked != self.question.call).then(|| Between {
+        (self.asked != Asking::Call(self.question.call)).then(|| Between {
             client: self.question.call.client(),
-            provider: self.asked.dialect(),
+            provider: self.asked.provider(),
         })
     }
 
@@ -230,8 +259,7 @@ impl CallEnd {
     /// Nothing was produced, so nothing is owed.
     pub(crate) fn fail(&mut self, status: StatusCode) {
         self.status = status.as_u16();
-        let nothing = Metered { told: Some(Usage::default()), ..Metered::default() };
-        self.settle(Outcome::Failed, nothing);
+        self.settle(Outcome::Failed, Metered::default());
     }
 
     /// It went wrong after the provider began: what it has seen is owed, and the client gets `status`.
@@ -260,9 +288,7 @@ impl CallEnd {
         if self.open.is_settled() {
             return None;
         }
-        let input_tokens = if self.is_sent { self.input_tokens() } else { 0 };
-        let (usage, is_estimated) =
-            if self.is_free() { (Usage::default(), false) } else { metered.usage(input_tokens) };
+        let (usage, is_estimated) = self.used(outcome, metered);
         let usage = self.with_searches(usage);
         let settlement = Settlement {
             call: self.open.id(),

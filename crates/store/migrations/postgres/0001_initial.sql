@@ -171,6 +171,9 @@ CREATE TABLE providers (
     name             TEXT COLLATE "C" NOT NULL,
     kind             TEXT COLLATE "C" NOT NULL,
     base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
+    region           TEXT COLLATE "C",                       -- of Amazon Bedrock; NULL: the base URL says it, or there is none
+    check_seconds    BIGINT,                                 -- between two health checks; NULL: there are none
+    check_path       TEXT COLLATE "C",                       -- NULL: the list of models
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     UNIQUE (organization_id, name),
@@ -192,12 +195,24 @@ CREATE TABLE provider_links (
 CREATE TABLE models (
     organization_id    TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
     name               TEXT COLLATE "C" NOT NULL,
+    project_id         TEXT COLLATE "C",           -- whose keys alone call it; NULL: those of all
     pricing            TEXT COLLATE "C" NOT NULL,  -- 'free', 'listed', or a price as JSON
     output_tokens_max  BIGINT,                     -- NULL: not known
     routing            TEXT COLLATE "C" NOT NULL CHECK (routing IN ('weighted', 'least_latency')),
     created_at_us      BIGINT           NOT NULL,
     updated_at_us      BIGINT           NOT NULL,
-    PRIMARY KEY (organization_id, name)
+    PRIMARY KEY (organization_id, name),
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
+);
+
+-- What clients may call a model: its own name and its aliases, which compete for one place each.
+CREATE TABLE model_names (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    name             TEXT COLLATE "C" NOT NULL,
+    model            TEXT COLLATE "C" NOT NULL,
+    position         BIGINT           NOT NULL,  -- 0: its own name; else the order in which the aliases were given
+    PRIMARY KEY (organization_id, name),
+    FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE
 );
 
 -- Who serves a model: one provider, one upstream name, one provider key.
@@ -217,6 +232,8 @@ CREATE TABLE deployments (
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 );
 
+CREATE INDEX model_names_model ON model_names (organization_id, model, position);
+CREATE INDEX models_project ON models (organization_id, project_id);
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);

@@ -170,6 +170,9 @@ CREATE TABLE providers (
     name             TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     base_url         TEXT,                          -- NULL: the kind needs none
+    region           TEXT,                          -- of Amazon Bedrock; NULL: the base URL says it, or there is none
+    check_seconds    INTEGER,                       -- between two health checks; NULL: there are none
+    check_path       TEXT,                          -- NULL: the list of models
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     UNIQUE (organization_id, name),
@@ -191,12 +194,24 @@ CREATE TABLE provider_links (
 CREATE TABLE models (
     organization_id    TEXT    NOT NULL REFERENCES organizations (id),
     name               TEXT    NOT NULL,
+    project_id         TEXT,              -- whose keys alone call it; NULL: those of all
     pricing            TEXT    NOT NULL,  -- 'free', 'listed', or a price as JSON
     output_tokens_max  INTEGER,           -- NULL: not known
     routing            TEXT    NOT NULL CHECK (routing IN ('weighted', 'least_latency')),
     created_at_us      INTEGER NOT NULL,
     updated_at_us      INTEGER NOT NULL,
-    PRIMARY KEY (organization_id, name)
+    PRIMARY KEY (organization_id, name),
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
+) STRICT;
+
+-- What clients may call a model: its own name and its aliases, which compete for one place each.
+CREATE TABLE model_names (
+    organization_id  TEXT    NOT NULL,
+    name             TEXT    NOT NULL,
+    model            TEXT    NOT NULL,
+    position         INTEGER NOT NULL,  -- 0: its own name; else the order in which the aliases were given
+    PRIMARY KEY (organization_id, name),
+    FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE
 ) STRICT;
 
 -- Who serves a model: one provider, one upstream name, one provider key.
@@ -216,6 +231,8 @@ CREATE TABLE deployments (
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 ) STRICT;
 
+CREATE INDEX model_names_model ON model_names (organization_id, model, position);
+CREATE INDEX models_project ON models (organization_id, project_id);
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);

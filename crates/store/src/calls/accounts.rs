@@ -73,6 +73,11 @@ impl Accounts {
         left
     }
 
+    /// Whether every budget covers what is held also when this much more is spent.
+    pub(super) fn have_room_beside(&self, more: Spend, budgets: &[Budget]) -> bool {
+        budgets.iter().all(|budget| budget.has_room_beside(&self.of(budget.period), more))
+    }
+
     /// Sets `worst_case` aside in every account.
     pub(super) fn hold(&mut self, worst_case: Spend) -> Held {
         for account in &mut self.0 {

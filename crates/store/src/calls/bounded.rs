@@ -134,6 +134,12 @@ impl Bounded<'_> {
         self.parts(taken).for_each(|(tally, _)| tally.add(spend, started_at, zone));
     }
 
+    /// Whether every budget covers what is held also when this much more is spent.
+    pub(super) fn has_room_beside(&self, more: Spend, moment: Moment, zone: &TimeZone) -> bool {
+        let chain = self.lock(moment, zone);
+        chain.all().all(|one| one.counters.accounts().have_room_beside(more, one.budgets))
+    }
+
     /// With whom the call is shared.
     pub(super) fn shared_with(&self, taken: &Taken) -> SharedWith {
         let links = taken.others.iter().filter_map(|(place, _)| self.links.get(*place));

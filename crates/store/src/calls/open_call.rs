@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use doorward_domain::budget::Spend;
 use doorward_domain::call::{Hold, Settlement};
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use jiff::Timestamp;
 
 use super::CallKey;
 use super::bounded::{Bounded, Taken};
-use super::counters::Admitted;
+use super::counters::{Admitted, Moment};
 use crate::journal::Batch;
 use crate::{Store, StoreError};
 
@@ -94,6 +95,14 @@ impl OpenCall {
     /// Names the deployment that serves the call in the end, when it is not the first.
     pub fn reroute(&mut self, provider: ProviderId, deployment: DeploymentId) {
         (self.hold.provider, self.hold.deployment) = (provider, deployment);
+    }
+
+    /// Whether the budgets cover what the call holds also when it has cost this much already: only then may it
+    /// be made once more.
+    pub fn has_room_beside(&self, cost: Spend) -> bool {
+        let clock = &self.store.clock;
+        let moment = Moment { now: clock.now(), monotonic_us: clock.monotonic_us() };
+        self.bounded().has_room_beside(cost, moment, &self.store.time_zone)
     }
 
     /// Takes down an attempt that reached the deployment which is named now, and failed; another one

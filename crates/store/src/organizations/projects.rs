@@ -99,6 +99,8 @@ const USES: &str = "
     UNION ALL
     SELECT 'the key ' || name FROM api_keys
     WHERE organization_id = $1 AND project_id = $2 AND revoked_at_us IS NULL
+    UNION ALL
+    SELECT 'the model ' || name FROM models WHERE organization_id = $1 AND project_id = $2
     ORDER BY 1 LIMIT 20";
 const LEAVE: &str = "DELETE FROM project_members WHERE organization_id = $1 AND project_id = $2";
 
@@ -204,7 +206,7 @@ impl Store {
     }
 
     /// Removes a project for good, and its members from it. [`StoreError::InUse`] with the service
-    /// accounts and the keys, expired ones too, that are still in it; [`StoreError::DefaultProject`].
+    /// accounts, the models and the keys, expired ones too, that are still in it; [`StoreError::DefaultProject`].
     pub async fn remove_project(&self, act: &Act, id: ProjectId) -> Result<Removed, StoreError> {
         let Some(project) = self.find_project(act.organization, id).await? else {
             return Ok(Removed::NotFound);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use doorward_domain::call::UsageEvent;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{OrganizationId, ProjectId, ProviderId};
+use doorward_domain::key::Owner;
 use doorward_domain::money::NanoUsd;
 use doorward_domain::usage::Usage;
 
@@ -19,9 +20,6 @@ pub(super) const INSERT: &str = "
 
 /// Rows in one statement.
 pub(super) const ROWS: usize = 50;
-
-/// The owner of a key stands with its calls: the key may be gone when they are reported.
-pub(super) const OWNER: &str = "COALESCE((SELECT owner_id FROM api_keys WHERE id = ";
 
 /// Adds to what stands there already.
 pub(super) fn add() -> String {
@@ -51,9 +49,7 @@ macro_rules! add_hours {
                 row.push_bind(place.organization.to_string())
                     .push_bind(place.hour_us)
                     .push_bind(place.key.to_string())
-                    .push($crate::usage::hours::OWNER)
-                    .push_bind_unseparated(place.key.to_string())
-                    .push_unseparated("), '')")
+                    .push_bind(place.owner.to_string())
                     .push_bind(place.project.to_string())
                     .push_bind(place.provider.to_string())
                     .push_bind(place.model.to_owned())
@@ -79,6 +75,8 @@ pub(super) struct Place<'a> {
     /// The first moment of the hour in which they began.
     pub(super) hour_us: i64,
     pub(super) key: KeyId,
+    /// Stands with the calls: the key may be gone when they are reported.
+    pub(super) owner: Owner,
     pub(super) project: ProjectId,
     pub(super) provider: ProviderId,
     pub(super) model: &'a str,
@@ -109,6 +107,7 @@ impl<'a> Place<'a> {
             organization: hold.organization,
             hour_us: hour_of(hold.started_at_us),
             key: hold.key,
+            owner: hold.owner,
             project: hold.project,
             provider: hold.provider,
             model: &hold.model,

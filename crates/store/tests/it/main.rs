@@ -18,6 +18,7 @@ mod key_plans;
 mod key_uses;
 mod keys;
 mod mailed_links;
+mod model_names;
 mod notices;
 mod opening;
 mod organizations;

@@ -77,7 +77,7 @@ fn function<'a>(tool: &'a request::Tool<'a>) -> Tool<'a> {
 }
 
 /// A schema must say that it is one of an object.
-fn schema(schema: Option<&RawValue>) -> Json<'_> {
+pub(crate) fn schema(schema: Option<&RawValue>) -> Json<'_> {
     #[derive(Deserialize)]
     struct Shape {
         #[serde(rename = "type")]
