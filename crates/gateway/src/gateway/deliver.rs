@@ -141,7 +141,7 @@ impl Gateway {
                     read = Box::pin(waiting) => read,
                     // Whoever may not go on is told so by the stream.
                     () = way.caller.key.changed() => Ok(Some(Ok(Bytes::new()))),
-                    () = target.health.ended().cancelled() => return Err(spoilt(end, ended())),
+                    () = target.health.ended().cancelled() => return Err(Spoilt { failure: Failure::ended(), end }),
                 };
                 // What says nothing to the client was a sign of life all the same.
                 if read.is_ok() || !has_arrived.swap(false, Ordering::Relaxed) {
@@ -269,8 +269,8 @@ impl Gateway {
         let read = tokio::select! {
             biased;
             read = tokio::time::timeout(self.options.timeouts.total, reading) => read,
-            denial = watch.denied() => return Err(spoilt(end, denial.into())),
-            () = target.health.ended().cancelled() => return Err(spoilt(end, ended())),
+            denial = watch.denied() => return Err(Spoilt { failure: Failure::blameless(denial.into()), end }),
+            () = target.health.ended().cancelled() => return Err(Spoilt { failure: Failure::ended(), end }),
         };
         let Ok(read) = read else {
             return Err(spoilt(end, ProxyError::UpstreamTimeout));
