@@ -66,7 +66,7 @@ impl Gateway {
                 let target = end.target();
                 let translation = translated::stream(ask, &end, self.store.clock());
                 let hides_usage = translation.is_none() && ask.is_stream && !ask.wants_usage();
-                let meter = SseMeter::of(ask.call, provider, hides_usage, target.needle())
+                let meter = SseMeter::new(provider, hides_usage, target.needle())
                     .counting_searches(ask.may_search());
                 self.deliver_events(answer, (meter, translation), (ask, end), way).await
             }
