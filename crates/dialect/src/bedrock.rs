@@ -16,7 +16,7 @@ mod stream;
 mod usage;
 
 pub use answer::read_answer;
-pub use fault::read_fault;
+pub use fault::{ERROR_NAME, kind_of_name, read_fault};
 pub use frames::Frames;
 pub use request::write_request;
 pub use stream::StreamReader;

@@ -44,11 +44,12 @@ impl Provider {
         }
     }
 
-    /// Reads the body of an answer with this error status; any body.
-    pub fn read_fault(self, status: u16, body: &[u8]) -> Fault<'_> {
+    /// Reads the body of an answer with this error status; any body. `name`: what the header
+    /// [`ERROR_NAME`](bedrock::ERROR_NAME) says, which only Bedrock has.
+    pub fn read_fault<'a>(self, status: u16, name: Option<&str>, body: &'a [u8]) -> Fault<'a> {
         match self {
             Self::Dialect(dialect) => dialect.read_fault(status, body),
-            Self::Bedrock => bedrock::read_fault(status, body),
+            Self::Bedrock => bedrock::read_fault(status, name, body),
         }
     }
 

@@ -90,6 +90,9 @@ pub struct MalformedRegion;
 const REGION_BYTES_MAX: usize = 32;
 /// The label in front of a region in the name of a host.
 const RUNTIMES: [&str; 2] = ["bedrock-runtime", "bedrock-runtime-fips"];
+/// How the names of Amazon's hosts end, and of those in China.
+const DOMAIN: &str = ".amazonaws.com";
+const DOMAIN_OF_CHINA: &str = ".amazonaws.com.cn";
 
 impl FromStr for AwsRegion {
     type Err = MalformedRegion;
@@ -114,15 +117,16 @@ impl FromStr for AwsRegion {
 impl AwsRegion {
     /// The region that the name of one of Bedrock's own hosts says; `None`: it is none of them.
     pub fn of_host(host: &str) -> Option<Self> {
-        let mut labels = host.split('.');
+        let own = host.strip_suffix(DOMAIN_OF_CHINA).or_else(|| host.strip_suffix(DOMAIN))?;
+        let mut labels = own.split('.');
         labels.find(|label| RUNTIMES.contains(label))?;
-        let region = labels.next()?.parse().ok()?;
-        host.contains(".amazonaws.com").then_some(region)
+        labels.next()?.parse().ok()
     }
 
     /// Where Bedrock answers in this region, without a slash at the end.
     pub fn base_url(&self) -> String {
-        format!("https://bedrock-runtime.{}.amazonaws.com", self.0)
+        let domain = if self.0.starts_with("cn-") { DOMAIN_OF_CHINA } else { DOMAIN };
+        format!("https://bedrock-runtime.{}{domain}", self.0)
     }
 
     /// The text form.
@@ -192,6 +196,8 @@ mod tests {
             ("vpce-1-a.bedrock-runtime.eu-west-3.vpce.amazonaws.com", Some("eu-west-3")),
             ("bedrock-runtime.amazonaws.com",                   None),
             ("bedrock-runtime.us-east-1.example.com",           None),
+            ("bedrock-runtime.us-east-1.amazonaws.com.evil.example", None),
+            ("bedrock-runtime.us-east-1.evil-amazonaws.com",    None),
             ("proxy.example.com",                               None),
             ("127.0.0.1",                                       None),
         ];
@@ -199,9 +205,13 @@ mod tests {
             let found = AwsRegion::of_host(host);
             assert_eq!(found.as_ref().map(AwsRegion::as_str), expected, "{host}");
         }
-        let region: AwsRegion = "ap-southeast-2".parse().unwrap();
-        let url = region.base_url();
-        assert_eq!(AwsRegion::of_host(url.trim_start_matches("https://")), Some(region));
+        for region in ["ap-southeast-2", "cn-north-1"] {
+            let region: AwsRegion = region.parse().unwrap();
+            let url = region.base_url();
+            assert_eq!(AwsRegion::of_host(url.trim_start_matches("https://")), Some(region));
+        }
+        let china: AwsRegion = "cn-north-1".parse().unwrap();
+        assert_eq!(china.base_url(), "https://bedrock-runtime.cn-north-1.amazonaws.com.cn");
         for bad in ["", "us-east", "us", "-1", "us--1", "US-EAST-1", "us-east-1/x", "a.b-c-1"] {
             assert_eq!(bad.parse::<AwsRegion>(), Err(MalformedRegion), "{bad}");
         }

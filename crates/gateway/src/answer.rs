@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_dialect::{Dialect, Provider};
+use doorward_dialect::{Dialect, Provider, bedrock};
 use doorward_domain::id::CallId;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
@@ -18,14 +18,17 @@ const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The upstream's headers that the gateway reads or passes on; no other one is kept. None may carry
 /// what identifies the provider's account.
-const KEPT: [HeaderName; 6] = [
+const KEPT: [HeaderName; 7] = [
     header::CONTENT_TYPE,
     header::CONTENT_ENCODING,
     header::CACHE_CONTROL,
     header::RETRY_AFTER,
     HeaderName::from_static("openai-processing-ms"),
     HeaderName::from_static("openai-version"),
+    ERROR_NAME,
 ];
+/// What Amazon calls an error; the client gets it in its own words.
+const ERROR_NAME: HeaderName = HeaderName::from_static(bedrock::ERROR_NAME);
 
 /// Headers of an answer, besides those that tell of its call; nearly always one or two.
 pub(crate) type Headers = smallvec::SmallVec<[(HeaderName, HeaderValue); 2]>;
@@ -88,7 +91,7 @@ pub(crate) fn kept(name: &[u8]) -> Option<HeaderName> {
 pub(crate) fn clean(mut kept: Headers, secret: Option<&Arc<Needle>>) -> Headers {
     kept.retain(|(name, value)| {
         let is_echo = secret.is_some_and(|secret| secret.is_in(value.as_bytes()));
-        *name != header::CONTENT_ENCODING && !is_echo
+        *name != header::CONTENT_ENCODING && *name != ERROR_NAME && !is_echo
     });
     kept
 }

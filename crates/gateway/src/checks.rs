@@ -155,8 +155,8 @@ impl Checker {
             Ok(answer) => answer,
             Err(Failure { fault, .. }) => return fault,
         };
-        if let Some(fault) = answer.fault(self.store.clock().now()) {
-            return Some(fault);
+        if let Some(verdict) = answer.verdict(http.speech, self.store.clock().now()) {
+            return Some(verdict.fault);
         }
         let mut read = 0;
         while let Some(piece) = poll_fn(|cx| answer.body.poll_ready_bytes(cx, Ok)).await {

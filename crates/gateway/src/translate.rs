@@ -125,14 +125,14 @@ pub(crate) fn answer(
     said.map(Bytes::from)
 }
 
-/// Says a provider's error as the client wants it.
+/// Says a provider's error as the client wants it. `name`: what a header calls it.
 pub(crate) fn error(
     between: Between,
     (status, dialect): (StatusCode, Dialect),
-    body: &[u8],
+    (name, body): (Option<&str>, &[u8]),
     call: &str,
 ) -> (Bytes, Option<u64>) {
-    let fault = between.provider.read_fault(status.as_u16(), body);
+    let fault = between.provider.read_fault(status.as_u16(), name, body);
     let status = self::status(status, dialect).as_u16();
     (between.client.write_fault(&fault, status, call).into(), fault.retry_after_s)
 }

@@ -12,6 +12,7 @@ mod retry_after;
 mod settings;
 mod sign;
 mod stream;
+mod verdict;
 
 use std::pin::pin;
 use std::time::Duration;
@@ -20,7 +21,6 @@ use bytes::Bytes;
 use doorward_dialect::{Dialect, Provider as Speech};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
-use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 pub(crate) use connect::Connector;
@@ -28,6 +28,7 @@ pub(crate) use exchange::{Broken, Exchange};
 pub(crate) use origin::Origin;
 pub(crate) use retry_after::retry_after;
 pub(crate) use sign::{Signer, Unsignable};
+pub(crate) use verdict::Verdict;
 
 use crate::answer::Headers;
 use crate::catalog::{HttpTarget, Way};
@@ -90,19 +91,6 @@ pub(crate) enum Again {
     ElsewhereOwing,
     /// Whoever is asked, it will be the same.
     Nowhere,
-}
-
-impl Again {
-    /// After an answer with this status; `None`: it is the answer. A provider that says that it is too busy
-    /// (429, 503, or 529 as some have it) did nothing. Amazon Bedrock says 408 of a model that was too slow, and 424
-    /// of one that failed.
-    pub(crate) fn after(status: StatusCode) -> Option<Self> {
-        match status.as_u16() {
-            429 | 503 | 529 => Some(Self::Anywhere),
-            408 | 424 | 500.. => Some(Self::Elsewhere),
-            _ => None,
-        }
-    }
 }
 
 /// A request as one deployment gets it.
@@ -204,19 +192,6 @@ fn check_status(answer: &Answer) -> Result<(), Failure> {
         _ => return Ok(()),
     };
     Err(Failure { error: ProxyError::UpstreamUnavailable(fault), again, fault: Some(blamed) })
-}
-
-impl Answer {
-    /// What the deployment is to be blamed for, where it answered that it does not answer.
-    pub(crate) fn fault(&self, now: Timestamp) -> Option<Fault> {
-        let rest = || retry_after(&self.headers, now);
-        match self.status.as_u16() {
-            429 => Some(Fault::RateLimited(rest())),
-            503 | 529 => Some(Fault::Deployment(rest())),
-            408 | 424 | 500.. => Some(Fault::Deployment(None)),
-            _ => None,
-        }
-    }
 }
 
 impl Outgoing<'_> {

@@ -379,6 +379,29 @@ fn who_is_throttled_too_slow_or_failed_is_replaced_by_another() {
 }
 
 #[test]
+fn an_error_is_known_by_the_name_in_its_head_which_no_client_sees() {
+    let house = House::start();
+    let spare = Upstream::start(Script::Chat);
+    let spare = house.program.add_provider("spare", &spare.address.to_string());
+    let on = json!([
+        {"provider": "m", "upstream_model": UPSTREAM_MODEL, "priority": 0},
+        {"provider": spare, "priority": 1},
+    ]);
+    house.program.add_deployed("twofold", PRICE, &on);
+    let named = |status, name: &str| {
+        let head = format!("x-amzn-ErrorType: {name}:http://internal.amazon.com/\r\n");
+        Script::Raw(whole(status, &head, r#"{"message":"x"}"#))
+    };
+    house.upstream.then(named(400, "ValidationException"));
+    let answer = house.program.chat(house.program.key(), "twofold");
+    assert_eq!((answer.status, answer.header("x-amzn-errortype")), (400, ""), "{}", answer.body);
+    house.upstream.then(named(400, "ServiceQuotaExceededException"));
+    let answer = house.program.chat(house.program.key(), "twofold");
+    let found = (answer.status, answer.header("x-doorward-provider"));
+    assert_eq!(found, (200, &*spare), "{}", answer.body);
+}
+
+#[test]
 fn what_bedrock_is_not_asked_for_is_refused_and_so_is_what_it_cannot_say() {
     let house = House::start();
     let answer = house.post("/v1/embeddings", &json!({"model": "m", "input": "Hi."}));

@@ -252,6 +252,21 @@ fn a_deployment_that_keeps_failing_is_left_alone_until_one_call_finds_it_well_ag
     assert_eq!(log.matches("a deployment is called again").count(), 1, "{log}");
 }
 
+/// Its own web tools answer so about an address that the client named: that is no failure of its.
+#[test]
+fn what_only_bedrock_says_of_a_failure_is_the_answer_of_any_other_provider() {
+    let house = House::start(&[]);
+    house.add("m", &["p-bad", "p-good"]);
+    for status in [408, 424] {
+        house.bad.then(raw(status, ""));
+        for _ in 0..6 {
+            let answer = house.call("m", false);
+            assert_eq!((answer.status, answer.header("x-doorward-provider")), (status, "p-bad"));
+        }
+    }
+    assert_eq!((house.seen(), house.state("m", "p-bad")), ((12, 0), "0".to_owned()));
+}
+
 #[test]
 fn whoever_says_when_to_come_back_or_refuses_us_is_left_alone_at_once() {
     #[rustfmt::skip]

@@ -1,6 +1,6 @@
 //! Names and ids as this dialect takes them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
@@ -30,38 +30,34 @@ pub(crate) fn is_tool_name(name: &str) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Ids<'a> {
     used: HashSet<Text<'a>>,
-    open: Vec<Open<'a>>,
-}
-
-#[derive(Debug)]
-struct Open<'a> {
-    read: Text<'a>,
-    written: Text<'a>,
-    is_answered: bool,
+    /// How the calls that are not answered yet are written, in their order, by how they were read.
+    open: HashMap<Text<'a>, VecDeque<Text<'a>>>,
+    /// Whether some of them were answered: the next call is one of another turn.
+    is_answering: bool,
 }
 
 impl<'a> Ids<'a> {
     /// How the id of a call is written. Calls come in the order of the conversation.
     pub(crate) fn call(&mut self, id: Text<'a>) -> Text<'a> {
-        if self.open.iter().any(|open| open.is_answered) {
-            self.open.clear();
+        if std::mem::take(&mut self.is_answering) {
+            // A new one: to clear it would cost its capacity at each turn.
+            self.open = HashMap::new();
         }
         let mut written = word(id.clone());
         if self.used.contains(&written) {
             written = made(&id, self.used.len());
         }
         self.used.insert(written.clone());
-        self.open.push(Open { read: id, written: written.clone(), is_answered: false });
+        self.open.entry(id).or_default().push_back(written.clone());
         written
     }
 
     /// How the same id is written where the call is answered.
     pub(crate) fn outcome(&mut self, id: &'a str) -> Text<'a> {
-        let is_it = |open: &&mut Open<'a>| !open.is_answered && open.read == id;
-        match self.open.iter_mut().find(is_it) {
-            Some(open) => {
-                open.is_answered = true;
-                open.written.clone()
+        match self.open.get_mut(id).and_then(VecDeque::pop_front) {
+            Some(written) => {
+                self.is_answering = true;
+                written
             }
             None => word(Text::Borrowed(id)),
         }
@@ -114,6 +110,27 @@ mod tests {
         let each: HashSet<_> = written.iter().collect();
         assert_eq!(each.len(), 6, "{written:?}");
         assert_eq!(written[0], "call_0");
+    }
+
+    /// As many as a body has room for: were each looked for among the others, it would take minutes.
+    #[test]
+    fn many_calls_of_one_turn_find_their_outcomes_in_one_go() {
+        let read: Vec<String> = (0..100_000).map(|count| format!("call.{count}")).collect();
+        let mut ids = Ids::default();
+        let calls: Vec<_> = read.iter().map(|id| ids.call(Text::Borrowed(id))).collect();
+        let outcomes: Vec<_> = read.iter().rev().map(|id| ids.outcome(id)).collect();
+        assert!(calls.iter().rev().eq(&outcomes));
+    }
+
+    #[test]
+    fn a_call_that_nobody_answered_has_no_outcome_in_another_turn() {
+        let mut ids = Ids::default();
+        let unanswered = ids.call("call_0".into());
+        let other = ids.call("call_1".into());
+        assert_eq!(ids.outcome("call_1"), other);
+        let again = ids.call("call_0".into());
+        assert_ne!(again, unanswered);
+        assert_eq!(ids.outcome("call_0"), again);
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::answer::Words;
 use crate::Text;
 use crate::fault::{Fault, FaultKind};
 
-/// A text that is borrowed where it can be; serde does so only in a type of its own.
-#[derive(Debug, Default, Deserialize)]
-struct Words<'a>(#[serde(borrow)] Text<'a>);
+/// The header with an error's name.
+/// Source: <https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization>.
+pub const ERROR_NAME: &str = "x-amzn-errortype";
 
 /// What AWS says of any error; the name stands in a header, and sometimes here.
 #[derive(Debug, Default, Deserialize)]
@@ -31,12 +32,13 @@ const TELLING: [(&str, FaultKind); 6] = [
     ("content filtering policy", FaultKind::ContentRefused),
 ];
 
-/// Reads an error. A body that is none tells nothing but its status: it may be a page of some proxy, and is
-/// not for the client.
-pub fn read_fault(status: u16, body: &[u8]) -> Fault<'_> {
+/// Reads an error. `name`: what the header [`ERROR_NAME`] says. A body that is none tells nothing but its
+/// status: it may be a page of some proxy, and is not for the client.
+pub fn read_fault<'a>(status: u16, name: Option<&str>, body: &'a [u8]) -> Fault<'a> {
     let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
-    let name = body.name.unwrap_or_default().0;
-    let kind = kind_of_name(&name).unwrap_or_else(|| kind_of_status(status));
+    let said = body.name.unwrap_or_default().0;
+    let kind = name.and_then(kind_of_name).or_else(|| kind_of_name(&said));
+    let kind = kind.unwrap_or_else(|| kind_of_status(status));
     fault(kind, body.message, || format!("The provider answered with the status {status}."))
 }
 
@@ -69,9 +71,11 @@ fn told_by(message: &str, kind: FaultKind) -> FaultKind {
     telling.map_or(kind, |(_, kind)| *kind)
 }
 
-/// `com.amazon.coral.service#ThrottlingException` and `throttlingException` are the same.
-fn kind_of_name(name: &str) -> Option<FaultKind> {
-    let name = name.rsplit('#').next().unwrap_or_default();
+/// What an error is by its name alone; `None`: the name is not known. `throttlingException` is the same as
+/// `com.amazon.coral.service#ThrottlingException:http://internal.amazon.com/coral/com.amazon.coral.service/`.
+pub fn kind_of_name(name: &str) -> Option<FaultKind> {
+    let name = name.split(':').next().unwrap_or_default();
+    let name = name.rsplit('#').next().unwrap_or_default().trim();
     Some(match name.to_ascii_lowercase().as_str() {
         "validationexception" => FaultKind::BadRequest,
         "unrecognizedclientexception" | "expiredtokenexception" => FaultKind::Unauthenticated,

@@ -5,12 +5,14 @@
 
 mod documents;
 mod messages;
+mod model;
 mod settings;
 mod tools;
 
 use serde::Serialize;
 
 use messages::{Block, Message};
+use model::Model;
 use settings::{InferenceConfig, ModelFields, OutputConfig};
 use tools::ToolConfig;
 
@@ -32,23 +34,6 @@ struct Body<'a> {
     output_config: Option<OutputConfig<'a>>,
     #[serde(skip_serializing_if = "ModelFields::is_empty")]
     additional_model_request_fields: ModelFields,
-}
-
-/// What a model can do beyond what Converse says of all, as far as its name tells. That of an application's
-/// own profile tells nothing.
-#[derive(Debug, Clone, Copy)]
-struct Model {
-    /// It takes what Anthropic's own API has for it: thinking, `top_k`.
-    is_anthropic: bool,
-    /// It takes marks on what to keep in a cache; others refuse them.
-    is_caching: bool,
-}
-
-impl Model {
-    fn of(name: &str) -> Self {
-        let is_anthropic = name.contains("anthropic.claude");
-        Self { is_anthropic, is_caching: is_anthropic || name.contains("amazon.nova") }
-    }
 }
 
 /// Writes the body of `POST /model/{model}/converse` and of `…/converse-stream`.

@@ -27,8 +27,21 @@ fn an_error_is_known_by_its_name_its_status_or_its_words() {
         (429, "",                                                       RateLimited,    "The provider answered with the status 429."),
     ];
     for (status, body, kind, message) in cases {
-        let fault = Provider::Bedrock.read_fault(status, body.as_bytes());
+        let fault = Provider::Bedrock.read_fault(status, None, body.as_bytes());
         assert_eq!((fault.kind, &*fault.message), (kind, message), "{status} {body}");
+    }
+    #[rustfmt::skip]
+    let cases = [
+        (429, "ModelNotReadyException",                                   Overloaded),
+        (400, "ServiceQuotaExceededException",                            RateLimited),
+        (400, "ValidationException:http://internal.amazon.com/coral/com.amazon.bedrock/", BadRequest),
+        (500, "com.amazon.coral.service#ThrottlingException",             RateLimited),
+        (503, "SomethingElse",                                            Unavailable),
+        (404, "",                                                         NotFound),
+    ];
+    for (status, name, kind) in cases {
+        let fault = Provider::Bedrock.read_fault(status, Some(name), br#"{"message":"x"}"#);
+        assert_eq!((fault.kind, &*fault.message), (kind, "x"), "{status} {name}");
     }
 }
 

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::support::{CLAUDE, LLAMA, asked};
 
+const NOVA: &str = "amazon.nova-pro-v1:0";
+
 fn body(client: Dialect) -> Value {
     match client {
         Dialect::OpenAi => {
@@ -186,8 +188,15 @@ fn marks_of_what_to_keep_go_to_models_that_take_them() {
         { "text": "short" }, { "cachePoint": { "type": "default" } },
     ]);
     assert_eq!(found(CLAUDE), marks);
-    assert_eq!(found("amazon.nova-pro-v1:0"), marks);
+    let mark = json!({ "cachePoint": { "type": "default" } });
+    assert_eq!(found(NOVA), json!([{ "text": "long" }, mark, { "text": "short" }, mark]));
     assert_eq!(found(LLAMA), json!([{ "text": "long" }, { "text": "short" }]));
+    let tools = json!([{ "name": "f", "input_schema": { "type": "object" }, "cache_control": { "type": "ephemeral" } }]);
+    let found = |model| {
+        let found = written(Dialect::Anthropic, model, json!({ "tools": tools }));
+        found["toolConfig"]["tools"].as_array().unwrap().len()
+    };
+    assert_eq!((found(CLAUDE), found(NOVA)), (2, 1), "Nova takes none among its functions");
 }
 
 #[test]
@@ -201,8 +210,12 @@ fn files_have_a_format_and_a_name_of_their_own() {
         { "document": { "format": "pdf", "name": "a pdf", "source": { "bytes": "QQ==" } } },
         { "document": { "format": "txt", "name": "a pdf (2)", "source": { "bytes": "QQ==" } } },
         { "image": { "format": "png", "source": { "bytes": "QQ==" } } },
+        { "text": "See what is attached." },
     ]);
-    assert_eq!(found["messages"][0]["content"], expected);
+    assert_eq!(found["messages"][0]["content"], expected, "no document stands alone");
+    let messages = json!([{ "role": "user", "content": [pdf, { "type": "text", "text": "a" }] }]);
+    let found = written(Dialect::Anthropic, LLAMA, json!({ "messages": messages }));
+    assert_eq!(found["messages"][0]["content"], json!([expected[0], { "text": "a" }]));
 }
 
 #[test]
@@ -233,6 +246,57 @@ fn thoughts_go_back_with_their_signatures_and_no_others_do() {
         { "text": "Yes." },
     ]);
     assert_eq!(found["messages"][1]["content"], expected);
+    let found = written(Dialect::Anthropic, NOVA, json!({ "messages": messages }));
+    assert_eq!(found["messages"][1]["content"], json!([{ "text": "Yes." }]));
+}
+
+/// A conversation of Anthropic's dialect in which `f` was called twice, and failed once.
+fn called() -> Value {
+    let call = |id: &str| json!({ "type": "tool_use", "id": id, "name": "f", "input": {} });
+    let result = |id: &str, is_error: bool| json!({ "type": "tool_result", "tool_use_id": id, "content": "x", "is_error": is_error });
+    json!([
+        { "role": "user", "content": "hi" },
+        { "role": "assistant", "content": [call("a"), call("b")] },
+        { "role": "user", "content": [result("a", true), result("b", false)] },
+    ])
+}
+
+#[test]
+fn that_a_function_failed_is_said_as_the_model_takes_it() {
+    let found = |model| {
+        let found = written(Dialect::Anthropic, model, json!({ "messages": called() }));
+        found["messages"][2]["content"].clone()
+    };
+    let good = json!({ "toolResult": { "toolUseId": "b", "content": [{ "text": "x" }] } });
+    let failed = json!({ "toolUseId": "a", "content": [{ "text": "x" }], "status": "error" });
+    assert_eq!(found(CLAUDE), json!([{ "toolResult": failed }, good]));
+    assert_eq!(found(NOVA), found(CLAUDE));
+    let failed = json!({ "toolUseId": "a", "content": [{ "text": "Error:" }, { "text": "x" }] });
+    assert_eq!(found(LLAMA), json!([{ "toolResult": failed }, good]));
+}
+
+#[test]
+fn functions_that_were_called_are_told_by_name_where_the_client_tells_of_none() {
+    let found = written(Dialect::Anthropic, CLAUDE, json!({ "messages": called() }));
+    let schema = json!({ "json": { "type": "object", "properties": {} } });
+    let bare = json!({ "tools": [{ "toolSpec": { "name": "f", "inputSchema": schema } }] });
+    assert_eq!(found["toolConfig"], bare);
+}
+
+/// As many as a body has room for: were each looked for among the others, it would take minutes.
+#[test]
+fn a_choice_among_many_functions_is_made_in_one_go() {
+    let function =
+        |count: usize| json!({ "type": "function", "function": { "name": format!("f{count}") } });
+    let tools: Vec<Value> = (0..60_000).map(function).collect();
+    let choice =
+        json!({ "type": "allowed_tools", "allowed_tools": { "mode": "auto", "tools": tools } });
+    let mut body = body(Dialect::OpenAi);
+    (body["tools"], body["tool_choice"]) = (tools.into(), choice);
+    let to = (Dialect::OpenAi, CLAUDE);
+    let written = asked(body.to_string().as_bytes(), to, &mut Leave::new(Allowed::All)).unwrap();
+    let written: Value = serde_json::from_slice(&written).unwrap();
+    assert_eq!(written["toolConfig"]["tools"].as_array().unwrap().len(), 60_000);
 }
 
 #[test]

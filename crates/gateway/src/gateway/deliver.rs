@@ -326,6 +326,7 @@ impl Gateway {
     ) -> Result<Answer, Spoilt> {
         let target = end.target();
         let status = answer.status;
+        let name = answer.error_name().map(str::to_owned);
         let headers = answer::clean(answer.headers, target.needle());
         if target.speech() == Provider::Dialect(Dialect::Google)
             && status == StatusCode::BAD_REQUEST
@@ -336,7 +337,12 @@ impl Gateway {
         end.fail(status);
         let body = self.read_error(answer.body, target.needle()).await;
         if let Some(between) = end.between() {
-            return Ok(translated::error((status, headers, &body), between, &end));
+            return Ok(translated::error(
+                (status, headers),
+                (name.as_deref(), &body),
+                between,
+                &end,
+            ));
         }
         Ok(Answer { status, headers, body: RelayBody::whole(body) })
     }
@@ -357,7 +363,7 @@ impl Gateway {
         }
         end.fail(status);
         if let Some(between) = end.between() {
-            return Ok(translated::error((status, headers, &body), between, &end));
+            return Ok(translated::error((status, headers), (None, &body), between, &end));
         }
         Ok(Answer { status, headers, body: RelayBody::whole(body) })
     }

@@ -1,6 +1,6 @@
 //! Pictures and files: by the short names of their formats, and files under names of their own.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -62,7 +62,8 @@ fn format(formats: &[(&str, &'static str)], media_type: &str) -> Option<&'static
 /// The names of a request's documents: each must have one, and each another.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    used: HashSet<String>,
+    /// The names that are taken, each with the number of the last one that was made of it.
+    taken: HashMap<String, usize>,
 }
 
 impl Names {
@@ -85,12 +86,19 @@ impl Names {
 
     fn name(&mut self, title: &str) -> String {
         let plain = plain(title);
-        let mut name = plain.clone();
-        let mut count = 1;
-        while !self.used.insert(name.clone()) {
+        let Some(mut count) = self.taken.get(&plain).copied() else {
+            self.taken.insert(plain.clone(), 1);
+            return plain;
+        };
+        let name = loop {
             count += 1;
-            name = format!("{plain} ({count})");
-        }
+            let name = format!("{plain} ({count})");
+            if !self.taken.contains_key(&name) {
+                break name;
+            }
+        };
+        self.taken.insert(plain, count);
+        self.taken.insert(name.clone(), 1);
         name
     }
 }
@@ -120,11 +128,22 @@ mod tests {
             ("report pdf",        "report pdf (2)"),
             ("[x] (y)-z",         "[x] (y)-z"),
             ("document (2)",      "document (2) (2)"),
+            ("document (3)",      "document (3)"),
+            ("",                  "document (4)"),
+            ("",                  "document (5)"),
         ];
         let mut names = Names::default();
         for (title, expected) in cases {
             assert_eq!(names.name(title), expected);
         }
         assert!(names.name(&"x".repeat(10_000)).len() <= NAME_BYTES_MAX);
+    }
+
+    /// As many as a body has room for: were each counted anew, it would take minutes.
+    #[test]
+    fn many_documents_of_one_title_are_named_in_one_go() {
+        let mut names = Names::default();
+        let last = (0..200_000).map(|_| names.name("x")).last();
+        assert_eq!(last.as_deref(), Some("x (200000)"));
     }
 }

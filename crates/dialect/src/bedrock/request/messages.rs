@@ -3,12 +3,18 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Model;
 use super::documents::{self, Media, Names};
+use super::model::Model;
 use crate::anthropic::ids::Ids;
 use crate::request::{Call, Content, Keep, Outcome, Part, Request, Role, Seal, Source, Thought};
 use crate::unsupported::{Feature, Leave, Untranslatable};
 use crate::{Client, Target, Text};
+
+/// Stands before what a function returned where nothing else says that it failed.
+const FAILED: &str = "Error:";
+/// Stands beside documents that came without a word: Converse takes none alone.
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html>.
+const BESIDE_DOCUMENTS: &str = "See what is attached.";
 
 #[derive(Debug, Serialize)]
 pub(super) struct Message<'a> {
@@ -101,7 +107,18 @@ pub(super) fn write<'a>(
             None => messages.push(Message { role, content }),
         }
     }
+    messages.iter_mut().for_each(Message::introduce_documents);
     Ok((system, messages))
+}
+
+impl Message<'_> {
+    fn introduce_documents(&mut self) {
+        let is_any = |is_it: fn(&Block<'_>) -> bool| self.content.iter().any(is_it);
+        let has_text = is_any(|block| matches!(block, Block::Text(_)));
+        if !has_text && is_any(|block| matches!(block, Block::Document(_))) {
+            self.content.push(Block::Text(Text::Borrowed(BESIDE_DOCUMENTS)));
+        }
+    }
 }
 
 struct Writer<'w, 'a> {
@@ -136,7 +153,7 @@ impl<'a> Writer<'_, 'a> {
                 | Content::Outcome(_)
                 | Content::Thought(_)) => blocks.extend(self.block(content)?),
             }
-            let mark = part.cache.filter(|_| self.model.is_caching && blocks.len() > before);
+            let mark = self.model.mark(part.cache).filter(|_| blocks.len() > before);
             blocks.extend(mark.map(|keep| Block::CachePoint(keep.into())));
         }
         Ok(blocks)
@@ -158,7 +175,10 @@ impl<'a> Writer<'_, 'a> {
             Content::Audio(_) => self.leave(Feature::Audio)?,
             Content::Call(call) => Some(Block::ToolUse(self.call(call))),
             Content::Outcome(outcome) => Some(Block::ToolResult(self.outcome(outcome)?)),
-            Content::Thought(thought) => known_thought(thought).map(Block::ReasoningContent),
+            Content::Thought(thought) if self.model.is_anthropic => {
+                known_thought(thought).map(Block::ReasoningContent)
+            }
+            Content::Thought(_) => None,
         })
     }
 
@@ -189,13 +209,17 @@ impl<'a> Writer<'_, 'a> {
         let mut content = self.blocks(&outcome.parts)?;
         // A mark has no place inside of what a function returned.
         content.retain(|block| !matches!(block, Block::CachePoint(_)));
-        let status = outcome.is_error.map(|is_error| if is_error { "error" } else { "success" });
+        let has_failed = outcome.is_error == Some(true);
+        if has_failed && !self.model.knows_failures() {
+            content.insert(0, Block::Text(Text::Borrowed(FAILED)));
+        }
+        let status = (has_failed && self.model.knows_failures()).then_some("error");
         Ok(ToolResult { tool_use_id, content, status })
     }
 }
 
-/// A thought goes back only to whom it came from: nobody else can check it. Anthropic's models know theirs
-/// again wherever they run.
+/// A thought goes back only to a model of whom it came from: nobody else can check it. Anthropic's models know
+/// theirs again wherever they run.
 fn known_thought<'a>(thought: &'a Thought<'a>) -> Option<Reasoning<'a>> {
     match thought.seal.as_ref()? {
         Seal::Anthropic(signature) => {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Model;
+use super::model::Model;
 use crate::anthropic::{self, EffortConfig, Thinking};
 use crate::request::{Format, Request, ThinkingMode};
 use crate::unsupported::{Feature, Leave, Untranslatable};

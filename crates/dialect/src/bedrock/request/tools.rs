@@ -1,12 +1,14 @@
 //! The functions that a model may call.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
-use super::Model;
 use super::messages::CachePoint;
+use super::model::Model;
 use crate::request::{Content, Request, Tool, ToolChoice};
 use crate::unsupported::{Feature, Leave, Untranslatable};
-use crate::{Json, Target, Text, anthropic};
+use crate::{Json, Target, anthropic};
 
 /// The longest name of a function.
 /// Source: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolSpecification.html>.
@@ -58,7 +60,7 @@ pub(super) fn write<'a>(
     leave: &mut Leave,
 ) -> Result<Option<ToolConfig<'a>>, Untranslatable> {
     if request.tool_choice == ToolChoice::Never && !request.tools.is_empty() {
-        if !has_calls(request) {
+        if called(request).next().is_none() {
             // Whom nobody tells of functions calls none.
             return Ok(None);
         }
@@ -70,33 +72,62 @@ pub(super) fn write<'a>(
     }
     let mut tools = Vec::with_capacity(request.tools.len());
     for tool in &request.tools {
-        if among.is_some_and(|names| !names.contains(&tool.name)) {
+        if among.as_ref().is_some_and(|names| !names.contains(&*tool.name)) {
             continue;
         }
-        if tool.name.len() > TOOL_NAME_BYTES_MAX || !anthropic::ids::is_tool_name(&tool.name) {
+        if !is_name(&tool.name) {
             leave.feature(Feature::ToolName, None, to.from)?;
             continue;
         }
         tools.push(Entry::ToolSpec(specification(tool)));
-        let mark = tool.cache.filter(|_| model.is_caching);
+        let mark = model.mark_of_tools(tool.cache);
         tools.extend(mark.map(|keep| Entry::CachePoint(keep.into())));
     }
-    let tool_choice = choice(&request.tool_choice);
-    Ok((!tools.is_empty()).then_some(ToolConfig { tools, tool_choice }))
+    if tools.is_empty() {
+        return Ok(bare(request));
+    }
+    Ok(Some(ToolConfig { tools, tool_choice: choice(&request.tool_choice) }))
 }
 
-/// Whether functions were called before: then they must be told.
-fn has_calls(request: &Request<'_>) -> bool {
-    let is_call = |content: &Content<'_>| matches!(content, Content::Call(_) | Content::Outcome(_));
-    request.turns.iter().flat_map(|turn| &turn.parts).any(|part| is_call(&part.content))
+fn is_name(name: &str) -> bool {
+    name.len() <= TOOL_NAME_BYTES_MAX && anthropic::ids::is_tool_name(name)
+}
+
+/// The functions that were called before: then some must be told.
+fn called<'a>(request: &'a Request<'a>) -> impl Iterator<Item = &'a str> {
+    request.turns.iter().flat_map(|turn| &turn.parts).filter_map(|part| match &part.content {
+        Content::Call(call) => Some(&*call.name),
+        Content::Outcome(outcome) => Some(&*outcome.name),
+        Content::Text(_)
+        | Content::Refusal(_)
+        | Content::Image(_)
+        | Content::Audio(_)
+        | Content::Document { .. }
+        | Content::Thought(_) => None,
+    })
+}
+
+/// What is known of those where the client tells of none any more: their names.
+fn bare<'a>(request: &'a Request<'a>) -> Option<ToolConfig<'a>> {
+    let mut names = HashSet::new();
+    let names = called(request).filter(|name| is_name(name) && names.insert(*name));
+    let tools: Vec<_> = names.map(|name| Entry::ToolSpec(Specification::bare(name))).collect();
+    (!tools.is_empty()).then_some(ToolConfig { tools, tool_choice: None })
+}
+
+impl<'a> Specification<'a> {
+    fn bare(name: &'a str) -> Self {
+        let input_schema = Schema { json: anthropic::schema(None) };
+        Self { name, description: None, input_schema, strict: false }
+    }
 }
 
 /// The functions among which the model may choose: the others are left out. To have to choose among one is to
 /// have to call it.
-fn among<'a>(request: &'a Request<'a>) -> Option<&'a [Text<'a>]> {
+fn among<'a>(request: &'a Request<'a>) -> Option<HashSet<&'a str>> {
     match &request.tool_choice {
         ToolChoice::Among { names, is_required: true } if names.len() == 1 => None,
-        ToolChoice::Among { names, .. } => Some(names),
+        ToolChoice::Among { names, .. } => Some(names.iter().map(|name| &**name).collect()),
         ToolChoice::Unset
         | ToolChoice::Auto
         | ToolChoice::Never
