@@ -43,7 +43,8 @@ impl SearchCounter {
             Provider::Dialect(Dialect::OpenAi) => self.take_openai(&piece),
             Provider::Dialect(Dialect::Anthropic) => {
                 let block: Item<'_> = read(piece.content_block);
-                let is_search = says(block.kind, "server_tool_use") && says(block.name, "web_search");
+                let is_search =
+                    says(block.kind, "server_tool_use") && says(block.name, "web_search");
                 self.seen.web += u64::from(is_search);
             }
             Provider::Dialect(Dialect::Google) => {
