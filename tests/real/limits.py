@@ -14,8 +14,8 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 DOORWARD = str(pathlib.Path(sys.argv[1]).resolve())
@@ -88,25 +88,28 @@ def check(connections, calls, left):
 
 
 def main():
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="doorward-limits-"))
+    with tempfile.TemporaryDirectory(prefix="doorward-limits-") as folder:
+        measure(pathlib.Path(folder))
+    print(f"{len(CONNECTIONS)} passed, 0 failed")
+
+
+def measure(folder):
     process, ready = start(folder)
     try:
         keys = {connections: make_key(ready, f"c{connections}") for connections in CONNECTIONS}
         left = {connections: {} for connections in CONNECTIONS}
         until = time.monotonic() + SECONDS
-        threads = [threading.Thread(target=call_on_and_on, args=(ready, keys[n], until, left[n]))
-                   for n in CONNECTIONS for _ in range(n)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(sum(CONNECTIONS)) as callers:
+            calling = [callers.submit(call_on_and_on, ready, keys[n], until, left[n])
+                       for n in CONNECTIONS for _ in range(n)]
+        for caller in calling:
+            caller.result()
     finally:
         process.terminate()
         code = process.wait(timeout=60)
     assert code == 0, code
     for connections in CONNECTIONS:
         check(connections, calls_of(folder / "log", keys[connections]), left[connections])
-    print(f"{len(CONNECTIONS)} passed, 0 failed")
 
 
 main()

@@ -23,7 +23,7 @@ use crate::error::ProxyError;
 use crate::reckon::Reckoning;
 use crate::route::{Call, InPath, Work};
 use fields::{Field, Fields};
-use generation::{Member, Members};
+use generation::{Member, Members, ModelsOfEach};
 use hosted::Hosted;
 
 pub(crate) use form::boundary;
@@ -318,15 +318,23 @@ fn not_utf8(error: &std::str::Utf8Error) -> ProxyError {
 }
 
 fn not_json(error: &serde_json::Error) -> ProxyError {
-    // serde's text names fields and positions, never values of the body.
     no_object(&match error.classify() {
-        serde_json::error::Category::Data => error.to_string(),
+        serde_json::error::Category::Data => without_values(&error.to_string()),
         serde_json::error::Category::Io
         | serde_json::error::Category::Syntax
         | serde_json::error::Category::Eof => {
             format!("at line {} column {}", error.line(), error.column())
         }
     })
+}
+
+/// serde's text names fields and positions; of a wrong type it shows the value, too, which is nobody's to
+/// see: it is followed by what was expected.
+fn without_values(text: &str) -> String {
+    match (text.strip_prefix("invalid "), text.rsplit_once(", expected ")) {
+        (Some(_), Some((_, expected))) => format!("expected {expected}"),
+        _ => text.to_owned(),
+    }
 }
 
 fn no_object(what: &str) -> ProxyError {
@@ -411,12 +419,12 @@ fn models_at(
     body: &[u8],
 ) -> Result<smallvec::SmallVec<[Range<usize>; 1]>, ProxyError> {
     let whole = object(members.get(Member::GenerateContentRequest))?;
-    let each: Vec<Members<'_>> = match members.get(Member::Requests) {
+    let each = match members.get(Member::Requests) {
         Some(raw) => serde_json::from_str(raw.get()).map_err(|error| not_json(&error))?,
-        None => Vec::new(),
+        None => ModelsOfEach::default(),
     };
-    let all = [members, &whole].into_iter().chain(&each);
-    let named = all.filter_map(|members| members.get(Member::Model));
+    let here = [members, &whole].into_iter().filter_map(|members| members.get(Member::Model));
+    let named = here.chain(each.0);
     let place_of = |raw: &RawValue| {
         let name = string(raw.get()).unwrap_or_default();
         let is_same =
@@ -488,6 +496,26 @@ mod tests {
 
     fn parse(body: &str) -> Result<Ask<'_>, ProxyError> {
         Ask::parse(Call::ChatCompletions, None, body.as_bytes())
+    }
+
+    /// A body that does not fit may hold anything, and errors go to logs of others.
+    #[test]
+    fn what_a_body_says_is_not_in_the_error() {
+        let place = InPath { model: "m".to_owned(), framing: Framing::Events };
+        #[rustfmt::skip]
+        let cases = [
+            (Call::ChatCompletions,    r#""canary""#),
+            (Call::ChatCompletions,    r#"["canary, expected canary"]"#),
+            (Call::BatchEmbedContents, r#"{"requests":["canary"]}"#),
+            (Call::BatchEmbedContents, r#"{"requests":"canary"}"#),
+            (Call::ContentTokens,      r#"{"generateContentRequest":"canary"}"#),
+            (Call::Responses,          r#"{"model":"m","tools":"canary"}"#),
+        ];
+        for (call, body) in cases {
+            let place = (call.dialect() == doorward_dialect::Dialect::Google).then_some(&place);
+            let error = Ask::parse(call, place, body.as_bytes()).err().unwrap().to_string();
+            assert!(!error.contains("canary"), "{body}: {error}");
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ use crate::metrics::Metrics;
 use crate::models;
 use crate::relay::{CallEnd, Question, RelayBody};
 use crate::route::{Call, InPath, Route, WrongMethod};
+use crate::timing::Timing;
 use crate::trace::{self, SpanContext, SpanQueue};
 use crate::upstream::{Connector, Timeouts};
 use crate::verify::{self, Caller};
@@ -69,6 +70,8 @@ pub struct GatewayOptions {
     pub retries: Retries,
     /// Certificates of the operator's own that upstreams may be signed by.
     pub upstream_roots: Vec<CertificateDer<'static>>,
+    /// Whether answers tell how long the gateway itself took.
+    pub server_timing: bool,
     /// Where the spans of calls go. `None`: none are recorded.
     pub spans: Option<Arc<SpanQueue>>,
 }
@@ -300,6 +303,9 @@ impl Gateway {
                 Box::pin(self.finish_body(first, (headers, rest), bytes_max, &mut way)).await?
             }
         };
+        if self.options.server_timing {
+            way.facts.timing = Some(Timing::begin(self.store.clock().clone()));
+        }
         let ask = match form {
             Some(boundary) => Ask::parse_form(call, boundary, &body)?,
             None => Ask::parse(call, place, &body)?,

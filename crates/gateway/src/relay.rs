@@ -319,7 +319,10 @@ impl Live {
     }
 
     fn settle(&mut self, outcome: Outcome) {
-        self.end.settle(outcome, self.meter.metered());
+        // Reading what an answer used can mean reading all of it.
+        if !self.end.is_settled() {
+            self.end.settle(outcome, self.meter.metered());
+        }
     }
 }
 

@@ -202,6 +202,24 @@ mod tests {
     }
 
     #[test]
+    fn a_form_says_the_upstreams_name_and_how_long_that_is() {
+        let form = |length: &str, model: &str| {
+            format!(
+                "--X\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nmodel\r\n\
+                 --X\r\nContent-Length: {length}\r\nContent-Disposition: form-data; name=model\r\n\r\n\
+                 {model}\r\n--X--\r\n"
+            )
+        };
+        let body = Bytes::from(form("9", "whisper-1"));
+        let ask = Ask::parse_form(Call::Transcriptions, "X", &body).unwrap();
+        let output_field = OutputField::Tokens;
+        let change = Change { model: Some("a/\"b\""), output_tokens: None, output_field };
+        assert_eq!(rewrite(&body, &ask, &change), form("5", "a/\"b\""));
+        let change = Change { model: None, ..change };
+        assert_eq!(rewrite(&body, &ask, &change).as_ptr(), body.as_ptr());
+    }
+
+    #[test]
     fn the_bound_of_google_stands_where_google_reads_it() {
         #[rustfmt::skip]
         let cases = [

@@ -159,10 +159,14 @@ impl Failure {
         Self { error, again: Again::WithAnother, fault: Some(Fault::Refused) }
     }
 
-    /// An administrator ended the call; the deployment is not to blame.
-    pub(crate) fn ended() -> Self {
-        let error = ProxyError::UpstreamUnavailable(UpstreamFault::Ended);
+    /// The provider may have worked, and is not to blame: the call was ended here.
+    pub(crate) fn blameless(error: ProxyError) -> Self {
         Self { fault: None, ..Self::owing(error) }
+    }
+
+    /// An administrator ended the call.
+    pub(crate) fn ended() -> Self {
+        Self::blameless(ProxyError::UpstreamUnavailable(UpstreamFault::Ended))
     }
 
     /// The provider cannot have begun.

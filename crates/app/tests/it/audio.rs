@@ -48,6 +48,12 @@ impl House {
     }
 }
 
+/// A model, its price, a file, the provider's answer, and what that costs in millionths of a dollar.
+type Written<'a> = (&'a str, &'a Value, Vec<u8>, Vec<u8>, usize);
+
+/// The texts of a form.
+type Texts = &'static [(&'static str, &'static str)];
+
 /// Every byte there is, often: more than comes in one piece.
 fn noise() -> Vec<u8> {
     (0..=255_u8).cycle().take(300_000).collect()
@@ -210,7 +216,7 @@ fn what_is_written_down_costs_what_the_answer_tells_else_the_length_of_the_file_
     let told = r#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},"output_tokens":45,"total_tokens":59}"#;
     let mp3 = vec![0xff; 2_500];
     #[rustfmt::skip]
-    let cases: Vec<(&str, &Value, Vec<u8>, Vec<u8>, usize)> = vec![
+    let cases: Vec<Written<'_>> = vec![
         // model          price     file         answer                                                      millionths
         ("told",          &hours,   mp3.clone(), said(r#"{"text":"a","usage":{"type":"duration","seconds":3}}"#), 3_000),
         ("verbose",       &hours,   mp3.clone(), said(r#"{"duration":1.25,"text":"a"}"#),                    1_250),
@@ -219,6 +225,7 @@ fn what_is_written_down_costs_what_the_answer_tells_else_the_length_of_the_file_
         ("of-wav-vtt",    &hours,   wav(),       text("text/vtt"),                                           1_000),
         ("bound",         &hours,   mp3.clone(), text("text/plain"),                                         2_500),
         ("bound-json",    &hours,   mp3.clone(), said(r#"{"text":"a"}"#),                                    2_500),
+        ("zero",          &hours,   mp3.clone(), said(r#"{"text":"a","usage":{"type":"duration","seconds":0}}"#), 2_500),
         ("silence",       &hours,   wav(),       of_kind("text/plain", b""),                                 1_000),
         ("tokens",        &tokens,  mp3.clone(), said(&format!(r#"{{"text":"a","usage":{told}}}"#)),         4 + 60 + 450),
         ("tokens-sse",    &tokens,  mp3.clone(), done(told),                                                 4 + 60 + 450),
@@ -248,6 +255,30 @@ fn a_stream_of_a_transcript_that_is_cut_ends_with_an_error_and_is_billed_at_its_
     let got = house.write_down(TRANSCRIPTIONS, &body, events(&[delta]));
     assert!(got.body.starts_with(delta) && got.body.contains("\"error\""), "{}", got.body);
     assert_eq!(house.cost("writer"), dollars(2_500));
+}
+
+#[test]
+fn what_has_no_price_is_refused_by_what_it_is_sold_by() {
+    let house = House::start();
+    house.add("pictures", &json!({"image": "0.04"}));
+    let asked = json!({"model": "pictures", "input": "a", "query": "a", "documents": ["a"]});
+    let key = house.program.key();
+    for (path, what) in
+        [(SPEECH, "characters"), ("/v1/rerank", "searches"), ("/v1/moderations", "tokens")]
+    {
+        let refused = house.program.ask("POST", path, key, Some(&asked));
+        assert_unpriced(&refused, what);
+    }
+    let refused = send(&house.program, TRANSCRIPTIONS, key, &form(&[("model", "pictures")], b"a"));
+    assert_unpriced(&refused, "hours of sound");
+    assert!(house.upstream.seen().is_empty());
+}
+
+fn assert_unpriced(refused: &Answer, what: &str) {
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert_eq!(refused.json()["error"]["code"], "model_not_priced");
+    let says = format!("no price for {what},");
+    assert!(refused.body.contains(&says), "{}", refused.body);
 }
 
 #[test]
@@ -308,7 +339,7 @@ fn the_built_in_provider_speaks_in_silence_and_writes_down_what_a_file_is_called
 
     let said = "talk.mp3, 5 bytes.";
     #[rustfmt::skip]
-    let cases: [(&[(&str, &str)], &str, &str); 6] = [
+    let cases: [(Texts, &str, &str); 6] = [
         (&[],                                    "application/json",           r#""text":"talk.mp3, 5 bytes.""#),
         (&[("response_format", "verbose_json")], "application/json",           r#""duration":1"#),
         (&[("response_format", "text")],         "text/plain; charset=utf-8",  said),

@@ -164,7 +164,7 @@ fn every_route_names_the_field_of_the_wrong_type_and_what_cannot_be_done() {
         ("/v1/embeddings",                             json!({"model": "anthropic", "input": "Hi"}),       "no route"),
         ("/v1/responses",                              json!({"model": "openai", "background": true}),     "`background`"),
         ("/v1/responses",                              json!({"model": "anthropic", "input": 5}),          "`input`"),
-        ("/v1/responses",                              json!({"model": "anthropic", "tools": [{"type": "web_search"}]}), "tools"),
+        ("/v1/responses",                              json!({"model": "anthropic", "tools": [{"type": "web_search"}]}), "searches of the web"),
         ("/v1/inference",                              json!({"model": "openai", "prompt": 5}),            "`prompt`"),
         ("/v1/inference",                              json!({"model": "openai", "images": []}),           "`images`"),
         ("/v1/moderations",                            json!({"model": null}),                             "`model`"),
@@ -184,7 +184,7 @@ fn every_route_names_the_field_of_the_wrong_type_and_what_cannot_be_done() {
         ("/v1/messages/count_tokens",                  json!({"model": "openai"}),                         "no route"),
         ("/v1beta/models/openai:generateContent",      json!({"contents": 5}),                             "`contents`"),
         ("/v1beta/models/openai:generateContent",      json!({"generationConfig": {"topK": "a"}}),         "topK"),
-        ("/v1beta/models/openai:generateContent",      json!({"tools": [{"googleSearch": {}}]}),           "googleSearch"),
+        ("/v1beta/models/openai:generateContent",      json!({"tools": [{"googleSearch": {}}]}),           "searches of the web"),
         ("/v1beta/models/openai:streamGenerateContent", json!({"cachedContent": "c/1"}),                   "cachedContent"),
         ("/v1beta/models/openai:countTokens",          json!({}),                                          "no route"),
         ("/v1beta/models/openai:embedContent",         json!({"content": 5}),                              "`content`"),
@@ -207,26 +207,18 @@ fn every_route_names_the_field_of_the_wrong_type_and_what_cannot_be_done() {
     assert!(upstream.seen().is_empty());
 }
 
-#[test]
-fn every_route_that_takes_a_file_refuses_what_is_no_such_form_and_names_the_part() {
-    let dir = tempfile::tempdir().unwrap();
-    let bounds = [("DOORWARD__GATEWAY__UPLOAD_BYTES_MAX", "65536")];
-    let program = Program::start_with(dir.path(), &[], &bounds);
-    let upstream = Upstream::start(Script::Chat);
-    program.add_model("served", &upstream.address.to_string(), Some(("1", "2")));
-    let anthropic = program.add_provider_of("anthropic", "a", &upstream.address.to_string(), None);
-    program.add_deployed("anthropic", Some(("1", "2")), &json!([{"provider": anthropic}]));
+/// Forms that no route takes, the status of their refusals, and what that says.
+fn bad_forms(good: &[u8]) -> Vec<(Vec<u8>, u16, &'static str)> {
     let model = ("model", "served");
-    let good = form(&[model], b"sound");
-    let text = String::from_utf8(good.clone()).unwrap();
+    let text = String::from_utf8(good.to_vec()).unwrap();
     let bytes = |text: String| text.into_bytes();
     #[rustfmt::skip]
-    let cases: Vec<(Vec<u8>, u16, &str)> = vec![
+    let forms = vec![
         (Vec::new(),                                              400, "boundary"),
         (b"{\"model\":\"served\"}".to_vec(),                     400, "boundary"),
         (good[..good.len() - 4].to_vec(),                         400, "boundary"),
         (good[..good.len() - 6].to_vec(),                         400, "`file` has no end"),
-        (good[..good.len() - 40].to_vec(),                        400, "`file` has no end"),
+        (good[..good.len() - 24].to_vec(),                        400, "`file` has no end"),
         (bytes(text.replace("\r\n\r\n", "\n\n")),               400, "head of a part"),
         (bytes(text.replace("name=\"model\"", "x=\"y\"")),        400, "disposition"),
         (bytes(text.replace("name=\"model\"", "name=\"modal\"")), 400, "`model` of the form is required"),
@@ -242,6 +234,20 @@ fn every_route_that_takes_a_file_refuses_what_is_no_such_form_and_names_the_part
         (form(&[("model", "anthropic")], b"sound"),               400, "no route"),
         (form(&[model], &vec![0; 70_000]),                        413, "larger than"),
     ];
+    forms
+}
+
+#[test]
+fn every_route_that_takes_a_file_refuses_what_is_no_such_form_and_names_the_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let bounds = [("DOORWARD__GATEWAY__UPLOAD_BYTES_MAX", "65536")];
+    let program = Program::start_with(dir.path(), &[], &bounds);
+    let upstream = Upstream::start(Script::Chat);
+    program.add_model("served", &upstream.address.to_string(), Some(("1", "2")));
+    let anthropic = program.add_provider_of("anthropic", "a", &upstream.address.to_string(), None);
+    program.add_deployed("anthropic", Some(("1", "2")), &json!([{"provider": anthropic}]));
+    let good = form(&[("model", "served")], b"sound");
+    let cases = bad_forms(&good);
     for path in FORMS {
         let refused = |answer: &Answer, status: u16, says: &str| {
             let (found, word, message) = Speech::OpenAi.read(answer);

@@ -152,7 +152,7 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// Signs what arrived by the published steps, in its own code: each part of the path is encoded once more.
@@ -172,10 +172,8 @@ fn check_signature(seen: &Seen, id: &str) {
     assert!(signed.contains(&"host") && signed.contains(&"x-amz-date"), "{signed:?}");
     let is_temporary = header(seen, "x-amz-security-token").is_some();
     assert_eq!(signed.contains(&"x-amz-security-token"), is_temporary);
-    let headers: String = signed
-        .iter()
-        .map(|name| format!("{name}:{}\n", header(seen, name).unwrap().trim()))
-        .collect();
+    let line = |name: &&str| format!("{name}:{}\n", header(seen, name).unwrap().trim());
+    let headers = signed.iter().map(line).collect::<Vec<_>>().concat();
     let path = seen.head.split(' ').nth(1).unwrap().replace('%', "%25");
     let body = hex(&Sha256::digest(&seen.body));
     let request = format!("POST\n{path}\n\n{headers}\n{}\n{body}", signed.join(";"));
@@ -427,16 +425,16 @@ fn a_credential_that_is_none_of_amazons_is_refused_where_it_is_entered() {
 fn a_region_is_named_where_the_address_does_not_say_it() {
     let house = House::start();
     let own = "https://bedrock-runtime.us-east-1.amazonaws.com";
-    let make = |name: &str, fields: Value| {
+    let create = |name: &str, fields: Value| {
         let mut wish = json!({"name": name, "kind": "bedrock"});
         for (field, value) in fields.as_object().unwrap() {
             wish[field] = value.clone();
         }
         house.admin("POST", "/v1/providers", &wish)
     };
-    let made = make("a", json!({"region": "us-east-1"}));
+    let made = create("a", json!({"region": "us-east-1"}));
     assert_eq!((made.status, &made.json()["base_url"]), (201, &json!(own)), "{}", made.body);
-    let made = make("b", json!({"base_url": own}));
+    let made = create("b", json!({"base_url": own}));
     assert_eq!((made.status, &made.json()["region"]), (201, &Value::Null), "{}", made.body);
     #[rustfmt::skip]
     let cases = [
@@ -447,7 +445,7 @@ fn a_region_is_named_where_the_address_does_not_say_it() {
         (json!({"kind": "openai", "region": "us-east-1"}),                "region"),
     ];
     for (fields, field) in cases {
-        let answer = make("c", fields.clone());
+        let answer = create("c", fields.clone());
         assert_eq!(
             (answer.status, &answer.json()["errors"][0]["field"]),
             (400, &json!(field)),

@@ -26,6 +26,7 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
+use crate::form::{self, form};
 use crate::program::{Answer, Program, chat};
 use crate::upstream::{CHAT, EVENT};
 
@@ -38,6 +39,8 @@ struct Shared {
     seen: Mutex<Vec<usize>>,
     /// Path and headers of each `GET`.
     gets: Mutex<Vec<(String, http::HeaderMap)>>,
+    /// The kinds of the last body, and itself.
+    last: Mutex<(Vec<String>, Bytes)>,
     is_held: watch::Sender<bool>,
     leave: Notify,
 }
@@ -69,6 +72,7 @@ impl Upstream {
             connections: AtomicUsize::new(0),
             seen: Mutex::default(),
             gets: Mutex::default(),
+            last: Mutex::default(),
             is_held: watch::Sender::new(false),
             leave: Notify::new(),
         });
@@ -134,7 +138,10 @@ async fn answer(
         let (path, headers) = (request.uri().path().to_owned(), request.headers().clone());
         shared.gets.lock().unwrap().push((path, headers));
     }
+    let kinds = request.headers().get_all("content-type").iter();
+    let kinds = kinds.map(|kind| kind.to_str().unwrap().to_owned()).collect();
     let body = request.into_body().collect().await.unwrap().to_bytes();
+    *shared.last.lock().unwrap() = (kinds, body.clone());
     shared.seen.lock().unwrap().push(number);
     shared.is_held.subscribe().wait_for(|is_held| !is_held).await.unwrap();
     let is_stream = memchr::memmem::find(&body, b"\"stream\":true").is_some();
@@ -197,6 +204,20 @@ fn a_call_and_a_stream_share_a_connection_and_the_program_ends_after_them() {
     assert_eq!(program.stop(), 0);
     assert!(begun.elapsed() < Duration::from_secs(20), "it waits for the connection");
     assert!(!dir.path().join("data/endpoint").exists());
+}
+
+#[test]
+fn a_form_comes_with_its_own_kind_and_anything_else_as_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start(dir.path(), 100);
+    let program = start(dir.path(), &upstream, true);
+    let body = form(&[("model", "mock")], &[0xff, 0, b'\r', b'\n']);
+    let answer = form::send(&program, "/v1/audio/transcriptions", program.key(), &body);
+    assert_eq!((answer.status, answer.body.as_str()), (200, CHAT));
+    let last = || upstream.shared.last.lock().unwrap().clone();
+    assert_eq!(last(), (vec![form::kind()], Bytes::from(body)));
+    assert_eq!(program.chat(program.key(), "mock").status, 200);
+    assert_eq!(last().0, ["application/json"]);
 }
 
 #[test]

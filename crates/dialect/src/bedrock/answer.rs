@@ -50,10 +50,9 @@ struct Block<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct ToolUse<'a> {
-    #[serde(borrow)]
-    tool_use_id: Option<Words<'a>>,
+    #[serde(borrow, rename = "toolUseId")]
+    id: Option<Words<'a>>,
     #[serde(borrow)]
     name: Option<Words<'a>>,
     #[serde(borrow)]
@@ -114,7 +113,7 @@ impl<'a> Block<'a> {
 
 impl<'a> ToolUse<'a> {
     fn into_call(self, at: &Path<'_>) -> Result<Call<'a>, Malformed> {
-        let id = said(self.tool_use_id).ok_or_else(|| at.field("toolUseId").missing())?;
+        let id = said(self.id).ok_or_else(|| at.field("toolUseId").missing())?;
         let name = said(self.name).ok_or_else(|| at.field("name").missing())?;
         let input = self.input.ok_or_else(|| at.field("input").missing())?;
         if !input.get().starts_with('{') {

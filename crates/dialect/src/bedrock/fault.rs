@@ -48,11 +48,11 @@ pub(super) fn read_in_stream(json: &RawValue) -> Fault<'_> {
     fault(kind, body.message, || "The provider's stream failed.".to_owned())
 }
 
-fn fault<'a>(
+fn fault(
     kind: FaultKind,
-    message: Option<Words<'a>>,
+    message: Option<Words<'_>>,
     unsaid: impl FnOnce() -> String,
-) -> Fault<'a> {
+) -> Fault<'_> {
     let message = message.map(|message| message.0).filter(|message| !message.is_empty());
     let kind = message.as_deref().map_or(kind, |message| told_by(message, kind));
     let message = message.unwrap_or_else(|| unsaid().into());

@@ -53,13 +53,15 @@ pub(super) fn take(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, BadFrame>
 
 /// The bytes of the whole, and of its headers. They are checked before anybody waits for as many.
 fn lengths(prelude: &[u8; PRELUDE_BYTES]) -> Result<(usize, usize), BadFrame> {
-    let [a, b, c, d, e, f, g, h, sum @ ..] = *prelude;
-    let checked = [a, b, c, d, e, f, g, h];
-    if crc32fast::hash(&checked) != u32::from_be_bytes(sum) {
+    let (checked, sum) = prelude.split_last_chunk().ok_or(BadFrame::Length)?;
+    if crc32fast::hash(checked) != u32::from_be_bytes(*sum) {
         return Err(BadFrame::Checksum);
     }
-    let length = |bytes| usize::try_from(u32::from_be_bytes(bytes)).map_err(|_| BadFrame::Length);
-    let (total, headers) = (length([a, b, c, d])?, length([e, f, g, h])?);
+    let length = |bytes: Option<&[u8; 4]>| {
+        let length = bytes.and_then(|bytes| usize::try_from(u32::from_be_bytes(*bytes)).ok());
+        length.ok_or(BadFrame::Length)
+    };
+    let (total, headers) = (length(checked.first_chunk())?, length(checked.last_chunk())?);
     let fits = (FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&total);
     if !fits || headers > total - FRAME_BYTES_MIN {
         return Err(BadFrame::Length);

@@ -45,10 +45,9 @@ struct Start<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct ToolUse<'a> {
-    #[serde(borrow)]
-    tool_use_id: Option<Words<'a>>,
+    #[serde(borrow, rename = "toolUseId")]
+    id: Option<Words<'a>>,
     #[serde(borrow)]
     name: Option<Words<'a>>,
 }
@@ -105,13 +104,22 @@ struct Metadata {
 /// answer without it was cut.
 #[derive(Debug, Default)]
 pub struct StreamReader {
-    is_started: bool,
-    is_over: bool,
-    /// Why the answer has ended.
-    has_stopped: bool,
+    state: State,
     said: Said,
     /// Which call of the answer each block is that is one, by the block's index.
     calls: BTreeMap<usize, usize>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing was read yet.
+    #[default]
+    Before,
+    Going,
+    /// It was told why the answer has ended.
+    Stopped,
+    /// All was told, or an error.
+    Over,
 }
 
 impl StreamReader {
@@ -122,17 +130,18 @@ impl StreamReader {
 
     /// Reads the data of one event that [`Frames`](super::Frames) wrote.
     pub fn read<'a>(&mut self, data: &'a [u8]) -> Result<Vec<Event<'a>>, Malformed> {
-        if self.is_over {
+        if self.state == State::Over {
             return Ok(Vec::new());
         }
         let wrong = |_| Path::Body.malformed("is no event of this dialect");
         let wire: Wire<'a> = serde_json::from_slice(data).map_err(wrong)?;
         if let Some(error) = wire.error {
-            self.is_over = true;
+            self.state = State::Over;
             return Ok(vec![Event::Fault(fault::read_in_stream(error))]);
         }
         let mut events = Vec::new();
-        if !std::mem::replace(&mut self.is_started, true) {
+        if self.state == State::Before {
+            self.state = State::Going;
             events.push(Event::Start { id: Text::default() });
         }
         if let Some(BlockStart { content_block_index, start: Some(start) }) =
@@ -152,8 +161,10 @@ impl StreamReader {
         if let Some(metadata) = wire.metadata {
             let usage = metadata.usage.and_then(usage::Read::into_usage);
             events.extend(usage.map(Event::Usage));
-            self.is_over = self.has_stopped;
-            events.extend(self.is_over.then_some(Event::End));
+            if self.state == State::Stopped {
+                self.state = State::Over;
+                events.push(Event::End);
+            }
         }
         Ok(events)
     }
@@ -168,7 +179,7 @@ impl StreamReader {
         let (position, start) = (block.field("contentBlockIndex"), block.field("start"));
         let place = start.field("toolUse");
         let index = index.ok_or_else(|| position.missing())?;
-        let id = said(call.tool_use_id).ok_or_else(|| place.field("toolUseId").missing())?;
+        let id = said(call.id).ok_or_else(|| place.field("toolUseId").missing())?;
         let name = said(call.name).ok_or_else(|| place.field("name").missing())?;
         let call = self.calls.len();
         if self.calls.insert(index, call).is_some() {
@@ -207,7 +218,8 @@ impl StreamReader {
     }
 
     fn stop(&mut self, reason: &str, events: &mut Vec<Event<'_>>) {
-        if !std::mem::replace(&mut self.has_stopped, true) {
+        if self.state != State::Stopped {
+            self.state = State::Stopped;
             events.push(Event::Finish { choice: 0, finish: finish::read(reason, self.said) });
         }
     }

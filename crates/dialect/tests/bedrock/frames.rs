@@ -27,7 +27,8 @@ fn is_refused(events: &str) -> bool {
 
 #[test]
 fn each_frame_is_an_event_with_its_name() {
-    let expected: String = LINES.lines().map(|line| format!("data: {line}\n\n")).collect();
+    let expected = LINES.lines().map(|line| format!("data: {line}\n\n")).collect::<Vec<_>>();
+    let expected = expected.concat();
     assert_eq!(read(&frames(LINES)), expected);
 }
 

@@ -10,7 +10,7 @@ use crate::ask::Ask;
 use crate::asking::Asking;
 use crate::catalog::{Endpoint, HttpTarget, Target};
 use crate::echo::{self, Echo};
-use crate::error::ProxyError;
+use crate::error::{ProxyError, UpstreamFault};
 use crate::health::Pass;
 use crate::relay::CallEnd;
 use crate::rewrite::{Change, rewrite};
@@ -96,9 +96,12 @@ impl Gateway {
             let request =
                 sending.request_for(target).map_err(|error| unasked(error, Again::WithAnother))?;
             if let Some(pass) = pass.take() {
+                if !end.sending_to(target, pass) {
+                    let error = ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment);
+                    return Err(unasked(error, Again::Nowhere));
+                }
                 way.facts.attempts += 1;
                 way.facts.provider = Some(target.header.clone());
-                end.sending_to(target, pass);
             }
             way.facts.dropped = request.left;
             end.asking(request.asking);
@@ -110,11 +113,13 @@ impl Gateway {
                 Endpoint::Http(http) => http,
             };
             let asked = (request.asking, &request.body);
+            let waiting = way.facts.waiting();
             let answer = tokio::select! {
                 biased;
                 () = target.health.ended().cancelled() => return Err(upstream::Failure::ended()),
                 answer = self.ask_http(http, asked, sending, end.is_sent()) => answer?,
             };
+            drop(waiting);
             if !http.lacks(request.asking, answer.status) {
                 return Ok(Answered::Http(answer));
             }

@@ -132,6 +132,7 @@ impl Gateway {
                 })
             })
         });
+        let waiting = way.facts.waiting();
         // It nearly always came with the head: that costs no timer.
         let read = match (&mut reading).now_or_never() {
             Some(read) => Ok(read),
@@ -141,7 +142,7 @@ impl Gateway {
                     read = Box::pin(waiting) => read,
                     // Whoever may not go on is told so by the stream.
                     () = way.caller.key.changed() => Ok(Some(Ok(Bytes::new()))),
-                    () = target.health.ended().cancelled() => return Err(spoilt(end, ended())),
+                    () = target.health.ended().cancelled() => return Err(Spoilt { failure: Failure::ended(), end }),
                 };
                 // What says nothing to the client was a sign of life all the same.
                 if read.is_ok() || !has_arrived.swap(false, Ordering::Relaxed) {
@@ -149,6 +150,7 @@ impl Gateway {
                 }
             },
         };
+        drop(waiting);
         let first = match read {
             Ok(Some(Ok(first))) => first,
             Ok(Some(Err(broken))) => {
@@ -181,7 +183,9 @@ impl Gateway {
         way: &Way<'_>,
     ) -> Result<Answer, Spoilt> {
         let exact = answer.body.bytes_left();
+        let waiting = way.facts.waiting();
         let read = self.first_piece(&mut answer.body, &end, |piece| meter.push(piece)).await;
+        drop(waiting);
         let first = match read {
             Ok(Some(first)) if first.trim_ascii_start().starts_with(b"{") => first,
             Ok(Some(_)) => return Err(garbage(end, "it is not a JSON object")),
@@ -266,12 +270,14 @@ impl Gateway {
         let mut watch = self.watch(way, &end);
         let mut meter = JsonMeter::of(ask.call, target.speech(), target.needle());
         let reading = gather(&mut answer.body, &mut meter, self.options.timeouts.idle);
+        let waiting = way.facts.waiting();
         let read = tokio::select! {
             biased;
             read = tokio::time::timeout(self.options.timeouts.total, reading) => read,
-            denial = watch.denied() => return Err(spoilt(end, denial.into())),
-            () = target.health.ended().cancelled() => return Err(spoilt(end, ended())),
+            denial = watch.denied() => return Err(Spoilt { failure: Failure::blameless(denial.into()), end }),
+            () = target.health.ended().cancelled() => return Err(Spoilt { failure: Failure::ended(), end }),
         };
+        drop(waiting);
         let Ok(read) = read else {
             return Err(spoilt(end, ProxyError::UpstreamTimeout));
         };

@@ -62,9 +62,6 @@ impl Gateway {
                 last = Last::Failure(Failure { error, again: last.again(), fault: None });
                 return self.give_up(last, sending, end, way).await;
             }
-            if !end.has_room_for_another() {
-                return self.give_up(last, sending, end, way).await;
-            }
             let before = way.facts.attempts;
             let failed;
             (failed, end) = match self.try_once((target, pass), sending, end, way).await {
@@ -102,6 +99,9 @@ impl Gateway {
                 Err((Last::Answer(answer), end))
             }
             Ok(Answered::Http(answer)) => {
+                if let Err(error) = self.recheck(sending, way).await {
+                    return Err((Last::Failure(Failure::blameless(error)), end));
+                }
                 let delivered = self.deliver(answer, sending.ask, end, way).await;
                 delivered.map_err(|Spoilt { failure, end }| (Last::Failure(failure), end))
             }
@@ -143,7 +143,9 @@ impl Gateway {
         sending: &Sending<'_>,
         way: &mut Way<'_>,
     ) -> Result<(), ProxyError> {
+        let waiting = way.facts.waiting();
         tokio::time::sleep(pause).await;
+        drop(waiting);
         self.recheck(sending, way).await?;
         let now = self.store.clock().now();
         Ok(verify::check(&way.caller, Call::SCOPE, now, way.address)?)

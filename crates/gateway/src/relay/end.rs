@@ -106,11 +106,15 @@ impl CallEnd {
         written
     }
 
-    /// The request is about to go to this deployment, which gave leave for it.
-    pub(crate) fn sending_to(&mut self, target: &Arc<Target>, pass: Pass) {
-        if let Some(failed) = self.failed.take() {
-            self.book_attempt(failed);
+    /// The request is about to go to this deployment, which gave leave for it; the attempt before, if there
+    /// was one, is taken down. False: it may not, for the budgets do not cover both.
+    pub(crate) fn sending_to(&mut self, target: &Arc<Target>, pass: Pass) -> bool {
+        if let Some(failed) = self.failed
+            && !self.book_attempt(failed)
+        {
+            return false;
         }
+        self.failed = None;
         self.is_sent = false;
         self.first_byte_us = 0;
         self.attempt_began_us = self.clock.monotonic_us();
@@ -119,6 +123,7 @@ impl CallEnd {
             self.target = Arc::clone(target);
             self.open.reroute(target.provider, target.deployment);
         }
+        true
     }
 
     /// Where to note that the first byte of the request is written.
@@ -153,37 +158,27 @@ impl CallEnd {
         }
     }
 
-    /// Whether the budgets cover one more attempt, beside what the last one may have cost.
-    pub(crate) fn has_room_for_another(&self) -> bool {
-        match self.failed {
-            Some(failed) if failed.is_owing => self.open.has_room_beside(self.owed(failed).1),
-            Some(_) | None => true,
-        }
-    }
-
-    /// What a failed attempt used and cost, as far as anybody knows.
-    fn owed(&self, failed: FailedAttempt) -> (Usage, Spend) {
-        let usage = if failed.is_owing { self.sent() } else { Usage::default() };
-        (usage, Spend::of(&self.target.price, usage))
-    }
-
-    fn book_attempt(&mut self, failed: FailedAttempt) {
+    /// Whether the budgets cover what it may have cost beside what the call holds.
+    fn book_attempt(&mut self, failed: FailedAttempt) -> bool {
         let FailedAttempt { status, is_owing, ended_us } = failed;
-        let (usage, spend) = self.owed(failed);
+        let usage = if is_owing { self.sent() } else { Usage::default() };
         let settlement = Settlement {
             call: self.open.id(),
             outcome: if is_owing { Outcome::Interrupted } else { Outcome::Failed },
             status: status.as_u16(),
             usage,
-            spend,
+            spend: Spend::of(&self.target.price, usage),
             is_estimated: is_owing,
             duration_us: ended_us.saturating_sub(self.attempt_began_us),
             first_byte_us: self
                 .first_byte_us
                 .saturating_sub(self.attempt_began_us - self.started_us),
         };
-        Metrics::count_attempt(&self.target.series, &settlement);
-        self.open.add_attempt(&settlement);
+        let is_covered = self.open.add_attempt(&settlement);
+        if is_covered {
+            Metrics::count_attempt(&self.target.series, &settlement);
+        }
+        is_covered
     }
 
     /// Whether providers take nothing for it, so that it uses nothing.
@@ -226,6 +221,11 @@ impl CallEnd {
             client: self.question.call.client(),
             provider: self.asked.provider(),
         })
+    }
+
+    /// Whether its end is written down.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.open.is_settled()
     }
 
     /// The call.

@@ -129,15 +129,21 @@ impl Bounded<'_> {
         }
     }
 
-    /// Books what is spent beside what the call holds.
-    pub(super) fn add(&self, taken: &Taken, spend: Spend, started_at: Timestamp, zone: &TimeZone) {
-        self.parts(taken).for_each(|(tally, _)| tally.add(spend, started_at, zone));
-    }
-
-    /// Whether every budget covers what is held also when this much more is spent.
-    pub(super) fn has_room_beside(&self, more: Spend, moment: Moment, zone: &TimeZone) -> bool {
-        let chain = self.lock(moment, zone);
-        chain.all().all(|one| one.counters.accounts().have_room_beside(more, one.budgets))
+    /// Books what is spent beside what the call holds, in one step, where every budget covers both; else nothing
+    /// is booked.
+    pub(super) fn try_add(
+        &self,
+        spend: Spend,
+        started_at: Timestamp,
+        (moment, zone): (Moment, &TimeZone),
+    ) -> bool {
+        let mut chain = self.lock(moment, zone);
+        let fits = |one: &Locked<'_>| one.counters.accounts().have_room_beside(spend, one.budgets);
+        let is_covered = spend == Spend::default() || chain.all().all(fits);
+        if is_covered {
+            chain.all_mut().for_each(|one| one.counters.add(spend, started_at, zone));
+        }
+        is_covered
     }
 
     /// With whom the call is shared.

@@ -187,7 +187,11 @@ async fn a_budget_that_cannot_be_read_stops_nobody_elses() {
         let ada = person(&store, "ada", OrganizationRole::Member, Bounds::NONE).await;
         let key = key_of(&store, ada, budgets(r#"{"tokens": 100, "period": "day"}"#)).await;
         let loaded = call_key(&store, &key).await;
+        let broken = key_of(&store, ada, budgets(r#"{"tokens": 9, "period": "day"}"#)).await;
+        let other = call_key(&store, &broken).await;
         store.tamper(r#"UPDATE organizations SET bounds = '{"budgets": 7}'"#).await;
+        store.tamper(&format!("UPDATE api_keys SET rights = '7' WHERE id = '{broken}'")).await;
+        drop(admit(&store.store, &other, &request(2, 5, 0)).unwrap());
         let mut call = admit(&store.store, &loaded, &request(1, 60, 0)).unwrap();
         let settlement = done(&call, 60, 0);
         call.settle(&settlement);

@@ -30,9 +30,9 @@ pub(super) enum Block<'a> {
 }
 
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct ToolUse<'a> {
-    tool_use_id: Text<'a>,
+    #[serde(rename = "toolUseId")]
+    id: Text<'a>,
     name: &'a str,
     input: &'a RawValue,
 }
@@ -180,8 +180,8 @@ impl<'a> Writer<'_, 'a> {
     }
 
     fn call(&mut self, call: &'a Call<'a>) -> ToolUse<'a> {
-        let tool_use_id = self.ids.call(Text::Borrowed(&call.id));
-        ToolUse { tool_use_id, name: &call.name, input: &call.arguments }
+        let id = self.ids.call(Text::Borrowed(&call.id));
+        ToolUse { id, name: &call.name, input: &call.arguments }
     }
 
     fn outcome(&mut self, outcome: &'a Outcome<'a>) -> Result<ToolResult<'a>, Untranslatable> {
