@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use anyhow::bail;
 use doorward_domain::catalog::DeploymentState;
-use doorward_domain::money::NanoUsd;
 use serde_json::{Map, Value, json};
 
 use super::catalog::Noun;
