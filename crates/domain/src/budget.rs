@@ -281,7 +281,7 @@ pub struct Account {
 /// The worst case of a call, before it is sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Quote<'a> {
-    /// What tokens cost.
+    /// What everything costs.
     pub price: &'a Price,
     /// Estimated tokens of input, the most output tokens that the call may produce, and the most of what
     /// is no tokens.
@@ -307,9 +307,9 @@ impl Quote<'_> {
     /// How many output tokens fit into all of these budgets, at most what the call asks for.
     ///
     /// Fewer than it asks for means that its `max_tokens` must be lowered; that happens only down
-    /// to [`OUTPUT_TOKENS_MIN`], and not where they are a picture or sound. Money already held counts as spent, so that no number of
-    /// concurrent calls can cross the line. Where one budget is held and another spent, it is
-    /// spent: waiting would not help.
+    /// to [`OUTPUT_TOKENS_MIN`], and not where they are a picture or sound. Money already held counts
+    /// as spent, so that no number of concurrent calls can cross the line. Where one budget is held and
+    /// another spent, it is spent: waiting would not help.
     pub fn fit(&self, budgets: &[(Budget, Account)]) -> Result<u64, NoRoom> {
         let mut fitting = Ok(self.most.output_tokens);
         for (budget, account) in budgets {

@@ -48,7 +48,7 @@ pub struct Usage {
     /// Pictures made, where they are sold by the picture.
     pub images: u64,
     /// Units by which ranking documents is sold.
-    pub searches: u64,
+    pub ranking_units: u64,
 }
 
 /// The most that one call can be said to have used, of each kind. A provider's figure beyond it is
@@ -83,7 +83,7 @@ impl Usage {
         "characters",
         "audio_ms",
         "images",
-        "searches",
+        "ranking_units",
     ];
 
     /// So many tokens, of no kind in particular.
@@ -113,7 +113,7 @@ impl Usage {
             self.characters,
             self.audio_ms,
             self.images,
-            self.searches,
+            self.ranking_units,
         ]
     }
 
@@ -139,7 +139,7 @@ impl Usage {
             characters,
             audio_ms,
             images,
-            searches,
+            ranking_units,
         ] = figures;
         Self {
             input_tokens,
@@ -161,7 +161,7 @@ impl Usage {
             characters,
             audio_ms,
             images,
-            searches,
+            ranking_units,
         }
     }
 
@@ -180,7 +180,7 @@ impl Usage {
             characters: self.characters,
             audio_ms: self.audio_ms,
             images: self.images,
-            searches: self.searches,
+            ranking_units: self.ranking_units,
             ..Self::of_tokens(self.input_tokens, self.output_tokens)
         }
     }
@@ -253,9 +253,14 @@ impl Usage {
             characters: self.characters.min(TOKENS_MAX),
             audio_ms: self.audio_ms.min(TOKENS_MAX),
             images: self.images.min(TOKENS_MAX),
-            searches: self.searches.min(TOKENS_MAX),
+            ranking_units: self.ranking_units.min(TOKENS_MAX),
             ..self
         }
+    }
+
+    /// How much there is of one kind, within the bounds.
+    pub fn of(self, kind: Kind) -> u64 {
+        self.parts().iter().filter(|(one, _)| *one == kind).map(|(_, count)| *count).sum()
     }
 
     /// How much there is of each kind, within the bounds; what is of one is not of another.
@@ -289,7 +294,7 @@ impl Usage {
             (Kind::Character, all.characters),
             (Kind::AudioMs, all.audio_ms),
             (Kind::Image, all.images),
-            (Kind::Search, all.searches),
+            (Kind::RankingUnit, all.ranking_units),
         ]
     }
 }
@@ -329,7 +334,7 @@ pub(crate) mod tests {
             rest @ ..,
         ] = parts;
         let [answer, reasoning, out_audio, out_image, out_video, units @ ..] = rest;
-        let [web_searches, file_searches, characters, audio_ms, images, searches] = units;
+        let [web_searches, file_searches, characters, audio_ms, images, ranking_units] = units;
         let fresh = plain + audio + image + video;
         Usage {
             input_tokens: fresh + cached + cached_audio + cached_image + written + hour,
@@ -351,14 +356,12 @@ pub(crate) mod tests {
             characters,
             audio_ms,
             images,
-            searches,
+            ranking_units,
         }
     }
 
-    /// The parts are those of the wholes, to the last token.
     fn sum(usage: Usage, kinds: &[Kind]) -> u64 {
-        let parts = usage.parts();
-        parts.iter().filter(|(kind, _)| kinds.contains(kind)).map(|(_, count)| count).sum()
+        kinds.iter().map(|kind| usage.of(*kind)).sum()
     }
 
     #[test]
@@ -381,7 +384,7 @@ pub(crate) mod tests {
                 cached_audio_tokens: cached_audio,
                 ..Usage::default()
             };
-            let of = |kind| sum(usage, &[kind]);
+            let of = |kind| usage.of(kind);
             let found = (
                 of(Kind::InputAudio),
                 of(Kind::CachedAudio),
@@ -403,6 +406,7 @@ pub(crate) mod tests {
     }
 
     proptest! {
+        /// The parts are those of the wholes, to the last token.
         #[test]
         fn bounded_parts_never_exceed_their_whole(usage in any_usage()) {
             let bounded = usage.bounded();

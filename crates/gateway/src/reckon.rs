@@ -72,7 +72,7 @@ impl Reckoning {
     fn completed(&self, told: Usage, price: &Price) -> (Usage, bool) {
         let told = self.of_its_kind(told);
         let Some(unit) = self.unit() else { return (told, false) };
-        if count(told, unit) > 0 {
+        if told.of(unit) > 0 {
             let owes_tokens = told.total_tokens() == 0 && !self.sells_unit(price);
             return if owes_tokens && sells_tokens(price) {
                 (told.plus(self.at_length(told.audio_ms).tokens()), true)
@@ -99,7 +99,7 @@ impl Reckoning {
             | Units::Pictures { .. }
             | Units::Characters(_)
             | Units::Sound(_)
-            | Units::Searches(_) => told,
+            | Units::RankingUnits(_) => told,
         }
     }
 
@@ -107,9 +107,10 @@ impl Reckoning {
     const fn at_length(self, ms: u64) -> Self {
         match self.units {
             Units::Sound(_) => Self { units: Units::Sound(Length { ms, is_known: true }), ..self },
-            Units::Text | Units::Pictures { .. } | Units::Characters(_) | Units::Searches(_) => {
-                self
-            }
+            Units::Text
+            | Units::Pictures { .. }
+            | Units::Characters(_)
+            | Units::RankingUnits(_) => self,
         }
     }
 
@@ -117,7 +118,7 @@ impl Reckoning {
     fn tokens(&self) -> Usage {
         let text = Usage::of_tokens(self.input_tokens, 0);
         match self.units {
-            Units::Text | Units::Searches(_) => text,
+            Units::Text | Units::RankingUnits(_) => text,
             Units::Characters(count) => {
                 let spoken = count.saturating_mul(TOKENS_PER_CHARACTER);
                 Usage { output_tokens: spoken, output_audio_tokens: spoken, ..text }
@@ -147,14 +148,14 @@ impl Reckoning {
             Units::Characters(characters) => Usage { characters, ..none },
             Units::Sound(Length { ms, .. }) => Usage { audio_ms: ms, ..none },
             Units::Pictures { count, .. } => Usage { images: count, ..none },
-            Units::Searches(searches) => Usage { searches, ..none },
+            Units::RankingUnits(ranking_units) => Usage { ranking_units, ..none },
         }
     }
 
     /// Whether the amount is known, and not only the most that it can be.
     const fn is_exact(&self) -> bool {
         match self.units {
-            Units::Text | Units::Searches(_) => false,
+            Units::Text | Units::RankingUnits(_) => false,
             Units::Characters(_) | Units::Pictures { .. } => true,
             Units::Sound(length) => length.is_known,
         }
@@ -166,7 +167,7 @@ impl Reckoning {
             Units::Characters(_) => Some(Kind::Character),
             Units::Sound(_) => Some(Kind::AudioMs),
             Units::Pictures { .. } => Some(Kind::Image),
-            Units::Searches(_) => Some(Kind::Search),
+            Units::RankingUnits(_) => Some(Kind::RankingUnit),
         }
     }
 
@@ -182,7 +183,7 @@ pub(crate) fn unsold(work: Work, price: &Price) -> Option<&'static str> {
         Work::Speech => (Kind::Character, "characters"),
         Work::Transcript => (Kind::AudioMs, "hours of sound"),
         Work::Picture => (Kind::Image, "pictures"),
-        Work::Ranking => (Kind::Search, "searches"),
+        Work::Ranking => (Kind::RankingUnit, "ranking units"),
         Work::Chat
         | Work::Completion
         | Work::Response
@@ -192,10 +193,6 @@ pub(crate) fn unsold(work: Work, price: &Price) -> Option<&'static str> {
     };
     let is_sold = price.has_tokens() || (unit != Kind::Input && price.has(unit));
     (!is_sold).then_some(what)
-}
-
-fn count(usage: Usage, kind: Kind) -> u64 {
-    usage.parts().iter().filter(|(one, _)| *one == kind).map(|(_, count)| *count).sum()
 }
 
 fn sells_tokens(price: &Price) -> bool {
@@ -237,11 +234,11 @@ mod tests {
     const WAV: Units = Units::Sound(Length { ms: 2_000, is_known: true });
     const MP3: Units = Units::Sound(Length { ms: 9_000, is_known: false });
     const PICTURES: Units = Units::Pictures { count: 2, tokens: 408 };
-    const RANKING: Units = Units::Searches(3);
+    const RANKING: Units = Units::RankingUnits(3);
 
     #[test]
     fn what_the_provider_does_not_say_is_billed_by_what_the_price_is_for() {
-        use Kind::{AudioMs, Character, Image, Search};
+        use Kind::{AudioMs, Character, Image, RankingUnit};
         #[rustfmt::skip]
         let cases: [Untold; 14] = [
             // asked         sold by             billed                                              estimated
@@ -255,7 +252,7 @@ mod tests {
             (MP3,            &[],                &[("input_tokens", 7)],                             true),
             (PICTURES,       &[Image],           &[("images", 2)],                                   false),
             (PICTURES,       BY_TOKENS,          &[("input_tokens", 7), ("output_tokens", 816), ("output_image_tokens", 816), ("images", 2)], true),
-            (RANKING,        &[Search],          &[("searches", 3)],                                 true),
+            (RANKING,        &[RankingUnit],          &[("ranking_units", 3)],                                 true),
             (RANKING,        BY_TOKENS,          &[("input_tokens", 7)],                             true),
             (RANKING,        &[],                &[("input_tokens", 7)],                             true),
             (Units::Text,    BY_TOKENS,          &[("input_tokens", 7)],                             true),
@@ -273,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_the_provider_says_counts_and_the_rest_is_known_by_the_request() {
-        use Kind::{AudioMs, Character, Image, InputAudio, Search};
+        use Kind::{AudioMs, Character, Image, InputAudio, RankingUnit};
         let tokens = |input, output| Usage::of_tokens(input, output);
         let ms = |audio_ms| Usage { audio_ms, ..Usage::default() };
         #[rustfmt::skip]
@@ -286,8 +283,8 @@ mod tests {
             (MP3,      &[InputAudio],  tokens(14, 45), &[("input_tokens", 14), ("input_audio_tokens", 14), ("output_tokens", 45)], false),
             (PICTURES, BY_TOKENS,      tokens(9, 600), &[("input_tokens", 9), ("output_tokens", 600), ("output_image_tokens", 600), ("images", 2)], false),
             (PICTURES, &[Image],       tokens(0, 0),   &[("images", 2)],                              false),
-            (RANKING,  &[Search],      Usage { searches: 1, ..Usage::default() }, &[("searches", 1)], false),
-            (RANKING,  &[Search],      tokens(90, 0),  &[("input_tokens", 90), ("searches", 3)],      true),
+            (RANKING,  &[RankingUnit],      Usage { ranking_units: 1, ..Usage::default() }, &[("ranking_units", 1)], false),
+            (RANKING,  &[RankingUnit],      tokens(90, 0),  &[("input_tokens", 90), ("ranking_units", 3)],      true),
             (RANKING,  BY_TOKENS,      tokens(90, 0),  &[("input_tokens", 90)],                       false),
         ];
         for (units, kinds, told, expected, is_estimated) in cases {
@@ -307,7 +304,7 @@ mod tests {
             (Work::Speech, Kind::Character),
             (Work::Transcript, Kind::AudioMs),
             (Work::Picture, Kind::Image),
-            (Work::Ranking, Kind::Search),
+            (Work::Ranking, Kind::RankingUnit),
         ];
         let is_sold = |work, price: &Price| unsold(work, price).is_none();
         for (work, unit) in units {
@@ -331,13 +328,44 @@ mod tests {
         let prices = [
             price(&[]),
             price(BY_TOKENS),
-            price(&[Kind::Character, Kind::AudioMs, Kind::Image, Kind::Search]),
+            price(&[Kind::Character, Kind::AudioMs, Kind::Image, Kind::RankingUnit]),
             price(&Kind::ALL),
         ];
         for (units, price) in all.iter().flat_map(|units| prices.iter().map(move |p| (*units, p))) {
             let (held, billed) = (of(units).held(price), of(units).untold(price));
             let covers = held.figures().into_iter().zip(billed.figures()).all(|(h, b)| h >= b);
             assert!(covers, "{units:?}: {held:?} {billed:?}");
+        }
+    }
+
+    /// One deployment sells it by the unit and another one by tokens: whichever serves the call, and
+    /// whatever of what was reckoned it tells, the hold covers it.
+    #[test]
+    fn a_hold_at_the_ceiling_of_unlike_prices_covers_what_each_of_them_bills() {
+        for (units, unit) in [
+            (SPEECH, Kind::Character),
+            (WAV, Kind::AudioMs),
+            (MP3, Kind::AudioMs),
+            (PICTURES, Kind::Image),
+            (RANKING, Kind::RankingUnit),
+        ] {
+            let dear = |kind: Kind| (kind, NanoUsd::from_nanos(7_000_000_000 + kind as u64));
+            let price = |kinds: &[Kind]| Price {
+                rates: Rates::of(kinds.iter().map(|kind| dear(*kind))),
+                tiers: Vec::new(),
+            };
+            let unlike = [price(&[unit]), price(BY_TOKENS)];
+            let hold = of(units).held(&Price::ceiling(unlike.iter()));
+            let most = Price::ceiling(unlike.iter()).worst_cost(hold);
+            let told = of(units).tokens();
+            let both = told.plus(of(units).amount(&unlike[0]));
+            for told in [None, Some(told), Some(both), Some(Usage::default())] {
+                for price in &unlike {
+                    let metered = Metered { told, ..Metered::default() };
+                    let (usage, _) = of(units).settled(metered, price);
+                    assert!(price.cost(usage) <= most, "{units:?} {told:?} {usage:?}");
+                }
+            }
         }
     }
 }

@@ -38,7 +38,7 @@ const RARE: [(&str, &str); 16] = [
     ("characters", "characters"),
     ("audio_ms", "audio ms"),
     ("images", "images made"),
-    ("searches", "ranking units"),
+    ("ranking_units", "ranking units"),
 ];
 
 const PATH: [&str; 2] = ["v1", "usage"];

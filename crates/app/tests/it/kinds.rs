@@ -233,8 +233,12 @@ fn every_kind_is_billed_to_the_nano_dollar_at_once_and_in_pieces() {
 #[test]
 fn a_tool_that_costs_by_the_use_is_refused_where_it_has_no_price() {
     let chat = json!({"model": "served", "messages": [{"role": "user", "content": "Hi"}]});
-    let mut searching = chat.clone();
-    searching["web_search_options"] = json!({});
+    let with = |members: Value| {
+        let mut body = chat.clone();
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        body
+    };
+    let searching = with(json!({"web_search_options": {}}));
     let with_tool = |tool: Value| json!({"model": "served", "input": "x", "tools": [tool]});
     let message = json!({
         "model": "served", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}],
@@ -249,6 +253,9 @@ fn a_tool_that_costs_by_the_use_is_refused_where_it_has_no_price() {
         ("openai-compatible",  "/v1/responses",                          with_tool(json!({"type": "web_search"})),    "searches of the web"),
         ("openai-compatible",  "/v1/responses",                          with_tool(json!({"type": "file_search"})),   "searches in files"),
         ("anthropic",          "/v1/messages",                           message,                                     "searches of the web"),
+        ("openai-compatible",  "/v1/responses",                          with_tool(json!({"type": "image_generation"})), "the tool `image_generation`"),
+        ("openai-compatible",  "/v1/chat/completions",                   with(json!({"plugins": [{"id": "web"}]})),   "the plugin `web`"),
+        ("openai-compatible",  "/v1/chat/completions",                   with(json!({"service_tier": "priority"})),   "service_tier `priority`"),
         ("google",             "/v1beta/models/served:generateContent",  content,                                     "searches of the web"),
     ];
     for (kind, path, body, what) in cases {
@@ -265,6 +272,70 @@ fn a_tool_that_costs_by_the_use_is_refused_where_it_has_no_price() {
     }
     let served = start(("openai-compatible", "up"), &json!({"input": "1", "output": "2"}));
     assert_eq!(served.send(&("/v1/chat/completions", chat)).status, 200);
+}
+
+#[test]
+fn a_model_that_searches_for_each_question_has_a_price_for_that_and_is_billed_it() {
+    let chat = json!({"model": "served", "messages": [{"role": "user", "content": "Hi"}]});
+    let upstream = ("openai-compatible", "gpt-4o-search-preview");
+    let tokens = json!({"input": "1", "output": "1"});
+    let refused = start(upstream, &tokens).send(&("/v1/chat/completions", chat.clone()));
+    assert!(refused.body.contains("no price for searches of the web"), "{}", refused.body);
+
+    let price = json!({"input": "1", "output": "1", "web_searches_1k": "25"});
+    let served = start(upstream, &price);
+    assert_eq!(served.send(&("/v1/chat/completions", chat)).status, 200);
+    assert_eq!(served.cost(), "0.025055", "25 and 30 tokens, and one search");
+}
+
+#[test]
+fn searches_that_nobody_can_count_are_billed_as_they_were_held() {
+    let price = json!({"input": "0", "output": "0", "web_searches_1k": "10"});
+    let served = start(("openai-compatible", "up"), &price);
+    let body = json!({"model": "served", "input": "x", "max_tool_calls": 3,
+        "tools": [{"type": "web_search"}]});
+    let item = json!({"type": "web_search_call", "action": {"type": "search"}});
+    let last = json!({"type": "response.completed", "response": {"output": [item],
+        "usage": {"input_tokens": 1, "output_tokens": 1}}});
+    let spoilt = "data: {\"type\":\"response.output_item.done\",\"item\":{\"a\":01}}\n\n";
+    let stream = [spoilt, &*data(&[last])[0]].concat();
+    served.upstream.then(Script::Raw(events(&[&stream])));
+    assert_eq!(served.send(&("/v1/responses", streamed(body))).status, 200);
+    assert_eq!(served.cost(), "0.03");
+}
+
+#[test]
+fn pictures_in_a_body_are_held_by_the_piece_and_not_by_their_length() {
+    let price = json!({"input": "1", "output": "0"});
+    let served = start(("openai-compatible", "up"), &price);
+    let key = served.program.make_key(&json!({
+        "name": "viewer", "budgets": [{"usd": "0.05", "period": "total"}],
+    }));
+    let send = |pictures: usize| {
+        let part = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}});
+        let body = json!({"model": "served", "max_tokens": 9,
+            "messages": [{"role": "user", "content": vec![part; pictures]}]});
+        served.program.ask("POST", "/v1/chat/completions", &key, Some(&body))
+    };
+    assert_eq!(send(2).status, 429, "80 000 tokens are more than five cents");
+    assert!(served.upstream.seen().is_empty());
+    assert_eq!(send(1).status, 200);
+}
+
+#[test]
+fn a_picture_in_a_stream_of_openais_dialect_is_no_overlong_event() {
+    let served = start(("openai-compatible", "up"), &json!("free"));
+    let picture = json!({"type": "response.image_generation_call.partial_image",
+        "partial_image_b64": "A".repeat(3 << 20)});
+    let last = json!({"type": "response.completed", "response": {"output": [],
+        "usage": {"input_tokens": 1, "output_tokens": 1}}});
+    let stream = data(&[picture, last]);
+    let stream: Vec<&str> = stream.iter().map(String::as_str).collect();
+    served.upstream.then(Script::Raw(events(&stream)));
+    let body = json!({"model": "served", "input": "x", "tools": [{"type": "image_generation"}]});
+    let answer = served.send(&("/v1/responses", streamed(body)));
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.len() > 3 << 20 && answer.body.contains("response.completed"));
 }
 
 #[test]

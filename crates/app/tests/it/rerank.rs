@@ -14,7 +14,7 @@ fn a_ranking_passes_untouched_and_is_billed_by_what_it_is_sold_by() {
     let upstream = Upstream::start(Script::Chat);
     let provider = program.add_provider("mock", &upstream.address.to_string());
     let (by_search, by_token) =
-        (json!({"searches_1k": "2"}), json!({"input": "0.05", "output": "0"}));
+        (json!({"ranking_units_1k": "2"}), json!({"input": "0.05", "output": "0"}));
     let billed = r#"{"id":"r", "results":[{"index":1,"relevance_score":0.9}],"meta":{"api_version":{"version":"2"},"billed_units":{"search_units":3}}}"#;
     let counted = r#"{"model":"u","results":[], "usage":{"total_tokens":815}}"#;
     let silent = r#"{"results":[{"index":0}]}"#;

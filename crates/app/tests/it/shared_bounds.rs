@@ -198,7 +198,7 @@ fn sold_by_units() -> Vec<Sold> {
             whole(200, "", said),
             "0.01",
         ),
-        ("/v1/rerank", ("searches_1k", "2"), json(ranking), whole(200, "", ranked), "0.002"),
+        ("/v1/rerank", ("ranking_units_1k", "2"), json(ranking), whole(200, "", ranked), "0.002"),
     ]
 }
 

@@ -57,7 +57,7 @@ pub fn read_meta(json: &[u8]) -> Option<Usage> {
     let all = [units.search_units, units.input_tokens, units.output_tokens];
     all.iter().any(|count| count.0.is_some()).then(|| {
         let tokens = Usage::of_tokens(units.input_tokens.or_zero(), units.output_tokens.or_zero());
-        Usage { searches: units.search_units.or_zero(), ..tokens }.bounded()
+        Usage { ranking_units: units.search_units.or_zero(), ..tokens }.bounded()
     })
 }
 
@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn a_ranking_tells_what_it_is_sold_by() {
-        let told = |searches, input| Some(Usage { searches, ..Usage::of_tokens(input, 0) });
+        let told =
+            |ranking_units, input| Some(Usage { ranking_units, ..Usage::of_tokens(input, 0) });
         #[rustfmt::skip]
         let cases = [
             (r#"{"api_version":{"version":"2"},"billed_units":{"search_units":2}}"#, told(2, 0)),

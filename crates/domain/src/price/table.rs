@@ -26,7 +26,7 @@ struct Entry {
 /// What the table knows about a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// What tokens cost.
+    /// What everything costs.
     pub price: Price,
     /// Input and output tokens together that the model can hold, where known.
     pub context_window: Option<u64>,
@@ -78,7 +78,7 @@ const fn listed_as(kind: Kind) -> Option<&'static str> {
         Kind::FileSearch => "storage_searches_kcount",
         Kind::Character => "input_mchars",
         Kind::AudioMs => "input_audio_hours",
-        Kind::Image | Kind::Search => return None,
+        Kind::Image | Kind::RankingUnit => return None,
     })
 }
 
@@ -352,6 +352,12 @@ mod tests {
             ("google",     "gemini-embedding-2",     Output,        Some("0")),
             ("google",     "gemini-omni-1.1-flash",  OutputVideo,   Some("17.5")),
             ("openai",     "gpt-audio",              OutputAudio,   Some("64")),
+            ("openai",     "gpt-4o-audio-preview-2025-06-03", InputAudio, Some("40")),
+            ("openai",     "gpt-4o-mini-audio-preview", OutputAudio, Some("20")),
+            ("openai",     "gpt-4o-search-preview",  WebSearch,    Some("25")),
+            ("openai",     "gpt-4o-mini-search-preview", WebSearch, Some("25")),
+            ("openai",     "gpt-5-search-api",       WebSearch,    Some("10")),
+            ("openrouter", "openai/gpt-4o-audio-preview", OutputAudio, Some("80")),
             ("openai",     "gpt-image-1",            CachedImage,   Some("2.5")),
             ("openai",     "gpt-4o",                 FileSearch,    Some("2.5")),
             ("openai",     "gpt-4o",                 InputAudio,    Some("2.5")),
@@ -365,6 +371,27 @@ mod tests {
         for (provider, model, kind, expected) in cases {
             let rates = BUILT_IN.find(provider, model).unwrap().price.rates;
             assert_eq!(rates.get(kind), expected.map(dollars), "{provider} / {model} {kind:?}");
+        }
+    }
+
+    /// Sound that is billed as text is billed at a tenth; what searches each time sells that, too.
+    #[test]
+    fn models_of_openais_for_sound_and_for_searching_are_not_priced_by_their_text_alone() {
+        let table: RawTable =
+            serde_json::from_str(include_str!("../../data/model_prices.json")).unwrap();
+        let sound: &[Kind] = &[Kind::InputAudio, Kind::OutputAudio];
+        let about = [("audio", sound), ("search-", &[Kind::WebSearch])];
+        for (word, kinds) in about {
+            let is_about = |model: &&RawModel| {
+                let mut rules = model.matches.iter();
+                model.provider == "openai" && rules.any(|rule| format!("{rule:?}").contains(word))
+            };
+            let models: Vec<_> = table.models.iter().filter(is_about).collect();
+            assert!(models.len() > 2, "{word}");
+            for model in models {
+                let has = |kind: &Kind| model.prices.of(*kind).is_some();
+                assert!(kinds.iter().all(has), "{:?}", model.matches);
+            }
         }
     }
 

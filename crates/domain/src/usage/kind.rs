@@ -43,7 +43,7 @@ pub enum Kind {
     /// A picture that is made.
     Image,
     /// A unit by which ranking documents is sold.
-    Search,
+    RankingUnit,
 }
 
 impl Kind {
@@ -68,7 +68,7 @@ impl Kind {
         Self::Character,
         Self::AudioMs,
         Self::Image,
-        Self::Search,
+        Self::RankingUnit,
     ];
 
     /// Those that tokens of input are of.
@@ -95,7 +95,7 @@ impl Kind {
         Self::Character,
         Self::AudioMs,
         Self::Image,
-        Self::Search,
+        Self::RankingUnit,
     ];
 
     /// The name of its price.
@@ -120,7 +120,7 @@ impl Kind {
             Self::Character => "characters_1m",
             Self::AudioMs => "audio_hour",
             Self::Image => "image",
-            Self::Search => "searches_1k",
+            Self::RankingUnit => "ranking_units_1k",
         }
     }
 
@@ -173,7 +173,7 @@ impl Kind {
             Self::Character => "A million characters of text to be spoken.",
             Self::AudioMs => "An hour of sound that is written down.",
             Self::Image => "One picture that is made.",
-            Self::Search => "A thousand units by which ranking documents is sold.",
+            Self::RankingUnit => "A thousand units by which ranking documents is sold.",
         }
     }
 
@@ -198,14 +198,14 @@ impl Kind {
             | Self::Character
             | Self::AudioMs
             | Self::Image
-            | Self::Search => &[],
+            | Self::RankingUnit => &[],
         }
     }
 
     /// How many of it its price buys.
     pub const fn per_price(self) -> u64 {
         match self {
-            Self::WebSearch | Self::FileSearch | Self::Search => 1_000,
+            Self::WebSearch | Self::FileSearch | Self::RankingUnit => 1_000,
             Self::AudioMs => 3_600_000,
             Self::Image => 1,
             Self::Input

@@ -22,11 +22,11 @@ pub(crate) enum Units {
     /// Pictures to be made, each of so many tokens at most.
     Pictures { count: u64, tokens: u64 },
     /// What a ranking is sold by.
-    Searches(u64),
+    RankingUnits(u64),
 }
 
 /// The most documents of which a ranking is one unit, as Cohere sells it.
-const DOCUMENTS_PER_SEARCH: u64 = 100;
+const DOCUMENTS_PER_UNIT: u64 = 100;
 
 /// The most tokens of one picture by its quality, and of each preview of it.
 /// Source: <https://platform.openai.com/docs/guides/image-generation>, "Cost and latency".
@@ -43,7 +43,7 @@ impl Units {
         match work {
             Work::Speech => characters(fields.get(Field::Input)),
             Work::Picture => pictures(text, fields),
-            Work::Ranking => searches(text),
+            Work::Ranking => ranking_units(text),
             Work::Chat
             | Work::Completion
             | Work::Response
@@ -92,10 +92,10 @@ struct Ranking {
     documents: Vec<IgnoredAny>,
 }
 
-fn searches(text: &str) -> Result<Units, ProxyError> {
+fn ranking_units(text: &str) -> Result<Units, ProxyError> {
     let ranking: Ranking = serde_json::from_str(text)
         .map_err(|_| bad("documents", "is required, and must be a list"))?;
-    Ok(Units::Searches((ranking.documents.len() as u64).div_ceil(DOCUMENTS_PER_SEARCH).max(1)))
+    Ok(Units::RankingUnits((ranking.documents.len() as u64).div_ceil(DOCUMENTS_PER_UNIT).max(1)))
 }
 
 #[cfg(test)]
@@ -124,9 +124,9 @@ mod tests {
             (Call::Images, r#""partial_images":"2""#.into(),             Err("`partial_images`")),
             (Call::Images, r#""n":0"#.into(),                            Err("`n`")),
             (Call::Images, r#""n":1000"#.into(),                         Err("`n`")),
-            (Call::Rerank, documents(1),                                 Ok(Units::Searches(1))),
-            (Call::Rerank, documents(0),                                 Ok(Units::Searches(1))),
-            (Call::Rerank, documents(101),                               Ok(Units::Searches(2))),
+            (Call::Rerank, documents(1),                                 Ok(Units::RankingUnits(1))),
+            (Call::Rerank, documents(0),                                 Ok(Units::RankingUnits(1))),
+            (Call::Rerank, documents(101),                               Ok(Units::RankingUnits(2))),
             (Call::Rerank, r#""documents":"a""#.into(),                  Err("`documents`")),
             (Call::Rerank, r#""query":"a""#.into(),                      Err("`documents`")),
             (Call::Moderations, r#""input":["a"]"#.into(),               Ok(Units::Text)),

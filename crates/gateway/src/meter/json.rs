@@ -367,7 +367,7 @@ fn completed(usage: Option<Usage>, beside: Option<Usage>) -> Option<Usage> {
     let either = |one, other| if one == 0 { other } else { one };
     Some(Usage {
         audio_ms: either(usage.audio_ms, beside.audio_ms),
-        searches: either(usage.searches, beside.searches),
+        ranking_units: either(usage.ranking_units, beside.ranking_units),
         ..usage
     })
 }
@@ -422,9 +422,9 @@ mod tests {
         let cases = [
             (Call::Transcriptions, r#"{"task":"transcribe","duration":3.5,"text":"duration"}"#, Usage { audio_ms: 3_500, ..tokens(0) }),
             (Call::Transcriptions, r#"{"text":"a","duration":"2"}"#,                            Usage { audio_ms: 2_000, ..tokens(0) }),
-            (Call::Rerank,         r#"{"results":[{"meta":{}}],"meta":{"billed_units":{"search_units":2}}}"#, Usage { searches: 2, ..tokens(0) }),
+            (Call::Rerank,         r#"{"results":[{"meta":{}}],"meta":{"billed_units":{"search_units":2}}}"#, Usage { ranking_units: 2, ..tokens(0) }),
             (Call::Rerank,         r#"{"results":[],"usage":{"total_tokens":56}}"#,             tokens(56)),
-            (Call::Rerank,         r#"{"meta":{"billed_units":{"search_units":1}},"usage":{"total_tokens":56}}"#, Usage { searches: 1, ..tokens(56) }),
+            (Call::Rerank,         r#"{"meta":{"billed_units":{"search_units":1}},"usage":{"total_tokens":56}}"#, Usage { ranking_units: 1, ..tokens(56) }),
             (Call::Embeddings,     r#"{"data":[],"usage":{"total_tokens":56}}"#,                tokens(56)),
             (Call::Moderations,    r#"{"results":[],"usage":{"prompt_tokens":5}}"#,             tokens(5)),
         ];
@@ -474,6 +474,18 @@ mod tests {
             meter.read(br#"{"data":[]}"#);
             assert_eq!(meter.metered().counted_output, expected);
         }
+    }
+
+    #[test]
+    fn searches_in_an_answer_that_is_too_large_to_keep_are_lost_and_not_none() {
+        let mut meter = JsonMeter::new(Dialect::OpenAi, None, true).counting_searches(true);
+        assert_eq!(meter.metered().searches, Searches::default());
+        let chunk = Bytes::from(vec![b' '; 1 << 20]);
+        for _ in 0..=KEPT_BYTES_MAX >> 20 {
+            meter.push(chunk.clone());
+        }
+        assert!(meter.metered().searches.is_lost);
+        assert_eq!(meter.kept, Kept::Overlong, "nothing of it stays in memory");
     }
 
     #[test]

@@ -386,11 +386,17 @@ mod tests {
 
     #[test]
     fn an_endless_event_is_an_error_and_bounded() {
-        let mut meter = SseMeter::new(Dialect::OpenAi, false, None);
-        let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
-        let taken = (0..100).take_while(|_| meter.push(chunk.clone()).is_ok()).count();
-        assert_eq!(taken, EVENT_BYTES_MAX / chunk.len());
-        assert!(meter.tail.len() <= EVENT_BYTES_MAX);
+        for (dialect, bytes_max) in [
+            (Dialect::Anthropic, EVENT_BYTES_MAX),
+            (Dialect::OpenAi, PICTURE_BYTES_MAX),
+            (Dialect::Google, PICTURE_BYTES_MAX),
+        ] {
+            let mut meter = SseMeter::new(dialect, false, None);
+            let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
+            let taken = (0..1_000).take_while(|_| meter.push(chunk.clone()).is_ok()).count();
+            assert_eq!(taken, bytes_max / chunk.len(), "{dialect:?}");
+            assert!(meter.tail.len() <= bytes_max);
+        }
     }
 
     #[test]

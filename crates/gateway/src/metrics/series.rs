@@ -75,7 +75,7 @@ impl Family {
         match self {
             Self::Calls =>     ("doorward_calls_total", "counter", "Finished calls, by how they ended."),
             Self::Tokens =>    ("doorward_tokens_total", "counter", "Tokens of finished calls; input and output hold what is told of them beside."),
-            Self::Units =>     ("doorward_units_total", "counter", "What finished calls used that is no tokens: searches, characters, milliseconds of audio, pictures."),
+            Self::Units =>     ("doorward_units_total", "counter", "What finished calls used that is no tokens: searches, characters, milliseconds of audio, pictures, ranking units."),
             Self::Cost =>      ("doorward_cost_usd_total", "counter", "Cost of finished calls, in US dollars."),
             Self::Duration =>  ("gen_ai_server_request_duration_seconds", "histogram", "From the request to the end of the answer."),
             Self::FirstByte => ("doorward_time_to_first_byte_seconds", "histogram", "From the request to the beginning of the answer."),

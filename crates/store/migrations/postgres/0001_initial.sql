@@ -278,7 +278,7 @@ CREATE TABLE usage_events (
     characters           BIGINT           NOT NULL,              -- of text that was spoken
     audio_ms             BIGINT           NOT NULL,              -- sound that was written down
     images               BIGINT           NOT NULL,              -- made, where sold by the picture
-    searches             BIGINT           NOT NULL,              -- units by which ranking is sold
+    ranking_units        BIGINT           NOT NULL,              -- units by which ranking is sold
     is_estimated         BIGINT           NOT NULL,              -- 1: counted here, not reported
     cost_nanousd         BIGINT           NOT NULL,
     held_nanousd         BIGINT           NOT NULL,              -- what was set aside before the call
@@ -321,7 +321,7 @@ CREATE TABLE usage_hours (
     characters           BIGINT           NOT NULL,  -- of text that was spoken
     audio_ms             BIGINT           NOT NULL,  -- sound that was written down
     images               BIGINT           NOT NULL,  -- made, where sold by the picture
-    searches             BIGINT           NOT NULL,  -- units by which ranking is sold
+    ranking_units        BIGINT           NOT NULL,  -- units by which ranking is sold
     cost_nanousd         BIGINT           NOT NULL,
     PRIMARY KEY (organization_id, hour_us, key_id, project_id, provider_id, model)
 );

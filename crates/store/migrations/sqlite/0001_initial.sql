@@ -277,7 +277,7 @@ CREATE TABLE usage_events (
     characters           INTEGER NOT NULL,              -- of text that was spoken
     audio_ms             INTEGER NOT NULL,              -- sound that was written down
     images               INTEGER NOT NULL,              -- made, where sold by the picture
-    searches             INTEGER NOT NULL,              -- units by which ranking is sold
+    ranking_units        INTEGER NOT NULL,              -- units by which ranking is sold
     is_estimated         INTEGER NOT NULL,              -- 1: counted here, not reported
     cost_nanousd         INTEGER NOT NULL,
     held_nanousd         INTEGER NOT NULL,              -- what was set aside before the call
@@ -320,7 +320,7 @@ CREATE TABLE usage_hours (
     characters           INTEGER NOT NULL,  -- of text that was spoken
     audio_ms             INTEGER NOT NULL,  -- sound that was written down
     images               INTEGER NOT NULL,  -- made, where sold by the picture
-    searches             INTEGER NOT NULL,  -- units by which ranking is sold
+    ranking_units        INTEGER NOT NULL,  -- units by which ranking is sold
     cost_nanousd         INTEGER NOT NULL,
     PRIMARY KEY (organization_id, hour_us, key_id, project_id, provider_id, model)
 ) STRICT, WITHOUT ROWID;

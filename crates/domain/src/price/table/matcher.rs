@@ -18,10 +18,10 @@ pub(super) enum Matcher {
 }
 
 /// `[kind, text]`, or `["and", rule, …]`.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct RawMatch(Vec<RawPart>);
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum RawPart {
     Text(String),
