@@ -52,6 +52,12 @@ impl Price {
         tiers.chain([&self.rates]).all(|rates| rates.get(kind).is_some())
     }
 
+    /// Whether nothing costs anything, whatever it is.
+    pub fn is_free(&self) -> bool {
+        let tiers = self.tiers.iter().map(|tier| &tier.rates);
+        tiers.chain([&self.rates]).all(|rates| *rates == Rates::FREE)
+    }
+
     /// Whether it says what tokens cost, of input and of output.
     pub fn has_tokens(&self) -> bool {
         self.has(Kind::Input) && self.has(Kind::Output)

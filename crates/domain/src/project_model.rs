@@ -15,6 +15,11 @@ pub fn public_name(project: ProjectId, name: &str) -> String {
     if name.starts_with(&prefix) { name.to_owned() } else { format!("{prefix}{name}") }
 }
 
+/// What the project itself calls its model: the public name without the prefix.
+pub fn own_name(project: ProjectId, name: &str) -> &str {
+    name.strip_prefix(&model_prefix(project)).unwrap_or(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,14 +30,15 @@ mod tests {
         assert_eq!(model_prefix(project), "u-8105f7322477/");
         #[rustfmt::skip]
         let cases = [
-            ("test",                    "u-8105f7322477/test"),
-            ("a/b",                     "u-8105f7322477/a/b"),
-            ("u-8105f7322477/test",     "u-8105f7322477/test"),
-            ("u-8105f7322477",          "u-8105f7322477/u-8105f7322477"),
-            ("u-000000000001/test",     "u-8105f7322477/u-000000000001/test"),
+            // wished                   public                                  the project's own
+            ("test",                    "u-8105f7322477/test",                  "test"),
+            ("a/b",                     "u-8105f7322477/a/b",                   "a/b"),
+            ("u-8105f7322477/test",     "u-8105f7322477/test",                  "test"),
+            ("u-8105f7322477",          "u-8105f7322477/u-8105f7322477",        "u-8105f7322477"),
+            ("u-000000000001/test",     "u-8105f7322477/u-000000000001/test",   "u-000000000001/test"),
         ];
-        for (name, expected) in cases {
-            assert_eq!(public_name(project, name), expected);
+        for (name, public, own) in cases {
+            assert_eq!((&*public_name(project, name), own_name(project, public)), (public, own));
         }
     }
 }

@@ -7,6 +7,7 @@ mod generation;
 mod hosted;
 mod options;
 mod sound;
+mod tier;
 mod units;
 mod upload;
 
@@ -33,6 +34,8 @@ pub(crate) use units::Units;
 const OUTPUT_TOKENS_MAX: u64 = 1 << 22;
 /// The most answers of one call, and of one prompt.
 const ANSWERS_MAX: u64 = 128;
+/// More than the tokens of any picture that a provider tells of; what is longer has more bytes than these.
+const TOKENS_PER_PIECE: u64 = 40_000;
 
 /// A value and where it stands in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +149,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) answer_format: Option<&'a str>,
     /// What the provider may do for it beside answering.
     pub(crate) hosted: Hosted,
+    /// What it wishes that no price is for.
+    tier: Option<Box<str>>,
     /// The input begins with what the provider has stored.
     continues: bool,
     body: &'a [u8],
@@ -199,6 +204,7 @@ impl<'a> Ask<'a> {
             file: None,
             answer_format: None,
             hosted: Hosted::of_fields(call, &fields)?,
+            tier: tier::of_fields(call, &fields),
             continues: call == Call::Responses && continues(&fields),
             body,
         })
@@ -232,6 +238,7 @@ impl<'a> Ask<'a> {
             file: None,
             answer_format: None,
             hosted: Hosted::of_members(call, &members)?,
+            tier: tier::of_members(&members),
             continues: members.get(Member::CachedContent).is_some_and(|raw| raw.get() != "null"),
             body,
         })
@@ -259,6 +266,11 @@ impl<'a> Ask<'a> {
         self.hosted.kinds().next().is_some()
     }
 
+    /// What of it costs that no price is for; only a model that is free may be asked so.
+    pub(crate) fn unsold(&self) -> Option<&str> {
+        self.tier.as_deref().or(self.hosted.unsold.as_deref())
+    }
+
     /// The body that it was read from.
     pub(crate) const fn body(&self) -> &'a [u8] {
         self.body
@@ -280,6 +292,13 @@ impl<'a> Ask<'a> {
         self.continues
             || self.hosted.adds_input
             || (self.units == Units::Text && elsewhere::is_named(self.body))
+    }
+
+    /// Tokens of pictures, films and sound that stand in the body, whose length says little of them. Reads
+    /// the body once more: only for a budget.
+    pub(crate) fn media_tokens(&self) -> u64 {
+        let pieces = if self.units == Units::Text { elsewhere::media(self.body) } else { 0 };
+        pieces.saturating_mul(TOKENS_PER_PIECE)
     }
 }
 
@@ -332,6 +351,12 @@ fn no_object(what: &str) -> ProxyError {
 
 fn bad(field: &str, why: &str) -> ProxyError {
     ProxyError::BadRequest(format!("The field `{field}` {why}."))
+}
+
+/// What somebody calls something, to be told to them; the beginning of it.
+fn called(what: &str, name: &str) -> Box<str> {
+    let start: String = name.chars().take(64).collect();
+    format!("{what} `{start}`").into()
 }
 
 /// Where a borrowed value stands in the body that it was read from.

@@ -5,6 +5,7 @@ mod bedrock;
 mod checks;
 mod http_target;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ use crate::health::{self, Health, Names, Registry};
 use crate::metrics::{Metrics, Series};
 use crate::reckon;
 use crate::redact::Needle;
-use crate::route::Call;
+use crate::route::{Call, Work};
 use crate::upstream::{Connector, Origin};
 
 pub(crate) use checks::{Checks, Question};
@@ -73,6 +74,13 @@ pub(crate) struct RoutedModel {
     pub(crate) targets: Vec<Arc<Target>>,
     /// Deployments were left out because they have no price.
     pub(crate) is_unpriced: bool,
+}
+
+impl RoutedModel {
+    /// Whether one of those who serve it searches the web for each question.
+    pub(crate) fn searches_itself(&self, work: Work) -> bool {
+        self.targets.iter().any(|target| target.searches_itself(work))
+    }
 }
 
 /// One deployment, ready to be called.
@@ -128,12 +136,30 @@ impl Target {
     }
 
     /// What the call may use and this has no price for. `None`: there is nothing.
-    pub(crate) fn unpriced(&self, ask: &Ask<'_>) -> Option<&'static str> {
-        if let Some(unsold) = reckon::unsold(ask.call.work(), &self.price) {
-            return Some(unsold);
+    pub(crate) fn unpriced<'a>(&self, ask: &'a Ask<'_>) -> Option<Cow<'a, str>> {
+        let work = ask.call.work();
+        if let Some(unsold) = reckon::unsold(work, &self.price) {
+            return Some(unsold.into());
         }
-        let lacking = ask.hosted.kinds().find(|kind| !self.price.has(*kind))?;
-        Some(if lacking == Kind::FileSearch { "searches in files" } else { "searches of the web" })
+        if work.is_free() || self.price.is_free() {
+            return None;
+        }
+        if let Some(unsold) = ask.unsold() {
+            return Some(unsold.into());
+        }
+        let own = self.searches_itself(work).then_some(Kind::WebSearch);
+        let lacking = ask.hosted.kinds().chain(own).find(|kind| !self.price.has(*kind))?;
+        let is_files = lacking == Kind::FileSearch;
+        Some(if is_files { "searches in files" } else { "searches of the web" }.into())
+    }
+
+    /// Whether the model searches the web for each question, without being asked to.
+    ///
+    /// Sources: <https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat>,
+    /// <https://openrouter.ai/docs/features/web-search>.
+    pub(crate) fn searches_itself(&self, work: Work) -> bool {
+        matches!(work, Work::Chat | Work::Response | Work::Prompt)
+            && self.upstream_model().is_some_and(is_searching)
     }
 
     /// What a call used, as this provider sells it: searches for the older models of Google's are sold by
@@ -170,6 +196,10 @@ impl Target {
             Endpoint::Http(http) => http.needle(),
         }
     }
+}
+
+fn is_searching(model: &str) -> bool {
+    model.contains("-search-preview") || model.contains("-search-api") || model.ends_with(":online")
 }
 
 /// Everything that can be called.

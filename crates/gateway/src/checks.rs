@@ -3,7 +3,9 @@
 
 mod schedule;
 
+use std::collections::HashMap;
 use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,25 +14,28 @@ use std::time::Duration;
 use bytes::Bytes;
 use doorward_domain::id::ProviderId;
 use doorward_store::Store;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::HeaderMap;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Catalog, Question, Snapshot};
-use crate::health::{Fault, Pass};
+use crate::health::{Fault, Found};
 use crate::upstream::{self, Failure, Outgoing, Timeouts};
 
 use schedule::Schedule;
 
-/// How long one question may take, from the connection to the last byte of the answer.
-const QUESTION_MAX: Duration = Duration::from_secs(10);
+/// How long a round may take, from the first connection to the last byte of the last answer.
+const ROUND_MAX: Duration = Duration::from_secs(10);
+/// Credentials of one provider with which it is asked at the same time; the others wait.
+const QUESTIONS_MAX: usize = 16;
 /// What is read of an answer; a longer one is left, and its connection with it.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Providers that are asked at the same time; the others wait.
 const ROUNDS_MAX: usize = 16;
 
-/// Asks each provider that has a check, in turns of its own, one question at a time.
+/// Asks each provider that has a check, in turns of its own, one round at a time.
 #[derive(Debug)]
 pub(crate) struct Checker {
     store: Arc<Store>,
@@ -84,31 +89,44 @@ impl Checker {
             && let Some(provider) = schedule.begin(now)
         {
             let (checker, snapshot) = (Arc::clone(self), Arc::clone(snapshot));
-            rounds.spawn(async move { checker.round(&snapshot, provider).await });
+            rounds.spawn(over(provider, async move { checker.round(&snapshot, provider).await }));
         }
         if rounds.len() < ROUNDS_MAX { schedule.next_at() } else { None }
     }
 
-    /// Asks one provider with each of its credentials.
-    async fn round(&self, snapshot: &Snapshot, provider: ProviderId) -> ProviderId {
-        if let Some(check) = snapshot.checks().get(provider) {
-            for question in &check.questions {
-                self.ask(question, &check.provider).await;
+    /// Asks one provider with each of its credentials, and tells the deployments how it is. One that answers one of
+    /// them is there.
+    async fn round(&self, snapshot: &Snapshot, provider: ProviderId) {
+        let Some(check) = snapshot.checks().get(provider) else { return };
+        let end = Instant::now() + ROUND_MAX;
+        let questions: Vec<_> = check
+            .questions
+            .iter()
+            .map(|question| self.ask(question, &check.provider, end).map(move |is| (question, is)))
+            .collect();
+        let mut questions = stream::iter(questions).buffer_unordered(QUESTIONS_MAX);
+        let mut all = HashMap::new();
+        while let Some((question, found)) = questions.next().await {
+            let Some(found) = found else { continue };
+            for health in &question.about {
+                let (_, best) = all.entry(health.deployment()).or_insert((health, found));
+                *best = found.min(*best);
             }
         }
-        provider
+        let now_us = self.store.clock().monotonic_us();
+        for (health, found) in all.into_values() {
+            health.checked(now_us, found);
+        }
     }
 
-    /// Asks one question and tells the deployments that it is about. Those that rest are left alone: they said, or
-    /// were found, to need that. Where all do, nobody is asked.
-    async fn ask(&self, question: &Question, provider: &str) {
+    /// Asks one question. `None`: those that it is about rest all, or the round took too long, and nobody was asked.
+    async fn ask(&self, question: &Question, provider: &str, end: Instant) -> Option<Found> {
         let now_us = self.store.clock().monotonic_us();
-        let entered = question.about.iter().filter_map(|health| health.enter(now_us));
-        let passes: Vec<Pass> = entered.collect();
-        if passes.is_empty() {
-            return;
+        let is_wanted = question.about.iter().any(|health| health.may_be_checked(now_us));
+        if !is_wanted || end <= Instant::now() {
+            return None;
         }
-        let fault = match tokio::time::timeout(QUESTION_MAX, self.answer(question)).await {
+        let fault = match tokio::time::timeout_at(end, self.answer(question)).await {
             Ok(fault) => fault,
             Err(_) => Some(Fault::Deployment(None)),
         };
@@ -117,10 +135,7 @@ impl Checker {
         if let Some(fault) = fault {
             tracing::info!(provider, ?fault, "a health check failed");
         }
-        let now_us = self.store.clock().monotonic_us();
-        for pass in passes {
-            pass.checked(now_us, fault);
-        }
+        Some(fault.into())
     }
 
     /// What the answer holds against the provider: what would be held against it after a call. An error that is the
@@ -169,10 +184,30 @@ impl Checker {
     }
 }
 
+/// Resolves when a round of this provider is over, also where a fault of ours ended it: it is asked again.
+async fn over(provider: ProviderId, round: impl Future<Output = ()>) -> ProviderId {
+    if AssertUnwindSafe(round).catch_unwind().await.is_err() {
+        tracing::error!(%provider, "a health check panicked");
+    }
+    provider
+}
+
 /// Never, where there is no instant.
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_round_that_panics_is_over_like_any_other() {
+        let provider = ProviderId::new(1, 1);
+        assert_eq!(over(provider, async {}).await, provider);
+        assert_eq!(over(provider, async { panic!("a fault of ours") }).await, provider);
     }
 }

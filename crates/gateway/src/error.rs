@@ -46,9 +46,9 @@ pub(crate) enum ProxyError {
     // The operator.
     #[error(
         "The model `{0}` has no price{for_what}, so calling it is refused; an administrator can set one or mark it free.",
-        for_what = .1.map(|what| format!(" for {what}")).unwrap_or_default()
+        for_what = .1.as_ref().map(|what| format!(" for {what}")).unwrap_or_default()
     )]
-    Unpriced(String, Option<&'static str>),
+    Unpriced(String, Option<String>),
     // The upstream.
     #[error("The upstream did not answer in time.")]
     UpstreamTimeout,

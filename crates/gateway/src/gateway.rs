@@ -46,6 +46,7 @@ use crate::metrics::Metrics;
 use crate::models;
 use crate::relay::{CallEnd, Question, RelayBody};
 use crate::route::{Call, InPath, Route, WrongMethod};
+use crate::timing::Timing;
 use crate::trace::{self, SpanContext, SpanQueue};
 use crate::upstream::{Connector, Timeouts};
 use crate::verify::{self, Caller};
@@ -69,6 +70,8 @@ pub struct GatewayOptions {
     pub retries: Retries,
     /// Certificates of the operator's own that upstreams may be signed by.
     pub upstream_roots: Vec<CertificateDer<'static>>,
+    /// Whether answers tell how long the gateway itself took.
+    pub server_timing: bool,
     /// Where the spans of calls go. `None`: none are recorded.
     pub spans: Option<Arc<SpanQueue>>,
 }
@@ -300,6 +303,9 @@ impl Gateway {
                 Box::pin(self.finish_body(first, (headers, rest), bytes_max, &mut way)).await?
             }
         };
+        if self.options.server_timing {
+            way.facts.timing = Some(Timing::begin(self.store.clock().clone()));
+        }
         let ask = match form {
             Some(boundary) => Ask::parse_form(call, boundary, &body)?,
             None => Ask::parse(call, place, &body)?,
@@ -373,6 +379,7 @@ impl Gateway {
             is_stream: ask.is_stream,
             reckoning: ask.reckoning(),
             searches_always: ask.hosted.searches_always,
+            searches_max: ask.hosted.searches(),
             span: spans.zip(span).map(|(spans, context)| spans.open(context, ask.call)),
         };
         Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, question))
@@ -412,6 +419,10 @@ impl Gateway {
         let one_answer = asked.unwrap_or(model.output_tokens_max);
         let beside = held_beside(model, ask, way);
         let most = beside.plus(Usage::of_tokens(0, one_answer.saturating_mul(ask.answers)));
+        let mut most = ask.hosted.most(most);
+        if model.searches_itself(work) {
+            most.web_searches = most.web_searches.max(1);
+        }
         let request = CallRequest {
             call: way.id,
             secret: way.caller.secret,
@@ -419,7 +430,7 @@ impl Gateway {
             provider: first.provider,
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
-            most: ask.hosted.most(most),
+            most,
             fixed_output_tokens: beside.output_tokens,
             address: way.address,
         };
@@ -449,7 +460,7 @@ fn check_askable(model: &RoutedModel, ask: &Ask<'_>) -> Result<(), ProxyError> {
     if able.any(|target| target.unpriced(ask).is_none()) {
         return Ok(());
     }
-    Err(ProxyError::Unpriced(model.name.to_string(), Some(what)))
+    Err(ProxyError::Unpriced(model.name.to_string(), Some(what.into_owned())))
 }
 
 /// What a call is held at beside the output that can be bound.
@@ -458,9 +469,12 @@ fn held_beside(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> Usage {
         return Usage::default();
     }
     let mut reckoning = ask.reckoning();
-    if way.caller.key.has_budget() && ask.has_input_elsewhere() {
+    if way.caller.key.has_budget() {
         let window = model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE);
-        reckoning.input_tokens = reckoning.input_tokens.max(window);
+        let is_elsewhere = ask.has_input_elsewhere() || model.searches_itself(ask.call.work());
+        let text = reckoning.input_tokens;
+        let all = if is_elsewhere { window } else { text.saturating_add(ask.media_tokens()) };
+        reckoning.input_tokens = text.max(all.min(window));
     }
     reckoning.held(&model.ceiling)
 }

@@ -2,13 +2,14 @@
 //! snapshots, so that an edit makes nobody forget what has failed.
 
 mod breaker;
+mod checked;
 mod latency;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use doorward_domain::id::DeploymentId;
@@ -17,6 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use breaker::{Breaker, Change, Entry, Verdict};
+use checked::Checked;
 use latency::Latency;
 
 pub(crate) use breaker::State;
@@ -36,6 +38,24 @@ pub(crate) enum Fault {
     Refused,
 }
 
+/// What a round of checks found out about a deployment; the best is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Found {
+    There,
+    /// It may have said for how long it wants to be left alone.
+    Down(Option<Duration>),
+}
+
+impl From<Option<Fault>> for Found {
+    fn from(fault: Option<Fault>) -> Self {
+        match fault {
+            Some(Fault::Deployment(rest)) => Self::Down(rest),
+            // Whoever says no is there.
+            Some(Fault::RateLimited(_) | Fault::Refused) | None => Self::There,
+        }
+    }
+}
+
 /// One deployment as it is called with one credential: its own health and that of the credential there.
 /// A credential rests alone, and the others of its provider go on.
 #[derive(Debug)]
@@ -50,10 +70,9 @@ pub(crate) struct Health {
 #[derive(Debug, Default)]
 struct Deployment {
     breaker: Mutex<Breaker>,
+    checked: Checked,
     latency: Mutex<Latency>,
     in_flight: AtomicU32,
-    /// The last check of it failed.
-    has_failed_check: AtomicBool,
     /// Cancelled when an administrator ends its calls.
     ended: CancellationToken,
 }
@@ -84,10 +103,45 @@ enum PassState {
 }
 
 impl Health {
-    /// Whether calls go through: the worse of both.
+    /// Whether calls go through: the worst of what is known.
     pub(crate) fn state(&self, now_us: u64) -> State {
+        if self.deployment.checked.is_down(now_us) { State::Open } else { self.calls(now_us) }
+    }
+
+    /// Whether they do as far as calls tell.
+    fn calls(&self, now_us: u64) -> State {
         let deployment = self.deployment.breaker.lock().state(now_us);
         deployment.max(self.credential.lock().state(now_us))
+    }
+
+    /// Whether a check may go there: not where calls said, or were told, that it needs rest. It is in nobody's way:
+    /// a call may be the trial meanwhile.
+    pub(crate) fn may_be_checked(&self, now_us: u64) -> bool {
+        self.calls(now_us) != State::Open
+    }
+
+    /// A round of checks is over. It says nothing about calls that fail, nor about credentials: a key that serves
+    /// calls may not be let at what is asked. But whoever wants to be left alone for a while is.
+    pub(crate) fn checked(&self, now_us: u64, found: Found) {
+        let rest = match found {
+            Found::There => return self.is_there(),
+            Found::Down(rest) => rest,
+        };
+        self.log("checks", self.deployment.checked.failed(now_us));
+        if let Some(rest) = rest {
+            let rest = Verdict::Rest(rest);
+            let change = self.deployment.breaker.lock().end(now_us, Entry::Regular, rest);
+            self.log("deployment", change);
+        }
+    }
+
+    /// Takes back what checks held against it: one was good, or there are none any more.
+    pub(crate) fn is_there(&self) {
+        self.log("checks", self.deployment.checked.is_there());
+    }
+
+    pub(crate) fn deployment(&self) -> DeploymentId {
+        self.names.deployment
     }
 
     /// Resolves when an administrator ends the calls of the deployment.
@@ -102,17 +156,23 @@ impl Health {
     }
 
     pub(crate) fn is_ready(&self, now_us: u64) -> bool {
-        self.deployment.breaker.lock().is_ready(now_us) && self.credential.lock().is_ready(now_us)
+        !self.deployment.checked.is_down(now_us)
+            && self.deployment.breaker.lock().is_ready(now_us)
+            && self.credential.lock().is_ready(now_us)
     }
 
     /// When a call may go through again.
     pub(crate) fn ready_at_us(&self) -> u64 {
         let deployment = self.deployment.breaker.lock().ready_at_us();
-        deployment.max(self.credential.lock().ready_at_us())
+        let called = deployment.max(self.credential.lock().ready_at_us());
+        called.max(self.deployment.checked.down_until_us())
     }
 
     /// The leave to call, if there is one.
     pub(crate) fn enter(self: &Arc<Self>, now_us: u64) -> Option<Pass> {
+        if self.deployment.checked.is_down(now_us) {
+            return None;
+        }
         let deployment = self.deployment.breaker.lock().enter(now_us)?;
         let Some(credential) = self.credential.lock().enter(now_us) else {
             self.deployment.breaker.lock().end(now_us, deployment, Verdict::Unknown);
@@ -131,16 +191,17 @@ impl Health {
         Pass { health: Arc::clone(self), deployment, credential, state: PassState::Waiting }
     }
 
-    fn log(&self, what: &'static str, change: Change) {
+    fn log(&self, what: &'static str, change: Option<Change>) {
         let Names { deployment, model, provider } = &self.names;
         match change {
-            Change::Opened(rest) => {
+            Some(Change::Opened(rest)) => {
                 let seconds = rest.as_secs();
                 tracing::warn!(%deployment, model, provider, what, seconds, "a deployment is left alone");
             }
-            Change::Closed => {
+            Some(Change::Closed) => {
                 tracing::info!(%deployment, model, provider, what, "a deployment is called again");
             }
+            None => {}
         }
     }
 }
@@ -172,24 +233,6 @@ impl Pass {
         self.end(now_us, deployment, credential);
     }
 
-    /// It was asked whether it is there, and no call was made. A fault counts as one of a call. That it is there
-    /// ends a trial and takes back checks that failed, but says nothing about calls that fail: many a server
-    /// lists its models while the engine behind it is dead.
-    pub(crate) fn checked(mut self, now_us: u64, fault: Option<Fault>) {
-        let is_down = matches!(fault, Some(Fault::Deployment(_)));
-        let has_failed = &self.health.deployment.has_failed_check;
-        let takes_back = has_failed.swap(is_down, Ordering::Relaxed);
-        if let Some(fault) = fault {
-            return self.failed(now_us, fault);
-        }
-        let verdict = |entry: Entry, takes_back: bool| match entry {
-            Entry::Regular if !takes_back => Verdict::Unknown,
-            Entry::Regular | Entry::Trial | Entry::LastResort => Verdict::Success,
-        };
-        self.state = PassState::Ended;
-        self.end(now_us, verdict(self.deployment, takes_back), verdict(self.credential, false));
-    }
-
     fn end(&self, now_us: u64, deployment: Verdict, credential: Verdict) {
         let health = &self.health;
         for (breaker, what, entry, verdict) in [
@@ -197,9 +240,10 @@ impl Pass {
             (&health.credential, "credential", self.credential, credential),
         ] {
             let change = breaker.lock().end(now_us, entry, verdict);
-            if let Some(change) = change {
-                health.log(what, change);
-            }
+            health.log(what, change);
+        }
+        if (self.deployment, deployment) == (Entry::LastResort, Verdict::Success) {
+            health.is_there();
         }
     }
 }
@@ -364,50 +408,93 @@ mod tests {
         assert_eq!(one.state(SECOND), State::Open);
     }
 
+    fn fails(health: &Arc<Health>, now_us: u64) {
+        health.enter(now_us).unwrap().failed(now_us, Fault::Deployment(None));
+    }
+
     #[test]
-    fn checks_open_and_close_but_do_not_cover_up_calls_that_fail() {
-        let down = Some(Fault::Deployment(None));
-        let fail =
-            |health: &Arc<Health>| health.enter(0).unwrap().failed(0, Fault::Deployment(None));
-        let check = |health: &Arc<Health>, fault| health.enter(0).unwrap().checked(0, fault);
+    fn checks_are_counted_apart_from_calls() {
         #[rustfmt::skip]
-        let cases: [(&str, [char; 9], State); 5] = [
-            // what happens                                          in turn: fails, a call; checked, Good or Down
-            ("five checks that fail are five calls that fail",       ['D', 'D', 'D', 'D', 'D', ' ', ' ', ' ', ' '], State::Open),
-            ("a good one takes those before it back",                ['D', 'D', 'D', 'D', 'G', 'D', 'D', 'D', 'D'], State::Closed),
-            ("good ones between calls that fail change nothing",     ['F', 'G', 'F', 'G', 'F', 'G', 'F', 'G', 'F'], State::Open),
-            ("both are counted together",                            ['F', 'F', 'D', 'D', 'F', ' ', ' ', ' ', ' '], State::Open),
-            ("good ones alone are nothing",                          ['G', 'G', 'G', 'G', 'G', 'G', 'G', 'G', 'G'], State::Closed),
+        let cases = [
+            // in turn: a call Fails or Succeeds; a check is Good, finds it Down, or is Refused    state
+            ("DDDDD",           State::Open),
+            ("DDDDDG",          State::Closed),
+            ("DDDDDR",          State::Closed),
+            ("DDDDGDDDD",       State::Closed),
+            ("DDDDRDDDD",       State::Closed),
+            ("DDSDDSD",         State::Open),
+            ("FGFGFGFGF",       State::Open),
+            ("FRFRFRFRF",       State::Open),
+            ("FFFFDGF",         State::Open),
+            ("DFFFFGF",         State::Open),
+            ("FDFDFDFRF",       State::Open),
+            ("FFDDF",           State::Closed),
+            ("FFFFDDDDGSFFFF",  State::Closed),
+            ("GGGGGGGGG",       State::Closed),
+            ("RRRRRRRRR",       State::Closed),
         ];
-        for (n, (what, turns, state)) in (1..).zip(cases) {
+        for (n, (turns, state)) in (1..).zip(cases) {
             let [one] = with_credentials(n, ["a"]);
-            for turn in turns {
+            for turn in turns.chars() {
                 match turn {
-                    'F' => fail(&one),
-                    'D' => check(&one, down),
-                    'G' => check(&one, None),
-                    _ => {}
+                    'F' => fails(&one, 0),
+                    'S' => one.enter(0).unwrap().answered(0, 1),
+                    'D' => one.checked(0, Some(Fault::Deployment(None)).into()),
+                    'R' => one.checked(0, Some(Fault::Refused).into()),
+                    _ => one.checked(0, None.into()),
                 }
             }
-            assert_eq!(one.state(0), state, "{what}");
+            assert_eq!((one.state(0), one.is_ready(0)), (state, state == State::Closed), "{turns}");
         }
     }
 
     #[test]
-    fn a_good_check_is_the_trial_that_closes_and_leaves_alone_what_rests() {
+    fn a_good_check_ends_no_rest_of_calls_and_forgets_no_opening() {
         let [one] = with_credentials(1, ["a"]);
-        let rest = Fault::Deployment(Some(Duration::from_secs(9)));
-        one.enter(0).unwrap().checked(0, Some(rest));
-        assert!(one.enter(8 * SECOND).is_none(), "no check goes where no call goes");
-        let trial = one.enter(9 * SECOND).unwrap();
-        assert!(one.enter(9 * SECOND).is_none(), "one trial at a time");
-        trial.checked(9 * SECOND, None);
-        assert_eq!(one.state(9 * SECOND), State::Closed);
-        one.enter(0).unwrap().checked(0, Some(Fault::Refused));
+        for _ in 0..5 {
+            fails(&one, 0);
+        }
+        assert!(!one.may_be_checked(SECOND - 1), "no check goes where no call goes");
+        assert!(one.may_be_checked(SECOND));
+        let trial = one.enter(SECOND).unwrap();
+        assert!(one.may_be_checked(SECOND), "a trial keeps no check away");
+        one.checked(SECOND, Found::There);
+        assert_eq!(one.state(SECOND), State::HalfOpen);
+        trial.failed(SECOND, Fault::Deployment(None));
+        assert_eq!(one.ready_at_us(), 3 * SECOND, "the second rest is twice the first");
+    }
+
+    #[test]
+    fn a_check_neither_rests_a_credential_nor_ends_its_rest() {
+        let [one] = with_credentials(1, ["a"]);
+        for fault in [Fault::Refused, Fault::RateLimited(Some(Duration::from_secs(9)))] {
+            one.checked(0, Some(fault).into());
+            assert_eq!(one.state(0), State::Closed, "{fault:?}");
+        }
+        one.enter(0).unwrap().failed(0, Fault::Refused);
+        one.checked(30 * SECOND, Found::There);
+        assert_eq!(one.state(30 * SECOND), State::HalfOpen);
+    }
+
+    #[test]
+    fn a_check_that_is_told_to_wait_leaves_the_deployment_alone_at_once() {
+        let [one] = with_credentials(1, ["a"]);
+        one.checked(0, Found::Down(Some(Duration::from_secs(9))));
+        assert_eq!((one.state(0), one.ready_at_us()), (State::Open, 9 * SECOND));
+        assert!(!one.may_be_checked(8 * SECOND));
+    }
+
+    #[test]
+    fn what_is_down_by_checks_comes_back_with_a_last_resort_that_succeeds() {
+        let [one] = with_credentials(1, ["a"]);
+        for _ in 0..5 {
+            one.checked(0, Found::Down(None));
+        }
+        assert!(one.enter(0).is_none() && one.may_be_checked(0));
+        one.enter_anyway().failed(0, Fault::Deployment(None));
         assert_eq!(one.state(0), State::Open);
-        one.enter(30 * SECOND).unwrap().checked(30 * SECOND, None);
-        assert_eq!(one.state(30 * SECOND), State::Closed, "a credential that is taken again");
-        assert!(one.cost(0) < 1.0, "the time that a check takes is not the time of a call");
+        one.enter_anyway().answered(0, 1);
+        assert_eq!(one.state(0), State::Closed);
     }
 
     #[test]

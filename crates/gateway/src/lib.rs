@@ -26,6 +26,7 @@ mod relay;
 mod rewrite;
 mod route;
 mod source;
+mod timing;
 mod trace;
 mod translate;
 mod upstream;

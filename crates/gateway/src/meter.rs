@@ -71,7 +71,7 @@ mod tests {
     fn searches_that_the_provider_tells_and_that_were_counted_are_the_same_ones() {
         let told = Usage { web_searches: 2, ..Usage::of_tokens(25, 30) };
         for (web, expected) in [(0, 2), (2, 2), (3, 3)] {
-            let searches = Searches { web, files: 1 };
+            let searches = Searches { web, files: 1, is_lost: false };
             let metered = Metered { told: Some(told), searches, ..Metered::default() };
             let (usage, is_estimated) = metered.usage(0);
             assert_eq!(

@@ -323,6 +323,7 @@ impl Check<'_> {
             timeouts,
             retries,
             upstream_roots,
+            server_timing: settings.server_timing,
             spans,
         })
     }

@@ -86,6 +86,7 @@ pub(super) struct GatewaySettings {
     pub(super) total_timeout_seconds: u64,
     pub(super) retry_rounds_max: u64,
     pub(super) retry_seconds: u64,
+    pub(super) server_timing: bool,
     pub(super) upstream_ca: String,
 }
 

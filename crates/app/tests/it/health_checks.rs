@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -12,14 +13,18 @@ use crate::upstream::CHAT;
 
 const SECRET: &str = "sk-checked-0123456789";
 
-/// A provider that answers every request with one status, and takes down what it was asked.
+/// How long something that must come is awaited before the test fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A provider that answers all checks with one status and all calls with one, and takes down what it was asked.
 struct Checked {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    status: AtomicU16,
+    to_checks: AtomicU16,
+    to_calls: AtomicU16,
     /// Heads of `GET` requests: the checks.
     checks: Mutex<Vec<String>>,
     changed: Condvar,
@@ -32,7 +37,8 @@ impl Checked {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            status: AtomicU16::new(200),
+            to_checks: AtomicU16::new(200),
+            to_calls: AtomicU16::new(200),
             checks: Mutex::default(),
             changed: Condvar::new(),
             calls: Mutex::default(),
@@ -53,14 +59,22 @@ impl Checked {
 
     /// Answers so from the next request on.
     fn is(&self, status: u16) {
-        self.shared.status.store(status, Ordering::Relaxed);
+        self.answers(status, status);
+    }
+
+    fn answers(&self, to_checks: u16, to_calls: u16) {
+        self.shared.to_checks.store(to_checks, Ordering::Relaxed);
+        self.shared.to_calls.store(to_calls, Ordering::Relaxed);
     }
 
     /// Waits until so many more checks were begun.
     fn await_checks(&self, more: usize) {
         let checks = self.shared.checks.lock().unwrap();
         let wanted = checks.len() + more;
-        drop(self.shared.changed.wait_while(checks, |checks| checks.len() < wanted).unwrap());
+        let is_waiting = |checks: &mut Vec<String>| checks.len() < wanted;
+        let (checks, _) =
+            self.shared.changed.wait_timeout_while(checks, PATIENCE, is_waiting).unwrap();
+        assert!(checks.len() >= wanted, "{} of {wanted} checks came", checks.len());
     }
 
     fn checks(&self) -> Vec<String> {
@@ -93,15 +107,15 @@ fn serve(shared: &Shared, mut stream: &TcpStream) {
             }
         }
         reader.read_exact(&mut vec![0; length]).unwrap();
-        let body = if head.starts_with("GET ") {
+        let (status, body) = if head.starts_with("GET ") {
             shared.checks.lock().unwrap().push(head);
             shared.changed.notify_all();
-            r#"{"object":"list","data":[]}"#
+            (&shared.to_checks, r#"{"object":"list","data":[]}"#)
         } else {
             *shared.calls.lock().unwrap() += 1;
-            CHAT
+            (&shared.to_calls, CHAT)
         };
-        let status = shared.status.load(Ordering::Relaxed);
+        let status = status.load(Ordering::Relaxed);
         let length = body.len();
         let answer = format!(
             "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
@@ -171,9 +185,9 @@ fn a_deployment_that_goes_down_is_out_before_a_call_meets_it_and_in_again_when_i
     assert_eq!((house.state("p-first"), house.first.calls()), ("0".to_owned(), 1));
 
     house.first.is(500);
-    // Five in a row are too much; the next one, the trial, comes when their answers were understood.
+    // Five in a row are too much; the next one comes when their answers were understood.
     house.first.await_checks(6);
-    assert_ne!(house.state("p-first"), "0");
+    assert_eq!(house.state("p-first"), "2");
     let answer = house.call();
     let told =
         (answer.status, answer.header("x-doorward-provider"), answer.header("x-doorward-attempts"));
@@ -181,7 +195,7 @@ fn a_deployment_that_goes_down_is_out_before_a_call_meets_it_and_in_again_when_i
     assert_eq!((house.first.calls(), house.second.calls()), (1, 1));
 
     house.first.is(200);
-    // A good one is the trial; the next one comes when it was understood.
+    // One good one is enough; the next one comes when it was understood.
     house.first.await_checks(2);
     assert_eq!(house.state("p-first"), "0");
     let answer = house.call();
@@ -226,18 +240,42 @@ fn what_is_asked_is_the_list_of_models_or_the_path_with_the_credential_and_of_no
 }
 
 #[test]
-fn a_deployment_whose_checks_are_not_found_is_there_and_one_whose_credential_is_refused_rests() {
+fn whoever_says_no_to_a_check_is_there_and_its_credential_serves_calls() {
     let house = House::start(&json!({"interval_seconds": 1, "path": "/nowhere"}));
-    house.first.is(404);
-    house.first.await_checks(8);
-    assert_eq!(house.state("p-first"), "0", "whoever says that there is no such path is there");
-    house.first.is(401);
+    for status in [404, 401, 403, 429] {
+        house.first.answers(status, 200);
+        house.first.await_checks(6);
+        assert_eq!(house.state("p-first"), "0", "{status}");
+        assert_eq!(house.call().header("x-doorward-provider"), "p-first", "{status}");
+    }
+    assert!(house.program.metric("doorward_health_checks_total{result=\"failed\"}") >= 15);
+}
+
+#[test]
+fn a_dead_engine_behind_a_list_of_models_is_left_alone_all_the_same() {
+    let house = House::start(&json!({"interval_seconds": 1}));
+    house.first.answers(200, 500);
     house.first.await_checks(1);
-    house.second.is(200);
-    house.check("p-second", &json!({"interval_seconds": 1}));
-    house.second.await_checks(2);
-    assert_eq!(house.state("p-first"), "2");
-    let calls = house.first.calls();
+    for _ in 0..5 {
+        assert_eq!(house.call().header("x-doorward-provider"), "p-second");
+    }
+    house.first.await_checks(4);
+    assert_ne!(house.state("p-first"), "0", "good checks do not end what calls began");
+    // The trial, which fails, and the next call, which goes past.
+    assert_eq!([house.call().status, house.call().status], [200, 200]);
+    assert_eq!(house.first.calls(), 6);
+    house.first.is(200);
+    house.first.await_checks(4);
+    assert_eq!(house.call().header("x-doorward-provider"), "p-first", "the trial is a call");
+    assert_eq!(house.state("p-first"), "0");
+}
+
+#[test]
+fn what_checks_held_against_a_deployment_is_void_when_they_are_switched_off() {
+    let house = House::start(&json!({"interval_seconds": 1}));
+    house.first.answers(500, 200);
+    house.first.await_checks(6);
     assert_eq!(house.call().header("x-doorward-provider"), "p-second");
-    assert_eq!(house.first.calls(), calls);
+    house.check("p-first", &Value::Null);
+    assert_eq!(house.call().header("x-doorward-provider"), "p-first");
 }

@@ -161,6 +161,37 @@ fn a_list_tells_aliases_where_it_has_room_to_say_what_they_are() {
 }
 
 #[test]
+fn a_projects_model_is_asked_for_and_priced_by_the_name_without_the_prefix() {
+    let house = House::start();
+    let House { program, upstream, .. } = &house;
+    let admin = program.admin_key();
+    program.add_provider_of("openai", "listed", &upstream.address.to_string(), Some("sk-listed"));
+    let made = program.ask("POST", "/v1/projects", &admin, Some(&json!({"name": "web"})));
+    let project = made.json()["id"].clone();
+    let key = program.make_key(&json!({"name": "web", "project": project}));
+    let called = |name: &str| {
+        let answer = program.chat(&key, name);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let body: Value = serde_json::from_str(&upstream.seen().last().unwrap().body).unwrap();
+        body["model"].clone()
+    };
+    let mini = "gpt-4o-mini";
+    // Without a price of its own: the listed one is found.
+    let on = json!([{"provider": "p-listed"}]);
+    let name = house.make(&json!({"name": mini, "project": project, "deployments": on}));
+    assert!(name.starts_with("u-") && name.ends_with("/gpt-4o-mini"), "{name}");
+    assert_eq!(called(&name), mini);
+    let edit = json!({"deployments": [{"provider": "p-listed", "weight": 2}]});
+    let edited = program.ask("PATCH", &format!("/v1/models/{name}"), &admin, Some(&edit));
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    assert_eq!(edited.json()["deployments"][0]["upstream_model"], mini);
+    assert_eq!(called(&name), mini);
+    let full = name.replace(mini, "gpt-4o");
+    let same = house.make(&json!({"name": full, "project": project, "deployments": on}));
+    assert_eq!((&same, called(&full)), (&full, json!("gpt-4o")));
+}
+
+#[test]
 fn a_projects_model_is_there_for_its_keys_and_for_others_as_if_it_were_not() {
     let house = House::start();
     let House { program, upstream, .. } = &house;

@@ -140,6 +140,24 @@ fn no_client_sees_a_failure_before_the_first_byte_and_each_attempt_has_its_event
     }
 }
 
+#[test]
+fn what_the_gateway_itself_took_of_a_call_is_told_where_that_is_set() {
+    let told = |house: &House, is_stream| {
+        house.add(&format!("model-{is_stream}"), &["p-bad", "p-good"]);
+        house.bad.then(raw(500, ""));
+        let answer = house.call(&format!("model-{is_stream}"), is_stream);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.header("server-timing").to_owned()
+    };
+    assert_eq!(told(&House::start(&[]), false), "", "nobody asked for it");
+    let house = House::start(&[("DOORWARD__GATEWAY__SERVER_TIMING", "true")]);
+    for is_stream in [false, true] {
+        let told = told(&house, is_stream);
+        let ms: f64 = told.strip_prefix("gateway;dur=").unwrap().parse().unwrap();
+        assert!(ms > 0.0, "{told}");
+    }
+}
+
 /// What an attempt may have cost is gone. Another one holds as much as the first did, so both must fit.
 #[test]
 fn another_attempt_is_made_only_where_the_budgets_cover_what_the_last_one_may_have_cost() {

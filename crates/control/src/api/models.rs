@@ -128,7 +128,9 @@ pub(crate) async fn create_model(
     let aliases = names::aliases((project, &name), wish.aliases, &mut faults);
     check_output_max(wish.output_tokens_max, &mut faults);
     let now = control.now();
-    let served = deployments::read(&control, &caller, &name, wish.deployments, &mut faults).await?;
+    let upstream = names::upstream(project, &name);
+    let served =
+        deployments::read(&control, &caller, upstream, wish.deployments, &mut faults).await?;
     deployments::refuse_duplicates(&served, &mut faults);
     faults.finish()?;
     let model = Model {
@@ -249,7 +251,8 @@ async fn apply(
     model.routing = wish.routing.unwrap_or(model.routing);
     let is_named = wish.deployments.is_some();
     let wishes = wish.deployments.unwrap_or_else(|| deployments::as_wishes(&model.deployments));
-    let served = deployments::read(control, caller, &model.name, wishes, &mut faults).await?;
+    let upstream = names::upstream(model.project, &model.name);
+    let served = deployments::read(control, caller, upstream, wishes, &mut faults).await?;
     if is_named {
         deployments::refuse_duplicates(&served, &mut faults);
     }

@@ -27,13 +27,18 @@ pub(super) enum Field {
     Tools,
     MaxToolCalls,
     WebSearchOptions,
+    ServiceTier,
+    Speed,
+    InferenceGeo,
+    Plugins,
+    McpServers,
     Drop,
     /// Stands in `stream_options`.
     IncludeUsage,
 }
 
 impl Field {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 28] = [
         Self::Model,
         Self::Stream,
         Self::StreamOptions,
@@ -55,6 +60,11 @@ impl Field {
         Self::Tools,
         Self::MaxToolCalls,
         Self::WebSearchOptions,
+        Self::ServiceTier,
+        Self::Speed,
+        Self::InferenceGeo,
+        Self::Plugins,
+        Self::McpServers,
         Self::Drop,
         Self::IncludeUsage,
     ];
@@ -82,6 +92,11 @@ impl Field {
             Self::Tools => "tools",
             Self::MaxToolCalls => "max_tool_calls",
             Self::WebSearchOptions => "web_search_options",
+            Self::ServiceTier => "service_tier",
+            Self::Speed => "speed",
+            Self::InferenceGeo => "inference_geo",
+            Self::Plugins => "plugins",
+            Self::McpServers => "mcp_servers",
             Self::Drop => super::Ask::DROP,
             Self::IncludeUsage => "include_usage",
         }
@@ -111,6 +126,11 @@ impl Field {
             b"tools" => Self::Tools,
             b"maxtoolcalls" => Self::MaxToolCalls,
             b"websearchoptions" => Self::WebSearchOptions,
+            b"servicetier" => Self::ServiceTier,
+            b"speed" => Self::Speed,
+            b"inferencegeo" => Self::InferenceGeo,
+            b"plugins" => Self::Plugins,
+            b"mcpservers" => Self::McpServers,
             b"doorwarddropunsupported" => Self::Drop,
             b"includeusage" => Self::IncludeUsage,
             _ => return None,

@@ -11,6 +11,7 @@ pub(super) enum Member {
     GenerationConfig,
     CachedContent,
     Tools,
+    ServiceTier,
     Drop,
     /// Stands in the body, and in what stands in it.
     Model,
@@ -25,10 +26,11 @@ pub(super) enum Member {
 }
 
 impl Member {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::GenerationConfig,
         Self::CachedContent,
         Self::Tools,
+        Self::ServiceTier,
         Self::Drop,
         Self::Model,
         Self::Requests,
@@ -43,6 +45,7 @@ impl Member {
             Self::GenerationConfig => ["generationConfig", "generation_config"],
             Self::CachedContent => ["cachedContent", "cached_content"],
             Self::Tools => ["tools", "tools"],
+            Self::ServiceTier => ["serviceTier", "service_tier"],
             Self::Drop => [super::Ask::DROP, super::Ask::DROP],
             Self::Model => ["model", "model"],
             Self::Requests => ["requests", "requests"],

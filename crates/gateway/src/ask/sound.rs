@@ -118,7 +118,7 @@ pub(crate) mod tests {
     #[test]
     fn what_a_packed_file_tells_is_an_estimate_and_does_not_make_its_hold_smaller() {
         let file = |samples: u64| {
-            let told = 44_100 << 44 | 1 << 41 | 15 << 36 | samples;
+            let told = (44_100 << 44) | (1 << 41) | (15 << 36) | samples;
             [&b"fLaC\0\0\0\x22"[..], &[0; 10], &told.to_be_bytes(), &[0; 974]].concat()
         };
         let estimate = |ms, most_ms| Length { ms, most_ms, is_known: false };

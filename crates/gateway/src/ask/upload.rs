@@ -59,6 +59,7 @@ impl<'a> Ask<'a> {
             answer_format: find(&parts, FORMAT)?.map(|part| text(part, body)).transpose()?,
             text_bytes: parts.iter().filter(|part| part.file_name.is_none()).map(text_bytes).sum(),
             hosted: Hosted::default(),
+            tier: None,
             continues: false,
             body,
         })

@@ -48,17 +48,18 @@ impl Question {
 pub(crate) struct Checks(HashMap<ProviderId, Check>);
 
 impl Checks {
-    /// Lets the check of its provider, where there is one, say something about this target.
+    /// Lets the check of its provider say something about this target; where there is none, what one said is void.
     pub(super) fn add(
         &mut self,
         provider: &Provider,
         credential: Option<ProviderKeyId>,
         target: &Arc<Target>,
     ) -> Result<(), Unusable> {
-        let (Some(wanted), Endpoint::Http(http)) = (&provider.health_check, &target.endpoint)
-        else {
+        let Some(wanted) = &provider.health_check else {
+            target.health.is_there();
             return Ok(());
         };
+        let Endpoint::Http(http) = &target.endpoint else { return Ok(()) };
         let check = self.0.entry(provider.id).or_insert_with(|| Check {
             provider: provider.name.clone(),
             every: Duration::from_secs(u64::from(wanted.interval_seconds)),

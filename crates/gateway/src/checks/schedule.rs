@@ -1,6 +1,6 @@
 //! When which provider is asked: told the time and random numbers, it asks nobody itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use doorward_domain::id::ProviderId;
@@ -9,21 +9,17 @@ use tokio::time::Instant;
 /// The first questions after a start, or of new checks, are spread over so long.
 const SPREAD: Duration = Duration::from_secs(10);
 
-/// The state of every provider that has a check.
+/// When every provider that has a check is due, and who is being asked, whether it still has one or not.
 #[derive(Debug, Default)]
-pub(super) struct Schedule(HashMap<ProviderId, Place>);
+pub(super) struct Schedule {
+    places: HashMap<ProviderId, Place>,
+    running: HashSet<ProviderId>,
+}
 
 #[derive(Debug)]
 struct Place {
     every: Duration,
-    turn: Turn,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Turn {
-    Due(Instant),
-    /// It is being asked.
-    Running,
+    due: Instant,
 }
 
 impl Schedule {
@@ -34,40 +30,42 @@ impl Schedule {
         now: Instant,
         random: impl Fn() -> u64,
     ) {
-        let mut before = std::mem::take(&mut self.0);
+        let before = std::mem::take(&mut self.places);
         for (provider, every) in wanted {
-            let turn = match before.remove(&provider).map(|place| place.turn) {
-                None => Turn::Due(now + share(every.min(SPREAD), random())),
-                Some(Turn::Due(at)) => Turn::Due(at.min(now + longest(every))),
-                Some(Turn::Running) => Turn::Running,
+            let due = match before.get(&provider) {
+                None => now + share(every.min(SPREAD), random()),
+                Some(place) => place.due.min(now + longest(every)),
             };
-            self.0.insert(provider, Place { every, turn });
+            self.places.insert(provider, Place { every, due });
         }
     }
 
-    /// One that is due, which counts as being asked until it [ended](Self::ended).
+    /// The one that is due for longest, which counts as being asked until it [ended](Self::ended).
     pub(super) fn begin(&mut self, now: Instant) -> Option<ProviderId> {
-        let is_due = |place: &Place| matches!(place.turn, Turn::Due(at) if at <= now);
-        let (provider, place) = self.0.iter_mut().find(|(_, place)| is_due(place))?;
-        place.turn = Turn::Running;
-        Some(*provider)
+        let (due, provider) = self.next()?;
+        (due <= now).then(|| {
+            self.running.insert(provider);
+            provider
+        })
     }
 
     /// A round is over: the next one is due after the interval, give or take a tenth.
     pub(super) fn ended(&mut self, provider: ProviderId, now: Instant, random: u64) {
-        if let Some(Place { every, turn }) = self.0.get_mut(&provider) {
+        self.running.remove(&provider);
+        if let Some(Place { every, due }) = self.places.get_mut(&provider) {
             let shortest = *every * 9 / 10;
-            *turn = Turn::Due(now + shortest + share(*every / 5, random));
+            *due = now + shortest + share(*every / 5, random);
         }
     }
 
     /// When somebody is due next.
     pub(super) fn next_at(&self) -> Option<Instant> {
-        let due = self.0.values().filter_map(|place| match place.turn {
-            Turn::Due(at) => Some(at),
-            Turn::Running => None,
-        });
-        due.min()
+        self.next().map(|(due, _)| due)
+    }
+
+    fn next(&self) -> Option<(Instant, ProviderId)> {
+        let waiting = self.places.iter().filter(|(provider, _)| !self.running.contains(*provider));
+        waiting.map(|(provider, place)| (place.due, *provider)).min()
     }
 }
 
@@ -123,11 +121,28 @@ mod tests {
         assert_eq!((schedule.begin(now), schedule.begin(now)), (Some(provider(1)), None));
         schedule.follow([one, (provider(2), EVERY)].into_iter(), now, || 0);
         assert_eq!((schedule.begin(now), schedule.begin(now)), (Some(provider(2)), None));
+        schedule.follow(std::iter::empty(), now, || 0);
         schedule.follow([one].into_iter(), now, || 0);
+        assert_eq!(schedule.begin(now), None, "switched off and on, it is still being asked");
         schedule.ended(provider(2), now, 0);
         assert_eq!(schedule.next_at(), None, "one runs, the other is gone");
         schedule.ended(provider(1), now, 0);
         assert_eq!(schedule.next_at(), Some(now + Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn who_is_due_for_longest_is_asked_first() {
+        let now = Instant::now();
+        for order in [[1, 2, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
+            let mut schedule = Schedule::default();
+            for (later, n) in (0..).zip(order) {
+                let known = order.iter().take(later + 1).map(|n| (provider(*n), EVERY));
+                schedule.follow(known, now, || later as u64);
+                assert!(schedule.places.contains_key(&provider(n)));
+            }
+            let later = now + SPREAD;
+            assert_eq!(order.map(|_| schedule.begin(later)), order.map(|n| Some(provider(n))));
+        }
     }
 
     #[test]

@@ -113,11 +113,13 @@ impl Gateway {
                 Endpoint::Http(http) => http,
             };
             let asked = (request.asking, &request.body);
+            let waiting = way.facts.waiting();
             let answer = tokio::select! {
                 biased;
                 () = target.health.ended().cancelled() => return Err(upstream::Failure::ended()),
                 answer = self.ask_http(http, asked, sending, end.is_sent()) => answer?,
             };
+            drop(waiting);
             if !http.lacks(request.asking, answer.status) {
                 return Ok(Answered::Http(answer));
             }

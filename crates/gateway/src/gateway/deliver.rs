@@ -66,7 +66,7 @@ impl Gateway {
                 let target = end.target();
                 let translation = translated::stream(ask, &end, self.store.clock());
                 let hides_usage = translation.is_none() && ask.is_stream && !ask.wants_usage();
-                let meter = SseMeter::of(ask.call, provider, hides_usage, target.needle())
+                let meter = SseMeter::new(provider, hides_usage, target.needle())
                     .counting_searches(ask.may_search());
                 self.deliver_events(answer, (meter, translation), (ask, end), way).await
             }
@@ -132,6 +132,7 @@ impl Gateway {
                 })
             })
         });
+        let waiting = way.facts.waiting();
         // It nearly always came with the head: that costs no timer.
         let read = match (&mut reading).now_or_never() {
             Some(read) => Ok(read),
@@ -149,6 +150,7 @@ impl Gateway {
                 }
             },
         };
+        drop(waiting);
         let first = match read {
             Ok(Some(Ok(first))) => first,
             Ok(Some(Err(broken))) => {
@@ -181,7 +183,9 @@ impl Gateway {
         way: &Way<'_>,
     ) -> Result<Answer, Spoilt> {
         let exact = answer.body.bytes_left();
+        let waiting = way.facts.waiting();
         let read = self.first_piece(&mut answer.body, &end, |piece| meter.push(piece)).await;
+        drop(waiting);
         let first = match read {
             Ok(Some(first)) if first.trim_ascii_start().starts_with(b"{") => first,
             Ok(Some(_)) => return Err(garbage(end, "it is not a JSON object")),
@@ -266,12 +270,14 @@ impl Gateway {
         let mut watch = self.watch(way, &end);
         let mut meter = JsonMeter::of(ask.call, target.speech(), target.needle());
         let reading = gather(&mut answer.body, &mut meter, self.options.timeouts.idle);
+        let waiting = way.facts.waiting();
         let read = tokio::select! {
             biased;
             read = tokio::time::timeout(self.options.timeouts.total, reading) => read,
             denial = watch.denied() => return Err(Spoilt { failure: Failure::blameless(denial.into()), end }),
             () = target.health.ended().cancelled() => return Err(Spoilt { failure: Failure::ended(), end }),
         };
+        drop(waiting);
         let Ok(read) = read else {
             return Err(spoilt(end, ProxyError::UpstreamTimeout));
         };

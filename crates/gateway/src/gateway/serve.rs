@@ -143,7 +143,9 @@ impl Gateway {
         sending: &Sending<'_>,
         way: &mut Way<'_>,
     ) -> Result<(), ProxyError> {
+        let waiting = way.facts.waiting();
         tokio::time::sleep(pause).await;
+        drop(waiting);
         self.recheck(sending, way).await?;
         let now = self.store.clock().now();
         Ok(verify::check(&way.caller, Call::SCOPE, now, way.address)?)

@@ -7,7 +7,7 @@ use doorward_dialect::{Dialect, Provider, openai};
 use doorward_domain::usage::Usage;
 
 use super::Metered;
-use super::searches::SearchCounter;
+use super::searches::{SearchCounter, Searches};
 use super::strings::{string_end, text_end};
 use super::usage::Told;
 use crate::redact::{Mask, Needle};
@@ -61,7 +61,7 @@ enum Extent {
 }
 
 /// Reads a JSON answer as it passes, and covers the provider's credential up in it. Memory is
-/// bounded by one `usage` object and one credential.
+/// bounded by one `usage` object and one credential; of a call that may search, by [`KEPT_BYTES_MAX`].
 #[derive(Debug)]
 pub(crate) struct JsonMeter {
     place: Place,
@@ -77,8 +77,40 @@ pub(crate) struct JsonMeter {
     key: &'static [u8],
     /// Reads another member that tells of it.
     beside: Option<Box<Beside>>,
-    /// The answer until here, of a call that may search; none of one that is too large.
-    kept: Option<Vec<u8>>,
+    kept: Kept,
+}
+
+/// The answer until here, for the searches in it.
+#[derive(Debug, PartialEq, Eq)]
+enum Kept {
+    /// It is of no call that may search.
+    Nothing,
+    Answer(Vec<u8>),
+    /// It is longer than [`KEPT_BYTES_MAX`].
+    Overlong,
+}
+
+impl Kept {
+    fn push(&mut self, chunk: &[u8]) {
+        let Self::Answer(kept) = self else { return };
+        if kept.len() + chunk.len() <= KEPT_BYTES_MAX {
+            kept.extend_from_slice(chunk);
+        } else {
+            *self = Self::Overlong;
+        }
+    }
+
+    fn searches(&self, provider: Provider) -> Searches {
+        match self {
+            Self::Nothing => Searches::default(),
+            Self::Answer(answer) => {
+                let mut counter = SearchCounter::new(provider);
+                counter.take(answer);
+                counter.seen
+            }
+            Self::Overlong => Searches { is_lost: true, ..Searches::default() },
+        }
+    }
 }
 
 /// What finds another member, and how that is read.
@@ -109,7 +141,7 @@ impl JsonMeter {
             bytes: 0,
             extent: Extent::Open,
             mask: Mask::new(needle),
-            kept: None,
+            kept: Kept::Nothing,
         }
     }
 
@@ -144,7 +176,9 @@ impl JsonMeter {
     /// Counts the searches in the answer, too, where the usage does not tell them.
     pub(crate) fn counting_searches(mut self, may_search: bool) -> Self {
         let is_told = self.provider == Dialect::Anthropic.into();
-        self.kept = (may_search && !is_told).then(Vec::new);
+        if may_search && !is_told {
+            self.kept = Kept::Answer(Vec::new());
+        }
         self
     }
 
@@ -170,13 +204,7 @@ impl JsonMeter {
 
     fn read(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
-        if let Some(kept) = &mut self.kept {
-            if kept.len() + chunk.len() <= KEPT_BYTES_MAX {
-                kept.extend_from_slice(chunk);
-            } else {
-                self.kept = None;
-            }
-        }
+        self.kept.push(chunk);
         let mut rest = chunk;
         while !rest.is_empty() {
             let (passed, behind) = rest.split_at_checked(self.pass(rest)).unwrap_or((rest, &[]));
@@ -225,15 +253,11 @@ impl JsonMeter {
         let total = || usage.filter(|_| !self.has_output).and_then(openai::read_total);
         let told = completed(told.usage().or_else(total), self.told_beside());
         let is_counted = self.has_output && told.is_none();
-        let mut counter = SearchCounter::new(self.provider);
-        if let Some(kept) = &self.kept {
-            counter.take(kept);
-        }
         Metered {
             told,
             is_unit_told: self.is_unit_told(),
             counted_output: if is_counted { self.bytes.div_ceil(4) } else { 0 },
-            searches: counter.seen,
+            searches: self.kept.searches(self.provider),
         }
     }
 

@@ -17,11 +17,10 @@ use super::event::{self, Facts};
 use super::searches::SearchCounter;
 use super::usage::{self, Said, Told};
 use crate::redact::Needle;
-use crate::route::Call;
 
 /// The largest event; a longer one ends the stream.
 const EVENT_BYTES_MAX: usize = 1 << 20;
-/// The same where a picture comes in one event, as in Google's dialect.
+/// The same where a picture may come in one event, as in `OpenAI`'s dialect and Google's.
 const PICTURE_BYTES_MAX: usize = 24 << 20;
 
 /// An event longer than the bound.
@@ -83,30 +82,14 @@ impl SseMeter {
             told: Told::new(provider),
             counted: 0,
             event_bytes_max: match provider {
-                Provider::Dialect(Dialect::OpenAi | Dialect::Anthropic) | Provider::Bedrock => {
-                    EVENT_BYTES_MAX
-                }
-                Provider::Dialect(Dialect::Google) => PICTURE_BYTES_MAX,
+                Provider::Dialect(Dialect::Anthropic) | Provider::Bedrock => EVENT_BYTES_MAX,
+                Provider::Dialect(Dialect::OpenAi | Dialect::Google) => PICTURE_BYTES_MAX,
             },
             searches: None,
             provider,
             is_done: false,
             has_failed: false,
         }
-    }
-
-    /// The meter of a call's stream.
-    pub(crate) fn of(
-        call: Call,
-        provider: impl Into<Provider>,
-        hides_usage: bool,
-        needle: Option<&Arc<Needle>>,
-    ) -> Self {
-        let mut meter = Self::new(provider, hides_usage, needle);
-        if call == Call::Images {
-            meter.event_bytes_max = PICTURE_BYTES_MAX;
-        }
-        meter
     }
 
     /// Counts the searches in the stream, too.

@@ -13,7 +13,7 @@ use http::StatusCode;
 use crate::asking::Asking;
 use crate::catalog::Target;
 use crate::health::{Fault, Pass};
-use crate::meter::Metered;
+use crate::meter::{Metered, Searches};
 use crate::metrics::Metrics;
 use crate::reckon::Reckoning;
 use crate::route::Call;
@@ -63,6 +63,8 @@ pub(crate) struct Question {
     pub(crate) reckoning: Reckoning,
     /// The provider searches the web once for it, and does not tell.
     pub(crate) searches_always: bool,
+    /// What was set aside of searches: billed where nobody can count them.
+    pub(crate) searches_max: Searches,
     /// What is recorded of the call, where it is.
     pub(crate) span: Option<OpenSpan>,
 }
@@ -289,14 +291,14 @@ impl CallEnd {
             return None;
         }
         let (usage, is_estimated) = self.used(outcome, metered);
-        let usage = self.with_searches(usage);
+        let usage = self.with_searches(usage, metered.searches);
         let settlement = Settlement {
             call: self.open.id(),
             outcome,
             status: self.status,
             usage,
             spend: Spend::of(&self.target.price, usage),
-            is_estimated,
+            is_estimated: is_estimated || metered.searches.is_lost,
             duration_us: self.elapsed_us(),
             first_byte_us: self.first_byte_us,
         };
@@ -310,9 +312,15 @@ impl CallEnd {
     }
 
     /// The searches as they are sold.
-    fn with_searches(&self, mut usage: Usage) -> Usage {
-        if self.question.searches_always && usage.output_tokens > 0 {
+    fn with_searches(&self, mut usage: Usage, counted: Searches) -> Usage {
+        let Question { call, searches_always, searches_max, .. } = &self.question;
+        let is_always = *searches_always || self.target.searches_itself(call.work());
+        if is_always && usage.output_tokens > 0 {
             usage.web_searches = usage.web_searches.max(1);
+        }
+        if counted.is_lost {
+            usage.web_searches = usage.web_searches.max(searches_max.web);
+            usage.file_searches = usage.file_searches.max(searches_max.files);
         }
         self.target.sold(usage)
     }

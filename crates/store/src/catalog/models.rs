@@ -143,7 +143,7 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces aliases, pricing, output limit, routing and deployments of a model, and audits it.
+    /// Replaces everything of a model but its name and project, and audits it.
     /// `edited.updated_at` is that of the version that was edited; [`StoreError::Stale`] when there is a newer
     /// one, [`StoreError::Taken`] with `aliases`. Returns the model with its new version. An edit that changes
     /// nothing leaves no trace.

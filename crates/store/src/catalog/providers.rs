@@ -151,7 +151,7 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces name, base URL, region, provider keys and health check of a provider, and audits it.
+    /// Replaces everything of a provider but its kind, and audits it.
     /// `edited.updated_at` is that of the version that was edited; [`StoreError::Stale`] when there is a newer
     /// one. Returns the provider with its new version. An edit that changes nothing leaves no trace.
     pub async fn edit_provider(

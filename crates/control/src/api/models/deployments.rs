@@ -28,7 +28,7 @@ const RANK_MAX: u32 = 1_000_000;
 pub(super) struct DeploymentWish {
     /// Id or name.
     provider: String,
-    /// The model's public name when absent.
+    /// The model's name when absent; that of a project's model without the prefix.
     #[schema(pattern = "^[!-)+-~]{1,200}$")]
     upstream_model: Option<String>,
     /// Id or name; the provider's own when absent.
@@ -74,7 +74,8 @@ impl From<Deployment> for DeploymentObject {
     }
 }
 
-/// Looks up what a request's deployments refer to. What is wrong with them is noted.
+/// Looks up what a request's deployments refer to; `model` is what providers are asked for where they do not say.
+/// What is wrong with them is noted.
 pub(super) async fn read(
     control: &Control,
     caller: &Caller,

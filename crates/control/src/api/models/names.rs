@@ -3,7 +3,7 @@
 use doorward_domain::catalog::ALIASES_MAX;
 use doorward_domain::id::ProjectId;
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
-use doorward_domain::project_model::public_name;
+use doorward_domain::project_model::{own_name, public_name};
 
 use crate::Control;
 use crate::api::projects;
@@ -31,6 +31,14 @@ pub(super) fn public(project: Option<ProjectId>, name: String) -> String {
     match project {
         None => name,
         Some(project) => public_name(project, &name),
+    }
+}
+
+/// What providers are asked for where nothing else is said: they know of no prefix.
+pub(super) fn upstream(project: Option<ProjectId>, name: &str) -> &str {
+    match project {
+        None => name,
+        Some(project) => own_name(project, name),
     }
 }
 

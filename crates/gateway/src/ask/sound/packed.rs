@@ -52,7 +52,7 @@ fn ogg_ms(file: &[u8]) -> Option<u64> {
 fn flac_ms(file: &[u8]) -> Option<u64> {
     let told = u64::from_be_bytes(*file.get(18..)?.first_chunk()?);
     let (per_second, samples) = (told >> 44, told & 0xf_ffff_ffff);
-    let bits = ((told >> 41 & 7) + 1) * ((told >> 36 & 31) + 1);
+    let bits = (((told >> 41) & 7) + 1) * (((told >> 36) & 31) + 1);
     let unpacked = (file.len() as u64).checked_mul(8)?.checked_div(bits)?;
     ms_of(samples.max(unpacked), per_second)
 }
@@ -104,7 +104,7 @@ fn mp3_ms(file: &[u8]) -> Option<u64> {
 fn tag_bytes(file: &[u8]) -> usize {
     match file {
         [b'I', b'D', b'3', _, _, _, a, b, c, d, ..] => {
-            [a, b, c, d].iter().fold(0, |size, byte| size << 7 | usize::from(**byte & 0x7f)) + 10
+            [a, b, c, d].iter().fold(0, |size, byte| (size << 7) | usize::from(**byte & 0x7f)) + 10
         }
         _ => 0,
     }
@@ -130,8 +130,8 @@ impl Frame {
             _ => return None,
         };
         let kbits = *table.get(usize::from(rates >> 4)).filter(|kbits| **kbits > 0)?;
-        let hz = HZ.get(usize::from(rates >> 2 & 3))? >> slower;
-        let size = samples / 8 * kbits * 1_000 / hz + u32::from(rates >> 1 & 1);
+        let hz = HZ.get(usize::from((rates >> 2) & 3))? >> slower;
+        let size = samples / 8 * kbits * 1_000 / hz + u32::from((rates >> 1) & 1);
         let us = u64::from(samples) * 1_000_000 / u64::from(hz);
         Some(Self { bytes: usize::try_from(size).ok()?, us })
     }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn flac(samples: u64, bytes: usize) -> Vec<u8> {
-        let told = 44_100 << 44 | 1 << 41 | 15 << 36 | samples;
+        let told = (44_100 << 44) | (1 << 41) | (15 << 36) | samples;
         let mut file = b"fLaC\0\0\0\x22".to_vec();
         file.extend([0; 10]);
         file.extend(told.to_be_bytes());
