@@ -17,7 +17,7 @@ pub use answer::{read_answer, write_answer};
 pub use fault::{read_fault, status_of, write_fault, write_fault_event};
 pub use request::{read_request, write_request};
 pub use stream::{StreamReader, StreamWriter};
-pub use units::{read_meta, read_seconds, read_total};
+pub use units::{read_meta, read_seconds, read_total, tells_unit};
 pub use usage::read_usage;
 
 use serde_json::value::RawValue;

@@ -286,6 +286,8 @@ pub struct Quote<'a> {
     /// Estimated tokens of input, the most output tokens that the call may produce, and the most of what
     /// is no tokens.
     pub most: Usage,
+    /// Of the output tokens, those that no bound makes fewer: of pictures, of speech, of what was heard.
+    pub fixed_output_tokens: u64,
 }
 
 /// Why a budget has no room.
@@ -307,9 +309,9 @@ impl Quote<'_> {
     /// How many output tokens fit into all of these budgets, at most what the call asks for.
     ///
     /// Fewer than it asks for means that its `max_tokens` must be lowered; that happens only down
-    /// to [`OUTPUT_TOKENS_MIN`], and not where they are a picture or sound. Money already held counts
-    /// as spent, so that no number of concurrent calls can cross the line. Where one budget is held and
-    /// another spent, it is spent: waiting would not help.
+    /// to [`OUTPUT_TOKENS_MIN`], and not below what is fixed of them, as a picture or sound is. Money already
+    /// held counts as spent, so that no number of concurrent calls can cross the line. Where one budget is
+    /// held and another spent, it is spent: waiting would not help.
     pub fn fit(&self, budgets: &[(Budget, Account)]) -> Result<u64, NoRoom> {
         let mut fitting = Ok(self.most.output_tokens);
         for (budget, account) in budgets {
@@ -353,11 +355,9 @@ impl Quote<'_> {
         (room >= self.least()).then_some(room)
     }
 
-    /// The fewest output tokens that are worth a call. No bound makes those of pictures and sound fewer.
+    /// The fewest output tokens that are worth a call.
     fn least(&self) -> u64 {
-        let most = self.most;
-        let fixed = most.output_image_tokens.saturating_add(most.output_audio_tokens);
-        most.output_tokens.min(OUTPUT_TOKENS_MIN.max(fixed))
+        self.most.output_tokens.min(OUTPUT_TOKENS_MIN.max(self.fixed_output_tokens))
     }
 }
 
@@ -540,8 +540,11 @@ pub(crate) mod tests {
             (0,       0,     0,    1,     1,       Err(NoRoom::Spent)),
         ];
         for (limit, spent, held, input_tokens, output_tokens, expected) in cases {
-            let quote =
-                Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens) };
+            let quote = Quote {
+                price: &price,
+                most: Usage::of_tokens(input_tokens, output_tokens),
+                fixed_output_tokens: 0,
+            };
             let account = Account { spent: tokens(spent), held: tokens(held) };
             for amount in [Amount::Tokens(limit), Amount::Usd(tokens(limit).cost)] {
                 let fits = quote.fit(&[(deny(amount), account)]);
@@ -553,7 +556,8 @@ pub(crate) mod tests {
     #[test]
     fn all_budgets_must_have_room_and_a_spent_one_decides() {
         let price = price();
-        let quote = Quote { price: &price, most: Usage::of_tokens(100, 4_096) };
+        let quote =
+            Quote { price: &price, most: Usage::of_tokens(100, 4_096), fixed_output_tokens: 0 };
         let (wide, narrow) = (deny(Amount::Tokens(100_000)), deny(Amount::Tokens(1_000)));
         let empty = Account::default();
         let held = Account { held: tokens(1_000), ..empty };
@@ -577,22 +581,24 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_picture_fits_whole_or_not_at_all() {
+    fn what_is_fixed_fits_whole_or_not_at_all() {
         let price = price();
         let most = Usage::of_tokens(100, 4_096);
-        let picture = Usage { output_image_tokens: 4_096, ..most };
-        let sound = Usage { output_audio_tokens: 4_096, ..most };
-        for (limit, text, whole) in
-            [(4_196, Ok(4_096), Ok(4_096)), (4_195, Ok(4_095), Err(NoRoom::Spent))]
-        {
-            let account = Account::default();
+        #[rustfmt::skip]
+        let cases = [
+            // limit  of it fixed  fits
+            (4_196,   0,           Ok(4_096)),
+            (4_195,   0,           Ok(4_095)),
+            (4_195,   4_095,       Ok(4_095)),
+            (4_194,   4_095,       Err(NoRoom::Spent)),
+            (4_196,   4_096,       Ok(4_096)),
+            (4_195,   4_096,       Err(NoRoom::Spent)),
+        ];
+        for (limit, fixed_output_tokens, expected) in cases {
             for amount in [Amount::Tokens(limit), Amount::Usd(tokens(limit).cost)] {
-                let fit = |most| Quote { price: &price, most }.fit(&[(deny(amount), account)]);
-                assert_eq!(
-                    (fit(most), fit(picture), fit(sound)),
-                    (text, whole, whole),
-                    "{amount:?}"
-                );
+                let quote = Quote { price: &price, most, fixed_output_tokens };
+                let fits = quote.fit(&[(deny(amount), Account::default())]);
+                assert_eq!(fits, expected, "{amount:?} {fixed_output_tokens}");
             }
         }
     }
@@ -600,7 +606,8 @@ pub(crate) mod tests {
     #[test]
     fn a_budget_that_may_be_overrun_refuses_only_after_the_line() {
         let price = price();
-        let quote = Quote { price: &price, most: Usage::of_tokens(100, 4_096) };
+        let quote =
+            Quote { price: &price, most: Usage::of_tokens(100, 4_096), fixed_output_tokens: 0 };
         #[rustfmt::skip]
         let cases = [
             // spent  held     fits
@@ -621,7 +628,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_free_model_needs_no_money_but_its_tokens_count() {
-        let quote = Quote { price: &Price::FREE, most: Usage::of_tokens(100, 4_096) };
+        let quote = Quote {
+            price: &Price::FREE,
+            most: Usage::of_tokens(100, 4_096),
+            fixed_output_tokens: 0,
+        };
         let account = Account { spent: tokens(1_000), ..Account::default() };
         let (usd, count) = (deny(Amount::Usd(tokens(1_000).cost)), deny(Amount::Tokens(1_000)));
         assert_eq!(quote.fit(&[(usd, account)]), Ok(4_096));
@@ -748,7 +759,7 @@ pub(crate) mod tests {
 
     impl Ledger {
         fn start(&mut self, most: Usage) -> Result<u64, NoRoom> {
-            let quote = Quote { price: &self.price, most };
+            let quote = Quote { price: &self.price, most, fixed_output_tokens: 0 };
             let fitting = quote.fit(&self.accounts)?;
             let hold = quote.hold(fitting);
             for (_, account) in &mut self.accounts {
@@ -817,7 +828,7 @@ pub(crate) mod tests {
             output_tokens in 1_u64..4_000,
         ) {
             let spent = Spend { cost: NanoUsd::from_nanos(spent.0), tokens: spent.1 };
-            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens) };
+            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens), fixed_output_tokens: 0 };
             let fits = quote.fit(&[(budget, Account { spent, ..Account::default() })]);
             let with = |output| Account { spent, held: quote.hold(output) };
             match fits {
@@ -844,7 +855,7 @@ pub(crate) mod tests {
             let account = |spent, held| Account { spent: spend(spent), held: spend(held) };
             let now: Vec<_> = budgets.iter().map(|(b, s, h)| (*b, account(*s, *h))).collect();
             let later: Vec<_> = budgets.iter().map(|(b, s, _)| (*b, account(*s, (0, 0)))).collect();
-            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens) };
+            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens), fixed_output_tokens: 0 };
             match quote.fit(&now) {
                 Ok(fitting) => prop_assert!(quote.fit(&later).is_ok_and(|all| all >= fitting)),
                 Err(NoRoom::Held) => prop_assert!(quote.fit(&later).is_ok()),
@@ -865,7 +876,7 @@ pub(crate) mod tests {
                 held: Spend { cost: NanoUsd::from_nanos(held.0), tokens: held.1 },
             };
             let price = price();
-            let quote = Quote { price: &price, most: Usage::of_tokens(10, 1_000) };
+            let quote = Quote { price: &price, most: Usage::of_tokens(10, 1_000), fixed_output_tokens: 0 };
             let fit = |list: &[Budget]| {
                 quote.fit(&list.iter().map(|budget| (*budget, account)).collect::<Vec<_>>())
             };

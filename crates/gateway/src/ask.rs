@@ -199,7 +199,7 @@ impl<'a> Ask<'a> {
             answers: answers(call, &fields)?,
             may_be_dropped: may_be_dropped(fields.get(Field::Drop))?,
             drop_member: fields.get(Field::Drop).map(|raw| range_in(body, raw)),
-            units: Units::read(call.work(), text, &fields)?,
+            units: Units::read(call.work(), body, &fields)?,
             text_bytes: body.len(),
             file: None,
             answer_format: None,
@@ -248,6 +248,12 @@ impl<'a> Ask<'a> {
     /// Where two fields differ, which one counts is the upstream's choice.
     pub(crate) fn output_bound(&self) -> Option<u64> {
         self.output_bounds.iter().filter_map(|bound| bound.tokens).max()
+    }
+
+    /// Whether its answer begins before all of it is made. Of pictures and transcripts some providers send
+    /// no stream, though asked for one.
+    pub(crate) const fn begins_at_once(&self) -> bool {
+        self.is_stream && !matches!(self.call.work(), Work::Picture | Work::Transcript)
     }
 
     /// Whether the client wants the usage chunk at the end of its stream.
@@ -634,6 +640,22 @@ mod tests {
         for (call, body, expected) in cases {
             let ask = Ask::parse(call, None, body.as_bytes()).unwrap();
             assert_eq!(ask.output_bound(), expected, "{call:?} {body}");
+        }
+    }
+
+    #[test]
+    fn a_stream_begins_at_once_where_no_provider_takes_it_for_less() {
+        #[rustfmt::skip]
+        let cases = [
+            (Call::ChatCompletions, r#""stream":true"#,                        (true,  true)),
+            (Call::ChatCompletions, r#""stream":false"#,                       (false, false)),
+            (Call::Images,          r#""stream":true"#,                        (true,  false)),
+            (Call::Speech,          r#""input":"a","stream_format":"sse""#,    (true,  true)),
+        ];
+        for (call, members, expected) in cases {
+            let body = format!(r#"{{"model":"a",{members}}}"#);
+            let ask = Ask::parse(call, None, body.as_bytes()).unwrap();
+            assert_eq!((ask.is_stream, ask.begins_at_once()), expected, "{call:?} {members}");
         }
     }
 

@@ -146,7 +146,7 @@ impl Checker {
             http,
             way: &question.way,
             signature: crate::answer::Headers::default(),
-            is_stream: true,
+            begins_at_once: true,
             client_headers: &client_headers,
             is_translated: true,
             body: &Bytes::new(),

@@ -417,8 +417,8 @@ impl Gateway {
         let work = ask.call.work();
         let asked = if work.has_output() { ask.output_bound() } else { Some(0) };
         let one_answer = asked.unwrap_or(model.output_tokens_max);
-        let most = held_beside(model, ask, way)
-            .plus(Usage::of_tokens(0, one_answer.saturating_mul(ask.answers)));
+        let beside = held_beside(model, ask, way);
+        let most = beside.plus(Usage::of_tokens(0, one_answer.saturating_mul(ask.answers)));
         let mut most = ask.hosted.most(most);
         if model.searches_itself(work) {
             most.web_searches = most.web_searches.max(1);
@@ -431,6 +431,7 @@ impl Gateway {
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
             most,
+            fixed_output_tokens: beside.output_tokens,
             address: way.address,
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {

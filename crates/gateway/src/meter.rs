@@ -18,6 +18,8 @@ pub(crate) use sse::{SseMeter, event_data};
 pub(crate) struct Metered {
     /// What the provider said. `None`: nothing.
     pub(crate) told: Option<Usage>,
+    /// Whether that says how much of its unit there was, be it nothing.
+    pub(crate) is_unit_told: bool,
     /// Tokens of output, counted here, that passed since it last said how many there were.
     pub(crate) counted_output: u64,
     /// Searches, counted here: not every provider says how many there were.

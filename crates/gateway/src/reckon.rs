@@ -15,9 +15,6 @@ use crate::route::Work;
 
 /// Sound that goes in is ten tokens a second; what is said in a second is hardly as many.
 const MS_PER_TOKEN: u64 = 100;
-/// Sound that comes out is some twenty tokens a second, in which four letters are said by whoever speaks
-/// slowly.
-const TOKENS_PER_CHARACTER: u64 = 5;
 
 /// What a call uses as far as its request tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +27,11 @@ pub(crate) struct Reckoning {
 impl Reckoning {
     /// What is set aside: whatever of it the price is for.
     pub(crate) fn held(&self, price: &Price) -> Usage {
+        let most = self.at_most();
         if sells_tokens(price) {
-            let tokens = self.tokens();
-            // What is written down is bound no more than what is drawn or spoken.
-            Usage {
-                output_audio_tokens: tokens.output_tokens - tokens.output_image_tokens,
-                ..tokens
-            }
-            .plus(self.amount(price))
+            most.tokens().plus(most.amount(price))
         } else {
-            self.untold(price)
+            most.untold(price)
         }
     }
 
@@ -64,15 +56,15 @@ impl Reckoning {
             let is_exact = self.sells_unit(price) && self.is_exact();
             return (self.untold(price).bounded(), !is_exact);
         };
-        let (told, is_reckoned) = self.completed(told, price);
+        let (told, is_reckoned) = self.completed(told, metered.is_unit_told, price);
         (told.bounded(), is_reckoned)
     }
 
     /// What the provider said, and what it did not say of it; whether that is estimated.
-    fn completed(&self, told: Usage, price: &Price) -> (Usage, bool) {
+    fn completed(&self, told: Usage, is_unit_told: bool, price: &Price) -> (Usage, bool) {
         let told = self.of_its_kind(told);
         let Some(unit) = self.unit() else { return (told, false) };
-        if told.of(unit) > 0 {
+        if is_unit_told || told.of(unit) > 0 {
             let owes_tokens = told.total_tokens() == 0 && !self.sells_unit(price);
             return if owes_tokens && sells_tokens(price) {
                 (told.plus(self.at_length(told.audio_ms).tokens()), true)
@@ -89,7 +81,7 @@ impl Reckoning {
             Units::Pictures { .. } if told.output_image_tokens == 0 => {
                 Usage { output_image_tokens: told.output_tokens, ..told }
             }
-            Units::Characters(_) if told.output_audio_tokens == 0 => {
+            Units::Characters { .. } if told.output_audio_tokens == 0 => {
                 Usage { output_audio_tokens: told.output_tokens, ..told }
             }
             Units::Sound(_) if told.input_audio_tokens == 0 => {
@@ -97,19 +89,35 @@ impl Reckoning {
             }
             Units::Text
             | Units::Pictures { .. }
-            | Units::Characters(_)
+            | Units::Characters { .. }
             | Units::Sound(_)
             | Units::RankingUnits(_) => told,
+        }
+    }
+
+    /// The same with the most that it can be.
+    const fn at_most(self) -> Self {
+        match self.units {
+            Units::Sound(length) => {
+                Self { units: Units::Sound(Length { ms: length.most_ms, ..length }), ..self }
+            }
+            Units::Text
+            | Units::Pictures { .. }
+            | Units::Characters { .. }
+            | Units::RankingUnits(_) => self,
         }
     }
 
     /// The same for so much sound, where it is sound.
     const fn at_length(self, ms: u64) -> Self {
         match self.units {
-            Units::Sound(_) => Self { units: Units::Sound(Length { ms, is_known: true }), ..self },
+            Units::Sound(_) => {
+                let length = Length { ms, most_ms: ms, is_known: true };
+                Self { units: Units::Sound(length), ..self }
+            }
             Units::Text
             | Units::Pictures { .. }
-            | Units::Characters(_)
+            | Units::Characters { .. }
             | Units::RankingUnits(_) => self,
         }
     }
@@ -119,9 +127,8 @@ impl Reckoning {
         let text = Usage::of_tokens(self.input_tokens, 0);
         match self.units {
             Units::Text | Units::RankingUnits(_) => text,
-            Units::Characters(count) => {
-                let spoken = count.saturating_mul(TOKENS_PER_CHARACTER);
-                Usage { output_tokens: spoken, output_audio_tokens: spoken, ..text }
+            Units::Characters { tokens, .. } => {
+                Usage { output_tokens: tokens, output_audio_tokens: tokens, ..text }
             }
             Units::Sound(Length { ms, .. }) => {
                 let heard = ms.div_ceil(MS_PER_TOKEN);
@@ -145,7 +152,7 @@ impl Reckoning {
         match self.units {
             _ if !self.is_exact() && !self.sells_unit(price) => none,
             Units::Text => none,
-            Units::Characters(characters) => Usage { characters, ..none },
+            Units::Characters { count, .. } => Usage { characters: count, ..none },
             Units::Sound(Length { ms, .. }) => Usage { audio_ms: ms, ..none },
             Units::Pictures { count, .. } => Usage { images: count, ..none },
             Units::RankingUnits(ranking_units) => Usage { ranking_units, ..none },
@@ -156,7 +163,7 @@ impl Reckoning {
     const fn is_exact(&self) -> bool {
         match self.units {
             Units::Text | Units::RankingUnits(_) => false,
-            Units::Characters(_) | Units::Pictures { .. } => true,
+            Units::Characters { .. } | Units::Pictures { .. } => true,
             Units::Sound(length) => length.is_known,
         }
     }
@@ -164,7 +171,7 @@ impl Reckoning {
     const fn unit(&self) -> Option<Kind> {
         match self.units {
             Units::Text => None,
-            Units::Characters(_) => Some(Kind::Character),
+            Units::Characters { .. } => Some(Kind::Character),
             Units::Sound(_) => Some(Kind::AudioMs),
             Units::Pictures { .. } => Some(Kind::Image),
             Units::RankingUnits(_) => Some(Kind::RankingUnit),
@@ -230,9 +237,9 @@ mod tests {
     type Untold = (Units, &'static [Kind], Figures, bool);
     type Told = (Units, &'static [Kind], Usage, Figures, bool);
 
-    const SPEECH: Units = Units::Characters(10);
-    const WAV: Units = Units::Sound(Length { ms: 2_000, is_known: true });
-    const MP3: Units = Units::Sound(Length { ms: 9_000, is_known: false });
+    const SPEECH: Units = Units::Characters { count: 10, tokens: 50 };
+    const WAV: Units = Units::Sound(Length { ms: 2_000, most_ms: 2_000, is_known: true });
+    const MP3: Units = Units::Sound(Length { ms: 9_000, most_ms: 12_000, is_known: false });
     const PICTURES: Units = Units::Pictures { count: 2, tokens: 408 };
     const RANKING: Units = Units::RankingUnits(3);
 
@@ -296,6 +303,36 @@ mod tests {
                 "{units:?} {kinds:?} {told:?}"
             );
         }
+    }
+
+    #[test]
+    fn nothing_of_a_unit_is_nothing_where_the_provider_says_so() {
+        use Kind::{AudioMs, Search};
+        #[rustfmt::skip]
+        let cases: [Untold; 4] = [
+            (MP3,      &[AudioMs],  &[],                    false),
+            (WAV,      &[AudioMs],  &[],                    false),
+            (RANKING,  &[Search],   &[],                    false),
+            (MP3,      BY_TOKENS,   &[("input_tokens", 7)], true),
+        ];
+        for (units, kinds, expected, is_estimated) in cases {
+            let metered =
+                Metered { told: Some(Usage::default()), is_unit_told: true, ..Metered::default() };
+            let (usage, estimated) = of(units).settled(metered, &price(kinds));
+            assert_eq!((named(usage), estimated), (expected.to_vec(), is_estimated), "{units:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_aside_is_of_the_kind_that_it_will_be() {
+        let heard = of(MP3).held(&price(BY_TOKENS));
+        assert_eq!(
+            (heard.output_tokens, heard.output_audio_tokens),
+            (120, 0),
+            "it is written down"
+        );
+        let spoken = of(SPEECH).held(&price(BY_TOKENS));
+        assert_eq!((spoken.output_tokens, spoken.output_audio_tokens), (50, 50));
     }
 
     #[test]

@@ -98,8 +98,8 @@ pub(crate) enum Again {
 pub(crate) struct Outgoing<'a> {
     pub(crate) http: &'a HttpTarget,
     pub(crate) way: &'a Way,
-    /// Whether the answer comes while it is made.
-    pub(crate) is_stream: bool,
+    /// Whether the answer comes while it is made, so that its head comes soon.
+    pub(crate) begins_at_once: bool,
     pub(crate) client_headers: &'a HeaderMap,
     /// Whether the client speaks another dialect, so that what it says of its own is not for this one.
     pub(crate) is_translated: bool,
@@ -198,7 +198,7 @@ impl Outgoing<'_> {
     /// A stream begins at once. Any other answer may begin when the last token is made, so only the
     /// whole call's time bounds it.
     fn head_timeout(&self, timeouts: &Timeouts) -> Duration {
-        let answer = if self.is_stream { timeouts.first_byte } else { timeouts.total };
+        let answer = if self.begins_at_once { timeouts.first_byte } else { timeouts.total };
         timeouts.connect + answer
     }
 

@@ -101,11 +101,11 @@ fn speech_in_events_passes_untouched_and_costs_the_tokens_that_the_last_one_tell
     let got = house.speak(asked, events(&[delta, delta, done]));
     assert_eq!((got.status, got.body), (200, format!("{delta}{delta}{done}")));
     assert_eq!(house.cost("voice"), dollars(4 + 101 * 12));
-    // Without events nobody tells, and six characters are five tokens each at most.
+    // Without events nobody tells: five letters are five tokens each at most, and a sign is twenty.
     let asked = r#"{"model":"voice","input":"Hello."}"#;
     let got = house.speak(asked, of_kind("audio/mpeg", &noise()));
     assert_eq!(got.status, 200);
-    let estimate = asked.len().div_ceil(3) + 6 * 5 * 12;
+    let estimate = asked.len().div_ceil(3) + (5 * 5 + 20) * 12;
     assert_eq!(house.cost("voice"), dollars(4 + 101 * 12 + estimate));
 }
 
@@ -215,6 +215,8 @@ fn what_is_written_down_costs_what_the_answer_tells_else_the_length_of_the_file_
     };
     let told = r#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},"output_tokens":45,"total_tokens":59}"#;
     let mp3 = vec![0xff; 2_500];
+    // MP3: frames of 24 milliseconds.
+    let packed = [&[0xff, 0xf3, 0x24, 0][..], &[0; 44]].concat().repeat(50);
     #[rustfmt::skip]
     let cases: Vec<Written<'_>> = vec![
         // model          price     file         answer                                                      millionths
@@ -225,7 +227,8 @@ fn what_is_written_down_costs_what_the_answer_tells_else_the_length_of_the_file_
         ("of-wav-vtt",    &hours,   wav(),       text("text/vtt"),                                           1_000),
         ("bound",         &hours,   mp3.clone(), text("text/plain"),                                         2_500),
         ("bound-json",    &hours,   mp3.clone(), said(r#"{"text":"a"}"#),                                    2_500),
-        ("zero",          &hours,   mp3.clone(), said(r#"{"text":"a","usage":{"type":"duration","seconds":0}}"#), 2_500),
+        ("zero",          &hours,   mp3.clone(), said(r#"{"text":"a","usage":{"type":"duration","seconds":0}}"#), 0),
+        ("packed",        &hours,   packed,      text("text/plain"),                                         1_200),
         ("silence",       &hours,   wav(),       of_kind("text/plain", b""),                                 1_000),
         ("tokens",        &tokens,  mp3.clone(), said(&format!(r#"{{"text":"a","usage":{told}}}"#)),         4 + 60 + 450),
         ("tokens-sse",    &tokens,  mp3.clone(), done(told),                                                 4 + 60 + 450),

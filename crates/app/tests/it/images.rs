@@ -84,8 +84,7 @@ fn previews_pass_as_they_come_and_the_last_event_tells_what_all_of_them_cost() {
     let done = format!(
         "event: image_generation.completed\ndata: {{\"type\":\"image_generation.completed\",\"b64_json\":\"AA==\",\"usage\":{USAGE}}}\n\n"
     );
-    let asked =
-        r#"{"model":"pictures","prompt":"a","quality":"low","stream":true,"partial_images":2}"#;
+    let asked = r#"{"model":"pictures","prompt":"a","quality":"low","size":"1024x1024","stream":true,"partial_images":2}"#;
     let key = house.program.key();
     let got = house.ask(key, asked, events(&[&preview, &preview, &done]));
     assert_eq!(got.status, 200);
@@ -128,7 +127,7 @@ fn a_budget_that_a_picture_may_not_fit_into_refuses_it_whole() {
     // One of low quality is held at 408 tokens.
     let wish = json!({"name": "k", "budgets": [{"usd": "0.016319", "period": "total"}]});
     let key = house.program.make_key(&wish);
-    let asked = r#"{"model":"pictures","prompt":"a","quality":"low"}"#;
+    let asked = r#"{"model":"pictures","prompt":"a","quality":"low","size":"1024x1024"}"#;
     let headers = [("authorization", format!("Bearer {key}"))];
     let refused = house.program.send("POST", PATH, &headers, Some(asked.as_bytes()));
     assert_eq!(refused.status, 429, "{}", refused.body);

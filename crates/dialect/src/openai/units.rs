@@ -61,6 +61,27 @@ pub fn read_meta(json: &[u8]) -> Option<Usage> {
     })
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Units<'a> {
+    #[serde(borrow)]
+    seconds: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_audio_seconds: Option<&'a RawValue>,
+    #[serde(borrow)]
+    billed_units: Option<&'a RawValue>,
+}
+
+/// Whether a `usage`, a `duration` or a `meta` tells how much of its unit was used, be it nothing.
+pub fn tells_unit(json: &[u8]) -> bool {
+    let Ok(units) = serde_json::from_slice::<Units<'_>>(json) else {
+        return read_seconds(json).is_some();
+    };
+    let searched: Option<BilledUnits> = or_nothing(units.billed_units);
+    units.seconds.or(units.prompt_audio_seconds).and_then(sound_ms).is_some()
+        || searched.is_some_and(|units| units.search_units.0.is_some())
+}
+
 #[derive(Deserialize)]
 struct Total {
     total_tokens: Count,
@@ -91,6 +112,25 @@ mod tests {
         ];
         for (json, ms) in cases {
             assert_eq!(read_seconds(json.as_bytes()).map(|usage| usage.audio_ms), ms, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_unit_is_told_also_where_it_is_nothing() {
+        #[rustfmt::skip]
+        let cases = [
+            (r#"{"type":"duration","seconds":0}"#,       true),
+            (r#"{"prompt_audio_seconds":0.0}"#,          true),
+            ("0",                                        true),
+            ("\"0.0\"",                                  true),
+            (r#"{"billed_units":{"search_units":0}}"#,   true),
+            (r#"{"billed_units":{"input_tokens":9}}"#,   false),
+            (r#"{"input_tokens":0,"output_tokens":0}"#,  false),
+            (r#"{"seconds":null}"#,                      false),
+            ("null",                                     false),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(tells_unit(json.as_bytes()), expected, "{json}");
         }
     }
 

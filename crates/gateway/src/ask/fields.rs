@@ -17,6 +17,10 @@ pub(super) enum Field {
     BestOf,
     Prompt,
     Input,
+    Quality,
+    Size,
+    PartialImages,
+    Documents,
     Background,
     PreviousResponseId,
     Conversation,
@@ -34,7 +38,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 28] = [
         Self::Model,
         Self::Stream,
         Self::StreamOptions,
@@ -46,6 +50,10 @@ impl Field {
         Self::BestOf,
         Self::Prompt,
         Self::Input,
+        Self::Quality,
+        Self::Size,
+        Self::PartialImages,
+        Self::Documents,
         Self::Background,
         Self::PreviousResponseId,
         Self::Conversation,
@@ -74,6 +82,10 @@ impl Field {
             Self::BestOf => "best_of",
             Self::Prompt => "prompt",
             Self::Input => "input",
+            Self::Quality => "quality",
+            Self::Size => "size",
+            Self::PartialImages => "partial_images",
+            Self::Documents => "documents",
             Self::Background => "background",
             Self::PreviousResponseId => "previous_response_id",
             Self::Conversation => "conversation",
@@ -104,6 +116,10 @@ impl Field {
             b"bestof" => Self::BestOf,
             b"prompt" => Self::Prompt,
             b"input" => Self::Input,
+            b"quality" => Self::Quality,
+            b"size" => Self::Size,
+            b"partialimages" => Self::PartialImages,
+            b"documents" => Self::Documents,
             b"background" => Self::Background,
             b"previousresponseid" => Self::PreviousResponseId,
             b"conversation" => Self::Conversation,
@@ -273,6 +289,10 @@ mod tests {
             ("max-completion-tokens",       Err("max_completion_tokens")),
             ("MaxOutputTokens",             Err("max_output_tokens")),
             ("PROMPT",                      Err("prompt")),
+            ("Quality",                     Err("quality")),
+            ("SIZE",                        Err("size")),
+            ("partialImages",               Err("partial_images")),
+            ("Documents",                   Err("documents")),
         ];
         for (key, expected) in cases {
             let json = format!(r#""{key}""#);

@@ -134,6 +134,10 @@ impl<'a> Rest<'a, '_> {
             let text = std::str::from_utf8(line).map_err(|_| malformed("a head is not UTF-8"))?;
             let (name, value) =
                 text.split_once(':').ok_or_else(|| malformed("a line of a head has no colon"))?;
+            // Some readers add a line that begins with a blank to the one before it.
+            if !is_token(name) {
+                return Err(malformed("a line of a head begins with no name"));
+            }
             if name.eq_ignore_ascii_case("content-disposition") {
                 if std::mem::replace(&mut has_disposition, true) {
                     return Err(malformed("a part has two dispositions"));
@@ -168,6 +172,12 @@ impl<'a> Rest<'a, '_> {
             }
         }
     }
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(name: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_known)
 }
 
 fn is_line_end(bytes: &[u8]) -> bool {
@@ -330,6 +340,10 @@ mod tests {
             (head("content-disposition: form-data; name=\"m\\odel\""),           "no name"),
             (head("content-disposition: form-data; name=a\r\ncontent-disposition: form-data; name=b"), "two dispositions"),
             (head("content-disposition: form-data; name=a\r\ncontent-transfer-encoding: base64"), "encoded"),
+            (head("content-disposition: form-data; name=a\r\n x: filename=b"),   "begins with no name"),
+            (head("content-disposition: form-data; name=a\r\n\tfilename:=b"),   "begins with no name"),
+            (head("content-disposition : form-data; name=a"),                    "begins with no name"),
+            (head(": form-data; name=a"),                                        "begins with no name"),
             (head(&format!("x: {long}")),                                        "too large"),
             (form(&vec![written("name=a", b"v"); PARTS_MAX + 1]),                "more than 64"),
         ];

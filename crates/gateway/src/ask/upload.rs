@@ -127,6 +127,7 @@ mod tests {
         let body = form(&[FILE, ("name=stream", "true"), MODEL, ("name=prompt", "Names: Ada")]);
         let ask = Ask::parse_form(Call::Transcriptions, "X", &body).unwrap();
         assert_eq!((&*ask.model, ask.is_stream), ("whisper-1", true));
+        assert!(!ask.begins_at_once(), "this model sends no stream");
         assert_eq!(&body[ask.models_at[0].clone()], b"whisper-1");
         assert_eq!(ask.text_bytes, "true".len() + "whisper-1".len() + "Names: Ada".len());
         let ask = Ask::parse_form(Call::Translations, "X", &body).unwrap();

@@ -159,7 +159,7 @@ impl Gateway {
         let request = Outgoing {
             http,
             way,
-            is_stream: sending.ask.is_stream,
+            begins_at_once: sending.ask.begins_at_once(),
             client_headers: sending.headers,
             is_translated: asking != Asking::Call(sending.ask.call),
             signature,

@@ -255,6 +255,7 @@ impl JsonMeter {
         let is_counted = self.has_output && told.is_none();
         Metered {
             told,
+            is_unit_told: self.is_unit_told(),
             counted_output: if is_counted { self.bytes.div_ceil(4) } else { 0 },
             searches: self.kept.searches(self.provider),
         }
@@ -269,6 +270,14 @@ impl JsonMeter {
     fn told_beside(&self) -> Option<Usage> {
         let Beside { finder, read } = self.beside.as_deref()?;
         finder.captured().and_then(read)
+    }
+
+    /// Whether either member tells how much of its unit was used, be it nothing.
+    fn is_unit_told(&self) -> bool {
+        self.beside.as_deref().is_some_and(|Beside { finder, .. }| {
+            let members = [self.captured(), finder.captured()];
+            members.into_iter().flatten().any(openai::tells_unit)
+        })
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -413,6 +422,24 @@ mod tests {
             meter.read(part);
         }
         meter.metered().told.map(|usage| (usage.input_tokens, usage.output_tokens))
+    }
+
+    #[test]
+    fn nothing_of_a_unit_is_told_otherwise_than_no_word_of_it() {
+        #[rustfmt::skip]
+        let cases = [
+            (Call::Transcriptions, r#"{"text":"","usage":{"type":"duration","seconds":0}}"#,       true),
+            (Call::Transcriptions, r#"{"text":"","duration":0}"#,                                  true),
+            (Call::Transcriptions, r#"{"text":"","usage":{"input_tokens":0,"output_tokens":0}}"#,  false),
+            (Call::Transcriptions, r#"{"text":"","duration":null}"#,                               false),
+            (Call::Rerank,         r#"{"results":[],"meta":{"billed_units":{"search_units":0}}}"#, true),
+            (Call::Rerank,         r#"{"results":[],"meta":{"billed_units":{"input_tokens":0}}}"#, false),
+        ];
+        for (call, answer, expected) in cases {
+            let mut meter = JsonMeter::of(call, Dialect::OpenAi, None);
+            meter.push(Bytes::from_static(answer.as_bytes()));
+            assert_eq!(meter.metered().is_unit_told, expected, "{answer}");
+        }
     }
 
     #[test]

@@ -133,7 +133,9 @@ impl SseMeter {
         let told = self.told.usage();
         let is_told = self.is_done && told.is_some();
         let searches = self.searches.as_ref().map(|counter| counter.seen).unwrap_or_default();
-        Metered { told, counted_output: if is_told { 0 } else { self.counted }, searches }
+        let is_unit_told = self.told.has_unit();
+        let counted_output = if is_told { 0 } else { self.counted };
+        Metered { told, is_unit_told, counted_output, searches }
     }
 
     /// Whether the stream came to its proper end: it said so, or it told the usage of the whole.

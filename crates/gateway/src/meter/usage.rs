@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 /// What an answer has said until now.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// The last usage counts.
-    OpenAi(Option<Usage>),
+    /// The last usage counts. `has_unit`: it tells how much of what is no tokens there was.
+    OpenAi { usage: Option<Usage>, has_unit: bool },
     /// A stream tells the input at its beginning and the output at its end. The output that it tells at
     /// its beginning, too, is that of a token or so which then comes.
     Anthropic { told: anthropic::UsageTold, is_final: bool },
@@ -44,7 +44,7 @@ pub(super) struct Said {
 impl Told {
     pub(super) fn new(provider: impl Into<Provider>) -> Self {
         match provider.into() {
-            Provider::Dialect(Dialect::OpenAi) => Self::OpenAi(None),
+            Provider::Dialect(Dialect::OpenAi) => Self::OpenAi { usage: None, has_unit: false },
             Provider::Dialect(Dialect::Anthropic) => {
                 Self::Anthropic { told: anthropic::UsageTold::default(), is_final: false }
             }
@@ -58,7 +58,7 @@ impl Told {
     /// The member that holds it in a whole answer.
     pub(super) const fn member(&self) -> &'static str {
         match self {
-            Self::OpenAi(_) | Self::Anthropic { .. } | Self::Bedrock(_) => "usage",
+            Self::OpenAi { .. } | Self::Anthropic { .. } | Self::Bedrock(_) => "usage",
             Self::Google { .. } => "usageMetadata",
         }
     }
@@ -66,7 +66,7 @@ impl Told {
     /// Takes the value of that member.
     pub(super) fn take(&mut self, json: &[u8]) {
         match self {
-            Self::OpenAi(usage) => *usage = openai::read_usage(json),
+            Self::OpenAi { usage, .. } => *usage = openai::read_usage(json),
             Self::Anthropic { told, is_final } => {
                 told.take_json(json);
                 *is_final = true;
@@ -84,9 +84,11 @@ impl Told {
     /// Takes the data of an event.
     pub(super) fn take_event(&mut self, json: &[u8]) -> Said {
         match self {
-            Self::OpenAi(usage) => {
-                let Some((said, is_bare)) = parse_event(json) else { return Said::default() };
+            Self::OpenAi { usage, has_unit } => {
+                let Some((said, is_bare, raw)) = parse_event(json) else { return Said::default() };
                 *usage = Some(said);
+                // What is told of chats is tokens, and read with every event that some servers send.
+                *has_unit = said.total_tokens() == 0 && openai::tells_unit(raw.get().as_bytes());
                 let has_output = is_bare || said.output_tokens > 0;
                 Said { is_bare, has_output, ..Said::default() }
             }
@@ -124,10 +126,17 @@ impl Told {
         }
     }
 
+    /// Whether it was said how much of its unit was used, be it nothing.
+    pub(super) const fn has_unit(&self) -> bool {
+        matches!(self, Self::OpenAi { has_unit: true, .. })
+    }
+
     /// The usage; `None`: nothing was said.
     pub(super) fn usage(&self) -> Option<Usage> {
         match self {
-            Self::OpenAi(usage) | Self::Google { usage, .. } | Self::Bedrock(usage) => *usage,
+            Self::OpenAi { usage, .. } | Self::Google { usage, .. } | Self::Bedrock(usage) => {
+                *usage
+            }
             Self::Anthropic { told, is_final: true } => told.usage(),
             Self::Anthropic { told, is_final: false } => {
                 told.usage().map(|usage| Usage { output_tokens: 0, reasoning_tokens: 0, ..usage })
@@ -229,12 +238,12 @@ pub(super) fn is_error(json: &[u8]) -> bool {
     serde_json::from_slice(json).is_ok_and(|event: Failed| event.error.is_some())
 }
 
-/// The usage in one event, and whether the event carries nothing else.
-fn parse_event(json: &[u8]) -> Option<(Usage, bool)> {
+/// The usage in one event, whether the event carries nothing else, and where it stands.
+fn parse_event(json: &[u8]) -> Option<(Usage, bool, &RawValue)> {
     let event: Event<'_> = serde_json::from_slice(json).ok()?;
     let is_bare = event.choices.as_ref().is_some_and(Vec::is_empty);
     let raw = event.usage.or_else(|| event.response.and_then(|response| response.usage))?;
-    openai::read_usage(raw.get().as_bytes()).map(|usage| (usage, is_bare))
+    openai::read_usage(raw.get().as_bytes()).map(|usage| (usage, is_bare, raw))
 }
 
 #[cfg(test)]
@@ -276,6 +285,19 @@ mod tests {
             }
             let found = told.usage().map(|usage| (usage.input_tokens, usage.output_tokens));
             assert_eq!((found, said.has_output), (expected, has_output), "{dialect:?} {events:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_tells_that_nothing_was_heard() {
+        for (usage, expected) in [
+            (r#"{"type":"duration","seconds":0}"#, true),
+            (r#"{"input_tokens":0,"output_tokens":0}"#, false),
+        ] {
+            let mut told = Told::new(Dialect::OpenAi);
+            let event = format!(r#"{{"type":"transcript.text.done","text":"","usage":{usage}}}"#);
+            told.take_event(event.as_bytes());
+            assert_eq!((told.usage(), told.has_unit()), (Some(Usage::default()), expected));
         }
     }
 

@@ -144,7 +144,11 @@ mod tests {
     }
 
     fn fit(accounts: &Accounts, output_tokens: u64, budgets: &[Budget]) -> Result<u64, NoRoom> {
-        let quote = Quote { price: &Price::FREE, most: Usage::of_tokens(0, output_tokens) };
+        let quote = Quote {
+            price: &Price::FREE,
+            most: Usage::of_tokens(0, output_tokens),
+            fixed_output_tokens: 0,
+        };
         accounts.fit(&quote, budgets)
     }
 

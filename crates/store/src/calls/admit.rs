@@ -38,6 +38,8 @@ pub struct CallRequest<'a> {
     /// Estimated tokens of input, the most output tokens that it may produce, and the most of what is no
     /// tokens.
     pub most: Usage,
+    /// Of the output tokens, those that no bound makes fewer.
+    pub fixed_output_tokens: u64,
     /// From where.
     pub address: IpAddr,
 }
@@ -62,7 +64,11 @@ impl Store {
             return Err(StoreError::Behind);
         }
         let moment = Moment { now: self.clock.now(), monotonic_us: self.clock.monotonic_us() };
-        let quote = Quote { price: request.price, most: request.most };
+        let quote = Quote {
+            price: request.price,
+            most: request.most,
+            fixed_output_tokens: request.fixed_output_tokens,
+        };
         let bounded = key.bounded(moment.now, Some(request.model));
         let (taken, granted, quotas) = match bounded.admit(&quote, moment, &self.time_zone) {
             Ok(admitted) => admitted,

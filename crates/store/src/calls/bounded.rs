@@ -101,7 +101,11 @@ impl Bounded<'_> {
         moment: Moment,
         zone: &TimeZone,
     ) -> Result<Admitted, (Denial, Admitted)> {
-        let quote = Quote { price: &Price::FREE, most: Usage::of_tokens(cost.tokens, 0) };
+        let quote = Quote {
+            price: &Price::FREE,
+            most: Usage::of_tokens(cost.tokens, 0),
+            fixed_output_tokens: 0,
+        };
         let us = moment.monotonic_us;
         let mut chain = self.lock(moment, zone);
         let room = chain.room(&quote, cost.requests, us);

@@ -91,6 +91,7 @@ pub(crate) fn call(
         deployment: DeploymentId::new(1, 1),
         price: &FREE,
         most: Usage::of_tokens(tokens, 0),
+        fixed_output_tokens: 0,
         address: "127.0.0.1".parse().unwrap(),
     };
     let mut open = store.store.admit(key, &request).unwrap().map_err(|(denial, _)| denial)?;

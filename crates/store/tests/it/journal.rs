@@ -177,6 +177,7 @@ fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'st
         deployment: DeploymentId::new(1, 1),
         price: &FREE,
         most: Usage::of_tokens(input_tokens, output_tokens),
+        fixed_output_tokens: 0,
         address: [127, 0, 0, 1].into(),
     }
 }

@@ -35,6 +35,7 @@ async fn call(store: &TestStore, key: &ApiKey, secret: SecretNumber, n: u128, ad
         deployment: DeploymentId::new(1, 1),
         price: &Price::FREE,
         most: Usage::of_tokens(1, 1),
+        fixed_output_tokens: 0,
         address,
     };
     drop(store.store.admit(&loaded, &request).unwrap().unwrap());

@@ -34,6 +34,7 @@ async fn call(store: &TestStore, key: &ApiKey, n: u128) {
         deployment: DeploymentId::new(1, 1),
         price: &price,
         most: Usage::of_tokens(1_000, 1_000),
+        fixed_output_tokens: 0,
         address: [10, 0, 0, 7].into(),
     };
     let mut open = store.store.admit(&loaded, &request).unwrap().unwrap();
@@ -152,6 +153,7 @@ async fn begin(
         deployment: DeploymentId::new(1, 1),
         price: &Price::FREE,
         most: Usage::of_tokens(10, 5),
+        fixed_output_tokens: 0,
         address,
     };
     store.store.admit(&loaded, &request).unwrap().unwrap()
