@@ -27,6 +27,7 @@ mod rewrite;
 mod route;
 mod source;
 mod trace;
+mod transcript;
 mod translate;
 mod upstream;
 mod verify;
