@@ -354,6 +354,7 @@ impl Drop for Live {
     /// The client went away: the upstream's connection closes with `source`, and what was produced
     /// until now is billed. Settling twice is nothing.
     fn drop(&mut self) {
+        self.transcript = None;
         self.settle(Outcome::Disconnected);
     }
 }

@@ -40,7 +40,7 @@ impl Transcript {
     /// The head of the answer is known. `is_live`: it is still arriving.
     pub(crate) fn begin_answer(&mut self, headers: &Headers, is_live: bool) {
         let kind = headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
-        if !kind.is_none_or(|(_, kind)| is_text(kind)) {
+        if kind.is_some_and(|(_, kind)| !is_text(kind)) {
             self.answer = Answer::File;
         } else if is_live && self.is_stream {
             self.answer = Answer::Stream(Box::default());

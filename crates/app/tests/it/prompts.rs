@@ -197,15 +197,15 @@ fn a_call_that_failed_or_whose_client_left_is_kept_as_far_as_it_came() {
     assert_eq!((unknown.status, house.read(&unknown).status), (404, 404), "it never left");
 
     house.upstream.once(Script::Hang(2));
-    let mut stream = house.program.stream(house.program.key(), "mock");
-    let mut first = [0; 16];
-    stream.read_exact(&mut first).unwrap();
+    let stream = ureq::post(format!("{}{CHAT}", house.program.url))
+        .header("authorization", format!("Bearer {}", house.program.key()))
+        .send(asking(ASKED, true).to_string().as_bytes())
+        .unwrap();
+    let id = stream.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let mut stream = stream.into_body().into_reader();
+    stream.read_exact(&mut [0; 16]).unwrap();
     drop(stream);
     house.program.await_settled();
-    let log = house.program.log();
-    let line = log.lines().rfind(|line| line.contains("disconnected")).unwrap();
-    let id = line.split("req_").nth(1).unwrap();
-    let id = format!("req_{}", &id[..26]);
     let path = format!("/v1/calls/{id}/prompt");
     let kept = house.program.ask("GET", &path, &house.program.admin_key(), None);
     assert_eq!(kept.status, 200, "{}", kept.body);

@@ -77,8 +77,7 @@ impl From<StoredPrompt> for PromptObject {
     }
 }
 
-/// Shows what was asked and answered in a call, where its project keeps that. Each reading stands in the
-/// audit log.
+/// Shows what was asked and answered in a call, where its project keeps that; each reading is audited.
 #[utoipa::path(
     get,
     path = "/v1/calls/{id}/prompt",

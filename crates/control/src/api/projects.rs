@@ -184,8 +184,7 @@ pub(crate) async fn show_project(
     answer(&control, get(&control, &caller, &id).await?).await
 }
 
-/// Edits a project: its name, description, limits, budgets, or how it keeps prompts and answers. The
-/// default one keeps its name. What is kept no longer is gone with the next sweep.
+/// Edits name, description, limits, budgets or keeping of prompts of a project; the default one keeps its name.
 #[utoipa::path(
     patch,
     path = "/v1/projects/{id}",

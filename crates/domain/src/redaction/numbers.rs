@@ -1,6 +1,7 @@
 //! Numbers of cards and phones: runs of digits, however they are grouped.
 
 use std::borrow::Cow;
+use std::ops::{Range, RangeInclusive};
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -13,10 +14,10 @@ pub(super) enum Kind {
 }
 
 /// Digits in a card's number, ISO/IEC 7812.
-const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+const CARD_DIGITS: RangeInclusive<usize> = 13..=19;
 /// The fewest digits of a phone's number, and the fewest of one that is written in one piece.
 const PHONE_DIGITS_MIN: usize = 7;
-const PHONE_PLAIN_DIGITS: std::ops::RangeInclusive<usize> = 10..=15;
+const PHONE_PLAIN_DIGITS: RangeInclusive<usize> = 10..=15;
 
 /// Digits in groups, with at most two signs between them.
 const RUNS: &str = r"\+?\(?[0-9](?:[ .()/-]{0,2}[0-9])*";
@@ -28,25 +29,25 @@ static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(RUNS).ok()
 pub(super) fn redact(text: &str, kind: Kind) -> Cow<'_, str> {
     let Some(runs) = &*PATTERN else { return Cow::Borrowed("") };
     runs.replace_all(text, |found: &Captures<'_>| {
-        let (Some(whole), run) = (found.get(0), found.get(0).map_or("", |run| run.as_str())) else {
-            return String::new();
-        };
-        if is_part_of_word(text, whole.start(), whole.end()) {
-            return run.to_owned();
-        }
-        match kind {
-            _ if has_card(run) => "[card]".to_owned(),
-            Kind::CardsAndPhones if is_phone(run) => "[phone]".to_owned(),
-            Kind::Cards | Kind::CardsAndPhones => run.to_owned(),
-        }
+        found.get(0).map_or("", |run| instead_of(text, run.range(), kind))
     })
 }
 
+fn instead_of(text: &str, at: Range<usize>, kind: Kind) -> &str {
+    let run = text.get(at.clone()).unwrap_or_default();
+    match kind {
+        _ if is_part_of_word(text, at) => run,
+        _ if has_card(run) => "[card]",
+        Kind::CardsAndPhones if is_phone(run) => "[phone]",
+        Kind::Cards | Kind::CardsAndPhones => run,
+    }
+}
+
 /// Digits within an id or a word are neither.
-fn is_part_of_word(text: &str, start: usize, end: usize) -> bool {
+fn is_part_of_word(text: &str, at: Range<usize>) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let before = text.get(..start).and_then(|before| before.chars().next_back());
-    let after = text.get(end..).and_then(|after| after.chars().next());
+    let before = text.get(..at.start).and_then(|before| before.chars().next_back());
+    let after = text.get(at.end..).and_then(|after| after.chars().next());
     before.is_some_and(is_word) || after.is_some_and(is_word)
 }
 
@@ -54,25 +55,30 @@ fn is_part_of_word(text: &str, start: usize, end: usize) -> bool {
 fn has_card(run: &str) -> bool {
     let groups: Vec<&str> =
         run.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
-    (0..groups.len()).any(|first| {
-        let mut digits = Vec::new();
-        groups.iter().skip(first).any(|group| {
-            if digits.len() + group.len() > *CARD_DIGITS.end() {
-                digits.resize(CARD_DIGITS.end() + 1, 0);
-                return false;
-            }
-            digits.extend(group.bytes().map(|digit| u32::from(digit - b'0')));
-            CARD_DIGITS.contains(&digits.len()) && passes_luhn(&digits)
-        })
-    })
+    (0..groups.len()).any(|first| groups.get(first..).is_some_and(begin_with_card))
+}
+
+/// Looks at no more groups than a card's number can have.
+fn begin_with_card(groups: &[&str]) -> bool {
+    let mut digits = Vec::new();
+    for group in groups {
+        if digits.len() + group.len() > *CARD_DIGITS.end() {
+            return false;
+        }
+        digits.extend(group.bytes().map(|digit| u32::from(digit - b'0')));
+        if CARD_DIGITS.contains(&digits.len()) && passes_luhn(&digits) {
+            return true;
+        }
+    }
+    false
 }
 
 fn passes_luhn(digits: &[u32]) -> bool {
     let double = |digit: u32| if digit > 4 { 2 * digit - 9 } else { 2 * digit };
     let places = digits.iter().rev().enumerate();
     let sum: u32 =
-        places.map(|(at, digit)| if at % 2 == 1 { double(*digit) } else { *digit }).sum();
-    sum % 10 == 0 && digits.iter().any(|digit| *digit != 0)
+        places.map(|(at, digit)| if at.is_multiple_of(2) { *digit } else { double(*digit) }).sum();
+    sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != 0)
 }
 
 fn is_phone(run: &str) -> bool {
