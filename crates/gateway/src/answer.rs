@@ -11,6 +11,7 @@ use crate::error::ProxyError;
 use crate::redact::Needle;
 use crate::relay::RelayBody;
 use crate::route::Work;
+use crate::transcript::Transcript;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -70,6 +71,12 @@ impl Answer {
     pub(crate) fn list(body: RelayBody) -> Self {
         let headers = [(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, NO_CACHE)];
         Self { status: StatusCode::OK, headers: headers.into(), body }
+    }
+
+    /// Has the transcript of the call read along what goes to the client.
+    pub(crate) fn read_along(&mut self, mut transcript: Box<Transcript>) {
+        transcript.begin_answer(&self.headers, matches!(self.body, RelayBody::Live(_)));
+        self.body.read_along(transcript);
     }
 
     /// `headers` is an empty map, with room for them.

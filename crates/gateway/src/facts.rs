@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::cors;
 use crate::timing::{Timing, Waiting};
 use crate::trace::SpanContext;
+use crate::transcript::Transcript;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The same where Anthropic's clients look for it.
@@ -70,6 +71,8 @@ pub(crate) struct Facts {
     pub(crate) timing: Option<Timing>,
     /// The web page that may read the answer.
     pub(crate) reader: Option<HeaderValue>,
+    /// What the call asks and is answered, where its project keeps that.
+    pub(crate) transcript: Option<Box<Transcript>>,
 }
 
 impl Facts {

@@ -18,9 +18,10 @@ use doorward_dialect::Dialect;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
 use doorward_domain::price::{MalformedPrices, Price, PriceTable};
+use doorward_domain::prompts::PromptPolicy;
 use doorward_domain::scope::Scope;
 use doorward_domain::usage::Usage;
-use doorward_store::{CallRequest, OpenCall, Store};
+use doorward_store::{CallRequest, Excerpt, OpenCall, PromptRecord, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -48,6 +49,7 @@ use crate::relay::{CallEnd, Question, RelayBody};
 use crate::route::{Call, InPath, Route, WrongMethod};
 use crate::timing::Timing;
 use crate::trace::{self, SpanContext, SpanQueue};
+use crate::transcript::Transcript;
 use crate::upstream::{Connector, Timeouts};
 use crate::verify::{self, Caller};
 
@@ -170,10 +172,13 @@ impl Gateway {
         }
         let answered =
             self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
-        let answer = answered.unwrap_or_else(|error| {
+        let mut answer = answered.unwrap_or_else(|error| {
             self.note_refusal((id, address), &facts, &error);
             Answer::refusal(&error, dialect, id)
         });
+        if let Some(transcript) = facts.transcript.take() {
+            answer.read_along(transcript);
+        }
         // The request's map has room for the answer's headers; a new one would have to grow.
         let mut headers = std::mem::take(&mut head.headers);
         headers.clear();
@@ -329,6 +334,9 @@ impl Gateway {
         };
         let mut end = self.begin(open, first, &ask, way.facts.span);
         end.written().await?;
+        if let Some(policy) = way.caller.key.prompts {
+            way.facts.transcript = Some(self.transcript(policy, (&ask, &body), &way));
+        }
         self.serve(&mut choice, &sending, end, &mut way).await
     }
 
@@ -363,6 +371,26 @@ impl Gateway {
         }
         verify::check(&way.caller, Call::SCOPE, self.store.clock().now(), way.address)?;
         Ok(body)
+    }
+
+    /// Begins to take down what a call asks and is answered.
+    fn transcript(
+        &self,
+        policy: PromptPolicy,
+        (ask, body): (&Ask<'_>, &Bytes),
+        way: &Way<'_>,
+    ) -> Box<Transcript> {
+        let key = &way.caller.key.key;
+        let record = PromptRecord {
+            call: way.id,
+            organization: key.organization,
+            project: key.project,
+            policy,
+            at: self.store.clock().now(),
+            request: (!ask.call.is_form()).then(|| Excerpt::of(body)),
+            answer: None,
+        };
+        Box::new(Transcript::new(Arc::clone(&self.store), record, ask.is_stream))
     }
 
     fn begin(

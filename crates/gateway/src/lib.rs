@@ -28,6 +28,7 @@ mod route;
 mod source;
 mod timing;
 mod trace;
+mod transcript;
 mod translate;
 mod upstream;
 mod verify;

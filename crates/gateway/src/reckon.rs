@@ -91,7 +91,7 @@ impl Reckoning {
             | Units::Pictures { .. }
             | Units::Characters { .. }
             | Units::Sound(_)
-            | Units::RankingUnits(_) => told,
+            | Units::Ranking(_) => told,
         }
     }
 
@@ -104,7 +104,7 @@ impl Reckoning {
             Units::Text
             | Units::Pictures { .. }
             | Units::Characters { .. }
-            | Units::RankingUnits(_) => self,
+            | Units::Ranking(_) => self,
         }
     }
 
@@ -118,7 +118,7 @@ impl Reckoning {
             Units::Text
             | Units::Pictures { .. }
             | Units::Characters { .. }
-            | Units::RankingUnits(_) => self,
+            | Units::Ranking(_) => self,
         }
     }
 
@@ -126,7 +126,7 @@ impl Reckoning {
     fn tokens(&self) -> Usage {
         let text = Usage::of_tokens(self.input_tokens, 0);
         match self.units {
-            Units::Text | Units::RankingUnits(_) => text,
+            Units::Text | Units::Ranking(_) => text,
             Units::Characters { tokens, .. } => {
                 Usage { output_tokens: tokens, output_audio_tokens: tokens, ..text }
             }
@@ -155,14 +155,14 @@ impl Reckoning {
             Units::Characters { count, .. } => Usage { characters: count, ..none },
             Units::Sound(Length { ms, .. }) => Usage { audio_ms: ms, ..none },
             Units::Pictures { count, .. } => Usage { images: count, ..none },
-            Units::RankingUnits(ranking_units) => Usage { ranking_units, ..none },
+            Units::Ranking(ranking_units) => Usage { ranking_units, ..none },
         }
     }
 
     /// Whether the amount is known, and not only the most that it can be.
     const fn is_exact(&self) -> bool {
         match self.units {
-            Units::Text | Units::RankingUnits(_) => false,
+            Units::Text | Units::Ranking(_) => false,
             Units::Characters { .. } | Units::Pictures { .. } => true,
             Units::Sound(length) => length.is_known,
         }
@@ -174,7 +174,7 @@ impl Reckoning {
             Units::Characters { .. } => Some(Kind::Character),
             Units::Sound(_) => Some(Kind::AudioMs),
             Units::Pictures { .. } => Some(Kind::Image),
-            Units::RankingUnits(_) => Some(Kind::RankingUnit),
+            Units::Ranking(_) => Some(Kind::RankingUnit),
         }
     }
 
@@ -241,7 +241,7 @@ mod tests {
     const WAV: Units = Units::Sound(Length { ms: 2_000, most_ms: 2_000, is_known: true });
     const MP3: Units = Units::Sound(Length { ms: 9_000, most_ms: 12_000, is_known: false });
     const PICTURES: Units = Units::Pictures { count: 2, tokens: 408 };
-    const RANKING: Units = Units::RankingUnits(3);
+    const RANKING: Units = Units::Ranking(3);
 
     #[test]
     fn what_the_provider_does_not_say_is_billed_by_what_the_price_is_for() {
@@ -307,12 +307,12 @@ mod tests {
 
     #[test]
     fn nothing_of_a_unit_is_nothing_where_the_provider_says_so() {
-        use Kind::{AudioMs, Search};
+        use Kind::{AudioMs, RankingUnit};
         #[rustfmt::skip]
         let cases: [Untold; 4] = [
             (MP3,      &[AudioMs],  &[],                    false),
             (WAV,      &[AudioMs],  &[],                    false),
-            (RANKING,  &[Search],   &[],                    false),
+            (RANKING,  &[RankingUnit],   &[],                    false),
             (MP3,      BY_TOKENS,   &[("input_tokens", 7)], true),
         ];
         for (units, kinds, expected, is_estimated) in cases {

@@ -18,6 +18,7 @@ use crate::echo::Events;
 use crate::error::{ProxyError, Told, UpstreamFault};
 use crate::meter::{JsonMeter, Metered, SseMeter};
 use crate::redact::Mask;
+use crate::transcript::Transcript;
 use crate::translate::StreamTranslation;
 use crate::upstream::Exchange;
 
@@ -40,6 +41,8 @@ pub struct Live {
     translation: Option<Box<StreamTranslation>>,
     end: Box<CallEnd>,
     watch: Watch,
+    /// What the call asks and is answered, where its project keeps that.
+    transcript: Option<Box<Transcript>>,
     /// Waits to go out before anything else: the first piece, or an error event.
     ready: VecDeque<Bytes>,
     /// The answer ended in a way that only closing the connection can tell.
@@ -122,11 +125,20 @@ impl RelayBody {
             translation,
             end,
             watch,
+            transcript: None,
             ready,
             is_broken: false,
             is_over: false,
             has_arrived: false,
         }))
+    }
+
+    /// Has a transcript read along what goes to the client; it has all of an answer that is here.
+    pub(crate) fn read_along(&mut self, mut transcript: Box<Transcript>) {
+        match self {
+            Self::Whole(bytes) => transcript.push(bytes.as_deref().unwrap_or_default()),
+            Self::Live(live) => live.transcript = Some(transcript),
+        }
     }
 }
 
@@ -141,7 +153,11 @@ impl Body for RelayBody {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Live(live) => {
-                live.poll(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data)))
+                let polled = live.poll(cx);
+                if live.transcript.is_some() {
+                    live.take_down(&polled);
+                }
+                polled.map(|bytes| bytes.map(|bytes| bytes.map(Frame::data)))
             }
         }
     }
@@ -162,6 +178,17 @@ impl Body for RelayBody {
 }
 
 impl Live {
+    /// Takes down what goes to the client. The record is handed over before the last byte is: whoever has read
+    /// the answer finds it.
+    fn take_down(&mut self, polled: &Poll<Option<Result<Bytes, BrokenOff>>>) {
+        if let (Some(transcript), Poll::Ready(Some(Ok(bytes)))) = (&mut self.transcript, polled) {
+            transcript.push(bytes);
+        }
+        if self.is_over && self.ready.is_empty() {
+            self.transcript = None;
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         if let Some(bytes) = self.ready.pop_front() {
             // The first piece may have been the last one, too.
@@ -330,6 +357,7 @@ impl Drop for Live {
     /// The client went away: the upstream's connection closes with `source`, and what was produced
     /// until now is billed. Settling twice is nothing.
     fn drop(&mut self) {
+        self.transcript = None;
         self.settle(Outcome::Disconnected);
     }
 }

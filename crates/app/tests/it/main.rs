@@ -32,6 +32,7 @@ mod notices;
 mod output_bounds;
 mod presented;
 mod program;
+mod prompts;
 mod proxies;
 mod python;
 mod quickstart;

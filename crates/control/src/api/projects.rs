@@ -12,6 +12,7 @@ use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::limit::Limits;
 use doorward_domain::name::{check_description, check_name};
 use doorward_domain::project_model::model_prefix;
+use doorward_domain::prompts::PromptPolicy;
 use doorward_store::{NewProject, Project, SharedSpent};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -74,6 +75,9 @@ struct EditProject {
     #[serde(default)]
     #[schema(value_type = Option<Vec<Budget>>, max_items = 8)]
     budgets: Field<Vec<Budget>>,
+    #[serde(default)]
+    #[schema(value_type = Option<PromptPolicy>)]
+    prompts: Field<PromptPolicy>,
 }
 
 /// A project, as answers show it.
@@ -94,6 +98,9 @@ pub(crate) struct ProjectObject {
     budgets: Vec<Budget>,
     /// One entry per budget, in their order.
     spent: Vec<Spent>,
+    /// How it keeps what its calls ask and are answered. `null`: not at all.
+    #[schema(required)]
+    prompts: Option<PromptPolicy>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -110,6 +117,7 @@ impl ProjectObject {
             spent: spent_of(spent, &subject, &project.bounds),
             limits: project.bounds.limits,
             budgets: project.bounds.budgets,
+            prompts: project.prompts,
             created_at: project.created_at,
             updated_at: project.updated_at,
         }
@@ -176,7 +184,7 @@ pub(crate) async fn show_project(
     answer(&control, get(&control, &caller, &id).await?).await
 }
 
-/// Edits name, description, limits or budgets of a project; the default one keeps its name.
+/// Edits name, description, limits, budgets or keeping of prompts of a project; the default one keeps its name.
 #[utoipa::path(
     patch,
     path = "/v1/projects/{id}",
@@ -202,6 +210,11 @@ pub(crate) async fn edit_project(
     if let Some(description) = wish.description {
         faults.check("description", check_description(&description));
         project.description = description;
+    }
+    match wish.prompts {
+        Field::Absent => {}
+        Field::Null => project.prompts = None,
+        Field::Value(policy) => project.prompts = Some(policy),
     }
     let bounds = edited(&project.bounds, &wish.limits, wish.budgets, &mut faults);
     faults.finish()?;

@@ -22,6 +22,7 @@ mod models;
 mod notices;
 mod openapi;
 mod projects;
+mod prompts;
 mod provider_keys;
 mod providers;
 mod receiver;

@@ -63,7 +63,7 @@ pub fn read_meta(json: &[u8]) -> Option<Usage> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Units<'a> {
+struct Amounts<'a> {
     #[serde(borrow)]
     seconds: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -74,11 +74,11 @@ struct Units<'a> {
 
 /// Whether a `usage`, a `duration` or a `meta` tells how much of its unit was used, be it nothing.
 pub fn tells_unit(json: &[u8]) -> bool {
-    let Ok(units) = serde_json::from_slice::<Units<'_>>(json) else {
+    let Ok(amounts) = serde_json::from_slice::<Amounts<'_>>(json) else {
         return read_seconds(json).is_some();
     };
-    let searched: Option<BilledUnits> = or_nothing(units.billed_units);
-    units.seconds.or(units.prompt_audio_seconds).and_then(sound_ms).is_some()
+    let searched: Option<BilledUnits> = or_nothing(amounts.billed_units);
+    amounts.seconds.or(amounts.prompt_audio_seconds).and_then(sound_ms).is_some()
         || searched.is_some_and(|units| units.search_units.0.is_some())
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Units {
     /// Pictures to be made, each of so many tokens at most.
     Pictures { count: u64, tokens: u64 },
     /// What a ranking is sold by.
-    RankingUnits(u64),
+    Ranking(u64),
 }
 
 /// The most documents of which a ranking is one unit, as Cohere sells it.
@@ -116,7 +116,7 @@ fn ranking_units(body: &[u8], documents: Option<&RawValue>) -> Result<Units, Pro
     let documents =
         documents.ok_or_else(|| bad("documents", "is required, and must be a list"))?.len() as u64;
     let documents = documents.max(body.len() as u64 / BYTES_PER_DOCUMENT);
-    Ok(Units::RankingUnits(documents.div_ceil(DOCUMENTS_PER_UNIT).max(1)))
+    Ok(Units::Ranking(documents.div_ceil(DOCUMENTS_PER_UNIT).max(1)))
 }
 
 #[cfg(test)]
@@ -158,11 +158,11 @@ mod tests {
             (Call::Images, r#""partial_images":"2""#.into(),             Err("`partial_images`")),
             (Call::Images, r#""n":0"#.into(),                            Err("`n`")),
             (Call::Images, r#""n":1000"#.into(),                         Err("`n`")),
-            (Call::Rerank, documents(1),                                 Ok(Units::RankingUnits(1))),
-            (Call::Rerank, documents(0),                                 Ok(Units::RankingUnits(1))),
-            (Call::Rerank, documents(101),                               Ok(Units::RankingUnits(2))),
-            (Call::Rerank, long(299_900),                                Ok(Units::RankingUnits(2))),
-            (Call::Rerank, long(303_000),                                Ok(Units::RankingUnits(3))),
+            (Call::Rerank, documents(1),                                 Ok(Units::Ranking(1))),
+            (Call::Rerank, documents(0),                                 Ok(Units::Ranking(1))),
+            (Call::Rerank, documents(101),                               Ok(Units::Ranking(2))),
+            (Call::Rerank, long(299_900),                                Ok(Units::Ranking(2))),
+            (Call::Rerank, long(303_000),                                Ok(Units::Ranking(3))),
             (Call::Rerank, r#""documents":["a"],"DOCUMENTS":[]"#.into(), Err("`documents` must be spelled")),
             (Call::Rerank, r#""documents":"a""#.into(),                  Err("`documents`")),
             (Call::Rerank, r#""query":"a""#.into(),                      Err("`documents`")),

@@ -16,6 +16,7 @@ CREATE TABLE projects (
     name             TEXT COLLATE "C" NOT NULL,
     description      TEXT COLLATE "C" NOT NULL,
     bounds           TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all its keys share
+    prompts          TEXT COLLATE "C",                       -- JSON: how its prompts and answers are kept; NULL: none is
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     removed_at_us    BIGINT,                                 -- NULL: it is there
@@ -605,3 +606,15 @@ CREATE TABLE audit_base (
 );
 
 INSERT INTO audit_base (id, sequence, link, seal) VALUES (1, 0, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'));
+
+-- What was asked and answered in a call, of projects that keep it. Gone when its project keeps it no longer.
+CREATE TABLE prompts (
+    call_id          TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- req_<ULID>
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    project_id       TEXT COLLATE "C" NOT NULL,
+    created_at_us    BIGINT           NOT NULL,
+    sealed           BYTEA            NOT NULL,              -- both texts, under the keyring
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
+);
+
+CREATE INDEX prompts_age ON prompts (organization_id, project_id, created_at_us);

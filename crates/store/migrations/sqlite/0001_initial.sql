@@ -15,6 +15,7 @@ CREATE TABLE projects (
     name             TEXT    NOT NULL,
     description      TEXT    NOT NULL,
     bounds           TEXT    NOT NULL,              -- JSON: the limits and budgets that all its keys share
+    prompts          TEXT,                          -- JSON: how its prompts and answers are kept; NULL: none is
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     removed_at_us    INTEGER,                       -- NULL: it is there
@@ -594,3 +595,15 @@ CREATE TABLE audit_base (
 ) STRICT;
 
 INSERT INTO audit_base (id, sequence, link, seal) VALUES (1, 0, zeroblob(32), zeroblob(32));
+
+-- What was asked and answered in a call, of projects that keep it. Gone when its project keeps it no longer.
+CREATE TABLE prompts (
+    call_id          TEXT    NOT NULL PRIMARY KEY,  -- req_<ULID>
+    organization_id  TEXT    NOT NULL,
+    project_id       TEXT    NOT NULL,
+    created_at_us    INTEGER NOT NULL,
+    sealed           BLOB    NOT NULL,              -- both texts, under the keyring
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
+) STRICT;
+
+CREATE INDEX prompts_age ON prompts (organization_id, project_id, created_at_us);

@@ -12,7 +12,7 @@ pub(super) enum Fate {
 }
 
 /// Every table of the schema. What another program keeps in the same database is not ours to carry.
-pub(super) const TABLES: [(&str, Fate); 34] = [
+pub(super) const TABLES: [(&str, Fate); 35] = [
     ("organizations", Kept),
     ("projects", Kept),
     ("users", Kept),
@@ -58,6 +58,8 @@ pub(super) const TABLES: [(&str, Fate); 34] = [
     ("password_links", LeftOut),
     // No token from before is good: the keys that signed them are not restored.
     ("revoked_tokens", LeftOut),
+    // What is to be forgotten on a day must not be found in a file after it.
+    ("prompts", LeftOut),
 ];
 
 /// What becomes of this table. `None`: it is not ours.

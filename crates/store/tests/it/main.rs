@@ -25,6 +25,7 @@ mod organizations;
 mod outage;
 mod postgres;
 mod projects;
+mod prompts;
 mod retention;
 mod role_max;
 mod rotation;

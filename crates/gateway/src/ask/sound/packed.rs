@@ -58,7 +58,7 @@ fn flac_ms(file: &[u8]) -> Option<u64> {
 }
 
 fn mp4_ms(file: &[u8]) -> Option<u64> {
-    let head = content_of(content_of(file, b"moov")?, b"mvhd")?;
+    let head = content_of(content_of(file, *b"moov")?, *b"mvhd")?;
     let long = |at: usize| Some(u64::from(u32::from_be_bytes(*head.get(at..)?.first_chunk()?)));
     match head.first()? {
         0 => ms_of(long(16)?, long(12)?),
@@ -68,7 +68,7 @@ fn mp4_ms(file: &[u8]) -> Option<u64> {
 }
 
 /// What is in the first box of this name.
-fn content_of<'a>(mut boxes: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
+fn content_of<'a>(mut boxes: &'a [u8], wanted: [u8; 4]) -> Option<&'a [u8]> {
     for _ in 0..BOXES_MAX {
         let (size, behind) = boxes.split_first_chunk::<4>()?;
         let (name, behind) = behind.split_first_chunk::<4>()?;
@@ -78,7 +78,7 @@ fn content_of<'a>(mut boxes: &'a [u8], wanted: &[u8; 4]) -> Option<&'a [u8]> {
             size => (8, usize::try_from(size).ok()?),
         };
         let content = boxes.get(head..size)?;
-        if name == wanted {
+        if *name == wanted {
             return Some(content);
         }
         boxes = boxes.get(size..)?;
@@ -100,7 +100,7 @@ fn mp3_ms(file: &[u8]) -> Option<u64> {
         .then(|| us.div_ceil(1_000) + super::duration_ms(rest.len(), super::BYTES_PER_SECOND_MIN))
 }
 
-/// The tag that may stand before the first frame (ID3v2).
+/// The tag that may stand before the first frame (`ID3v2`).
 fn tag_bytes(file: &[u8]) -> usize {
     match file {
         [b'I', b'D', b'3', _, _, _, a, b, c, d, ..] => {
@@ -163,14 +163,14 @@ mod tests {
         file
     }
 
-    fn a_box(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    fn a_box(name: [u8; 4], content: &[u8]) -> Vec<u8> {
         let size = u32::try_from(content.len() + 8).unwrap();
         [&size.to_be_bytes()[..], name, content].concat()
     }
 
     fn mp4(head: &[u8], bytes: usize) -> Vec<u8> {
-        let moov = a_box(b"moov", &[a_box(b"free", b"x"), a_box(b"mvhd", head)].concat());
-        [a_box(b"ftyp", b"M4A "), a_box(b"mdat", &vec![0; bytes]), moov].concat()
+        let moov = a_box(*b"moov", &[a_box(*b"free", b"x"), a_box(*b"mvhd", head)].concat());
+        [a_box(*b"ftyp", b"M4A "), a_box(*b"mdat", &vec![0; bytes]), moov].concat()
     }
 
     #[test]
