@@ -7,7 +7,6 @@
 mod literals;
 mod numbers;
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -26,7 +25,6 @@ pub enum Redaction {
 /// Face, Replicate, xAI, Perplexity, NVIDIA, Fireworks, Together.
 const KEYS: &str = r"(?x)
       [a-z][a-z0-9-]{1,11}_[0-9A-Za-z]{16}[_:][0-9A-Za-z]{49,}
-    | \b[0-9A-Za-z]{49}\b
     | eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}
     | (?:sk|rk|pk)-[0-9A-Za-z_-]{16,}
     | AIza[0-9A-Za-z_-]{30,}
@@ -36,42 +34,50 @@ const KEYS: &str = r"(?x)
     | (?:xai|pplx|nvapi)-[0-9A-Za-z_-]{20,}
     | tgp_v1_[0-9A-Za-z_-]{20,}
 ";
+/// The secret of one of our keys by itself. It is looked for when all other keys are gone, for only then is it
+/// known where it ends.
+const SECRETS: &str = r"\b[0-9A-Za-z]{49}\b";
 const EMAILS: &str = r"[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+";
 
 /// The patterns, compiled once. `None` cannot be: a test compiles them.
-static PATTERNS: LazyLock<Option<[Regex; 2]>> =
-    LazyLock::new(|| Some([Regex::new(KEYS).ok()?, Regex::new(EMAILS).ok()?]));
+static PATTERNS: LazyLock<Option<[Regex; 3]>> = LazyLock::new(|| {
+    Some([Regex::new(KEYS).ok()?, Regex::new(SECRETS).ok()?, Regex::new(EMAILS).ok()?])
+});
 
 /// Takes out of a text what `what` names, and says by what: `[key]`, `[email]`, `[card]`, `[phone]`.
 pub fn redact(text: &str, what: Redaction) -> String {
-    if text.trim_start().starts_with(['{', '[']) {
-        literals::redact(text, what)
-    } else {
-        redact_plain(text, what).into_owned()
-    }
+    if looks_like_json(text) { literals::redact(text, what) } else { redact_plain(text, what) }
 }
 
-fn redact_plain(text: &str, what: Redaction) -> Cow<'_, str> {
+/// A text that begins with what something was replaced by is none.
+fn looks_like_json(text: &str) -> bool {
+    let text = text.trim_start();
+    let is_mark =
+        ["[key]", "[email]", "[card]", "[phone]"].iter().any(|mark| text.starts_with(mark));
+    text.starts_with(['{', '[']) && !is_mark
+}
+
+fn redact_plain(text: &str, what: Redaction) -> String {
     match what {
         Redaction::Keys => redact_keys(text),
         Redaction::All => {
             let text = redact_between(text);
-            let numbers = numbers::redact(&text, numbers::Kind::CardsAndPhones);
-            Cow::Owned(numbers.into_owned())
+            numbers::redact(&text, numbers::Kind::CardsAndPhones).into_owned()
         }
     }
 }
 
 /// Keys and addresses: what is found also where numbers are no text.
-fn redact_between(text: &str) -> Cow<'_, str> {
-    let Some([_, emails]) = &*PATTERNS else { return Cow::Borrowed("") };
+fn redact_between(text: &str) -> String {
+    let Some([.., emails]) = &*PATTERNS else { return String::new() };
     let text = redact_keys(text);
-    Cow::Owned(emails.replace_all(&text, "[email]").into_owned())
+    emails.replace_all(&text, "[email]").into_owned()
 }
 
-fn redact_keys(text: &str) -> Cow<'_, str> {
-    let Some([keys, _]) = &*PATTERNS else { return Cow::Borrowed("") };
-    keys.replace_all(text, "[key]")
+fn redact_keys(text: &str) -> String {
+    let Some([keys, secrets, _]) = &*PATTERNS else { return String::new() };
+    let text = keys.replace_all(text, "[key]");
+    secrets.replace_all(&text, "[key]").into_owned()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(super) fn redact(text: &str, what: Redaction) -> String {
 /// A number that is no string is a time or a count more often than anybody's phone.
 fn redact_around(text: &str, what: Redaction) -> String {
     match what {
-        Redaction::Keys => redact_keys(text).into_owned(),
+        Redaction::Keys => redact_keys(text),
         Redaction::All => numbers::redact(&redact_between(text), numbers::Kind::Cards).into_owned(),
     }
 }
@@ -40,12 +40,12 @@ fn string_end(text: &str) -> Option<usize> {
 
 /// A string keeps its spelling where nothing is taken out of it.
 fn redact_string(string: &str, what: Redaction) -> String {
-    let Some(read) = read(string) else { return redact_plain(string, what).into_owned() };
+    let Some(read) = read(string) else { return redact_plain(string, what) };
     let redacted = redact_plain(&read, what);
     if redacted == read {
         return string.to_owned();
     }
-    let written = serde_json::Value::from(redacted.into_owned()).to_string();
+    let written = serde_json::Value::from(redacted).to_string();
     written.trim_start_matches('"').strip_suffix('"').unwrap_or_default().to_owned()
 }
 

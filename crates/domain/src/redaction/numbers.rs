@@ -43,12 +43,13 @@ fn instead_of(text: &str, at: Range<usize>, kind: Kind) -> &str {
     }
 }
 
-/// Digits within an id or a word are neither.
+/// Digits within an id or a word are neither. What begins with a sign begins by itself.
 fn is_part_of_word(text: &str, at: Range<usize>) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let begins_with_sign = text.get(at.start..).is_some_and(|run| run.starts_with(['+', '(']));
     let before = text.get(..at.start).and_then(|before| before.chars().next_back());
     let after = text.get(at.end..).and_then(|after| after.chars().next());
-    before.is_some_and(is_word) || after.is_some_and(is_word)
+    (!begins_with_sign && before.is_some_and(is_word)) || after.is_some_and(is_word)
 }
 
 /// Whether some groups one after the other are the number of a card.

@@ -172,9 +172,10 @@ impl Said {
 /// Whether an event brings again what others brought before it.
 fn repeats(event: &Map<String, Value>) -> bool {
     let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
-    let is_failure = matches!(kind, "response.failed" | "response.incomplete");
-    let is_new = kind.ends_with(".delta") || kind == "response.output_item.added" || is_failure;
-    !is_new && (kind.starts_with("response.") || kind.ends_with(".done"))
+    let last = kind.rsplit('.').next().unwrap_or_default();
+    let is_new =
+        last == "delta" || matches!(kind, "response.output_item.added" | "response.failed");
+    !is_new && (kind.starts_with("response.") || last == "done")
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ mod tests {
     use crate::Excerpt;
 
     fn record(number: u128) -> PromptRecord {
-        let text = || Some(Excerpt::of(&[b'x'; 100 * 1024]));
+        let text = || Some(Excerpt::of(&vec![b'x'; 100 * 1024]));
         let policy = PromptPolicy { retention_days: 1.try_into().unwrap(), redact: false };
         PromptRecord {
             call: CallId::new(1, number),
