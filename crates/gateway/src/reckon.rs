@@ -101,10 +101,9 @@ impl Reckoning {
             Units::Sound(length) => {
                 Self { units: Units::Sound(Length { ms: length.most_ms, ..length }), ..self }
             }
-            Units::Text
-            | Units::Pictures { .. }
-            | Units::Characters { .. }
-            | Units::Ranking(_) => self,
+            Units::Text | Units::Pictures { .. } | Units::Characters { .. } | Units::Ranking(_) => {
+                self
+            }
         }
     }
 
@@ -115,10 +114,9 @@ impl Reckoning {
                 let length = Length { ms, most_ms: ms, is_known: true };
                 Self { units: Units::Sound(length), ..self }
             }
-            Units::Text
-            | Units::Pictures { .. }
-            | Units::Characters { .. }
-            | Units::Ranking(_) => self,
+            Units::Text | Units::Pictures { .. } | Units::Characters { .. } | Units::Ranking(_) => {
+                self
+            }
         }
     }
 

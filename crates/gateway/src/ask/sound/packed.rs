@@ -68,7 +68,7 @@ fn mp4_ms(file: &[u8]) -> Option<u64> {
 }
 
 /// What is in the first box of this name.
-fn content_of<'a>(mut boxes: &'a [u8], wanted: [u8; 4]) -> Option<&'a [u8]> {
+fn content_of(mut boxes: &[u8], wanted: [u8; 4]) -> Option<&[u8]> {
     for _ in 0..BOXES_MAX {
         let (size, behind) = boxes.split_first_chunk::<4>()?;
         let (name, behind) = behind.split_first_chunk::<4>()?;
@@ -165,7 +165,7 @@ mod tests {
 
     fn a_box(name: [u8; 4], content: &[u8]) -> Vec<u8> {
         let size = u32::try_from(content.len() + 8).unwrap();
-        [&size.to_be_bytes()[..], name, content].concat()
+        [&size.to_be_bytes()[..], &name, content].concat()
     }
 
     fn mp4(head: &[u8], bytes: usize) -> Vec<u8> {
