@@ -206,7 +206,8 @@ mod tests {
     #[test]
     fn what_comes_in_pieces_is_put_together_in_every_dialect() {
         let events = |events: &[Value]| -> String {
-            events.iter().map(|event| format!("event: x\ndata: {event}\n\n")).collect()
+            let text = |event: &Value| format!("event: x\ndata: {event}\n\n");
+            events.iter().map(text).collect::<Vec<_>>().concat()
         };
         let responses = events(&[
             json!({"type": "response.created", "response": {"output": []}}),

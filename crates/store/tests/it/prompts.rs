@@ -75,7 +75,7 @@ async fn a_prompt_reads_back_as_it_was_redacted_or_not_and_is_sealed_at_rest() {
         let stored = rows(&store).await;
         assert_eq!(stored.len(), 3, "{}", store.engine());
         for canary in ["canary", "77aa", "ada@"] {
-            let hex: String = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let hex = canary.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
             assert!(!stored.concat().to_lowercase().contains(&hex), "{canary}");
         }
         store.reopen().await;
