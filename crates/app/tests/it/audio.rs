@@ -267,7 +267,7 @@ fn what_has_no_price_is_refused_by_what_it_is_sold_by() {
     let asked = json!({"model": "pictures", "input": "a", "query": "a", "documents": ["a"]});
     let key = house.program.key();
     for (path, what) in
-        [(SPEECH, "characters"), ("/v1/rerank", "searches"), ("/v1/moderations", "tokens")]
+        [(SPEECH, "characters"), ("/v1/rerank", "ranking units"), ("/v1/moderations", "tokens")]
     {
         let refused = house.program.ask("POST", path, key, Some(&asked));
         assert_unpriced(&refused, what);

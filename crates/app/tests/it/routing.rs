@@ -79,7 +79,7 @@ enum Owed {
 
 #[test]
 fn no_client_sees_a_failure_before_the_first_byte_and_each_attempt_has_its_event() {
-    let line = format!("data: {}", "x".repeat(2 << 20));
+    let line = format!("data: {}", "x".repeat(25 << 20));
     let head = format!("x-long: {}\r\n", "x".repeat(1 << 20));
     #[rustfmt::skip]
     let cases: Vec<(&str, Option<Script>, bool, Owed)> = vec![
@@ -199,7 +199,7 @@ fn another_attempt_is_made_only_where_the_budgets_cover_what_the_last_one_may_ha
 #[test]
 fn behind_the_first_byte_nobody_else_is_asked() {
     let house = House::start(&[]);
-    let line = format!("data: {}", "x".repeat(2 << 20));
+    let line = format!("data: {}", "x".repeat(25 << 20));
     let cases = [
         ("reset", Script::Reset(1)),
         ("endless-line", Script::Raw(events(&[EVENT, &line]))),
