@@ -18,6 +18,7 @@ import tempfile
 import openai
 
 import clients
+import media
 
 HERE = pathlib.Path(__file__).resolve().parent
 DOORWARD = str(pathlib.Path(sys.argv[1]).resolve())
@@ -97,6 +98,8 @@ def check_python(folder, ready):
                 check(f"{client.name}, {what} of {model}", bool(text), repr(text))
                 check("what it was told is what is booked", tuple(told) == bill.grown(), str(told))
         check(f"{client.name} understands an error", client.refused("none"))
+    for what, is_good in media.all_calls(url, ready["key"]):
+        check(f"openai (Python), {what}", is_good)
 
 
 def check_npm(folder, ready):

@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod bounds;
+mod calls;
 mod catalog;
 mod increases;
 mod key_file;
@@ -25,10 +26,11 @@ pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use bounds::{
     BoundField, BoundsArgs, EditBoundsArgs, ModelLimitArg, OrganizationCommand,
 };
+pub(crate) use calls::CallsCommand;
 pub(crate) use catalog::{
-    CreateModel, CreateProvider, CreateProviderKey, DeleteProviderKey, DeploymentArgs, EditModel,
-    EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand, ProvidersCommand,
-    TestProviderKey, ValueSource, Verb,
+    CheckArgs, CreateModel, CreateProvider, CreateProviderKey, DeleteProviderKey, DeploymentArgs,
+    EditModel, EditProvider, EditProviderKey, ModelsCommand, PriceArgs, ProviderKeysCommand,
+    ProvidersCommand, TestProviderKey, ValueSource, Verb,
 };
 pub(crate) use increases::{
     AskIncrease, DeclineIncrease, GrantIncrease, IncreasesCommand, ListIncreases, RaiseArgs,
@@ -43,7 +45,8 @@ pub(crate) use notices::{
 };
 pub(crate) use people::{
     CreateProject, CreateServiceAccount, CreateUser, EditProject, EditServiceAccount, EditUser,
-    InviteUser, MembersCommand, OwnerVerb, ProjectsCommand, ServiceAccountsCommand, UsersCommand,
+    InviteUser, KeptDays, MembersCommand, OwnerVerb, ProjectsCommand, PromptArgs,
+    ServiceAccountsCommand, UsersCommand,
 };
 pub(crate) use settings::SettingsCommand;
 pub(crate) use sign_in::{SessionsCommand, SignIn, SignOut};
@@ -90,6 +93,8 @@ pub(crate) enum Command {
     Projects(Remotely<ProjectsCommand>),
     /// What bounds all keys of the organization together: show, edit
     Organization(Remotely<OrganizationCommand>),
+    /// What was asked and answered in a call, where its project keeps that
+    Calls(Remotely<CallsCommand>),
     /// What calls consumed and cost
     Usage(UsageArgs),
     /// What administrators change while the server runs: lifetimes, quotas, the key prefix

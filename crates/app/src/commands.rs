@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod backup;
 mod bounds;
+pub(crate) mod calls;
 mod catalog;
 pub(crate) mod increases;
 pub(crate) mod keys;

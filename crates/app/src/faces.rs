@@ -126,6 +126,7 @@ impl Faces {
             ("doorward_keys_in_memory",              "gauge",   "Keys that are held in memory.",                            store.call_keys),
             ("doorward_usage_events_waiting",        "gauge",   "Finished calls that are not in the database yet.",         store.events_waiting),
             ("doorward_usage_events_written_total",  "counter", "Finished calls that were written to the database.",        store.events_written),
+            ("doorward_prompts_dropped_total",       "counter", "Prompts to be kept that were dropped: too many waited.",   store.prompts_dropped),
             ("doorward_connections_open",            "gauge",   "Connections of clients.",                                  listener.open()),
             ("doorward_connections_total",           "counter", "Connections that were accepted.",                          listener.accepted()),
             ("doorward_connections_refused_total",   "counter", "Connections that were refused: too many are open.",        listener.refused()),

@@ -87,6 +87,7 @@ fn run(command: Command, environment: &Environment) -> anyhow::Result<()> {
         Command::SignIn(args) => commands::sign_in::sign_in(&args, environment),
         Command::SignOut(args) => commands::sign_in::sign_out(&args, environment),
         Command::Sessions(args) => commands::sessions::run(&args, environment),
+        Command::Calls(args) => commands::calls::run(&args, environment),
         Command::Usage(args) => commands::usage::run(&args, environment),
     }
 }

@@ -4,6 +4,7 @@ mod answer;
 pub(crate) mod audit;
 pub(crate) mod backup;
 mod bounds;
+pub(crate) mod calls;
 pub(crate) mod increases;
 pub(crate) mod keys;
 mod list;

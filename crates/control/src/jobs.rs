@@ -37,8 +37,8 @@ async fn sweep_what_is_old(store: &Store, every: Duration, shutdown: &Cancellati
     loop {
         match store.sweep_old_records_until(shutdown).await {
             Ok(forgotten) if forgotten == Forgotten::default() => {}
-            Ok(Forgotten { audit_entries, keys, calls, hours }) => {
-                tracing::info!(audit_entries, keys, calls, hours, "old records deleted");
+            Ok(Forgotten { audit_entries, keys, calls, hours, prompts }) => {
+                tracing::info!(audit_entries, keys, calls, hours, prompts, "old records deleted");
             }
             Err(error) => tracing::warn!(%error, "old records are not deleted"),
         }

@@ -85,7 +85,8 @@ fn request(asked: &Asked<'_>) -> Result<Request<()>, ureq::Error> {
         ProviderKind::Echo
         | ProviderKind::OpenAi
         | ProviderKind::OpenAiCompatible
-        | ProviderKind::Azure => "",
+        | ProviderKind::Azure
+        | ProviderKind::Bedrock => "",
     };
     let mut request = Request::get(format!("{}/models{query}", asked.base_url));
     if let Some(key) = asked.key.map(SecretString::expose_secret) {
@@ -98,6 +99,8 @@ fn request(asked: &Asked<'_>) -> Result<Request<()>, ureq::Error> {
             ProviderKind::Echo | ProviderKind::OpenAi | ProviderKind::OpenAiCompatible => {
                 request.header("authorization", format!("Bearer {key}"))
             }
+            // Its lists are elsewhere: who is not asked needs no key.
+            ProviderKind::Bedrock => request,
         };
     }
     Ok(request.body(())?)

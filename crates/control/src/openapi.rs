@@ -14,7 +14,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::{Info, OpenApi, Paths, Tag};
 
 use crate::api::{
-    audit, backup, increases, keys, models, notices, organization, password_links, projects,
+    audit, backup, calls, increases, keys, models, notices, organization, password_links, projects,
     provider_keys, providers, service_accounts, sessions, settings, usage, users, webhooks,
 };
 
@@ -32,7 +32,7 @@ const ABOUT: &str = "Keys, people, models and usage of one organization.\n\n\
 type Described = fn() -> OpenApi;
 
 /// Each noun with its title.
-const NOUNS: [(&str, Described); 17] = [
+const NOUNS: [(&str, Described); 18] = [
     ("API keys", keys::Described::openapi),
     ("Limit increases", increases::Described::openapi),
     ("Users", users::Described::openapi),
@@ -46,6 +46,7 @@ const NOUNS: [(&str, Described); 17] = [
     ("Models", models::Described::openapi),
     ("Settings", settings::Described::openapi),
     ("Usage", usage::Described::openapi),
+    ("Prompts", calls::Described::openapi),
     ("Webhooks", webhooks::Described::openapi),
     ("Notices", notices::Described::openapi),
     ("Audit log", audit::Described::openapi),

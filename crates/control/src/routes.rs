@@ -14,9 +14,9 @@ use tracing::Instrument;
 
 use crate::Control;
 use crate::api::{
-    audit, backup, increases, keys, models, notices, organization, own_account, password_links,
-    projects, provider_keys, providers, service_accounts, sessions, settings, usage, users,
-    webhooks,
+    audit, backup, calls, increases, keys, models, notices, organization, own_account,
+    password_links, projects, provider_keys, providers, service_accounts, sessions, settings,
+    usage, users, webhooks,
 };
 use crate::caller::authorize;
 use crate::control::id_parts;
@@ -213,6 +213,7 @@ fn table() -> Vec<Route> {
         route(Post,   "/v1/notices/{id}/retry",    Admin,         notices::retry_notice),
         route(Get,    "/v1/settings",              Admin,         settings::list_settings),
         route(Patch,  "/v1/settings",              Admin,         settings::change_settings),
+        route(Get,    "/v1/calls/{id}/prompt",     Admin,         calls::show_prompt),
         route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),
         route(Get,    "/v1/audit",                 AuditRead,     audit::list_audit),
         route(Get,    "/v1/audit/verify",          AuditRead,     audit::verify_audit),

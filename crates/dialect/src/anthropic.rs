@@ -5,7 +5,7 @@
 mod answer;
 mod count;
 mod fault;
-mod ids;
+pub(crate) mod ids;
 mod json;
 mod request;
 mod stream;
@@ -14,6 +14,7 @@ mod usage;
 pub use answer::{read_answer, write_answer};
 pub use count::{read_count, read_count_request, write_count, write_count_request};
 pub use fault::{read_fault, status_of, write_fault};
+pub(crate) use request::{EffortConfig, Thinking, schema, thinking};
 pub use request::{read_request, write_request};
 pub use stream::{StreamReader, StreamWriter};
 pub use usage::Told as UsageTold;
@@ -32,7 +33,7 @@ pub(crate) const fn name_of(feature: Feature) -> &'static str {
         Feature::SystemTurn => "role",
         Feature::JsonFormat | Feature::SchemaFormat => "output_config.format",
         Feature::OneCallOnly => "tool_choice.disable_parallel_tool_use",
-        Feature::ToolsAmong => "tool_choice",
+        Feature::ToolsAmong | Feature::NoCalls => "tool_choice",
         Feature::TopP => "top_p",
         Feature::TopK => "top_k",
         Feature::Seed => "seed",

@@ -62,6 +62,7 @@ pub(crate) const fn name_of(feature: Feature) -> &'static str {
         Feature::SchemaFormat => "generationConfig.responseJsonSchema",
         Feature::OneCallOnly => "toolConfig",
         Feature::ToolsAmong => "toolConfig.functionCallingConfig.allowedFunctionNames",
+        Feature::NoCalls => "toolConfig.functionCallingConfig.mode",
         Feature::TopP => "generationConfig.topP",
         Feature::TopK => "generationConfig.topK",
         Feature::Seed => "generationConfig.seed",

@@ -7,14 +7,16 @@
 //! only one can say is refused by name, or dropped where the client allows that
 //! ([`Leave`](unsupported::Leave)); never silently.
 //!
-//! Clients have two forms more, in which no provider is asked ([`Client`]): responses, and prompts. Texts become
-//! vectors by a form of their own ([`embedding`]).
+//! Clients have two forms more, in which no provider is asked ([`Client`]): responses, and prompts. Providers
+//! have one in which no client asks ([`Provider`]): Amazon Bedrock's. Texts become vectors by a form of their
+//! own ([`embedding`]).
 //!
 //! Everything here is a pure function of its input: providers keep what they have read of a conversation by
 //! its exact bytes, so the same request is always translated into the same bytes.
 
 pub mod answer;
 pub mod anthropic;
+pub mod bedrock;
 mod client;
 pub mod count;
 pub mod embedding;
@@ -23,15 +25,17 @@ pub mod fault;
 pub mod google;
 pub mod openai;
 mod path;
+mod provider;
 pub mod request;
 pub mod spoken;
 pub mod unsupported;
 
 pub use client::Client;
+pub use provider::Provider;
 
 use unsupported::Feature;
 
-/// How a client or a provider speaks.
+/// How clients and providers speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// `POST /v1/chat/completions`, as OpenAI has it.

@@ -9,6 +9,7 @@ pub mod inference;
 mod request;
 pub mod responses;
 mod stream;
+mod units;
 mod usage;
 mod wire;
 
@@ -16,6 +17,7 @@ pub use answer::{read_answer, write_answer};
 pub use fault::{read_fault, status_of, write_fault, write_fault_event};
 pub use request::{read_request, write_request};
 pub use stream::{StreamReader, StreamWriter};
+pub use units::{read_meta, read_seconds, read_total, tells_unit};
 pub use usage::read_usage;
 
 use serde_json::value::RawValue;
@@ -37,7 +39,7 @@ pub(crate) const fn name_of(feature: Feature) -> &'static str {
         Feature::SystemTurn => "role",
         Feature::JsonFormat | Feature::SchemaFormat => "response_format",
         Feature::OneCallOnly => "parallel_tool_calls",
-        Feature::ToolsAmong => "tool_choice",
+        Feature::ToolsAmong | Feature::NoCalls => "tool_choice",
         Feature::TopP => "top_p",
         Feature::TopK => "top_k",
         Feature::Seed => "seed",

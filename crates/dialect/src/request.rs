@@ -83,7 +83,7 @@ pub struct Part<'a> {
 }
 
 /// How long a provider is to keep what it has read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Keep {
     /// Unsaid, or five minutes.
     Short,

@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::google::{Framing, Place};
 use crate::request::Request;
 use crate::unsupported::{Leave, Malformed, Untranslatable};
-use crate::{Dialect, Target, anthropic, google, openai};
+use crate::{Dialect, Target, anthropic, bedrock, google, openai};
 
 /// What a stream's client wants besides its dialect.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +116,8 @@ pub enum StreamReader {
     Anthropic(anthropic::StreamReader),
     /// As Google has it.
     Google(google::StreamReader),
+    /// As Amazon Bedrock has it.
+    Bedrock(bedrock::StreamReader),
 }
 
 impl StreamReader {
@@ -125,6 +127,7 @@ impl StreamReader {
             Self::OpenAi(reader) => reader.read(data),
             Self::Anthropic(reader) => reader.read(data),
             Self::Google(reader) => reader.read(data),
+            Self::Bedrock(reader) => reader.read(data),
         }
     }
 
@@ -133,7 +136,7 @@ impl StreamReader {
     pub fn end(&mut self) -> Result<Vec<Event<'static>>, Malformed> {
         match self {
             Self::OpenAi(reader) => reader.end(),
-            Self::Anthropic(_) => Ok(Vec::new()),
+            Self::Anthropic(_) | Self::Bedrock(_) => Ok(Vec::new()),
             Self::Google(reader) => Ok(reader.finish()),
         }
     }

@@ -42,6 +42,8 @@ pub enum Feature {
     OneCallOnly,
     /// A choice among some of the tools.
     ToolsAmong,
+    /// That none of the tools may be called.
+    NoCalls,
     /// Drawing from so much of the probability.
     TopP,
     /// Drawing from so many tokens.

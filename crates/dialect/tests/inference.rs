@@ -19,9 +19,9 @@ mod inference {
     const USAGE: Usage = Usage {
         input_tokens: 9,
         cached_input_tokens: 4,
-        cache_write_tokens: 0,
         output_tokens: 3,
         reasoning_tokens: 1,
+        ..Usage::NONE
     };
 
     fn target() -> Target<'static> {

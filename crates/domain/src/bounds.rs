@@ -98,7 +98,7 @@ impl fmt::Display for BoundOf {
 }
 
 /// What has sums of its own that budgets are held against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// All keys of an organization.
     Organization(OrganizationId),

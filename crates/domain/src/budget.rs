@@ -17,7 +17,17 @@ pub const ALERT_PERCENTS: [u8; 3] = [50, 80, 100];
 
 /// A stretch of time after which a budget starts anew, aligned to the calendar.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
@@ -184,6 +194,16 @@ impl Budget {
         }
     }
 
+    /// Whether it covers what is held also when this much more is spent. One that may be overrun always does.
+    pub fn has_room_beside(&self, account: &Account, more: Spend) -> bool {
+        let all = account.spent.plus(account.held).plus(more);
+        let fits = match self.amount {
+            Amount::Usd(limit) => all.cost <= limit,
+            Amount::Tokens(limit) => all.tokens <= limit,
+        };
+        fits || self.overrun == Overrun::Allow
+    }
+
     /// The shares of [`ALERT_PERCENTS`] that are spent. Of a budget of nothing there are no shares.
     pub fn shares_spent(&self, spent: Spend) -> impl Iterator<Item = u8> {
         let (spent, whole) = match self.amount {
@@ -261,12 +281,13 @@ pub struct Account {
 /// The worst case of a call, before it is sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Quote<'a> {
-    /// What tokens cost.
+    /// What everything costs.
     pub price: &'a Price,
-    /// Estimated tokens of input.
-    pub input_tokens: u64,
-    /// The most output tokens that the call may produce.
-    pub output_tokens: u64,
+    /// Estimated tokens of input, the most output tokens that the call may produce, and the most of what
+    /// is no tokens.
+    pub most: Usage,
+    /// Of the output tokens, those that no bound makes fewer: of pictures, of speech, of what was heard.
+    pub fixed_output_tokens: u64,
 }
 
 /// Why a budget has no room.
@@ -281,20 +302,18 @@ pub enum NoRoom {
 impl Quote<'_> {
     /// What a call that may produce `output_tokens` sets aside.
     pub fn hold(&self, output_tokens: u64) -> Spend {
-        Spend {
-            cost: self.price.worst_cost(self.input_tokens, output_tokens),
-            tokens: self.input_tokens.saturating_add(output_tokens),
-        }
+        let most = Usage { output_tokens, ..self.most };
+        Spend { cost: self.price.worst_cost(most), tokens: most.total_tokens() }
     }
 
     /// How many output tokens fit into all of these budgets, at most what the call asks for.
     ///
     /// Fewer than it asks for means that its `max_tokens` must be lowered; that happens only down
-    /// to [`OUTPUT_TOKENS_MIN`]. Money already held counts as spent, so that no number of
-    /// concurrent calls can cross the line. Where one budget is held and another spent, it is
-    /// spent: waiting would not help.
+    /// to [`OUTPUT_TOKENS_MIN`], and not below what is fixed of them, as a picture or sound is. Money already
+    /// held counts as spent, so that no number of concurrent calls can cross the line. Where one budget is
+    /// held and another spent, it is spent: waiting would not help.
     pub fn fit(&self, budgets: &[(Budget, Account)]) -> Result<u64, NoRoom> {
-        let mut fitting = Ok(self.output_tokens);
+        let mut fitting = Ok(self.most.output_tokens);
         for (budget, account) in budgets {
             fitting = match (fitting, self.fit_one(budget, account)) {
                 (_, Err(NoRoom::Spent)) => return Err(NoRoom::Spent),
@@ -310,7 +329,7 @@ impl Quote<'_> {
             return if budget.is_spent(account.spent) {
                 Err(NoRoom::Spent)
             } else {
-                Ok(self.output_tokens)
+                Ok(self.most.output_tokens)
             };
         }
         match self.room(budget, account.spent.plus(account.held)) {
@@ -320,20 +339,25 @@ impl Quote<'_> {
         }
     }
 
-    /// Output tokens, at most those asked for, that fit beside the input when `taken` is gone.
-    /// `None`: the input does not fit, or too few would.
+    /// Output tokens, at most those asked for, that fit beside the rest when `taken` is gone.
+    /// `None`: the rest does not fit, or too few would.
     fn room(&self, budget: &Budget, taken: Spend) -> Option<u64> {
         let fitting = match budget.amount {
             Amount::Usd(limit) => {
                 let left = limit.nanos().checked_sub(taken.cost.nanos())?;
-                self.price.output_tokens_within(NanoUsd::from_nanos(left), self.input_tokens)?
+                self.price.output_tokens_within(NanoUsd::from_nanos(left), self.most)?
             }
             Amount::Tokens(limit) => {
-                limit.checked_sub(taken.tokens)?.checked_sub(self.input_tokens)?
+                limit.checked_sub(taken.tokens)?.checked_sub(self.most.input_tokens)?
             }
         };
-        let room = fitting.min(self.output_tokens);
-        (room >= self.output_tokens.min(OUTPUT_TOKENS_MIN)).then_some(room)
+        let room = fitting.min(self.most.output_tokens);
+        (room >= self.least()).then_some(room)
+    }
+
+    /// The fewest output tokens that are worth a call.
+    fn least(&self) -> u64 {
+        self.most.output_tokens.min(OUTPUT_TOKENS_MIN.max(self.fixed_output_tokens))
     }
 }
 
@@ -388,7 +412,7 @@ pub(crate) mod tests {
     /// Ten dollars per million tokens: a token costs 10 000 nano-dollars.
     fn price() -> Price {
         let rate: NanoUsd = "10".parse().unwrap();
-        Price { rates: Rates { input: rate, output: rate, ..Rates::FREE }, tiers: vec![] }
+        Price { rates: Rates::of_tokens(rate, rate), tiers: vec![] }
     }
 
     fn deny(amount: Amount) -> Budget {
@@ -516,7 +540,11 @@ pub(crate) mod tests {
             (0,       0,     0,    1,     1,       Err(NoRoom::Spent)),
         ];
         for (limit, spent, held, input_tokens, output_tokens, expected) in cases {
-            let quote = Quote { price: &price, input_tokens, output_tokens };
+            let quote = Quote {
+                price: &price,
+                most: Usage::of_tokens(input_tokens, output_tokens),
+                fixed_output_tokens: 0,
+            };
             let account = Account { spent: tokens(spent), held: tokens(held) };
             for amount in [Amount::Tokens(limit), Amount::Usd(tokens(limit).cost)] {
                 let fits = quote.fit(&[(deny(amount), account)]);
@@ -528,7 +556,8 @@ pub(crate) mod tests {
     #[test]
     fn all_budgets_must_have_room_and_a_spent_one_decides() {
         let price = price();
-        let quote = Quote { price: &price, input_tokens: 100, output_tokens: 4_096 };
+        let quote =
+            Quote { price: &price, most: Usage::of_tokens(100, 4_096), fixed_output_tokens: 0 };
         let (wide, narrow) = (deny(Amount::Tokens(100_000)), deny(Amount::Tokens(1_000)));
         let empty = Account::default();
         let held = Account { held: tokens(1_000), ..empty };
@@ -552,9 +581,33 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_is_fixed_fits_whole_or_not_at_all() {
+        let price = price();
+        let most = Usage::of_tokens(100, 4_096);
+        #[rustfmt::skip]
+        let cases = [
+            // limit  of it fixed  fits
+            (4_196,   0,           Ok(4_096)),
+            (4_195,   0,           Ok(4_095)),
+            (4_195,   4_095,       Ok(4_095)),
+            (4_194,   4_095,       Err(NoRoom::Spent)),
+            (4_196,   4_096,       Ok(4_096)),
+            (4_195,   4_096,       Err(NoRoom::Spent)),
+        ];
+        for (limit, fixed_output_tokens, expected) in cases {
+            for amount in [Amount::Tokens(limit), Amount::Usd(tokens(limit).cost)] {
+                let quote = Quote { price: &price, most, fixed_output_tokens };
+                let fits = quote.fit(&[(deny(amount), Account::default())]);
+                assert_eq!(fits, expected, "{amount:?} {fixed_output_tokens}");
+            }
+        }
+    }
+
+    #[test]
     fn a_budget_that_may_be_overrun_refuses_only_after_the_line() {
         let price = price();
-        let quote = Quote { price: &price, input_tokens: 100, output_tokens: 4_096 };
+        let quote =
+            Quote { price: &price, most: Usage::of_tokens(100, 4_096), fixed_output_tokens: 0 };
         #[rustfmt::skip]
         let cases = [
             // spent  held     fits
@@ -575,7 +628,11 @@ pub(crate) mod tests {
 
     #[test]
     fn a_free_model_needs_no_money_but_its_tokens_count() {
-        let quote = Quote { price: &Price::FREE, input_tokens: 100, output_tokens: 4_096 };
+        let quote = Quote {
+            price: &Price::FREE,
+            most: Usage::of_tokens(100, 4_096),
+            fixed_output_tokens: 0,
+        };
         let account = Account { spent: tokens(1_000), ..Account::default() };
         let (usd, count) = (deny(Amount::Usd(tokens(1_000).cost)), deny(Amount::Tokens(1_000)));
         assert_eq!(quote.fit(&[(usd, account)]), Ok(4_096));
@@ -672,14 +729,16 @@ pub(crate) mod tests {
     /// A call that came in, or one of those in flight that is over.
     #[derive(Debug, Clone)]
     enum Step {
-        Start { input_tokens: u64, output_tokens: u64 },
+        Start { most: Usage },
         Settle { call: prop::sample::Index, input_percent: u64, output_percent: u64 },
     }
 
     fn any_step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            3 => (0_u64..400, 0_u64..2_000)
-                .prop_map(|(input_tokens, output_tokens)| Step::Start { input_tokens, output_tokens }),
+            3 => (0_u64..400, 0_u64..2_000, 0_u64..3).prop_map(|(input_tokens, output_tokens, web_searches)| {
+                let most = Usage { web_searches, ..Usage::of_tokens(input_tokens, output_tokens) };
+                Step::Start { most }
+            }),
             2 => (any::<prop::sample::Index>(), 0_u64..=100, 0_u64..=100).prop_map(
                 |(call, input_percent, output_percent)| Step::Settle { call, input_percent, output_percent },
             ),
@@ -687,8 +746,7 @@ pub(crate) mod tests {
     }
 
     struct InFlight {
-        input_tokens: u64,
-        output_tokens: u64,
+        most: Usage,
         hold: Spend,
     }
 
@@ -700,23 +758,23 @@ pub(crate) mod tests {
     }
 
     impl Ledger {
-        fn start(&mut self, input_tokens: u64, output_tokens: u64) -> Result<u64, NoRoom> {
-            let quote = Quote { price: &self.price, input_tokens, output_tokens };
+        fn start(&mut self, most: Usage) -> Result<u64, NoRoom> {
+            let quote = Quote { price: &self.price, most, fixed_output_tokens: 0 };
             let fitting = quote.fit(&self.accounts)?;
             let hold = quote.hold(fitting);
             for (_, account) in &mut self.accounts {
                 account.held = account.held.plus(hold);
             }
-            self.in_flight.push(InFlight { input_tokens, output_tokens: fitting, hold });
+            self.in_flight.push(InFlight { most: Usage { output_tokens: fitting, ..most }, hold });
             Ok(fitting)
         }
 
         fn settle(&mut self, position: usize, input_percent: u64, output_percent: u64) {
             let done = self.in_flight.swap_remove(position);
             let usage = Usage {
-                input_tokens: done.input_tokens * input_percent / 100,
-                output_tokens: done.output_tokens * output_percent / 100,
-                ..Usage::default()
+                input_tokens: done.most.input_tokens * input_percent / 100,
+                output_tokens: done.most.output_tokens * output_percent / 100,
+                ..done.most
             };
             for (_, account) in &mut self.accounts {
                 account.held = account.held.minus(done.hold);
@@ -737,8 +795,9 @@ pub(crate) mod tests {
             let mut ledger = Ledger { price, accounts, in_flight: vec![] };
             for step in steps {
                 match step {
-                    Step::Start { input_tokens, output_tokens } => {
-                        if let Ok(fitting) = ledger.start(input_tokens, output_tokens) {
+                    Step::Start { most } => {
+                        let output_tokens = most.output_tokens;
+                        if let Ok(fitting) = ledger.start(most) {
                             prop_assert!(fitting <= output_tokens);
                             prop_assert!(fitting >= output_tokens.min(OUTPUT_TOKENS_MIN));
                         }
@@ -769,7 +828,7 @@ pub(crate) mod tests {
             output_tokens in 1_u64..4_000,
         ) {
             let spent = Spend { cost: NanoUsd::from_nanos(spent.0), tokens: spent.1 };
-            let quote = Quote { price: &price, input_tokens, output_tokens };
+            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens), fixed_output_tokens: 0 };
             let fits = quote.fit(&[(budget, Account { spent, ..Account::default() })]);
             let with = |output| Account { spent, held: quote.hold(output) };
             match fits {
@@ -796,7 +855,7 @@ pub(crate) mod tests {
             let account = |spent, held| Account { spent: spend(spent), held: spend(held) };
             let now: Vec<_> = budgets.iter().map(|(b, s, h)| (*b, account(*s, *h))).collect();
             let later: Vec<_> = budgets.iter().map(|(b, s, _)| (*b, account(*s, (0, 0)))).collect();
-            let quote = Quote { price: &price, input_tokens, output_tokens };
+            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens), fixed_output_tokens: 0 };
             match quote.fit(&now) {
                 Ok(fitting) => prop_assert!(quote.fit(&later).is_ok_and(|all| all >= fitting)),
                 Err(NoRoom::Held) => prop_assert!(quote.fit(&later).is_ok()),
@@ -817,7 +876,7 @@ pub(crate) mod tests {
                 held: Spend { cost: NanoUsd::from_nanos(held.0), tokens: held.1 },
             };
             let price = price();
-            let quote = Quote { price: &price, input_tokens: 10, output_tokens: 1_000 };
+            let quote = Quote { price: &price, most: Usage::of_tokens(10, 1_000), fixed_output_tokens: 0 };
             let fit = |list: &[Budget]| {
                 quote.fit(&list.iter().map(|budget| (*budget, account)).collect::<Vec<_>>())
             };

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
-use crate::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
+use crate::aws::AwsRegion;
+use crate::health_check::HealthCheck;
+use crate::id::{DeploymentId, OrganizationId, ProjectId, ProviderId, ProviderKeyId};
 use crate::name::Masked;
 use crate::price::{Listing, Price, PriceTable};
 use crate::words::words;
@@ -28,24 +30,27 @@ pub enum ProviderKind {
     Anthropic,
     /// generativelanguage.googleapis.com, and servers with the same API.
     Google,
+    /// Amazon Bedrock, by its Converse API.
+    Bedrock,
 }
 
 /// A text that names no kind of provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no provider kind `{0}`; the kinds are echo, openai, openai-compatible, azure, anthropic, google"
+    "there is no provider kind `{0}`; the kinds are echo, openai, openai-compatible, azure, anthropic, google, bedrock"
 )]
 pub struct UnknownKind(pub String);
 
 impl ProviderKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Echo,
         Self::OpenAi,
         Self::OpenAiCompatible,
         Self::Azure,
         Self::Anthropic,
         Self::Google,
+        Self::Bedrock,
     ];
 
     /// The text form.
@@ -57,13 +62,15 @@ impl ProviderKind {
             Self::Azure => "azure",
             Self::Anthropic => "anthropic",
             Self::Google => "google",
+            Self::Bedrock => "bedrock",
         }
     }
 
     /// The base URL where the operator names none. `None`: one must be named, or none is used.
     pub const fn default_base_url(self) -> Option<&'static str> {
         match self {
-            Self::Echo | Self::OpenAiCompatible | Self::Azure => None,
+            // Bedrock has one in each region.
+            Self::Echo | Self::OpenAiCompatible | Self::Azure | Self::Bedrock => None,
             Self::OpenAi => Some("https://api.openai.com/v1"),
             Self::Anthropic => Some("https://api.anthropic.com/v1"),
             Self::Google => Some("https://generativelanguage.googleapis.com/v1beta"),
@@ -78,6 +85,7 @@ impl ProviderKind {
             Self::Azure => Some("azure"),
             Self::Anthropic => Some("anthropic"),
             Self::Google => Some("google"),
+            Self::Bedrock => Some("aws"),
         }
     }
 }
@@ -119,9 +127,13 @@ pub struct Provider {
     /// Where it is, without a trailing slash; paths such as `/chat/completions` are appended.
     /// `None` only for [`ProviderKind::Echo`].
     pub base_url: Option<String>,
+    /// For [`ProviderKind::Bedrock`], whose requests are signed for one region. `None`: the base URL says it.
+    pub region: Option<AwsRegion>,
     /// What its deployments present that name no provider key of their own, each some of the calls; at most
     /// [`PROVIDER_KEYS_MAX`]. None: the provider wants none.
     pub provider_keys: Vec<ProviderKeyId>,
+    /// How it is asked whether it is there. `None`: only calls find that out.
+    pub health_check: Option<HealthCheck>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last edited.
@@ -158,7 +170,7 @@ pub enum Pricing {
     /// The built-in table, by the provider and the upstream's name of the model.
     Listed,
     /// The operator says.
-    Set(Price),
+    Set(Box<Price>),
 }
 
 impl Pricing {
@@ -172,7 +184,7 @@ impl Pricing {
     ) -> Option<Price> {
         match self {
             Self::Free => Some(Price::FREE),
-            Self::Set(price) => Some(price.clone()),
+            Self::Set(price) => Some(Price::clone(price)),
             Self::Listed => listing(table, kind, upstream_model).map(|l| l.price.clone()),
         }
     }
@@ -187,13 +199,21 @@ pub fn listing<'a>(
     table.find(kind.price_list()?, upstream_model)
 }
 
+/// Most further names of one model.
+pub const ALIASES_MAX: usize = 16;
+
 /// A public model name and the deployments that serve it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     /// Whose it is.
     pub organization: OrganizationId,
-    /// What clients send; unique within the organization.
+    /// What clients send, and what the rules of keys, limits, prices and usage go by. Unique among the names
+    /// and aliases of the organization.
     pub name: String,
+    /// What clients may send instead; at most [`ALIASES_MAX`], unique as the name is.
+    pub aliases: Vec<String>,
+    /// Whose keys alone see and call it. `None`: those of every project.
+    pub project: Option<ProjectId>,
     /// What it costs.
     pub pricing: Pricing,
     /// The most output tokens of one call, where known; the worst case of calls that name none.
@@ -206,6 +226,13 @@ pub struct Model {
     pub created_at: Timestamp,
     /// When it was last edited.
     pub updated_at: Timestamp,
+}
+
+impl Model {
+    /// Whether keys of this project may know of it.
+    pub fn is_for(&self, project: ProjectId) -> bool {
+        self.project.is_none_or(|own| own == project)
+    }
 }
 
 /// One provider, one upstream model name and one provider key.
@@ -360,8 +387,9 @@ mod tests {
 
     #[test]
     fn a_model_is_free_only_where_the_operator_says_so() {
-        let rates = Rates { output: NanoUsd::from_nanos(5), ..Rates::FREE };
+        let rates = Rates::of_tokens(NanoUsd::ZERO, NanoUsd::from_nanos(5));
         let set = Price { rates, tiers: vec![] };
+        let own = || Pricing::Set(Box::new(set.clone()));
         let listed = table().find("openai", "gpt-4o").unwrap().price.clone();
         let (openai, compatible) = (ProviderKind::OpenAi, ProviderKind::OpenAiCompatible);
         #[rustfmt::skip]
@@ -369,8 +397,8 @@ mod tests {
             // pricing                   kind                  upstream   price
             (Pricing::Free,              compatible,           "llama-3", Some(Price::FREE)),
             (Pricing::Free,              openai,               "gpt-4o",  Some(Price::FREE)),
-            (Pricing::Set(set.clone()),  openai,               "gpt-4o",  Some(set.clone())),
-            (Pricing::Set(set.clone()),  compatible,           "llama-3", Some(set)),
+            (own(),                      openai,               "gpt-4o",  Some(set.clone())),
+            (own(),                      compatible,           "llama-3", Some(set.clone())),
             (Pricing::Listed,            openai,               "gpt-4o",  Some(listed)),
             (Pricing::Listed,            openai,               "gpt-9",   None),
             (Pricing::Listed,            compatible,           "gpt-4o",  None),

@@ -10,7 +10,7 @@ use crate::id::{OrganizationId, ProjectId, ServiceAccountId, UserId};
 use crate::rights::Rights;
 
 /// As whom a key acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
     /// A user key: its rights are its own and the user's as they are now.
     User(UserId),

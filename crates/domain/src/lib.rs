@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod audit;
+pub mod aws;
 pub mod base62;
 pub mod bounds;
 pub mod budget;
@@ -14,6 +15,7 @@ pub mod confusable;
 pub mod credential;
 pub mod denial;
 pub mod email;
+pub mod health_check;
 pub mod id;
 pub mod increase;
 pub mod key;
@@ -28,9 +30,12 @@ pub mod origin;
 pub mod password;
 pub mod presented;
 pub mod price;
+pub mod project_model;
 pub mod project_role;
+pub mod prompts;
 pub mod public_address;
 pub mod recovery_code;
+pub mod redaction;
 pub mod reminder;
 pub mod rights;
 pub mod role;

@@ -1,72 +1,13 @@
-//! What tokens cost.
+//! What calls cost.
 
-use std::collections::HashMap;
+mod rates;
+mod table;
 
-use regex::Regex;
-use serde::Deserialize;
+pub use rates::Rates;
+pub use table::{Listing, MalformedPrices, PriceTable};
 
-use crate::money::{MalformedMoney, NanoUsd};
-use crate::usage::Usage;
-
-/// Prices of one million tokens, by kind.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
-)]
-#[serde(deny_unknown_fields)]
-pub struct Rates {
-    /// A million tokens of input.
-    pub input: NanoUsd,
-    /// A million tokens of input read from the provider's cache; the price of input when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cached_input: Option<NanoUsd>,
-    /// A million tokens of input written to the provider's cache; the price of input when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache_write: Option<NanoUsd>,
-    /// A million tokens of output.
-    pub output: NanoUsd,
-    /// A million tokens of reasoning; the price of output when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning: Option<NanoUsd>,
-}
-
-impl Rates {
-    /// Costs nothing.
-    pub const FREE: Self = Self {
-        input: NanoUsd::ZERO,
-        cached_input: None,
-        cache_write: None,
-        output: NanoUsd::ZERO,
-        reasoning: None,
-    };
-
-    /// Tokens times price per million, summed in 128 bits and rounded up once.
-    fn cost(&self, usage: Usage) -> NanoUsd {
-        let plain_input = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens;
-        let plain_output = usage.output_tokens - usage.reasoning_tokens;
-        let parts = [
-            (plain_input, self.input),
-            (usage.cached_input_tokens, self.cached_input.unwrap_or(self.input)),
-            (usage.cache_write_tokens, self.cache_write.unwrap_or(self.input)),
-            (plain_output, self.output),
-            (usage.reasoning_tokens, self.reasoning.unwrap_or(self.output)),
-        ];
-        let sum = parts.iter().fold(0_u128, |sum, (tokens, price)| {
-            sum.saturating_add(u128::from(*tokens) * u128::from(price.nanos()))
-        });
-        NanoUsd::from_wide_nanos(sum.div_ceil(1_000_000))
-    }
-
-    /// The dearest that input can be: before the call nobody knows what the cache will hold.
-    fn worst_input(&self) -> NanoUsd {
-        self.input
-            .max(self.cached_input.unwrap_or(self.input))
-            .max(self.cache_write.unwrap_or(self.input))
-    }
-
-    fn worst_output(&self) -> NanoUsd {
-        self.output.max(self.reasoning.unwrap_or(self.output))
-    }
-}
+use crate::money::NanoUsd;
+use crate::usage::{Kind, Usage};
 
 /// Rates that hold for calls with more than this many input tokens.
 #[derive(
@@ -76,7 +17,7 @@ impl Rates {
 pub struct Tier {
     /// The tier holds above this many input tokens.
     pub above_tokens: u64,
-    /// What tokens cost then, all of them.
+    /// What everything costs then, all of it.
     pub rates: Rates,
 }
 
@@ -84,7 +25,7 @@ pub struct Tier {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// What tokens cost.
+    /// What each kind costs.
     pub rates: Rates,
     /// What they cost in long calls instead: the highest tier that a call reaches holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -98,33 +39,48 @@ impl Price {
     /// A price whose worst cost is none of these ones' less, for any call.
     pub fn ceiling<'a>(prices: impl Iterator<Item = &'a Self>) -> Self {
         prices.fold(Self::FREE, |mut ceiling, price| {
-            let input = ceiling.rates.input.max(price.rates.worst_input());
-            let output = ceiling.rates.output.max(price.rates.worst_output());
-            ceiling.rates = Rates { input, output, ..Rates::FREE };
+            ceiling.rates = Rates::worst([ceiling.rates, price.rates].into_iter());
             ceiling.tiers.extend_from_slice(&price.tiers);
             ceiling
         })
     }
 
+    /// Whether it says what this kind costs, in calls of any length. Where it does not, no call may
+    /// leave that could use it.
+    pub fn has(&self, kind: Kind) -> bool {
+        let tiers = self.tiers.iter().map(|tier| &tier.rates);
+        tiers.chain([&self.rates]).all(|rates| rates.get(kind).is_some())
+    }
+
+    /// Whether nothing costs anything, whatever it is.
+    pub fn is_free(&self) -> bool {
+        let tiers = self.tiers.iter().map(|tier| &tier.rates);
+        tiers.chain([&self.rates]).all(|rates| *rates == Rates::FREE)
+    }
+
+    /// Whether it says what tokens cost, of input and of output.
+    pub fn has_tokens(&self) -> bool {
+        self.has(Kind::Input) && self.has(Kind::Output)
+    }
+
     /// The cost of a finished call.
     pub fn cost(&self, usage: Usage) -> NanoUsd {
-        let usage = usage.bounded();
-        self.rates_for(usage.input_tokens).cost(usage)
+        self.rates_for(usage.input_tokens.min(crate::usage::TOKENS_MAX)).cost(usage)
     }
 
-    /// The most that a call with this much input and output can cost.
-    pub fn worst_cost(&self, input_tokens: u64, output_tokens: u64) -> NanoUsd {
-        self.worst_rates(input_tokens)
-            .cost(Usage { input_tokens, output_tokens, ..Usage::default() }.bounded())
+    /// The most that a call can cost which uses no more than that: so many tokens of input and output,
+    /// whatever they are, and so much of all that is no tokens.
+    pub fn worst_cost(&self, most: Usage) -> NanoUsd {
+        self.worst_rates(most.input_tokens).cost(most.wholes())
     }
 
-    /// How many output tokens fit into `room` beside this much input: `u64::MAX` where output is
-    /// free, `None` where not even the input fits.
-    pub fn output_tokens_within(&self, room: NanoUsd, input_tokens: u64) -> Option<u64> {
-        let rates = self.worst_rates(input_tokens);
-        let input = u128::from(rates.input.nanos()).checked_mul(u128::from(input_tokens))?;
-        let left = (u128::from(room.nanos()) * 1_000_000).checked_sub(input)?;
-        let tokens = left.checked_div(u128::from(rates.output.nanos()));
+    /// How many output tokens fit into `room` beside the rest of `most`: `u64::MAX` where output is
+    /// free, `None` where not even the rest fits.
+    pub fn output_tokens_within(&self, room: NanoUsd, most: Usage) -> Option<u64> {
+        let rates = self.worst_rates(most.input_tokens);
+        let beside = Usage { output_tokens: 0, ..most.wholes() };
+        let left = rates.left_of(room, beside)?;
+        let tokens = left.checked_div(rates.cost_in_parts(Kind::Output, 1));
         Some(tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(u64::MAX))
     }
 
@@ -133,11 +89,7 @@ impl Price {
     fn worst_rates(&self, input_tokens: u64) -> Rates {
         let reachable =
             self.tiers.iter().filter(|t| t.above_tokens < input_tokens.saturating_mul(2));
-        let all = reachable.map(|t| t.rates).chain([self.rates]);
-        let (input, output) = all.fold((NanoUsd::ZERO, NanoUsd::ZERO), |(input, output), rates| {
-            (input.max(rates.worst_input()), output.max(rates.worst_output()))
-        });
-        Rates { input, output, ..Rates::FREE }
+        Rates::worst(reachable.map(|t| t.rates).chain([self.rates]))
     }
 
     fn rates_for(&self, input_tokens: u64) -> Rates {
@@ -146,278 +98,31 @@ impl Price {
     }
 }
 
-/// The prices that come with the program, by provider and model name.
-#[derive(Debug)]
-pub struct PriceTable {
-    by_provider: HashMap<String, Vec<Entry>>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    matchers: Vec<Matcher>,
-    listing: Listing,
-}
-
-/// What the table knows about a model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// What tokens cost.
-    pub price: Price,
-    /// Input and output tokens together that the model can hold, where known.
-    pub context_window: Option<u64>,
-}
-
-#[derive(Debug)]
-enum Matcher {
-    Equals(String),
-    StartsWith(String),
-    EndsWith(String),
-    Contains(String),
-    Regex(Regex),
-    Not(Regex),
-    All(Vec<Matcher>),
-}
-
-/// A price table that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("the price table cannot be read: {0}")]
-pub struct MalformedPrices(String);
-
-impl Matcher {
-    fn matches(&self, model: &str) -> bool {
-        match self {
-            Self::Equals(text) => model == text,
-            Self::StartsWith(text) => model.starts_with(text.as_str()),
-            Self::EndsWith(text) => model.ends_with(text.as_str()),
-            Self::Contains(text) => model.contains(text.as_str()),
-            Self::Regex(regex) => regex.is_match(model),
-            Self::Not(regex) => !regex.is_match(model),
-            Self::All(matchers) => matchers.iter().all(|m| m.matches(model)),
-        }
-    }
-
-    fn read(rule: &RawMatch) -> Result<Self, MalformedPrices> {
-        match rule.0.as_slice() {
-            [RawPart::Text(kind), RawPart::Text(text)] => Self::read_text(kind, text),
-            [RawPart::Text(kind), rules @ ..] if kind == "and" && !rules.is_empty() => {
-                rules.iter().map(Self::read_part).collect::<Result<_, _>>().map(Self::All)
-            }
-            _ => Err(MalformedPrices("a match is [kind, text] or [\"and\", rule, …]".to_owned())),
-        }
-    }
-
-    fn read_part(part: &RawPart) -> Result<Self, MalformedPrices> {
-        match part {
-            RawPart::Rule(rule) => Self::read(rule),
-            RawPart::Text(text) => Err(MalformedPrices(format!("`{text}` stands for a rule"))),
-        }
-    }
-
-    fn read_text(kind: &str, text: &str) -> Result<Self, MalformedPrices> {
-        match kind {
-            "equals" => Ok(Self::Equals(text.to_owned())),
-            "starts_with" => Ok(Self::StartsWith(text.to_owned())),
-            "ends_with" => Ok(Self::EndsWith(text.to_owned())),
-            "contains" => Ok(Self::Contains(text.to_owned())),
-            "regex" => Self::read_regex(text).map_err(|e| MalformedPrices(e.to_string())),
-            other => Err(MalformedPrices(format!("unknown match `{other}`"))),
-        }
-    }
-
-    /// The table says "not" by a negative look-ahead over the whole name, `^(?!…)`; the engine,
-    /// which is linear in time, has no look-ahead.
-    fn read_regex(text: &str) -> Result<Self, regex::Error> {
-        match text.strip_prefix("^(?!").and_then(|rest| rest.strip_suffix(')')) {
-            Some(body) => {
-                Regex::new(body).and_then(|_| Regex::new(&format!("^(?:{body})"))).map(Self::Not)
-            }
-            None => Regex::new(text).map(Self::Regex),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct RawTable {
-    models: Vec<RawModel>,
-}
-
-#[derive(Deserialize)]
-struct RawModel {
-    provider: String,
-    #[serde(rename = "match")]
-    matches: Vec<RawMatch>,
-    prices: RawPrices,
-    context_window: Option<u64>,
-}
-
-/// `[kind, text]`, or `["and", rule, …]`.
-#[derive(Deserialize)]
-struct RawMatch(Vec<RawPart>);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawPart {
-    Text(String),
-    Rule(RawMatch),
-}
-
-/// Dollars per million tokens; kinds that are not tokens (hours, searches) are left out.
-#[derive(Deserialize)]
-struct RawPrices {
-    #[serde(rename = "input_mtok")]
-    input: Option<RawPrice>,
-    #[serde(rename = "cache_read_mtok")]
-    cache_read: Option<RawPrice>,
-    #[serde(rename = "cache_write_mtok")]
-    cache_write: Option<RawPrice>,
-    #[serde(rename = "output_mtok")]
-    output: Option<RawPrice>,
-    #[serde(rename = "output_reasoning_mtok")]
-    reasoning: Option<RawPrice>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawPrice {
-    Flat(RawDollars),
-    Tiered { base: RawDollars, tiers: Vec<RawTier> },
-}
-
-#[derive(Deserialize)]
-struct RawTier {
-    above_tokens: u64,
-    price: RawDollars,
-}
-
-/// Dollars as the table has them: the result of somebody's floating-point arithmetic, such as
-/// 0.18000000000000002, here rounded to the nearest nano-dollar.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "f64")]
-struct RawDollars(NanoUsd);
-
-impl TryFrom<f64> for RawDollars {
-    type Error = MalformedMoney;
-
-    fn try_from(dollars: f64) -> Result<Self, MalformedMoney> {
-        format!("{dollars:.9}").parse().map(Self)
-    }
-}
-
-impl RawPrice {
-    fn at(&self, input_tokens: u64) -> NanoUsd {
-        match self {
-            Self::Flat(price) => price.0,
-            Self::Tiered { base, tiers } => {
-                let reached = tiers.iter().filter(|t| input_tokens > t.above_tokens);
-                reached.max_by_key(|t| t.above_tokens).map_or(base.0, |t| t.price.0)
-            }
-        }
-    }
-
-    fn steps(&self) -> impl Iterator<Item = u64> {
-        let tiers = match self {
-            Self::Flat(_) => [].as_slice(),
-            Self::Tiered { tiers, .. } => tiers,
-        };
-        tiers.iter().map(|tier| tier.above_tokens)
-    }
-}
-
-impl RawPrices {
-    /// `None` where tokens have no price: the model is sold by the hour or by the search.
-    fn rates_at(&self, input_tokens: u64) -> Option<Rates> {
-        let at = |price: &Option<RawPrice>| price.as_ref().map(|p| p.at(input_tokens));
-        let (input, output) = (at(&self.input), at(&self.output));
-        Some(Rates {
-            input: input.or(output.map(|_| NanoUsd::ZERO))?,
-            cached_input: at(&self.cache_read),
-            cache_write: at(&self.cache_write),
-            output: output.unwrap_or(NanoUsd::ZERO),
-            reasoning: at(&self.reasoning),
-        })
-    }
-
-    fn price(&self) -> Option<Price> {
-        let all = [&self.input, &self.cache_read, &self.cache_write, &self.output, &self.reasoning];
-        let mut steps: Vec<u64> = all.into_iter().flatten().flat_map(RawPrice::steps).collect();
-        steps.sort_unstable();
-        steps.dedup();
-        let tier = |above_tokens: u64| {
-            Some(Tier { above_tokens, rates: self.rates_at(above_tokens.saturating_add(1))? })
-        };
-        Some(Price {
-            rates: self.rates_at(0)?,
-            tiers: steps.into_iter().map(tier).collect::<Option<_>>()?,
-        })
-    }
-}
-
-impl PriceTable {
-    /// Reads the table from JSON: `{"models":[{"provider","match","prices","context_window"}]}`,
-    /// prices in dollars per million tokens.
-    pub fn parse(json: &str) -> Result<Self, MalformedPrices> {
-        let table: RawTable =
-            serde_json::from_str(json).map_err(|e| MalformedPrices(e.to_string()))?;
-        let mut by_provider: HashMap<String, Vec<Entry>> = HashMap::new();
-        for model in table.models {
-            let Some(price) = model.prices.price() else { continue };
-            let matchers = model.matches.iter().map(Matcher::read).collect::<Result<_, _>>()?;
-            let listing = Listing { price, context_window: model.context_window };
-            by_provider.entry(model.provider).or_default().push(Entry { matchers, listing });
-        }
-        Ok(Self { by_provider })
-    }
-
-    /// What the table knows about a provider's model. An exact name wins over a pattern; among
-    /// patterns the first in the table does.
-    pub fn find(&self, provider: &str, model: &str) -> Option<&Listing> {
-        let entries = self.by_provider.get(provider)?;
-        let is_exact = |e: &&Entry| {
-            e.matchers.iter().any(|m| matches!(m, Matcher::Equals(text) if text == model))
-        };
-        let exact = entries.iter().find(is_exact);
-        let any = || entries.iter().find(|e| e.matchers.iter().any(|m| m.matches(model)));
-        exact.or_else(any).map(|entry| &entry.listing)
-    }
-}
-
-impl PriceTable {
-    /// The table that is compiled in. Reading it takes a few milliseconds: keep it.
-    pub fn built_in() -> Result<Self, MalformedPrices> {
-        Self::parse(include_str!("../data/model_prices.json"))
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::sync::LazyLock;
-
     use proptest::prelude::*;
 
     use super::*;
     use crate::usage::TOKENS_MAX;
-    use crate::usage::tests::any_usage;
-
-    static BUILT_IN: LazyLock<PriceTable> = LazyLock::new(|| PriceTable::built_in().unwrap());
+    use crate::usage::tests::{any_usage, usage_of};
 
     fn dollars(text: &str) -> NanoUsd {
         text.parse().unwrap()
     }
 
-    /// Up to 100 dollars per million tokens.
+    /// Up to 100 dollars.
     fn any_rate() -> impl Strategy<Value = NanoUsd> {
         prop_oneof![Just(0), 1_u64..1_000, 0_u64..100_000_000_000].prop_map(NanoUsd::from_nanos)
     }
 
+    /// Input and output at least.
     fn any_rates() -> impl Strategy<Value = Rates> {
-        let part = || prop::option::of(any_rate());
-        (any_rate(), part(), part(), any_rate(), part()).prop_map(
-            |(input, cached_input, cache_write, output, reasoning)| Rates {
-                input,
-                cached_input,
-                cache_write,
-                output,
-                reasoning,
+        let part = prop::option::weighted(0.3, any_rate());
+        (any_rate(), any_rate(), prop::collection::vec(part, Kind::ALL.len())).prop_map(
+            |(input, output, parts)| {
+                let parts = Kind::ALL.into_iter().zip(parts);
+                let parts = parts.filter_map(|(kind, price)| price.map(|price| (kind, price)));
+                Rates::of([(Kind::Input, input), (Kind::Output, output)].into_iter().chain(parts))
             },
         )
     }
@@ -430,25 +135,16 @@ pub(crate) mod tests {
             .prop_map(|(rates, tiers)| Price { rates, tiers })
     }
 
-    fn plus(a: Rates, b: Rates) -> Rates {
-        let sum =
-            |a: Option<NanoUsd>, b: Option<NanoUsd>| a.map(|a| a.plus(b.unwrap_or(NanoUsd::ZERO)));
-        Rates {
-            input: a.input.plus(b.input),
-            cached_input: sum(a.cached_input, b.cached_input),
-            cache_write: sum(a.cache_write, b.cache_write),
-            output: a.output.plus(b.output),
-            reasoning: sum(a.reasoning, b.reasoning),
-        }
-    }
-
     /// A price as providers have them: long calls are never cheaper.
     fn any_rising_price() -> impl Strategy<Value = Price> {
         (any_rates(), prop::collection::btree_map(0_u64..2_000, any_rates(), 0..4)).prop_map(
             |(rates, steps)| {
                 let mut last = rates;
                 let tiers = steps.into_iter().map(|(above_tokens, step)| {
-                    last = plus(last, step);
+                    let more = |kind| step.get(kind).unwrap_or(NanoUsd::ZERO);
+                    let dearer: Vec<_> =
+                        last.named().map(|(kind, price)| (kind, price.plus(more(kind)))).collect();
+                    last = Rates::of(dearer);
                     Tier { above_tokens, rates: last }
                 });
                 Price { rates, tiers: tiers.collect() }
@@ -456,81 +152,116 @@ pub(crate) mod tests {
         )
     }
 
-    /// Plain, cached and cache-writing input, plain output and reasoning.
-    fn usage_of(parts: [u64; 5]) -> Usage {
-        let [plain, cached, written, answer, reasoning] = parts;
-        Usage {
-            input_tokens: plain + cached + written,
-            cached_input_tokens: cached,
-            cache_write_tokens: written,
-            output_tokens: answer + reasoning,
-            reasoning_tokens: reasoning,
+    fn any_parts() -> impl Strategy<Value = [u64; 20]> {
+        let part = prop_oneof![0_u64..5, 0_u64..1_500];
+        prop::collection::vec(part, 20).prop_map(|parts| parts.try_into().unwrap())
+    }
+
+    /// So many of some kinds, and none of the others.
+    fn of(counts: &[(Kind, u64)]) -> Usage {
+        let mut parts = [0; 20];
+        for (kind, count) in counts {
+            parts[*kind as usize] += count;
         }
+        usage_of(parts)
     }
 
-    fn any_parts() -> impl Strategy<Value = [u64; 5]> {
-        prop::array::uniform5(prop_oneof![0_u64..5, 0_u64..1_500])
-    }
-
-    fn price_of(rates: Rates) -> Price {
-        Price { rates, tiers: vec![] }
+    fn price_of(rates: &Rates) -> Price {
+        Price { rates: *rates, tiers: vec![] }
     }
 
     #[test]
-    fn each_kind_of_token_has_its_price() {
-        let rates = Rates {
-            input: dollars("3"),
-            cached_input: Some(dollars("0.3")),
-            cache_write: Some(dollars("3.75")),
-            output: dollars("15"),
-            reasoning: Some(dollars("20")),
+    fn so_many_of_each_kind_as_its_price_is_for_cost_just_that() {
+        let price = price_of(&Rates::of(
+            Kind::ALL.map(|kind| (kind, NanoUsd::from_nanos(1_000_000_007 + kind as u64))),
+        ));
+        let bare = price_of(&Rates::of_tokens(dollars("3"), dollars("15")));
+        for kind in Kind::ALL {
+            let usage = of(&[(kind, kind.per_price())]);
+            assert_eq!(price.cost(usage).nanos(), 1_000_000_007 + kind as u64, "{kind:?}");
+            let whole = match kind {
+                kind if Kind::OF_INPUT.contains(&kind) => "3",
+                kind if Kind::OF_OUTPUT.contains(&kind) => "15",
+                _ => "0",
+            };
+            assert_eq!(bare.cost(usage), dollars(whole), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_bill_is_the_sum_of_its_kinds() {
+        use Kind::{
+            AudioMs, CacheWrite, CacheWrite1h, CachedInput, Image, Input, InputAudio, Output,
+            OutputImage, Reasoning, WebSearch,
         };
-        let bare = Rates { cached_input: None, cache_write: None, reasoning: None, ..rates };
-        #[rustfmt::skip]
-        let cases = [
-            // rates  plain, cached, written, answer, reasoning         cost
-            (rates,   [1_000_000, 0, 0, 0, 0],                          "3"),
-            (rates,   [0, 1_000_000, 0, 0, 0],                          "0.3"),
-            (rates,   [0, 0, 1_000_000, 0, 0],                          "3.75"),
-            (rates,   [0, 0, 0, 1_000_000, 0],                          "15"),
-            (rates,   [0, 0, 0, 0, 1_000_000],                          "20"),
-            (rates,   [1_000, 2_000, 4_000, 500, 300],                  "0.0321"),
-            (bare,    [0, 1_000_000, 0, 0, 0],                          "3"),
-            (bare,    [0, 0, 1_000_000, 0, 0],                          "3"),
-            (bare,    [0, 0, 0, 0, 1_000_000],                          "15"),
-            (rates,   [0, 0, 0, 0, 0],                                  "0"),
+        let rates = [
+            (Input, "3"),
+            (InputAudio, "10"),
+            (CachedInput, "0.3"),
+            (CacheWrite, "3.75"),
+            (CacheWrite1h, "6"),
+            (Output, "15"),
+            (OutputImage, "60"),
+            (Reasoning, "20"),
+            (WebSearch, "10"),
+            (AudioMs, "0.36"),
+            (Image, "0.04"),
         ];
-        for (rates, parts, cost) in cases {
-            assert_eq!(price_of(rates).cost(usage_of(parts)), dollars(cost), "{parts:?}");
+        let price = price_of(&Rates::of(rates.map(|(kind, price)| (kind, dollars(price)))));
+        #[rustfmt::skip]
+        let cases: [(&[(Kind, u64)], &str); 6] = [
+            // 1000 x 3 + 2000 x 0.3 + 4000 x 3.75 + 500 x 15 + 300 x 20, by the million
+            (&[(Input, 1_000), (CachedInput, 2_000), (CacheWrite, 4_000), (Output, 500), (Reasoning, 300)], "0.0321"),
+            // 4000 x 6
+            (&[(CacheWrite1h, 4_000)],                                         "0.024"),
+            // 10 x 3 + 1290 x 60
+            (&[(Input, 10), (OutputImage, 1_290)],                             "0.07743"),
+            // 100 x 10 + 20 x 15; two searches of a cent
+            (&[(InputAudio, 100), (Output, 20), (WebSearch, 2)],               "0.0213"),
+            // a second is 0.0001 dollars
+            (&[(AudioMs, 12_500)],                                             "0.00125"),
+            (&[(Image, 3)],                                                    "0.12"),
+        ];
+        for (counts, cost) in cases {
+            assert_eq!(price.cost(of(counts)), dollars(cost), "{counts:?}");
         }
     }
 
     #[test]
     fn a_cost_is_rounded_up_once_and_not_per_part() {
-        // Each token costs 0.4 nano-dollars.
+        // Each token costs 0.4 nano-dollars, and so does each search.
         let rate = NanoUsd::from_nanos(400_000);
-        let price = price_of(Rates { input: rate, output: rate, ..Rates::FREE });
+        let search = (Kind::WebSearch, NanoUsd::from_nanos(400));
+        let price = price_of(&Rates::of([(Kind::Input, rate), (Kind::Output, rate), search]));
+        let parts = |input, cached, written, output, reasoning, searches| {
+            of(&[
+                (Kind::Input, input),
+                (Kind::CachedInput, cached),
+                (Kind::CacheWrite, written),
+                (Kind::Output, output),
+                (Kind::Reasoning, reasoning),
+                (Kind::WebSearch, searches),
+            ])
+        };
         #[rustfmt::skip]
         let cases = [
-            // parts              nano-dollars
-            ([0, 0, 0, 0, 0],     0),
-            ([1, 0, 0, 0, 0],     1),
-            ([1, 0, 0, 1, 0],     1), // 0.8, not 1 + 1
-            ([1, 1, 1, 1, 1],     2), // 2.0, not 5
-            ([1, 1, 1, 2, 1],     3), // 2.4
+            // parts                     nano-dollars
+            (parts(0, 0, 0, 0, 0, 0),    0),
+            (parts(1, 0, 0, 0, 0, 0),    1),
+            (parts(1, 0, 0, 1, 0, 0),    1), // 0.8, not 1 + 1
+            (parts(1, 1, 1, 1, 1, 0),    2), // 2.0, not 5
+            (parts(1, 1, 1, 1, 0, 1),    2), // the same
+            (parts(1, 1, 1, 2, 1, 0),    3), // 2.4
         ];
-        for (parts, nanos) in cases {
-            assert_eq!(price.cost(usage_of(parts)).nanos(), nanos, "{parts:?}");
+        for (usage, nanos) in cases {
+            assert_eq!(price.cost(usage).nanos(), nanos, "{usage:?}");
         }
     }
 
     #[test]
     fn a_tier_prices_the_whole_of_a_call_above_its_step() {
-        let tier = |above_tokens, input| Tier {
-            above_tokens,
-            rates: Rates { input: dollars(input), ..Rates::FREE },
-        };
-        let rates = Rates { input: dollars("1"), ..Rates::FREE };
+        let rates = |input| Rates::of_tokens(dollars(input), NanoUsd::ZERO);
+        let tier = |above_tokens, input| Tier { above_tokens, rates: rates(input) };
         let (low, high) = (tier(1_000, "2"), tier(2_000, "3"));
         #[rustfmt::skip]
         let cases = [
@@ -541,188 +272,69 @@ pub(crate) mod tests {
             (2_001,          "0.006003"),
         ];
         for tiers in [vec![low, high], vec![high, low]] {
-            let price = Price { rates, tiers };
+            let price = Price { rates: rates("1"), tiers };
             for (tokens, cost) in cases {
-                assert_eq!(price.cost(usage_of([tokens, 0, 0, 0, 0])), dollars(cost), "{tokens}");
+                assert_eq!(price.cost(Usage::of_tokens(tokens, 0)), dollars(cost), "{tokens}");
             }
         }
     }
 
     #[test]
     fn nonsense_figures_saturate_instead_of_giving_credit() {
-        let nonsense = Usage {
-            input_tokens: u64::MAX,
-            cached_input_tokens: u64::MAX,
-            cache_write_tokens: u64::MAX,
-            output_tokens: u64::MAX,
-            reasoning_tokens: u64::MAX,
-        };
-        let dearest = price_of(Rates { input: NanoUsd::MAX, output: NanoUsd::MAX, ..Rates::FREE });
-        assert_eq!(dearest.cost(nonsense), NanoUsd::MAX);
-        assert_eq!(dearest.worst_cost(u64::MAX, u64::MAX), NanoUsd::MAX);
+        let nonsense = Usage::from_figures([u64::MAX; 20]);
+        for kinds in [&[Kind::Input, Kind::Output][..], &[Kind::Image], &Kind::ALL] {
+            let dearest = Rates::of(kinds.iter().map(|kind| (*kind, NanoUsd::MAX)));
+            assert_eq!(price_of(&dearest).cost(nonsense), NanoUsd::MAX);
+            assert_eq!(price_of(&dearest).worst_cost(nonsense), NanoUsd::MAX);
+        }
     }
 
     #[test]
-    fn a_price_in_json_has_no_unknown_fields() {
+    fn a_price_has_a_kind_where_each_of_its_tiers_has() {
+        let tokens = Rates::of_tokens(dollars("1"), dollars("2"));
+        let searching = Rates::of(tokens.named().chain([(Kind::WebSearch, dollars("10"))]));
+        let above = |rates| vec![Tier { above_tokens: 9, rates }];
+        let speech = Rates::of([(Kind::Character, dollars("15"))]);
         #[rustfmt::skip]
         let cases = [
-            // json                                                            valid
-            (r#"{"rates":{"input":"3","output":"15"}}"#,                       true),
-            (r#"{"rates":{"input":3,"output":0.5,"cached_input":"0.3"}}"#,     true),
-            (r#"{"rates":{"input":"3"}}"#,                                     false),
-            (r#"{"rates":{"input":"-3","output":"15"}}"#,                      false),
-            (r#"{"rates":{"input":"3","output":"15","cache_read":"1"}}"#,      false),
-            (r#"{"rates":{"input":"3","output":"15"},"tier":[]}"#,             false),
-            (r#"{"input":"3","output":"15"}"#,                                 false),
+            // price                                                  tokens  searches
+            (price_of(&tokens),                                        true,   false),
+            (price_of(&searching),                                     true,   true),
+            (price_of(&speech),                                        false,  false),
+            (price_of(&Rates::FREE),                                   true,   true),
+            (Price { rates: searching, tiers: above(tokens) },        true,   false),
+            (Price { rates: tokens, tiers: above(searching) },        true,   false),
+            (Price { rates: searching, tiers: above(searching) },     true,   true),
+        ];
+        for (price, tokens, searches) in cases {
+            assert_eq!((price.has_tokens(), price.has(Kind::WebSearch)), (tokens, searches));
+        }
+    }
+
+    #[test]
+    fn a_price_in_json_names_kinds_and_nothing_else() {
+        #[rustfmt::skip]
+        let cases = [
+            // json                                                              valid
+            (r#"{"rates":{"input":"3","output":"15"}}"#,                         true),
+            (r#"{"rates":{"input":3,"output":0.5,"cached_input":"0.3"}}"#,       true),
+            (r#"{"rates":{"output":"15","web_searches_1k":"10","input":"3"}}"#,  true),
+            (r#"{"rates":{"characters_1m":"15"}}"#,                              true),
+            (r#"{"rates":{"audio_hour":"0.36","image":"0.04"}}"#,                true),
+            (r#"{"rates":{}}"#,                                                  false),
+            (r#"{"rates":{"input":"3"}}"#,                                       false),
+            (r#"{"rates":{"output":"3"}}"#,                                      false),
+            (r#"{"rates":{"image":"0.04","output":"3"}}"#,                       false),
+            (r#"{"rates":{"image":"0.04","output_image":"3"}}"#,                 false),
+            (r#"{"rates":{"input":"-3","output":"15"}}"#,                        false),
+            (r#"{"rates":{"input":"3","output":null}}"#,                         false),
+            (r#"{"rates":{"input":"3","output":"15","input":"3"}}"#,             false),
+            (r#"{"rates":{"input":"3","output":"15","cache_read":"1"}}"#,        false),
+            (r#"{"rates":{"input":"3","output":"15"},"tier":[]}"#,               false),
+            (r#"{"input":"3","output":"15"}"#,                                   false),
         ];
         for (json, is_valid) in cases {
             assert_eq!(serde_json::from_str::<Price>(json).is_ok(), is_valid, "{json}");
-        }
-    }
-
-    #[test]
-    fn the_built_in_table_knows_models_by_name_and_by_pattern() {
-        #[rustfmt::skip]
-        let cases = [
-            // provider    model                          input         output
-            ("openai",     "gpt-4o-mini",                 Some(("0.15", "0.6"))),
-            ("openai",     "gpt-4o-mini-2024-07-18",      Some(("0.15", "0.6"))),
-            ("openai",     "ft:gpt-4o-mini-2024-07-18:x", Some(("0.3",  "1.2"))),
-            ("anthropic",  "claude-sonnet-4-5",           Some(("3",    "15"))),
-            ("anthropic",  "claude-sonnet-4-5-20250929",  Some(("3",    "15"))),
-            ("google",     "gemini-2.5-pro-preview",      Some(("1.25", "10"))),
-            ("google",     "gemini-2.5-pro-preview-tts",  Some(("1",    "20"))), // not the one above
-            ("openai",     "claude-sonnet-4-5",           None),
-            ("openai",     "no-such-model",               None),
-            ("openai",     "GPT-4o-mini",                 None),
-            ("nobody",     "gpt-4o-mini",                 None),
-            ("openai",     "",                            None),
-        ];
-        for (provider, model, expected) in cases {
-            let found = BUILT_IN.find(provider, model).map(|l| l.price.rates);
-            let rates = found.map(|rates| (rates.input, rates.output));
-            let expected = expected.map(|(input, output)| (dollars(input), dollars(output)));
-            assert_eq!(rates, expected, "{provider} / {model}");
-        }
-    }
-
-    #[test]
-    fn the_built_in_table_knows_the_tiers_of_long_calls() {
-        let listing = BUILT_IN.find("anthropic", "claude-sonnet-4-5").unwrap();
-        let rates = Rates {
-            input: dollars("6"),
-            cached_input: Some(dollars("0.6")),
-            cache_write: Some(dollars("7.5")),
-            output: dollars("22.5"),
-            reasoning: None,
-        };
-        assert_eq!(listing.price.tiers, [Tier { above_tokens: 200_000, rates }]);
-        assert_eq!(listing.context_window, Some(200_000));
-        assert_eq!(listing.price.cost(usage_of([200_000, 0, 0, 0, 0])), dollars("0.6"));
-        assert_eq!(listing.price.cost(usage_of([200_001, 0, 0, 0, 0])), dollars("1.200006"));
-    }
-
-    #[test]
-    fn an_exact_name_wins_over_a_pattern_and_the_first_pattern_over_the_next() {
-        let model = |rule: &str, input: u32| {
-            format!(r#"{{"provider":"p","match":[{rule}],"prices":{{"input_mtok":{input}}}}}"#)
-        };
-        let models = [
-            model(r#"["starts_with","a"]"#, 1),
-            model(r#"["contains","b"]"#, 2),
-            model(r#"["equals","abc"]"#, 3),
-            model(r#"["ends_with","z"]"#, 4),
-            model(r#"["regex","^x\\d+$"]"#, 5),
-            model(r#"["and",["starts_with","q"],["regex","^(?!.*-old(?:$|-))"]]"#, 6),
-        ];
-        let table = PriceTable::parse(&format!(r#"{{"models":[{}]}}"#, models.join(","))).unwrap();
-        #[rustfmt::skip]
-        let cases = [
-            // model    input
-            ("abc",     Some(3)),
-            ("abcd",    Some(1)),
-            ("cb",      Some(2)),
-            ("z",       Some(4)),
-            ("x12",     Some(5)),
-            ("x12y",    None),
-            ("q-new",   Some(6)),
-            ("q-older", Some(6)),
-            ("q-old",   None),
-            ("q-old-1", None),
-            ("r-new",   None),
-        ];
-        for (model, input) in cases {
-            let found = table.find("p", model).map(|l| l.price.rates.input);
-            assert_eq!(
-                found,
-                input.map(|i: u64| NanoUsd::from_nanos(i * 1_000_000_000)),
-                "{model}"
-            );
-        }
-    }
-
-    #[test]
-    fn listed_dollars_are_rounded_to_the_nearest_nano_dollar() {
-        #[rustfmt::skip]
-        let cases = [
-            // json                    nano-dollars
-            ("0.18000000000000002",    Some(180_000_000)),
-            ("1.0399999999999998",     Some(1_040_000_000)),
-            ("0.08333333333333334",    Some(83_333_333)),
-            ("0.0416666666666667",     Some(41_666_667)),
-            ("3",                      Some(3_000_000_000)),
-            ("0",                      Some(0)),
-            ("-0.0000000001",          None),
-            ("-1",                     None),
-            ("1e30",                   None),
-            (r#""3""#,                 None),
-            ("null",                   None),
-        ];
-        for (json, nanos) in cases {
-            let read = serde_json::from_str::<RawDollars>(json).ok();
-            assert_eq!(read.map(|dollars| dollars.0.nanos()), nanos, "{json}");
-        }
-    }
-
-    #[test]
-    fn a_table_that_cannot_be_read_is_refused_as_a_whole() {
-        let model = |body: &str| format!(r#"{{"models":[{{"provider":"p",{body}}}]}}"#);
-        let cases = [
-            String::new(),
-            "[]".to_owned(),
-            model(r#""match":[["equals","a"]]"#),
-            model(r#""match":[["like","a"]],"prices":{"input_mtok":1}"#),
-            model(r#""match":[["or",["equals","a"]]],"prices":{"input_mtok":1}"#),
-            model(r#""match":[["and"]],"prices":{"input_mtok":1}"#),
-            model(r#""match":[["and",["equals","a"],"b"]],"prices":{"input_mtok":1}"#),
-            model(r#""match":[[]],"prices":{"input_mtok":1}"#),
-            model(r#""match":[["regex","^(?!a)(b)"]],"prices":{"input_mtok":1}"#),
-            model(r#""match":[["regex","("]],"prices":{"input_mtok":1}"#),
-            model(r#""match":[["equals","a"]],"prices":{"input_mtok":-1}"#),
-            model(r#""match":[["equals","a"]],"prices":{"input_mtok":"cheap"}"#),
-        ];
-        for json in cases {
-            assert!(PriceTable::parse(&json).is_err(), "{json}");
-        }
-    }
-
-    #[test]
-    fn a_model_that_is_not_sold_by_the_token_is_unpriced() {
-        let json = r#"{"models":[{"provider":"p","match":[["equals","a"]],
-            "prices":{"web_searches_kcount":10}}]}"#;
-        assert_eq!(PriceTable::parse(json).unwrap().find("p", "a"), None);
-    }
-
-    #[test]
-    fn a_tier_of_any_kind_of_token_makes_a_tier_of_the_price() {
-        for kind in ["cache_read", "cache_write", "output", "output_reasoning"] {
-            let json = format!(
-                r#"{{"models":[{{"provider":"p","match":[["equals","a"]],"prices":{{"input_mtok":1,
-                "{kind}_mtok":{{"base":1,"tiers":[{{"above_tokens":9,"price":2}}]}}}}}}]}}"#
-            );
-            let table = PriceTable::parse(&json).unwrap();
-            let tiers = &table.find("p", "a").unwrap().price.tiers;
-            assert_eq!(tiers.iter().map(|t| t.above_tokens).collect::<Vec<_>>(), [9], "{kind}");
         }
     }
 
@@ -732,38 +344,37 @@ pub(crate) mod tests {
         #[test]
         fn a_ceiling_covers_each_of_its_prices(
             prices in prop::collection::vec(any_price(), 1..4),
-            input in 0_u64..1_000_000,
-            output in 0_u64..100_000,
+            most in any_parts(),
             room in 0_u64..1_000_000_000_000,
         ) {
             let ceiling = Price::ceiling(prices.iter());
-            let worst = prices.iter().map(|price| price.worst_cost(input, output)).max();
-            prop_assert!(Some(ceiling.worst_cost(input, output)) >= worst);
+            let most = usage_of(most);
+            let worst = prices.iter().map(|price| price.worst_cost(most)).max();
+            prop_assert!(Some(ceiling.worst_cost(most)) >= worst);
             if let [only] = prices.as_slice() {
-                prop_assert_eq!(ceiling.worst_cost(input, output), only.worst_cost(input, output));
+                prop_assert_eq!(ceiling.worst_cost(most), only.worst_cost(most));
             }
             let room = NanoUsd::from_nanos(room);
-            if let Some(tokens) = ceiling.output_tokens_within(room, input) {
-                let tokens = tokens.min(output);
-                prop_assert!(prices.iter().all(|price| price.worst_cost(input, tokens) <= room));
+            if let Some(tokens) = ceiling.output_tokens_within(room, most) {
+                let lowered = Usage { output_tokens: tokens.min(most.output_tokens), ..most };
+                prop_assert!(prices.iter().all(|price| price.worst_cost(lowered) <= room));
             }
         }
 
         #[test]
         fn a_cost_is_the_exact_sum_rounded_up(rates in any_rates(), parts in any_parts()) {
-            let [plain, cached, written, answer, reasoning] = parts.map(u128::from);
-            let nanos = |rate: NanoUsd| u128::from(rate.nanos());
-            let sum = plain * nanos(rates.input)
-                + cached * nanos(rates.cached_input.unwrap_or(rates.input))
-                + written * nanos(rates.cache_write.unwrap_or(rates.input))
-                + answer * nanos(rates.output)
-                + reasoning * nanos(rates.reasoning.unwrap_or(rates.output));
-            let cost = u128::from(price_of(rates).cost(usage_of(parts)).nanos());
-            prop_assert!(cost * 1_000_000 >= sum && (cost * 1_000_000) < sum + 1_000_000);
+            // In parts of which 3 600 000 million make a dollar's billionth.
+            let sum: u128 = Kind::ALL.into_iter().zip(parts).map(|(kind, count)| {
+                let nanos = rates.get(kind).map_or(0, NanoUsd::nanos);
+                let each = 3_600_000_000_000 / u128::from(kind.per_price());
+                u128::from(count) * u128::from(nanos) * each
+            }).sum();
+            let cost = u128::from(price_of(&rates).cost(usage_of(parts)).nanos());
+            prop_assert_eq!(cost, sum.div_ceil(3_600_000_000_000));
         }
 
         #[test]
-        fn a_cost_never_falls_when_tokens_are_added(
+        fn a_cost_never_falls_when_something_is_added(
             price in any_rising_price(),
             parts in any_parts(),
             more in any_parts(),
@@ -779,34 +390,36 @@ pub(crate) mod tests {
         fn the_worst_case_is_never_exceeded_by_what_it_stands_for(
             price in any_price(),
             parts in any_parts(),
-            slack in (0_u64..3, 0_u64..3),
+            slack in any_parts(),
         ) {
             let usage = usage_of(parts);
-            let worst = price.worst_cost(usage.input_tokens + slack.0, usage.output_tokens + slack.1);
-            prop_assert!(price.cost(usage) <= worst);
+            let most = usage.wholes().plus(usage_of(slack).wholes());
+            prop_assert!(price.cost(usage) <= price.worst_cost(most));
+            prop_assert!(price.cost(usage) <= price.worst_cost(usage));
         }
 
         #[test]
-        fn the_worst_case_holds_for_whatever_a_provider_claims(price in any_price(), usage in any_usage()) {
-            let worst = price.worst_cost(usage.input_tokens, usage.output_tokens);
-            prop_assert!(price.cost(usage) <= worst);
+        fn the_worst_case_holds_for_whatever_a_provider_claims(
+            price in any_price(),
+            usage in any_usage(),
+        ) {
+            prop_assert!(price.cost(usage) <= price.worst_cost(usage));
         }
 
         #[test]
         fn the_output_that_fits_really_fits_and_one_token_more_does_not(
             price in any_price(),
-            input_tokens in 0_u64..3_000,
-            room in prop_oneof![0_u64..10_000, 0_u64..10_000_000_000],
+            most in any_parts(),
+            room in prop_oneof![0_u64..10_000, 0_u64..10_000_000_000, 0_u64..1_000_000_000_000_000],
         ) {
-            let room = NanoUsd::from_nanos(room);
-            match price.output_tokens_within(room, input_tokens) {
-                None => prop_assert!(price.worst_cost(input_tokens, 0) > room),
-                Some(TOKENS_MAX..) => {
-                    prop_assert!(price.worst_cost(input_tokens, TOKENS_MAX) <= room);
-                }
+            let (room, most) = (NanoUsd::from_nanos(room), usage_of(most));
+            let worst = |output_tokens| price.worst_cost(Usage { output_tokens, ..most });
+            match price.output_tokens_within(room, most) {
+                None => prop_assert!(worst(0) > room),
+                Some(TOKENS_MAX..) => prop_assert!(worst(TOKENS_MAX) <= room),
                 Some(fitting) => {
-                    prop_assert!(price.worst_cost(input_tokens, fitting) <= room);
-                    prop_assert!(price.worst_cost(input_tokens, fitting + 1) > room);
+                    prop_assert!(worst(fitting) <= room);
+                    prop_assert!(worst(fitting + 1) > room);
                 }
             }
         }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_dialect::Dialect;
+use doorward_dialect::{Dialect, Provider, bedrock};
 use doorward_domain::id::CallId;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::error::ProxyError;
 use crate::redact::Needle;
 use crate::relay::RelayBody;
+use crate::route::Work;
+use crate::transcript::Transcript;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -17,14 +19,17 @@ const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The upstream's headers that the gateway reads or passes on; no other one is kept. None may carry
 /// what identifies the provider's account.
-const KEPT: [HeaderName; 6] = [
+const KEPT: [HeaderName; 7] = [
     header::CONTENT_TYPE,
     header::CONTENT_ENCODING,
     header::CACHE_CONTROL,
     header::RETRY_AFTER,
     HeaderName::from_static("openai-processing-ms"),
     HeaderName::from_static("openai-version"),
+    ERROR_NAME,
 ];
+/// What Amazon calls an error; the client gets it in its own words.
+const ERROR_NAME: HeaderName = HeaderName::from_static(bedrock::ERROR_NAME);
 
 /// Headers of an answer, besides those that tell of its call; nearly always one or two.
 pub(crate) type Headers = smallvec::SmallVec<[(HeaderName, HeaderValue); 2]>;
@@ -50,6 +55,12 @@ impl Answer {
         Self { status, headers, body: RelayBody::whole(body) }
     }
 
+    /// Something else of our own making.
+    pub(crate) fn of_kind(kind: &'static str, body: Bytes) -> Self {
+        let headers = Headers::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
+        Self { status: StatusCode::OK, headers, body: RelayBody::whole(body) }
+    }
+
     /// A stream of our own making.
     pub(crate) fn events(body: RelayBody) -> Self {
         let headers = [(header::CONTENT_TYPE, EVENTS), (header::CACHE_CONTROL, NO_CACHE)];
@@ -60,6 +71,12 @@ impl Answer {
     pub(crate) fn list(body: RelayBody) -> Self {
         let headers = [(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, NO_CACHE)];
         Self { status: StatusCode::OK, headers: headers.into(), body }
+    }
+
+    /// Has the transcript of the call read along what goes to the client.
+    pub(crate) fn read_along(&mut self, mut transcript: Box<Transcript>) {
+        transcript.begin_answer(&self.headers, matches!(self.body, RelayBody::Live(_)));
+        self.body.read_along(transcript);
     }
 
     /// `headers` is an empty map, with room for them.
@@ -81,7 +98,7 @@ pub(crate) fn kept(name: &[u8]) -> Option<HeaderName> {
 pub(crate) fn clean(mut kept: Headers, secret: Option<&Arc<Needle>>) -> Headers {
     kept.retain(|(name, value)| {
         let is_echo = secret.is_some_and(|secret| secret.is_in(value.as_bytes()));
-        *name != header::CONTENT_ENCODING && !is_echo
+        *name != header::CONTENT_ENCODING && *name != ERROR_NAME && !is_echo
     });
     kept
 }
@@ -90,10 +107,24 @@ pub(crate) fn clean(mut kept: Headers, secret: Option<&Arc<Needle>>) -> Headers 
 pub(crate) enum Shape {
     Json,
     Events,
+    /// Sound or text, which tells nothing of what it cost.
+    Plain,
+}
+
+/// The media type of a provider's streams.
+const fn stream_type(provider: Provider) -> &'static [u8] {
+    match provider {
+        Provider::Dialect(_) => b"text/event-stream",
+        Provider::Bedrock => b"application/vnd.amazon.eventstream",
+    }
 }
 
 /// Reads the shape off the head; what this gateway cannot meter it does not relay.
-pub(crate) fn shape(upstream: &Headers) -> Result<Shape, &'static str> {
+pub(crate) fn shape(
+    upstream: &Headers,
+    provider: Provider,
+    work: Work,
+) -> Result<Shape, &'static str> {
     let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     let find = |wanted| upstream.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
     if find(header::CONTENT_ENCODING).is_some_and(|value| !is_plain(value)) {
@@ -101,11 +132,33 @@ pub(crate) fn shape(upstream: &Headers) -> Result<Shape, &'static str> {
     }
     let kind = find(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    if kind.eq_ignore_ascii_case(b"application/json") {
+    // Nobody can listen to JSON.
+    if kind.eq_ignore_ascii_case(b"application/json") && work != Work::Speech {
         Ok(Shape::Json)
-    } else if kind.eq_ignore_ascii_case(b"text/event-stream") {
+    } else if kind.eq_ignore_ascii_case(stream_type(provider)) {
         Ok(Shape::Events)
+    } else if is_plain_of(work, &kind.to_ascii_lowercase()) {
+        Ok(Shape::Plain)
     } else {
-        Err("it is neither JSON nor an event stream")
+        Err("it is of no kind that this route has")
+    }
+}
+
+/// Whether a route has answers of this kind beside JSON and events.
+fn is_plain_of(work: Work, kind: &[u8]) -> bool {
+    match work {
+        Work::Speech => kind.starts_with(b"audio/") || kind == b"application/octet-stream",
+        Work::Transcript => {
+            matches!(kind, b"text/plain" | b"text/vtt" | b"text/srt" | b"application/x-subrip")
+        }
+        Work::Chat
+        | Work::Completion
+        | Work::Response
+        | Work::Prompt
+        | Work::Embedding
+        | Work::Moderation
+        | Work::Picture
+        | Work::Ranking
+        | Work::Count => false,
     }
 }

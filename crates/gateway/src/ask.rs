@@ -2,8 +2,14 @@
 
 mod elsewhere;
 mod fields;
+mod form;
 mod generation;
+mod hosted;
 mod options;
+mod sound;
+mod tier;
+mod units;
+mod upload;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,14 +20,22 @@ use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
 use serde_json::value::RawValue;
 
 use crate::error::ProxyError;
+use crate::reckon::Reckoning;
 use crate::route::{Call, InPath, Work};
 use fields::{Field, Fields};
-use generation::{Member, Members};
+use generation::{Member, Members, ModelsOfEach};
+use hosted::Hosted;
+
+pub(crate) use form::boundary;
+pub(crate) use sound::Length;
+pub(crate) use units::Units;
 
 /// The largest `max_tokens` that makes sense; what is larger is refused, not computed with.
 const OUTPUT_TOKENS_MAX: u64 = 1 << 22;
 /// The most answers of one call, and of one prompt.
 const ANSWERS_MAX: u64 = 128;
+/// More than the tokens of any picture that a provider tells of; what is longer has more bytes than these.
+const TOKENS_PER_PIECE: u64 = 40_000;
 
 /// A value and where it stands in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +78,12 @@ impl OutputField {
             Call::Responses => &[(Self::OutputTokens, Field::MaxOutputTokens)],
             Call::Completions | Call::Messages | Call::Inference => &[TOKENS],
             Call::Embeddings
+            | Call::Moderations
+            | Call::Images
+            | Call::Speech
+            | Call::Transcriptions
+            | Call::Translations
+            | Call::Rerank
             | Call::MessageTokens
             | Call::GenerateContent
             | Call::StreamGenerateContent
@@ -87,6 +107,14 @@ pub(crate) struct Bound {
 /// Nearly always none or one.
 type Bounds = smallvec::SmallVec<[Bound; 1]>;
 
+/// A file in a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct File<'a> {
+    /// As the client calls it.
+    pub(crate) name: &'a str,
+    pub(crate) bytes: usize,
+}
+
 /// What a call asks for.
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
@@ -94,6 +122,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) model: Cow<'a, str>,
     /// Where the body names it.
     pub(crate) models_at: smallvec::SmallVec<[Range<usize>; 1]>,
+    /// Where a form says how long that name is.
+    pub(crate) model_length_at: Option<Range<usize>>,
     pub(crate) is_stream: bool,
     /// `stream_options` as it stands, and whether it asks for usage.
     pub(crate) stream_options: Option<Placed<bool>>,
@@ -109,9 +139,20 @@ pub(crate) struct Ask<'a> {
     pub(crate) may_be_dropped: Allowed,
     /// The member that says so, for it is nothing that a provider knows.
     pub(crate) drop_member: Option<Range<usize>>,
+    /// What it asks for beside text.
+    pub(crate) units: Units,
+    /// What the tokens of the input are estimated from.
+    text_bytes: usize,
+    /// What a form brings.
+    pub(crate) file: Option<File<'a>>,
+    /// What a form wants the answer to be, in its words.
+    pub(crate) answer_format: Option<&'a str>,
+    /// What the provider may do for it beside answering.
+    pub(crate) hosted: Hosted,
+    /// What it wishes that no price is for.
+    tier: Option<Box<str>>,
     /// The input begins with what the provider has stored.
     continues: bool,
-    /// What the input is estimated from.
     body: &'a [u8],
 }
 
@@ -131,9 +172,7 @@ impl<'a> Ask<'a> {
             Some(place) => Self::of_generation(call, place, text)?,
             None => Self::of_fields(call, text)?,
         };
-        if ask.model.is_empty() || ask.model.len() > MODEL_NAME_BYTES_MAX {
-            return Err(bad("model", "must have 1 to 200 bytes"));
-        }
+        check_name(&ask.model)?;
         Ok(ask)
     }
 
@@ -151,7 +190,8 @@ impl<'a> Ask<'a> {
             call,
             model: name,
             models_at: smallvec::smallvec![range_in(body, model)],
-            is_stream: flag(Field::Stream, &fields)? && call.work().has_output(),
+            model_length_at: None,
+            is_stream: is_stream(call, &fields)?,
             stream_options: stream_options(body, fields.get(Field::StreamOptions))?,
             framing: Framing::Events,
             generation_config: None,
@@ -159,6 +199,12 @@ impl<'a> Ask<'a> {
             answers: answers(call, &fields)?,
             may_be_dropped: may_be_dropped(fields.get(Field::Drop))?,
             drop_member: fields.get(Field::Drop).map(|raw| range_in(body, raw)),
+            units: Units::read(call.work(), body, &fields)?,
+            text_bytes: body.len(),
+            file: None,
+            answer_format: None,
+            hosted: Hosted::of_fields(call, &fields)?,
+            tier: tier::of_fields(call, &fields),
             continues: call == Call::Responses && continues(&fields),
             body,
         })
@@ -178,6 +224,7 @@ impl<'a> Ask<'a> {
             call,
             model: Cow::Borrowed(&place.model),
             models_at: models_at(&members, place, body)?,
+            model_length_at: None,
             is_stream: call == Call::StreamGenerateContent,
             stream_options: None,
             framing: place.framing,
@@ -186,6 +233,12 @@ impl<'a> Ask<'a> {
             answers: count(answers, Member::CandidateCount.name(), ANSWERS_MAX)?.unwrap_or(1),
             may_be_dropped: may_be_dropped(members.get(Member::Drop))?,
             drop_member: members.get(Member::Drop).map(|raw| range_in(body, raw)),
+            units: Units::Text,
+            text_bytes: body.len(),
+            file: None,
+            answer_format: None,
+            hosted: Hosted::of_members(call, &members)?,
+            tier: tier::of_members(&members),
             continues: members.get(Member::CachedContent).is_some_and(|raw| raw.get() != "null"),
             body,
         })
@@ -197,9 +250,25 @@ impl<'a> Ask<'a> {
         self.output_bounds.iter().filter_map(|bound| bound.tokens).max()
     }
 
+    /// Whether its answer begins before all of it is made. Of pictures and transcripts some providers send
+    /// no stream, though asked for one.
+    pub(crate) const fn begins_at_once(&self) -> bool {
+        self.is_stream && !matches!(self.call.work(), Work::Picture | Work::Transcript)
+    }
+
     /// Whether the client wants the usage chunk at the end of its stream.
     pub(crate) fn wants_usage(&self) -> bool {
         self.stream_options.as_ref().is_some_and(|options| options.value)
+    }
+
+    /// Whether the provider may search for it.
+    pub(crate) fn may_search(&self) -> bool {
+        self.hosted.kinds().next().is_some()
+    }
+
+    /// What of it costs that no price is for; only a model that is free may be asked so.
+    pub(crate) fn unsold(&self) -> Option<&str> {
+        self.tier.as_deref().or(self.hosted.unsold.as_deref())
     }
 
     /// The body that it was read from.
@@ -209,14 +278,45 @@ impl<'a> Ask<'a> {
 
     /// A generous guess: English has about four bytes to a token, code and other scripts fewer.
     pub(crate) fn input_tokens(&self) -> u64 {
-        (self.body.len() as u64).div_ceil(3)
+        (self.text_bytes as u64).div_ceil(3)
+    }
+
+    /// What the call uses as far as its request tells.
+    pub(crate) fn reckoning(&self) -> Reckoning {
+        Reckoning { input_tokens: self.input_tokens(), units: self.units }
     }
 
     /// Whether there is more input than the body holds, so that its length says nothing. Reads the
     /// body once more: only for a budget.
     pub(crate) fn has_input_elsewhere(&self) -> bool {
-        self.continues || elsewhere::is_named(self.body)
+        self.continues
+            || self.hosted.adds_input
+            || (self.units == Units::Text && elsewhere::is_named(self.body))
     }
+
+    /// Tokens of pictures, films and sound that stand in the body, whose length says little of them. Reads
+    /// the body once more: only for a budget.
+    pub(crate) fn media_tokens(&self) -> u64 {
+        let pieces = if self.units == Units::Text { elsewhere::media(self.body) } else { 0 };
+        pieces.saturating_mul(TOKENS_PER_PIECE)
+    }
+}
+
+fn check_name(model: &str) -> Result<(), ProxyError> {
+    if model.is_empty() || model.len() > MODEL_NAME_BYTES_MAX {
+        return Err(bad("model", "must have 1 to 200 bytes"));
+    }
+    Ok(())
+}
+
+/// Whether the answer comes while it is made. Speech does in any case, but only its events tell what it
+/// used.
+fn is_stream(call: Call, fields: &Fields<'_>) -> Result<bool, ProxyError> {
+    if call == Call::Speech {
+        return Ok(fields.get(Field::StreamFormat).is_some_and(|raw| raw.get() == r#""sse""#));
+    }
+    let may_be = call.work().has_output() || call == Call::Images;
+    Ok(flag(Field::Stream, fields)? && may_be)
 }
 
 fn not_utf8(error: &std::str::Utf8Error) -> ProxyError {
@@ -224,15 +324,23 @@ fn not_utf8(error: &std::str::Utf8Error) -> ProxyError {
 }
 
 fn not_json(error: &serde_json::Error) -> ProxyError {
-    // serde's text names fields and positions, never values of the body.
     no_object(&match error.classify() {
-        serde_json::error::Category::Data => error.to_string(),
+        serde_json::error::Category::Data => without_values(&error.to_string()),
         serde_json::error::Category::Io
         | serde_json::error::Category::Syntax
         | serde_json::error::Category::Eof => {
             format!("at line {} column {}", error.line(), error.column())
         }
     })
+}
+
+/// serde's text names fields and positions; of a wrong type it shows the value, too, which is nobody's to
+/// see: it is followed by what was expected.
+fn without_values(text: &str) -> String {
+    match (text.strip_prefix("invalid "), text.rsplit_once(", expected ")) {
+        (Some(_), Some((_, expected))) => format!("expected {expected}"),
+        _ => text.to_owned(),
+    }
 }
 
 fn no_object(what: &str) -> ProxyError {
@@ -243,6 +351,12 @@ fn no_object(what: &str) -> ProxyError {
 
 fn bad(field: &str, why: &str) -> ProxyError {
     ProxyError::BadRequest(format!("The field `{field}` {why}."))
+}
+
+/// What somebody calls something, to be told to them; the beginning of it.
+fn called(what: &str, name: &str) -> Box<str> {
+    let start: String = name.chars().take(64).collect();
+    format!("{what} `{start}`").into()
 }
 
 /// Where a borrowed value stands in the body that it was read from.
@@ -311,12 +425,12 @@ fn models_at(
     body: &[u8],
 ) -> Result<smallvec::SmallVec<[Range<usize>; 1]>, ProxyError> {
     let whole = object(members.get(Member::GenerateContentRequest))?;
-    let each: Vec<Members<'_>> = match members.get(Member::Requests) {
+    let each = match members.get(Member::Requests) {
         Some(raw) => serde_json::from_str(raw.get()).map_err(|error| not_json(&error))?,
-        None => Vec::new(),
+        None => ModelsOfEach::default(),
     };
-    let all = [members, &whole].into_iter().chain(&each);
-    let named = all.filter_map(|members| members.get(Member::Model));
+    let here = [members, &whole].into_iter().filter_map(|members| members.get(Member::Model));
+    let named = here.chain(each.0);
     let place_of = |raw: &RawValue| {
         let name = string(raw.get()).unwrap_or_default();
         let is_same =
@@ -346,9 +460,19 @@ fn answers(call: Call, fields: &Fields<'_>) -> Result<u64, ProxyError> {
         (Work::Completion, Some(prompt)) => options::prompts(prompt),
         (Work::Completion, None) => 1,
         (Work::Chat, _) if call == Call::ChatCompletions => 1,
-        (Work::Chat | Work::Response | Work::Prompt | Work::Embedding | Work::Count, _) => {
-            return Ok(1);
-        }
+        (
+            Work::Chat
+            | Work::Response
+            | Work::Prompt
+            | Work::Embedding
+            | Work::Moderation
+            | Work::Picture
+            | Work::Speech
+            | Work::Transcript
+            | Work::Ranking
+            | Work::Count,
+            _,
+        ) => return Ok(1),
     };
     let shown = number(Field::N, fields, ANSWERS_MAX)?.unwrap_or(1);
     let produced = number(Field::BestOf, fields, ANSWERS_MAX)?.unwrap_or(1);
@@ -378,6 +502,26 @@ mod tests {
 
     fn parse(body: &str) -> Result<Ask<'_>, ProxyError> {
         Ask::parse(Call::ChatCompletions, None, body.as_bytes())
+    }
+
+    /// A body that does not fit may hold anything, and errors go to logs of others.
+    #[test]
+    fn what_a_body_says_is_not_in_the_error() {
+        let place = InPath { model: "m".to_owned(), framing: Framing::Events };
+        #[rustfmt::skip]
+        let cases = [
+            (Call::ChatCompletions,    r#""canary""#),
+            (Call::ChatCompletions,    r#"["canary, expected canary"]"#),
+            (Call::BatchEmbedContents, r#"{"requests":["canary"]}"#),
+            (Call::BatchEmbedContents, r#"{"requests":"canary"}"#),
+            (Call::ContentTokens,      r#"{"generateContentRequest":"canary"}"#),
+            (Call::Responses,          r#"{"model":"m","tools":"canary"}"#),
+        ];
+        for (call, body) in cases {
+            let place = (call.dialect() == doorward_dialect::Dialect::Google).then_some(&place);
+            let error = Ask::parse(call, place, body.as_bytes()).map(drop).unwrap_err();
+            assert!(!error.to_string().contains("canary"), "{body}: {error}");
+        }
     }
 
     #[test]
@@ -496,6 +640,22 @@ mod tests {
         for (call, body, expected) in cases {
             let ask = Ask::parse(call, None, body.as_bytes()).unwrap();
             assert_eq!(ask.output_bound(), expected, "{call:?} {body}");
+        }
+    }
+
+    #[test]
+    fn a_stream_begins_at_once_where_no_provider_takes_it_for_less() {
+        #[rustfmt::skip]
+        let cases = [
+            (Call::ChatCompletions, r#""stream":true"#,                        (true,  true)),
+            (Call::ChatCompletions, r#""stream":false"#,                       (false, false)),
+            (Call::Images,          r#""stream":true"#,                        (true,  false)),
+            (Call::Speech,          r#""input":"a","stream_format":"sse""#,    (true,  true)),
+        ];
+        for (call, members, expected) in cases {
+            let body = format!(r#"{{"model":"a",{members}}}"#);
+            let ask = Ask::parse(call, None, body.as_bytes()).unwrap();
+            assert_eq!((ask.is_stream, ask.begins_at_once()), expected, "{call:?} {members}");
         }
     }
 

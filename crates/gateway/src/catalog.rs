@@ -1,50 +1,52 @@
 //! What can be called, as the data plane holds it: one immutable snapshot, replaced when the store
 //! says that something changed.
 
+mod bedrock;
+mod checks;
 mod http_target;
+mod load;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use doorward_dialect::{Dialect, Knows};
-use doorward_domain::catalog::{
-    Deployment, DeploymentState, Model, Provider, ProviderKind, Routing, listing,
-};
-use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
+use doorward_dialect::{Dialect, Knows, Provider as Speech};
+use doorward_domain::catalog::Routing;
+use doorward_domain::id::{DeploymentId, OrganizationId, ProjectId, ProviderId};
 use doorward_domain::price::{Price, PriceTable};
-use doorward_store::{CatalogRow, Store, StoreError};
+use doorward_domain::usage::{Kind, Usage};
+use doorward_store::{Store, StoreError};
 use http::HeaderValue;
 use parking_lot::Mutex;
-use rustls_pki_types::ServerName;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use url::Url;
 
-use crate::health::{self, Health, Names, Registry};
+use crate::ask::Ask;
+use crate::asking::Asking;
+use crate::health::{self, Health, Registry};
 use crate::metrics::{Metrics, Series};
+use crate::reckon;
 use crate::redact::Needle;
-use crate::route::Call;
+use crate::route::{Call, Work};
 use crate::upstream::{Connector, Origin};
 
+pub(crate) use checks::{Checks, Question};
 pub(crate) use http_target::{HttpTarget, Way};
-
-/// Output of a call to a model of which nothing is known: large enough for any answer, and small
-/// enough that a budget can hold it.
-const OUTPUT_TOKENS_DEFAULT: u64 = 16_384;
 
 /// How soon a catalog that could not be read is read again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What every model can say in one answer: providers that want to be told a bound refuse a larger one for
-/// small models.
-const OUTPUT_TOKENS_UNASKED: u64 = 4_096;
-
 /// A model and who serves it.
 #[derive(Debug)]
 pub(crate) struct RoutedModel {
+    /// Its own, which the rules go by, whatever it was called.
     pub(crate) name: Arc<str>,
+    /// Whose keys alone know of it.
+    project: Option<ProjectId>,
     pub(crate) header: HeaderValue,
     pub(crate) created_at_s: i64,
     /// The most output tokens of one answer, and whether that is known or assumed.
@@ -61,6 +63,13 @@ pub(crate) struct RoutedModel {
     pub(crate) targets: Vec<Arc<Target>>,
     /// Deployments were left out because they have no price.
     pub(crate) is_unpriced: bool,
+}
+
+impl RoutedModel {
+    /// Whether one of those who serve it searches the web for each question.
+    pub(crate) fn searches_itself(&self, work: Work) -> bool {
+        self.targets.iter().any(|target| target.searches_itself(work))
+    }
 }
 
 /// One deployment, ready to be called.
@@ -90,10 +99,10 @@ pub(crate) enum Endpoint {
 
 impl Target {
     /// How it speaks.
-    pub(crate) const fn dialect(&self) -> Dialect {
+    pub(crate) fn speech(&self) -> Speech {
         match &self.endpoint {
-            Endpoint::Echo => Dialect::OpenAi,
-            Endpoint::Http(http) => http.dialect,
+            Endpoint::Echo => Dialect::OpenAi.into(),
+            Endpoint::Http(http) => http.speech,
         }
     }
 
@@ -101,13 +110,56 @@ impl Target {
     pub(crate) fn has(&self, call: Call) -> bool {
         match &self.endpoint {
             Endpoint::Echo => call.dialect() == Dialect::OpenAi && call.is_providers(),
-            Endpoint::Http(http) => http.way(call).is_some(),
+            Endpoint::Http(http) => http.way(Asking::Call(call)).is_some(),
         }
     }
 
-    /// Whether it can be asked for this, in one way or another.
-    pub(crate) fn can_be_asked(&self, call: Call) -> bool {
-        call.can_be_asked_of(self.dialect())
+    /// Whether it can be asked for this, in one way or another, and it is known what that costs.
+    pub(crate) fn can_be_asked(&self, ask: &Ask<'_>) -> bool {
+        self.can_do(ask.call) && self.unpriced(ask).is_none()
+    }
+
+    /// Whether there is a way to ask it for this.
+    pub(crate) fn can_do(&self, call: Call) -> bool {
+        self.has(call) || Asking::the_same(call, self.speech(), false).is_some()
+    }
+
+    /// What the call may use and this has no price for. `None`: there is nothing.
+    pub(crate) fn unpriced<'a>(&self, ask: &'a Ask<'_>) -> Option<Cow<'a, str>> {
+        let work = ask.call.work();
+        if let Some(unsold) = reckon::unsold(work, &self.price) {
+            return Some(unsold.into());
+        }
+        if work.is_free() || self.price.is_free() {
+            return None;
+        }
+        if let Some(unsold) = ask.unsold() {
+            return Some(unsold.into());
+        }
+        let own = self.searches_itself(work).then_some(Kind::WebSearch);
+        let lacking = ask.hosted.kinds().chain(own).find(|kind| !self.price.has(*kind))?;
+        let is_files = lacking == Kind::FileSearch;
+        Some(if is_files { "searches in files" } else { "searches of the web" }.into())
+    }
+
+    /// Whether the model searches the web for each question, without being asked to.
+    ///
+    /// Sources: <https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat>,
+    /// <https://openrouter.ai/docs/features/web-search>.
+    pub(crate) fn searches_itself(&self, work: Work) -> bool {
+        matches!(work, Work::Chat | Work::Response | Work::Prompt)
+            && self.upstream_model().is_some_and(is_searching)
+    }
+
+    /// What a call used, as this provider sells it: searches for the older models of Google's are sold by
+    /// the prompt, however many it takes. Source: <https://ai.google.dev/gemini-api/docs/pricing>.
+    pub(crate) fn sold(&self, usage: Usage) -> Usage {
+        let is_by_prompt = self.speech() == Dialect::Google.into()
+            && self
+                .upstream_model()
+                .is_some_and(|model| model.trim_start_matches("models/").starts_with("gemini-2"));
+        let searches = usage.web_searches;
+        Usage { web_searches: if is_by_prompt { searches.min(1) } else { searches }, ..usage }
     }
 
     /// What it can do beyond its dialect.
@@ -135,27 +187,53 @@ impl Target {
     }
 }
 
+fn is_searching(model: &str) -> bool {
+    model.contains("-search-preview") || model.contains("-search-api") || model.ends_with(":online")
+}
+
 /// Everything that can be called.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     epoch: u64,
-    models: HashMap<OrganizationId, HashMap<String, Arc<RoutedModel>>>,
+    models: HashMap<OrganizationId, Models>,
+    checks: Checks,
 }
 
+/// The models of one organization, by their names and aliases.
+type Models = HashMap<String, Arc<RoutedModel>>;
+
 impl Snapshot {
-    pub(crate) fn find(
-        &self,
-        organization: OrganizationId,
-        model: &str,
-    ) -> Option<Arc<RoutedModel>> {
-        self.models.get(&organization)?.get(model).cloned()
+    /// Which providers are asked whether they are there.
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.checks
     }
 
-    pub(crate) fn list(&self, organization: OrganizationId) -> Vec<Arc<RoutedModel>> {
-        let models = self.models.get(&organization);
-        let mut list: Vec<_> = models.into_iter().flat_map(HashMap::values).cloned().collect();
-        list.sort_by(|a, b| a.name.cmp(&b.name));
+    /// What a key of this project calls by a name or an alias.
+    pub(crate) fn find(
+        &self,
+        (organization, project): (OrganizationId, ProjectId),
+        called: &str,
+    ) -> Option<Arc<RoutedModel>> {
+        let model = self.models.get(&organization)?.get(called)?;
+        model.is_for(project).then(|| Arc::clone(model))
+    }
+
+    /// The names and aliases that a key of this project may know of, and what they mean.
+    pub(crate) fn list(
+        &self,
+        (organization, project): (OrganizationId, ProjectId),
+    ) -> Vec<(&str, &RoutedModel)> {
+        let models = self.models.get(&organization).into_iter().flatten();
+        let models = models.map(|(called, model)| (called.as_str(), &**model));
+        let mut list: Vec<_> = models.filter(|(_, model)| model.is_for(project)).collect();
+        list.sort_by_key(|(called, _)| *called);
         list
+    }
+}
+
+impl RoutedModel {
+    fn is_for(&self, project: ProjectId) -> bool {
+        self.project.is_none_or(|own| own == project)
     }
 }
 
@@ -168,18 +246,14 @@ pub(crate) struct Catalog {
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
     current: ArcSwapOption<Snapshot>,
+    /// There is another one.
+    replaced: Notify,
     /// One reload at a time; the others wait for it.
     reloading: tokio::sync::Mutex<()>,
     /// Connections outlive snapshots: servers by scheme and authority.
     origins: Mutex<HashMap<String, Arc<Origin>>>,
     /// So does what is known of deployments.
     health: Mutex<Registry>,
-}
-
-/// What a new snapshot takes over from the one before.
-struct Loading {
-    used: HashMap<String, Arc<Origin>>,
-    health: Registry,
 }
 
 impl Catalog {
@@ -197,6 +271,7 @@ impl Catalog {
             metrics,
             tasks,
             current: ArcSwapOption::empty(),
+            replaced: Notify::new(),
             reloading: tokio::sync::Mutex::new(()),
             origins: Mutex::default(),
             health: Mutex::default(),
@@ -214,16 +289,19 @@ impl Catalog {
         }
         let snapshot = Arc::new(self.load().await?);
         self.current.store(Some(Arc::clone(&snapshot)));
+        self.replaced.notify_waiters();
         Ok(snapshot)
     }
 
-    /// Loads a new snapshot whenever something changed, so that what is to end ends without a call coming.
+    /// Resolves when the next snapshot is there.
+    pub(crate) fn replaced(&self) -> Notified<'_> {
+        self.replaced.notified()
+    }
+
+    /// Loads the first snapshot, and a new one whenever something changed, so that what is to begin or end does
+    /// without a call coming.
     pub(crate) async fn follow(&self, stop: &CancellationToken) {
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.store.catalog_changed() => {}
-            }
             while let Err(error) = self.snapshot().await {
                 tracing::warn!(%error, "the catalog cannot be read");
                 tokio::select! {
@@ -231,7 +309,16 @@ impl Catalog {
                     () = tokio::time::sleep(RETRY) => {}
                 }
             }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.store.catalog_changed() => {}
+            }
         }
+    }
+
+    /// The snapshot that was loaded last, whatever changed since.
+    pub(crate) fn last(&self) -> Option<Arc<Snapshot>> {
+        self.current.load_full()
     }
 
     /// The snapshot, if nothing changed since: no wait on the hit path.
@@ -240,160 +327,14 @@ impl Catalog {
         (current.epoch == self.store.catalog_epoch()).then_some(current)
     }
 
-    async fn load(&self) -> Result<Snapshot, StoreError> {
-        // Read before the rows: a change in between makes the snapshot stale, never wrongly fresh.
-        let epoch = self.store.catalog_epoch();
-        let mut models: HashMap<OrganizationId, HashMap<String, Arc<RoutedModel>>> = HashMap::new();
-        let health = self.health.lock().successor();
-        let mut loading = Loading { used: HashMap::new(), health };
-        for row in self.store.catalog().await? {
-            let organization = row.model.organization;
-            let model = self.route(row, &mut loading).await?;
-            models.entry(organization).or_default().insert(model.name.to_string(), Arc::new(model));
-        }
-        *self.origins.lock() = loading.used;
-        *self.health.lock() = loading.health;
-        Ok(Snapshot { epoch, models })
-    }
-
-    async fn route(
-        &self,
-        row: CatalogRow,
-        loading: &mut Loading,
-    ) -> Result<RoutedModel, StoreError> {
-        let mut targets = Vec::new();
-        let mut is_unpriced = false;
-        for (deployment, provider) in row.model.deployments.iter().zip(&row.providers) {
-            let price =
-                row.model.pricing.resolve(&self.prices, provider.kind, &deployment.upstream_model);
-            if !self.takes_calls(deployment, loading) {
-                continue;
-            }
-            let Some(price) = price else {
-                is_unpriced = true;
-                continue;
-            };
-            let keys = keys(deployment, provider);
-            let series = self.metrics.series(&row.model.name, &provider.name);
-            for key in &keys {
-                let endpoint = self.endpoint(&row.model, deployment, provider, (*key, loading));
-                match endpoint.await {
-                    Ok(endpoint) => {
-                        let share = (price.clone(), keys.len());
-                        let of = (deployment, provider);
-                        targets.push(Arc::new(target(of, share, endpoint, Arc::clone(&series))));
-                    }
-                    Err(Unusable::Store(error @ StoreError::Database(_))) => return Err(error),
-                    Err(fault) => {
-                        tracing::error!(model = row.model.name, provider = provider.name, %fault, "a deployment cannot be used");
-                    }
-                }
-            }
-        }
-        targets.sort_by_key(|target| target.priority);
-        let context_window = self.context_window(&row);
-        // A window tells nothing of one answer: most models end theirs long before it is full.
-        let known = row.model.output_tokens_max;
-        let assumed = context_window.unwrap_or(OUTPUT_TOKENS_DEFAULT).min(OUTPUT_TOKENS_DEFAULT);
-        Ok(RoutedModel {
-            header: header_value(&row.model.name),
-            created_at_s: row.model.created_at.as_second(),
-            output_tokens_max: known.unwrap_or(assumed),
-            output_tokens_unasked: known.unwrap_or(OUTPUT_TOKENS_UNASKED),
-            is_output_known: known.is_some(),
-            context_window,
-            routing: row.model.routing,
-            ceiling: Price::ceiling(targets.iter().map(|target| &target.price)),
-            targets,
-            is_unpriced,
-            name: row.model.name.into(),
-        })
-    }
-
-    /// Whether a deployment takes calls. Where an administrator ended them, those that run are ended now.
-    fn takes_calls(&self, deployment: &Deployment, loading: &mut Loading) -> bool {
-        match deployment.state {
-            DeploymentState::Active => true,
-            DeploymentState::Draining => {
-                loading.health.keep(&self.health.lock(), deployment.id);
-                false
-            }
-            DeploymentState::Disabled => {
-                self.health.lock().end(deployment.id);
-                false
-            }
-        }
-    }
-
-    /// The largest window of the deployments.
-    fn context_window(&self, row: &CatalogRow) -> Option<u64> {
-        let window = |(deployment, provider): (&Deployment, &Provider)| {
-            listing(&self.prices, provider.kind, &deployment.upstream_model)?.context_window
-        };
-        row.model.deployments.iter().zip(&row.providers).filter_map(window).max()
-    }
-
-    async fn endpoint(
-        &self,
-        model: &Model,
-        deployment: &Deployment,
-        provider: &Provider,
-        (key, loading): (Option<ProviderKeyId>, &mut Loading),
-    ) -> Result<(Endpoint, Arc<Health>), Unusable> {
-        let names = Names {
-            deployment: deployment.id,
-            model: model.name.clone(),
-            provider: provider.name.clone(),
-        };
-        if provider.kind == ProviderKind::Echo {
-            let health = loading.health.take_over(&self.health.lock(), names, None);
-            return Ok((Endpoint::Echo, health));
-        }
-        let base = provider.base_url.as_deref().ok_or(Unusable::Address)?;
-        let url = Url::parse(base).map_err(|_| Unusable::Address)?;
-        let secret = match key {
-            Some(id) => Some(self.store.reveal_provider_key(provider.organization, id).await?),
-            None => None,
-        };
-        let models = (deployment.upstream_model.as_str(), model.name.as_str());
-        let origin = self.origin(&url, &mut loading.used)?;
-        let target = HttpTarget::new(origin, &url, secret.as_ref(), (provider.kind, models))?;
-        let health = loading.health.take_over(&self.health.lock(), names, secret.as_ref());
-        Ok((Endpoint::Http(Box::new(target)), health))
-    }
-
     /// Writes how the deployments are in the Prometheus text format.
     pub(crate) fn render_health(&self, now_us: u64, out: &mut String) -> std::fmt::Result {
-        let current = self.current.load_full();
+        let current = self.last();
         let models = current.iter().flat_map(|snapshot| snapshot.models.values());
-        let models = models.flat_map(HashMap::values);
-        let targets = models.flat_map(|model| &model.targets);
+        // Each once, whatever else it is called.
+        let models = models.flatten().filter(|(called, model)| **called == *model.name);
+        let targets = models.flat_map(|(_, model)| &model.targets);
         health::render(targets.map(|target| &*target.health), now_us, out)
-    }
-
-    fn origin(
-        &self,
-        url: &Url,
-        used: &mut HashMap<String, Arc<Origin>>,
-    ) -> Result<Arc<Origin>, Unusable> {
-        let name = format!("{}://{}", url.scheme(), url.authority());
-        if let Some(origin) =
-            used.get(&name).cloned().or_else(|| self.origins.lock().get(&name).cloned())
-        {
-            used.insert(name, Arc::clone(&origin));
-            return Ok(origin);
-        }
-        // `host_str` keeps the brackets of an IPv6 address; connecting wants it without.
-        let host = url.host_str().ok_or(Unusable::Address)?.trim_matches(['[', ']']).to_owned();
-        let port = url.port_or_known_default().ok_or(Unusable::Address)?;
-        let tls_name = match url.scheme() {
-            "https" => Some(ServerName::try_from(host.clone()).map_err(|_| Unusable::Address)?),
-            _ => None,
-        };
-        let (connector, tasks) = (self.connector.clone(), self.tasks.clone());
-        let origin = Arc::new(Origin::new((host, port), tls_name, connector, tasks));
-        used.insert(name, Arc::clone(&origin));
-        Ok(origin)
     }
 }
 
@@ -406,42 +347,4 @@ pub(crate) enum Unusable {
     Credential,
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A number that every possible number of keys divides: those of a deployment share its weight.
-const WEIGHT_UNIT: u64 = 720_720;
-
-/// The credentials that a deployment is called with. With none, it is called without one.
-fn keys(deployment: &Deployment, provider: &Provider) -> Vec<Option<ProviderKeyId>> {
-    match deployment.provider_key {
-        Some(key) => vec![Some(key)],
-        None if provider.provider_keys.is_empty() => vec![None],
-        None => provider.provider_keys.iter().copied().map(Some).collect(),
-    }
-}
-
-fn target(
-    (deployment, provider): (&Deployment, &Provider),
-    (price, keys): (Price, usize),
-    (endpoint, health): (Endpoint, Arc<Health>),
-    series: Arc<Series>,
-) -> Target {
-    Target {
-        provider: provider.id,
-        deployment: deployment.id,
-        header: header_value(&provider.name),
-        price,
-        weight: u64::from(deployment.weight.max(1)) * WEIGHT_UNIT / keys.max(1) as u64,
-        priority: deployment.priority,
-        endpoint,
-        health,
-        series,
-    }
-}
-
-/// Names are checked when they are given, but a header can carry only some of their characters.
-fn header_value(name: &str) -> HeaderValue {
-    let safe: String =
-        name.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
-    HeaderValue::from_str(&safe).unwrap_or_else(|_| HeaderValue::from_static("?"))
 }

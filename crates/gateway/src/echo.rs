@@ -2,6 +2,9 @@
 //! provider is set up. It counts a word as a token, and costs nothing.
 
 mod events;
+mod judge;
+mod pictures;
+mod sound;
 
 use bytes::Bytes;
 use doorward_domain::usage::Usage;
@@ -12,6 +15,7 @@ use crate::error::ProxyError;
 use crate::route::Work;
 
 pub(crate) use events::Events;
+use events::Manner;
 
 /// The longest answer, in words and in bytes: it is there to try things out, and must fit into one
 /// event also where each byte needs six in JSON.
@@ -26,6 +30,8 @@ const SILENCE: &str = "Hello from Doorward.";
 pub(crate) enum Echo {
     /// At once.
     Whole(Bytes),
+    /// At once, and no JSON: of this kind.
+    Plain(&'static str, Bytes),
     /// Event by event.
     Events(Events),
 }
@@ -63,9 +69,20 @@ pub(crate) fn answer(
     (id, created_at_s, output_tokens): (String, i64, u64),
 ) -> Result<Echo, ProxyError> {
     let work = ask.call.work();
-    let body: Body = serde_json::from_slice(body).map_err(|error| {
-        ProxyError::BadRequest(format!("The request body does not fit this route: {error}."))
-    })?;
+    match work {
+        Work::Moderation => return judge::moderation(body, ask, &id),
+        Work::Ranking => return judge::ranking(body, ask, &id),
+        Work::Picture => return pictures::answer(body, ask, created_at_s),
+        Work::Speech => return sound::speech(body, ask),
+        Work::Transcript => return sound::transcript(ask),
+        Work::Chat
+        | Work::Completion
+        | Work::Response
+        | Work::Prompt
+        | Work::Embedding
+        | Work::Count => {}
+    }
+    let body: Body = read(body)?;
     let input = input_text(&body);
     let said = if input.is_empty() { SILENCE } else { &input };
     let text = if work.has_output() { beginning(said, output_tokens) } else { said };
@@ -77,13 +94,39 @@ pub(crate) fn answer(
     let (is_cut, text) = (text.len() < said.len(), text.to_owned());
     let model = ask.model.clone().into_owned();
     let reply = Reply { id, model, created_at_s, text, is_cut, usage };
-    Ok(match (work, ask.is_stream) {
-        (Work::Embedding | Work::Count, _) => Echo::Whole(line(&reply.embedding())),
-        (work, true) => Echo::Events(Events::new(work, reply)),
-        (Work::Chat | Work::Prompt, false) => Echo::Whole(line(&reply.chat())),
-        (Work::Completion, false) => Echo::Whole(line(&reply.completion())),
-        (Work::Response, false) => Echo::Whole(line(&reply.response(true))),
+    Ok(match manner(work) {
+        None => Echo::Whole(line(&reply.embedding())),
+        Some(manner) if ask.is_stream => Echo::Events(Events::new(manner, reply)),
+        Some(Manner::Chat) => Echo::Whole(line(&reply.chat())),
+        Some(Manner::Completion) => Echo::Whole(line(&reply.completion())),
+        Some(Manner::Response) => Echo::Whole(line(&reply.response(true))),
     })
+}
+
+/// How a text is told. `None`: not at all.
+const fn manner(work: Work) -> Option<Manner> {
+    match work {
+        Work::Chat | Work::Prompt => Some(Manner::Chat),
+        Work::Completion => Some(Manner::Completion),
+        Work::Response => Some(Manner::Response),
+        Work::Embedding
+        | Work::Moderation
+        | Work::Picture
+        | Work::Speech
+        | Work::Transcript
+        | Work::Ranking
+        | Work::Count => None,
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ProxyError> {
+    serde_json::from_slice(body).map_err(|error| {
+        ProxyError::BadRequest(format!("The request body does not fit this route: {error}."))
+    })
+}
+
+fn bad(field: &str, why: &str) -> ProxyError {
+    ProxyError::BadRequest(format!("The field `{field}` {why}."))
 }
 
 fn words(text: &str) -> u64 {
@@ -225,7 +268,7 @@ mod tests {
     fn whole(call: Call, body: &Value, output_tokens: u64) -> Value {
         match answered(call, body, output_tokens) {
             Echo::Whole(bytes) => serde_json::from_slice(&bytes).unwrap(),
-            Echo::Events(_) => panic!("it was not to be a stream"),
+            Echo::Events(_) | Echo::Plain(..) => panic!("it was to be JSON"),
         }
     }
 

@@ -37,17 +37,18 @@ pub(crate) enum ProxyError {
     ManyCredentials,
     #[error("The request body is larger than {0} bytes.")]
     TooLarge(usize),
-    #[error("This route takes application/json, not what `content-type` says.")]
-    WrongType,
+    #[error("This route takes {0}, not what `content-type` says.")]
+    WrongType(&'static str),
     #[error("The client took too long to send its request.")]
     SlowBody,
     #[error("This route takes {0}.")]
     WrongMethod(&'static str),
     // The operator.
     #[error(
-        "The model `{0}` has no price, so calling it is refused; an administrator can set one or mark it free."
+        "The model `{0}` has no price{for_what}, so calling it is refused; an administrator can set one or mark it free.",
+        for_what = .1.as_ref().map(|what| format!(" for {what}")).unwrap_or_default()
     )]
-    Unpriced(String),
+    Unpriced(String, Option<String>),
     // The upstream.
     #[error("The upstream did not answer in time.")]
     UpstreamTimeout,
@@ -71,6 +72,8 @@ pub(crate) enum UpstreamFault {
     Redirect(StatusCode),
     #[error("its answer is not what this route speaks: {0}")]
     Garbage(&'static str),
+    #[error("no request to it can be signed")]
+    Unsignable,
     #[error("no deployment can be used")]
     NoDeployment,
     #[error("an administrator ended the calls of the deployment")]
@@ -133,14 +136,14 @@ impl ProxyError {
                 fault: FaultKind::TooLarge,
                 ..face(StatusCode::PAYLOAD_TOO_LARGE, invalid, Some("request_too_large"))
             },
-            Self::WrongType => {
+            Self::WrongType(_) => {
                 face(StatusCode::UNSUPPORTED_MEDIA_TYPE, invalid, Some("unsupported_media_type"))
             }
             Self::SlowBody => face(StatusCode::REQUEST_TIMEOUT, invalid, Some("request_timeout")),
             Self::WrongMethod(_) => {
                 face(StatusCode::METHOD_NOT_ALLOWED, invalid, Some("method_not_allowed"))
             }
-            Self::Unpriced(_) => face(StatusCode::BAD_REQUEST, invalid, Some("model_not_priced")),
+            Self::Unpriced(..) => face(StatusCode::BAD_REQUEST, invalid, Some("model_not_priced")),
             Self::UpstreamTimeout => {
                 ours(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", FaultKind::Timeout)
             }
@@ -170,9 +173,9 @@ impl ProxyError {
             | Self::NoSuchRoute
             | Self::ManyCredentials
             | Self::TooLarge(_)
-            | Self::WrongType
+            | Self::WrongType(_)
             | Self::SlowBody
-            | Self::Unpriced(_)
+            | Self::Unpriced(..)
             | Self::UpstreamTimeout
             | Self::UpstreamUnavailable(_) => Headers::new(),
         }

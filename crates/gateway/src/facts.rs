@@ -11,7 +11,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 
 use crate::cors;
+use crate::timing::{Timing, Waiting};
 use crate::trace::SpanContext;
+use crate::transcript::Transcript;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The same where Anthropic's clients look for it.
@@ -21,6 +23,7 @@ const MODEL: HeaderName = HeaderName::from_static("x-doorward-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-doorward-provider");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-doorward-attempts");
 const MAX_TOKENS: HeaderName = HeaderName::from_static("x-doorward-max-tokens");
+const TIMING: HeaderName = HeaderName::from_static("server-timing");
 const DROPPED: HeaderName = HeaderName::from_static("x-doorward-dropped");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
@@ -64,11 +67,20 @@ pub(crate) struct Facts {
     pub(crate) dropped: Vec<String>,
     /// Where the call stands in its trace, where that is recorded.
     pub(crate) span: Option<SpanContext>,
+    /// How long we take, where answers are to tell it.
+    pub(crate) timing: Option<Timing>,
     /// The web page that may read the answer.
     pub(crate) reader: Option<HeaderValue>,
+    /// What the call asks and is answered, where its project keeps that.
+    pub(crate) transcript: Option<Box<Transcript>>,
 }
 
 impl Facts {
+    /// Somebody else has the call, until what this gives is dropped.
+    pub(crate) fn waiting(&self) -> Option<Waiting<'_>> {
+        self.timing.as_ref().map(Timing::waiting)
+    }
+
     /// Writes what is known to an answer's headers, as clients of its dialect read them.
     pub(crate) fn write_headers(
         &self,
@@ -99,6 +111,9 @@ impl Facts {
         }
         if !self.dropped.is_empty() {
             headers.insert(DROPPED, values.make(|text| write_names(text, &self.dropped)));
+        }
+        if let Some(timing) = &self.timing {
+            headers.insert(TIMING, values.make(|text| write_timing(text, timing.own_us())));
         }
         self.write_quotas(&mut values, headers);
         if let Some(reader) = &self.reader {
@@ -146,6 +161,11 @@ impl Facts {
             before = ", \"";
         }
     }
+}
+
+/// Milliseconds (<https://www.w3.org/TR/server-timing/>, section 2).
+fn write_timing(text: &mut Text<'_>, us: u64) {
+    text.display(&format_args!("gateway;dur={}.{:03}", us / 1_000, us % 1_000));
 }
 
 /// When all of a limit is back, in whole seconds, rounded up.

@@ -18,8 +18,10 @@ use doorward_dialect::Dialect;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::CallId;
 use doorward_domain::price::{MalformedPrices, Price, PriceTable};
+use doorward_domain::prompts::PromptPolicy;
 use doorward_domain::scope::Scope;
-use doorward_store::{CallRequest, OpenCall, Store};
+use doorward_domain::usage::Usage;
+use doorward_store::{CallRequest, Excerpt, OpenCall, PromptRecord, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -34,9 +36,10 @@ use choice::Choice;
 pub use backoff::Retries;
 
 use crate::answer::Answer;
-use crate::ask::Ask;
+use crate::ask::{self, Ask};
 use crate::call_ids::CallIds;
 use crate::catalog::{Catalog, RoutedModel, Snapshot, Target};
+use crate::checks::Checker;
 use crate::cors;
 use crate::error::{ProxyError, UpstreamFault};
 use crate::facts::Facts;
@@ -44,7 +47,9 @@ use crate::metrics::Metrics;
 use crate::models;
 use crate::relay::{CallEnd, Question, RelayBody};
 use crate::route::{Call, InPath, Route, WrongMethod};
+use crate::timing::Timing;
 use crate::trace::{self, SpanContext, SpanQueue};
+use crate::transcript::Transcript;
 use crate::upstream::{Connector, Timeouts};
 use crate::verify::{self, Caller};
 
@@ -57,6 +62,8 @@ const INPUT_TOKENS_ELSEWHERE: u64 = 128_000;
 pub struct GatewayOptions {
     /// The largest request body, in bytes.
     pub body_bytes_max: usize,
+    /// The same of a form with a file in it.
+    pub upload_bytes_max: usize,
     /// How long a client may take to send its body.
     pub body_timeout: Duration,
     /// How long each phase of a call may take.
@@ -65,6 +72,8 @@ pub struct GatewayOptions {
     pub retries: Retries,
     /// Certificates of the operator's own that upstreams may be signed by.
     pub upstream_roots: Vec<CertificateDer<'static>>,
+    /// Whether answers tell how long the gateway itself took.
+    pub server_timing: bool,
     /// Where the spans of calls go. `None`: none are recorded.
     pub spans: Option<Arc<SpanQueue>>,
 }
@@ -85,6 +94,7 @@ pub enum StartError {
 pub struct Gateway {
     store: Arc<Store>,
     catalog: Arc<Catalog>,
+    checker: Arc<Checker>,
     metrics: Arc<Metrics>,
     ids: Arc<CallIds>,
     options: GatewayOptions,
@@ -118,8 +128,22 @@ impl Gateway {
         let stop = CancellationToken::new();
         let (following, until) = (Arc::clone(&catalog), stop.clone());
         tasks.spawn(async move { following.follow(&until).await });
+        let (asked, timeouts) = (Arc::clone(&catalog), options.timeouts);
+        let checker = Arc::new(Checker::new(Arc::clone(&store), asked, timeouts));
+        let (checking, until) = (Arc::clone(&checker), stop.clone());
+        tasks.spawn(async move { checking.run(&until).await });
         let ids = Arc::new(CallIds::new(store.clock().clone(), store.random_u64()));
-        Ok(Arc::new(Self { store, catalog, metrics, ids, options, connector, tasks, stop }))
+        Ok(Arc::new(Self {
+            store,
+            catalog,
+            checker,
+            metrics,
+            ids,
+            options,
+            connector,
+            tasks,
+            stop,
+        }))
     }
 
     /// Where the ids of calls come from.
@@ -148,10 +172,13 @@ impl Gateway {
         }
         let answered =
             self.answer(route, (&head.headers, body), (id, now, address), &mut facts).await;
-        let answer = answered.unwrap_or_else(|error| {
+        let mut answer = answered.unwrap_or_else(|error| {
             self.note_refusal((id, address), &facts, &error);
             Answer::refusal(&error, dialect, id)
         });
+        if let Some(transcript) = facts.transcript.take() {
+            answer.read_along(transcript);
+        }
         // The request's map has room for the answer's headers; a new one would have to grow.
         let mut headers = std::mem::take(&mut head.headers);
         headers.clear();
@@ -162,6 +189,7 @@ impl Gateway {
     /// Writes the figures of the data plane in the Prometheus text format.
     pub fn render_metrics(&self, out: &mut String) -> std::fmt::Result {
         self.metrics.render(out)?;
+        self.checker.render(out)?;
         self.catalog.render_health(self.store.clock().monotonic_us(), out)
     }
 
@@ -273,28 +301,31 @@ impl Gateway {
         (headers, body): (&HeaderMap, Incoming),
         mut way: Way<'_>,
     ) -> Result<Answer, ProxyError> {
-        body::check_type(headers)?;
-        let body = match body::begin(body, self.options.body_bytes_max)? {
+        let (form, bytes_max) = self.expected(call, headers)?;
+        let body = match body::begin(body, bytes_max)? {
             Begun::Whole(body) => body,
             Begun::Part(first, rest) => {
-                Box::pin(self.finish_body(first, (headers, rest), &mut way)).await?
+                Box::pin(self.finish_body(first, (headers, rest), bytes_max, &mut way)).await?
             }
         };
-        let ask = Ask::parse(call, place, &body)?;
+        if self.options.server_timing {
+            way.facts.timing = Some(Timing::begin(self.store.clock().clone()));
+        }
+        let ask = match form {
+            Some(boundary) => Ask::parse_form(call, boundary, &body)?,
+            None => Ask::parse(call, place, &body)?,
+        };
         let model = self.find_model(&way.caller, &ask.model).await?;
         way.facts.model = Some(model.header.clone());
-        if !model.targets.is_empty()
-            && !model.targets.iter().any(|target| target.can_be_asked(call))
-        {
-            return Err(ProxyError::NoSuchRoute);
-        }
+        check_askable(&model, &ask)?;
         let now = (self.store.clock().monotonic_us(), self.ids.draw());
-        let mut choice = Choice::new(&model, call, now);
+        let mut choice = Choice::new(&model, &ask, now);
         let first =
             choice.first().ok_or(ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment))?;
         let (open, bound) = self.admit(&model, first, &ask, &mut way)?;
         let sending = Sending {
             ask: &ask,
+            model: &model.name,
             body: &body,
             headers,
             bound,
@@ -303,7 +334,24 @@ impl Gateway {
         };
         let mut end = self.begin(open, first, &ask, way.facts.span);
         end.written().await?;
+        if let Some(policy) = way.caller.key.prompts {
+            way.facts.transcript = Some(self.transcript(policy, (&ask, &body), &way));
+        }
         self.serve(&mut choice, &sending, end, &mut way).await
+    }
+
+    /// How the body of a call must come: what stands between its parts, where it is to be a form, and how
+    /// large it may be.
+    fn expected<'h>(
+        &self,
+        call: Call,
+        headers: &'h HeaderMap,
+    ) -> Result<(Option<&'h str>, usize), ProxyError> {
+        if call.is_form() {
+            return Ok((Some(ask::boundary(headers)?), self.options.upload_bytes_max));
+        }
+        body::check_type(headers)?;
+        Ok((None, self.options.body_bytes_max))
     }
 
     /// A body may take a minute to come, and the key may have been revoked, narrowed or run out since
@@ -312,16 +360,37 @@ impl Gateway {
         &self,
         first: Bytes,
         (headers, body): (&HeaderMap, Incoming),
+        bytes_max: usize,
         way: &mut Way<'_>,
     ) -> Result<Bytes, ProxyError> {
-        let options = &self.options;
-        let body = body::finish(first, body, options.body_bytes_max, options.body_timeout).await?;
+        let timeout = self.options.body_timeout;
+        let body = body::finish(first, body, bytes_max, timeout).await?;
         if way.caller.key.has_changed() {
             way.caller = verify::identify(&self.store, headers).await?;
             way.facts.reader = way.caller.reader().cloned();
         }
         verify::check(&way.caller, Call::SCOPE, self.store.clock().now(), way.address)?;
         Ok(body)
+    }
+
+    /// Begins to take down what a call asks and is answered.
+    fn transcript(
+        &self,
+        policy: PromptPolicy,
+        (ask, body): (&Ask<'_>, &Bytes),
+        way: &Way<'_>,
+    ) -> Box<Transcript> {
+        let key = &way.caller.key.key;
+        let record = PromptRecord {
+            call: way.id,
+            organization: key.organization,
+            project: key.project,
+            policy,
+            at: self.store.clock().now(),
+            request: (!ask.call.is_form()).then(|| Excerpt::of(body)),
+            answer: None,
+        };
+        Box::new(Transcript::new(Arc::clone(&self.store), record, ask.is_stream))
     }
 
     fn begin(
@@ -336,29 +405,30 @@ impl Gateway {
         let question = Question {
             call: ask.call,
             is_stream: ask.is_stream,
-            input_tokens: ask.input_tokens(),
+            reckoning: ask.reckoning(),
+            searches_always: ask.hosted.searches_always,
+            searches_max: ask.hosted.searches(),
             span: spans.zip(span).map(|(spans, context)| spans.open(context, ask.call)),
         };
         Box::new(CallEnd::new(open, Arc::clone(first), metrics, clock, question))
     }
 
-    /// A model that is unknown, and one that is not on the key's list, are the same to the client.
+    /// What the caller means by a name or an alias. A model that is unknown, one of another project, and one that is
+    /// not on the key's list, are the same to the client.
     async fn find_model(
         &self,
         caller: &Caller,
         name: &str,
     ) -> Result<Arc<RoutedModel>, ProxyError> {
-        if !caller.allows_model(name) {
-            return Err(Denial::ModelNotFound.into());
-        }
         let snapshot = match self.catalog.fresh() {
             Some(snapshot) => snapshot,
             None => Box::pin(self.catalog.snapshot()).await?,
         };
-        let model =
-            snapshot.find(caller.key.key.organization, name).ok_or(Denial::ModelNotFound)?;
+        let model = snapshot.find(caller.place(), name);
+        let allowed = model.filter(|model| caller.allows_model(&model.name));
+        let model = allowed.ok_or(Denial::ModelNotFound)?;
         if model.targets.is_empty() && model.is_unpriced {
-            return Err(ProxyError::Unpriced(name.to_owned()));
+            return Err(ProxyError::Unpriced(model.name.to_string(), None));
         }
         Ok(model)
     }
@@ -375,6 +445,12 @@ impl Gateway {
         let work = ask.call.work();
         let asked = if work.has_output() { ask.output_bound() } else { Some(0) };
         let one_answer = asked.unwrap_or(model.output_tokens_max);
+        let beside = held_beside(model, ask, way);
+        let most = beside.plus(Usage::of_tokens(0, one_answer.saturating_mul(ask.answers)));
+        let mut most = ask.hosted.most(most);
+        if model.searches_itself(work) {
+            most.web_searches = most.web_searches.max(1);
+        }
         let request = CallRequest {
             call: way.id,
             secret: way.caller.secret,
@@ -382,8 +458,8 @@ impl Gateway {
             provider: first.provider,
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
-            input_tokens: held_input(model, ask, way),
-            output_tokens: one_answer.saturating_mul(ask.answers),
+            most,
+            fixed_output_tokens: beside.output_tokens,
             address: way.address,
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {
@@ -402,15 +478,33 @@ impl Gateway {
     }
 }
 
-/// What a call's input is held at.
-fn held_input(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> u64 {
-    if ask.call.work().is_free() {
-        0
-    } else if way.caller.key.has_budget() && ask.has_input_elsewhere() {
-        ask.input_tokens().max(model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE))
-    } else {
-        ask.input_tokens()
+/// Whether one of those who serve the model has a way for the call and a price for all that it may use.
+fn check_askable(model: &RoutedModel, ask: &Ask<'_>) -> Result<(), ProxyError> {
+    let mut able = model.targets.iter().filter(|target| target.can_do(ask.call)).peekable();
+    let Some(first) = able.peek() else {
+        return if model.targets.is_empty() { Ok(()) } else { Err(ProxyError::NoSuchRoute) };
+    };
+    let Some(what) = first.unpriced(ask) else { return Ok(()) };
+    if able.any(|target| target.unpriced(ask).is_none()) {
+        return Ok(());
     }
+    Err(ProxyError::Unpriced(model.name.to_string(), Some(what.into_owned())))
+}
+
+/// What a call is held at beside the output that can be bound.
+fn held_beside(model: &RoutedModel, ask: &Ask<'_>, way: &Way<'_>) -> Usage {
+    if ask.call.work().is_free() {
+        return Usage::default();
+    }
+    let mut reckoning = ask.reckoning();
+    if way.caller.key.has_budget() {
+        let window = model.context_window.unwrap_or(INPUT_TOKENS_ELSEWHERE);
+        let is_elsewhere = ask.has_input_elsewhere() || model.searches_itself(ask.call.work());
+        let text = reckoning.input_tokens;
+        let all = if is_elsewhere { window } else { text.saturating_add(ask.media_tokens()) };
+        reckoning.input_tokens = text.max(all.min(window));
+    }
+    reckoning.held(&model.ceiling)
 }
 
 fn json_answer(value: &serde_json::Value) -> Answer {

@@ -2,6 +2,7 @@
 //! snapshots, so that an edit makes nobody forget what has failed.
 
 mod breaker;
+mod checked;
 mod latency;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use breaker::{Breaker, Change, Entry, Verdict};
+use checked::Checked;
 use latency::Latency;
 
 pub(crate) use breaker::State;
@@ -36,6 +38,24 @@ pub(crate) enum Fault {
     Refused,
 }
 
+/// What a round of checks found out about a deployment; the best is the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Found {
+    There,
+    /// It may have said for how long it wants to be left alone.
+    Down(Option<Duration>),
+}
+
+impl From<Option<Fault>> for Found {
+    fn from(fault: Option<Fault>) -> Self {
+        match fault {
+            Some(Fault::Deployment(rest)) => Self::Down(rest),
+            // Whoever says no is there.
+            Some(Fault::RateLimited(_) | Fault::Refused) | None => Self::There,
+        }
+    }
+}
+
 /// One deployment as it is called with one credential: its own health and that of the credential there.
 /// A credential rests alone, and the others of its provider go on.
 #[derive(Debug)]
@@ -50,6 +70,7 @@ pub(crate) struct Health {
 #[derive(Debug, Default)]
 struct Deployment {
     breaker: Mutex<Breaker>,
+    checked: Checked,
     latency: Mutex<Latency>,
     in_flight: AtomicU32,
     /// Cancelled when an administrator ends its calls.
@@ -82,10 +103,45 @@ enum PassState {
 }
 
 impl Health {
-    /// Whether calls go through: the worse of both.
+    /// Whether calls go through: the worst of what is known.
     pub(crate) fn state(&self, now_us: u64) -> State {
+        if self.deployment.checked.is_down(now_us) { State::Open } else { self.calls(now_us) }
+    }
+
+    /// Whether they do as far as calls tell.
+    fn calls(&self, now_us: u64) -> State {
         let deployment = self.deployment.breaker.lock().state(now_us);
         deployment.max(self.credential.lock().state(now_us))
+    }
+
+    /// Whether a check may go there: not where calls said, or were told, that it needs rest. It is in nobody's way:
+    /// a call may be the trial meanwhile.
+    pub(crate) fn may_be_checked(&self, now_us: u64) -> bool {
+        self.calls(now_us) != State::Open
+    }
+
+    /// A round of checks is over. It says nothing about calls that fail, nor about credentials: a key that serves
+    /// calls may not be let at what is asked. But whoever wants to be left alone for a while is.
+    pub(crate) fn checked(&self, now_us: u64, found: Found) {
+        let rest = match found {
+            Found::There => return self.is_there(),
+            Found::Down(rest) => rest,
+        };
+        self.log("checks", self.deployment.checked.failed(now_us));
+        if let Some(rest) = rest {
+            let rest = Verdict::Rest(rest);
+            let change = self.deployment.breaker.lock().end(now_us, Entry::Regular, rest);
+            self.log("deployment", change);
+        }
+    }
+
+    /// Takes back what checks held against it: one was good, or there are none any more.
+    pub(crate) fn is_there(&self) {
+        self.log("checks", self.deployment.checked.is_there());
+    }
+
+    pub(crate) fn deployment(&self) -> DeploymentId {
+        self.names.deployment
     }
 
     /// Resolves when an administrator ends the calls of the deployment.
@@ -100,17 +156,23 @@ impl Health {
     }
 
     pub(crate) fn is_ready(&self, now_us: u64) -> bool {
-        self.deployment.breaker.lock().is_ready(now_us) && self.credential.lock().is_ready(now_us)
+        !self.deployment.checked.is_down(now_us)
+            && self.deployment.breaker.lock().is_ready(now_us)
+            && self.credential.lock().is_ready(now_us)
     }
 
     /// When a call may go through again.
     pub(crate) fn ready_at_us(&self) -> u64 {
         let deployment = self.deployment.breaker.lock().ready_at_us();
-        deployment.max(self.credential.lock().ready_at_us())
+        let called = deployment.max(self.credential.lock().ready_at_us());
+        called.max(self.deployment.checked.down_until_us())
     }
 
     /// The leave to call, if there is one.
     pub(crate) fn enter(self: &Arc<Self>, now_us: u64) -> Option<Pass> {
+        if self.deployment.checked.is_down(now_us) {
+            return None;
+        }
         let deployment = self.deployment.breaker.lock().enter(now_us)?;
         let Some(credential) = self.credential.lock().enter(now_us) else {
             self.deployment.breaker.lock().end(now_us, deployment, Verdict::Unknown);
@@ -129,16 +191,17 @@ impl Health {
         Pass { health: Arc::clone(self), deployment, credential, state: PassState::Waiting }
     }
 
-    fn log(&self, what: &'static str, change: Change) {
+    fn log(&self, what: &'static str, change: Option<Change>) {
         let Names { deployment, model, provider } = &self.names;
         match change {
-            Change::Opened(rest) => {
+            Some(Change::Opened(rest)) => {
                 let seconds = rest.as_secs();
                 tracing::warn!(%deployment, model, provider, what, seconds, "a deployment is left alone");
             }
-            Change::Closed => {
+            Some(Change::Closed) => {
                 tracing::info!(%deployment, model, provider, what, "a deployment is called again");
             }
+            None => {}
         }
     }
 }
@@ -177,9 +240,10 @@ impl Pass {
             (&health.credential, "credential", self.credential, credential),
         ] {
             let change = breaker.lock().end(now_us, entry, verdict);
-            if let Some(change) = change {
-                health.log(what, change);
-            }
+            health.log(what, change);
+        }
+        if (self.deployment, deployment) == (Entry::LastResort, Verdict::Success) {
+            health.is_there();
         }
     }
 }
@@ -342,6 +406,95 @@ mod tests {
             pass.failed(SECOND, Fault::Deployment(None));
         }
         assert_eq!(one.state(SECOND), State::Open);
+    }
+
+    fn fails(health: &Arc<Health>, now_us: u64) {
+        health.enter(now_us).unwrap().failed(now_us, Fault::Deployment(None));
+    }
+
+    #[test]
+    fn checks_are_counted_apart_from_calls() {
+        #[rustfmt::skip]
+        let cases = [
+            // in turn: a call Fails or Succeeds; a check is Good, finds it Down, or is Refused    state
+            ("DDDDD",           State::Open),
+            ("DDDDDG",          State::Closed),
+            ("DDDDDR",          State::Closed),
+            ("DDDDGDDDD",       State::Closed),
+            ("DDDDRDDDD",       State::Closed),
+            ("DDSDDSD",         State::Open),
+            ("FGFGFGFGF",       State::Open),
+            ("FRFRFRFRF",       State::Open),
+            ("FFFFDGF",         State::Open),
+            ("DFFFFGF",         State::Open),
+            ("FDFDFDFRF",       State::Open),
+            ("FFDDF",           State::Closed),
+            ("FFFFDDDDGSFFFF",  State::Closed),
+            ("GGGGGGGGG",       State::Closed),
+            ("RRRRRRRRR",       State::Closed),
+        ];
+        for (n, (turns, state)) in (1..).zip(cases) {
+            let [one] = with_credentials(n, ["a"]);
+            for turn in turns.chars() {
+                match turn {
+                    'F' => fails(&one, 0),
+                    'S' => one.enter(0).unwrap().answered(0, 1),
+                    'D' => one.checked(0, Some(Fault::Deployment(None)).into()),
+                    'R' => one.checked(0, Some(Fault::Refused).into()),
+                    _ => one.checked(0, None.into()),
+                }
+            }
+            assert_eq!((one.state(0), one.is_ready(0)), (state, state == State::Closed), "{turns}");
+        }
+    }
+
+    #[test]
+    fn a_good_check_ends_no_rest_of_calls_and_forgets_no_opening() {
+        let [one] = with_credentials(1, ["a"]);
+        for _ in 0..5 {
+            fails(&one, 0);
+        }
+        assert!(!one.may_be_checked(SECOND - 1), "no check goes where no call goes");
+        assert!(one.may_be_checked(SECOND));
+        let trial = one.enter(SECOND).unwrap();
+        assert!(one.may_be_checked(SECOND), "a trial keeps no check away");
+        one.checked(SECOND, Found::There);
+        assert_eq!(one.state(SECOND), State::HalfOpen);
+        trial.failed(SECOND, Fault::Deployment(None));
+        assert_eq!(one.ready_at_us(), 3 * SECOND, "the second rest is twice the first");
+    }
+
+    #[test]
+    fn a_check_neither_rests_a_credential_nor_ends_its_rest() {
+        let [one] = with_credentials(1, ["a"]);
+        for fault in [Fault::Refused, Fault::RateLimited(Some(Duration::from_secs(9)))] {
+            one.checked(0, Some(fault).into());
+            assert_eq!(one.state(0), State::Closed, "{fault:?}");
+        }
+        one.enter(0).unwrap().failed(0, Fault::Refused);
+        one.checked(30 * SECOND, Found::There);
+        assert_eq!(one.state(30 * SECOND), State::HalfOpen);
+    }
+
+    #[test]
+    fn a_check_that_is_told_to_wait_leaves_the_deployment_alone_at_once() {
+        let [one] = with_credentials(1, ["a"]);
+        one.checked(0, Found::Down(Some(Duration::from_secs(9))));
+        assert_eq!((one.state(0), one.ready_at_us()), (State::Open, 9 * SECOND));
+        assert!(!one.may_be_checked(8 * SECOND));
+    }
+
+    #[test]
+    fn what_is_down_by_checks_comes_back_with_a_last_resort_that_succeeds() {
+        let [one] = with_credentials(1, ["a"]);
+        for _ in 0..5 {
+            one.checked(0, Found::Down(None));
+        }
+        assert!(one.enter(0).is_none() && one.may_be_checked(0));
+        one.enter_anyway().failed(0, Fault::Deployment(None));
+        assert_eq!(one.state(0), State::Open);
+        one.enter_anyway().answered(0, 1);
+        assert_eq!(one.state(0), State::Closed);
     }
 
     #[test]

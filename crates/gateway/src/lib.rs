@@ -5,8 +5,10 @@
 
 mod answer;
 mod ask;
+mod asking;
 mod call_ids;
 mod catalog;
+mod checks;
 mod chunks;
 mod cors;
 mod echo;
@@ -18,12 +20,15 @@ pub mod listen;
 mod meter;
 mod metrics;
 mod models;
+mod reckon;
 mod redact;
 mod relay;
 mod rewrite;
 mod route;
 mod source;
+mod timing;
 mod trace;
+mod transcript;
 mod translate;
 mod upstream;
 mod verify;

@@ -2,6 +2,7 @@
 
 mod event;
 mod json;
+mod searches;
 mod sse;
 mod strings;
 mod usage;
@@ -9,6 +10,7 @@ mod usage;
 use doorward_domain::usage::Usage;
 
 pub(crate) use json::JsonMeter;
+pub(crate) use searches::Searches;
 pub(crate) use sse::{SseMeter, event_data};
 
 /// What a call used, as far as its meter knows.
@@ -16,8 +18,12 @@ pub(crate) use sse::{SseMeter, event_data};
 pub(crate) struct Metered {
     /// What the provider said. `None`: nothing.
     pub(crate) told: Option<Usage>,
+    /// Whether that says how much of its unit there was, be it nothing.
+    pub(crate) is_unit_told: bool,
     /// Tokens of output, counted here, that passed since it last said how many there were.
     pub(crate) counted_output: u64,
+    /// Searches, counted here: not every provider says how many there were.
+    pub(crate) searches: Searches,
 }
 
 impl Metered {
@@ -28,7 +34,13 @@ impl Metered {
         let said = self.told.unwrap_or(said);
         let output_tokens = said.output_tokens.saturating_add(self.counted_output);
         let is_estimated = self.told.is_none() || self.counted_output > 0;
-        (Usage { output_tokens, ..said }.bounded(), is_estimated)
+        let usage = Usage {
+            output_tokens,
+            web_searches: said.web_searches.max(self.searches.web),
+            file_searches: said.file_searches.max(self.searches.files),
+            ..said
+        };
+        (usage.bounded(), is_estimated)
     }
 }
 
@@ -50,8 +62,22 @@ mod tests {
             (None,                  0,            (said(4, 0),   true)),
         ];
         for (told, counted_output, expected) in cases {
-            let metered = Metered { told, counted_output };
+            let metered = Metered { told, counted_output, ..Metered::default() };
             assert_eq!(metered.usage(4), expected, "{metered:?}");
+        }
+    }
+
+    #[test]
+    fn searches_that_the_provider_tells_and_that_were_counted_are_the_same_ones() {
+        let told = Usage { web_searches: 2, ..Usage::of_tokens(25, 30) };
+        for (web, expected) in [(0, 2), (2, 2), (3, 3)] {
+            let searches = Searches { web, files: 1, is_lost: false };
+            let metered = Metered { told: Some(told), searches, ..Metered::default() };
+            let (usage, is_estimated) = metered.usage(0);
+            assert_eq!(
+                (usage.web_searches, usage.file_searches, is_estimated),
+                (expected, 1, false)
+            );
         }
     }
 }

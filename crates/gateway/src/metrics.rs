@@ -164,6 +164,6 @@ mod tests {
         let mut names: Vec<&str> = out.lines().filter(|line| line.starts_with("# TYPE ")).collect();
         let all = names.len();
         names.dedup();
-        assert_eq!((names.len(), all), (9, 9), "{out}");
+        assert_eq!((names.len(), all), (10, 10), "{out}");
     }
 }

@@ -17,6 +17,8 @@ pub(crate) use watch::{Cut, Watch};
 use crate::echo::Events;
 use crate::error::{ProxyError, Told, UpstreamFault};
 use crate::meter::{JsonMeter, Metered, SseMeter};
+use crate::redact::Mask;
+use crate::transcript::Transcript;
 use crate::translate::StreamTranslation;
 use crate::upstream::Exchange;
 
@@ -39,6 +41,8 @@ pub struct Live {
     translation: Option<Box<StreamTranslation>>,
     end: Box<CallEnd>,
     watch: Watch,
+    /// What the call asks and is answered, where its project keeps that.
+    transcript: Option<Box<Transcript>>,
     /// Waits to go out before anything else: the first piece, or an error event.
     ready: VecDeque<Bytes>,
     /// The answer ended in a way that only closing the connection can tell.
@@ -60,6 +64,8 @@ pub(crate) enum Source {
 pub(crate) enum Meter {
     Json(JsonMeter),
     Sse(SseMeter),
+    /// Nobody: sound or text, which does not tell what it cost. The credential is covered up all the same.
+    Plain(Mask),
 }
 
 /// An answer broke off where only closing the connection can tell the client.
@@ -72,6 +78,7 @@ impl Meter {
         match self {
             Self::Json(meter) => Ok(meter.push(piece)),
             Self::Sse(meter) => meter.push(piece).map_err(|_overlong| ()),
+            Self::Plain(mask) => Ok(mask.push(piece)),
         }
     }
 
@@ -79,6 +86,7 @@ impl Meter {
         match self {
             Self::Json(meter) => meter.metered(),
             Self::Sse(meter) => meter.metered(),
+            Self::Plain(_) => Metered::default(),
         }
     }
 
@@ -86,7 +94,7 @@ impl Meter {
     /// close then.
     fn is_said(&self) -> bool {
         match self {
-            Self::Json(_) => false,
+            Self::Json(_) | Self::Plain(_) => false,
             Self::Sse(meter) => meter.is_said(),
         }
     }
@@ -117,11 +125,20 @@ impl RelayBody {
             translation,
             end,
             watch,
+            transcript: None,
             ready,
             is_broken: false,
             is_over: false,
             has_arrived: false,
         }))
+    }
+
+    /// Has a transcript read along what goes to the client; it has all of an answer that is here.
+    pub(crate) fn read_along(&mut self, mut transcript: Box<Transcript>) {
+        match self {
+            Self::Whole(bytes) => transcript.push(bytes.as_deref().unwrap_or_default()),
+            Self::Live(live) => live.transcript = Some(transcript),
+        }
     }
 }
 
@@ -136,7 +153,11 @@ impl Body for RelayBody {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Live(live) => {
-                live.poll(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data)))
+                let polled = live.poll(cx);
+                if live.transcript.is_some() {
+                    live.take_down(&polled);
+                }
+                polled.map(|bytes| bytes.map(|bytes| bytes.map(Frame::data)))
             }
         }
     }
@@ -157,6 +178,17 @@ impl Body for RelayBody {
 }
 
 impl Live {
+    /// Takes down what goes to the client. The record is handed over before the last byte is: whoever has read
+    /// the answer finds it.
+    fn take_down(&mut self, polled: &Poll<Option<Result<Bytes, BrokenOff>>>) {
+        if let (Some(transcript), Poll::Ready(Some(Ok(bytes)))) = (&mut self.transcript, polled) {
+            transcript.push(bytes);
+        }
+        if self.is_over && self.ready.is_empty() {
+            self.transcript = None;
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         if let Some(bytes) = self.ready.pop_front() {
             // The first piece may have been the last one, too.
@@ -253,6 +285,7 @@ impl Live {
                 (meter.finish(), meter.is_complete())
             }
             Meter::Sse(meter) => (meter.finish(), meter.is_complete()),
+            Meter::Plain(mask) => (mask.finish(), true),
         };
         if matches!(self.meter, Meter::Sse(_)) {
             let is_told = is_complete || self.meter.has_failed();
@@ -300,7 +333,7 @@ impl Live {
         self.source = Source::Events(Events::default());
         Poll::Ready(Some(match &self.meter {
             Meter::Sse(_) => Ok(self.cut_event(cut)),
-            Meter::Json(_) => Err(BrokenOff),
+            Meter::Json(_) | Meter::Plain(_) => Err(BrokenOff),
         }))
     }
 
@@ -313,7 +346,10 @@ impl Live {
     }
 
     fn settle(&mut self, outcome: Outcome) {
-        self.end.settle(outcome, self.meter.metered());
+        // Reading what an answer used can mean reading all of it.
+        if !self.end.is_settled() {
+            self.end.settle(outcome, self.meter.metered());
+        }
     }
 }
 
@@ -321,6 +357,7 @@ impl Drop for Live {
     /// The client went away: the upstream's connection closes with `source`, and what was produced
     /// until now is billed. Settling twice is nothing.
     fn drop(&mut self) {
+        self.transcript = None;
         self.settle(Outcome::Disconnected);
     }
 }

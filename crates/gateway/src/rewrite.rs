@@ -9,7 +9,8 @@ use crate::route::Call;
 /// What must differ for one deployment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change<'a> {
-    /// The upstream's name of the model, as a JSON string; `None`: it is the same.
+    /// The upstream's name of the model as the body has it, a JSON string where that is JSON; `None`: it is
+    /// the same.
     pub(crate) model: Option<&'a str>,
     /// What the output of one answer must be bound to; `None`: nothing relies on a bound.
     pub(crate) output_tokens: Option<u64>,
@@ -24,6 +25,8 @@ pub(crate) fn rewrite(body: &Bytes, ask: &Ask<'_>, change: &Change<'_>) -> Bytes
     let mut edits = Edits::new();
     if let Some(model) = change.model {
         edits.extend(ask.models_at.iter().map(|place| (place.clone(), model.to_owned())));
+        let length = ask.model_length_at.iter();
+        edits.extend(length.map(|place| (place.clone(), model.len().to_string())));
     }
     let mut added = String::new();
     bound_output(body, ask, change, &mut edits, &mut added);
@@ -196,6 +199,24 @@ mod tests {
             let change = Change { model, output_tokens: None, output_field };
             assert_eq!(rewrite(&bytes, &ask, &change), expected);
         }
+    }
+
+    #[test]
+    fn a_form_says_the_upstreams_name_and_how_long_that_is() {
+        let form = |length: &str, model: &str| {
+            format!(
+                "--X\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nmodel\r\n\
+                 --X\r\nContent-Length: {length}\r\nContent-Disposition: form-data; name=model\r\n\r\n\
+                 {model}\r\n--X--\r\n"
+            )
+        };
+        let body = Bytes::from(form("9", "whisper-1"));
+        let ask = Ask::parse_form(Call::Transcriptions, "X", &body).unwrap();
+        let output_field = OutputField::Tokens;
+        let change = Change { model: Some("a/\"b\""), output_tokens: None, output_field };
+        assert_eq!(rewrite(&body, &ask, &change), form("5", "a/\"b\""));
+        let change = Change { model: None, ..change };
+        assert_eq!(rewrite(&body, &ask, &change).as_ptr(), body.as_ptr());
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Which requests are the gateway's, and what each is.
 
+mod call;
+
+use doorward_dialect::Dialect;
 use doorward_dialect::google::Framing;
-use doorward_dialect::{Client, Dialect};
 use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
-use doorward_domain::scope::Scope;
 use http::{HeaderMap, Method, Uri};
+
+pub use call::Call;
+pub(crate) use call::{Path, Work};
 
 /// A route of the data plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,195 +44,6 @@ pub struct Verify {
     pub may_name_key: bool,
     /// The query; empty where it is that of a request which a proxy asks about.
     pub query: String,
-}
-
-/// A call that a provider answers: what it is about, in one dialect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
-    /// `POST /v1/chat/completions`.
-    ChatCompletions,
-    /// `POST /v1/completions`.
-    Completions,
-    /// `POST /v1/embeddings`.
-    Embeddings,
-    /// `POST /v1/responses`.
-    Responses,
-    /// `POST /v1/inference`: no provider is asked so.
-    Inference,
-    /// `POST /v1/messages`.
-    Messages,
-    /// `POST /v1/messages/count_tokens`.
-    MessageTokens,
-    /// `POST /v1beta/models/{model}:generateContent`.
-    GenerateContent,
-    /// `POST /v1beta/models/{model}:streamGenerateContent`.
-    StreamGenerateContent,
-    /// `POST /v1beta/models/{model}:countTokens`.
-    ContentTokens,
-    /// `POST /v1beta/models/{model}:embedContent`.
-    EmbedContent,
-    /// `POST /v1beta/models/{model}:batchEmbedContents`.
-    BatchEmbedContents,
-}
-
-/// What a call is about, whichever dialect it is said in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
-    /// A turn of a conversation.
-    Chat,
-    /// The continuation of a text.
-    Completion,
-    /// A turn with what OpenAI adds to conversations.
-    Response,
-    /// One prompt, and what the model says to it.
-    Prompt,
-    /// Texts as vectors.
-    Embedding,
-    /// How many tokens a request has: asked before the call, and free of charge.
-    Count,
-}
-
-/// Where a call stands below a provider's base URL, and below the dialect's own here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Path {
-    /// The same for every model.
-    Fixed(&'static str),
-    /// A word behind the model and a colon.
-    Verb(&'static str),
-}
-
-impl Call {
-    /// What a key needs for any call.
-    pub const SCOPE: Scope = Scope::InferenceWrite;
-
-    /// Every call; the position is the index into a target's ways.
-    pub const ALL: [Self; 12] = [
-        Self::ChatCompletions,
-        Self::Completions,
-        Self::Embeddings,
-        Self::Responses,
-        Self::Inference,
-        Self::Messages,
-        Self::MessageTokens,
-        Self::GenerateContent,
-        Self::StreamGenerateContent,
-        Self::ContentTokens,
-        Self::EmbedContent,
-        Self::BatchEmbedContents,
-    ];
-
-    /// Where it stands.
-    pub const fn path(self) -> Path {
-        match self {
-            Self::ChatCompletions => Path::Fixed("/chat/completions"),
-            Self::Completions => Path::Fixed("/completions"),
-            Self::Embeddings => Path::Fixed("/embeddings"),
-            Self::Responses => Path::Fixed("/responses"),
-            Self::Inference => Path::Fixed("/inference"),
-            Self::Messages => Path::Fixed("/messages"),
-            Self::MessageTokens => Path::Fixed("/messages/count_tokens"),
-            Self::GenerateContent => Path::Verb("generateContent"),
-            Self::StreamGenerateContent => Path::Verb("streamGenerateContent"),
-            Self::ContentTokens => Path::Verb("countTokens"),
-            Self::EmbedContent => Path::Verb("embedContent"),
-            Self::BatchEmbedContents => Path::Verb("batchEmbedContents"),
-        }
-    }
-
-    /// How the client is told what went wrong, and whose provider may have the very route.
-    pub const fn dialect(self) -> Dialect {
-        match self {
-            Self::ChatCompletions
-            | Self::Completions
-            | Self::Embeddings
-            | Self::Responses
-            | Self::Inference => Dialect::OpenAi,
-            Self::Messages | Self::MessageTokens => Dialect::Anthropic,
-            Self::GenerateContent
-            | Self::StreamGenerateContent
-            | Self::ContentTokens
-            | Self::EmbedContent
-            | Self::BatchEmbedContents => Dialect::Google,
-        }
-    }
-
-    /// How the client speaks.
-    pub const fn client(self) -> Client {
-        match self {
-            Self::Responses => Client::Responses,
-            Self::Inference => Client::Inference,
-            Self::ChatCompletions
-            | Self::Completions
-            | Self::Embeddings
-            | Self::Messages
-            | Self::MessageTokens
-            | Self::GenerateContent
-            | Self::StreamGenerateContent
-            | Self::ContentTokens
-            | Self::EmbedContent
-            | Self::BatchEmbedContents => Client::Dialect(self.dialect()),
-        }
-    }
-
-    /// What it is about.
-    pub const fn work(self) -> Work {
-        match self {
-            Self::ChatCompletions
-            | Self::Messages
-            | Self::GenerateContent
-            | Self::StreamGenerateContent => Work::Chat,
-            Self::Completions => Work::Completion,
-            Self::Responses => Work::Response,
-            Self::Inference => Work::Prompt,
-            Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents => Work::Embedding,
-            Self::MessageTokens | Self::ContentTokens => Work::Count,
-        }
-    }
-
-    /// Whether providers of its dialect have such a route.
-    pub const fn is_providers(self) -> bool {
-        !matches!(self, Self::Inference)
-    }
-
-    /// Whether a provider of this dialect can be asked for it, in one way or another.
-    pub const fn can_be_asked_of(self, dialect: Dialect) -> bool {
-        let has_the_route = self.is_providers() && self.dialect() as u8 == dialect as u8;
-        has_the_route || self.said_in(dialect, false).is_some()
-    }
-
-    /// The call that asks the same in another way, of a provider of this dialect. `None`: there is none.
-    pub const fn said_in(self, dialect: Dialect, is_stream: bool) -> Option<Self> {
-        match (self.work(), dialect) {
-            (Work::Chat | Work::Response | Work::Prompt, Dialect::OpenAi) => {
-                Some(Self::ChatCompletions)
-            }
-            (Work::Chat | Work::Response | Work::Prompt, Dialect::Anthropic) => {
-                Some(Self::Messages)
-            }
-            (Work::Chat | Work::Response | Work::Prompt, Dialect::Google) => {
-                Some(if is_stream { Self::StreamGenerateContent } else { Self::GenerateContent })
-            }
-            (Work::Embedding, Dialect::OpenAi) => Some(Self::Embeddings),
-            (Work::Embedding, Dialect::Google) => Some(Self::BatchEmbedContents),
-            (Work::Count, Dialect::Anthropic) => Some(Self::MessageTokens),
-            (Work::Count, Dialect::Google) => Some(Self::ContentTokens),
-            (Work::Embedding, Dialect::Anthropic)
-            | (Work::Count, Dialect::OpenAi)
-            | (Work::Completion, _) => None,
-        }
-    }
-}
-
-impl Work {
-    /// Whether it produces output tokens, so that its output must be bounded and held.
-    pub const fn has_output(self) -> bool {
-        matches!(self, Self::Chat | Self::Completion | Self::Response | Self::Prompt)
-    }
-
-    /// Whether providers take nothing for it.
-    pub const fn is_free(self) -> bool {
-        matches!(self, Self::Count)
-    }
 }
 
 impl Route {
@@ -430,6 +245,8 @@ mod tests {
             ("POST", "/v1/inference",              call(Call::Inference)),
             ("POST", "/v1/embeddings",             call(Call::Embeddings)),
             ("POST", "/v1/responses?x=1",          call(Call::Responses)),
+            ("GET",  "/v1/rerank",                 Some(Err(CALLS))),
+            ("POST", "/v1/images/edits",           None),
             ("POST", "/v1/messages?beta=true",     call(Call::Messages)),
             ("GET",  "/v1/chat/completions",       Some(Err(CALLS))),
             ("GET",  "/v1/messages",               Some(Err(WrongMethod::of(Call::Messages)))),

@@ -137,8 +137,13 @@ const fn operation(call: Call) -> &'static str {
         Work::Chat | Work::Response => "chat",
         Work::Completion | Work::Prompt => "text_completion",
         Work::Embedding => "embeddings",
-        // The conventions have no word for it.
+        // The conventions have no words for these.
         Work::Count => "count_tokens",
+        Work::Moderation => "moderate",
+        Work::Picture => "generate_image",
+        Work::Speech => "speak",
+        Work::Transcript => "transcribe",
+        Work::Ranking => "rerank",
     }
 }
 

@@ -12,7 +12,7 @@ use doorward_dialect::answer::Face;
 use doorward_dialect::fault::{Fault, FaultKind};
 use doorward_dialect::google::Place;
 use doorward_dialect::unsupported::{Extra, Leave, Untranslatable};
-use doorward_dialect::{Client, Dialect, Target};
+use doorward_dialect::{Client, Dialect, Provider, Target};
 use http::StatusCode;
 
 use crate::ask::Ask;
@@ -28,7 +28,7 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Between {
     pub(crate) client: Client,
-    pub(crate) provider: Dialect,
+    pub(crate) provider: Provider,
 }
 
 /// A request, as one deployment is to be asked.
@@ -42,14 +42,23 @@ pub(crate) struct Translated {
 /// budget relies on it.
 pub(crate) fn request(
     ask: &Ask<'_>,
-    to: (Dialect, &Target<'_>),
+    to: (Provider, &Target<'_>),
     bound: Option<u64>,
 ) -> Result<Translated, ProxyError> {
     let mut leave = Leave::new(ask.may_be_dropped.clone());
     let body = match ask.call.work() {
         Work::Embedding => embedding::request(ask, to, &mut leave),
         Work::Count => count::request(ask, to, &mut leave),
-        Work::Chat | Work::Completion | Work::Response | Work::Prompt => {
+        Work::Chat
+        | Work::Completion
+        | Work::Response
+        | Work::Prompt
+        // None of these is asked in another way than its own.
+        | Work::Moderation
+        | Work::Picture
+        | Work::Speech
+        | Work::Transcript
+        | Work::Ranking => {
             turn(ask, to, bound, &mut leave)
         }
     };
@@ -59,7 +68,7 @@ pub(crate) fn request(
 
 fn turn(
     ask: &Ask<'_>,
-    (provider, to): (Dialect, &Target<'_>),
+    (provider, to): (Provider, &Target<'_>),
     bound: Option<u64>,
     leave: &mut Leave,
 ) -> Result<Vec<u8>, Untranslatable> {
@@ -98,7 +107,16 @@ pub(crate) fn answer(
     let said = match ask.call.work() {
         Work::Embedding => embedding::answer(between, body, ask),
         Work::Count => count::answer(between, body),
-        Work::Chat | Work::Completion | Work::Response | Work::Prompt => {
+        Work::Chat
+        | Work::Completion
+        | Work::Response
+        | Work::Prompt
+        // None of these is asked in another way than its own.
+        | Work::Moderation
+        | Work::Picture
+        | Work::Speech
+        | Work::Transcript
+        | Work::Ranking => {
             let answer = between.provider.read_answer(body);
             let answer = answer.map_err(|error| broken(&error.to_string()))?;
             between.client.write_answer(&answer, face, ask.body())
@@ -107,14 +125,14 @@ pub(crate) fn answer(
     said.map(Bytes::from)
 }
 
-/// Says a provider's error as the client wants it.
+/// Says a provider's error as the client wants it. `name`: what a header calls it.
 pub(crate) fn error(
     between: Between,
     (status, dialect): (StatusCode, Dialect),
-    body: &[u8],
+    (name, body): (Option<&str>, &[u8]),
     call: &str,
 ) -> (Bytes, Option<u64>) {
-    let fault = between.provider.read_fault(status.as_u16(), body);
+    let fault = between.provider.read_fault(status.as_u16(), name, body);
     let status = self::status(status, dialect).as_u16();
     (between.client.write_fault(&fault, status, call).into(), fault.retry_after_s)
 }

@@ -10,22 +10,25 @@ mod origin;
 mod pool;
 mod retry_after;
 mod settings;
+mod sign;
 mod stream;
+mod verdict;
 
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use doorward_dialect::Dialect;
+use doorward_dialect::{Dialect, Provider as Speech};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
-use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 pub(crate) use connect::Connector;
 pub(crate) use exchange::{Broken, Exchange};
 pub(crate) use origin::Origin;
 pub(crate) use retry_after::retry_after;
+pub(crate) use sign::{Signer, Unsignable};
+pub(crate) use verdict::Verdict;
 
 use crate::answer::Headers;
 use crate::catalog::{HttpTarget, Way};
@@ -90,28 +93,18 @@ pub(crate) enum Again {
     Nowhere,
 }
 
-impl Again {
-    /// After an answer with this status; `None`: it is the answer. A provider that says that it is too busy
-    /// (429, 503, or 529 as some have it) did nothing.
-    pub(crate) fn after(status: StatusCode) -> Option<Self> {
-        match status.as_u16() {
-            429 | 503 | 529 => Some(Self::Anywhere),
-            500.. => Some(Self::Elsewhere),
-            _ => None,
-        }
-    }
-}
-
 /// A request as one deployment gets it.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
     pub(crate) http: &'a HttpTarget,
     pub(crate) way: &'a Way,
-    /// Whether the answer comes while it is made.
-    pub(crate) is_stream: bool,
+    /// Whether the answer comes while it is made, so that its head comes soon.
+    pub(crate) begins_at_once: bool,
     pub(crate) client_headers: &'a HeaderMap,
     /// Whether the client speaks another dialect, so that what it says of its own is not for this one.
     pub(crate) is_translated: bool,
+    /// What makes it a signed one, where the provider wants that.
+    pub(crate) signature: Headers,
     pub(crate) body: &'a Bytes,
 }
 
@@ -154,10 +147,14 @@ impl Failure {
         Self { error, again: Again::WithAnother, fault: Some(Fault::Refused) }
     }
 
-    /// An administrator ended the call; the deployment is not to blame.
-    pub(crate) fn ended() -> Self {
-        let error = ProxyError::UpstreamUnavailable(UpstreamFault::Ended);
+    /// The provider may have worked, and is not to blame: the call was ended here.
+    pub(crate) fn blameless(error: ProxyError) -> Self {
         Self { fault: None, ..Self::owing(error) }
+    }
+
+    /// An administrator ended the call.
+    pub(crate) fn ended() -> Self {
+        Self::blameless(ProxyError::UpstreamUnavailable(UpstreamFault::Ended))
     }
 
     /// The provider cannot have begun.
@@ -197,24 +194,11 @@ fn check_status(answer: &Answer) -> Result<(), Failure> {
     Err(Failure { error: ProxyError::UpstreamUnavailable(fault), again, fault: Some(blamed) })
 }
 
-impl Answer {
-    /// What the deployment is to be blamed for, where it answered that it does not answer.
-    pub(crate) fn fault(&self, now: Timestamp) -> Option<Fault> {
-        let rest = || retry_after(&self.headers, now);
-        match self.status.as_u16() {
-            429 => Some(Fault::RateLimited(rest())),
-            503 | 529 => Some(Fault::Deployment(rest())),
-            500.. => Some(Fault::Deployment(None)),
-            _ => None,
-        }
-    }
-}
-
 impl Outgoing<'_> {
     /// A stream begins at once. Any other answer may begin when the last token is made, so only the
     /// whole call's time bounds it.
     fn head_timeout(&self, timeouts: &Timeouts) -> Duration {
-        let answer = if self.is_stream { timeouts.first_byte } else { timeouts.total };
+        let answer = if self.begins_at_once { timeouts.first_byte } else { timeouts.total };
         timeouts.connect + answer
     }
 
@@ -227,18 +211,23 @@ impl Outgoing<'_> {
             out.extend_from_slice(value.as_bytes());
             out.extend_from_slice(b"\r\n");
         });
-        out.extend_from_slice(b"content-length: ");
-        out.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
-        out.extend_from_slice(b"\r\n\r\n");
+        if self.way.method != Method::GET {
+            out.extend_from_slice(b"content-length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(self.body.len()).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
     }
 
     /// The same request for HTTP/2, which names the server in `:authority`.
     fn to_http2(&self) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = self.way.method.clone();
         *request.uri_mut() = self.way.uri.clone();
         let headers = request.headers_mut();
-        headers.insert(header::CONTENT_TYPE, JSON);
+        if self.way.method != Method::GET && !self.way.is_form {
+            headers.insert(header::CONTENT_TYPE, JSON);
+        }
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         self.passed(|name, value| {
             headers.append(name, value.clone());
@@ -256,15 +245,25 @@ impl Outgoing<'_> {
             let value = self.client_headers.get(name);
             value.filter(|value| value.len() <= PASSED_BYTES_MAX)
         };
-        if let Some(accept) = said(&header::ACCEPT) {
+        let is_bedrock = self.http.speech == Speech::Bedrock;
+        // There it would choose among forms that no client here knows of.
+        if let Some(accept) = said(&header::ACCEPT).filter(|_| !is_bedrock) {
             pass(header::ACCEPT, accept);
+        }
+        for (name, value) in &self.signature {
+            pass(name.clone(), value);
+        }
+        if self.way.is_form
+            && let Some(kind) = said(&header::CONTENT_TYPE)
+        {
+            pass(header::CONTENT_TYPE, kind);
         }
         if let Some(parent) = self.client_headers.get(TRACEPARENT) {
             pass(TRACEPARENT, parent);
             let states = self.client_headers.get_all(TRACESTATE);
             states.iter().for_each(|state| pass(TRACESTATE, state));
         }
-        if self.http.dialect != Dialect::Anthropic {
+        if self.http.speech != Speech::Dialect(Dialect::Anthropic) {
             return;
         }
         let own = |name| said(name).filter(|_| !self.is_translated);

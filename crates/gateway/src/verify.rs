@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use doorward_domain::credential::KeyId;
 use doorward_domain::denial::Denial;
+use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::presented::{self, NoCredential, Place, Presented};
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::{Scope, ScopeSet};
@@ -44,7 +45,13 @@ impl Caller {
         self.key.ends_at(self.secret).into_iter().chain(token).min()
     }
 
-    /// Whether a model of this name may be called.
+    /// The organization and the project whose models there are for this caller.
+    pub(crate) fn place(&self) -> (OrganizationId, ProjectId) {
+        let key = &self.key.key;
+        (key.organization, key.project)
+    }
+
+    /// Whether a model may be called that has this name of its own; what it was called does not matter.
     pub(crate) fn allows_model(&self, name: &str) -> bool {
         let by_token = self.token.as_ref().is_none_or(|t| t.narrowing.models.allows(name));
         by_token && self.key.key.rights.models.allows(name)

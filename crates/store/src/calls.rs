@@ -127,6 +127,7 @@ impl Calls {
             events_waiting: self.settled.load(Ordering::Relaxed).saturating_sub(events_written),
             events_written,
             call_keys: self.keys.len(),
+            ..StoreStats::default()
         }
     }
 }

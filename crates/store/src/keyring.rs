@@ -16,7 +16,9 @@ use doorward_domain::credential::Pepper;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::recovery_code;
 use doorward_domain::sign_in_token::SignInToken;
+use hkdf::Hkdf;
 use jiff::Timestamp;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::db::{Db, Pool, on};
@@ -35,6 +37,7 @@ enum Purpose {
     Webhook,
     Token,
     Password,
+    Prompt,
 }
 
 impl Purpose {
@@ -50,7 +53,16 @@ impl Purpose {
     ];
     /// Those of this version. One that is not among the first is made where it is not there yet, for
     /// data of an earlier version has none.
-    const ALL: [Self; 7] = Self::FIRST;
+    const ALL: [Self; 8] = [
+        Self::KeyDigest,
+        Self::Vault,
+        Self::Audit,
+        Self::Session,
+        Self::Webhook,
+        Self::Token,
+        Self::Password,
+        Self::Prompt,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -61,6 +73,7 @@ impl Purpose {
             Self::Webhook => "webhook",
             Self::Token => "token",
             Self::Password => "password",
+            Self::Prompt => "prompt",
         }
     }
 }
@@ -127,6 +140,7 @@ pub(crate) struct Keyring {
     sessions: BTreeMap<u32, KeyBytes>,
     passwords: BTreeMap<u32, KeyBytes>,
     webhooks: BTreeMap<u32, KeyBytes>,
+    prompts: BTreeMap<u32, KeyBytes>,
     audit: AuditKey,
     tokens: TokenKeys,
     /// For what only a backup needs: the keys that are not opened here.
@@ -227,6 +241,7 @@ impl Keyring {
             sessions: keys_of(&stored, master, Purpose::Session)?,
             passwords: keys_of(&stored, master, Purpose::Password)?,
             webhooks: keys_of(&stored, master, Purpose::Webhook)?,
+            prompts: keys_of(&stored, master, Purpose::Prompt)?,
             audit: audit.last_key_value().map(|(_, key)| AuditKey::new(key)).ok_or_else(missing)?,
             tokens: TokenKeys::open(db, master, &stored, now).await?,
             master: master.clone(),
@@ -305,6 +320,39 @@ impl Keyring {
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         open(&self.webhooks, place, sealed)
     }
+
+    /// Encrypts the texts of a call, under a key of that place's own: there may be more calls than one key
+    /// may encrypt under random nonces.
+    pub(crate) fn seal_prompt(
+        &self,
+        place: &SealedFor<'_>,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
+        seal(&keys_for(&self.prompts, place)?, place, plain)
+    }
+
+    /// Decrypts what [`seal_prompt`](Self::seal_prompt) made for the same place.
+    pub(crate) fn open_prompt(
+        &self,
+        place: &SealedFor<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        open(&keys_for(&self.prompts, place)?, place, sealed)
+    }
+}
+
+/// A key of one place's own for each version, RFC 5869.
+fn keys_for(
+    keys: &BTreeMap<u32, KeyBytes>,
+    place: &SealedFor<'_>,
+) -> Result<BTreeMap<u32, KeyBytes>, StoreError> {
+    let derive = |(version, key): (&u32, &KeyBytes)| {
+        let mut derived = Zeroizing::new([0; 32]);
+        let hkdf = Hkdf::<Sha256>::new(None, key.as_slice());
+        let filled = hkdf.expand(&place.bytes(*version), derived.as_mut_slice());
+        filled.map(|()| (*version, derived)).map_err(|_| StoreError::Integrity)
+    };
+    keys.iter().map(derive).collect()
 }
 
 /// Encrypts under the newest key. Its version stands in front.
@@ -408,6 +456,7 @@ mod tests {
             sessions: BTreeMap::new(),
             passwords: BTreeMap::new(),
             webhooks: BTreeMap::from([(1, Zeroizing::new([5; 32]))]),
+            prompts: BTreeMap::from([(1, Zeroizing::new([6; 32]))]),
             audit: AuditKey::new(&[4; 32]),
             tokens: token_keys::tests::keys(&[5]),
             master: MasterKey(Zeroizing::new([5; 32])),
@@ -470,6 +519,20 @@ mod tests {
         assert!(keyring.open_webhook(&place, &sealed).is_err());
     }
 
+    #[test]
+    fn the_texts_of_each_call_are_sealed_under_a_key_of_their_own() {
+        let keyring = keyring();
+        let organization = OrganizationId::new(1, 1);
+        let place = SealedFor { organization, row: "req_1", field: "prompt" };
+        let sealed = keyring.seal_prompt(&place, b"secret").unwrap();
+        assert_eq!(keyring.open_prompt(&place, &sealed).unwrap().as_slice(), b"secret");
+        let other = SealedFor { row: "req_2", ..place };
+        assert!(keyring.open_prompt(&other, &sealed).is_err());
+        assert!(open(&keyring.prompts, &place, &sealed).is_err(), "not under the keyring's own");
+        let derived = |place| keys_for(&keyring.prompts, &place).unwrap();
+        assert_ne!(derived(place), derived(other));
+    }
+
     fn stored(purposes: &[Purpose], has_data: bool) -> Stored {
         let key = |purpose: &Purpose| (purpose.as_str().to_owned(), 1, Vec::new());
         Stored { keys: purposes.iter().map(key).collect(), has_data }
@@ -485,17 +548,17 @@ mod tests {
                 other => panic!("{other:?}"),
             }
             let made = stored(&rest, false).to_make(&Purpose::FIRST, &Purpose::ALL).unwrap();
-            assert_eq!(made, [gone], "a first start that was broken off");
+            assert_eq!(made, [gone, Purpose::Prompt], "a first start that was broken off");
         }
-        let all = stored(&Purpose::FIRST, true);
+        let all = stored(&Purpose::ALL, true);
         assert!(all.to_make(&Purpose::FIRST, &Purpose::ALL).unwrap().is_empty());
         assert!(!stored(&[], true).is_new());
     }
 
     #[test]
     fn a_purpose_of_a_later_version_gets_its_key_where_the_others_are_whole() {
-        let (first, all) = (&Purpose::ALL[..6], &Purpose::ALL);
-        assert_eq!(stored(first, true).to_make(first, all).unwrap(), [Purpose::Password]);
+        let (first, all) = (&Purpose::FIRST, &Purpose::ALL);
+        assert_eq!(stored(first, true).to_make(first, all).unwrap(), [Purpose::Prompt]);
         let broken = stored(&first[1..], true).to_make(first, all);
         assert!(matches!(broken, Err(OpenError::KeyringLost { .. })));
         assert_eq!(stored(&[], false).to_make(first, all).unwrap(), Purpose::ALL);

@@ -21,6 +21,7 @@ mod migrations;
 mod named;
 mod notices;
 mod organizations;
+mod prompts;
 mod retention;
 mod row;
 mod search;
@@ -59,6 +60,7 @@ pub use organizations::{
     Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Project,
     ServiceAccount, SharedSpent, User,
 };
+pub use prompts::{Excerpt, KeptText, PromptRecord, StoredPrompt};
 pub use retention::Forgotten;
 pub use sessions::{Session, SessionIdentity};
 pub use settings::{

@@ -1,5 +1,5 @@
 //! How long records are kept: entries of the audit log, keys that are over, single calls and their hourly
-//! sums, notices, decided limit increases.
+//! sums, notices, decided limit increases, prompts.
 //!
 //! What is kept for so many days is put away by whole days of UTC: so there is something to do once a day,
 //! and it is written down once. A sweep goes on until nothing old is left, however much a busy gateway has
@@ -22,7 +22,7 @@ use crate::{Act, Actor, Store, StoreError};
 const SEEN_DAYS: u16 = 90;
 const DAY_SECONDS: i64 = 86_400;
 /// Rows that are deleted in one statement.
-const DELETED_MAX: i64 = 1_000;
+pub(crate) const DELETED_MAX: i64 = 1_000;
 /// Between two statements. On SQLite there is one writer, and calls are written down by it too.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -66,6 +66,8 @@ pub struct Forgotten {
     pub calls: u64,
     /// Hourly sums of calls.
     pub hours: u64,
+    /// What was asked and answered in calls.
+    pub prompts: u64,
 }
 
 impl Store {
@@ -89,6 +91,7 @@ impl Store {
             if let Some(before) = self.days_ago(kept_days.calls) {
                 forgotten.calls += self.forget_calls(organization, before, shutdown).await?;
             }
+            forgotten.prompts += self.forget_prompts(organization, shutdown).await?;
             let audit = self.days_ago(kept_days.audit);
             kept_since.extend(audit.map(|since| (organization.to_string(), since)));
             // Reports name the keys of the sums, which are kept at least as long as the calls.
@@ -152,7 +155,7 @@ impl Store {
     }
 
     /// The midnight since which records of so many days are kept. `None`: all are.
-    fn days_ago(&self, days: u16) -> Option<Timestamp> {
+    pub(crate) fn days_ago(&self, days: u16) -> Option<Timestamp> {
         let length = SignedDuration::from_hours(24 * i64::from(days));
         let since = self.clock.now().checked_sub(length).ok()?.as_second();
         let midnight = since - since.rem_euclid(DAY_SECONDS);
@@ -242,7 +245,7 @@ impl Store {
     }
 }
 
-async fn pause(shutdown: &CancellationToken) {
+pub(crate) async fn pause(shutdown: &CancellationToken) {
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = tokio::time::sleep(PAUSE) => {}

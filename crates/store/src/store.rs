@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use crate::calls::{Calls, check_journal};
 use crate::db::{Db, Pool, on};
 use crate::keyring::{Keyring, Stored};
+use crate::prompts;
 use crate::tokens::Tokens;
 use crate::{Clock, KeyCaps, MasterKey, OpenError, StoreError};
 
@@ -62,6 +63,8 @@ pub struct StoreStats {
     pub events_written: u64,
     /// Keys held in memory.
     pub call_keys: u64,
+    /// Prompts that were to be kept and found no room in the queue, since the start.
+    pub prompts_dropped: u64,
 }
 
 /// The open store. One per process and data directory; shared as `Arc<Store>`.
@@ -71,6 +74,7 @@ pub struct Store {
     pub(crate) keyring: Keyring,
     pub(crate) calls: Calls,
     pub(crate) tokens: Tokens,
+    pub(crate) prompts: prompts::Queue,
     pub(crate) catalog_epoch: AtomicU64,
     pub(crate) catalog_changes: tokio::sync::Notify,
     pub(crate) clock: Clock,
@@ -101,6 +105,7 @@ impl Store {
                     keyring,
                     calls,
                     tokens,
+                    prompts: prompts::Queue::default(),
                     catalog_epoch: AtomicU64::new(1),
                     catalog_changes: tokio::sync::Notify::new(),
                     clock: options.clock,
@@ -111,6 +116,7 @@ impl Store {
                     lock: Mutex::new(Some(lock)),
                 });
                 store.start_drain();
+                store.start_prompts();
                 Ok(store)
             }
             Err(error) => {
@@ -124,6 +130,10 @@ impl Store {
     /// Writes everything to the database, forces the journal to the disk and lets go of the data.
     pub async fn close(&self) {
         self.calls.stop().await;
+        self.prompts.stop().await;
+        if let Err(error) = self.flush_prompts().await {
+            tracing::warn!(%error, "prompts cannot be written; they are lost");
+        }
         let flushed = self.flush_events().await;
         self.calls.close_journal();
         match flushed {
@@ -160,7 +170,7 @@ impl Store {
 
     /// Figures for `/metrics`.
     pub fn stats(&self) -> StoreStats {
-        self.calls.stats()
+        StoreStats { prompts_dropped: self.prompts.dropped(), ..self.calls.stats() }
     }
 
     /// A new id at the present time.

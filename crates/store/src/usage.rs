@@ -1,11 +1,14 @@
 //! Usage: what finished calls consumed, and reports over it.
 
 mod alerts;
+mod day;
 mod events;
+mod figures;
 mod hours;
 mod question;
 mod report;
 mod spent;
+mod sums;
 
 use doorward_domain::budget::Spend;
 use doorward_domain::credential::KeyId;
@@ -16,6 +19,7 @@ use jiff::Timestamp;
 
 pub use report::{USAGE_ROWS_MAX, UsageRows};
 
+pub(crate) use alerts::note_alerts;
 pub(crate) use events::{TOUCH_KEY, TOUCH_SECRET, touch, write_events};
 pub(crate) use spent::{PeriodSpend, load_spent, load_spent_of};
 
@@ -91,7 +95,7 @@ pub struct UsageRow {
     /// How often a provider was tried for them: more than there are calls where one failed and another
     /// one, or the same one later, was asked.
     pub attempts: u64,
-    /// Tokens.
+    /// What they consumed.
     pub usage: Usage,
     /// Cost and tokens.
     pub spend: Spend,

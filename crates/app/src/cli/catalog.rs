@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use doorward_domain::catalog::DeploymentState;
 use doorward_domain::money::NanoUsd;
+use doorward_domain::usage::Kind;
 
 use super::Named;
-use super::values::{dollars, not_negative, positive};
+use super::values::{dollars, not_negative, positive, price_of_kind};
 
 /// What can be done with a noun of the catalog; `C` and `E` are what a new one and an edit take.
 #[derive(Debug, Subcommand)]
@@ -71,15 +72,31 @@ pub(crate) struct DeleteProviderKey {
 pub(crate) struct CreateProvider {
     /// A name, unique in the organization
     pub(crate) name: String,
-    /// openai, openai-compatible, azure, anthropic, google, echo
+    /// openai, openai-compatible, azure, anthropic, google, bedrock, echo
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: String,
     /// Where it is, such as `http://127.0.0.1:8000/v1` [default: the kind's own]
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
+    /// Of kind bedrock: the region, such as us-east-1, where the base URL does not say it
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
     /// A provider key to call it with, by name or id, where a model names none; several share the calls
     #[arg(long = "provider-key", value_name = "NAME")]
     pub(crate) provider_keys: Vec<String>,
+    #[command(flatten)]
+    pub(crate) check: CheckArgs,
+}
+
+/// How a provider is asked whether it is there, without a client's call.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Ask it whether it is there every so many seconds, 1 to 3600
+    #[arg(long, value_parser = positive::<NonZeroU32>, value_name = "SECONDS")]
+    pub(crate) health_check: Option<NonZeroU32>,
+    /// What its server is asked for, from its root, such as `/health` [default: the list of models]
+    #[arg(long, value_name = "PATH", requires = "health_check")]
+    pub(crate) health_check_path: Option<String>,
 }
 
 /// Edit a provider; its kind stays
@@ -93,12 +110,20 @@ pub(crate) struct EditProvider {
     /// A new base URL
     #[arg(long, value_name = "URL")]
     pub(crate) base_url: Option<String>,
+    /// A new region
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
     /// The provider key to call it with, where a model names none; several share the calls
     #[arg(long = "provider-key", value_name = "NAME")]
     pub(crate) provider_keys: Vec<String>,
     /// Call it without a provider key, where a model names none
     #[arg(long, conflicts_with = "provider_keys")]
     pub(crate) no_provider_key: bool,
+    #[command(flatten)]
+    pub(crate) check: CheckArgs,
+    /// Do not ask it any more whether it is there
+    #[arg(long, conflicts_with = "health_check")]
+    pub(crate) no_health_check: bool,
 }
 
 /// Where a secret value is read from.
@@ -149,6 +174,13 @@ pub(crate) struct EditProviderKey {
 pub(crate) struct CreateModel {
     /// The name that clients send
     pub(crate) name: String,
+    /// A further name that clients may send
+    #[arg(long = "alias", value_name = "NAME")]
+    pub(crate) aliases: Vec<String>,
+    /// The project whose keys alone may call it, by name or id; its name and aliases then begin with the
+    /// project's prefix, `u-` and 12 digits
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: Option<String>,
     /// The provider that serves it, by name or id
     #[arg(long, value_name = "NAME")]
     pub(crate) provider: String,
@@ -194,11 +226,11 @@ impl DeploymentArgs {
     }
 }
 
-/// What a million tokens cost, in dollars. Without any: as the built-in table says.
+/// What it costs, in dollars. Without any: as the built-in table says.
 #[derive(Debug, Args)]
 pub(crate) struct PriceArgs {
     /// It costs nothing
-    #[arg(long, conflicts_with_all = ["price_input", "price_output"])]
+    #[arg(long, conflicts_with_all = ["price_input", "price_output", "prices"])]
     pub(crate) free: bool,
     /// Dollars per million tokens of input
     #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_output")]
@@ -212,6 +244,11 @@ pub(crate) struct PriceArgs {
     /// Dollars per million tokens of reasoning
     #[arg(long, value_parser = dollars, value_name = "USD", requires = "price_input")]
     pub(crate) price_reasoning: Option<NanoUsd>,
+    /// Dollars for what else it is sold by, for as many as the name says (a million tokens, where it says
+    /// nothing): `output_image=30`, `web_searches_1k=10`, `characters_1m=15`, `audio_hour=0.36`,
+    /// `image=0.04`; repeatable
+    #[arg(long = "price", value_parser = price_of_kind, value_name = "KIND=USD")]
+    pub(crate) prices: Vec<(Kind, NanoUsd)>,
 }
 
 /// Edit a model; its name stays
@@ -219,10 +256,16 @@ pub(crate) struct PriceArgs {
 pub(crate) struct EditModel {
     #[command(flatten)]
     pub(crate) model: Named,
+    /// A further name that clients may send, in place of those that there are
+    #[arg(long = "alias", value_name = "NAME")]
+    pub(crate) aliases: Vec<String>,
+    /// Call it by its own name only
+    #[arg(long, conflicts_with = "aliases")]
+    pub(crate) no_alias: bool,
     #[command(flatten)]
     pub(crate) price: PriceArgs,
     /// Take the price from the built-in table
-    #[arg(long, conflicts_with_all = ["free", "price_input"])]
+    #[arg(long, conflicts_with_all = ["free", "price_input", "prices"])]
     pub(crate) listed: bool,
     /// The most output tokens of one call
     #[arg(long, value_parser = positive::<NonZeroU64>, value_name = "N")]

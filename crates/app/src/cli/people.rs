@@ -1,6 +1,7 @@
 //! `doorward users …`, `service-accounts …` and `projects …`.
 
 use clap::{Args, Subcommand};
+use doorward_domain::prompts::RETENTION_DAYS;
 
 use super::Named;
 use super::bounds::{BoundsArgs, EditBoundsArgs};
@@ -159,6 +160,36 @@ pub(crate) struct EditProject {
     pub(crate) description: Option<String>,
     #[command(flatten)]
     pub(crate) bounds: EditBoundsArgs,
+    #[command(flatten)]
+    pub(crate) prompts: PromptArgs,
+}
+
+/// Whether prompts and answers are kept.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Prompts and answers")]
+pub(crate) struct PromptArgs {
+    /// Keep what its calls ask and are answered for so many days, as 30d; or `off`
+    #[arg(long, value_name = "DAYS", value_parser = kept_days)]
+    pub(crate) store_prompts: Option<KeptDays>,
+    /// Keep e-mail addresses and the numbers of cards and phones in them; keys are always taken out
+    #[arg(long, requires = "store_prompts")]
+    pub(crate) no_redaction: bool,
+}
+
+/// How long prompts are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeptDays {
+    Off,
+    Days(u16),
+}
+
+fn kept_days(text: &str) -> Result<KeptDays, String> {
+    let days = text.strip_suffix('d').unwrap_or(text);
+    match days.parse() {
+        _ if text == "off" => Ok(KeptDays::Off),
+        Ok(days) if RETENTION_DAYS.contains(&days) => Ok(KeptDays::Days(days)),
+        Ok(_) | Err(_) => Err("must be 1 to 365 days, as 30d, or off".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -155,6 +155,8 @@ fn a_value_that_makes_no_sense_is_refused_in_plain_words() {
         ("models create m --provider p --weight 0",          "must be a whole number from 1 on"),
         ("models create m --provider p --priority x",        "must be a whole number from 0 on"),
         ("models create m --provider p --output-tokens-max 0", "must be a whole number from 1 on"),
+        ("models create m --provider p --price search=1", "must be KIND=USD such as web_searches_1k=10"),
+        ("models create m --provider p --price image", "must be an amount of dollars such as 0.15"),
         ("models create m --provider p --price-input cheap --price-output 1", "must be an amount of dollars such as 0.15"),
     ];
     for (line, expected) in cases {

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use doorward_domain::money::NanoUsd;
+use doorward_domain::usage::Kind;
 use jiff::{SignedDuration, Timestamp};
 
 /// A number from 1 on that fits its type.
@@ -48,6 +49,16 @@ pub(super) fn since(text: &str) -> Result<String, String> {
     let is_known = is_days || text.parse::<Timestamp>().is_ok();
     let words = "must be a time such as 2026-12-31T00:00:00Z, or a number of days";
     if is_known { Ok(text.to_owned()) } else { Err(words.to_owned()) }
+}
+
+/// The price of a kind, as in `web_searches_1k=10`.
+pub(super) fn price_of_kind(text: &str) -> Result<(Kind, NanoUsd), String> {
+    let (name, amount) = text.split_once('=').unwrap_or((text, ""));
+    let kind = Kind::with_name(name).ok_or_else(|| {
+        let kinds = Kind::ALL.map(Kind::name).join(", ");
+        format!("must be KIND=USD such as web_searches_1k=10; the kinds are {kinds}")
+    })?;
+    dollars(amount).map(|price| (kind, price))
 }
 
 pub(super) fn dollars(text: &str) -> Result<NanoUsd, String> {

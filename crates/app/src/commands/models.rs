@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use anyhow::bail;
 use doorward_domain::catalog::DeploymentState;
-use doorward_domain::money::NanoUsd;
 use serde_json::{Map, Value, json};
 
 use super::catalog::Noun;
@@ -22,7 +21,7 @@ const NOUN: Noun<CreateModel, EditModel> = Noun {
     path: PATH,
     query: &VIEW,
     create: |client, wish, _| {
-        Ok((client.post(&PATH, &create_body(wish))?, format!("Created {}.", wish.name)))
+        Ok((client.post(&PATH, &create_body(wish)?)?, format!("Created {}.", wish.name)))
     },
     edit: |client, wish, _| edit(client, wish),
     table: |client, list| Ok(table(list, &provider_names(client)?)),
@@ -41,20 +40,22 @@ fn provider_names(client: &Client) -> anyhow::Result<Names> {
     Ok(rows(&list).map(|row| (text(row, "id"), text(row, "name"))).collect())
 }
 
-fn create_body(wish: &CreateModel) -> Value {
+fn create_body(wish: &CreateModel) -> anyhow::Result<Value> {
     let mut body = Body::default();
     body.set("name", wish.name.clone());
-    body.set_if("price", price(&wish.price));
+    body.set_list("aliases", &wish.aliases);
+    body.set_if("project", wish.project.clone());
+    body.set_if("price", price(&wish.price)?);
     body.set_if("output_tokens_max", wish.output_tokens_max.map(|n| json!(n)));
     body.set_if("routing", wish.routing.clone());
     body.set("deployments", vec![deployment(&wish.provider, &wish.deployment)]);
-    body.finish()
+    Ok(body.finish())
 }
 
 /// `None`: nothing was said, so the built-in table decides.
-fn price(wish: &PriceArgs) -> Option<Value> {
+fn price(wish: &PriceArgs) -> anyhow::Result<Option<Value>> {
     if wish.free {
-        return Some(json!("free"));
+        return Ok(Some(json!("free")));
     }
     let rates = [
         ("input", wish.price_input),
@@ -62,9 +63,15 @@ fn price(wish: &PriceArgs) -> Option<Value> {
         ("cached_input", wish.price_cached_input),
         ("reasoning", wish.price_reasoning),
     ];
-    let set = |(name, rate): (&str, Option<NanoUsd>)| Some((name.to_owned(), json!(rate?)));
-    let rates: Map<String, Value> = rates.into_iter().filter_map(set).collect();
-    (!rates.is_empty()).then_some(Value::Object(rates))
+    let set = rates.into_iter().filter_map(|(name, rate)| Some((name, rate?)));
+    let more = wish.prices.iter().map(|(kind, price)| (kind.name(), *price));
+    let mut named = Map::new();
+    for (name, rate) in set.chain(more) {
+        if named.insert(name.to_owned(), json!(rate)).is_some() {
+            bail!("the price of {name} is given twice");
+        }
+    }
+    Ok((!named.is_empty()).then_some(Value::Object(named)))
 }
 
 fn deployment(provider: &str, wish: &DeploymentArgs) -> Value {
@@ -90,7 +97,9 @@ fn edit_body(wish: &EditModel, before: &Value, names: &Names) -> anyhow::Result<
         bail!("{flag} is of a provider that is added: name that one with --add-provider");
     }
     let mut body = Body::default();
-    body.set_if("price", price(&wish.price));
+    body.set_list("aliases", &wish.aliases);
+    body.set_if("aliases", wish.no_alias.then(Vec::<String>::new));
+    body.set_if("price", price(&wish.price)?);
     body.set_if("price", wish.listed.then_some("listed"));
     body.set_if("output_tokens_max", wish.output_tokens_max.map(|n| json!(n)));
     body.set_if("routing", wish.routing.clone());
@@ -154,9 +163,17 @@ fn table(list: &Value, names: &Names) -> Table {
 
 fn price_words(model: &Value) -> String {
     match model.get("price") {
-        Some(price @ Value::Object(_)) => {
-            let (input, output) = (text(price, "input"), text(price, "output"));
-            format!("{} in, {} out", output::dollars(&input), output::dollars(&output))
+        Some(Value::Object(price)) => {
+            let say = |(name, price): (&String, &Value)| {
+                let dollars = output::dollars(price.as_str()?);
+                Some(match name.as_str() {
+                    "tiers" => return None,
+                    "input" => format!("{dollars} in"),
+                    "output" => format!("{dollars} out"),
+                    name => format!("{dollars} {name}"),
+                })
+            };
+            price.iter().filter_map(say).collect::<Vec<_>>().join(", ")
         }
         _ => text(model, "price"),
     }
@@ -181,6 +198,8 @@ fn details(model: &Value, names: &Names) -> Details {
     let now = now();
     vec![
         ("model", text(model, "name")),
+        ("also called", text(model, "aliases")),
+        ("project", text(model, "project")),
         ("price", price_words(model)),
         ("output tokens", text(model, "output_tokens_max")),
         ("routing", text(model, "routing")),
@@ -211,15 +230,35 @@ mod tests {
         let cases = [
             ("create m --provider p",        json!({"name": "m", "deployments": [{"provider": "p"}]})),
             ("create m --provider p --free", json!({"name": "m", "price": "free", "deployments": [{"provider": "p"}]})),
+            ("create m --provider p --price audio_hour=0.36 --price image=$0.04",
+                json!({"name": "m", "price": {"audio_hour": "0.36", "image": "0.04"}, "deployments": [{"provider": "p"}]})),
             ("create m --provider p --price-input 0.15 --price-output 0.60",
                 json!({"name": "m", "price": {"input": "0.15", "output": "0.60"}, "deployments": [{"provider": "p"}]})),
             ("create m --provider p --upstream-model u --provider-key k --weight 2 --priority 1 --output-tokens-max 9",
                 json!({"name": "m", "output_tokens_max": 9, "deployments": [
                     {"provider": "p", "upstream_model": "u", "provider_key": "k", "weight": 2, "priority": 1}]})),
+            ("create test --provider p --project web --alias latest --alias best",
+                json!({"name": "test", "aliases": ["latest", "best"], "project": "web", "deployments": [{"provider": "p"}]})),
         ];
         for (line, expected) in cases {
             let ModelsCommand::Create(wish) = parsed(line) else { panic!() };
-            assert_eq!(create_body(&wish), expected, "{line}");
+            assert_eq!(create_body(&wish).unwrap(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_price_that_is_given_twice_is_refused() {
+        for (prices, kind) in [
+            (
+                "--price-input 1 --price-output 2 --price-cached-input 1 --price cached_input=2",
+                "cached_input",
+            ),
+            ("--price image=1 --price image=2", "image"),
+        ] {
+            let line = format!("create m --provider p {prices}");
+            let ModelsCommand::Create(wish) = parsed(&line) else { panic!() };
+            let refused = create_body(&wish).unwrap_err().to_string();
+            assert_eq!(refused, format!("the price of {kind} is given twice"));
         }
     }
 
@@ -245,6 +284,8 @@ mod tests {
             "x does not serve this model"
         );
         assert_eq!(edited("edit m --listed").unwrap(), json!({ "price": "listed" }));
+        assert_eq!(edited("edit m --alias a --alias b").unwrap(), json!({ "aliases": ["a", "b"] }));
+        assert_eq!(edited("edit m --no-alias").unwrap(), json!({ "aliases": [] }));
         assert_eq!(
             edited("edit m --routing least_latency").unwrap(),
             json!({ "routing": "least_latency" })

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::catalog::{Asked, Noun};
 use super::{Body, Details, bounds, confirm, instant, now, path_of, print_list, rows, text};
-use crate::cli::{CreateProject, EditProject, MembersCommand, ProjectsCommand, Remotely};
+use crate::cli::{
+    CreateProject, EditProject, KeptDays, MembersCommand, ProjectsCommand, PromptArgs, Remotely,
+};
 use crate::environment::Environment;
 use crate::output::Table;
 
@@ -74,7 +76,26 @@ fn edit_body(wish: &EditProject, before: &Value) -> anyhow::Result<Value> {
     body.set_if("name", wish.rename.clone());
     body.set_if("description", wish.description.clone());
     bounds::set_edit(&mut body, &wish.bounds, before);
+    if let Some(days) = wish.prompts.store_prompts {
+        body.set("prompts", prompts(days, &wish.prompts));
+    }
     body.finish_edit()
+}
+
+fn prompts(days: KeptDays, wish: &PromptArgs) -> Value {
+    match days {
+        KeptDays::Off => Value::Null,
+        KeptDays::Days(days) => json!({ "retention_days": days, "redact": !wish.no_redaction }),
+    }
+}
+
+fn prompts_told(project: &Value) -> String {
+    let Some(policy) = project.get("prompts").filter(|policy| !policy.is_null()) else {
+        return "not kept".to_owned();
+    };
+    let days = text(policy, "retention_days");
+    let redacted = if text(policy, "redact") == "true" { ", redacted" } else { "" };
+    format!("kept for {days} days{redacted}")
 }
 
 fn table(list: &Value) -> Table {
@@ -101,8 +122,10 @@ fn details(project: &Value) -> Details {
         ("id", text(project, "id")),
         ("name", text(project, "name")),
         ("description", text(project, "description")),
+        ("model prefix", text(project, "model_prefix")),
     ];
     details.extend(bounds::details(project));
+    details.push(("prompts", prompts_told(project)));
     details.push(("created", instant(project, "created_at", now, "")));
     details.push(("edited", instant(project, "updated_at", now, "")));
     details

@@ -21,6 +21,26 @@ const SUMS: [(&str, &str); 6] = [
     ("reasoning_tokens", "of them reasoning"),
 ];
 
+/// The same of what most reports have nothing of: it has a column where there is any.
+const RARE: [(&str, &str); 16] = [
+    ("cache_write_tokens", "cache writes"),
+    ("cache_write_1h_tokens", "for an hour"),
+    ("input_audio_tokens", "audio in"),
+    ("input_image_tokens", "images in"),
+    ("input_video_tokens", "video in"),
+    ("cached_audio_tokens", "cached audio"),
+    ("cached_image_tokens", "cached images"),
+    ("output_audio_tokens", "audio out"),
+    ("output_image_tokens", "images out"),
+    ("output_video_tokens", "video out"),
+    ("web_searches", "web searches"),
+    ("file_searches", "file searches"),
+    ("characters", "characters"),
+    ("audio_ms", "audio ms"),
+    ("images", "images made"),
+    ("ranking_units", "ranking units"),
+];
+
 const PATH: [&str; 2] = ["v1", "usage"];
 
 pub(crate) fn run(args: &UsageArgs, environment: &Environment) -> anyhow::Result<()> {
@@ -100,16 +120,19 @@ fn table(report: &Value, columns: &[UsageColumn], names: &Names) -> Table {
     });
     let mut header: Vec<&'static str> = headings.collect();
     let groups = header.len();
-    header.extend(SUMS.iter().map(|(_, heading)| *heading).chain(["cost"]));
+    let there_is = |field: &str| rows(report).any(|row| number(row, field) > 0);
+    let rare = RARE.into_iter().filter(|(field, _)| there_is(field));
+    let sums: Vec<(&str, &str)> = SUMS.into_iter().chain(rare).collect();
+    header.extend(sums.iter().map(|(_, heading)| *heading).chain(["cost"]));
     let mut table = Table::new(&header, "There were no calls.").with_spare(&SPARE);
     for row in rows(report) {
         let groups = columns.iter().flat_map(|column| group(row, *column, names));
-        let sums = SUMS.iter().map(|(field, _)| output::count(number(row, field)));
+        let counts = sums.iter().map(|(field, _)| output::count(number(row, field)));
         let cost = output::dollars(&text(row, "cost_usd"));
-        table.push(&groups.chain(sums).chain([cost]).collect::<Vec<_>>());
+        table.push(&groups.chain(counts).chain([cost]).collect::<Vec<_>>());
     }
     if rows(report).nth(1).is_some() {
-        table.push(&total(report, groups));
+        table.push(&total(report, groups, &sums));
     }
     table
 }
@@ -128,20 +151,21 @@ fn group(row: &Value, column: UsageColumn, names: &Names) -> Vec<String> {
     }
 }
 
-fn total(report: &Value, groups: usize) -> Vec<String> {
+fn total(report: &Value, groups: usize, sums: &[(&str, &str)]) -> Vec<String> {
     let names =
         (0..groups).map(|index| if index == 0 { "total".to_owned() } else { String::new() });
     let sum =
         |field: &str| rows(report).fold(0_u64, |sum, row| sum.saturating_add(number(row, field)));
-    let sums = SUMS.iter().map(|(field, _)| output::count(sum(field)));
+    let counts = sums.iter().map(|(field, _)| output::count(sum(field)));
     let cost = rows(report).fold(NanoUsd::ZERO, |sum, row| {
         sum.plus(text(row, "cost_usd").parse().unwrap_or(NanoUsd::ZERO))
     });
-    names.chain(sums).chain([output::dollars(&cost.to_string())]).collect()
+    names.chain(counts).chain([output::dollars(&cost.to_string())]).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use doorward_domain::usage::Usage;
     use serde_json::json;
 
     use super::*;
@@ -187,6 +211,18 @@ mod tests {
         ]);
         let columns = [UsageColumn::User, UsageColumn::Provider];
         insta::assert_snapshot!(table(&report, &columns, &names).render(Some(120)));
+    }
+
+    #[test]
+    fn what_most_reports_have_nothing_of_has_a_column_where_there_is_any() {
+        let mut report = json!({ "data": [row("claude", 10, "0.25"), row("gpt-4o", 2, "0.00")] });
+        report["data"][1]["web_searches"] = json!(1_234);
+        let text = table(&report, &[UsageColumn::Model], &Names::new()).render(Some(160));
+        let has = |words: &str| text.contains(words);
+        assert!(has("WEB SEARCHES") && !has("CACHE WRITES"), "{text}");
+        assert!(has(&output::count(1_234)), "{text}");
+        let figures = SUMS.iter().chain(&RARE).filter(|(field, _)| Usage::NAMES.contains(field));
+        assert_eq!(figures.count(), Usage::COUNT);
     }
 
     #[test]

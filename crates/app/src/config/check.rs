@@ -294,6 +294,8 @@ impl Check<'_> {
     fn gateway(&mut self, settings: &GatewaySettings) -> Option<GatewayOptions> {
         let body_bytes_max =
             self.size("gateway.body_bytes_max", settings.body_bytes_max, 1_024..=1_073_741_824);
+        let upload_bytes_max =
+            self.size("gateway.upload_bytes_max", settings.upload_bytes_max, 1_024..=1_073_741_824);
         let body_timeout =
             self.seconds("gateway.body_timeout_seconds", settings.body_timeout_seconds);
         let timeouts = Timeouts {
@@ -316,10 +318,12 @@ impl Check<'_> {
         let spans = None;
         Some(GatewayOptions {
             body_bytes_max,
+            upload_bytes_max,
             body_timeout,
             timeouts,
             retries,
             upstream_roots,
+            server_timing: settings.server_timing,
             spans,
         })
     }

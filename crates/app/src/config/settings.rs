@@ -78,6 +78,7 @@ pub(super) struct KeySettings {
 #[serde(deny_unknown_fields)]
 pub(super) struct GatewaySettings {
     pub(super) body_bytes_max: u64,
+    pub(super) upload_bytes_max: u64,
     pub(super) body_timeout_seconds: u64,
     pub(super) connect_timeout_seconds: u64,
     pub(super) first_byte_timeout_seconds: u64,
@@ -85,6 +86,7 @@ pub(super) struct GatewaySettings {
     pub(super) total_timeout_seconds: u64,
     pub(super) retry_rounds_max: u64,
     pub(super) retry_seconds: u64,
+    pub(super) server_timing: bool,
     pub(super) upstream_ca: String,
 }
 

@@ -164,7 +164,9 @@ impl Linker<'_> {
             name,
             kind: candidate.kind,
             base_url,
+            region: None,
             provider_keys: Vec::new(),
+            health_check: None,
             created_at: act.at,
             updated_at: act.at,
         };
@@ -258,7 +260,8 @@ impl Linker<'_> {
         public: &str,
         upstream: &str,
     ) -> anyhow::Result<Option<Fate>> {
-        let known = self.store.find_model(self.made.organization, public).await?;
+        let (organization, project) = (self.made.organization, self.made.project);
+        let known = self.store.find_model_called(organization, project, public).await?;
         let serves =
             |d: &Deployment| d.provider == link.provider.id && d.upstream_model == upstream;
         if known.as_ref().is_some_and(|model| model.deployments.iter().any(serves)) {
@@ -269,6 +272,8 @@ impl Linker<'_> {
         }
         match known {
             None => self.create_model(link, public, upstream).await?,
+            // Somebody made its name an alias of another one: what that is served by is for them to say.
+            Some(model) if model.name != public => return Ok(None),
             Some(model) if model.pricing == link.pricing => {
                 self.add_deployment(link, model, upstream).await?;
             }
@@ -282,6 +287,8 @@ impl Linker<'_> {
         let model = Model {
             organization: self.made.organization,
             name: public.to_owned(),
+            aliases: Vec::new(),
+            project: None,
             pricing: link.pricing.clone(),
             output_tokens_max: None,
             routing: Routing::Weighted,

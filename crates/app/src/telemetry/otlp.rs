@@ -2,6 +2,7 @@
 //! Source: OpenTelemetry Protocol 1.x, "JSON Protobuf Encoding"; attributes `gen_ai.*`.
 
 use doorward_domain::call::Outcome;
+use doorward_domain::usage::Usage;
 use doorward_gateway::CallSpan;
 use serde_json::{Value, json};
 
@@ -61,6 +62,13 @@ fn attributes(span: &CallSpan) -> Vec<Value> {
         text("doorward.deployment.id", &hold.deployment.to_string()),
         text("doorward.outcome", settled.outcome.as_str()),
     ];
+    // The conventions have no names for these.
+    let told = ["input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens"];
+    for (name, figure) in Usage::NAMES.into_iter().zip(usage.figures()) {
+        if figure > 0 && !told.contains(&name) && name != "reasoning_tokens" {
+            all.push(number(&format!("doorward.usage.{name}"), figure));
+        }
+    }
     if settled.status > 0 {
         all.push(number("http.response.status_code", settled.status.into()));
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::form::{self, form};
 use crate::program::{Answer, Program};
 use crate::upstream::{Script, Upstream};
 
@@ -66,6 +67,10 @@ fn routes() -> Vec<Good> {
         ("/v1/embeddings",                          OpenAi,    json!({"model": "served", "input": "Hi"})),
         ("/v1/responses",                           OpenAi,    json!({"model": "served", "input": "Hi"})),
         ("/v1/inference",                           OpenAi,    json!({"model": "served", "prompt": "Hi"})),
+        ("/v1/moderations",                         OpenAi,    json!({"model": "served", "input": "Hi"})),
+        ("/v1/images/generations",                  OpenAi,    json!({"model": "served", "prompt": "Hi"})),
+        ("/v1/audio/speech",                        OpenAi,    json!({"model": "served", "input": "Hi", "voice": "alloy"})),
+        ("/v1/rerank",                              OpenAi,    json!({"model": "served", "query": "Hi", "documents": ["Hi"]})),
         ("/v1/messages",                            Anthropic, json!({"model": "served", "messages": turns, "max_tokens": 9})),
         ("/v1/messages/count_tokens",               Anthropic, json!({"model": "served", "messages": turns})),
         ("/v1beta/models/served:generateContent",   Google,    json!({"contents": contents})),
@@ -94,6 +99,9 @@ fn send_to(program: &Program, path: &str, kind: &str, body: &[u8]) -> Answer {
     let key = ("authorization", format!("Bearer {}", program.key()));
     program.send_as(path, &[key, ("content-type", kind.to_owned())], body)
 }
+
+/// The routes that take a file.
+const FORMS: [&str; 2] = ["/v1/audio/transcriptions", "/v1/audio/translations"];
 
 const JSON: &str = "application/json";
 
@@ -156,15 +164,27 @@ fn every_route_names_the_field_of_the_wrong_type_and_what_cannot_be_done() {
         ("/v1/embeddings",                             json!({"model": "anthropic", "input": "Hi"}),       "no route"),
         ("/v1/responses",                              json!({"model": "openai", "background": true}),     "`background`"),
         ("/v1/responses",                              json!({"model": "anthropic", "input": 5}),          "`input`"),
-        ("/v1/responses",                              json!({"model": "anthropic", "tools": [{"type": "web_search"}]}), "tools"),
+        ("/v1/responses",                              json!({"model": "anthropic", "tools": [{"type": "web_search"}]}), "searches of the web"),
         ("/v1/inference",                              json!({"model": "openai", "prompt": 5}),            "`prompt`"),
         ("/v1/inference",                              json!({"model": "openai", "images": []}),           "`images`"),
+        ("/v1/moderations",                            json!({"model": null}),                             "`model`"),
+        ("/v1/moderations",                            json!({"model": "anthropic"}),                      "no route"),
+        ("/v1/images/generations",                     json!({"n": "two"}),                                "`n`"),
+        ("/v1/images/generations",                     json!({"N": 2}),                                    "`n`"),
+        ("/v1/images/generations",                     json!({"stream": 1}),                               "`stream`"),
+        ("/v1/images/generations",                     json!({"partial_images": -1}),                      "`partial_images`"),
+        ("/v1/images/generations",                     json!({"model": "anthropic"}),                      "no route"),
+        ("/v1/audio/speech",                           json!({"input": 5}),                                "`input`"),
+        ("/v1/audio/speech",                           json!({"Input": "Hello"}),                          "`input`"),
+        ("/v1/audio/speech",                           json!({"model": "anthropic"}),                      "no route"),
+        ("/v1/rerank",                                 json!({"documents": "Hi"}),                         "`documents`"),
+        ("/v1/rerank",                                 json!({"model": "anthropic"}),                      "no route"),
         ("/v1/messages",                               json!({"model": "openai", "max_tokens": "9"}),      "`max_tokens`"),
         ("/v1/messages",                               json!({"model": "openai", "container": "c"}),       "`container`"),
         ("/v1/messages/count_tokens",                  json!({"model": "openai"}),                         "no route"),
         ("/v1beta/models/openai:generateContent",      json!({"contents": 5}),                             "`contents`"),
         ("/v1beta/models/openai:generateContent",      json!({"generationConfig": {"topK": "a"}}),         "topK"),
-        ("/v1beta/models/openai:generateContent",      json!({"tools": [{"googleSearch": {}}]}),           "googleSearch"),
+        ("/v1beta/models/openai:generateContent",      json!({"tools": [{"googleSearch": {}}]}),           "searches of the web"),
         ("/v1beta/models/openai:streamGenerateContent", json!({"cachedContent": "c/1"}),                   "cachedContent"),
         ("/v1beta/models/openai:countTokens",          json!({}),                                          "no route"),
         ("/v1beta/models/openai:embedContent",         json!({"content": 5}),                              "`content`"),
@@ -185,4 +205,89 @@ fn every_route_names_the_field_of_the_wrong_type_and_what_cannot_be_done() {
         good.assert_refused(&answer, 400, says);
     }
     assert!(upstream.seen().is_empty());
+}
+
+/// Forms that no route takes, the status of their refusals, and what that says.
+fn bad_forms(good: &[u8]) -> Vec<(Vec<u8>, u16, &'static str)> {
+    let model = ("model", "served");
+    let text = String::from_utf8(good.to_vec()).unwrap();
+    let bytes = |text: String| text.into_bytes();
+    #[rustfmt::skip]
+    let forms = vec![
+        (Vec::new(),                                              400, "boundary"),
+        (b"{\"model\":\"served\"}".to_vec(),                     400, "boundary"),
+        (good[..good.len() - 4].to_vec(),                         400, "boundary"),
+        (good[..good.len() - 6].to_vec(),                         400, "`file` has no end"),
+        (good[..good.len() - 24].to_vec(),                        400, "`file` has no end"),
+        (bytes(text.replace("\r\n\r\n", "\n\n")),               400, "head of a part"),
+        (bytes(text.replace("name=\"model\"", "x=\"y\"")),        400, "disposition"),
+        (bytes(text.replace("name=\"model\"", "name=\"modal\"")), 400, "`model` of the form is required"),
+        (bytes(text.replace("name=\"model\"", "name=\"Model\"")), 400, "`model` of the form must be spelled"),
+        (bytes(text.replace("name=\"model\"", "name=\"model\"; filename=\"m\"")), 400, "`model` of the form must be text"),
+        (form(&[model, model], b"sound"),                         400, "`model` of the form stands twice"),
+        (form(&[("model", "")], b"sound"),                        400, "`model` must have 1 to 200 bytes"),
+        (form(&[model], b""),                                     400, "`file` of the form must not be empty"),
+        (bytes(text.replace("; filename=\"talk.mp3\"", "")),      400, "`file` of the form must be a file"),
+        (bytes(text.replace("name=\"file\"", "name=\"data\"")),   400, "`file` of the form is required"),
+        (form(&[model, ("stream", "5")], b"sound"),               400, "`stream` of the form must be true or false"),
+        (form(&[("model", "none")], b"sound"),                    404, "model"),
+        (form(&[("model", "anthropic")], b"sound"),               400, "no route"),
+        (form(&[model], &vec![0; 70_000]),                        413, "larger than"),
+    ];
+    forms
+}
+
+#[test]
+fn every_route_that_takes_a_file_refuses_what_is_no_such_form_and_names_the_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let bounds = [("DOORWARD__GATEWAY__UPLOAD_BYTES_MAX", "65536")];
+    let program = Program::start_with(dir.path(), &[], &bounds);
+    let upstream = Upstream::start(Script::Chat);
+    program.add_model("served", &upstream.address.to_string(), Some(("1", "2")));
+    let anthropic = program.add_provider_of("anthropic", "a", &upstream.address.to_string(), None);
+    program.add_deployed("anthropic", Some(("1", "2")), &json!([{"provider": anthropic}]));
+    let good = form(&[("model", "served")], b"sound");
+    let cases = bad_forms(&good);
+    for path in FORMS {
+        let refused = |answer: &Answer, status: u16, says: &str| {
+            let (found, word, message) = Speech::OpenAi.read(answer);
+            assert_eq!(
+                (found, &*word),
+                (status, "invalid_request_error"),
+                "{path}: {}",
+                answer.body
+            );
+            assert!(message.contains(says), "{path} {says}: {message}");
+        };
+        for (body, status, says) in &cases {
+            refused(&form::send(&program, path, program.key(), body), *status, says);
+        }
+        for kind in [
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "multipart/mixed; boundary=x",
+            "x",
+        ] {
+            refused(&send_to(&program, path, kind, &good), 415, "multipart/form-data");
+        }
+        for kind in [
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+            "multipart/form-data; boundary=a b",
+        ] {
+            refused(&send_to(&program, path, kind, &good), 400, "`boundary`");
+        }
+        for method in ["GET", "PUT", "DELETE", "PATCH"] {
+            let answer = program.ask(method, path, program.key(), None);
+            refused(&answer, 405, "POST");
+            assert_eq!(answer.header("allow"), "POST", "{method} {path}");
+        }
+        let answer = program.send_as(path, &[("content-type", form::kind())], &good);
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["code"]),
+            (401, &json!("invalid_api_key"))
+        );
+    }
+    assert!(upstream.seen().is_empty());
+    assert_eq!(program.usage("served"), Value::Null, "nobody pays for what nobody was asked");
 }

@@ -200,8 +200,14 @@ fn a_preflight_is_answered_for_pages_that_some_key_is_for() {
     };
     refused(PAGE);
     let key = program.make_key(&wish("page"));
-    let routes =
-        ["/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/models", "/v1/models/a"];
+    let routes = [
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/responses",
+        "/v1/audio/transcriptions",
+        "/v1/models",
+        "/v1/models/a",
+    ];
     for path in routes.into_iter().chain([CALL]) {
         let answer = preflight(&program, path, PAGE);
         assert_eq!((answer.status, &*answer.body), (204, ""), "{path}");

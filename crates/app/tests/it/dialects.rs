@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::program::{Answer, Program};
+use crate::program::{Answer, Program, id_of};
 use crate::upstream::{Script, Upstream, events, whole};
 
 /// How one side speaks.
@@ -615,4 +615,27 @@ fn many_first_responses_at_once_are_all_answered_by_a_server_that_has_chat_only(
             .collect();
         assert!(calls.into_iter().all(|call| call.join().unwrap() == 200));
     });
+}
+
+/// Nothing of it goes out before all of it is there, and its key may end meanwhile.
+#[test]
+fn a_key_that_is_revoked_while_a_whole_answer_is_awaited_gets_none_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{";
+    let upstream = Upstream::start(Script::Stall(head.into()));
+    let name =
+        program.add_provider_of("anthropic", "slow", &upstream.address.to_string(), Some(SECRET));
+    program.add_deployed("mock", Some(("1", "1")), &json!([{"provider": name}]));
+    let key = program.make_key(&json!({"name": "short", "scopes": ["inference:write"]}));
+    let answer = std::thread::scope(|scope| {
+        let calling = scope.spawn(|| program.chat(&key, "mock"));
+        upstream.await_seen(1);
+        let path = format!("/v1/api-keys/{}", id_of(&key));
+        let revoked = program.ask("DELETE", &path, &program.admin_key(), None);
+        assert_eq!(revoked.status, 204, "{}", revoked.body);
+        calling.join().unwrap()
+    });
+    assert_eq!((answer.status, &answer.json()["error"]["code"]), (401, &json!("key_revoked")));
+    assert!(program.usage("mock")["input_tokens"].as_u64() > Some(0), "it was asked");
 }

@@ -23,10 +23,17 @@ pub(crate) struct Program {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: http::HeaderMap,
+    /// As text.
     pub(crate) body: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Answer {
+    pub(crate) fn new(status: u16, headers: http::HeaderMap, bytes: Vec<u8>) -> Self {
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Self { status, headers, body, bytes }
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
     }
@@ -140,8 +147,8 @@ impl Program {
         let request = request.body(body.to_vec()).unwrap();
         let mut answer = agent().run(request).unwrap();
         let headers = answer.headers().clone();
-        let body = answer.body_mut().read_to_string().unwrap_or_default();
-        Answer { status: answer.status().as_u16(), headers, body }
+        let bytes = answer.body_mut().read_to_vec().unwrap_or_default();
+        Answer::new(answer.status().as_u16(), headers, bytes)
     }
 
     /// One chat completion.
@@ -213,6 +220,11 @@ impl Program {
             None => json!("free"),
             Some((input, output)) => json!({"input": input, "output": output}),
         };
+        self.add_priced(name, &price, on);
+    }
+
+    /// The same at any price, in dollars by the names of what is sold.
+    pub(crate) fn add_priced(&self, name: &str, price: &Value, on: &Value) {
         self.make("/v1/models", &json!({"name": name, "price": price, "deployments": on}));
     }
 
@@ -241,6 +253,15 @@ impl Program {
         let metrics = self.send("GET", "/metrics", &[], None).body;
         let line = metrics.lines().find(|line| line.split(' ').next() == Some(name));
         line.and_then(|line| line.rsplit(' ').next()).unwrap().parse().unwrap()
+    }
+
+    /// Waits until every call is settled: nobody is told when one whose client left is.
+    pub(crate) fn await_settled(&self) {
+        let begun = std::time::Instant::now();
+        while self.metric("doorward_calls_in_flight") > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "a call does not end");
+            std::thread::yield_now();
+        }
     }
 
     /// A command of the program, against this server.

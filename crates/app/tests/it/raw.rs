@@ -59,7 +59,7 @@ impl Wire {
             headers.get("content-length").and_then(|value| value.to_str().unwrap().parse().ok());
         let mut body = vec![0; if status < 200 { 0 } else { length.unwrap() }];
         self.0.read_exact(&mut body).unwrap();
-        Answer { status, headers, body: String::from_utf8(body).unwrap() }
+        Answer::new(status, headers, body)
     }
 
     /// What comes until a line contains this.

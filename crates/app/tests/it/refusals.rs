@@ -14,8 +14,13 @@ use crate::program::{Answer, Program, chat, id_of};
 use crate::raw::Wire;
 use crate::upstream::{Script, Upstream};
 
-const ROUTES: [&str; 4] =
-    ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"];
+const ROUTES: [&str; 5] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/responses",
+    "/v1/moderations",
+];
 
 /// The model that refused calls name. A token costs a tenth of a cent.
 const MODEL: &str = "silent";

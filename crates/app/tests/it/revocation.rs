@@ -166,6 +166,34 @@ fn an_open_stream_ends_with_an_error_event_when_its_key_is_revoked() {
     );
 }
 
+/// Of its answer nothing goes out any more; the provider, which has made it, is paid and not blamed.
+#[test]
+fn a_whole_answer_that_comes_after_the_end_of_its_key_is_nobodys() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start(dir.path(), &[]);
+    let upstream = Upstream::start(Script::Gated);
+    program.add_model("mock", &upstream.address.to_string(), Some(("1", "1")));
+    // As many failures in a row as a deployment is left alone after.
+    for n in 0..5 {
+        let key =
+            program.make_key(&json!({"name": format!("n{n}"), "scopes": ["inference:write"]}));
+        upstream.hold();
+        let answer = std::thread::scope(|scope| {
+            let calling = scope.spawn(|| program.chat(&key, "mock"));
+            upstream.await_seen(n + 1);
+            let path = format!("/v1/api-keys/{}", id_of(&key));
+            assert_eq!(program.ask("DELETE", &path, &program.admin_key(), None).status, 204);
+            upstream.release();
+            calling.join().unwrap()
+        });
+        let told = (answer.status, &answer.json()["error"]["code"]);
+        assert_eq!(told, (401, &json!("key_revoked")), "{}", answer.body);
+    }
+    assert!(program.usage("mock")["input_tokens"].as_u64() > Some(0), "it was asked");
+    let metrics = program.send("GET", "/metrics", &[], None).body;
+    assert!(metrics.contains("model=\"mock\",provider=\"p-mock\"} 0"), "{metrics}");
+}
+
 #[test]
 fn a_secret_that_is_replaced_without_an_overlap_stops_at_once_with_its_streams() {
     let dir = tempfile::tempdir().unwrap();

@@ -79,7 +79,7 @@ enum Owed {
 
 #[test]
 fn no_client_sees_a_failure_before_the_first_byte_and_each_attempt_has_its_event() {
-    let line = format!("data: {}", "x".repeat(2 << 20));
+    let line = format!("data: {}", "x".repeat(25 << 20));
     let head = format!("x-long: {}\r\n", "x".repeat(1 << 20));
     #[rustfmt::skip]
     let cases: Vec<(&str, Option<Script>, bool, Owed)> = vec![
@@ -141,9 +141,65 @@ fn no_client_sees_a_failure_before_the_first_byte_and_each_attempt_has_its_event
 }
 
 #[test]
+fn what_the_gateway_itself_took_of_a_call_is_told_where_that_is_set() {
+    let told = |house: &House, is_stream| {
+        house.add(&format!("model-{is_stream}"), &["p-bad", "p-good"]);
+        house.bad.then(raw(500, ""));
+        let answer = house.call(&format!("model-{is_stream}"), is_stream);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.header("server-timing").to_owned()
+    };
+    assert_eq!(told(&House::start(&[]), false), "", "nobody asked for it");
+    let house = House::start(&[("DOORWARD__GATEWAY__SERVER_TIMING", "true")]);
+    for is_stream in [false, true] {
+        let told = told(&house, is_stream);
+        let ms: f64 = told.strip_prefix("gateway;dur=").unwrap().parse().unwrap();
+        assert!(ms > 0.0, "{told}");
+    }
+}
+
+/// What an attempt may have cost is gone. Another one holds as much as the first did, so both must fit.
+#[test]
+fn another_attempt_is_made_only_where_the_budgets_cover_what_the_last_one_may_have_cost() {
+    /// The most output that a call names.
+    const OUTPUT: u64 = 64;
+    let house = House::start(&[]);
+    let garbage = || Script::Raw(b"\x00\xffgarbage\r\n\r\n".to_vec());
+    let call = |model: &str, key: &str| house.program.chat(key, model);
+    house.add("alone", &["p-bad"]);
+    house.bad.then(garbage());
+    assert_eq!(call("alone", house.program.key()).status, 502);
+    let owed = house.program.usage("alone")["input_tokens"].as_u64().unwrap();
+    assert!(owed > 0);
+    #[rustfmt::skip]
+    let cases = [
+        // budget                overrun  status  asked  tokens billed
+        (owed + OUTPUT,          "deny",  502,    0,     owed),
+        (owed * 2 + OUTPUT - 1,  "deny",  502,    0,     owed),
+        (owed * 2 + OUTPUT,      "deny",  200,    1,     owed + 25 + 30),
+        (owed + OUTPUT,          "allow", 200,    1,     owed + 25 + 30),
+    ];
+    for (n, (tokens, overrun, status, asked, billed)) in cases.into_iter().enumerate() {
+        let model = format!("model-{n}");
+        house.add(&model, &["p-bad", "p-good"]);
+        let budget = json!({"tokens": tokens, "period": "day", "overrun": overrun});
+        let wish = json!({"name": model, "scopes": ["inference:write"], "budgets": [budget]});
+        let key = house.program.make_key(&wish);
+        let before = house.good.seen().len();
+        house.bad.then(garbage());
+        let answer = call(&model, &key);
+        assert_eq!(answer.status, status, "{n}: {}", answer.body);
+        assert_eq!(house.good.seen().len() - before, asked, "{n}");
+        let usage = house.program.usage(&model);
+        let total = ["input_tokens", "output_tokens"].map(|kind| usage[kind].as_u64().unwrap());
+        assert_eq!(total.iter().sum::<u64>(), billed, "{n}: {usage}");
+    }
+}
+
+#[test]
 fn behind_the_first_byte_nobody_else_is_asked() {
     let house = House::start(&[]);
-    let line = format!("data: {}", "x".repeat(2 << 20));
+    let line = format!("data: {}", "x".repeat(25 << 20));
     let cases = [
         ("reset", Script::Reset(1)),
         ("endless-line", Script::Raw(events(&[EVENT, &line]))),
@@ -194,6 +250,21 @@ fn a_deployment_that_keeps_failing_is_left_alone_until_one_call_finds_it_well_ag
     let log = house.program.log();
     assert_eq!(log.matches("a deployment is left alone").count(), 1, "{log}");
     assert_eq!(log.matches("a deployment is called again").count(), 1, "{log}");
+}
+
+/// Its own web tools answer so about an address that the client named: that is no failure of its.
+#[test]
+fn what_only_bedrock_says_of_a_failure_is_the_answer_of_any_other_provider() {
+    let house = House::start(&[]);
+    house.add("m", &["p-bad", "p-good"]);
+    for status in [408, 424] {
+        house.bad.then(raw(status, ""));
+        for _ in 0..6 {
+            let answer = house.call("m", false);
+            assert_eq!((answer.status, answer.header("x-doorward-provider")), (status, "p-bad"));
+        }
+    }
+    assert_eq!((house.seen(), house.state("m", "p-bad")), ((12, 0), "0".to_owned()));
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::form::form;
 use crate::program::{Answer, Program, id_of};
-use crate::upstream::{Script, Upstream};
+use crate::upstream::{Script, Upstream, of_kind, whole};
 
 /// Calls at the same time.
 const CALLS: usize = 200;
@@ -96,16 +97,19 @@ impl House {
         self.manage("PATCH", path, Some(&budget(spent + tokens)));
     }
 
+    /// So many requests at once with this body.
+    fn ask_at_once(&self, keys: &[String], path: &str, body: &Value) -> Vec<Answer> {
+        self.call_at_once(keys, |key| self.program.ask("POST", path, key, Some(body)))
+    }
+
     /// So many calls at once, while the upstream answers none; it does when all others were refused.
-    fn call_at_once(&self, keys: &[String], path: &str, body: &Value) -> Vec<Answer> {
+    fn call_at_once(&self, keys: &[String], call: impl Fn(&str) -> Answer + Sync) -> Vec<Answer> {
         self.upstream.hold();
         let (send, answers) = mpsc::channel();
         std::thread::scope(|scope| {
             for n in 0..CALLS {
-                let (send, key) = (send.clone(), &keys[n % keys.len()]);
-                scope.spawn(move || {
-                    send.send(self.program.ask("POST", path, key, Some(body))).unwrap();
-                });
+                let (send, key, call) = (send.clone(), &keys[n % keys.len()], &call);
+                scope.spawn(move || send.send(call(key)).unwrap());
             }
             let refused = CALLS - usize::try_from(PAID).unwrap();
             // Where too many got through, the test must end all the same.
@@ -134,7 +138,7 @@ fn of_200_calls_at_once_a_budget_for_ten_lets_ten_through_whose_ever_it_is_and_o
                 let route = if is_stream { in_pieces(route, &mut body) } else { route };
                 let held = body.to_string().len().div_ceil(3) as u64 + output;
                 house.leave_room(path, PAID * held);
-                let answers = house.call_at_once(keys, route, &body);
+                let answers = house.ask_at_once(keys, route, &body);
                 let passed = answers.iter().filter(|answer| answer.status == 200).count() as u64;
                 assert_eq!(passed, PAID, "{whose} {route} {is_stream}: {}", answers[0].body);
                 for refused in answers.iter().filter(|answer| answer.status != 200) {
@@ -146,6 +150,85 @@ fn of_200_calls_at_once_a_budget_for_ten_lets_ten_through_whose_ever_it_is_and_o
         house.manage("PATCH", path, Some(&json!({"budgets": []})));
     }
     assert_eq!(house.program.metric("doorward_calls_in_flight"), 0);
+}
+
+/// A route, what it is sold by and for how many dollars, its request, and an answer.
+type Sold = (&'static str, (&'static str, &'static str), Body, Vec<u8>, &'static str);
+
+enum Body {
+    Json(Value),
+    Form(Vec<u8>),
+}
+
+/// The routes that are sold by something else than tokens. The last figure: what one call costs.
+fn sold_by_units() -> Vec<Sold> {
+    let json = |body: Value| Body::Json(body);
+    let pictures = json!({"model": "sold", "prompt": "a", "n": 2});
+    let speech = json!({"model": "sold", "input": "0123456789"});
+    let ranking = json!({"model": "sold", "query": "a", "documents": ["a", "b"]});
+    let file = form(&[("model", "sold")], &[0xff; 1_000]);
+    let said = r#"{"text":"a","usage":{"type":"duration","seconds":1}}"#;
+    let ranked = r#"{"results":[],"meta":{"billed_units":{"search_units":1}}}"#;
+    vec![
+        (
+            "/v1/images/generations",
+            ("image", "0.01"),
+            json(pictures),
+            whole(200, "", r#"{"data":[]}"#),
+            "0.02",
+        ),
+        (
+            "/v1/audio/speech",
+            ("characters_1m", "100"),
+            json(speech),
+            of_kind("audio/mpeg", b"sound"),
+            "0.001",
+        ),
+        (
+            "/v1/audio/transcriptions",
+            ("audio_hour", "36"),
+            Body::Form(file.clone()),
+            whole(200, "", said),
+            "0.01",
+        ),
+        (
+            "/v1/audio/translations",
+            ("audio_hour", "36"),
+            Body::Form(file),
+            whole(200, "", said),
+            "0.01",
+        ),
+        ("/v1/rerank", ("ranking_units_1k", "2"), json(ranking), whole(200, "", ranked), "0.002"),
+    ]
+}
+
+#[test]
+fn of_200_calls_at_once_a_budget_for_ten_lets_ten_through_whatever_is_sold() {
+    for (path, (kind, price), body, answer, cost) in sold_by_units() {
+        let house = House::new();
+        let provider = json!([{"provider": "p-mock"}]);
+        house.program.add_priced("sold", &json!({kind: price}), &provider);
+        house.upstream.then(Script::Held(answer));
+        let budget =
+            format!("{}", cost.parse::<f64>().unwrap() * f64::from(u32::try_from(PAID).unwrap()));
+        let budgets = json!({"budgets": [{"usd": budget, "period": "total"}]});
+        house.manage("PATCH", "/v1/organization", Some(&budgets));
+        let answers = house.call_at_once(&house.keys, |key| match &body {
+            Body::Json(body) => house.program.ask("POST", path, key, Some(body)),
+            Body::Form(body) => crate::form::send(&house.program, path, key, body),
+        });
+        let passed = answers.iter().filter(|answer| answer.status == 200).count() as u64;
+        assert_eq!(passed, PAID, "{path}: {}", answers[0].body);
+        assert!(answers.iter().all(|answer| [200, 429].contains(&answer.status)), "{path}");
+        let spent = house.manage("GET", "/v1/organization", None)["spent"][0]["usd"].clone();
+        let spent: f64 = spent.as_str().unwrap().parse().unwrap();
+        assert!((spent - budget.parse::<f64>().unwrap()).abs() < 1e-12, "{path}: {spent}");
+        let more = match &body {
+            Body::Json(body) => house.program.ask("POST", path, &house.keys[0], Some(body)),
+            Body::Form(body) => crate::form::send(&house.program, path, &house.keys[0], body),
+        };
+        assert_eq!(more.json()["error"]["code"], "insufficient_quota", "{path}");
+    }
 }
 
 #[test]

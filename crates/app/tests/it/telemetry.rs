@@ -161,18 +161,27 @@ fn spans_of_calls_reach_the_collector_and_stand_between_client_and_provider() {
     assert_eq!(unrecorded, PARENT.replace("-01", "-00"), "who does not record decides so for all");
 }
 
+/// Its answer is awaited beside the calls, and what it refuses is counted and said.
 #[test]
-fn a_collector_that_fails_holds_no_call_up() {
+fn a_collector_that_hangs_and_then_fails_holds_no_call_up() {
     let dir = tempfile::tempdir().unwrap();
     let collector =
         Upstream::start(Script::Raw(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n".to_vec()));
+    collector.once(Script::Stall(Vec::new()));
     let endpoint = format!("http://{}", collector.address);
     let environment = [("DOORWARD__TELEMETRY__OTLP_ENDPOINT", endpoint.as_str())];
     let program = Program::start_with(dir.path(), &[], &environment);
-    assert_eq!(program.chat(program.key(), "doorward/echo").status, 200);
-    while program.metric("doorward_spans_failed_total") == 0 {}
-    assert_eq!(program.chat(program.key(), "doorward/echo").status, 200);
-    assert!(program.log().contains("the collector answers 503"), "{}", program.log());
+    let call = || assert_eq!(program.chat(program.key(), "doorward/echo").status, 200);
+    call();
+    collector.await_seen(1);
+    assert_eq!(program.metric("doorward_spans_failed_total"), 0, "it hangs");
+    call();
+    assert_eq!(program.metric("doorward_spans_failed_total"), 0, "it hangs still");
+    collector.release();
+    while !program.log().contains("the collector answers 503") {
+        call();
+    }
+    assert!(program.metric("doorward_spans_failed_total") > 0);
     assert_eq!(program.stop(), 0);
 }
 

@@ -18,6 +18,8 @@ pub(crate) enum Script {
     Hang(usize),
     /// These very bytes, then the connection is closed.
     Raw(Vec<u8>),
+    /// As `Raw`, but not before [`Upstream::release`] is called.
+    Held(Vec<u8>),
     /// These very bytes, and then nothing until [`Upstream::release`] is called.
     Stall(Vec<u8>),
     /// A stream of this many events, then a reset.
@@ -36,7 +38,9 @@ pub(crate) enum Script {
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) head: String,
+    /// As text.
     pub(crate) body: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -181,6 +185,10 @@ fn play(shared: &Shared, stream: &TcpStream, script: &Script, asked: (bool, bool
         Script::Stall(bytes) => send(stream, bytes) && wait(shared),
         // Answered before.
         Script::Only(..) => false,
+        Script::Held(bytes) => {
+            wait(shared);
+            play(shared, stream, &Script::Raw(bytes.clone()), asked)
+        }
         Script::Raw(bytes) => {
             send(stream, bytes);
             stream.shutdown(Shutdown::Both).ok();
@@ -217,9 +225,9 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
     });
-    let mut body = vec![0; length.unwrap_or(0)];
-    reader.read_exact(&mut body).ok()?;
-    Some(Seen { head, body: String::from_utf8(body).unwrap() })
+    let mut bytes = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut bytes).ok()?;
+    Some(Seen { head, body: String::from_utf8_lossy(&bytes).into_owned(), bytes })
 }
 
 fn send(mut stream: &TcpStream, bytes: &[u8]) -> bool {
@@ -278,6 +286,15 @@ pub(crate) fn whole(status: u16, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{kind}{headers}content-length: {length}\r\n\r\n{body}")
         .into_bytes()
+}
+
+/// The bytes of a good answer of this kind.
+pub(crate) fn of_kind(kind: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 200 X\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
 }
 
 /// The bytes of a stream that ends in order, each text a chunk of its own.

@@ -26,6 +26,7 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
+use crate::form::{self, form};
 use crate::program::{Answer, Program, chat};
 use crate::upstream::{CHAT, EVENT};
 
@@ -36,6 +37,10 @@ struct Shared {
     connections: AtomicUsize,
     /// For each request the number of its connection, counted from 1.
     seen: Mutex<Vec<usize>>,
+    /// Path and headers of each `GET`.
+    gets: Mutex<Vec<(String, http::HeaderMap)>>,
+    /// The kinds of the last body, and itself.
+    last: Mutex<(Vec<String>, Bytes)>,
     is_held: watch::Sender<bool>,
     leave: Notify,
 }
@@ -66,6 +71,8 @@ impl Upstream {
             streams_max,
             connections: AtomicUsize::new(0),
             seen: Mutex::default(),
+            gets: Mutex::default(),
+            last: Mutex::default(),
             is_held: watch::Sender::new(false),
             leave: Notify::new(),
         });
@@ -127,7 +134,14 @@ async fn answer(
     number: usize,
     shared: Arc<Shared>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if request.method() == "GET" {
+        let (path, headers) = (request.uri().path().to_owned(), request.headers().clone());
+        shared.gets.lock().unwrap().push((path, headers));
+    }
+    let kinds = request.headers().get_all("content-type").iter();
+    let kinds = kinds.map(|kind| kind.to_str().unwrap().to_owned()).collect();
     let body = request.into_body().collect().await.unwrap().to_bytes();
+    *shared.last.lock().unwrap() = (kinds, body.clone());
     shared.seen.lock().unwrap().push(number);
     shared.is_held.subscribe().wait_for(|is_held| !is_held).await.unwrap();
     let is_stream = memchr::memmem::find(&body, b"\"stream\":true").is_some();
@@ -190,6 +204,20 @@ fn a_call_and_a_stream_share_a_connection_and_the_program_ends_after_them() {
     assert_eq!(program.stop(), 0);
     assert!(begun.elapsed() < Duration::from_secs(20), "it waits for the connection");
     assert!(!dir.path().join("data/endpoint").exists());
+}
+
+#[test]
+fn a_form_comes_with_its_own_kind_and_anything_else_as_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start(dir.path(), 100);
+    let program = start(dir.path(), &upstream, true);
+    let body = form(&[("model", "mock")], &[0xff, 0, b'\r', b'\n']);
+    let answer = form::send(&program, "/v1/audio/transcriptions", program.key(), &body);
+    assert_eq!((answer.status, answer.body.as_str()), (200, CHAT));
+    let last = || upstream.shared.last.lock().unwrap().clone();
+    assert_eq!(last(), (vec![form::kind()], Bytes::from(body)));
+    assert_eq!(program.chat(program.key(), "mock").status, 200);
+    assert_eq!(last().0, ["application/json"]);
 }
 
 #[test]
@@ -306,4 +334,22 @@ fn a_client_that_leaves_while_we_connect_is_billed_nothing() {
         thread::yield_now();
     }
     assert_eq!(program.usage("mock")["input_tokens"], 0);
+}
+
+#[test]
+fn a_check_is_a_get_on_the_connection_of_the_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start(dir.path(), 100);
+    let program = start(dir.path(), &upstream, true);
+    assert_eq!(program.chat(program.key(), "mock").status, 200);
+    let check = json!({"health_check": {"interval_seconds": 1}});
+    let edited = program.ask("PATCH", "/v1/providers/p", &program.admin_key(), Some(&check));
+    assert_eq!(edited.status, 200, "{}", edited.body);
+    // The second one comes when the first one was understood.
+    assert_eq!(upstream.wait_for(3), [1, 1, 1]);
+    assert!(program.metric("doorward_health_checks_total{result=\"good\"}") >= 1);
+    for (path, headers) in upstream.shared.gets.lock().unwrap().iter() {
+        assert_eq!(path, "/v1/models");
+        assert!(!headers.contains_key("content-type"), "{headers:?}");
+    }
 }

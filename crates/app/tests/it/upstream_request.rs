@@ -7,8 +7,14 @@ use crate::raw::Wire;
 use crate::upstream::{Script, Upstream};
 
 const PROVIDER_KEY: &str = "sk-provider-4d1c8f0a7b6e5392-secret";
-const ROUTES: [&str; 4] =
-    ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"];
+const ROUTES: [&str; 6] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/responses",
+    "/v1/moderations",
+    "/v1/images/generations",
+];
 
 /// What must not go on, each with a value that would be recognized.
 const HEADERS: [(&str, &str); 31] = [

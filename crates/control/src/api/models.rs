@@ -1,6 +1,7 @@
 //! `/v1/models`: the administrator's view of models, with the deployments that serve them.
 
 mod deployments;
+mod names;
 mod price;
 
 use std::num::NonZeroU64;
@@ -8,7 +9,7 @@ use std::num::NonZeroU64;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::catalog::{Model, Pricing, Routing};
-use doorward_domain::model_pattern::MODEL_NAME_BYTES_MAX;
+use doorward_domain::id::ProjectId;
 use doorward_domain::usage::TOKENS_MAX;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -38,6 +39,13 @@ const NOUN: &str = "model";
 struct CreateModel {
     #[schema(pattern = r"^[!-)+-:<-\[\]-~]{1,200}$")]
     name: String,
+    /// What clients may call it instead.
+    #[serde(default)]
+    #[schema(required = false, max_items = 16)]
+    aliases: Vec<String>,
+    /// Id or name of the project whose keys alone may call it; those of all when absent. Its name and aliases then
+    /// begin with `u-`, 12 digits and a slash, which are put before those that do not.
+    project: Option<String>,
     #[serde(default)]
     price: PriceWish,
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_099_511_627_776_u64)]
@@ -51,6 +59,9 @@ struct CreateModel {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EditModel {
+    /// All of them.
+    #[schema(max_items = 16)]
+    aliases: Option<Vec<String>>,
     price: Option<PriceWish>,
     #[serde(default)]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 1_099_511_627_776_u64)]
@@ -67,6 +78,9 @@ pub(crate) struct ModelObject {
     name: String,
     #[schema(pattern = "^model$")]
     object: &'static str,
+    aliases: Vec<String>,
+    #[schema(required)]
+    project: Option<ProjectId>,
     #[schema(value_type = PriceWish)]
     price: PriceObject,
     #[schema(required)]
@@ -82,6 +96,8 @@ impl From<Model> for ModelObject {
         Self {
             name: model.name,
             object: "model",
+            aliases: model.aliases,
+            project: model.project,
             price: model.pricing.into(),
             output_tokens_max: model.output_tokens_max,
             routing: model.routing,
@@ -106,16 +122,22 @@ pub(crate) async fn create_model(
 ) -> Result<Response, ApiError> {
     let wish: CreateModel = body.parse()?;
     let mut faults = Faults::new();
-    faults.check("name", check_public_name(&wish.name));
+    let project = names::project(&control, &caller, wish.project.as_deref(), &mut faults).await?;
+    let name = names::public(project, wish.name);
+    faults.check("name", names::check(&name));
+    let aliases = names::aliases((project, &name), wish.aliases, &mut faults);
     check_output_max(wish.output_tokens_max, &mut faults);
     let now = control.now();
+    let upstream = names::upstream(project, &name);
     let served =
-        deployments::read(&control, &caller, &wish.name, wish.deployments, &mut faults).await?;
+        deployments::read(&control, &caller, upstream, wish.deployments, &mut faults).await?;
     deployments::refuse_duplicates(&served, &mut faults);
     faults.finish()?;
     let model = Model {
         organization: caller.organization(),
-        name: wish.name,
+        name,
+        aliases,
+        project,
         pricing: wish.price.into(),
         output_tokens_max: wish.output_tokens_max.map(NonZeroU64::get),
         routing: wish.routing.unwrap_or(Routing::Weighted),
@@ -167,7 +189,7 @@ pub(crate) async fn show_model(
     Ok(answer(get(&control, &caller, &name).await?))
 }
 
-/// Edits price, output limit, routing or deployments of a model; its name stays.
+/// Edits aliases, price, output limit, routing or deployments of a model; its name and project stay.
 #[utoipa::path(
     patch,
     path = "/v1/models/{name}",
@@ -182,7 +204,7 @@ pub(crate) async fn edit_model(
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let wish: EditModel = body.parse().map_err(|error| error.naming_fixed(&["name"]))?;
+    let wish: EditModel = body.parse().map_err(|error| error.naming_fixed(&["name", "project"]))?;
     let model = get(&control, &caller, &name).await?;
     check_if_match(&headers, model.updated_at)?;
     let now = control.now();
@@ -214,6 +236,9 @@ async fn apply(
     now: Timestamp,
 ) -> Result<Model, ApiError> {
     let mut faults = Faults::new();
+    if let Some(wished) = wish.aliases {
+        model.aliases = names::aliases((model.project, &model.name), wished, &mut faults);
+    }
     check_output_max(wish.output_tokens_max.value().copied(), &mut faults);
     match wish.output_tokens_max {
         Field::Absent => {}
@@ -226,7 +251,8 @@ async fn apply(
     model.routing = wish.routing.unwrap_or(model.routing);
     let is_named = wish.deployments.is_some();
     let wishes = wish.deployments.unwrap_or_else(|| deployments::as_wishes(&model.deployments));
-    let served = deployments::read(control, caller, &model.name, wishes, &mut faults).await?;
+    let upstream = names::upstream(model.project, &model.name);
+    let served = deployments::read(control, caller, upstream, wishes, &mut faults).await?;
     if is_named {
         deployments::refuse_duplicates(&served, &mut faults);
     }
@@ -275,29 +301,5 @@ fn check_view(params: &mut Params) {
 fn check_output_max(max: Option<NonZeroU64>, faults: &mut Faults) {
     if max.is_some_and(|max| max.get() > TOKENS_MAX) {
         faults.add("output_tokens_max", "invalid", format!("must be at most {TOKENS_MAX}"));
-    }
-}
-
-/// The name of a model is also its path, and the listener takes no path that two readers could read
-/// differently: a model that is named so could never be shown, edited or deleted.
-fn check_public_name(name: &str) -> Result<(), String> {
-    check_model_name(name)?;
-    let is_plain = |segment: &str| !matches!(segment, "" | "." | "..");
-    if !name.contains([';', '\\']) && name.split('/').all(is_plain) {
-        Ok(())
-    } else {
-        Err("must not hold `;`, `\\`, or an empty or dot segment between slashes".to_owned())
-    }
-}
-
-/// A name that clients send. `*` is left out: in a list of models it would mean all of them.
-fn check_model_name(name: &str) -> Result<(), String> {
-    let fits = (1..=MODEL_NAME_BYTES_MAX).contains(&name.len());
-    if fits && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*') {
-        Ok(())
-    } else {
-        Err(format!(
-            "must have 1 to {MODEL_NAME_BYTES_MAX} visible ASCII characters, and no spaces or `*`"
-        ))
     }
 }

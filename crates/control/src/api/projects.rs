@@ -11,6 +11,8 @@ use doorward_domain::budget::Budget;
 use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::limit::Limits;
 use doorward_domain::name::{check_description, check_name};
+use doorward_domain::project_model::model_prefix;
+use doorward_domain::prompts::PromptPolicy;
 use doorward_store::{NewProject, Project, SharedSpent};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -73,6 +75,9 @@ struct EditProject {
     #[serde(default)]
     #[schema(value_type = Option<Vec<Budget>>, max_items = 8)]
     budgets: Field<Vec<Budget>>,
+    #[serde(default)]
+    #[schema(value_type = Option<PromptPolicy>)]
+    prompts: Field<PromptPolicy>,
 }
 
 /// A project, as answers show it.
@@ -84,12 +89,18 @@ pub(crate) struct ProjectObject {
     object: &'static str,
     name: String,
     description: String,
+    /// What the names of models begin with that only its keys may call.
+    #[schema(pattern = "^u-[0-9a-f]{12}/$")]
+    model_prefix: String,
     /// What all its keys share.
     limits: Limits,
     /// What all its keys share.
     budgets: Vec<Budget>,
     /// One entry per budget, in their order.
     spent: Vec<Spent>,
+    /// How it keeps what its calls ask and are answered. `null`: not at all.
+    #[schema(required)]
+    prompts: Option<PromptPolicy>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -102,9 +113,11 @@ impl ProjectObject {
             object: "project",
             name: project.name,
             description: project.description,
+            model_prefix: model_prefix(project.id),
             spent: spent_of(spent, &subject, &project.bounds),
             limits: project.bounds.limits,
             budgets: project.bounds.budgets,
+            prompts: project.prompts,
             created_at: project.created_at,
             updated_at: project.updated_at,
         }
@@ -171,7 +184,7 @@ pub(crate) async fn show_project(
     answer(&control, get(&control, &caller, &id).await?).await
 }
 
-/// Edits name, description, limits or budgets of a project; the default one keeps its name.
+/// Edits name, description, limits, budgets or keeping of prompts of a project; the default one keeps its name.
 #[utoipa::path(
     patch,
     path = "/v1/projects/{id}",
@@ -197,6 +210,11 @@ pub(crate) async fn edit_project(
     if let Some(description) = wish.description {
         faults.check("description", check_description(&description));
         project.description = description;
+    }
+    match wish.prompts {
+        Field::Absent => {}
+        Field::Null => project.prompts = None,
+        Field::Value(policy) => project.prompts = Some(policy),
     }
     let bounds = edited(&project.bounds, &wish.limits, wish.budgets, &mut faults);
     faults.finish()?;

@@ -6,7 +6,8 @@ pub(crate) use test::test_provider_key;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use doorward_domain::catalog::ProviderKey;
+use doorward_domain::aws::AwsCredential;
+use doorward_domain::catalog::{ProviderKey, ProviderKind};
 use doorward_domain::id::{OrganizationId, ProviderKeyId};
 use doorward_domain::name::{check_description, check_name};
 use doorward_store::{NewProviderKey, ProviderKeyEdit};
@@ -186,7 +187,10 @@ pub(crate) async fn edit_provider_key(
     let EditProviderKey { name, value, note } = wish;
     let mut faults = Faults::new();
     faults.check("name", name.as_deref().map_or(Ok(()), check_name));
-    faults.check("value", value.as_ref().map_or(Ok(()), check_value));
+    if let Some(value) = &value {
+        faults.check("value", check_value(value));
+        check_spelling(&control, &key, value, &mut faults).await?;
+    }
     faults.check("note", note.as_deref().map_or(Ok(()), check_description));
     faults.finish()?;
     let if_updated_at = Some(key.updated_at);
@@ -213,6 +217,23 @@ pub(crate) async fn delete_provider_key(
     let key = get(&control, &caller, &id).await?;
     let act = caller.act(control.now());
     removed(control.store.delete_provider_key(&act, key.id, is_forced).await?, NOUN)
+}
+
+/// Notes a value that a provider which is called with this key cannot take.
+async fn check_spelling(
+    control: &Control,
+    key: &ProviderKey,
+    value: &SecretString,
+    faults: &mut Faults,
+) -> Result<(), ApiError> {
+    for id in control.store.provider_key_uses(key.organization, key.id).await? {
+        let user = control.store.find_provider(key.organization, id).await?;
+        if user.is_some_and(|user| user.kind == ProviderKind::Bedrock) {
+            faults.check("value", AwsCredential::parse(value));
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 async fn get(control: &Control, caller: &Caller, text: &str) -> Result<ProviderKey, ApiError> {

@@ -1,8 +1,12 @@
 //! `/v1/providers`.
 
+mod bedrock;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use doorward_domain::aws::AwsRegion;
 use doorward_domain::catalog::{PROVIDER_KEYS_MAX, Provider, ProviderKind};
+use doorward_domain::health_check::{HealthCheck, check_interval, check_path};
 use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::name::check_name;
 use http::{HeaderMap, StatusCode};
@@ -10,6 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::{OpenApi, ToSchema};
+
+pub(super) use bedrock::check_key;
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
@@ -20,7 +26,7 @@ use crate::control::id_parts;
 use crate::faults::Faults;
 use crate::openapi::text::Name;
 use crate::problem::ApiError;
-use crate::request::{JsonBody, Params, PathText, check_if_match};
+use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
@@ -31,6 +37,19 @@ const NOUN: &str = "provider";
 /// Longest base URL.
 const URL_BYTES_MAX: usize = 2048;
 
+/// How a provider is asked whether it is there, without a client's call.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = HealthCheck)]
+struct CheckObject {
+    /// From the end of one check to the next.
+    #[schema(minimum = 1, maximum = 3600)]
+    interval_seconds: u32,
+    /// What the provider's server is asked for, from its root; the list of models when absent.
+    #[schema(pattern = r##"^/[!"$-~]{0,199}$"##)]
+    path: Option<String>,
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateProvider {
@@ -40,10 +59,15 @@ struct CreateProvider {
     kind: String,
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
+    /// Of kind `bedrock`, where the base URL does not say it; without a base URL, it is the region's own.
+    #[schema(pattern = "^[a-z]+(-[a-z]+)+-[0-9]+$", max_length = 32)]
+    region: Option<String>,
     /// Ids or names of the keys that share its calls.
     #[serde(default)]
     #[schema(required = false, max_items = 16)]
     provider_keys: Vec<String>,
+    /// Only calls find out whether it is there when absent.
+    health_check: Option<CheckObject>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -53,9 +77,16 @@ struct EditProvider {
     name: Option<String>,
     #[schema(format = "uri", max_length = 2048)]
     base_url: Option<String>,
+    /// Of kind `bedrock`, where the base URL does not say it.
+    #[schema(pattern = "^[a-z]+(-[a-z]+)+-[0-9]+$", max_length = 32)]
+    region: Option<String>,
     /// Ids or names of the keys that share its calls, all of them.
     #[schema(max_items = 16)]
     provider_keys: Option<Vec<String>>,
+    /// `null`: no more checks.
+    #[serde(default)]
+    #[schema(value_type = Option<CheckObject>)]
+    health_check: Field<CheckObject>,
 }
 
 /// A provider, as answers show it.
@@ -70,9 +101,39 @@ pub(crate) struct ProviderObject {
     kind: &'static str,
     #[schema(required)]
     base_url: Option<String>,
+    #[schema(required)]
+    region: Option<String>,
     provider_keys: Vec<ProviderKeyId>,
+    #[schema(required)]
+    health_check: Option<CheckObject>,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+impl CheckObject {
+    /// What is wrong with it is noted.
+    fn read(self, kind: Option<ProviderKind>, faults: &mut Faults) -> HealthCheck {
+        match kind {
+            Some(ProviderKind::Echo) => {
+                faults.add("health_check", "invalid", "the built-in provider is always there");
+            }
+            Some(ProviderKind::Bedrock) => {
+                faults.add("health_check", "invalid", "Amazon Bedrock has nothing to ask for free");
+            }
+            Some(_) | None => {}
+        }
+        faults.check("health_check.interval_seconds", check_interval(self.interval_seconds));
+        if let Some(path) = &self.path {
+            faults.check("health_check.path", check_path(path));
+        }
+        HealthCheck { interval_seconds: self.interval_seconds, path: self.path }
+    }
+}
+
+impl From<HealthCheck> for CheckObject {
+    fn from(HealthCheck { interval_seconds, path }: HealthCheck) -> Self {
+        Self { interval_seconds, path }
+    }
 }
 
 impl From<Provider> for ProviderObject {
@@ -83,7 +144,9 @@ impl From<Provider> for ProviderObject {
             name: provider.name,
             kind: provider.kind.as_str(),
             base_url: provider.base_url,
+            region: provider.region.map(|region| region.as_str().to_owned()),
             provider_keys: provider.provider_keys,
+            health_check: provider.health_check.map(CheckObject::from),
             created_at: provider.created_at,
             updated_at: provider.updated_at,
         }
@@ -106,10 +169,15 @@ pub(crate) async fn create_provider(
     let mut faults = Faults::new();
     faults.check("name", check_name(&wish.name));
     let kind = faults.check("kind", wish.kind.parse::<ProviderKind>());
-    let base_url = kind.map(|kind| base_url(kind, wish.base_url.as_deref(), &mut faults));
+    let region = bedrock::region(kind, wish.region.as_deref(), &mut faults);
+    let own_url = region.as_ref().map(AwsRegion::base_url);
+    let base_url = kind
+        .map(|kind| base_url(kind, wish.base_url.as_deref().or(own_url.as_deref()), &mut faults));
+    bedrock::check_region(kind, base_url.as_ref(), region.as_ref(), &mut faults);
     let (now, organization) = (control.now(), caller.organization());
-    let provider_keys =
-        provider_keys(&control, organization, &wish.provider_keys, &mut faults).await?;
+    let of = (organization, kind);
+    let provider_keys = provider_keys(&control, of, &wish.provider_keys, &mut faults).await?;
+    let health_check = wish.health_check.map(|check| check.read(kind, &mut faults));
     let (kind, base_url) = faults.finish_with(kind.zip(base_url))?;
     let (at_ms, random) = id_parts(now)?;
     let id = ProviderId::new(at_ms, random);
@@ -120,7 +188,9 @@ pub(crate) async fn create_provider(
         name,
         kind,
         base_url,
+        region,
         provider_keys,
+        health_check,
         created_at: now,
         updated_at: now,
     };
@@ -162,7 +232,7 @@ pub(crate) async fn show_provider(
     Ok(answer(get(&control, &caller, &id).await?))
 }
 
-/// Edits name, base URL or provider keys of a provider; its kind stays.
+/// Edits name, base URL, region, provider keys or health check of a provider; its kind stays.
 #[utoipa::path(
     patch,
     path = "/v1/providers/{id}",
@@ -188,9 +258,21 @@ pub(crate) async fn edit_provider(
     if let Some(text) = wish.base_url {
         provider.base_url = base_url(provider.kind, Some(&text), &mut faults);
     }
+    let kind = Some(provider.kind);
+    if let Some(text) = wish.region {
+        provider.region = bedrock::region(kind, Some(&text), &mut faults);
+    }
+    bedrock::check_region(kind, Some(&provider.base_url), provider.region.as_ref(), &mut faults);
     if let Some(texts) = wish.provider_keys {
-        provider.provider_keys =
-            provider_keys(&control, provider.organization, &texts, &mut faults).await?;
+        let of = (provider.organization, kind);
+        provider.provider_keys = provider_keys(&control, of, &texts, &mut faults).await?;
+    }
+    match wish.health_check {
+        Field::Absent => {}
+        Field::Null => provider.health_check = None,
+        Field::Value(check) => {
+            provider.health_check = Some(check.read(Some(provider.kind), &mut faults));
+        }
     }
     faults.finish()?;
     // The version that was read goes along: an edit in between must not be undone by this one.
@@ -230,7 +312,7 @@ pub(super) async fn find(
 /// The provider keys with these ids or names; what is wrong with them is noted.
 async fn provider_keys(
     control: &Control,
-    organization: OrganizationId,
+    (organization, kind): (OrganizationId, Option<ProviderKind>),
     texts: &[String],
     faults: &mut Faults,
 ) -> Result<Vec<ProviderKeyId>, ApiError> {
@@ -243,7 +325,10 @@ async fn provider_keys(
             Some(key) if keys.contains(&key.id) => {
                 faults.add(field, "duplicate", "this provider key is named before");
             }
-            Some(key) => keys.push(key.id),
+            Some(key) => {
+                check_key(control, (kind, &key), &field, faults).await?;
+                keys.push(key.id);
+            }
         }
     }
     Ok(keys)

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use doorward_domain::credential::KeyId;
 use doorward_domain::money::NanoUsd;
+use doorward_domain::usage::Usage;
 use doorward_store::{USAGE_ROWS_MAX, UsageRow};
 use http::HeaderMap;
 use serde::Serialize;
@@ -55,10 +56,8 @@ pub(crate) struct RowObject {
     errors: u64,
     /// How often a provider was tried for these requests.
     attempts: u64,
-    input_tokens: u64,
-    cached_input_tokens: u64,
-    output_tokens: u64,
-    reasoning_tokens: u64,
+    #[serde(flatten)]
+    usage: Usage,
     cost_usd: NanoUsd,
 }
 
@@ -76,10 +75,7 @@ impl From<UsageRow> for RowObject {
             requests: row.requests,
             errors: row.errors,
             attempts: row.attempts,
-            input_tokens: row.usage.input_tokens,
-            cached_input_tokens: row.usage.cached_input_tokens,
-            output_tokens: row.usage.output_tokens,
-            reasoning_tokens: row.usage.reasoning_tokens,
+            usage: row.usage,
             cost_usd: row.spend.cost,
         }
     }

@@ -309,6 +309,7 @@ fn shape_of(text: &str) -> String {
             "dw_[access]_[secret]".to_owned()
         }
         ["dw", shown] if shown.contains('…') => "dw_[access]…[tail]".to_owned(),
+        [prefix] if prefix.len() == 15 && prefix.starts_with("u-") => "u-[digits]/".to_owned(),
         [secret] if secret.len() == 49 => "[secret]".to_owned(),
         [prefix, ulid] if prefix.len() == 3 && ulid.len() == 26 => format!("{prefix}_[ulid]"),
         _ => text.to_owned(),

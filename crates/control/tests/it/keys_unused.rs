@@ -31,8 +31,8 @@ async fn call(app: &TestApp, key: &ApiKey, model: &str) {
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &Price::FREE,
-        input_tokens: 1,
-        output_tokens: 1,
+        most: Usage::of_tokens(1, 1),
+        fixed_output_tokens: 0,
         address: [192, 0, 2, 7].into(),
     };
     let mut open = app.store.admit(&loaded, &request).unwrap().unwrap();

@@ -48,12 +48,15 @@ async fn known_kinds_have_a_base_url_of_their_own() {
 async fn a_bad_provider_is_refused_by_the_field_at_fault() {
     let app = TestApp::new().await;
     let at = |url: &str| json!({"name": "p", "kind": "openai-compatible", "base_url": url});
+    let check = |check: Value| json!({"name": "p", "kind": "openai", "health_check": check});
     #[rustfmt::skip]
     let cases = [
         (json!({"kind": "openai"}),                                       "name"),
         (json!({"name": "p"}),                                            "kind"),
         (json!({"name": "p\u{202e}", "kind": "openai"}),                  "name"),
-        (json!({"name": "p", "kind": "bedrock"}),                         "kind"),
+        (json!({"name": "p", "kind": "watson"}),                          "kind"),
+        (json!({"name": "p", "kind": "bedrock"}),                         "base_url"),
+        (json!({"name": "p", "kind": "bedrock", "base_url": "https://x.y"}), "region"),
         (json!({"name": "p", "kind": "azure"}),                           "base_url"),
         (json!({"name": "p", "kind": "openai-compatible"}),               "base_url"),
         (json!({"name": "p", "kind": "echo", "base_url": "http://x.y"}),  "base_url"),
@@ -63,6 +66,14 @@ async fn a_bad_provider_is_refused_by_the_field_at_fault() {
         (at("https://example.com/?a=b"),                                  "base_url"),
         (at("https://example.com/#a"),                                    "base_url"),
         (at("example.com"),                                               "base_url"),
+        (check(json!({})),                                                "health_check.interval_seconds"),
+        (check(json!({"interval_seconds": 0})),                           "health_check.interval_seconds"),
+        (check(json!({"interval_seconds": 3601})),                        "health_check.interval_seconds"),
+        (check(json!({"interval_seconds": "5"})),                         "health_check.interval_seconds"),
+        (check(json!({"interval_seconds": 5, "path": "health"})),         "health_check.path"),
+        (check(json!({"interval_seconds": 5, "path": "/a\r\nx: y"})),     "health_check.path"),
+        (check(json!({"interval_seconds": 5, "url": "http://x.y"})),      "health_check.url"),
+        (json!({"name": "p", "kind": "echo", "health_check": {"interval_seconds": 5}}), "health_check"),
     ];
     for (wish, field) in cases {
         let answer = app.post("/v1/providers", wish.clone()).await;
@@ -70,6 +81,39 @@ async fn a_bad_provider_is_refused_by_the_field_at_fault() {
         assert_eq!(answer.fields(), [field], "{wish}");
     }
     assert_eq!(app.get("/v1/providers").await.expect(200)["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_health_check_is_begun_kept_changed_and_ended_and_each_change_is_audited() {
+    let app = TestApp::new().await;
+    let made = create(&app, "p").await;
+    assert_eq!(made["health_check"], json!(null), "off by default");
+    let (listed, at_path) = (
+        json!({"interval_seconds": 30, "path": null}),
+        json!({"interval_seconds": 5, "path": "/health"}),
+    );
+    #[rustfmt::skip]
+    let cases = [
+        // edit                                               found
+        (json!({"health_check": {"interval_seconds": 30}}),   listed.clone()),
+        (json!({"name": "q"}),                                listed),
+        (json!({"name": "p", "health_check": at_path}),       at_path),
+        (json!({"health_check": null}),                       json!(null)),
+    ];
+    let path = format!("/v1/providers/{}", made["id"].as_str().unwrap());
+    for (edit, found) in cases {
+        let edited = app.patch(&path, edit.clone()).await.expect(200);
+        assert_eq!(edited["health_check"], found, "{edit}");
+        assert_eq!(app.get(&path).await.expect(200)["health_check"], found);
+        let entry = app.get("/v1/audit?limit=1").await.expect(200)["data"][0].clone();
+        assert_eq!(
+            (&entry["action"], &entry["detail"]["health_check"]),
+            (&json!("provider.edit"), &found)
+        );
+    }
+    let with = json!({"name": "r", "kind": "openai", "health_check": {"interval_seconds": 1}});
+    let made = app.post("/v1/providers", with).await.expect(201);
+    assert_eq!(made["health_check"], json!({"interval_seconds": 1, "path": null}));
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 //! something in its path: the description is walked, so a new route without a sample fails here.
 
 use doorward_control::{Access, Policy, openapi_json, policies};
-use doorward_domain::id::{OrganizationId, ProjectId, UserId};
+use doorward_domain::id::{CallId, OrganizationId, ProjectId, UserId};
 use doorward_domain::key::Owner;
+use doorward_domain::prompts::PromptPolicy;
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{Bootstrap, NewKey};
+use doorward_store::{Bootstrap, NewKey, PromptRecord};
 use http::HeaderMap;
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
@@ -95,6 +96,25 @@ impl Makers<'_> {
         Named { id: made["id"].as_str().unwrap().to_owned(), name: None }
     }
 
+    /// A call whose project keeps what was asked and answered.
+    async fn call(&self, tenant: &Tenant) -> Named {
+        let policy = PromptPolicy { retention_days: 30.try_into().unwrap(), redact: true };
+        let patch = "PATCH /v1/projects/default";
+        let wish = json!({ "prompts": policy });
+        self.app.call(&tenant.key, patch, Some(wish)).await.expect(200);
+        let call = CallId::new(u64::from(self.count), 1);
+        self.app.store.keep_prompt(PromptRecord {
+            call,
+            organization: tenant.first.organization,
+            project: tenant.first.project,
+            policy,
+            at: self.app.now(),
+            request: None,
+            answer: None,
+        });
+        Named { id: call.to_string(), name: None }
+    }
+
     /// Something of the kind that lies under this segment of the path.
     async fn make(&mut self, tenant: &Tenant, noun: &str) -> Named {
         self.count += 1;
@@ -110,6 +130,7 @@ impl Makers<'_> {
             }
             "webhooks" => json!({ "name": name, "url": "https://hooks.example.com/" }),
             "notices" => return self.notice(tenant).await,
+            "calls" => return self.call(tenant).await,
             "limit-increases" => return self.increase(tenant).await,
             "sessions" => {
                 let session = tenant.sign_in(self.app).await;
@@ -341,12 +362,18 @@ async fn what_another_organization_has_cannot_be_named_in_a_body() {
         ("projects", "/v1/service-accounts"),
         ("providers", "/v1/models"),
         ("provider-keys", "/v1/models"),
+        ("projects", "/v1/models"),
     ] {
         let theirs = makers.make(&other, noun).await.id;
         let before = all_of(&app, &other).await;
         let ask = async |id: &str| {
             let body = match noun {
                 "users" | "service-accounts" => json!({ "name": "k", "owner": id }),
+                "projects" if path == "/v1/models" => {
+                    let mut model = on(&provider, None);
+                    model["project"] = id.into();
+                    model
+                }
                 "projects" => json!({ "name": "k", "project": id }),
                 "providers" => on(id, None),
                 _ => on(&provider, Some(id)),

@@ -5,6 +5,7 @@ use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::price::Price;
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::Scope;
+use doorward_domain::usage::Usage;
 use doorward_store::CallRequest;
 use serde_json::json;
 
@@ -62,8 +63,8 @@ async fn call_model(app: &TestApp, key: &ApiKey, n: u128, model: &str) {
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &Price::FREE,
-        input_tokens: 10,
-        output_tokens: 0,
+        most: Usage::of_tokens(10, 0),
+        fixed_output_tokens: 0,
         address: [192, 0, 2, 7].into(),
     };
     // Dropped unsettled, a call is booked at its estimate.
@@ -189,7 +190,7 @@ async fn a_row_says_what_it_is_of_and_nothing_else() {
         row["errors"] = json!(requests);
         row["attempts"] = json!(requests);
         row["input_tokens"] = json!(10 * requests);
-        for nothing in ["cached_input_tokens", "output_tokens", "reasoning_tokens"] {
+        for nothing in Usage::NAMES.iter().filter(|name| **name != "input_tokens") {
             row[nothing] = json!(0);
         }
         row["cost_usd"] = json!("0.00");
@@ -212,13 +213,15 @@ async fn a_row_says_what_it_is_of_and_nothing_else() {
 async fn a_report_is_told_as_csv_and_as_json_lines() {
     let app = TestApp::new().await;
     some_calls(&app).await;
-    let csv = "model,day,requests,errors,attempts,input_tokens,cached_input_tokens,output_tokens,\
-        reasoning_tokens,cost_usd\r\n\
-        gpt-4o,2026-01-01,3,3,3,30,0,0,0,0.00\r\n\
-        \"'=1+1, \"\"dear\"\"\",2026-01-01,1,1,1,10,0,0,0,0.00\r\n";
+    let (names, rest) = (Usage::NAMES.join(","), ",0".repeat(Usage::COUNT - 1));
+    let csv = format!(
+        "model,day,requests,errors,attempts,{names},cost_usd\r\n\
+        gpt-4o,2026-01-01,3,3,3,30{rest},0.00\r\n\
+        \"'=1+1, \"\"dear\"\"\",2026-01-01,1,1,1,10{rest},0.00\r\n"
+    );
     let path = "/v1/usage?group_by=model,day";
     let asked = app.get(&format!("{path}&format=csv")).await;
-    assert_eq!((asked.status.as_u16(), asked.text.as_str()), (200, csv));
+    assert_eq!((asked.status.as_u16(), asked.text.as_str()), (200, csv.as_str()));
     assert_eq!(asked.header("content-type"), "text/csv; charset=utf-8; header=present");
     assert_eq!(asked.header("content-disposition"), "attachment; filename=\"usage.csv\"");
 

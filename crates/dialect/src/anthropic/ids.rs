@@ -1,6 +1,6 @@
 //! Names and ids as this dialect takes them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
@@ -9,6 +9,9 @@ use crate::Text;
 
 /// The longest name of a function. Source: <https://platform.claude.com/docs/en/api/messages>.
 const TOOL_NAME_BYTES_MAX: usize = 128;
+/// The longest id of a call that others than Anthropic take for its models.
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolUseBlock.html>.
+const CALL_ID_BYTES_MAX: usize = 64;
 /// How much of a hash names a call: 96 bits, far more than the calls of a conversation need.
 const HASH_BYTES: usize = 12;
 
@@ -18,47 +21,43 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Whether a function may be called so.
-pub(super) fn is_tool_name(name: &str) -> bool {
+pub(crate) fn is_tool_name(name: &str) -> bool {
     name.len() <= TOOL_NAME_BYTES_MAX && is_word(name)
 }
 
 /// The ids of calls as they are written: each once, each of letters that the dialect takes, and the same
 /// for the same conversation.
 #[derive(Debug, Default)]
-pub(super) struct Ids<'a> {
+pub(crate) struct Ids<'a> {
     used: HashSet<Text<'a>>,
-    open: Vec<Open<'a>>,
-}
-
-#[derive(Debug)]
-struct Open<'a> {
-    read: Text<'a>,
-    written: Text<'a>,
-    is_answered: bool,
+    /// How the calls that are not answered yet are written, in their order, by how they were read.
+    open: HashMap<Text<'a>, VecDeque<Text<'a>>>,
+    /// Whether some of them were answered: the next call is one of another turn.
+    is_answering: bool,
 }
 
 impl<'a> Ids<'a> {
     /// How the id of a call is written. Calls come in the order of the conversation.
-    pub(super) fn call(&mut self, id: Text<'a>) -> Text<'a> {
-        if self.open.iter().any(|open| open.is_answered) {
-            self.open.clear();
+    pub(crate) fn call(&mut self, id: Text<'a>) -> Text<'a> {
+        if std::mem::take(&mut self.is_answering) {
+            // A new one: to clear it would cost its capacity at each turn.
+            self.open = HashMap::new();
         }
         let mut written = word(id.clone());
         if self.used.contains(&written) {
             written = made(&id, self.used.len());
         }
         self.used.insert(written.clone());
-        self.open.push(Open { read: id, written: written.clone(), is_answered: false });
+        self.open.entry(id).or_default().push_back(written.clone());
         written
     }
 
     /// How the same id is written where the call is answered.
-    pub(super) fn outcome(&mut self, id: &'a str) -> Text<'a> {
-        let is_it = |open: &&mut Open<'a>| !open.is_answered && open.read == id;
-        match self.open.iter_mut().find(is_it) {
-            Some(open) => {
-                open.is_answered = true;
-                open.written.clone()
+    pub(crate) fn outcome(&mut self, id: &'a str) -> Text<'a> {
+        match self.open.get_mut(id).and_then(VecDeque::pop_front) {
+            Some(written) => {
+                self.is_answering = true;
+                written
             }
             None => word(Text::Borrowed(id)),
         }
@@ -67,7 +66,7 @@ impl<'a> Ids<'a> {
 
 /// The id itself, or another one if it cannot be written.
 fn word(id: Text<'_>) -> Text<'_> {
-    if is_word(&id) { id } else { made(&id, 0) }
+    if is_word(&id) && id.len() <= CALL_ID_BYTES_MAX { id } else { made(&id, 0) }
 }
 
 /// An id from a hash of the one that cannot be written, and of how many there were before it.
@@ -94,6 +93,9 @@ mod tests {
         assert_eq!(ids.outcome("call_1"), "call_1");
         assert_eq!(Ids::default().call("get.weather:0".into()), odd);
         assert!(is_word(&Ids::default().call("".into())));
+        let long = "c".repeat(65);
+        assert_eq!(Ids::default().call(Text::Borrowed(&long)).len(), 30);
+        assert_eq!(Ids::default().call(Text::Borrowed(&long[1..])), long[1..]);
     }
 
     #[test]
@@ -108,6 +110,27 @@ mod tests {
         let each: HashSet<_> = written.iter().collect();
         assert_eq!(each.len(), 6, "{written:?}");
         assert_eq!(written[0], "call_0");
+    }
+
+    /// As many as a body has room for: were each looked for among the others, it would take minutes.
+    #[test]
+    fn many_calls_of_one_turn_find_their_outcomes_in_one_go() {
+        let read: Vec<String> = (0..100_000).map(|count| format!("call.{count}")).collect();
+        let mut ids = Ids::default();
+        let calls: Vec<_> = read.iter().map(|id| ids.call(Text::Borrowed(id))).collect();
+        let outcomes: Vec<_> = read.iter().rev().map(|id| ids.outcome(id)).collect();
+        assert!(calls.iter().rev().eq(&outcomes));
+    }
+
+    #[test]
+    fn a_call_that_nobody_answered_has_no_outcome_in_another_turn() {
+        let mut ids = Ids::default();
+        let unanswered = ids.call("call_0".into());
+        let other = ids.call("call_1".into());
+        assert_eq!(ids.outcome("call_1"), other);
+        let again = ids.call("call_0".into());
+        assert_ne!(again, unanswered);
+        assert_eq!(ids.outcome("call_0"), again);
     }
 
     #[test]

@@ -18,3 +18,5 @@ pub use read::read_request;
 pub(super) use write::write_count_request;
 pub use write::write_request;
 pub(super) use write_blocks::Block;
+pub(crate) use write_settings::{EffortConfig, Thinking, thinking};
+pub(crate) use write_tools::schema;

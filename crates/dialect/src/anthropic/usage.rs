@@ -15,6 +15,14 @@ pub(super) struct Read {
     cache_read_input_tokens: Count,
     output_tokens: Count,
     output_tokens_details: Option<Details>,
+    server_tool_use: Option<Tools>,
+}
+
+/// What the provider's own tools did.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct Tools {
+    web_search_requests: Count,
 }
 
 /// What was written to a cache, by how long it is kept.
@@ -36,9 +44,11 @@ struct Details {
 pub struct Told {
     input: Option<u64>,
     written: Option<u64>,
+    written_1h: Option<u64>,
     cached: Option<u64>,
     output: Option<u64>,
     thinking: Option<u64>,
+    web_searches: Option<u64>,
 }
 
 impl Told {
@@ -52,6 +62,7 @@ impl Told {
     /// Takes what a piece says; what it leaves out stays as it was.
     pub(super) fn take(&mut self, read: &Read) {
         let by_life = read.cache_creation.unwrap_or_default();
+        self.written_1h = by_life.ephemeral_1h_input_tokens.0.or(self.written_1h);
         let by_life =
             match (by_life.ephemeral_5m_input_tokens.0, by_life.ephemeral_1h_input_tokens.0) {
                 (None, None) => None,
@@ -63,6 +74,8 @@ impl Told {
         self.output = read.output_tokens.0.or(self.output);
         let details = read.output_tokens_details.unwrap_or_default();
         self.thinking = details.thinking_tokens.0.or(self.thinking);
+        let tools = read.server_tool_use.unwrap_or_default();
+        self.web_searches = tools.web_search_requests.0.or(self.web_searches);
     }
 
     /// The usage, if anything of it was said.
@@ -74,8 +87,11 @@ impl Told {
             input_tokens: plain.saturating_add(cached).saturating_add(written),
             cached_input_tokens: cached,
             cache_write_tokens: written,
+            cache_write_1h_tokens: self.written_1h.unwrap_or(0),
             output_tokens: self.output.unwrap_or(0),
             reasoning_tokens: self.thinking.unwrap_or(0),
+            web_searches: self.web_searches.unwrap_or(0),
+            ..Usage::default()
         };
         Some(usage.bounded())
     }
@@ -93,10 +109,25 @@ pub(super) fn read(read: Option<&Read>) -> Option<Usage> {
 pub(super) struct Write {
     input_tokens: u64,
     cache_creation_input_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_creation: Option<WriteByLife>,
     cache_read_input_tokens: u64,
     output_tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens_details: Option<WriteDetails>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_tool_use: Option<WriteTools>,
+}
+
+#[derive(Debug, Serialize)]
+struct WriteByLife {
+    ephemeral_5m_input_tokens: u64,
+    ephemeral_1h_input_tokens: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct WriteTools {
+    web_search_requests: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,12 +139,19 @@ impl From<Option<Usage>> for Write {
     fn from(usage: Option<Usage>) -> Self {
         let usage = usage.unwrap_or_default().bounded();
         let details = WriteDetails { thinking_tokens: usage.reasoning_tokens };
+        let by_life = WriteByLife {
+            ephemeral_5m_input_tokens: usage.cache_write_tokens - usage.cache_write_1h_tokens,
+            ephemeral_1h_input_tokens: usage.cache_write_1h_tokens,
+        };
+        let tools = WriteTools { web_search_requests: usage.web_searches };
         Self {
             input_tokens: usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens,
             cache_creation_input_tokens: usage.cache_write_tokens,
+            cache_creation: (usage.cache_write_1h_tokens > 0).then_some(by_life),
             cache_read_input_tokens: usage.cached_input_tokens,
             output_tokens: usage.output_tokens,
             output_tokens_details: (details.thinking_tokens > 0).then_some(details),
+            server_tool_use: (usage.web_searches > 0).then_some(tools),
         }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) const fn name_of(feature: Feature) -> &'static str {
         | Feature::SystemTurn
         | Feature::OneCallOnly
         | Feature::ToolsAmong
+        | Feature::NoCalls
         | Feature::TopP
         | Feature::TopK
         | Feature::Seed

@@ -56,6 +56,7 @@ fn documented_answers_say_what_they_say() {
         cache_write_tokens: 188_086,
         output_tokens: 393,
         reasoning_tokens: 0,
+        ..Usage::default()
     };
     assert_eq!(cached.usage, Some(expected));
     assert_eq!(said("stop").finish, Some(Finish::Stop(Some("\n\nHuman:".into()))));
@@ -135,8 +136,12 @@ fn every_shape_of_usage_is_read() {
             cache_write_tokens,
             output_tokens,
             reasoning_tokens,
+            ..Usage::default()
         })
     };
+    let hour =
+        |tokens, parts| usage(parts).map(|usage| Usage { cache_write_1h_tokens: tokens, ..usage });
+    let searches = |web_searches, parts| usage(parts).map(|usage| Usage { web_searches, ..usage });
     let (read, written) = ("cache_read_input_tokens", "cache_creation_input_tokens");
     let by_life = json!({"ephemeral_5m_input_tokens": 3, "ephemeral_1h_input_tokens": 4});
     #[rustfmt::skip]
@@ -150,9 +155,10 @@ fn every_shape_of_usage_is_read() {
         (json!({"output_tokens": 7}),                                             usage([0, 0, 0, 7, 0])),
         (json!({"input_tokens": 5, read: 2, written: 1, "output_tokens": 7}),     usage([8, 2, 1, 7, 0])),
         (json!({"input_tokens": 5, read: null, written: null}),                   usage([5, 0, 0, 0, 0])),
-        (json!({"input_tokens": 5, "cache_creation": by_life}),                   usage([12, 0, 7, 0, 0])),
-        (json!({"input_tokens": 5, written: 7, "cache_creation": by_life}),       usage([12, 0, 7, 0, 0])),
-        (json!({"input_tokens": 5, "cache_creation": null, "server_tool_use": {"web_search_requests": 1}, "service_tier": "standard"}), usage([5, 0, 0, 0, 0])),
+        (json!({"input_tokens": 5, "cache_creation": by_life}),                   hour(4, [12, 0, 7, 0, 0])),
+        (json!({"input_tokens": 5, written: 7, "cache_creation": by_life}),       hour(4, [12, 0, 7, 0, 0])),
+        (json!({"input_tokens": 5, written: 3, "cache_creation": by_life}),       hour(3, [8, 0, 3, 0, 0])),
+        (json!({"input_tokens": 5, "cache_creation": null, "server_tool_use": {"web_search_requests": 1}, "service_tier": "standard"}), searches(1, [5, 0, 0, 0, 0])),
         (json!({"output_tokens": 7, "output_tokens_details": {"thinking_tokens": 6}}), usage([0, 0, 0, 7, 6])),
         (json!({"output_tokens": 7, "output_tokens_details": {"thinking_tokens": 9}}), usage([0, 0, 0, 7, 7])),
         (json!({"input_tokens": -5, "output_tokens": 1.9}),                       usage([0, 0, 0, 1, 0])),
@@ -176,6 +182,7 @@ fn both_counts_are_always_written() {
         cache_write_tokens: 1,
         output_tokens: 7,
         reasoning_tokens: 6,
+        ..Usage::default()
     };
     let answer = Answer { usage: Some(usage), ..answer(vec![], Finish::End) };
     let body = parsed(&write_answer(&answer, &FACE).unwrap());

@@ -240,6 +240,7 @@ fn usage() -> impl Strategy<Value = Usage> {
             cache_write_tokens: written,
             output_tokens: answer + reasoning,
             reasoning_tokens: reasoning,
+            ..Usage::default()
         }
     })
 }

@@ -171,6 +171,7 @@ fn every_shape_of_usage_is_read() {
             cache_write_tokens: 0,
             output_tokens: o,
             reasoning_tokens: r,
+            ..Usage::default()
         })
     };
     #[rustfmt::skip]
@@ -199,6 +200,48 @@ fn every_shape_of_usage_is_read() {
     }
 }
 
+/// As in <https://ai.google.dev/api/generate-content#UsageMetadata>: documents are counted with the text.
+#[test]
+fn what_is_not_text_is_read_by_its_modality_and_written_so() {
+    let body = json!({
+        "candidates": [{"finishReason": "STOP"}],
+        "usageMetadata": {
+            "promptTokenCount": 1_000, "cachedContentTokenCount": 300, "candidatesTokenCount": 1_310,
+            "toolUsePromptTokenCount": 50,
+            "promptTokensDetails": [
+                {"modality": "TEXT", "tokenCount": 400}, {"modality": "AUDIO", "tokenCount": 250},
+                {"modality": "IMAGE", "tokenCount": 258}, {"modality": "VIDEO", "tokenCount": 42},
+                {"modality": "DOCUMENT", "tokenCount": 50}, {"modality": "AUDIO"}, 7,
+            ],
+            "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": "100"}, {"modality": "IMAGE", "tokenCount": 58}],
+            "toolUsePromptTokensDetails": [{"modality": "IMAGE", "tokenCount": 2}],
+            "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1_290}],
+        },
+    });
+    let usage = Usage {
+        input_tokens: 1_050,
+        cached_input_tokens: 300,
+        input_audio_tokens: 250,
+        input_image_tokens: 260,
+        input_video_tokens: 42,
+        cached_audio_tokens: 100,
+        cached_image_tokens: 58,
+        output_tokens: 1_310,
+        output_image_tokens: 1_290,
+        ..Usage::default()
+    };
+    let read = google::read_answer(body.to_string().as_bytes()).unwrap().usage;
+    assert_eq!(read, Some(usage));
+
+    let body = written(&Answer { usage: Some(usage), ..answer(None, Finish::End) });
+    #[rustfmt::skip]
+    assert_eq!(body["usageMetadata"]["candidatesTokensDetails"], json!([
+        {"modality": "TEXT", "tokenCount": 20}, {"modality": "IMAGE", "tokenCount": 1_290},
+    ]));
+    let again = google::read_answer(body.to_string().as_bytes()).unwrap().usage;
+    assert_eq!(again, Some(usage));
+}
+
 #[test]
 fn usage_is_written_with_its_zeros() {
     let usage = Usage {
@@ -207,6 +250,7 @@ fn usage_is_written_with_its_zeros() {
         cache_write_tokens: 0,
         output_tokens: 88,
         reasoning_tokens: 70,
+        ..Usage::default()
     };
     let body = written(&Answer { usage: Some(usage), ..answer(None, Finish::End) });
     #[rustfmt::skip]

@@ -251,6 +251,7 @@ fn usage() -> impl Strategy<Value = Usage> {
             cache_write_tokens: 0,
             output_tokens: answer + thoughts,
             reasoning_tokens: thoughts,
+            ..Usage::default()
         }
     })
 }

@@ -109,6 +109,7 @@ fn an_answer_has_every_field_that_clients_need() {
         cache_write_tokens: 3,
         output_tokens: 7,
         reasoning_tokens: 5,
+        ..Usage::default()
     };
     let parts = vec![part(Content::Text("a".into())), part(Content::Text("b".into()))];
     let answer = Answer { usage: Some(usage), ..answer(parts, Finish::End) };
@@ -228,6 +229,7 @@ proptest! {
                 cache_write_tokens: written,
                 output_tokens: said + reasoning,
                 reasoning_tokens: reasoning,
+                ..Usage::default()
             }
         });
         let answer = Answer { id: id.into(), choices, usage };

@@ -191,6 +191,7 @@ fn answers() -> impl Strategy<Value = Answer<'static>> {
                 cache_write_tokens: 0,
                 output_tokens: said + reasoning_tokens,
                 reasoning_tokens,
+                ..Usage::default()
             };
             let choices = vec![Choice { parts, finish }];
             Answer { id: "a1".into(), choices, usage: Some(usage) }

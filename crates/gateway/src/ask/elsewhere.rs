@@ -1,11 +1,32 @@
-//! Input that is not in the body: files, pictures and earlier answers that it only names.
+//! Input that the text of the body does not tell: what it only names, and what is no text.
+
+use memchr::memmem;
 
 /// Whether the body names something that the provider fetches: the members `url`, `…_url`, `…uri` and
 /// `file_id`, unless the data stand in them. It is read as text: better too much held than too little.
 pub(super) fn is_named(body: &[u8]) -> bool {
     has_disguised_letter(body)
+        || DOCUMENTS.iter().any(|mark| memmem::find(body, mark).is_some())
         || has_ending(body)
             && memchr::memchr_iter(b'"', body).any(|quote| is_reference(body, quote))
+}
+
+/// How the media type of a document ends, whose pages nobody sees in its length.
+const DOCUMENTS: [&[u8]; 2] = [b"/pdf\"", b"/pdf;"];
+
+/// What stands beside each picture, film or sound in a body, as the dialects write it.
+const MEDIA: [&[u8]; 6] = [
+    br#""data:"#,
+    br#""base64""#,
+    br#""inlineData""#,
+    br#""inline_data""#,
+    br#""input_audio""#,
+    br#""file_data""#,
+];
+
+/// How many pictures, films and sounds stand in the body, at most. It is read as text, too.
+pub(super) fn media(body: &[u8]) -> u64 {
+    MEDIA.iter().map(|mark| memmem::find_iter(body, mark).count() as u64).sum()
 }
 
 /// Whether a string ends as such a member's name does. Written so that the compiler looks at many
@@ -34,10 +55,10 @@ fn is_reference(body: &[u8], quote: usize) -> bool {
 }
 
 /// Whether a letter is written as an escape, which nobody needs and which could hide a key.
-fn has_disguised_letter(body: &[u8]) -> bool {
+pub(super) fn has_disguised_letter(body: &[u8]) -> bool {
     let Some(first) = memchr::memchr(b'\\', body) else { return false };
     let body = body.get(first..).unwrap_or_default();
-    let mut escapes = memchr::memmem::find_iter(body, br"\u00");
+    let mut escapes = memmem::find_iter(body, br"\u00");
     escapes.any(|at| {
         let digits = body.get(at + 4..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
         let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
@@ -48,6 +69,21 @@ fn has_disguised_letter(body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_piece_that_is_no_text_is_found() {
+        #[rustfmt::skip]
+        let cases = [
+            (r#"{"image_url":{"url":"data:image/png;base64,AAAA"}},{"url":"data:image/png;base64,AA"}"#, 2),
+            (r#"{"type":"image","source":{"type" : "base64","data":"AAAA"}}"#,        1),
+            (r#"{"inlineData":{"data":"AA"}},{"inline_data":{"data":"AA"}}"#,         2),
+            (r#"{"content":"base64 data: input_audio"}"#,                             0),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(media(body.as_bytes()), expected, "{body}");
+        }
+        assert!(media(br#"{"type":"input_audio","input_audio":{"data":"AA"}}"#) >= 1);
+    }
 
     #[test]
     fn what_the_provider_fetches_is_found_and_what_a_text_says_is_not() {
@@ -63,6 +99,8 @@ mod tests {
             (r#"{"file_data":{"file_uri":"gs://a/b"}}"#,                              true),
             (r#"{"image_url":{"url":"data:image/png;base64,AAAA"}}"#,                 false),
             (r#"{"image_url":"data:image/png;base64,AAAA"}"#,                         false),
+            (r#"{"media_type":"application/pdf","data":"AA"}"#,                       true),
+            (r#"{"file_data":"data:application\/pdf;base64,AA"}"#,                    true),
             (r#"{"type":"image_url"}"#,                                               false),
             (r#"{"properties":{"url":{"type":"string"}}}"#,                           false),
             (r#"{"content":"{\"file_id\":\"x\",\"url\":\"y\"} \u003cb\u003e \u00e9"}"#, false),

@@ -1,6 +1,6 @@
 //! What a request of Google's dialect asks for, whose fields stand elsewhere and have two spellings.
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fields::Letters;
@@ -10,6 +10,8 @@ use super::fields::Letters;
 pub(super) enum Member {
     GenerationConfig,
     CachedContent,
+    Tools,
+    ServiceTier,
     Drop,
     /// Stands in the body, and in what stands in it.
     Model,
@@ -24,9 +26,11 @@ pub(super) enum Member {
 }
 
 impl Member {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::GenerationConfig,
         Self::CachedContent,
+        Self::Tools,
+        Self::ServiceTier,
         Self::Drop,
         Self::Model,
         Self::Requests,
@@ -40,6 +44,8 @@ impl Member {
         match self {
             Self::GenerationConfig => ["generationConfig", "generation_config"],
             Self::CachedContent => ["cachedContent", "cached_content"],
+            Self::Tools => ["tools", "tools"],
+            Self::ServiceTier => ["serviceTier", "service_tier"],
             Self::Drop => [super::Ask::DROP, super::Ask::DROP],
             Self::Model => ["model", "model"],
             Self::Requests => ["requests", "requests"],
@@ -104,6 +110,34 @@ impl<'de> Visitor<'de> for MembersVisitor {
             }
         }
         Ok(members)
+    }
+}
+
+/// What each object of a list says for `model`, where it says anything: nothing else of it is kept.
+#[derive(Default)]
+pub(super) struct ModelsOfEach<'a>(pub(super) Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for ModelsOfEach<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ModelsVisitor)
+    }
+}
+
+struct ModelsVisitor;
+
+impl<'de> Visitor<'de> for ModelsVisitor {
+    type Value = ModelsOfEach<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ModelsOfEach<'de>, A::Error> {
+        let mut models = ModelsOfEach::default();
+        while let Some(members) = list.next_element::<Members<'de>>()? {
+            models.0.extend(members.get(Member::Model));
+        }
+        Ok(models)
     }
 }
 

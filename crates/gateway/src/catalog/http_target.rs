@@ -3,34 +3,40 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use doorward_dialect::{Dialect, Knows};
-use doorward_domain::catalog::ProviderKind;
-use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use doorward_dialect::{Dialect, Knows, Provider as Speech};
+use doorward_domain::catalog::{Provider, ProviderKind};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::Unusable;
+use super::{Unusable, bedrock};
+use crate::answer::Headers;
 use crate::ask::OutputField;
+use crate::asking::Asking;
+use crate::error::{ProxyError, UpstreamFault};
 use crate::redact::Needle;
 use crate::route::{Call, Path};
-use crate::upstream::{self, Origin};
+use crate::upstream::{self, Origin, Signer, Unsignable};
 
 /// Where and how to send.
 #[derive(Debug)]
 pub(crate) struct HttpTarget {
     pub(crate) origin: Arc<Origin>,
     /// For each call, if the provider's dialect has it.
-    ways: [Option<Way>; Call::ALL.len()],
+    ways: [Option<Way>; Asking::COUNT],
     /// The credential in the header where this provider looks for it, marked sensitive.
     pub(crate) auth: Option<(HeaderName, HeaderValue)>,
+    /// Signs each request, where this provider wants that instead.
+    pub(crate) signer: Option<Signer>,
     /// The same credential, to be found in what the provider says.
     needle: Option<Arc<Needle>>,
-    /// The upstream's name of the model as JSON; `None`: it is the public one.
-    pub(crate) model_json: Option<String>,
+    /// The upstream's name of the model as JSON.
+    model_json: String,
     /// The upstream's name of the model.
     pub(crate) model: String,
     /// How the deployment speaks.
-    pub(crate) dialect: Dialect,
+    pub(crate) speech: Speech,
     /// What it can do beyond its dialect.
     pub(crate) knows: Knows,
     /// What bounds the output of a chat completion there.
@@ -41,33 +47,53 @@ pub(crate) struct HttpTarget {
     has_chat_only: AtomicBool,
 }
 
+/// What the body of every request is that is no form.
+const JSON: &str = "application/json";
+
 /// Where one call goes.
 #[derive(Debug)]
 pub(crate) struct Way {
+    pub(crate) method: Method,
     /// For HTTP/2.
     pub(crate) uri: Uri,
     /// For HTTP/1.1: the unchanging part of a request's head, with the credential in it.
     pub(crate) head: SecretString,
+    /// The body is a form: what is between its parts is the client's choice, which its own header tells.
+    pub(crate) is_form: bool,
+}
+
+impl Way {
+    fn asking(uri: Uri, is_form: bool, auth: Option<&(HeaderName, HeaderValue)>) -> Self {
+        let head = head((&Method::POST, &uri), (!is_form).then_some(JSON), auth);
+        Self { method: Method::POST, head, uri, is_form }
+    }
+
+    /// There is no body.
+    fn checking(uri: Uri, auth: Option<&(HeaderName, HeaderValue)>) -> Self {
+        let head = head((&Method::GET, &uri), None, auth);
+        Self { method: Method::GET, head, uri, is_form: false }
+    }
 }
 
 impl HttpTarget {
-    /// `model`: the upstream's name of it, and the public one.
+    /// `model`: the upstream's name of it.
     pub(super) fn new(
         origin: Arc<Origin>,
         base: &Url,
         secret: Option<&SecretString>,
-        (kind, (model, public)): (ProviderKind, (&str, &str)),
+        (provider, model): (&Provider, &str),
     ) -> Result<Self, Unusable> {
-        let auth = secret.map(|secret| credential(kind, secret)).transpose()?;
-        let needle = secret.and_then(|secret| Needle::new(secret.expose_secret().as_bytes()));
+        let (kind, speech) = (provider.kind, speech(provider.kind));
+        let Presented { auth, signer, needle } = presented(provider, base, secret)?;
         Ok(Self {
             origin,
-            ways: ways(base, (dialect(kind), model), auth.as_ref())?,
+            ways: ways(base, (kind, model), auth.as_ref())?,
             auth,
+            signer,
             needle: needle.map(Arc::new),
-            model_json: (model != public).then(|| name_in_body(dialect(kind), model)),
+            model_json: name_in_body(speech, model),
             model: model.to_owned(),
-            dialect: dialect(kind),
+            speech,
             knows: knows(kind),
             output_field: output_field(kind),
             may_lack_responses: kind == ProviderKind::OpenAiCompatible,
@@ -75,25 +101,53 @@ impl HttpTarget {
         })
     }
 
+    /// What to write in place of what the client called the model; `None`: it is the upstream's name.
+    pub(crate) fn renamed(&self, call: Call, called: &str) -> Option<&str> {
+        let name = if call.is_form() { &self.model } else { &self.model_json };
+        (called != self.model).then_some(name.as_str())
+    }
+
     /// The provider's credential, to be kept out of what the provider says.
     pub(super) fn needle(&self) -> Option<&Arc<Needle>> {
         self.needle.as_ref()
     }
 
+    /// How the provider is asked whether it is there: at a path of its server, or for its list of models.
+    pub(super) fn check(&self, base: &Url, path: Option<&str>) -> Result<Way, Unusable> {
+        let uri = check_uri(base, self.speech, path)?;
+        Ok(Way::checking(uri, self.auth.as_ref()))
+    }
+
     /// Where a call goes. `None`: the provider has no such route.
-    pub(crate) fn way(&self, call: Call) -> Option<&Way> {
-        let is_missing = call == Call::Responses && self.has_chat_only.load(Ordering::Relaxed);
-        self.ways.get(call as usize)?.as_ref().filter(|_| !is_missing)
+    pub(crate) fn way(&self, asking: Asking) -> Option<&Way> {
+        let is_missing =
+            asking == Asking::Call(Call::Responses) && self.has_chat_only.load(Ordering::Relaxed);
+        self.ways.get(asking.index())?.as_ref().filter(|_| !is_missing)
+    }
+
+    /// What makes a request a signed one; nothing where the provider wants no signature.
+    pub(crate) fn sign(
+        &self,
+        way: &Way,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Headers, ProxyError> {
+        let signature = self.signer.as_ref().map(|signer| signer.sign(&way.uri, body, now));
+        signature
+            .transpose()
+            .map(Option::unwrap_or_default)
+            .map_err(|Unsignable| ProxyError::UpstreamUnavailable(UpstreamFault::Unsignable))
     }
 
     /// Notes what an answer with this status tells of the provider's routes. Whether the same is worth
     /// asking in another way: many a server with OpenAI's API has chat, and no responses.
-    pub(crate) fn lacks(&self, call: Call, status: StatusCode) -> bool {
+    pub(crate) fn lacks(&self, asking: Asking, status: StatusCode) -> bool {
         let is_none = matches!(
             status,
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
         );
-        let is_lacking = is_none && call == Call::Responses && self.may_lack_responses;
+        let is_lacking =
+            is_none && asking == Asking::Call(Call::Responses) && self.may_lack_responses;
         if is_lacking {
             self.has_chat_only.store(true, Ordering::Relaxed);
         }
@@ -112,38 +166,61 @@ impl HttpTarget {
 }
 
 /// The upstream's name of a model as a body has it, in JSON.
-fn name_in_body(dialect: Dialect, model: &str) -> String {
-    match dialect {
-        Dialect::Google if !model.contains('/') => {
+fn name_in_body(speech: Speech, model: &str) -> String {
+    match speech {
+        Speech::Dialect(Dialect::Google) if !model.contains('/') => {
             serde_json::Value::from(format!("models/{model}")).to_string()
         }
-        Dialect::OpenAi | Dialect::Anthropic | Dialect::Google => {
-            serde_json::Value::from(model).to_string()
-        }
+        Speech::Dialect(Dialect::OpenAi | Dialect::Anthropic | Dialect::Google)
+        | Speech::Bedrock => serde_json::Value::from(model).to_string(),
     }
 }
 
 /// How providers of a kind speak.
-const fn dialect(kind: ProviderKind) -> Dialect {
+const fn speech(kind: ProviderKind) -> Speech {
     match kind {
         ProviderKind::Echo
         | ProviderKind::OpenAi
         | ProviderKind::OpenAiCompatible
-        | ProviderKind::Azure => Dialect::OpenAi,
-        ProviderKind::Anthropic => Dialect::Anthropic,
-        ProviderKind::Google => Dialect::Google,
+        | ProviderKind::Azure => Speech::Dialect(Dialect::OpenAi),
+        ProviderKind::Anthropic => Speech::Dialect(Dialect::Anthropic),
+        ProviderKind::Google => Speech::Dialect(Dialect::Google),
+        ProviderKind::Bedrock => Speech::Bedrock,
     }
 }
 
+/// How a provider's credential is presented.
+#[derive(Debug, Default)]
+pub(super) struct Presented {
+    pub(super) auth: Option<(HeaderName, HeaderValue)>,
+    pub(super) signer: Option<Signer>,
+    pub(super) needle: Option<Needle>,
+}
+
+fn presented(
+    provider: &Provider,
+    base: &Url,
+    secret: Option<&SecretString>,
+) -> Result<Presented, Unusable> {
+    let Some(secret) = secret else { return Ok(Presented::default()) };
+    if provider.kind == ProviderKind::Bedrock {
+        return bedrock::presented(provider, base, secret);
+    }
+    let auth = Some(credential(provider.kind, secret)?);
+    let needle = Needle::new(secret.expose_secret().as_bytes());
+    Ok(Presented { auth, signer: None, needle })
+}
+
 /// The credential where providers of a kind look for it.
-fn credential(
+pub(super) fn credential(
     kind: ProviderKind,
     secret: &SecretString,
 ) -> Result<(HeaderName, HeaderValue), Unusable> {
     let (name, scheme) = match kind {
-        ProviderKind::Echo | ProviderKind::OpenAi | ProviderKind::OpenAiCompatible => {
-            (header::AUTHORIZATION, "Bearer ")
-        }
+        ProviderKind::Echo
+        | ProviderKind::OpenAi
+        | ProviderKind::OpenAiCompatible
+        | ProviderKind::Bedrock => (header::AUTHORIZATION, "Bearer "),
         ProviderKind::Azure => (HeaderName::from_static("api-key"), ""),
         ProviderKind::Anthropic => (HeaderName::from_static("x-api-key"), ""),
         ProviderKind::Google => (HeaderName::from_static("x-goog-api-key"), ""),
@@ -157,15 +234,19 @@ fn credential(
 
 fn ways(
     base: &Url,
-    (dialect, model): (Dialect, &str),
+    (kind, model): (ProviderKind, &str),
     auth: Option<&(HeaderName, HeaderValue)>,
-) -> Result<[Option<Way>; Call::ALL.len()], Unusable> {
-    let mut ways = [const { None }; Call::ALL.len()];
-    for (slot, call) in ways.iter_mut().zip(Call::ALL) {
-        if call.dialect() == dialect && call.is_providers() {
-            let uri = uri(base, call, model)?;
-            *slot = Some(Way { head: head(&uri, auth), uri });
-        }
+) -> Result<[Option<Way>; Asking::COUNT], Unusable> {
+    let mut ways = [const { None }; Asking::COUNT];
+    for (slot, asking) in ways.iter_mut().zip(Asking::all()) {
+        let (uri, is_form) = match asking {
+            _ if asking.provider() != speech(kind) => continue,
+            Asking::Call(call) if !call.is_providers() || !call.is_of(kind) => continue,
+            Asking::Call(call) => (uri(base, call, model)?, call.is_form()),
+            Asking::Converse => (bedrock::uri(base, model, "converse")?, false),
+            Asking::ConverseStream => (bedrock::uri(base, model, "converse-stream")?, false),
+        };
+        *slot = Some(Way::asking(uri, is_form, auth));
     }
     Ok(ways)
 }
@@ -191,9 +272,35 @@ fn uri(base: &Url, call: Call, model: &str) -> Result<Uri, Unusable> {
     url.as_str().parse().map_err(|_| Unusable::Address)
 }
 
+/// The address of a provider's list of models. One of them is enough to see that it is there.
+fn check_uri(base: &Url, speech: Speech, path: Option<&str>) -> Result<Uri, Unusable> {
+    let uri = match path {
+        // Not joined as references are: `//` would begin another host.
+        Some(path) => format!("{}://{}{path}", base.scheme(), base.authority()).parse(),
+        None => list_of_models(base, speech)?.as_str().parse(),
+    };
+    uri.map_err(|_| Unusable::Address)
+}
+
+fn list_of_models(base: &Url, speech: Speech) -> Result<Url, Unusable> {
+    let mut url = base.clone();
+    url.path_segments_mut().map_err(|()| Unusable::Address)?.pop_if_empty().push("models");
+    url.set_query(match speech {
+        Speech::Dialect(Dialect::OpenAi) => None,
+        Speech::Dialect(Dialect::Anthropic) => Some("limit=1"),
+        Speech::Dialect(Dialect::Google) => Some("pageSize=1"),
+        Speech::Bedrock => return Err(Unusable::Address),
+    });
+    Ok(url)
+}
+
 /// The head of a request, built from an allow-list. The length of the body and what one client asked
-/// for come behind it.
-fn head(uri: &Uri, auth: Option<&(HeaderName, HeaderValue)>) -> SecretString {
+/// for come behind it; so does the kind of the body where it differs from call to call (`None`).
+fn head(
+    (method, uri): (&Method, &Uri),
+    kind: Option<&str>,
+    auth: Option<&(HeaderName, HeaderValue)>,
+) -> SecretString {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let host = uri.authority().map_or("", |authority| authority.as_str());
     let agent = upstream::USER_AGENT;
@@ -201,8 +308,9 @@ fn head(uri: &Uri, auth: Option<&(HeaderName, HeaderValue)>) -> SecretString {
         Some(format!("{name}: {}\r\n", std::str::from_utf8(value.as_bytes()).ok()?))
     });
     let auth = auth.unwrap_or_default();
+    let kind = kind.map(|kind| format!("content-type: {kind}\r\n")).unwrap_or_default();
     SecretString::from(format!(
-        "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\nuser-agent: {agent}\r\n{auth}"
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{kind}user-agent: {agent}\r\n{auth}"
     ))
 }
 
@@ -227,7 +335,8 @@ const fn output_field(kind: ProviderKind) -> OutputField {
         ProviderKind::Echo
         | ProviderKind::OpenAiCompatible
         | ProviderKind::Anthropic
-        | ProviderKind::Google => OutputField::Tokens,
+        | ProviderKind::Google
+        | ProviderKind::Bedrock => OutputField::Tokens,
     }
 }
 
@@ -242,6 +351,7 @@ mod tests {
             ("https://api.example",        Call::ChatCompletions,       "m",             "https://api.example/chat/completions"),
             ("http://127.0.0.1:8000/v1",   Call::Embeddings,            "m",             "http://127.0.0.1:8000/v1/embeddings"),
             ("http://[::1]:80/a/v1/",      Call::Responses,             "m",             "http://[::1]/a/v1/responses"),
+            ("https://x.openai.azure.com/openai/v1", Call::Transcriptions, "m",           "https://x.openai.azure.com/openai/v1/audio/transcriptions"),
             ("https://a.example/v1",       Call::MessageTokens,         "m",             "https://a.example/v1/messages/count_tokens"),
             ("https://g.example/v1beta",   Call::GenerateContent,       "gemini-2.5-pro", "https://g.example/v1beta/models/gemini-2.5-pro:generateContent"),
             ("https://g.example/v1beta/",  Call::StreamGenerateContent, "g",             "https://g.example/v1beta/models/g:streamGenerateContent?alt=sse"),
@@ -255,14 +365,17 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_has_the_routes_of_its_dialect_and_no_others() {
+    fn a_provider_has_the_routes_of_its_dialect_that_it_is_known_to_have_and_no_others() {
         let base = Url::parse("https://api.example/v1").unwrap();
-        for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Google] {
-            let ways = ways(&base, (dialect, "m"), None).unwrap();
+        for kind in ProviderKind::ALL {
+            let ways = ways(&base, (kind, "m"), None).unwrap();
             for call in Call::ALL {
                 let way = ways[call as usize].as_ref();
-                let has_it = call.dialect() == dialect && call != Call::Inference;
-                assert_eq!(way.is_some(), has_it, "{dialect:?} {call:?}");
+                let is_known = call != Call::Inference && call.is_of(kind);
+                let has_it = speech(kind) == call.dialect().into() && is_known;
+                assert_eq!(way.is_some(), has_it, "{kind} {call:?}");
+                let is_form = matches!(call, Call::Transcriptions | Call::Translations);
+                assert!(way.is_none_or(|way| way.is_form == is_form), "{call:?}");
             }
         }
     }
@@ -287,7 +400,35 @@ mod tests {
                  user-agent: {}\r\n{end}",
                 upstream::USER_AGENT
             );
-            assert_eq!(head(&uri, auth.as_ref()).expose_secret(), expected);
+            assert_eq!(
+                head((&Method::POST, &uri), Some(JSON), auth.as_ref()).expose_secret(),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn a_provider_is_asked_for_its_models_or_at_a_path_of_its_server() {
+        #[rustfmt::skip]
+        let cases = [
+            // base                       kind                            path                asked
+            ("http://h:8000/v1",          ProviderKind::OpenAiCompatible, None,               "http://h:8000/v1/models"),
+            ("https://a.example/v1/",     ProviderKind::Anthropic,        None,               "https://a.example/v1/models?limit=1"),
+            ("https://g.example/v1beta",  ProviderKind::Google,           None,               "https://g.example/v1beta/models?pageSize=1"),
+            ("http://h:8000/v1",          ProviderKind::OpenAiCompatible, Some("/health"),    "http://h:8000/health"),
+            ("http://h:8000/v1",          ProviderKind::OpenAi,           Some("/h?deep=1"),  "http://h:8000/h?deep=1"),
+            ("http://h:8000/v1",          ProviderKind::OpenAi,           Some("//evil/h"),   "http://h:8000//evil/h"),
+            ("http://[::1]:8000/v1",      ProviderKind::OpenAi,           Some("/@evil:1/h"), "http://[::1]:8000/@evil:1/h"),
+        ];
+        for (base, kind, path, expected) in cases {
+            let uri = check_uri(&Url::parse(base).unwrap(), speech(kind), path).unwrap();
+            assert_eq!(uri.to_string(), expected);
+            let auth = credential(kind, &SecretString::from("sk-1")).unwrap();
+            let way = Way::checking(uri, Some(&auth));
+            let head = way.head.expose_secret();
+            let target = way.uri.path_and_query().unwrap();
+            assert!(head.starts_with(&format!("GET {target} HTTP/1.1\r\nhost: ")), "{head}");
+            assert!(head.contains("sk-1\r\n") && !head.contains("content-"), "{head}");
         }
     }
 

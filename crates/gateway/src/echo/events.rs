@@ -1,19 +1,32 @@
 //! The built-in provider's streams, each event made when it is asked for.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::Reply;
-use crate::route::Work;
 
 /// The events of one stream that are still to come.
 #[derive(Debug, Default)]
-pub(crate) struct Events(Option<Box<Stream>>);
+pub(crate) struct Events {
+    /// Those that are there already.
+    made: VecDeque<Bytes>,
+    text: Option<Box<Stream>>,
+}
+
+/// How a text is told event by event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    Chat,
+    Completion,
+    Response,
+}
 
 #[derive(Debug)]
 struct Stream {
     reply: Reply,
-    work: Work,
+    manner: Manner,
     step: Step,
     /// Bytes of the text that have gone out.
     told: usize,
@@ -32,21 +45,31 @@ enum Step {
 }
 
 impl Events {
-    pub(super) fn new(work: Work, reply: Reply) -> Self {
-        Self(Some(Box::new(Stream { reply, work, step: Step::Start, told: 0, sequence: 0 })))
+    pub(super) fn new(manner: Manner, reply: Reply) -> Self {
+        let stream = Stream { reply, manner, step: Step::Start, told: 0, sequence: 0 };
+        Self { made: VecDeque::new(), text: Some(Box::new(stream)) }
+    }
+
+    /// These ones, each of which has a `type`.
+    pub(super) fn of(all: &[Value]) -> Self {
+        let made = all.iter().map(|event| Bytes::from(format!("data: {event}\n\n"))).collect();
+        Self { made, text: None }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.made.is_empty() && self.text.is_none()
     }
 
     pub(crate) fn pop_front(&mut self) -> Option<Bytes> {
-        let stream = self.0.as_mut()?;
+        if let Some(event) = self.made.pop_front() {
+            return Some(event);
+        }
+        let stream = self.text.as_mut()?;
         let (event, next) = stream.event();
         stream.sequence += 1;
         match next {
             Some(step) => stream.step = step,
-            None => self.0 = None,
+            None => self.text = None,
         }
         Some(event)
     }
@@ -63,7 +86,7 @@ impl Stream {
                 (self.text(&piece), Some(self.step_at(self.told)))
             }
             Step::Finish => (self.finish(), Some(Step::Usage)),
-            Step::Usage if self.work == Work::Response => (self.end_of_response(), None),
+            Step::Usage if self.manner == Manner::Response => (self.end_of_response(), None),
             Step::Usage => (self.usage(), Some(Step::Done)),
             Step::Done => (Bytes::from_static(b"data: [DONE]\n\n"), None),
         }
@@ -80,37 +103,31 @@ impl Stream {
     }
 
     fn start(&self) -> Bytes {
-        match self.work {
-            Work::Response => {
+        match self.manner {
+            Manner::Response => {
                 self.named("response.created", json!({ "response": self.reply.response(false) }))
             }
-            Work::Completion => self.chunk(&completion_choice("", None), &Value::Null),
-            Work::Chat | Work::Prompt | Work::Embedding | Work::Count => {
-                self.delta(&json!({ "role": "assistant", "content": "" }), None)
-            }
+            Manner::Completion => self.chunk(&completion_choice("", None), &Value::Null),
+            Manner::Chat => self.delta(&json!({ "role": "assistant", "content": "" }), None),
         }
     }
 
     fn text(&self, piece: &str) -> Bytes {
-        match self.work {
-            Work::Response => self.named("response.output_text.delta", self.part("delta", piece)),
-            Work::Completion => self.chunk(&completion_choice(piece, None), &Value::Null),
-            Work::Chat | Work::Prompt | Work::Embedding | Work::Count => {
-                self.delta(&json!({ "content": piece }), None)
-            }
+        match self.manner {
+            Manner::Response => self.named("response.output_text.delta", self.part("delta", piece)),
+            Manner::Completion => self.chunk(&completion_choice(piece, None), &Value::Null),
+            Manner::Chat => self.delta(&json!({ "content": piece }), None),
         }
     }
 
     fn finish(&self) -> Bytes {
         let reason = self.reply.finish_reason();
-        match self.work {
-            Work::Response => {
+        match self.manner {
+            Manner::Response => {
                 self.named("response.output_text.done", self.part("text", &self.reply.text))
             }
-            Work::Completion => self.chunk(&completion_choice("", Some(reason)), &Value::Null),
-            Work::Chat | Work::Prompt | Work::Embedding | Work::Count => {
-                self.delta(&json!({}), Some(reason))
-            }
+            Manner::Completion => self.chunk(&completion_choice("", Some(reason)), &Value::Null),
+            Manner::Chat => self.delta(&json!({}), Some(reason)),
         }
     }
 
@@ -130,8 +147,11 @@ impl Stream {
 
     fn chunk(&self, choices: &Value, usage: &Value) -> Bytes {
         let reply = &self.reply;
-        let object =
-            if self.work == Work::Completion { "text_completion" } else { "chat.completion.chunk" };
+        let object = if self.manner == Manner::Completion {
+            "text_completion"
+        } else {
+            "chat.completion.chunk"
+        };
         let event = json!({
             "id": reply.id, "object": object, "created": reply.created_at_s, "model": reply.model,
             "choices": choices, "usage": usage,

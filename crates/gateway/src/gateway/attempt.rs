@@ -7,13 +7,13 @@ use http::HeaderMap;
 
 use super::{Gateway, Way};
 use crate::ask::Ask;
+use crate::asking::Asking;
 use crate::catalog::{Endpoint, HttpTarget, Target};
 use crate::echo::{self, Echo};
-use crate::error::ProxyError;
+use crate::error::{ProxyError, UpstreamFault};
 use crate::health::Pass;
 use crate::relay::CallEnd;
 use crate::rewrite::{Change, rewrite};
-use crate::route::Call;
 use crate::translate::{self, Translated};
 use crate::upstream::{self, Again, Outgoing};
 
@@ -26,6 +26,8 @@ pub(super) enum Answered {
 /// What every attempt sends.
 pub(super) struct Sending<'a> {
     pub(super) ask: &'a Ask<'a>,
+    /// The model's own name, whatever it was called.
+    pub(super) model: &'a str,
     pub(super) body: &'a Bytes,
     pub(super) headers: &'a HeaderMap,
     /// What one answer must be bound to, where a budget relies on it.
@@ -37,7 +39,7 @@ pub(super) struct Sending<'a> {
 
 /// What one deployment is asked.
 struct Asked {
-    call: Call,
+    asking: Asking,
     body: Bytes,
     /// What was left out because the client allows it.
     left: Vec<String>,
@@ -46,20 +48,21 @@ struct Asked {
 impl Sending<'_> {
     /// The client's own bytes where the deployment has the very route, else the same said in another way.
     fn request_for(&self, target: &Target) -> Result<Asked, ProxyError> {
-        let (ask, dialect) = (self.ask, target.dialect());
+        let (ask, speech) = (self.ask, target.speech());
         if target.has(ask.call) {
             let body = self.own_words(target);
-            return Ok(Asked { call: ask.call, body, left: Vec::new() });
+            return Ok(Asked { asking: Asking::Call(ask.call), body, left: Vec::new() });
         }
-        let call = ask.call.said_in(dialect, ask.is_stream).ok_or(ProxyError::NoSuchRoute)?;
+        let asking = Asking::the_same(ask.call, speech, ask.is_stream);
+        let asking = asking.ok_or(ProxyError::NoSuchRoute)?;
         let to = doorward_dialect::Target {
             model: target.upstream_model().unwrap_or(&ask.model),
             from: ask.call.client(),
             output_tokens_default: self.output_tokens.min(self.output_tokens_unasked),
             knows: target.knows(),
         };
-        let Translated { body, left } = translate::request(ask, (dialect, &to), self.bound)?;
-        Ok(Asked { call, body, left })
+        let Translated { body, left } = translate::request(ask, (speech, &to), self.bound)?;
+        Ok(Asked { asking, body, left })
     }
 
     fn own_words(&self, target: &Target) -> Bytes {
@@ -67,7 +70,7 @@ impl Sending<'_> {
             Endpoint::Echo => self.body.clone(),
             Endpoint::Http(http) => {
                 let change = Change {
-                    model: http.model_json.as_deref(),
+                    model: http.renamed(self.ask.call, &self.ask.model),
                     output_tokens: self.bound,
                     output_field: http.output_field(self.ask.call),
                 };
@@ -93,26 +96,31 @@ impl Gateway {
             let request =
                 sending.request_for(target).map_err(|error| unasked(error, Again::WithAnother))?;
             if let Some(pass) = pass.take() {
+                if !end.sending_to(target, pass) {
+                    let error = ProxyError::UpstreamUnavailable(UpstreamFault::NoDeployment);
+                    return Err(unasked(error, Again::Nowhere));
+                }
                 way.facts.attempts += 1;
                 way.facts.provider = Some(target.header.clone());
-                end.sending_to(target, pass);
             }
             way.facts.dropped = request.left;
-            end.asking(request.call);
+            end.asking(request.asking);
             let http = match &target.endpoint {
                 Endpoint::Echo => {
                     *end.is_sent() = true;
-                    return self.ask_echo((request.call, &request.body), sending, way);
+                    return self.ask_echo((request.asking, &request.body), sending, way);
                 }
                 Endpoint::Http(http) => http,
             };
-            let asked = (request.call, &request.body);
+            let asked = (request.asking, &request.body);
+            let waiting = way.facts.waiting();
             let answer = tokio::select! {
                 biased;
                 () = target.health.ended().cancelled() => return Err(upstream::Failure::ended()),
                 answer = self.ask_http(http, asked, sending, end.is_sent()) => answer?,
             };
-            if !http.lacks(request.call, answer.status) {
+            drop(waiting);
+            if !http.lacks(request.asking, answer.status) {
                 return Ok(Answered::Http(answer));
             }
         }
@@ -120,33 +128,41 @@ impl Gateway {
 
     fn ask_echo(
         &self,
-        (call, body): (Call, &Bytes),
+        (asking, body): (Asking, &Bytes),
         sending: &Sending<'_>,
         way: &Way<'_>,
     ) -> Result<Answered, upstream::Failure> {
+        let Asking::Call(call) = asking else {
+            return Err(unasked(ProxyError::NoSuchRoute, Again::WithAnother));
+        };
         let created_at_s = self.store.clock().now().as_second();
         let facts = (way.id.to_string(), created_at_s, sending.output_tokens);
-        let ask = Ask::parse(call, None, body);
-        ask.and_then(|ask| echo::answer(body, &ask, facts))
-            .map(Answered::Echo)
-            .map_err(|error| unasked(error, Again::Nowhere))
+        let answered = if call == sending.ask.call {
+            echo::answer(body, sending.ask, facts)
+        } else {
+            Ask::parse(call, None, body).and_then(|ask| echo::answer(body, &ask, facts))
+        };
+        answered.map(Answered::Echo).map_err(|error| unasked(error, Again::Nowhere))
     }
 
     async fn ask_http(
         &self,
         http: &HttpTarget,
-        (call, body): (Call, &Bytes),
+        (asking, body): (Asking, &Bytes),
         sending: &Sending<'_>,
         is_sent: &mut bool,
     ) -> Result<Box<upstream::Answer>, upstream::Failure> {
-        let way = http.way(call).ok_or(ProxyError::NoSuchRoute);
+        let way = http.way(asking).ok_or(ProxyError::NoSuchRoute);
         let way = way.map_err(|error| unasked(error, Again::WithAnother))?;
+        let signature = http.sign(way, body, self.store.clock().now());
+        let signature = signature.map_err(|error| unasked(error, Again::WithAnother))?;
         let request = Outgoing {
             http,
             way,
-            is_stream: sending.ask.is_stream,
+            begins_at_once: sending.ask.begins_at_once(),
             client_headers: sending.headers,
-            is_translated: call != sending.ask.call,
+            is_translated: asking != Asking::Call(sending.ask.call),
+            signature,
             body,
         };
         upstream::send(&request, &self.options.timeouts, is_sent).await

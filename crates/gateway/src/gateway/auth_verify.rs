@@ -195,23 +195,24 @@ impl Gateway {
         asked: &Asked,
         now: Timestamp,
     ) -> (Admitted, Result<(), ProxyError>) {
-        let checked = self.check_asked(caller, asked, now).await;
-        if let Err(error) = checked {
-            return (Admitted::default(), Err(error));
-        }
-        match self.store.spend(&caller.key, asked.model.as_deref(), asked.cost) {
+        let model = match self.check_asked(caller, asked, now).await {
+            Ok(model) => model,
+            Err(error) => return (Admitted::default(), Err(error)),
+        };
+        match self.store.spend(&caller.key, model.as_deref(), asked.cost) {
             Ok(Ok(quotas)) => (quotas, Ok(())),
             Ok(Err((denial, quotas))) => (quotas, Err(denial.into())),
             Err(error) => (Admitted::default(), Err(error.into())),
         }
     }
 
+    /// The own name of the model that is asked about, where one is.
     async fn check_asked(
         &self,
         caller: &Caller,
         asked: &Asked,
         now: Timestamp,
-    ) -> Result<(), ProxyError> {
+    ) -> Result<Option<String>, ProxyError> {
         let address = asked.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         verify::check_use(caller, now, address)?;
         // Of an address that nobody tells, no rule can say that it is allowed.
@@ -221,10 +222,11 @@ impl Gateway {
         if !asked.scopes.iter().all(|scope| caller.allows(*scope)) {
             return Err(Denial::InsufficientScope.into());
         }
-        let Some(model) = &asked.model else { return Ok(()) };
-        match self.find_model(caller, model).await {
+        let Some(name) = &asked.model else { return Ok(None) };
+        match self.find_model(caller, name).await {
+            Ok(model) => Ok(Some(model.name.to_string())),
             // What it would cost here is not asked.
-            Ok(_) | Err(ProxyError::Unpriced(_)) => Ok(()),
+            Err(ProxyError::Unpriced(model, _)) => Ok(Some(model)),
             Err(error) => Err(error),
         }
     }

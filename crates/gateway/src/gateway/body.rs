@@ -27,7 +27,7 @@ pub(super) fn check_type(headers: &HeaderMap) -> Result<(), ProxyError> {
     }
     let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let is_json = kind.eq_ignore_ascii_case(b"application/json") || kind.ends_with(b"+json");
-    if is_json { Ok(()) } else { Err(ProxyError::WrongType) }
+    if is_json { Ok(()) } else { Err(ProxyError::WrongType("application/json")) }
 }
 
 /// Takes what is there of a body of at most `max` bytes. Most come with their head, in one piece:

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use doorward_domain::catalog::Routing;
 use smallvec::SmallVec;
 
+use crate::ask::Ask;
 use crate::catalog::{RoutedModel, Target};
 use crate::health::Pass;
-use crate::route::Call;
 
 /// Goes through the targets of a model for one call: by priority; among equals, one is drawn by weight, or
 /// the one of two that answers sooner. With the best of all, everybody would go to the same one until it
@@ -38,11 +38,12 @@ enum Mark {
 }
 
 impl<'a> Choice<'a> {
-    /// Of those that can be asked for this call. `random` is as good as random.
-    pub(super) fn new(model: &'a RoutedModel, call: Call, (now_us, random): (u64, u64)) -> Self {
+    /// Of those that can be asked for this call, and have a price for all of it. `random` is as good as
+    /// random.
+    pub(super) fn new(model: &'a RoutedModel, ask: &Ask<'_>, (now_us, random): (u64, u64)) -> Self {
         let targets = model.targets.as_slice();
         let mark = |target: &Arc<Target>| {
-            if target.can_be_asked(call) { Mark::Fresh } else { Mark::Out }
+            if target.can_be_asked(ask) { Mark::Fresh } else { Mark::Out }
         };
         let marks = targets.iter().map(mark).collect();
         let routing = model.routing;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use doorward_dialect::Dialect;
 use doorward_dialect::fault::FaultKind;
 use doorward_dialect::google::Framing;
+use doorward_dialect::{Dialect, Provider};
 use doorward_domain::call::Outcome;
 use futures_util::FutureExt as _;
 use http::StatusCode;
@@ -19,8 +19,8 @@ use crate::answer::{self, Answer, Headers, Shape};
 use crate::ask::Ask;
 use crate::echo::Echo;
 use crate::error::{ProxyError, UpstreamFault};
-use crate::meter::{JsonMeter, SseMeter};
-use crate::redact::Needle;
+use crate::meter::{JsonMeter, Metered, SseMeter};
+use crate::redact::{Mask, Needle};
 use crate::relay::{CallEnd, Meter, RelayBody, Source, Watch};
 use crate::translate::{self, StreamTranslation};
 use crate::upstream::{self, Exchange, Failure};
@@ -48,27 +48,29 @@ impl Gateway {
         if !answer.status.is_success() {
             return Box::pin(self.deliver_error(answer, end)).await;
         }
-        let (provider, is_translated) = (end.target().dialect(), end.between().is_some());
-        match answer::shape(&answer.headers) {
+        let (provider, is_translated) = (end.target().speech(), end.between().is_some());
+        match answer::shape(&answer.headers, provider, ask.call.work()) {
             Ok(Shape::Json) if is_translated && !ask.is_stream => {
-                Box::pin(self.deliver_translated(answer, ask, end)).await
+                Box::pin(self.deliver_translated(answer, ask, end, way)).await
             }
             Ok(Shape::Json) if is_translated => Err(garbage(end, "it is no stream")),
             Ok(Shape::Events) if is_translated && !ask.is_stream => {
                 Err(garbage(end, "it is a stream, though we did not ask for one"))
             }
             Ok(Shape::Json) => {
-                let meter =
-                    JsonMeter::new(provider, end.target().needle(), ask.call.work().has_output());
+                let meter = JsonMeter::of(ask.call, provider, end.target().needle())
+                    .counting_searches(ask.may_search());
                 self.deliver_json(answer, meter, end, way).await
             }
             Ok(Shape::Events) => {
                 let target = end.target();
                 let translation = translated::stream(ask, &end, self.store.clock());
                 let hides_usage = translation.is_none() && ask.is_stream && !ask.wants_usage();
-                let meter = SseMeter::new(provider, hides_usage, target.needle());
+                let meter = SseMeter::new(provider, hides_usage, target.needle())
+                    .counting_searches(ask.may_search());
                 self.deliver_events(answer, (meter, translation), (ask, end), way).await
             }
+            Ok(Shape::Plain) => Box::pin(self.deliver_plain(answer, ask, end, way)).await,
             Err(what) => Err(garbage(end, what)),
         }
     }
@@ -84,11 +86,15 @@ impl Gateway {
         end.answered(StatusCode::OK);
         match echo {
             Echo::Whole(body) => {
-                let mut meter = JsonMeter::new(Dialect::OpenAi, None, ask.call.work().has_output());
+                let mut meter = JsonMeter::of(ask.call, Dialect::OpenAi, None);
                 let body = meter.push(body);
                 end.settle(Outcome::Done, meter.metered());
                 let said = translated::whole(&body, ask, &end, self.store.clock());
                 said.unwrap_or_else(|| Answer::json(StatusCode::OK, body))
+            }
+            Echo::Plain(kind, body) => {
+                end.settle(Outcome::Done, Metered::default());
+                Answer::of_kind(kind, body)
             }
             Echo::Events(events) => {
                 let translation = translated::stream(ask, &end, self.store.clock());
@@ -126,6 +132,7 @@ impl Gateway {
                 })
             })
         });
+        let waiting = way.facts.waiting();
         // It nearly always came with the head: that costs no timer.
         let read = match (&mut reading).now_or_never() {
             Some(read) => Ok(read),
@@ -135,7 +142,7 @@ impl Gateway {
                     read = Box::pin(waiting) => read,
                     // Whoever may not go on is told so by the stream.
                     () = way.caller.key.changed() => Ok(Some(Ok(Bytes::new()))),
-                    () = target.health.ended().cancelled() => return Err(spoilt(end, ended())),
+                    () = target.health.ended().cancelled() => return Err(Spoilt { failure: Failure::ended(), end }),
                 };
                 // What says nothing to the client was a sign of life all the same.
                 if read.is_ok() || !has_arrived.swap(false, Ordering::Relaxed) {
@@ -143,6 +150,7 @@ impl Gateway {
                 }
             },
         };
+        drop(waiting);
         let first = match read {
             Ok(Some(Ok(first))) => first,
             Ok(Some(Err(broken))) => {
@@ -158,6 +166,8 @@ impl Gateway {
         let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
         let body = RelayBody::live(first, source, (Meter::Sse(meter), translation), end, watch);
         Ok(match ask.framing {
+            // Its head says how its frames are read; the client gets none of them.
+            Framing::Events if target.speech() == Provider::Bedrock => Answer::events(body),
             Framing::Events => Answer { status: answer.status, headers, body },
             Framing::List => Answer::list(body),
         })
@@ -173,13 +183,9 @@ impl Gateway {
         way: &Way<'_>,
     ) -> Result<Answer, Spoilt> {
         let exact = answer.body.bytes_left();
-        let target = end.target();
-        let reading = self.first_piece(&mut answer.body, &mut meter);
-        let read = tokio::select! {
-            biased;
-            read = reading => read,
-            () = target.health.ended().cancelled() => Err(ended()),
-        };
+        let waiting = way.facts.waiting();
+        let read = self.first_piece(&mut answer.body, &end, |piece| meter.push(piece)).await;
+        drop(waiting);
         let first = match read {
             Ok(Some(first)) if first.trim_ascii_start().starts_with(b"{") => first,
             Ok(Some(_)) => return Err(garbage(end, "it is not a JSON object")),
@@ -197,13 +203,59 @@ impl Gateway {
             let headers = answer::clean(answer.headers, end.target().needle());
             return Ok(Answer { status: answer.status, headers, body: RelayBody::whole(first) });
         }
+        Ok(self.go_on((answer, exact), first, Meter::Json(meter), (end, way)))
+    }
+
+    /// Sound and text go on as they come. What it costs is known from the request, and is owed from the
+    /// first byte on.
+    async fn deliver_plain(
+        &self,
+        mut answer: Box<upstream::Answer>,
+        ask: &Ask<'_>,
+        mut end: Box<CallEnd>,
+        way: &Way<'_>,
+    ) -> Result<Answer, Spoilt> {
+        let exact = answer.body.bytes_left();
+        let mut mask = Mask::new(end.target().needle());
+        let read = self.first_piece(&mut answer.body, &end, |piece| mask.push(piece)).await;
+        let first = match read {
+            Ok(Some(first)) => first,
+            // In a recording there may be nothing that can be written down.
+            Ok(None) if answer.body.is_ended() && ask.call.is_form() => Bytes::new(),
+            Ok(None) => return Err(garbage(end, "it broke off at once")),
+            Err(error) => return Err(spoilt(end, error)),
+        };
+        if answer.body.is_broken() {
+            return Err(garbage(end, "it broke off"));
+        }
+        if answer.body.is_ended() {
+            end.settle_shared(Outcome::Done, Metered::default()).await;
+            let headers = answer::clean(answer.headers, end.target().needle());
+            let body = [first, mask.finish()].concat();
+            return Ok(Answer {
+                status: answer.status,
+                headers,
+                body: RelayBody::whole(body.into()),
+            });
+        }
+        Ok(self.go_on((answer, exact), first, Meter::Plain(mask), (end, way)))
+    }
+
+    /// The rest of an answer that is no stream of events, while it comes. `exact`: the length of the whole.
+    fn go_on(
+        &self,
+        (answer, exact): (Box<upstream::Answer>, Option<u64>),
+        first: Bytes,
+        meter: Meter,
+        (end, way): (Box<CallEnd>, &Way<'_>),
+    ) -> Answer {
         let mut headers = answer::clean(answer.headers, end.target().needle());
         if let Some(bytes) = exact {
             headers.push((CONTENT_LENGTH, bytes.into()));
         }
         let (source, watch) = (Source::Http(answer.body), self.watch(way, &end));
-        let body = RelayBody::live(first, source, (Meter::Json(meter), None), end, watch);
-        Ok(Answer { status: answer.status, headers, body })
+        let body = RelayBody::live(first, source, (meter, None), end, watch);
+        Answer { status: answer.status, headers, body }
     }
 
     /// A whole answer in another dialect than the client's: all of it is needed before any can be said.
@@ -212,15 +264,20 @@ impl Gateway {
         mut answer: Box<upstream::Answer>,
         ask: &Ask<'_>,
         mut end: Box<CallEnd>,
+        way: &Way<'_>,
     ) -> Result<Answer, Spoilt> {
         let target = end.target();
-        let has_output = ask.call.work().has_output();
-        let mut meter = JsonMeter::new(target.dialect(), target.needle(), has_output);
+        let mut watch = self.watch(way, &end);
+        let mut meter = JsonMeter::of(ask.call, target.speech(), target.needle());
         let reading = gather(&mut answer.body, &mut meter, self.options.timeouts.idle);
+        let waiting = way.facts.waiting();
         let read = tokio::select! {
+            biased;
             read = tokio::time::timeout(self.options.timeouts.total, reading) => read,
-            () = target.health.ended().cancelled() => return Err(spoilt(end, ended())),
+            denial = watch.denied() => return Err(Spoilt { failure: Failure::blameless(denial.into()), end }),
+            () = target.health.ended().cancelled() => return Err(Spoilt { failure: Failure::ended(), end }),
         };
+        drop(waiting);
         let Ok(read) = read else {
             return Err(spoilt(end, ProxyError::UpstreamTimeout));
         };
@@ -241,19 +298,25 @@ impl Gateway {
     async fn first_piece(
         &self,
         exchange: &mut Exchange,
-        meter: &mut JsonMeter,
+        end: &CallEnd,
+        mut meter: impl FnMut(Bytes) -> Bytes,
     ) -> Result<Option<Bytes>, ProxyError> {
-        let mut reading =
-            poll_fn(|cx| exchange.poll_ready_bytes(cx, |piece| Ok(meter.push(piece))));
+        let mut reading = poll_fn(|cx| exchange.poll_ready_bytes(cx, |piece| Ok(meter(piece))));
         // It nearly always came with the head: that costs no timer.
-        let read = match (&mut reading).now_or_never() {
-            Some(read) => read,
-            // Some servers send the head at once and then think: that is not silence.
-            None => Box::pin(tokio::time::timeout(self.options.timeouts.total, reading))
-                .await
-                .map_err(|_| ProxyError::UpstreamTimeout)?,
-        };
-        Ok(read.and_then(Result::ok))
+        if let Some(read) = (&mut reading).now_or_never() {
+            return Ok(read.and_then(Result::ok));
+        }
+        let target = end.target();
+        // Some servers send the head at once and then think: that is not silence.
+        let reading = Box::pin(tokio::time::timeout(self.options.timeouts.total, reading));
+        tokio::select! {
+            biased;
+            read = reading => {
+                let read = read.map_err(|_| ProxyError::UpstreamTimeout)?;
+                Ok(read.and_then(Result::ok))
+            }
+            () = target.health.ended().cancelled() => Err(ended()),
+        }
     }
 
     async fn deliver_error(
@@ -263,15 +326,23 @@ impl Gateway {
     ) -> Result<Answer, Spoilt> {
         let target = end.target();
         let status = answer.status;
+        let name = answer.error_name().map(str::to_owned);
         let headers = answer::clean(answer.headers, target.needle());
-        if target.dialect() == Dialect::Google && status == StatusCode::BAD_REQUEST {
+        if target.speech() == Provider::Dialect(Dialect::Google)
+            && status == StatusCode::BAD_REQUEST
+        {
             return self.deliver_google_error((headers, answer.body), end).await;
         }
         // Before the client can leave: it owes nothing, whether it waits for the words or not.
         end.fail(status);
         let body = self.read_error(answer.body, target.needle()).await;
         if let Some(between) = end.between() {
-            return Ok(translated::error((status, headers, &body), between, &end));
+            return Ok(translated::error(
+                (status, headers),
+                (name.as_deref(), &body),
+                between,
+                &end,
+            ));
         }
         Ok(Answer { status, headers, body: RelayBody::whole(body) })
     }
@@ -292,7 +363,7 @@ impl Gateway {
         }
         end.fail(status);
         if let Some(between) = end.between() {
-            return Ok(translated::error((status, headers, &body), between, &end));
+            return Ok(translated::error((status, headers), (None, &body), between, &end));
         }
         Ok(Answer { status, headers, body: RelayBody::whole(body) })
     }

@@ -17,13 +17,13 @@ use crate::error::{ProxyError, UpstreamFault};
 use crate::health::Pass;
 use crate::relay::CallEnd;
 use crate::route::Call;
-use crate::upstream::{self, Again, Failure};
+use crate::upstream::{self, Again, Failure, Verdict};
 use crate::verify;
 
 /// What the last attempt came to.
 enum Last {
     /// The deployment said no: these are its own words.
-    Answer(Box<upstream::Answer>),
+    Answer(Box<upstream::Answer>, Verdict),
     Failure(Failure),
 }
 
@@ -95,10 +95,14 @@ impl Gateway {
     ) -> Result<Answer, (Last, Box<CallEnd>)> {
         match self.attempt(asked, sending, way, &mut end).await {
             Ok(Answered::Echo(echo)) => Ok(self.deliver_echo(echo, sending.ask, end, way)),
-            Ok(Answered::Http(answer)) if Again::after(answer.status).is_some() => {
-                Err((Last::Answer(answer), end))
-            }
             Ok(Answered::Http(answer)) => {
+                let now = self.store.clock().now();
+                if let Some(verdict) = answer.verdict(end.target().speech(), now) {
+                    return Err((Last::Answer(answer, verdict), end));
+                }
+                if let Err(error) = self.recheck(sending, way).await {
+                    return Err((Last::Failure(Failure::blameless(error)), end));
+                }
                 let delivered = self.deliver(answer, sending.ask, end, way).await;
                 delivered.map_err(|Spoilt { failure, end }| (Last::Failure(failure), end))
             }
@@ -111,9 +115,8 @@ impl Gateway {
         let is_owing = last.again() == Again::ElsewhereOwing;
         let (call, deployment) = (way.id, target.deployment);
         match last {
-            Last::Answer(answer) => {
-                let fault = answer.fault(self.store.clock().now());
-                end.attempt_failed(answer.status, fault, is_owing);
+            Last::Answer(answer, verdict) => {
+                end.attempt_failed(answer.status, Some(verdict.fault), is_owing);
                 let status = answer.status.as_u16();
                 tracing::info!(%call, %deployment, status, "a deployment said no");
             }
@@ -140,7 +143,9 @@ impl Gateway {
         sending: &Sending<'_>,
         way: &mut Way<'_>,
     ) -> Result<(), ProxyError> {
+        let waiting = way.facts.waiting();
         tokio::time::sleep(pause).await;
+        drop(waiting);
         self.recheck(sending, way).await?;
         let now = self.store.clock().now();
         Ok(verify::check(&way.caller, Call::SCOPE, now, way.address)?)
@@ -154,7 +159,7 @@ impl Gateway {
         way.caller = verify::identify(&self.store, sending.headers).await?;
         let now = self.store.clock().now();
         verify::check(&way.caller, Call::SCOPE, now, way.address)?;
-        if !way.caller.allows_model(&sending.ask.model) {
+        if !way.caller.allows_model(sending.model) {
             return Err(Denial::ModelNotFound.into());
         }
         Ok(())
@@ -168,7 +173,7 @@ impl Gateway {
         way: &Way<'_>,
     ) -> Result<Answer, ProxyError> {
         match last {
-            Last::Answer(answer) => self
+            Last::Answer(answer, _) => self
                 .deliver(answer, sending.ask, end, way)
                 .await
                 .map_err(|spoilt| spoilt.failure.error),
@@ -197,7 +202,7 @@ impl Last {
 
     fn again(&self) -> Again {
         match self {
-            Self::Answer(answer) => Again::after(answer.status).unwrap_or(Again::Nowhere),
+            Self::Answer(_, verdict) => verdict.again,
             Self::Failure(failure) => failure.again,
         }
     }

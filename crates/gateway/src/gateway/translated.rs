@@ -37,14 +37,16 @@ pub(super) fn stream(
     Some(Box::new(StreamTranslation::new(between, ask, &face(&id, ask, clock))))
 }
 
-/// An error of the deployment.
+/// An error of the deployment. `name`: what a header calls it.
 pub(super) fn error(
-    (status, mut headers, body): (StatusCode, Headers, &[u8]),
+    (status, mut headers): (StatusCode, Headers),
+    (name, body): (Option<&str>, &[u8]),
     between: Between,
     end: &CallEnd,
 ) -> Answer {
     let id = end.id().to_string();
-    let (body, retry_after_s) = translate::error(between, (status, end.dialect()), body, &id);
+    let (body, retry_after_s) =
+        translate::error(between, (status, end.dialect()), (name, body), &id);
     let mut answer = Answer::json(translate::status(status, end.dialect()), body);
     headers.retain(|(name, _)| *name != header::CONTENT_TYPE);
     if let Some(seconds) = retry_after_s

@@ -5,6 +5,11 @@ use super::strings::first_string;
 /// Up to this many bytes of one text count as one token; longer ones by four bytes each.
 const TOKEN_BYTES_MAX: usize = 12;
 
+/// The last events of streams that are no responses: of Anthropic's messages, of OpenAI's speech,
+/// transcripts and pictures. They repeat what came before them.
+const LAST: [&[u8]; 4] =
+    [b"message_stop", b"speech.audio.done", b"transcript.text.done", b"image_generation.completed"];
+
 /// What metering must know of an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each stands for itself")]
@@ -13,8 +18,8 @@ pub(super) struct Facts {
     pub(super) output_tokens: u64,
     /// It has a `usage` or `usageMetadata` that is an object.
     pub(super) has_usage: bool,
-    /// It says that the answer is over: a response that is completed, incomplete or failed, a
-    /// `message_stop`.
+    /// It says that the answer is over: a response that is completed, incomplete or failed, or one of
+    /// [`LAST`].
     pub(super) is_last: bool,
     /// It has an `error` that is an object.
     pub(super) has_error: bool,
@@ -23,7 +28,7 @@ pub(super) struct Facts {
 /// What is found, by the kind of member.
 #[derive(Default)]
 struct Found {
-    /// Tokens of `content`, `delta`, `arguments`, `refusal`, `thinking` and `partial_json`.
+    /// Tokens of `content`, `delta`, `arguments`, `refusal`, `thinking`, `partial_json` and `input`.
     said: u64,
     /// Tokens of `text`, `reasoning` and `reasoning_content`: servers tell the same thought by several
     /// names at once.
@@ -81,9 +86,8 @@ fn value_begins_with(bytes: &[u8]) -> Option<u8> {
 impl Found {
     fn take(&mut self, key: &[u8], value: &[u8]) {
         let sum = match key {
-            b"content" | b"delta" | b"arguments" | b"refusal" | b"thinking" | b"partial_json" => {
-                &mut self.said
-            }
+            b"content" | b"delta" | b"arguments" | b"refusal" | b"thinking" | b"partial_json"
+            | b"input" => &mut self.said,
             b"text" => &mut self.text,
             b"reasoning" => &mut self.reasoning,
             b"reasoning_content" => &mut self.reasoning_content,
@@ -96,7 +100,7 @@ impl Found {
     fn take_type(&mut self, value: &[u8]) {
         let name = match value.strip_prefix(b"response.") {
             Some(name) => name,
-            None if value == b"message_stop" => b"completed",
+            None if LAST.contains(&value) => b"completed",
             None => return,
         };
         self.response = Some(match name {
@@ -185,8 +189,23 @@ mod tests {
             (r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{"ci"}}"#, of(1)),
             (r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":15}}"#, usage),
             (r#"{"type":"message_stop"}"#, last),
+            // Speech, transcripts, pictures
+            (r#"{"type":"speech.audio.delta","audio":"SGk="}"#, of(0)),
+            (r#"{"type":"speech.audio.done","usage":{"input_tokens":1}}"#, Facts { has_usage: true, ..last }),
+            (r#"{"type":"transcript.text.delta","delta":"Hi"}"#, of(1)),
+            (r#"{"type":"transcript.text.done","text":"Hi","usage":{"type":"tokens"}}"#, Facts { has_usage: true, ..last }),
+            (r#"{"type":"image_generation.partial_image","b64_json":"SGk="}"#, of(0)),
+            (r#"{"type":"image_generation.completed","b64_json":"SGk="}"#, last),
             // Google
             (r#"{"candidates":[{"content":{"parts":[{"text":"Hi"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":1}}"#, Facts { output_tokens: 1, ..usage }),
+            // Bedrock
+            (r#"{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":"Hi"},"p":"abcdefghijklmnopqrstuvwx"}}"#, of(1)),
+            (r#"{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"Hm"}}}}"#, of(1)),
+            (r#"{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"reasoningContent":{"signature":"EqQBCgIYAhIM1gbcDa9GJwZA2b3h"}}}}"#, of(0)),
+            (r#"{"contentBlockStart":{"contentBlockIndex":1,"start":{"toolUse":{"toolUseId":"tooluse_1","name":"f"}}}}"#, of(0)),
+            (r#"{"contentBlockDelta":{"contentBlockIndex":1,"delta":{"toolUse":{"input":"{\"ci"}}}}"#, of(1)),
+            (r#"{"metadata":{"usage":{"inputTokens":1,"outputTokens":2},"metrics":{"latencyMs":5}}}"#, usage),
+            (r#"{"error":{"throttlingException":{"message":"x"}}}"#, Facts { has_error: true, ..of(0) }),
             // errors
             (r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, Facts { has_error: true, ..of(0) }),
             (r#"{"error": {"message":"x"}}"#, Facts { has_error: true, ..of(0) }),

@@ -3,17 +3,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_dialect::Dialect;
+use doorward_dialect::{Dialect, Provider, openai};
+use doorward_domain::usage::Usage;
 
 use super::Metered;
+use super::searches::{SearchCounter, Searches};
 use super::strings::{string_end, text_end};
 use super::usage::Told;
 use crate::redact::{Mask, Needle};
+use crate::route::{Call, Work};
 
 /// The largest `usage` object that is read.
 const USAGE_BYTES_MAX: usize = 16 * 1024;
 /// What most of them fit in.
 const USAGE_BYTES: usize = 256;
+
+/// The largest answer that is kept to count the searches in it: one with pictures, too.
+const KEPT_BYTES_MAX: usize = 24 << 20;
 
 /// What the scanner is inside of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +61,7 @@ enum Extent {
 }
 
 /// Reads a JSON answer as it passes, and covers the provider's credential up in it. Memory is
-/// bounded by one `usage` object and one credential.
+/// bounded by one `usage` object and one credential; of a call that may search, by [`KEPT_BYTES_MAX`].
 #[derive(Debug)]
 pub(crate) struct JsonMeter {
     place: Place,
@@ -66,18 +72,67 @@ pub(crate) struct JsonMeter {
     has_output: bool,
     extent: Extent,
     mask: Mask,
-    dialect: Dialect,
+    provider: Provider,
     /// The member that tells the usage.
     key: &'static [u8],
+    /// Reads another member that tells of it.
+    beside: Option<Box<Beside>>,
+    kept: Kept,
+}
+
+/// The answer until here, for the searches in it.
+#[derive(Debug, PartialEq, Eq)]
+enum Kept {
+    /// It is of no call that may search.
+    Nothing,
+    Answer(Vec<u8>),
+    /// It is longer than [`KEPT_BYTES_MAX`].
+    Overlong,
+}
+
+impl Kept {
+    fn push(&mut self, chunk: &[u8]) {
+        let Self::Answer(kept) = self else { return };
+        if kept.len() + chunk.len() <= KEPT_BYTES_MAX {
+            kept.extend_from_slice(chunk);
+        } else {
+            *self = Self::Overlong;
+        }
+    }
+
+    fn searches(&self, provider: Provider) -> Searches {
+        match self {
+            Self::Nothing => Searches::default(),
+            Self::Answer(answer) => {
+                let mut counter = SearchCounter::new(provider);
+                counter.take(answer);
+                counter.seen
+            }
+            Self::Overlong => Searches { is_lost: true, ..Searches::default() },
+        }
+    }
+}
+
+/// What finds another member, and how that is read.
+#[derive(Debug)]
+struct Beside {
+    finder: JsonMeter,
+    read: fn(&[u8]) -> Option<Usage>,
 }
 
 impl JsonMeter {
     /// `needle`: what must never reach the client, should the upstream echo it. `has_output`: what
     /// passes is a model's output, and not figures that it computed, as embeddings are.
-    pub(crate) fn new(dialect: Dialect, needle: Option<&Arc<Needle>>, has_output: bool) -> Self {
+    pub(crate) fn new(
+        provider: impl Into<Provider>,
+        needle: Option<&Arc<Needle>>,
+        has_output: bool,
+    ) -> Self {
+        let provider = provider.into();
         Self {
-            dialect,
-            key: Told::new(dialect).member().as_bytes(),
+            provider,
+            key: Told::new(provider).member().as_bytes(),
+            beside: None,
             has_output,
             place: Place::Structure,
             depth: 0,
@@ -86,13 +141,54 @@ impl JsonMeter {
             bytes: 0,
             extent: Extent::Open,
             mask: Mask::new(needle),
+            kept: Kept::Nothing,
         }
+    }
+
+    /// The meter of a call's answer.
+    pub(crate) fn of(
+        call: Call,
+        provider: impl Into<Provider>,
+        needle: Option<&Arc<Needle>>,
+    ) -> Self {
+        let work = call.work();
+        let meter = Self::new(provider, needle, work.has_output());
+        match work {
+            Work::Transcript => meter.with("duration", openai::read_seconds),
+            Work::Ranking => meter.with("meta", openai::read_meta),
+            Work::Chat
+            | Work::Completion
+            | Work::Response
+            | Work::Prompt
+            | Work::Embedding
+            | Work::Moderation
+            | Work::Picture
+            | Work::Speech
+            | Work::Count => meter,
+        }
+    }
+
+    fn with(self, key: &'static str, read: fn(&[u8]) -> Option<Usage>) -> Self {
+        let finder = Self { key: key.as_bytes(), ..Self::new(self.provider, None, false) };
+        Self { beside: Some(Box::new(Beside { finder, read })), ..self }
+    }
+
+    /// Counts the searches in the answer, too, where the usage does not tell them.
+    pub(crate) fn counting_searches(mut self, may_search: bool) -> Self {
+        let is_told = self.provider == Dialect::Anthropic.into();
+        if may_search && !is_told {
+            self.kept = Kept::Answer(Vec::new());
+        }
+        self
     }
 
     /// Takes the next bytes, cut anywhere, and gives those that may go on now: nearly always the very
     /// buffer that came in.
     pub(crate) fn push(&mut self, chunk: Bytes) -> Bytes {
         self.read(&chunk);
+        if let Some(beside) = &mut self.beside {
+            beside.finder.read(&chunk);
+        }
         self.mask.push(chunk)
     }
 
@@ -108,6 +204,7 @@ impl JsonMeter {
 
     fn read(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
+        self.kept.push(chunk);
         let mut rest = chunk;
         while !rest.is_empty() {
             let (passed, behind) = rest.split_at_checked(self.pass(rest)).unwrap_or((rest, &[]));
@@ -148,13 +245,39 @@ impl JsonMeter {
 
     /// What the answer used.
     pub(crate) fn metered(&self) -> Metered {
-        let mut told = Told::new(self.dialect);
-        if self.member != Member::Captured && !self.captured.is_empty() {
-            told.take(&self.captured);
+        let mut told = Told::new(self.provider);
+        let usage = self.captured();
+        if let Some(usage) = usage {
+            told.take(usage);
         }
-        let told = told.usage();
+        let total = || usage.filter(|_| !self.has_output).and_then(openai::read_total);
+        let told = completed(told.usage().or_else(total), self.told_beside());
         let is_counted = self.has_output && told.is_none();
-        Metered { told, counted_output: if is_counted { self.bytes.div_ceil(4) } else { 0 } }
+        Metered {
+            told,
+            is_unit_told: self.is_unit_told(),
+            counted_output: if is_counted { self.bytes.div_ceil(4) } else { 0 },
+            searches: self.kept.searches(self.provider),
+        }
+    }
+
+    /// The value of the member, once it is whole.
+    fn captured(&self) -> Option<&[u8]> {
+        let is_whole = self.member != Member::Captured && !self.captured.is_empty();
+        is_whole.then_some(&*self.captured)
+    }
+
+    fn told_beside(&self) -> Option<Usage> {
+        let Beside { finder, read } = self.beside.as_deref()?;
+        finder.captured().and_then(read)
+    }
+
+    /// Whether either member tells how much of its unit was used, be it nothing.
+    fn is_unit_told(&self) -> bool {
+        self.beside.as_deref().is_some_and(|Beside { finder, .. }| {
+            let members = [self.captured(), finder.captured()];
+            members.into_iter().flatten().any(openai::tells_unit)
+        })
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -247,6 +370,17 @@ impl JsonMeter {
     }
 }
 
+/// What is told in two places: units beside tokens, or one of them.
+fn completed(usage: Option<Usage>, beside: Option<Usage>) -> Option<Usage> {
+    let (Some(usage), Some(beside)) = (usage, beside) else { return usage.or(beside) };
+    let either = |one, other| if one == 0 { other } else { one };
+    Some(Usage {
+        audio_ms: either(usage.audio_ms, beside.audio_ms),
+        ranking_units: either(usage.ranking_units, beside.ranking_units),
+        ..usage
+    })
+}
+
 /// Where the plain text of a number or a word ends.
 fn scalar_end(rest: &[u8]) -> usize {
     let is_end = |byte: &u8| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b',' | b':');
@@ -275,6 +409,7 @@ fn nested_end(rest: &[u8], mut depth: u32) -> (usize, u32) {
 
 #[cfg(test)]
 mod tests {
+    use doorward_dialect::Dialect;
     use proptest::prelude::*;
 
     use super::*;
@@ -287,6 +422,52 @@ mod tests {
             meter.read(part);
         }
         meter.metered().told.map(|usage| (usage.input_tokens, usage.output_tokens))
+    }
+
+    #[test]
+    fn nothing_of_a_unit_is_told_otherwise_than_no_word_of_it() {
+        #[rustfmt::skip]
+        let cases = [
+            (Call::Transcriptions, r#"{"text":"","usage":{"type":"duration","seconds":0}}"#,       true),
+            (Call::Transcriptions, r#"{"text":"","duration":0}"#,                                  true),
+            (Call::Transcriptions, r#"{"text":"","usage":{"input_tokens":0,"output_tokens":0}}"#,  false),
+            (Call::Transcriptions, r#"{"text":"","duration":null}"#,                               false),
+            (Call::Rerank,         r#"{"results":[],"meta":{"billed_units":{"search_units":0}}}"#, true),
+            (Call::Rerank,         r#"{"results":[],"meta":{"billed_units":{"input_tokens":0}}}"#, false),
+        ];
+        for (call, answer, expected) in cases {
+            let mut meter = JsonMeter::of(call, Dialect::OpenAi, None);
+            meter.push(Bytes::from_static(answer.as_bytes()));
+            assert_eq!(meter.metered().is_unit_told, expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_beside_the_usage_is_found_for_every_cut_of_the_answer() {
+        let tokens = |input| Usage::of_tokens(input, 0);
+        #[rustfmt::skip]
+        let cases = [
+            (Call::Transcriptions, r#"{"task":"transcribe","duration":3.5,"text":"duration"}"#, Usage { audio_ms: 3_500, ..tokens(0) }),
+            (Call::Transcriptions, r#"{"text":"a","duration":"2"}"#,                            Usage { audio_ms: 2_000, ..tokens(0) }),
+            (Call::Rerank,         r#"{"results":[{"meta":{}}],"meta":{"billed_units":{"search_units":2}}}"#, Usage { ranking_units: 2, ..tokens(0) }),
+            (Call::Rerank,         r#"{"results":[],"usage":{"total_tokens":56}}"#,             tokens(56)),
+            (Call::Rerank,         r#"{"meta":{"billed_units":{"search_units":1}},"usage":{"total_tokens":56}}"#, Usage { ranking_units: 1, ..tokens(56) }),
+            (Call::Embeddings,     r#"{"data":[],"usage":{"total_tokens":56}}"#,                tokens(56)),
+            (Call::Moderations,    r#"{"results":[],"usage":{"prompt_tokens":5}}"#,             tokens(5)),
+        ];
+        for (call, answer, expected) in cases {
+            for cut in 0..=answer.len() {
+                let mut meter = JsonMeter::of(call, Dialect::OpenAi, None);
+                let (head, tail) = answer.as_bytes().split_at(cut);
+                for part in [head, tail] {
+                    meter.push(Bytes::copy_from_slice(part));
+                }
+                assert_eq!(meter.metered().told, Some(expected), "{answer} cut at {cut}");
+            }
+        }
+        let mut chat = JsonMeter::of(Call::ChatCompletions, Dialect::OpenAi, None);
+        chat.push(Bytes::from_static(br#"{"usage":{"total_tokens":56}}"#));
+        assert_eq!(chat.metered().told, None, "how much of it is output is not told");
     }
 
     #[test]
@@ -319,6 +500,33 @@ mod tests {
             let mut meter = JsonMeter::new(Dialect::OpenAi, None, has_output);
             meter.read(br#"{"data":[]}"#);
             assert_eq!(meter.metered().counted_output, expected);
+        }
+    }
+
+    #[test]
+    fn searches_in_an_answer_that_is_too_large_to_keep_are_lost_and_not_none() {
+        let mut meter = JsonMeter::new(Dialect::OpenAi, None, true).counting_searches(true);
+        assert_eq!(meter.metered().searches, Searches::default());
+        let chunk = Bytes::from(vec![b' '; 1 << 20]);
+        for _ in 0..=KEPT_BYTES_MAX >> 20 {
+            meter.push(chunk.clone());
+        }
+        assert!(meter.metered().searches.is_lost);
+        assert_eq!(meter.kept, Kept::Overlong, "nothing of it stays in memory");
+    }
+
+    #[test]
+    fn searches_are_counted_for_every_cut_of_the_answer_of_a_call_that_may_search() {
+        let json = br#"{"output":[{"type":"web_search_call"}],"usage":{"input_tokens":1}}"#;
+        for (may_search, expected) in [(true, 1), (false, 0)] {
+            for cut in 0..=json.len() {
+                let meter = JsonMeter::new(Dialect::OpenAi, None, true);
+                let mut meter = meter.counting_searches(may_search);
+                let (head, tail) = json.split_at(cut);
+                meter.read(head);
+                meter.read(tail);
+                assert_eq!(meter.metered().searches.web, expected, "cut at {cut}");
+            }
         }
     }
 

@@ -2,22 +2,25 @@
 //!
 //! An event goes on when it is whole: the one that carries only usage must not reach a client that
 //! did not ask for it, and none may carry the provider's credential. Whole events are never
-//! held back; what waits is at most the unfinished tail of one.
+//! held back; what waits is at most the unfinished tail of one. What comes in frames of another kind becomes
+//! such a stream first.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use doorward_dialect::Dialect;
+use doorward_dialect::bedrock::Frames;
+use doorward_dialect::{Dialect, Provider};
 
 use super::Metered;
 use super::event::{self, Facts};
+use super::searches::SearchCounter;
 use super::usage::{self, Said, Told};
 use crate::redact::Needle;
 
 /// The largest event; a longer one ends the stream.
 const EVENT_BYTES_MAX: usize = 1 << 20;
-/// The same of Google's dialect, in which a picture comes in one event.
+/// The same where a picture may come in one event, as in `OpenAI`'s dialect and Google's.
 const PICTURE_BYTES_MAX: usize = 24 << 20;
 
 /// An event longer than the bound.
@@ -28,6 +31,8 @@ pub(crate) struct Overlong;
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub(crate) struct SseMeter {
+    /// Where the provider's events come in frames of AWS.
+    frames: Option<Frames>,
     /// The unfinished event, and how much of it was searched for its end already.
     tail: BytesMut,
     searched: usize,
@@ -38,6 +43,9 @@ pub(crate) struct SseMeter {
     /// Tokens of output that passed since the stream told how many there were.
     counted: u64,
     event_bytes_max: usize,
+    /// Of a call that may search.
+    searches: Option<SearchCounter>,
+    provider: Provider,
     is_done: bool,
     has_failed: bool,
 }
@@ -59,26 +67,47 @@ struct Passed {
 
 impl SseMeter {
     /// `hides_usage`: the client did not ask for the usage event that we asked for.
-    pub(crate) fn new(dialect: Dialect, hides_usage: bool, needle: Option<&Arc<Needle>>) -> Self {
+    pub(crate) fn new(
+        provider: impl Into<Provider>,
+        hides_usage: bool,
+        needle: Option<&Arc<Needle>>,
+    ) -> Self {
+        let provider = provider.into();
         Self {
+            frames: (provider == Provider::Bedrock).then(Frames::new),
             tail: BytesMut::new(),
             searched: 0,
             hides_usage,
             needle: needle.filter(|needle| needle.is_for_answers()).map(Arc::clone),
-            told: Told::new(dialect),
+            told: Told::new(provider),
             counted: 0,
-            event_bytes_max: match dialect {
-                Dialect::OpenAi | Dialect::Anthropic => EVENT_BYTES_MAX,
-                Dialect::Google => PICTURE_BYTES_MAX,
+            event_bytes_max: match provider {
+                Provider::Dialect(Dialect::Anthropic) | Provider::Bedrock => EVENT_BYTES_MAX,
+                Provider::Dialect(Dialect::OpenAi | Dialect::Google) => PICTURE_BYTES_MAX,
             },
+            searches: None,
+            provider,
             is_done: false,
             has_failed: false,
         }
     }
 
+    /// Counts the searches in the stream, too.
+    pub(crate) fn counting_searches(mut self, may_search: bool) -> Self {
+        self.searches = may_search.then(|| SearchCounter::new(self.provider));
+        self
+    }
+
     /// Takes the next bytes and gives those that may go on now: all whole events, often the very
     /// buffer that came in.
-    pub(crate) fn push(&mut self, mut chunk: Bytes) -> Result<Bytes, Overlong> {
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<Bytes, Overlong> {
+        let Some(frames) = &mut self.frames else { return self.push_events(chunk) };
+        let mut events = Vec::with_capacity(chunk.len());
+        frames.push(&chunk, &mut events);
+        self.push_events(events.into())
+    }
+
+    fn push_events(&mut self, mut chunk: Bytes) -> Result<Bytes, Overlong> {
         if self.tail.is_empty() {
             let passed = self.pass_from(&chunk, 0);
             let whole = chunk.split_to(passed.used);
@@ -95,7 +124,7 @@ impl SseMeter {
 
     /// Whether there is an event of which not all has come.
     pub(crate) fn has_begun(&self) -> bool {
-        !self.tail.is_empty()
+        !self.tail.is_empty() || self.frames.as_ref().is_some_and(Frames::has_begun)
     }
 
     /// What the stream used until now.
@@ -103,7 +132,10 @@ impl SseMeter {
         // What is told at the end is of the whole, whatever was counted.
         let told = self.told.usage();
         let is_told = self.is_done && told.is_some();
-        Metered { told, counted_output: if is_told { 0 } else { self.counted } }
+        let searches = self.searches.as_ref().map(|counter| counter.seen).unwrap_or_default();
+        let is_unit_told = self.told.has_unit();
+        let counted_output = if is_told { 0 } else { self.counted };
+        Metered { told, is_unit_told, counted_output, searches }
     }
 
     /// Whether the stream came to its proper end: it said so, or it told the usage of the whole.
@@ -168,6 +200,9 @@ impl SseMeter {
 
     fn judge(&mut self, event: &[u8]) -> Verdict {
         let facts = event::read(event);
+        if let Some((counter, data)) = self.searches.as_mut().zip(data(event)) {
+            counter.take(data);
+        }
         self.counted = self.counted.saturating_add(facts.output_tokens);
         self.is_done |= facts.is_last;
         let wants_it = facts.has_usage || self.told.wants_all();
@@ -353,11 +388,17 @@ mod tests {
 
     #[test]
     fn an_endless_event_is_an_error_and_bounded() {
-        let mut meter = SseMeter::new(Dialect::OpenAi, false, None);
-        let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
-        let taken = (0..100).take_while(|_| meter.push(chunk.clone()).is_ok()).count();
-        assert_eq!(taken, EVENT_BYTES_MAX / chunk.len());
-        assert!(meter.tail.len() <= EVENT_BYTES_MAX);
+        for (dialect, bytes_max) in [
+            (Dialect::Anthropic, EVENT_BYTES_MAX),
+            (Dialect::OpenAi, PICTURE_BYTES_MAX),
+            (Dialect::Google, PICTURE_BYTES_MAX),
+        ] {
+            let mut meter = SseMeter::new(dialect, false, None);
+            let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
+            let taken = (0..1_000).take_while(|_| meter.push(chunk.clone()).is_ok()).count();
+            assert_eq!(taken, bytes_max / chunk.len(), "{dialect:?}");
+            assert!(meter.tail.len() <= bytes_max);
+        }
     }
 
     #[test]

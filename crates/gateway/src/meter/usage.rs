@@ -1,6 +1,6 @@
 //! What an answer says that it used, and where it ends, in the words of its dialect.
 
-use doorward_dialect::{Dialect, anthropic, google, openai};
+use doorward_dialect::{Dialect, Provider, anthropic, bedrock, google, openai};
 use doorward_domain::usage::Usage;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -9,13 +9,15 @@ use serde_json::value::RawValue;
 /// What an answer has said until now.
 #[derive(Debug)]
 pub(super) enum Told {
-    /// The last usage counts.
-    OpenAi(Option<Usage>),
+    /// The last usage counts. `has_unit`: it tells how much of what is no tokens there was.
+    OpenAi { usage: Option<Usage>, has_unit: bool },
     /// A stream tells the input at its beginning and the output at its end. The output that it tells at
     /// its beginning, too, is that of a token or so which then comes.
     Anthropic { told: anthropic::UsageTold, is_final: bool },
     /// Every piece tells the usage until then.
     Google { usage: Option<Usage>, candidates: Candidates },
+    /// The last event tells it.
+    Bedrock(Option<Usage>),
 }
 
 /// Which of the answers of a stream are over, by their positions.
@@ -30,8 +32,8 @@ pub(super) struct Candidates {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub(super) struct Said {
-    /// There is a usage in it and nothing else: only OpenAI's dialect has such events, the chunk with empty
-    /// `choices` that a client gets only when it asks for it.
+    /// There is a usage in it and nothing else, as in the last event of Bedrock's, and in the chunk of OpenAI's
+    /// with empty `choices` that a client gets only when it asks for it.
     pub(super) is_bare: bool,
     /// It tells the output until here.
     pub(super) has_output: bool,
@@ -40,20 +42,23 @@ pub(super) struct Said {
 }
 
 impl Told {
-    pub(super) fn new(dialect: Dialect) -> Self {
-        match dialect {
-            Dialect::OpenAi => Self::OpenAi(None),
-            Dialect::Anthropic => {
+    pub(super) fn new(provider: impl Into<Provider>) -> Self {
+        match provider.into() {
+            Provider::Dialect(Dialect::OpenAi) => Self::OpenAi { usage: None, has_unit: false },
+            Provider::Dialect(Dialect::Anthropic) => {
                 Self::Anthropic { told: anthropic::UsageTold::default(), is_final: false }
             }
-            Dialect::Google => Self::Google { usage: None, candidates: Candidates::default() },
+            Provider::Dialect(Dialect::Google) => {
+                Self::Google { usage: None, candidates: Candidates::default() }
+            }
+            Provider::Bedrock => Self::Bedrock(None),
         }
     }
 
     /// The member that holds it in a whole answer.
     pub(super) const fn member(&self) -> &'static str {
         match self {
-            Self::OpenAi(_) | Self::Anthropic { .. } => "usage",
+            Self::OpenAi { .. } | Self::Anthropic { .. } | Self::Bedrock(_) => "usage",
             Self::Google { .. } => "usageMetadata",
         }
     }
@@ -61,12 +66,13 @@ impl Told {
     /// Takes the value of that member.
     pub(super) fn take(&mut self, json: &[u8]) {
         match self {
-            Self::OpenAi(usage) => *usage = openai::read_usage(json),
+            Self::OpenAi { usage, .. } => *usage = openai::read_usage(json),
             Self::Anthropic { told, is_final } => {
                 told.take_json(json);
                 *is_final = true;
             }
             Self::Google { usage, .. } => *usage = google::read_usage(json),
+            Self::Bedrock(usage) => *usage = bedrock::read_usage(json),
         }
     }
 
@@ -78,9 +84,11 @@ impl Told {
     /// Takes the data of an event.
     pub(super) fn take_event(&mut self, json: &[u8]) -> Said {
         match self {
-            Self::OpenAi(usage) => {
-                let Some((said, is_bare)) = parse_event(json) else { return Said::default() };
+            Self::OpenAi { usage, has_unit } => {
+                let Some((said, is_bare, raw)) = parse_event(json) else { return Said::default() };
                 *usage = Some(said);
+                // What is told of chats is tokens, and read with every event that some servers send.
+                *has_unit = said.total_tokens() == 0 && openai::tells_unit(raw.get().as_bytes());
                 let has_output = is_bare || said.output_tokens > 0;
                 Said { is_bare, has_output, ..Said::default() }
             }
@@ -108,13 +116,27 @@ impl Told {
                     is_bare: false,
                 }
             }
+            Self::Bedrock(usage) => {
+                let event: Option<BedrockEvent<'_>> = serde_json::from_slice(json).ok();
+                let said = event.and_then(|event| event.metadata?.usage);
+                let said = said.and_then(|said| bedrock::read_usage(said.get().as_bytes()));
+                *usage = said.or(*usage);
+                Said { is_bare: said.is_some(), has_output: said.is_some(), is_end: false }
+            }
         }
+    }
+
+    /// Whether it was said how much of its unit was used, be it nothing.
+    pub(super) const fn has_unit(&self) -> bool {
+        matches!(self, Self::OpenAi { has_unit: true, .. })
     }
 
     /// The usage; `None`: nothing was said.
     pub(super) fn usage(&self) -> Option<Usage> {
         match self {
-            Self::OpenAi(usage) | Self::Google { usage, .. } => *usage,
+            Self::OpenAi { usage, .. } | Self::Google { usage, .. } | Self::Bedrock(usage) => {
+                *usage
+            }
             Self::Anthropic { told, is_final: true } => told.usage(),
             Self::Anthropic { told, is_final: false } => {
                 told.usage().map(|usage| Usage { output_tokens: 0, reasoning_tokens: 0, ..usage })
@@ -178,6 +200,18 @@ struct Feedback {
     block_reason: Option<IgnoredAny>,
 }
 
+#[derive(Deserialize)]
+struct BedrockEvent<'a> {
+    #[serde(borrow)]
+    metadata: Option<BedrockMetadata<'a>>,
+}
+
+#[derive(Deserialize)]
+struct BedrockMetadata<'a> {
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
 /// One event of a stream of OpenAI's dialect; a response has its usage inside.
 #[derive(Deserialize)]
 struct Event<'a> {
@@ -204,12 +238,12 @@ pub(super) fn is_error(json: &[u8]) -> bool {
     serde_json::from_slice(json).is_ok_and(|event: Failed| event.error.is_some())
 }
 
-/// The usage in one event, and whether the event carries nothing else.
-fn parse_event(json: &[u8]) -> Option<(Usage, bool)> {
+/// The usage in one event, whether the event carries nothing else, and where it stands.
+fn parse_event(json: &[u8]) -> Option<(Usage, bool, &RawValue)> {
     let event: Event<'_> = serde_json::from_slice(json).ok()?;
     let is_bare = event.choices.as_ref().is_some_and(Vec::is_empty);
     let raw = event.usage.or_else(|| event.response.and_then(|response| response.usage))?;
-    openai::read_usage(raw.get().as_bytes()).map(|usage| (usage, is_bare))
+    openai::read_usage(raw.get().as_bytes()).map(|usage| (usage, is_bare, raw))
 }
 
 #[cfg(test)]
@@ -252,6 +286,32 @@ mod tests {
             let found = told.usage().map(|usage| (usage.input_tokens, usage.output_tokens));
             assert_eq!((found, said.has_output), (expected, has_output), "{dialect:?} {events:?}");
         }
+    }
+
+    #[test]
+    fn a_stream_tells_that_nothing_was_heard() {
+        for (usage, expected) in [
+            (r#"{"type":"duration","seconds":0}"#, true),
+            (r#"{"input_tokens":0,"output_tokens":0}"#, false),
+        ] {
+            let mut told = Told::new(Dialect::OpenAi);
+            let event = format!(r#"{{"type":"transcript.text.done","text":"","usage":{usage}}}"#);
+            told.take_event(event.as_bytes());
+            assert_eq!((told.usage(), told.has_unit()), (Some(Usage::default()), expected));
+        }
+    }
+
+    #[test]
+    fn a_stream_of_bedrock_tells_its_usage_in_its_last_event_and_nowhere_else() {
+        let last = r#"{"metadata":{"usage":{"inputTokens":20,"cacheReadInputTokens":4,"cacheWriteInputTokens":1,"outputTokens":30,"totalTokens":55}}}"#;
+        let text = r#"{"contentBlockDelta":{"delta":{"text":"x"},"metadata":{"usage":{"inputTokens":1}}}}"#;
+        let mut told = Told::new(Provider::Bedrock);
+        assert_eq!((told.take_event(text.as_bytes()), told.usage()), (Said::default(), None));
+        let said = told.take_event(last.as_bytes());
+        assert!(said.is_bare && said.has_output);
+        let usage = told.usage().unwrap();
+        let input = (usage.input_tokens, usage.cached_input_tokens, usage.cache_write_tokens);
+        assert_eq!((input, usage.output_tokens), ((25, 4, 1), 30));
     }
 
     #[test]

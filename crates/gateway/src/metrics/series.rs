@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use doorward_domain::call::{Outcome, Settlement};
+use doorward_domain::usage::Usage;
 
 use super::histogram::Histogram;
 
@@ -23,15 +24,22 @@ const PER_TOKEN_US: [u64; 13] = [
 
 /// What calls are counted by beside their outcome.
 const STATUSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
-/// The kinds of tokens. The second and third are part of the first, the last of the one before it.
-const TOKENS: [&str; 5] = ["input", "cached_input", "cache_write", "output", "reasoning"];
+/// Figures that every series tells, also where they are zero.
+const ALWAYS: [&str; 5] = [
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+];
 
 /// Counters since the start.
 #[derive(Debug)]
 pub(crate) struct Series {
     labels: String,
     calls: [[AtomicU64; STATUSES.len()]; Outcome::ALL.len()],
-    tokens: [AtomicU64; TOKENS.len()],
+    /// By the figures of [`Usage`].
+    figures: [AtomicU64; Usage::COUNT],
     cost_nanousd: AtomicU64,
     durations: Histogram<14>,
     first_bytes: Histogram<16>,
@@ -43,6 +51,7 @@ pub(crate) struct Series {
 pub(super) enum Family {
     Calls,
     Tokens,
+    Units,
     Cost,
     Duration,
     FirstByte,
@@ -50,15 +59,23 @@ pub(super) enum Family {
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Calls, Self::Tokens, Self::Cost, Self::Duration, Self::FirstByte, Self::PerToken];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Calls,
+        Self::Tokens,
+        Self::Units,
+        Self::Cost,
+        Self::Duration,
+        Self::FirstByte,
+        Self::PerToken,
+    ];
 
     /// Its name, kind and meaning.
     #[rustfmt::skip]
     pub(super) const fn said(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Calls =>     ("doorward_calls_total", "counter", "Finished calls, by how they ended."),
-            Self::Tokens =>    ("doorward_tokens_total", "counter", "Tokens of finished calls; input holds cached_input and cache_write, output holds reasoning."),
+            Self::Tokens =>    ("doorward_tokens_total", "counter", "Tokens of finished calls; input and output hold what is told of them beside."),
+            Self::Units =>     ("doorward_units_total", "counter", "What finished calls used that is no tokens: searches, characters, milliseconds of audio, pictures, ranking units."),
             Self::Cost =>      ("doorward_cost_usd_total", "counter", "Cost of finished calls, in US dollars."),
             Self::Duration =>  ("gen_ai_server_request_duration_seconds", "histogram", "From the request to the end of the answer."),
             Self::FirstByte => ("doorward_time_to_first_byte_seconds", "histogram", "From the request to the beginning of the answer."),
@@ -73,7 +90,7 @@ impl Series {
         Self {
             labels: format!("gen_ai_request_model=\"{model}\",gen_ai_provider_name=\"{provider}\""),
             calls: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
-            tokens: std::array::from_fn(|_| AtomicU64::new(0)),
+            figures: std::array::from_fn(|_| AtomicU64::new(0)),
             cost_nanousd: AtomicU64::new(0),
             durations: Histogram::new(&DURATIONS_US),
             first_bytes: Histogram::new(&FIRST_BYTES_US),
@@ -98,16 +115,8 @@ impl Series {
 
     /// What an attempt used, whether the call ends with it or not.
     pub(super) fn count_spend(&self, settlement: &Settlement) {
-        let usage = settlement.usage;
-        let tokens = [
-            usage.input_tokens,
-            usage.cached_input_tokens,
-            usage.cache_write_tokens,
-            usage.output_tokens,
-            usage.reasoning_tokens,
-        ];
-        for (counter, tokens) in self.tokens.iter().zip(tokens) {
-            add(Some(counter), tokens);
+        for (counter, figure) in self.figures.iter().zip(settlement.usage.figures()) {
+            add(Some(counter), figure);
         }
         add(Some(&self.cost_nanousd), settlement.spend.cost.nanos());
     }
@@ -116,13 +125,8 @@ impl Series {
         let ((name, _, _), labels) = (family.said(), &self.labels);
         match family {
             Family::Calls => self.render_calls(name, out),
-            Family::Tokens => {
-                for (kind, count) in TOKENS.iter().zip(&self.tokens) {
-                    let count = count.load(Relaxed);
-                    writeln!(out, "{name}{{{labels},gen_ai_token_type=\"{kind}\"}} {count}")?;
-                }
-                Ok(())
-            }
+            Family::Tokens => self.render_figures((name, "gen_ai_token_type"), true, out),
+            Family::Units => self.render_figures((name, "unit"), false, out),
             Family::Cost => {
                 let nanos = self.cost_nanousd.load(Relaxed);
                 let (usd, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
@@ -132,6 +136,25 @@ impl Series {
             Family::FirstByte => self.first_bytes.render(out, name, labels),
             Family::PerToken => self.per_token.render(out, name, labels),
         }
+    }
+
+    /// Those that are tokens, or that are not, as far as there were any.
+    fn render_figures(
+        &self,
+        (name, label): (&str, &str),
+        are_tokens: bool,
+        out: &mut String,
+    ) -> std::fmt::Result {
+        let labels = &self.labels;
+        for (figure, count) in Usage::NAMES.into_iter().zip(&self.figures) {
+            let kind = figure.strip_suffix("_tokens");
+            let count = count.load(Relaxed);
+            if kind.is_some() == are_tokens && (count > 0 || ALWAYS.contains(&figure)) {
+                let kind = kind.unwrap_or(figure);
+                writeln!(out, "{name}{{{labels},{label}=\"{kind}\"}} {count}")?;
+            }
+        }
+        Ok(())
     }
 
     /// Those that there were: most combinations never are.
@@ -177,7 +200,6 @@ mod tests {
     use doorward_domain::budget::Spend;
     use doorward_domain::id::CallId;
     use doorward_domain::money::NanoUsd;
-    use doorward_domain::usage::Usage;
 
     use super::*;
 
@@ -188,6 +210,7 @@ mod tests {
             cache_write_tokens: 0,
             output_tokens: 11,
             reasoning_tokens: 3,
+            ..Usage::default()
         };
         Settlement {
             call: CallId::new(1, 1),

@@ -10,10 +10,12 @@ use doorward_domain::usage::Usage;
 use doorward_store::{Clock, OpenCall, StoreError};
 use http::StatusCode;
 
+use crate::asking::Asking;
 use crate::catalog::Target;
 use crate::health::{Fault, Pass};
-use crate::meter::Metered;
+use crate::meter::{Metered, Searches};
 use crate::metrics::Metrics;
+use crate::reckon::Reckoning;
 use crate::route::Call;
 use crate::trace::OpenSpan;
 use crate::translate::Between;
@@ -31,7 +33,7 @@ pub(crate) struct CallEnd {
     status: u16,
     question: Question,
     /// What its deployment was asked.
-    asked: Call,
+    asked: Asking,
     /// Something of the request has gone out: what happens from now on costs.
     is_sent: bool,
     /// The leave to call the deployment, until its end is known.
@@ -57,8 +59,12 @@ pub(crate) struct Question {
     pub(crate) call: Call,
     /// Whether the answer comes while it is made.
     pub(crate) is_stream: bool,
-    /// By estimate.
-    pub(crate) input_tokens: u64,
+    /// What it uses as far as that is known before its answer.
+    pub(crate) reckoning: Reckoning,
+    /// The provider searches the web once for it, and does not tell.
+    pub(crate) searches_always: bool,
+    /// What was set aside of searches: billed where nobody can count them.
+    pub(crate) searches_max: Searches,
     /// What is recorded of the call, where it is.
     pub(crate) span: Option<OpenSpan>,
 }
@@ -81,7 +87,7 @@ impl CallEnd {
             started_us,
             first_byte_us: 0,
             status: 0,
-            asked: question.call,
+            asked: Asking::Call(question.call),
             question,
             is_sent: false,
             pass: None,
@@ -100,11 +106,15 @@ impl CallEnd {
         written
     }
 
-    /// The request is about to go to this deployment, which gave leave for it.
-    pub(crate) fn sending_to(&mut self, target: &Arc<Target>, pass: Pass) {
-        if let Some(failed) = self.failed.take() {
-            self.book_attempt(failed);
+    /// The request is about to go to this deployment, which gave leave for it; the attempt before, if there
+    /// was one, is taken down. False: it may not, for the budgets do not cover both.
+    pub(crate) fn sending_to(&mut self, target: &Arc<Target>, pass: Pass) -> bool {
+        if let Some(failed) = self.failed
+            && !self.book_attempt(failed)
+        {
+            return false;
         }
+        self.failed = None;
         self.is_sent = false;
         self.first_byte_us = 0;
         self.attempt_began_us = self.clock.monotonic_us();
@@ -113,6 +123,7 @@ impl CallEnd {
             self.target = Arc::clone(target);
             self.open.reroute(target.provider, target.deployment);
         }
+        true
     }
 
     /// Where to note that the first byte of the request is written.
@@ -147,10 +158,10 @@ impl CallEnd {
         }
     }
 
-    fn book_attempt(&mut self, failed: FailedAttempt) {
+    /// Whether the budgets cover what it may have cost beside what the call holds.
+    fn book_attempt(&mut self, failed: FailedAttempt) -> bool {
         let FailedAttempt { status, is_owing, ended_us } = failed;
-        let input_tokens = if is_owing { self.input_tokens() } else { 0 };
-        let usage = Usage { input_tokens, ..Usage::default() };
+        let usage = if is_owing { self.sent() } else { Usage::default() };
         let settlement = Settlement {
             call: self.open.id(),
             outcome: if is_owing { Outcome::Interrupted } else { Outcome::Failed },
@@ -163,8 +174,11 @@ impl CallEnd {
                 .first_byte_us
                 .saturating_sub(self.attempt_began_us - self.started_us),
         };
-        Metrics::count_attempt(&self.target.series, &settlement);
-        self.open.add_attempt(&settlement);
+        let is_covered = self.open.add_attempt(&settlement);
+        if is_covered {
+            Metrics::count_attempt(&self.target.series, &settlement);
+        }
+        is_covered
     }
 
     /// Whether providers take nothing for it, so that it uses nothing.
@@ -172,14 +186,28 @@ impl CallEnd {
         self.question.call.work().is_free()
     }
 
-    /// What was sent, by estimate.
-    const fn input_tokens(&self) -> u64 {
-        if self.is_free() { 0 } else { self.question.input_tokens }
+    /// What the deployment bills for a request of which nothing more is known, by estimate.
+    fn sent(&self) -> Usage {
+        if self.is_free() {
+            return Usage::default();
+        }
+        self.question.reckoning.untold(&self.target.price)
+    }
+
+    /// What is billed, and whether it is estimated. What failed has used nothing.
+    fn used(&self, outcome: Outcome, metered: Metered) -> (Usage, bool) {
+        if self.is_free() || outcome == Outcome::Failed {
+            (Usage::default(), false)
+        } else if self.is_sent || metered.told.is_some() {
+            self.question.reckoning.settled(metered, &self.target.price)
+        } else {
+            metered.usage(0)
+        }
     }
 
     /// What the deployment is asked.
-    pub(crate) const fn asking(&mut self, call: Call) {
-        self.asked = call;
+    pub(crate) const fn asking(&mut self, asking: Asking) {
+        self.asked = asking;
     }
 
     /// How the client is told what went wrong.
@@ -189,10 +217,15 @@ impl CallEnd {
 
     /// Between whom the answer must be translated. `None`: the client gets the deployment's own words.
     pub(crate) fn between(&self) -> Option<Between> {
-        (self.asked != self.question.call).then(|| Between {
+        (self.asked != Asking::Call(self.question.call)).then(|| Between {
             client: self.question.call.client(),
-            provider: self.asked.dialect(),
+            provider: self.asked.provider(),
         })
+    }
+
+    /// Whether its end is written down.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.open.is_settled()
     }
 
     /// The call.
@@ -228,8 +261,7 @@ impl CallEnd {
     /// Nothing was produced, so nothing is owed.
     pub(crate) fn fail(&mut self, status: StatusCode) {
         self.status = status.as_u16();
-        let nothing = Metered { told: Some(Usage::default()), ..Metered::default() };
-        self.settle(Outcome::Failed, nothing);
+        self.settle(Outcome::Failed, Metered::default());
     }
 
     /// It went wrong after the provider began: what it has seen is owed, and the client gets `status`.
@@ -258,16 +290,15 @@ impl CallEnd {
         if self.open.is_settled() {
             return None;
         }
-        let input_tokens = if self.is_sent { self.input_tokens() } else { 0 };
-        let (usage, is_estimated) =
-            if self.is_free() { (Usage::default(), false) } else { metered.usage(input_tokens) };
+        let (usage, is_estimated) = self.used(outcome, metered);
+        let usage = self.with_searches(usage, metered.searches);
         let settlement = Settlement {
             call: self.open.id(),
             outcome,
             status: self.status,
             usage,
             spend: Spend::of(&self.target.price, usage),
-            is_estimated,
+            is_estimated: is_estimated || metered.searches.is_lost,
             duration_us: self.elapsed_us(),
             first_byte_us: self.first_byte_us,
         };
@@ -278,6 +309,20 @@ impl CallEnd {
             span.end(self.open.hold(), &self.target.header, ended);
         }
         Some(settlement)
+    }
+
+    /// The searches as they are sold.
+    fn with_searches(&self, mut usage: Usage, counted: Searches) -> Usage {
+        let Question { call, searches_always, searches_max, .. } = &self.question;
+        let is_always = *searches_always || self.target.searches_itself(call.work());
+        if is_always && usage.output_tokens > 0 {
+            usage.web_searches = usage.web_searches.max(1);
+        }
+        if counted.is_lost {
+            usage.web_searches = usage.web_searches.max(searches_max.web);
+            usage.file_searches = usage.file_searches.max(searches_max.files);
+        }
+        self.target.sold(usage)
     }
 
     fn elapsed_us(&self) -> u64 {

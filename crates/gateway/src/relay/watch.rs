@@ -1,6 +1,6 @@
 //! What can end an answer from outside: silence, age, and the end of its key.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -107,6 +107,11 @@ impl Watch {
             return Poll::Ready(Cut::Ended);
         }
         self.poll_alarm(cx)
+    }
+
+    /// Resolves when the key may not go on: for an answer of which the client has seen nothing.
+    pub(crate) async fn denied(&mut self) -> Denial {
+        poll_fn(|cx| self.poll_key(cx)).await
     }
 
     /// A changed key is loaded again: it may have been revoked, or merely edited.

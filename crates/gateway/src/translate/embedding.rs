@@ -3,7 +3,7 @@
 use doorward_dialect::embedding::{Request, Shape};
 use doorward_dialect::fault::Fault;
 use doorward_dialect::unsupported::{Leave, Malformed, Untranslatable};
-use doorward_dialect::{Dialect, Target, google, openai};
+use doorward_dialect::{Dialect, Provider, Target, google, openai};
 
 use super::{Between, broken, keep_our_own, place};
 use crate::ask::Ask;
@@ -11,15 +11,15 @@ use crate::route::Call;
 
 pub(super) fn request(
     ask: &Ask<'_>,
-    (provider, to): (Dialect, &Target<'_>),
+    (provider, to): (Provider, &Target<'_>),
     leave: &mut Leave,
 ) -> Result<Vec<u8>, Untranslatable> {
     let mut request = read(ask)?;
     keep_our_own(&mut request.extras);
     match provider {
-        Dialect::Google => google::embedding::write_request(&request, to, leave),
-        // Anthropic has none, so that nobody comes here.
-        Dialect::OpenAi | Dialect::Anthropic => {
+        Provider::Dialect(Dialect::Google) => google::embedding::write_request(&request, to, leave),
+        // Anthropic has none, nor has Bedrock in this form, so that nobody comes here.
+        Provider::Dialect(Dialect::OpenAi | Dialect::Anthropic) | Provider::Bedrock => {
             openai::embedding::write_request(&request, to, leave)
         }
     }
@@ -34,6 +34,12 @@ fn read<'a>(ask: &'a Ask<'_>) -> Result<Request<'a>, Malformed> {
         | Call::Completions
         | Call::Responses
         | Call::Inference
+        | Call::Moderations
+        | Call::Images
+        | Call::Speech
+        | Call::Transcriptions
+        | Call::Translations
+        | Call::Rerank
         | Call::Messages
         | Call::MessageTokens
         | Call::GenerateContent
@@ -48,8 +54,10 @@ pub(super) fn answer(
     ask: &Ask<'_>,
 ) -> Result<Vec<u8>, Fault<'static>> {
     let answer = match between.provider {
-        Dialect::Google => google::embedding::read_answer(body),
-        Dialect::OpenAi | Dialect::Anthropic => openai::embedding::read_answer(body),
+        Provider::Dialect(Dialect::Google) => google::embedding::read_answer(body),
+        Provider::Dialect(Dialect::OpenAi | Dialect::Anthropic) | Provider::Bedrock => {
+            openai::embedding::read_answer(body)
+        }
     };
     let answer = answer.map_err(|error| broken(&error.to_string()))?;
     // It was read once already, so it can be read again.

@@ -16,6 +16,7 @@ CREATE TABLE projects (
     name             TEXT COLLATE "C" NOT NULL,
     description      TEXT COLLATE "C" NOT NULL,
     bounds           TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all its keys share
+    prompts          TEXT COLLATE "C",                       -- JSON: how its prompts and answers are kept; NULL: none is
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     removed_at_us    BIGINT,                                 -- NULL: it is there
@@ -171,6 +172,9 @@ CREATE TABLE providers (
     name             TEXT COLLATE "C" NOT NULL,
     kind             TEXT COLLATE "C" NOT NULL,
     base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
+    region           TEXT COLLATE "C",                       -- of Amazon Bedrock; NULL: the base URL says it, or there is none
+    check_seconds    BIGINT,                                 -- between two health checks; NULL: there are none
+    check_path       TEXT COLLATE "C",                       -- NULL: the list of models
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     UNIQUE (organization_id, name),
@@ -192,12 +196,24 @@ CREATE TABLE provider_links (
 CREATE TABLE models (
     organization_id    TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
     name               TEXT COLLATE "C" NOT NULL,
+    project_id         TEXT COLLATE "C",           -- whose keys alone call it; NULL: those of all
     pricing            TEXT COLLATE "C" NOT NULL,  -- 'free', 'listed', or a price as JSON
     output_tokens_max  BIGINT,                     -- NULL: not known
     routing            TEXT COLLATE "C" NOT NULL CHECK (routing IN ('weighted', 'least_latency')),
     created_at_us      BIGINT           NOT NULL,
     updated_at_us      BIGINT           NOT NULL,
-    PRIMARY KEY (organization_id, name)
+    PRIMARY KEY (organization_id, name),
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
+);
+
+-- What clients may call a model: its own name and its aliases, which compete for one place each.
+CREATE TABLE model_names (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    name             TEXT COLLATE "C" NOT NULL,
+    model            TEXT COLLATE "C" NOT NULL,
+    position         BIGINT           NOT NULL,  -- 0: its own name; else the order in which the aliases were given
+    PRIMARY KEY (organization_id, name),
+    FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE
 );
 
 -- Who serves a model: one provider, one upstream name, one provider key.
@@ -217,6 +233,8 @@ CREATE TABLE deployments (
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 );
 
+CREATE INDEX model_names_model ON model_names (organization_id, model, position);
+CREATE INDEX models_project ON models (organization_id, project_id);
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
@@ -243,10 +261,25 @@ CREATE TABLE usage_events (
     is_error             BIGINT           NOT NULL,              -- 1: failed or interrupted
     status               BIGINT           NOT NULL,              -- 0: no answer
     input_tokens         BIGINT           NOT NULL,
-    cached_input_tokens  BIGINT           NOT NULL,
-    cache_write_tokens   BIGINT           NOT NULL,
+    cached_input_tokens  BIGINT           NOT NULL,              -- of those of input
+    cache_write_tokens   BIGINT           NOT NULL,              -- of those of input
+    cache_write_1h_tokens BIGINT           NOT NULL,             -- of those written
+    input_audio_tokens   BIGINT           NOT NULL,              -- of those of input
+    input_image_tokens   BIGINT           NOT NULL,              -- of those of input
+    input_video_tokens   BIGINT           NOT NULL,              -- of those of input
+    cached_audio_tokens  BIGINT           NOT NULL,              -- of those of sound
+    cached_image_tokens  BIGINT           NOT NULL,              -- of those of pictures
     output_tokens        BIGINT           NOT NULL,
-    reasoning_tokens     BIGINT           NOT NULL,
+    reasoning_tokens     BIGINT           NOT NULL,              -- of those of output
+    output_audio_tokens  BIGINT           NOT NULL,              -- of those of output
+    output_image_tokens  BIGINT           NOT NULL,              -- of those of output
+    output_video_tokens  BIGINT           NOT NULL,              -- of those of output
+    web_searches         BIGINT           NOT NULL,              -- by the provider
+    file_searches        BIGINT           NOT NULL,              -- by the provider
+    characters           BIGINT           NOT NULL,              -- of text that was spoken
+    audio_ms             BIGINT           NOT NULL,              -- sound that was written down
+    images               BIGINT           NOT NULL,              -- made, where sold by the picture
+    ranking_units        BIGINT           NOT NULL,              -- units by which ranking is sold
     is_estimated         BIGINT           NOT NULL,              -- 1: counted here, not reported
     cost_nanousd         BIGINT           NOT NULL,
     held_nanousd         BIGINT           NOT NULL,              -- what was set aside before the call
@@ -271,10 +304,25 @@ CREATE TABLE usage_hours (
     errors               BIGINT           NOT NULL,  -- of them, failed or interrupted
     attempts             BIGINT           NOT NULL,  -- how often a provider was tried for them
     input_tokens         BIGINT           NOT NULL,
-    cached_input_tokens  BIGINT           NOT NULL,
-    cache_write_tokens   BIGINT           NOT NULL,
+    cached_input_tokens  BIGINT           NOT NULL,  -- of those of input
+    cache_write_tokens   BIGINT           NOT NULL,  -- of those of input
+    cache_write_1h_tokens BIGINT           NOT NULL, -- of those written
+    input_audio_tokens   BIGINT           NOT NULL,  -- of those of input
+    input_image_tokens   BIGINT           NOT NULL,  -- of those of input
+    input_video_tokens   BIGINT           NOT NULL,  -- of those of input
+    cached_audio_tokens  BIGINT           NOT NULL,  -- of those of sound
+    cached_image_tokens  BIGINT           NOT NULL,  -- of those of pictures
     output_tokens        BIGINT           NOT NULL,
-    reasoning_tokens     BIGINT           NOT NULL,
+    reasoning_tokens     BIGINT           NOT NULL,  -- of those of output
+    output_audio_tokens  BIGINT           NOT NULL,  -- of those of output
+    output_image_tokens  BIGINT           NOT NULL,  -- of those of output
+    output_video_tokens  BIGINT           NOT NULL,  -- of those of output
+    web_searches         BIGINT           NOT NULL,  -- by the provider
+    file_searches        BIGINT           NOT NULL,  -- by the provider
+    characters           BIGINT           NOT NULL,  -- of text that was spoken
+    audio_ms             BIGINT           NOT NULL,  -- sound that was written down
+    images               BIGINT           NOT NULL,  -- made, where sold by the picture
+    ranking_units        BIGINT           NOT NULL,  -- units by which ranking is sold
     cost_nanousd         BIGINT           NOT NULL,
     PRIMARY KEY (organization_id, hour_us, key_id, project_id, provider_id, model)
 );
@@ -558,3 +606,15 @@ CREATE TABLE audit_base (
 );
 
 INSERT INTO audit_base (id, sequence, link, seal) VALUES (1, 0, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'));
+
+-- What was asked and answered in a call, of projects that keep it. Gone when its project keeps it no longer.
+CREATE TABLE prompts (
+    call_id          TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- req_<ULID>
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    project_id       TEXT COLLATE "C" NOT NULL,
+    created_at_us    BIGINT           NOT NULL,
+    sealed           BYTEA            NOT NULL,              -- both texts, under the keyring
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
+);
+
+CREATE INDEX prompts_age ON prompts (organization_id, project_id, created_at_us);

@@ -15,6 +15,7 @@ CREATE TABLE projects (
     name             TEXT    NOT NULL,
     description      TEXT    NOT NULL,
     bounds           TEXT    NOT NULL,              -- JSON: the limits and budgets that all its keys share
+    prompts          TEXT,                          -- JSON: how its prompts and answers are kept; NULL: none is
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     removed_at_us    INTEGER,                       -- NULL: it is there
@@ -170,6 +171,9 @@ CREATE TABLE providers (
     name             TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     base_url         TEXT,                          -- NULL: the kind needs none
+    region           TEXT,                          -- of Amazon Bedrock; NULL: the base URL says it, or there is none
+    check_seconds    INTEGER,                       -- between two health checks; NULL: there are none
+    check_path       TEXT,                          -- NULL: the list of models
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     UNIQUE (organization_id, name),
@@ -191,12 +195,24 @@ CREATE TABLE provider_links (
 CREATE TABLE models (
     organization_id    TEXT    NOT NULL REFERENCES organizations (id),
     name               TEXT    NOT NULL,
+    project_id         TEXT,              -- whose keys alone call it; NULL: those of all
     pricing            TEXT    NOT NULL,  -- 'free', 'listed', or a price as JSON
     output_tokens_max  INTEGER,           -- NULL: not known
     routing            TEXT    NOT NULL CHECK (routing IN ('weighted', 'least_latency')),
     created_at_us      INTEGER NOT NULL,
     updated_at_us      INTEGER NOT NULL,
-    PRIMARY KEY (organization_id, name)
+    PRIMARY KEY (organization_id, name),
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
+) STRICT;
+
+-- What clients may call a model: its own name and its aliases, which compete for one place each.
+CREATE TABLE model_names (
+    organization_id  TEXT    NOT NULL,
+    name             TEXT    NOT NULL,
+    model            TEXT    NOT NULL,
+    position         INTEGER NOT NULL,  -- 0: its own name; else the order in which the aliases were given
+    PRIMARY KEY (organization_id, name),
+    FOREIGN KEY (organization_id, model) REFERENCES models (organization_id, name) ON DELETE CASCADE
 ) STRICT;
 
 -- Who serves a model: one provider, one upstream name, one provider key.
@@ -216,6 +232,8 @@ CREATE TABLE deployments (
     FOREIGN KEY (organization_id, provider_key_id) REFERENCES provider_keys (organization_id, id)
 ) STRICT;
 
+CREATE INDEX model_names_model ON model_names (organization_id, model, position);
+CREATE INDEX models_project ON models (organization_id, project_id);
 CREATE INDEX deployments_model ON deployments (organization_id, model, position);
 CREATE INDEX deployments_provider ON deployments (organization_id, provider_id);
 CREATE INDEX deployments_provider_key ON deployments (organization_id, provider_key_id);
@@ -242,10 +260,25 @@ CREATE TABLE usage_events (
     is_error             INTEGER NOT NULL,              -- 1: failed or interrupted
     status               INTEGER NOT NULL,              -- 0: no answer
     input_tokens         INTEGER NOT NULL,
-    cached_input_tokens  INTEGER NOT NULL,
-    cache_write_tokens   INTEGER NOT NULL,
+    cached_input_tokens  INTEGER NOT NULL,              -- of those of input
+    cache_write_tokens   INTEGER NOT NULL,              -- of those of input
+    cache_write_1h_tokens INTEGER NOT NULL,             -- of those written
+    input_audio_tokens   INTEGER NOT NULL,              -- of those of input
+    input_image_tokens   INTEGER NOT NULL,              -- of those of input
+    input_video_tokens   INTEGER NOT NULL,              -- of those of input
+    cached_audio_tokens  INTEGER NOT NULL,              -- of those of sound
+    cached_image_tokens  INTEGER NOT NULL,              -- of those of pictures
     output_tokens        INTEGER NOT NULL,
-    reasoning_tokens     INTEGER NOT NULL,
+    reasoning_tokens     INTEGER NOT NULL,              -- of those of output
+    output_audio_tokens  INTEGER NOT NULL,              -- of those of output
+    output_image_tokens  INTEGER NOT NULL,              -- of those of output
+    output_video_tokens  INTEGER NOT NULL,              -- of those of output
+    web_searches         INTEGER NOT NULL,              -- by the provider
+    file_searches        INTEGER NOT NULL,              -- by the provider
+    characters           INTEGER NOT NULL,              -- of text that was spoken
+    audio_ms             INTEGER NOT NULL,              -- sound that was written down
+    images               INTEGER NOT NULL,              -- made, where sold by the picture
+    ranking_units        INTEGER NOT NULL,              -- units by which ranking is sold
     is_estimated         INTEGER NOT NULL,              -- 1: counted here, not reported
     cost_nanousd         INTEGER NOT NULL,
     held_nanousd         INTEGER NOT NULL,              -- what was set aside before the call
@@ -270,10 +303,25 @@ CREATE TABLE usage_hours (
     errors               INTEGER NOT NULL,  -- of them, failed or interrupted
     attempts             INTEGER NOT NULL,  -- how often a provider was tried for them
     input_tokens         INTEGER NOT NULL,
-    cached_input_tokens  INTEGER NOT NULL,
-    cache_write_tokens   INTEGER NOT NULL,
+    cached_input_tokens  INTEGER NOT NULL,  -- of those of input
+    cache_write_tokens   INTEGER NOT NULL,  -- of those of input
+    cache_write_1h_tokens INTEGER NOT NULL, -- of those written
+    input_audio_tokens   INTEGER NOT NULL,  -- of those of input
+    input_image_tokens   INTEGER NOT NULL,  -- of those of input
+    input_video_tokens   INTEGER NOT NULL,  -- of those of input
+    cached_audio_tokens  INTEGER NOT NULL,  -- of those of sound
+    cached_image_tokens  INTEGER NOT NULL,  -- of those of pictures
     output_tokens        INTEGER NOT NULL,
-    reasoning_tokens     INTEGER NOT NULL,
+    reasoning_tokens     INTEGER NOT NULL,  -- of those of output
+    output_audio_tokens  INTEGER NOT NULL,  -- of those of output
+    output_image_tokens  INTEGER NOT NULL,  -- of those of output
+    output_video_tokens  INTEGER NOT NULL,  -- of those of output
+    web_searches         INTEGER NOT NULL,  -- by the provider
+    file_searches        INTEGER NOT NULL,  -- by the provider
+    characters           INTEGER NOT NULL,  -- of text that was spoken
+    audio_ms             INTEGER NOT NULL,  -- sound that was written down
+    images               INTEGER NOT NULL,  -- made, where sold by the picture
+    ranking_units        INTEGER NOT NULL,  -- units by which ranking is sold
     cost_nanousd         INTEGER NOT NULL,
     PRIMARY KEY (organization_id, hour_us, key_id, project_id, provider_id, model)
 ) STRICT, WITHOUT ROWID;
@@ -547,3 +595,15 @@ CREATE TABLE audit_base (
 ) STRICT;
 
 INSERT INTO audit_base (id, sequence, link, seal) VALUES (1, 0, zeroblob(32), zeroblob(32));
+
+-- What was asked and answered in a call, of projects that keep it. Gone when its project keeps it no longer.
+CREATE TABLE prompts (
+    call_id          TEXT    NOT NULL PRIMARY KEY,  -- req_<ULID>
+    organization_id  TEXT    NOT NULL,
+    project_id       TEXT    NOT NULL,
+    created_at_us    INTEGER NOT NULL,
+    sealed           BLOB    NOT NULL,              -- both texts, under the keyring
+    FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id)
+) STRICT;
+
+CREATE INDEX prompts_age ON prompts (organization_id, project_id, created_at_us);

@@ -12,7 +12,7 @@ pub(super) enum Fate {
 }
 
 /// Every table of the schema. What another program keeps in the same database is not ours to carry.
-pub(super) const TABLES: [(&str, Fate); 33] = [
+pub(super) const TABLES: [(&str, Fate); 35] = [
     ("organizations", Kept),
     ("projects", Kept),
     ("users", Kept),
@@ -29,6 +29,7 @@ pub(super) const TABLES: [(&str, Fate); 33] = [
     ("providers", Kept),
     ("provider_links", Kept),
     ("models", Kept),
+    ("model_names", Kept),
     ("deployments", Kept),
     ("usage_events", Kept),
     ("usage_hours", Kept),
@@ -57,6 +58,8 @@ pub(super) const TABLES: [(&str, Fate); 33] = [
     ("password_links", LeftOut),
     // No token from before is good: the keys that signed them are not restored.
     ("revoked_tokens", LeftOut),
+    // What is to be forgotten on a day must not be found in a file after it.
+    ("prompts", LeftOut),
 ];
 
 /// What becomes of this table. `None`: it is not ours.

@@ -49,7 +49,7 @@ impl Accounts {
     /// How many output tokens fit into every budget. Where one is held and another spent, it is
     /// spent: waiting would not help.
     pub(super) fn fit(&self, quote: &Quote<'_>, budgets: &[Budget]) -> Result<u64, NoRoom> {
-        let (mut fitting, mut is_held) = (quote.output_tokens, false);
+        let (mut fitting, mut is_held) = (quote.most.output_tokens, false);
         for budget in budgets {
             match quote.fit(&[(*budget, self.of(budget.period))]) {
                 Ok(room) => fitting = fitting.min(room),
@@ -71,6 +71,11 @@ impl Accounts {
             }
         }
         left
+    }
+
+    /// Whether every budget covers what is held also when this much more is spent.
+    pub(super) fn have_room_beside(&self, more: Spend, budgets: &[Budget]) -> bool {
+        budgets.iter().all(|budget| budget.has_room_beside(&self.of(budget.period), more))
     }
 
     /// Sets `worst_case` aside in every account.
@@ -118,6 +123,7 @@ impl PeriodAccount {
 mod tests {
     use doorward_domain::budget::{Amount, Overrun};
     use doorward_domain::price::Price;
+    use doorward_domain::usage::Usage;
 
     use super::*;
 
@@ -138,7 +144,11 @@ mod tests {
     }
 
     fn fit(accounts: &Accounts, output_tokens: u64, budgets: &[Budget]) -> Result<u64, NoRoom> {
-        let quote = Quote { price: &Price::FREE, input_tokens: 0, output_tokens };
+        let quote = Quote {
+            price: &Price::FREE,
+            most: Usage::of_tokens(0, output_tokens),
+            fixed_output_tokens: 0,
+        };
         accounts.fit(&quote, budgets)
     }
 

@@ -35,10 +35,11 @@ pub struct CallRequest<'a> {
     pub deployment: DeploymentId,
     /// The dearest price among the deployments that may serve it.
     pub price: &'a Price,
-    /// Estimated tokens of input.
-    pub input_tokens: u64,
-    /// The most output tokens that it may produce.
-    pub output_tokens: u64,
+    /// Estimated tokens of input, the most output tokens that it may produce, and the most of what is no
+    /// tokens.
+    pub most: Usage,
+    /// Of the output tokens, those that no bound makes fewer.
+    pub fixed_output_tokens: u64,
     /// From where.
     pub address: IpAddr,
 }
@@ -63,8 +64,11 @@ impl Store {
             return Err(StoreError::Behind);
         }
         let moment = Moment { now: self.clock.now(), monotonic_us: self.clock.monotonic_us() };
-        let (price, input_tokens) = (request.price, request.input_tokens);
-        let quote = Quote { price, input_tokens, output_tokens: request.output_tokens };
+        let quote = Quote {
+            price: request.price,
+            most: request.most,
+            fixed_output_tokens: request.fixed_output_tokens,
+        };
         let bounded = key.bounded(moment.now, Some(request.model));
         let (taken, granted, quotas) = match bounded.admit(&quote, moment, &self.time_zone) {
             Ok(admitted) => admitted,
@@ -83,7 +87,7 @@ impl Store {
             model: Arc::clone(request.model),
             started_at_us: moment.now.as_microsecond(),
             address: request.address,
-            estimate: Usage { input_tokens, output_tokens: granted, ..Usage::default() },
+            estimate: Usage { output_tokens: granted, ..request.most },
             held: taken.held(),
         };
         Ok(Ok(OpenCall::new(Arc::clone(self), Arc::clone(key), hold, taken, (quotas, granted))))

@@ -13,6 +13,7 @@ use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelPattern;
 use doorward_domain::price::Price;
 use doorward_domain::rights::Rights;
+use doorward_domain::usage::Usage;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::MutexGuard;
@@ -100,7 +101,11 @@ impl Bounded<'_> {
         moment: Moment,
         zone: &TimeZone,
     ) -> Result<Admitted, (Denial, Admitted)> {
-        let quote = Quote { price: &Price::FREE, input_tokens: cost.tokens, output_tokens: 0 };
+        let quote = Quote {
+            price: &Price::FREE,
+            most: Usage::of_tokens(cost.tokens, 0),
+            fixed_output_tokens: 0,
+        };
         let us = moment.monotonic_us;
         let mut chain = self.lock(moment, zone);
         let room = chain.room(&quote, cost.requests, us);
@@ -128,9 +133,21 @@ impl Bounded<'_> {
         }
     }
 
-    /// Books what is spent beside what the call holds.
-    pub(super) fn add(&self, taken: &Taken, spend: Spend, started_at: Timestamp, zone: &TimeZone) {
-        self.parts(taken).for_each(|(tally, _)| tally.add(spend, started_at, zone));
+    /// Books what is spent beside what the call holds, in one step, where every budget covers both; else nothing
+    /// is booked.
+    pub(super) fn try_add(
+        &self,
+        spend: Spend,
+        started_at: Timestamp,
+        (moment, zone): (Moment, &TimeZone),
+    ) -> bool {
+        let mut chain = self.lock(moment, zone);
+        let fits = |one: &Locked<'_>| one.counters.accounts().have_room_beside(spend, one.budgets);
+        let is_covered = spend == Spend::default() || chain.all().all(fits);
+        if is_covered {
+            chain.all_mut().for_each(|one| one.counters.add(spend, started_at, zone));
+        }
+        is_covered
     }
 
     /// With whom the call is shared.
@@ -212,7 +229,7 @@ impl<'a> Chain<'a> {
             return Err(Denial::TooManyConcurrent(full.of));
         }
         let fitting = self.fit(quote);
-        let worst_case = quote.hold(*fitting.as_ref().unwrap_or(&quote.output_tokens));
+        let worst_case = quote.hold(*fitting.as_ref().unwrap_or(&quote.most.output_tokens));
         let units = Units::new(requests, worst_case.tokens);
         match self.all_mut().find_map(|one| one.limited(units, us)) {
             Some(denial) => Err(denial),
@@ -224,11 +241,13 @@ impl<'a> Chain<'a> {
     /// spent: waiting would not help.
     fn fit(&self, quote: &Quote<'_>) -> Result<u64, Denial> {
         let fit = |one: &Locked<'_>| one.counters.accounts().fit(quote, one.budgets);
-        self.all().try_fold(Ok(quote.output_tokens), |fitting, one| match (fitting, fit(one)) {
-            (_, Err(NoRoom::Spent)) => Err(Denial::BudgetSpent(one.of)),
-            (Ok(all), Ok(room)) => Ok(Ok(all.min(room))),
-            (Ok(_), Err(NoRoom::Held)) => Ok(Err(Denial::BudgetHeld(one.of))),
-            (Err(held), _) => Ok(Err(held)),
+        self.all().try_fold(Ok(quote.most.output_tokens), |fitting, one| {
+            match (fitting, fit(one)) {
+                (_, Err(NoRoom::Spent)) => Err(Denial::BudgetSpent(one.of)),
+                (Ok(all), Ok(room)) => Ok(Ok(all.min(room))),
+                (Ok(_), Err(NoRoom::Held)) => Ok(Err(Denial::BudgetHeld(one.of))),
+                (Err(held), _) => Ok(Err(held)),
+            }
         })?
     }
 

@@ -9,6 +9,7 @@ use doorward_domain::credential::{KeyId, PlainKey};
 use doorward_domain::denial::Denial;
 use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::key::{ApiKey, Owner};
+use doorward_domain::prompts::PromptPolicy;
 use doorward_domain::rights::Rights;
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::ScopeSet;
@@ -37,6 +38,8 @@ pub struct CallKey {
     pub owner_is_active: bool,
     /// The HTTP status of a call that a spent budget refuses, as its organization has it.
     pub spent_budget_status: u16,
+    /// How its project keeps what is asked and answered. `None`: not at all.
+    pub prompts: Option<PromptPolicy>,
     pub(in crate::calls) state: Arc<KeyState>,
     /// What bounds it beside its own limits and budgets.
     links: Box<[Link]>,
@@ -232,6 +235,7 @@ impl KeyCache {
             scopes: stored.key.rights.scopes.intersect(stored.role().scopes()),
             owner_is_active: stored.owner_is_active,
             spent_budget_status,
+            prompts: stored.prompts,
             changed: state.changed(),
             state,
             links,

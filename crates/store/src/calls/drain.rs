@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::db::Db;
 use crate::journal::{Damage, Position, Reader, Record, check, segments};
-use crate::usage::write_events;
+use crate::usage::{note_alerts, write_events};
 use crate::{OpenError, Store, StoreError};
 
 /// Finished calls in one transaction.
@@ -65,6 +65,8 @@ struct Progress {
     open: HashMap<CallId, (Hold, u64)>,
     /// Finished calls that were read and are not in the database: a batch that failed.
     batch: Vec<UsageEvent>,
+    /// Finished calls that are in the database, and of which nobody has seen what they mean for budgets.
+    unnoted: Vec<UsageEvent>,
     /// Segments before this one are deleted.
     oldest: u64,
 }
@@ -77,6 +79,7 @@ impl Drain {
                 reader: Reader::new(dir, segment),
                 open: HashMap::new(),
                 batch: Vec::new(),
+                unnoted: Vec::new(),
                 oldest: segment,
             }),
             written: AtomicU64::new(0),
@@ -205,6 +208,7 @@ impl Store {
     /// Writes one batch of what stands before `end`; how many finished calls that were.
     async fn drain_batch(&self, end: Position) -> Result<usize, StoreError> {
         let mut progress = self.calls.drain.progress.lock().await;
+        self.note_alerts(&mut progress).await?;
         let is_through = progress.read_batch(end)?;
         let events = progress.batch.len();
         self.write_waiting_uses().await?;
@@ -216,11 +220,19 @@ impl Store {
                 self.calls.states.written(&key, count);
             }
             self.calls.shared.written(&progress.batch, &self.time_zone);
-            progress.batch.clear();
+            progress.unnoted = std::mem::take(&mut progress.batch);
+            self.note_alerts(&mut progress).await?;
         }
         progress.delete_drained();
         // Holds alone make no batch; that there is more to read must still show.
         Ok(if is_through { events } else { events.max(1) })
+    }
+
+    /// Apart from the writing: whether it succeeds or not, what is written counts as written.
+    async fn note_alerts(&self, progress: &mut Progress) -> Result<(), StoreError> {
+        note_alerts(&self.db, &progress.unnoted, &self.time_zone).await?;
+        progress.unnoted.clear();
+        Ok(())
     }
 }
 
@@ -258,7 +270,8 @@ impl Progress {
 
     /// Deletes everything if everything is in the database, so that the next start has nothing to do.
     fn delete_if_drained(&mut self, end: Position) {
-        if self.open.is_empty() && self.batch.is_empty() && self.reader.position() >= end {
+        let is_done = self.batch.is_empty() && self.unnoted.is_empty();
+        if is_done && self.open.is_empty() && self.reader.position() >= end {
             for number in self.oldest..=end.segment {
                 delete_segment(&self.dir, number);
             }
@@ -359,6 +372,7 @@ fn interrupted(open: HashMap<CallId, (Hold, u64)>) -> Vec<UsageEvent> {
 async fn write_all(db: &Db, events: &[UsageEvent], zone: &TimeZone) -> Result<(), StoreError> {
     for batch in events.chunks(BATCH) {
         write_events(db, batch, zone).await?;
+        note_alerts(db, batch, zone).await?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::CallKey;
 use super::bounded::{Bounded, Taken};
-use super::counters::Admitted;
+use super::counters::{Admitted, Moment};
 use crate::journal::Batch;
 use crate::{Store, StoreError};
 
@@ -98,20 +98,20 @@ impl OpenCall {
 
     /// Takes down an attempt that reached the deployment which is named now, and failed; another one
     /// follows. It is no call of its own, but what it cost is gone, beside what the call holds: from here on
-    /// nobody else is let in on it.
-    pub fn add_attempt(&mut self, settlement: &Settlement) {
-        if self.is_settled {
-            return;
+    /// nobody else is let in on it. False, and nothing is taken down: the budgets do not cover both.
+    pub fn add_attempt(&mut self, settlement: &Settlement) -> bool {
+        let (clock, hold) = (&self.store.clock, &self.hold);
+        let moment = Moment { now: clock.now(), monotonic_us: clock.monotonic_us() };
+        let at = (moment, &self.store.time_zone);
+        let started_at = Timestamp::from_microsecond(hold.started_at_us).unwrap_or(moment.now);
+        if self.is_settled || !self.bounded().try_add(settlement.spend, started_at, at) {
+            return false;
         }
         self.attempts = self.attempts.saturating_add(1);
-        let (store, hold) = (&self.store, &self.hold);
-        if let Ok(started_at) = Timestamp::from_microsecond(hold.started_at_us) {
-            let spend = settlement.spend;
-            self.bounded().add(&self.taken, spend, started_at, &store.time_zone);
-        }
         let journal = &self.store.calls.journal;
-        let served_by = (self.hold.provider, self.hold.deployment);
+        let served_by = (hold.provider, hold.deployment);
         journal.write_settled(&journal.add_attempt(settlement, served_by, self.attempts));
+        true
     }
 
     /// Books what the call used: counters, journal, then, in a batch, the database. Only the first

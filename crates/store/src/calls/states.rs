@@ -77,6 +77,7 @@ mod tests {
     use doorward_domain::budget::{Quote, Spend};
     use doorward_domain::id::UserId;
     use doorward_domain::price::Price;
+    use doorward_domain::usage::Usage;
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
@@ -117,7 +118,8 @@ mod tests {
     #[test]
     fn counters_stay_until_the_database_knows_what_they_count() {
         let states = States::new(1);
-        let quote = Quote { price: &Price::FREE, input_tokens: 1, output_tokens: 1 };
+        let quote =
+            Quote { price: &Price::FREE, most: Usage::of_tokens(1, 1), fixed_output_tokens: 0 };
         let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
         let rights = rights(&[]);
         let taken = admit(&adopt(&states, 1, 0).tally, &rights, &quote, moment).unwrap().0;
@@ -134,7 +136,8 @@ mod tests {
     #[test]
     fn a_database_that_is_ahead_is_caught_up_with() {
         let states = States::new(1);
-        let quote = Quote { price: &Price::FREE, input_tokens: 1, output_tokens: 1 };
+        let quote =
+            Quote { price: &Price::FREE, most: Usage::of_tokens(1, 1), fixed_output_tokens: 0 };
         let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
         let state = adopt(&states, 1, 0);
         let rights = rights(&[]);

@@ -1,27 +1,48 @@
 //! Models and the deployments that serve them.
 
+mod row;
+
 use std::collections::HashMap;
 
 use doorward_domain::catalog::{Deployment, Model, Pricing, Provider};
-use doorward_domain::id::{OrganizationId, ProviderId};
-use doorward_domain::price::Price;
+use doorward_domain::id::{OrganizationId, ProjectId, ProviderId};
 use serde_json::json;
 
-use super::provider_keys::{FIND_PROVIDER_KEY, parsed_provider_key};
+use self::row::{join, pricing_text, select_deployments, select_models};
+use super::provider_keys::FIND_PROVIDER_KEY;
 use super::providers::FIND_PROVIDER;
 use super::{CatalogRow, Removed};
 use crate::audit::{Deed, append_audit};
 use crate::db::{
-    check_storable, finds, is_storable, json_text, missing, next_version, on, parsed, parsed_json,
-    signed, taken, timestamp, unsigned,
+    check_storable, finds, is_storable, missing, next_version, on, refused, signed, taken,
 };
-use crate::row::row;
+use crate::organizations::FIND_PROJECT;
 use crate::{Act, Store, StoreError};
 
 const INSERT_DEPLOYMENT: &str = "
     INSERT INTO deployments (id, organization_id, model, position, provider_id, upstream_model,
         provider_key_id, weight, priority, state)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+const INSERT_NAME: &str = "
+    INSERT INTO model_names (organization_id, name, model, position) VALUES ($1, $2, $3, $4)";
+
+/// Gives a model these names inside an open transaction of either engine, the first one in the place
+/// `$first`. One that is taken is told of `$field`.
+macro_rules! insert_names {
+    ($tx:ident, $organization:expr, $model:expr, $names:expr, ($first:literal, $field:literal)) => {
+        for (position, name) in $names.iter().enumerate() {
+            sqlx::query(INSERT_NAME)
+                .bind($organization)
+                .bind(name)
+                .bind($model)
+                .bind(signed(position as u64 + $first))
+                .execute(&mut *$tx)
+                .await
+                .map_err(|error| taken(error, $field))?;
+        }
+    };
+}
 
 /// Inserts a model's deployments inside an open transaction of either engine.
 macro_rules! insert_deployments {
@@ -55,104 +76,11 @@ macro_rules! insert_deployments {
     };
 }
 
-row! {
-    struct ModelRow {
-        organization_id: String,
-        name: String,
-        pricing: String,
-        output_tokens_max: Option<i64>,
-        routing: String,
-        created_at_us: i64,
-        updated_at_us: i64,
-    }
-}
-
-row! {
-    struct DeploymentRow {
-        organization_id: String,
-        model: String,
-        id: String,
-        provider_id: String,
-        upstream_model: String,
-        provider_key_id: Option<String>,
-        weight: i64,
-        priority: i64,
-        state: String,
-    }
-}
-
-/// `free`, `listed`, or a price as JSON.
-fn pricing_text(pricing: &Pricing) -> Result<String, StoreError> {
-    match pricing {
-        Pricing::Free => Ok("free".to_owned()),
-        Pricing::Listed => Ok("listed".to_owned()),
-        Pricing::Set(price) => json_text("price", price),
-    }
-}
-
-fn parse_pricing(text: &str) -> Result<Pricing, StoreError> {
-    match text {
-        "free" => Ok(Pricing::Free),
-        "listed" => Ok(Pricing::Listed),
-        json => parsed_json::<Price>("price", json).map(Pricing::Set),
-    }
-}
-
-impl ModelRow {
-    fn parse(self, deployments: Vec<Deployment>) -> Result<Model, StoreError> {
-        Ok(Model {
-            organization: parsed("organization", &self.organization_id)?,
-            name: self.name,
-            pricing: parse_pricing(&self.pricing)?,
-            output_tokens_max: self.output_tokens_max.map(unsigned),
-            routing: parsed("routing", &self.routing)?,
-            deployments,
-            created_at: timestamp(self.created_at_us)?,
-            updated_at: timestamp(self.updated_at_us)?,
-        })
-    }
-}
-
-impl DeploymentRow {
-    fn parse(&self) -> Result<Deployment, StoreError> {
-        let corrupt = |_| StoreError::Corrupt("deployment".to_owned());
-        Ok(Deployment {
-            id: parsed("deployment", &self.id)?,
-            provider: parsed("provider", &self.provider_id)?,
-            upstream_model: self.upstream_model.clone(),
-            provider_key: parsed_provider_key(self.provider_key_id.as_deref())?,
-            weight: u32::try_from(self.weight).map_err(corrupt)?,
-            priority: u32::try_from(self.priority).map_err(corrupt)?,
-            state: parsed("deployment state", &self.state)?,
-        })
-    }
-}
-
-/// Gives each model its deployments.
-fn join(models: Vec<ModelRow>, deployments: Vec<DeploymentRow>) -> Result<Vec<Model>, StoreError> {
-    let mut by_model: HashMap<(String, String), Vec<Deployment>> = HashMap::new();
-    for row in deployments {
-        let deployment = row.parse()?;
-        by_model.entry((row.organization_id, row.model)).or_default().push(deployment);
-    }
-    let parse = |row: ModelRow| {
-        let place = (row.organization_id.clone(), row.name.clone());
-        row.parse(by_model.remove(&place).unwrap_or_default())
-    };
-    models.into_iter().map(parse).collect()
-}
-
 impl Store {
     /// Everything that can be called, of every organization. What nobody serves cannot.
     pub async fn catalog(&self) -> Result<Vec<CatalogRow>, StoreError> {
-        const MODELS: &str = "
-            SELECT organization_id, name, pricing, output_tokens_max, routing, created_at_us,
-                updated_at_us
-            FROM models";
-        const DEPLOYMENTS: &str = "
-            SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
-                priority, state
-            FROM deployments ORDER BY organization_id, model, position";
+        const MODELS: &str = select_models!("");
+        const DEPLOYMENTS: &str = select_deployments!("ORDER BY organization_id, model, position");
         let (models, deployments) = on!(self.db.read, |pool| (
             sqlx::query_as(MODELS).fetch_all(pool).await?,
             sqlx::query_as(DEPLOYMENTS).fetch_all(pool).await?
@@ -170,8 +98,8 @@ impl Store {
         Ok(join(models, deployments)?.into_iter().filter_map(with_providers).collect())
     }
 
-    /// Stores a model with its deployments, and audits it. [`StoreError::Taken`] with `name`;
-    /// [`StoreError::Missing`] when the organization has not what a deployment refers to.
+    /// Stores a model with its deployments, and audits it. [`StoreError::Taken`] with `name` or `aliases`;
+    /// [`StoreError::Missing`] when the organization has not the project, or what a deployment refers to.
     pub async fn create_model(&self, act: &Act, model: &Model) -> Result<(), StoreError> {
         check_texts(model)?;
         self.catalog_told(self.insert_model(act, model).await)
@@ -181,12 +109,20 @@ impl Store {
         const SQL: &str = "
             INSERT INTO models
                 (organization_id, name, pricing, output_tokens_max, created_at_us, updated_at_us,
-                 routing)
-            VALUES ($1, $2, $3, $4, $5, $5, $6)";
+                 routing, project_id)
+            VALUES ($1, $2, $3, $4, $5, $5, $6, $7)";
         let pricing = pricing_text(&model.pricing)?;
         let organization = act.organization.to_string();
+        let project = model.project.map(|id| id.to_string());
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
+            // First, for it takes turns with the removal of a project.
+            append_audit!(self, tx, entry(act, "model.create", model));
+            if let Some(project) = &project
+                && !finds!(tx, FIND_PROJECT, &organization, project)
+            {
+                return Err(StoreError::Missing("project"));
+            }
             sqlx::query(SQL)
                 .bind(&organization)
                 .bind(&model.name)
@@ -194,19 +130,23 @@ impl Store {
                 .bind(model.output_tokens_max.map(signed))
                 .bind(model.created_at.as_microsecond())
                 .bind(model.routing.as_str())
+                .bind(&project)
                 .execute(&mut *tx)
                 .await
-                .map_err(|error| taken(error, "name"))?;
+                .map_err(|error| refused(error, "name", "project"))?;
+            let own = std::slice::from_ref(&model.name);
+            insert_names!(tx, &organization, &model.name, own, (0, "name"));
+            insert_names!(tx, &organization, &model.name, &model.aliases, (1, "aliases"));
             insert_deployments!(tx, &organization, model);
-            append_audit!(self, tx, entry(act, "model.create", model));
             tx.commit().await?;
         });
         Ok(())
     }
 
-    /// Replaces pricing, output limit, routing and deployments of a model, and audits it. `edited.updated_at`
-    /// is that of the version that was edited; [`StoreError::Stale`] when there is a newer one.
-    /// Returns the model with its new version. An edit that changes nothing leaves no trace.
+    /// Replaces everything of a model but its name and project, and audits it.
+    /// `edited.updated_at` is that of the version that was edited; [`StoreError::Stale`] when there is a newer
+    /// one, [`StoreError::Taken`] with `aliases`. Returns the model with its new version. An edit that changes
+    /// nothing leaves no trace.
     pub async fn edit_model(&self, act: &Act, edited: &Model) -> Result<Model, StoreError> {
         check_texts(edited)?;
         if self.find_model(act.organization, &edited.name).await?.as_ref() == Some(edited) {
@@ -220,6 +160,8 @@ impl Store {
             UPDATE models SET pricing = $3, output_tokens_max = $4, updated_at_us = $5, routing = $7
             WHERE organization_id = $1 AND name = $2 AND updated_at_us = $6";
         const FIND: &str = "SELECT 1 FROM models WHERE organization_id = $1 AND name = $2";
+        const CLEAR_ALIASES: &str = "
+            DELETE FROM model_names WHERE organization_id = $1 AND model = $2 AND position > 0";
         const CLEAR: &str = "DELETE FROM deployments WHERE organization_id = $1 AND model = $2";
         let pricing = pricing_text(&edited.pricing)?;
         let organization = act.organization.to_string();
@@ -245,6 +187,12 @@ impl Store {
                     StoreError::Missing("model")
                 });
             }
+            sqlx::query(CLEAR_ALIASES)
+                .bind(&organization)
+                .bind(&model.name)
+                .execute(&mut *tx)
+                .await?;
+            insert_names!(tx, &organization, &model.name, &model.aliases, (1, "aliases"));
             sqlx::query(CLEAR).bind(&organization).bind(&model.name).execute(&mut *tx).await?;
             insert_deployments!(tx, &organization, model);
             append_audit!(self, tx, entry(act, "model.edit", &model));
@@ -276,20 +224,40 @@ impl Store {
         Ok(Removed::Yes)
     }
 
-    /// A model of this organization.
+    /// The model that a key of this project means by a name, its own or an alias: one of all projects, or of
+    /// this one.
+    pub async fn find_model_called(
+        &self,
+        organization: OrganizationId,
+        project: ProjectId,
+        name: &str,
+    ) -> Result<Option<Model>, StoreError> {
+        const OWN_NAME: &str =
+            "SELECT model FROM model_names WHERE organization_id = $1 AND name = $2";
+        if !is_storable(name) {
+            return Ok(None);
+        }
+        let own: Option<(String,)> = on!(self.db.read, |pool| {
+            sqlx::query_as(OWN_NAME)
+                .bind(organization.to_string())
+                .bind(name)
+                .fetch_optional(pool)
+                .await?
+        });
+        let Some((own,)) = own else { return Ok(None) };
+        let model = self.find_model(organization, &own).await?;
+        Ok(model.filter(|model| model.is_for(project)))
+    }
+
+    /// A model of this organization, by its own name.
     pub async fn find_model(
         &self,
         organization: OrganizationId,
         name: &str,
     ) -> Result<Option<Model>, StoreError> {
-        const MODEL: &str = "
-            SELECT organization_id, name, pricing, output_tokens_max, routing, created_at_us,
-                updated_at_us
-            FROM models WHERE organization_id = $1 AND name = $2";
-        const DEPLOYMENTS: &str = "
-            SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
-                priority, state
-            FROM deployments WHERE organization_id = $1 AND model = $2 ORDER BY position";
+        const MODEL: &str = select_models!("WHERE m.organization_id = $1 AND m.name = $2");
+        const DEPLOYMENTS: &str =
+            select_deployments!("WHERE organization_id = $1 AND model = $2 ORDER BY position");
         if !is_storable(name) {
             return Ok(None);
         }
@@ -308,17 +276,14 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Model>, StoreError> {
-        const MODELS: &str = "
-            SELECT organization_id, name, pricing, output_tokens_max, routing, created_at_us,
-                updated_at_us
-            FROM models WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
-        const DEPLOYMENTS: &str = "
-            SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
-                priority, state
-            FROM deployments WHERE organization_id = $1 AND model IN (
+        const MODELS: &str =
+            select_models!("WHERE m.organization_id = $1 AND m.name > $2 ORDER BY m.name LIMIT $3");
+        const DEPLOYMENTS: &str = select_deployments!(
+            "WHERE organization_id = $1 AND model IN (
                 SELECT name FROM models WHERE organization_id = $1 AND name > $2
                 ORDER BY name LIMIT $3)
-            ORDER BY model, position";
+            ORDER BY model, position"
+        );
         let organization = organization.to_string();
         let after = after.unwrap_or_default();
         if !is_storable(after) {
@@ -345,6 +310,7 @@ impl Store {
 
 fn check_texts(model: &Model) -> Result<(), StoreError> {
     check_storable(&[("name", &model.name)])?;
+    model.aliases.iter().try_for_each(|alias| check_storable(&[("aliases", alias)]))?;
     let upstream =
         |deployment: &Deployment| check_storable(&[("upstream_model", &deployment.upstream_model)]);
     model.deployments.iter().try_for_each(upstream)
@@ -366,6 +332,9 @@ fn entry<'a>(act: &'a Act, action: &str, model: &Model) -> Deed<'a> {
         Pricing::Listed => json!("listed"),
         Pricing::Set(price) => json!(price),
     };
-    let detail = json!({ "price": pricing, "routing": model.routing, "deployments": deployments });
+    let detail = json!({
+        "aliases": model.aliases, "project": model.project, "price": pricing,
+        "routing": model.routing, "deployments": deployments,
+    });
     act.entry(action, &model.name, &detail)
 }

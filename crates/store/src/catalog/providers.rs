@@ -1,6 +1,8 @@
 //! Providers: upstream APIs.
 
+use doorward_domain::aws::AwsRegion;
 use doorward_domain::catalog::Provider;
+use doorward_domain::health_check::HealthCheck;
 use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use serde_json::json;
 
@@ -17,7 +19,8 @@ use crate::{Act, Store, StoreError};
 /// The columns of [`ProviderRow`].
 macro_rules! provider_columns {
     () => {
-        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.created_at_us, p.updated_at_us,
+        "p.id, p.organization_id, p.name, p.kind, p.base_url, p.region, p.check_seconds, p.check_path,
+         p.created_at_us, p.updated_at_us,
          COALESCE((SELECT string_agg(l.provider_key_id, ',' ORDER BY l.position)
             FROM provider_links l
             WHERE l.organization_id = p.organization_id AND l.provider_id = p.id), '')
@@ -32,6 +35,9 @@ row! {
         name: String,
         kind: String,
         base_url: Option<String>,
+        region: Option<String>,
+        check_seconds: Option<i64>,
+        check_path: Option<String>,
         provider_keys: String,
         created_at_us: i64,
         updated_at_us: i64,
@@ -48,7 +54,9 @@ impl NamedRow for ProviderRow {
             name: self.name,
             kind: parsed("provider kind", &self.kind)?,
             base_url: self.base_url,
+            region: self.region.as_deref().map(|region| parsed("region", region)).transpose()?,
             provider_keys: parsed_provider_keys(&self.provider_keys)?,
+            health_check: parsed_health_check(self.check_seconds, self.check_path)?,
             created_at: timestamp(self.created_at_us)?,
             updated_at: timestamp(self.updated_at_us)?,
         })
@@ -89,6 +97,23 @@ fn parsed_provider_keys(ids: &str) -> Result<Vec<ProviderKeyId>, StoreError> {
     ids.map(|id| parsed("provider key", id)).collect()
 }
 
+fn parsed_health_check(
+    seconds: Option<i64>,
+    path: Option<String>,
+) -> Result<Option<HealthCheck>, StoreError> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    let interval_seconds =
+        u32::try_from(seconds).map_err(|_| StoreError::Corrupt("health check".to_owned()))?;
+    Ok(Some(HealthCheck { interval_seconds, path }))
+}
+
+/// The columns of a provider's health check.
+fn check_columns(provider: &Provider) -> (Option<i64>, Option<&str>) {
+    let check = provider.health_check.as_ref();
+    let seconds = check.map(|check| i64::from(check.interval_seconds));
+    (seconds, check.and_then(|check| check.path.as_deref()))
+}
+
 impl Store {
     /// Stores a provider and audits it; `provider.id` is new. [`StoreError::Taken`] with `name`.
     pub async fn create_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
@@ -99,9 +124,11 @@ impl Store {
     async fn insert_provider(&self, act: &Act, provider: &Provider) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO providers
-                (id, organization_id, name, kind, base_url, created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $6)";
+                (id, organization_id, name, kind, base_url, created_at_us, updated_at_us, region,
+                 check_seconds, check_path)
+            VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9)";
         let organization = act.organization.to_string();
+        let (check_seconds, check_path) = check_columns(provider);
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             append_audit!(self, tx, entry(act, "provider.create", provider));
@@ -112,6 +139,9 @@ impl Store {
                 .bind(provider.kind.as_str())
                 .bind(provider.base_url.as_deref())
                 .bind(provider.created_at.as_microsecond())
+                .bind(provider.region.as_ref().map(AwsRegion::as_str))
+                .bind(check_seconds)
+                .bind(check_path)
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -121,9 +151,9 @@ impl Store {
         Ok(())
     }
 
-    /// Replaces name, base URL and provider keys of a provider, and audits it. `edited.updated_at` is that of the
-    /// version that was edited; [`StoreError::Stale`] when there is a newer one. Returns the provider
-    /// with its new version. An edit that changes nothing leaves no trace.
+    /// Replaces everything of a provider but its kind, and audits it.
+    /// `edited.updated_at` is that of the version that was edited; [`StoreError::Stale`] when there is a newer
+    /// one. Returns the provider with its new version. An edit that changes nothing leaves no trace.
     pub async fn edit_provider(
         &self,
         act: &Act,
@@ -138,13 +168,15 @@ impl Store {
 
     async fn update_provider(&self, act: &Act, edited: &Provider) -> Result<Provider, StoreError> {
         const SQL: &str = "
-            UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5
+            UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5, region = $7,
+                check_seconds = $8, check_path = $9
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6";
         const UNLINK: &str =
             "DELETE FROM provider_links WHERE organization_id = $1 AND provider_id = $2";
         let read_at = edited.updated_at;
         let provider = Provider { updated_at: next_version(read_at, act.at), ..edited.clone() };
         let (organization, id) = (act.organization.to_string(), provider.id.to_string());
+        let (check_seconds, check_path) = check_columns(&provider);
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             append_audit!(self, tx, entry(act, "provider.edit", &provider));
@@ -155,6 +187,9 @@ impl Store {
                 .bind(provider.base_url.as_deref())
                 .bind(provider.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
+                .bind(provider.region.as_ref().map(AwsRegion::as_str))
+                .bind(check_seconds)
+                .bind(check_path)
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -261,13 +296,24 @@ impl Store {
 
 fn check_texts(provider: &Provider) -> Result<(), StoreError> {
     let base_url = provider.base_url.as_deref().unwrap_or_default();
-    check_storable(&[("name", &provider.name), ("base_url", base_url)])
+    let (_, check_path) = check_columns(provider);
+    let check_path = check_path.unwrap_or_default();
+    check_storable(&[
+        ("name", &provider.name),
+        ("base_url", base_url),
+        ("health_check", check_path),
+    ])
 }
 
 fn entry<'a>(act: &'a Act, action: &str, provider: &Provider) -> Deed<'a> {
+    let check = provider.health_check.as_ref();
+    let check = check.map(|HealthCheck { interval_seconds, path }| {
+        json!({ "interval_seconds": interval_seconds, "path": path })
+    });
     let detail = json!({
         "name": provider.name, "kind": provider.kind.as_str(), "base_url": provider.base_url,
-        "provider_keys": provider.provider_keys,
+        "region": provider.region.as_ref().map(AwsRegion::as_str),
+        "provider_keys": provider.provider_keys, "health_check": check,
     });
     act.entry(action, &provider.id.to_string(), &detail)
 }

@@ -1,5 +1,5 @@
 //! One record: a length, a checksum, and a hold, an attempt or a settlement, or what is to be said of the
-//! segment before, in fixed-width little-endian fields.
+//! segment before, in little-endian fields.
 //!
 //! The length is written twice, the second time with every bit turned over: a damaged length is
 //! known as such and never read as the beginning of a longer record. The last byte is a mark that is
@@ -152,15 +152,13 @@ fn write_owner(owner: Owner, out: &mut Vec<u8>) {
     out.extend_from_slice(&id);
 }
 
+/// Which of the figures are not zero, a bit for each, and those: nearly all of them are.
 fn write_usage(usage: Usage, out: &mut Vec<u8>) {
-    for tokens in [
-        usage.input_tokens,
-        usage.cached_input_tokens,
-        usage.cache_write_tokens,
-        usage.output_tokens,
-        usage.reasoning_tokens,
-    ] {
-        out.extend_from_slice(&tokens.to_le_bytes());
+    let figures = usage.figures().into_iter().enumerate().filter(|(_, figure)| *figure != 0);
+    let there = figures.clone().fold(0_u32, |there, (place, _)| there | 1 << place);
+    out.extend_from_slice(&there.to_le_bytes());
+    for (_, figure) in figures {
+        out.extend_from_slice(&figure.to_le_bytes());
     }
 }
 
@@ -185,6 +183,7 @@ fn address_bytes(address: IpAddr) -> [u8; 16] {
 
 /// What stands at the front of some bytes.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nearly always this one")]
 pub(super) enum Front {
     /// A record, and how many bytes it takes.
     Whole(Record, usize),
@@ -279,13 +278,16 @@ impl Fields<'_> {
     }
 
     fn usage(&mut self) -> Option<Usage> {
-        Some(Usage {
-            input_tokens: self.number()?,
-            cached_input_tokens: self.number()?,
-            cache_write_tokens: self.number()?,
-            output_tokens: self.number()?,
-            reasoning_tokens: self.number()?,
-        })
+        let mut there = u32::from_le_bytes(self.array()?);
+        let mut figures = [0; Usage::COUNT];
+        for figure in &mut figures {
+            if there & 1 != 0 {
+                *figure = self.number()?;
+            }
+            there >>= 1;
+        }
+        // What has figures that are not known here is not to be billed by halves.
+        (there == 0).then(|| Usage::from_figures(figures))
     }
 
     fn owner(&mut self) -> Option<Owner> {
@@ -331,7 +333,7 @@ pub(crate) mod tests {
 
     /// The hold of call `n`.
     pub(crate) fn hold(n: u128) -> Hold {
-        let estimate = Usage { input_tokens: 60, output_tokens: 40, ..Usage::default() };
+        let estimate = Usage::of_tokens(60, 40);
         Hold {
             call: CallId::new(1, n),
             organization: OrganizationId::new(2, 1),
@@ -353,10 +355,13 @@ pub(crate) mod tests {
     /// Any hold that the gateway can write.
     pub(crate) fn any_hold() -> impl Strategy<Value = Hold> {
         let ids = any::<[u128; 5]>();
-        let figures = (any::<i64>(), any::<u128>(), 0_u64..1 << 40, 0_u64..1 << 40, any::<u32>());
+        let figure = prop_oneof![Just(0), any::<u64>()];
+        let usage = prop::collection::vec(figure, Usage::COUNT)
+            .prop_map(|figures| Usage::from_figures(figures.try_into().unwrap()));
+        let figures = (any::<i64>(), any::<u128>(), usage, any::<u64>(), any::<u32>());
         (ids, figures, "[!-~]{1,200}", "[0-9A-Za-z]{16}").prop_map(
             |(ids, figures, model, access)| {
-                let (started_at_us, address, input_tokens, output_tokens, cost) = figures;
+                let (started_at_us, address, estimate, tokens, cost) = figures;
                 Hold {
                     call: CallId::new(1, ids[0] >> 48),
                     organization: OrganizationId::new(2, ids[1] >> 48),
@@ -374,11 +379,8 @@ pub(crate) mod tests {
                     model: model.into(),
                     started_at_us,
                     address: IpAddr::V6(Ipv6Addr::from(address)).to_canonical(),
-                    estimate: Usage { input_tokens, output_tokens, ..Usage::default() },
-                    held: Spend {
-                        cost: NanoUsd::from_nanos(u64::from(cost)),
-                        tokens: input_tokens + output_tokens,
-                    },
+                    estimate,
+                    held: Spend { cost: NanoUsd::from_nanos(u64::from(cost)), tokens },
                 }
             },
         )
@@ -420,6 +422,16 @@ pub(crate) mod tests {
             bytes[at] ^= 1_u8 << bit;
             prop_assert!(!matches!(read_front(&bytes), Front::Whole(..)));
         }
+    }
+
+    #[test]
+    fn a_figure_that_is_not_known_makes_no_record() {
+        let mut bytes = Vec::new();
+        write_usage(Usage::of_tokens(1, 0), &mut bytes);
+        assert_eq!(Fields(&bytes).usage(), Some(Usage::of_tokens(1, 0)));
+        bytes[2] |= 1 << (Usage::COUNT - 16);
+        bytes.extend_from_slice(&[7; 8]);
+        assert_eq!(Fields(&bytes).usage(), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use doorward_domain::key::{ApiKey, Life, Owner};
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::origin::Origins;
+use doorward_domain::prompts::PromptPolicy;
 use doorward_domain::rights::Rights;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::ScopeSet;
@@ -158,6 +159,8 @@ pub(crate) struct StoredCallKey {
     pub(crate) role_max: Option<OrganizationRole>,
     /// What bounds it together with other keys.
     pub(crate) shared: SharedBounds,
+    /// How its project keeps prompts. `None`: not at all.
+    pub(crate) prompts: Option<PromptPolicy>,
 }
 
 /// What all keys of a key's user, project and organization share.
@@ -189,6 +192,7 @@ row! {
         last_used_at_us: Option<i64>,
         user_bounds: Option<String>,
         project_bounds: String,
+        project_prompts: Option<String>,
         organization_bounds: String,
     }
 }
@@ -217,6 +221,7 @@ impl CallKeyRow {
                 project: bounds(&self.project_bounds)?,
                 organization: bounds(&self.organization_bounds)?,
             },
+            prompts: self.project_prompts.map(|text| parsed_json("prompts", &text)).transpose()?,
         })
     }
 }
@@ -235,7 +240,8 @@ pub(crate) async fn load_call_key(
            CAST(CASE WHEN u.id IS NULL AND s.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS is_owner_found,
            COALESCE(u.disabled_at_us, u.removed_at_us, s.disabled_at_us, s.removed_at_us)
              AS owner_disabled_at_us,
-           u.bounds AS user_bounds, p.bounds AS project_bounds, o.bounds AS organization_bounds
+           u.bounds AS user_bounds, p.bounds AS project_bounds,
+           p.prompts AS project_prompts, o.bounds AS organization_bounds
          FROM api_keys k
          JOIN projects p ON p.id = k.project_id AND p.organization_id = k.organization_id
          JOIN organizations o ON o.id = k.organization_id

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use doorward_domain::bounds::{Bounds, Subject};
+use doorward_domain::bounds::{BoundOf, Bounds, Subject};
 use doorward_domain::budget::{Budget, Spend};
 use doorward_domain::id::OrganizationId;
 use serde_json::{Value, json};
@@ -31,30 +31,53 @@ row! {
     }
 }
 
-/// The budgets of some users, projects and organizations; those without any, and keys, are left out.
+/// Where bounds stand, up to the ids of whose they are.
+const TABLES: [(BoundOf, &str); 3] = [
+    (BoundOf::Organization, "SELECT id, bounds FROM organizations WHERE id = "),
+    (
+        BoundOf::Project,
+        "SELECT id, bounds FROM projects WHERE removed_at_us IS NULL AND organization_id = ",
+    ),
+    (
+        BoundOf::User,
+        "SELECT id, bounds FROM users WHERE removed_at_us IS NULL AND organization_id = ",
+    ),
+];
+
+/// The budgets of some users, projects and organizations; those without any, and keys, are left out, and so
+/// are those that cannot be read: nobody can call by them, and what others spent must be written down.
 pub(crate) async fn load_shared_budgets(
     db: &Db,
     organization: OrganizationId,
     subjects: &HashSet<Subject>,
 ) -> Result<HashMap<Subject, Vec<Budget>>, StoreError> {
-    const SQL: &str = "
-        SELECT id, bounds FROM organizations WHERE id = $1 AND bounds LIKE '%\"budgets\"%'
-        UNION ALL
-        SELECT id, bounds FROM projects
-        WHERE organization_id = $1 AND bounds LIKE '%\"budgets\"%' AND removed_at_us IS NULL
-        UNION ALL
-        SELECT id, bounds FROM users
-        WHERE organization_id = $1 AND bounds LIKE '%\"budgets\"%' AND removed_at_us IS NULL";
-    let rows: Vec<BoundsRow> = on!(db.read, |pool| {
-        sqlx::query_as(SQL).bind(organization.to_string()).fetch_all(pool).await?
-    });
-    let mut found: HashMap<String, String> =
-        rows.into_iter().map(|row| (row.id, row.bounds)).collect();
-    let budgets = |subject: &Subject| {
-        let text = found.remove(&subject.id())?;
-        Some(parsed_json("bounds", &text).map(|bounds: Bounds| (*subject, bounds.budgets)))
-    };
-    subjects.iter().filter_map(budgets).collect()
+    let mut budgets = HashMap::new();
+    for (kind, sql) in TABLES {
+        let of_kind = subjects.iter().filter(|subject| subject.bound_of() == kind);
+        let mut named: HashMap<String, &Subject> = of_kind.map(|s| (s.id(), s)).collect();
+        if named.is_empty() {
+            continue;
+        }
+        let rows: Vec<BoundsRow> = on!(db.read, |pool| {
+            let mut query = sqlx::QueryBuilder::new(sql);
+            query.push_bind(organization.to_string());
+            query.push(" AND bounds LIKE '%\"budgets\"%' AND id IN (");
+            let mut ids = query.separated(", ");
+            for id in named.keys() {
+                ids.push_bind(id.clone());
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(pool).await?
+        });
+        for row in rows {
+            let Some(subject) = named.remove(&row.id) else { continue };
+            match parsed_json("bounds", &row.bounds) {
+                Ok(Bounds { budgets: own, .. }) => drop(budgets.insert(*subject, own)),
+                Err(error) => tracing::error!(%error, %subject, "budgets cannot be read"),
+            }
+        }
+    }
+    Ok(budgets)
 }
 
 /// Notes in an audit entry what becomes of bounds that change.

@@ -2,8 +2,9 @@
 
 use doorward_domain::bounds::Bounds;
 use doorward_domain::id::{OrganizationId, ProjectId};
+use doorward_domain::prompts::PromptPolicy;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::DEFAULT;
 use super::bounds::note_bounds;
@@ -29,6 +30,8 @@ pub struct Project {
     pub description: String,
     /// The limits and budgets that all its keys share.
     pub bounds: Bounds,
+    /// How it keeps what its calls ask and are answered. `None`: not at all.
+    pub prompts: Option<PromptPolicy>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last edited: its version.
@@ -53,6 +56,7 @@ row! {
         name: String,
         description: String,
         bounds: String,
+        prompts: Option<String>,
         created_at_us: i64,
         updated_at_us: i64,
     }
@@ -68,6 +72,7 @@ impl NamedRow for ProjectRow {
             name: self.name,
             description: self.description,
             bounds: parsed_json("bounds", &self.bounds)?,
+            prompts: self.prompts.map(|text| parsed_json("prompts", &text)).transpose()?,
             created_at: timestamp(self.created_at_us)?,
             updated_at: timestamp(self.updated_at_us)?,
         })
@@ -82,7 +87,8 @@ pub(crate) const FIND_PROJECT: &str =
 macro_rules! select_projects {
     ($only:literal) => {
         concat!(
-            "SELECT id, organization_id, name, description, bounds, created_at_us, updated_at_us
+            "SELECT id, organization_id, name, description, bounds, prompts, created_at_us,
+                updated_at_us
              FROM projects WHERE organization_id = $1 AND removed_at_us IS NULL AND ",
             $only
         )
@@ -99,11 +105,20 @@ const USES: &str = "
     UNION ALL
     SELECT 'the key ' || name FROM api_keys
     WHERE organization_id = $1 AND project_id = $2 AND revoked_at_us IS NULL
+    UNION ALL
+    SELECT 'the model ' || name FROM models WHERE organization_id = $1 AND project_id = $2
     ORDER BY 1 LIMIT 20";
 const LEAVE: &str = "DELETE FROM project_members WHERE organization_id = $1 AND project_id = $2";
 
+/// Notes in an audit entry what becomes of the keeping of prompts where that changes.
+fn note_prompts(detail: &mut Value, before: Option<PromptPolicy>, after: Option<PromptPolicy>) {
+    if let Some(fields) = detail.as_object_mut().filter(|_| before != after) {
+        fields.insert("prompts".to_owned(), json!({ "before": before, "after": after }));
+    }
+}
+
 impl Store {
-    /// Makes a project and audits it. [`StoreError::Taken`] with `name`.
+    /// Makes a project, which keeps no prompts, and audits it. [`StoreError::Taken`] with `name`.
     pub async fn create_project(&self, act: &Act, new: NewProject) -> Result<Project, StoreError> {
         const SQL: &str = "
             INSERT INTO projects
@@ -116,6 +131,7 @@ impl Store {
             name: new.name,
             description: new.description,
             bounds: new.bounds,
+            prompts: None,
             created_at: whole_us(act.at),
             updated_at: whole_us(act.at),
         };
@@ -139,8 +155,8 @@ impl Store {
         Ok(project)
     }
 
-    /// Replaces name, description and bounds of a project, and audits it; new bounds hold for every
-    /// call that begins from then on. `edited.updated_at` is that of the
+    /// Replaces name, description, bounds and the keeping of prompts of a project, and audits it; bounds and
+    /// keeping hold for every call that begins from then on. `edited.updated_at` is that of the
     /// version that was edited; [`StoreError::Stale`] when there is a newer one. An edit that changes
     /// nothing leaves no trace. The default project keeps its name: [`StoreError::DefaultProject`].
     pub async fn edit_project(&self, act: &Act, edited: &Project) -> Result<Project, StoreError> {
@@ -155,7 +171,8 @@ impl Store {
         }
         let (name, description) = (edited.name.clone(), edited.description.clone());
         let bounds = edited.bounds.clone();
-        let mut project = Project { name, description, bounds, ..found.clone() };
+        let prompts = edited.prompts;
+        let mut project = Project { name, description, bounds, prompts, ..found.clone() };
         if project == found {
             return Ok(found);
         }
@@ -163,6 +180,8 @@ impl Store {
         let done = self.update_project(act, &found, &project).await;
         if project.bounds != found.bounds {
             self.catch_up_with_bounds().await;
+        }
+        if (&project.bounds, project.prompts) != (&found.bounds, found.prompts) {
             // Also after an error: a commit whose answer was lost may have happened.
             self.calls.forget_project(project.id);
         }
@@ -176,13 +195,16 @@ impl Store {
         project: &Project,
     ) -> Result<(), StoreError> {
         const SQL: &str = "
-            UPDATE projects SET name = $3, description = $4, bounds = $5, updated_at_us = $6
+            UPDATE projects
+            SET name = $3, description = $4, bounds = $5, updated_at_us = $6, prompts = $8
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $7 AND removed_at_us IS NULL";
         let id = project.id.to_string();
+        let prompts = project.prompts.map(|prompts| json_text("prompts", &prompts)).transpose()?;
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
             let mut detail = json!({ "name": project.name });
             note_bounds(&mut detail, &found.bounds, &project.bounds);
+            note_prompts(&mut detail, found.prompts, project.prompts);
             append_audit!(self, tx, act.entry("project.edit", &id, &detail));
             let done = sqlx::query(SQL)
                 .bind(act.organization.to_string())
@@ -192,6 +214,7 @@ impl Store {
                 .bind(json_text("bounds", &project.bounds)?)
                 .bind(project.updated_at.as_microsecond())
                 .bind(found.updated_at.as_microsecond())
+                .bind(&prompts)
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -204,7 +227,7 @@ impl Store {
     }
 
     /// Removes a project for good, and its members from it. [`StoreError::InUse`] with the service
-    /// accounts and the keys, expired ones too, that are still in it; [`StoreError::DefaultProject`].
+    /// accounts, the models and the keys, expired ones too, that are still in it; [`StoreError::DefaultProject`].
     pub async fn remove_project(&self, act: &Act, id: ProjectId) -> Result<Removed, StoreError> {
         let Some(project) = self.find_project(act.organization, id).await? else {
             return Ok(Removed::NotFound);

@@ -3,15 +3,17 @@
 //! It is done with each batch of finished calls, before their journal may go: a share that was passed is
 //! noted however the process ends. Whoever tells of it takes it from there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use doorward_domain::bounds::Subject;
 use doorward_domain::budget::{Amount, Budget, Spend};
-use doorward_domain::call::UsageEvent;
-use doorward_domain::id::OrganizationId;
+use doorward_domain::call::{Hold, UsageEvent};
+use doorward_domain::credential::KeyId;
+use doorward_domain::id::{OrganizationId, ProjectId};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::day::Day;
 use super::spent::load_spent_of;
 use crate::StoreError;
 use crate::db::{Db, on, signed, timestamp};
@@ -35,17 +37,36 @@ struct Passed {
     spent: Spend,
 }
 
-/// Notes which shares of budgets are spent after these calls, in the periods in which the last of them
-/// began. Noting them again changes nothing.
-pub(super) async fn note_alerts(
+/// Notes which shares of budgets are spent after these calls, in the periods in which they began. Noting
+/// them again changes nothing.
+pub(crate) async fn note_alerts(
     db: &Db,
     events: &[UsageEvent],
     zone: &TimeZone,
 ) -> Result<(), StoreError> {
-    let Some(last_us) = events.iter().map(|event| event.hold.started_at_us).max() else {
-        return Ok(());
-    };
-    let now = timestamp(last_us)?;
+    for now in last_of_each_day(events, zone)? {
+        note_alerts_at(db, events, (now, zone)).await?;
+    }
+    Ok(())
+}
+
+/// A moment in each day in which a call began.
+fn last_of_each_day(events: &[UsageEvent], zone: &TimeZone) -> Result<Vec<Timestamp>, StoreError> {
+    let mut days: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut day = Day::NONE;
+    for UsageEvent { hold, .. } in events {
+        day = day.or_that_of(hold.started_at_us, zone)?;
+        let last_us = days.entry(day.start_us()).or_insert(hold.started_at_us);
+        *last_us = hold.started_at_us.max(*last_us);
+    }
+    days.into_values().map(timestamp).collect()
+}
+
+async fn note_alerts_at(
+    db: &Db,
+    events: &[UsageEvent],
+    (now, zone): (Timestamp, &TimeZone),
+) -> Result<(), StoreError> {
     let budgets = load_budgets(db, events, now).await?;
     let subjects: Vec<Subject> = budgets.keys().map(|(_, subject)| *subject).collect();
     let spent = load_spent_of(db, &subjects, now, zone).await?;
@@ -75,8 +96,10 @@ async fn load_budgets(
     events: &[UsageEvent],
     now: Timestamp,
 ) -> Result<Budgets, StoreError> {
+    let callers: BTreeMap<(KeyId, ProjectId), &Hold> =
+        events.iter().map(|UsageEvent { hold, .. }| ((hold.key, hold.project), hold)).collect();
     let mut of: HashMap<OrganizationId, HashSet<Subject>> = HashMap::new();
-    for UsageEvent { hold, .. } in events {
+    for hold in callers.into_values() {
         of.entry(hold.organization).or_default().extend(hold.subjects());
     }
     let mut budgets = Budgets::new();

@@ -1,27 +1,22 @@
 //! Writing finished calls, and the running sums behind budgets.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use doorward_domain::bounds::Subject;
-use doorward_domain::budget::{Period, Spend};
-use doorward_domain::call::{Hold, UsageEvent};
-use doorward_domain::credential::KeyId;
-use doorward_domain::id::OrganizationId;
-use doorward_domain::rotation::SecretNumber;
+use doorward_domain::call::UsageEvent;
 use jiff::tz::TimeZone;
 
-use super::alerts::note_alerts;
+use super::figures::columns;
 use super::hours::{add_hours, sum_up};
+use super::sums::Sums;
 use crate::StoreError;
-use crate::db::{Db, on, signed, timestamp};
-use crate::keys::{Use, insert_uses, model_use};
+use crate::db::{Db, on, signed};
+use crate::keys::insert_uses;
 
+/// The figures follow.
 const INSERT: &str = "
     INSERT INTO usage_events (id, attempt, organization_id, project_id, key_id, provider_id, deployment_id,
         model, started_at_us, duration_us, first_byte_us, address, outcome, is_error, status,
-        input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-        is_estimated, cost_nanousd, held_nanousd, is_over_hold) ";
+        is_estimated, cost_nanousd, held_nanousd, is_over_hold, ";
 
 /// Rows in one statement: a statement for each call would cost more than the call.
 const ROWS: usize = 50;
@@ -76,8 +71,8 @@ macro_rules! touch {
 }
 pub(crate) use touch;
 
-/// Writes finished calls, and attempts at them, in one transaction. Writing one again changes nothing: only a row that
-/// is new adds to the sums, so that a replayed journal counts nothing twice.
+/// Writes finished calls, and attempts at them, in one transaction. Writing one again changes nothing: only
+/// a row that is new adds to the sums, so that a replayed journal counts nothing twice.
 pub(crate) async fn write_events(
     db: &Db,
     events: &[UsageEvent],
@@ -88,6 +83,7 @@ pub(crate) async fn write_events(
         let mut new: Vec<(String, i64)> = Vec::with_capacity(events.len());
         for rows in events.chunks(ROWS) {
             let mut insert = sqlx::QueryBuilder::new(INSERT);
+            insert.push(columns("")).push(") ");
             insert.push_values(rows, |mut row, event| {
                 let (hold, settled) = (&event.hold, &event.settlement);
                 let usage = settled.usage.bounded();
@@ -106,25 +102,18 @@ pub(crate) async fn write_events(
                     .push_bind(settled.outcome.as_str())
                     .push_bind(i64::from(settled.outcome.is_error()))
                     .push_bind(i64::from(settled.status))
-                    .push_bind(signed(usage.input_tokens))
-                    .push_bind(signed(usage.cached_input_tokens))
-                    .push_bind(signed(usage.cache_write_tokens))
-                    .push_bind(signed(usage.output_tokens))
-                    .push_bind(signed(usage.reasoning_tokens))
                     .push_bind(i64::from(settled.is_estimated))
                     .push_bind(settled.spend.cost.to_column())
                     .push_bind(hold.held.cost.to_column())
                     .push_bind(i64::from(event.is_over_hold()));
+                for figure in usage.figures() {
+                    row.push_bind(signed(figure));
+                }
             });
             insert.push(ONLY_NEW);
             new.extend(insert.build_query_as::<(String, i64)>().fetch_all(&mut *tx).await?);
         }
-        let mut new: HashSet<(String, i64)> = new.into_iter().collect();
-        // Each row counts once, also where a batch has a call twice.
-        let is_new = |event: &&UsageEvent| {
-            new.remove(&(event.hold.call.to_string(), i64::from(event.attempt)))
-        };
-        let events: Vec<&UsageEvent> = events.iter().filter(is_new).collect();
+        let events = only_new(events, new);
         let hours = sum_up(&events);
         add_hours!(tx, hours);
         let sums = Sums::of(&events, zone)?;
@@ -146,55 +135,16 @@ pub(crate) async fn write_events(
         insert_uses!(tx, uses);
         tx.commit().await?;
     });
-    note_alerts(db, events, zone).await
+    Ok(())
 }
 
-/// What a batch adds to each period of each subject, and the last call with each of its secrets.
-#[derive(Default)]
-struct Sums<'a> {
-    spent: HashMap<(Subject, Period, i64), (OrganizationId, Spend)>,
-    last_used: HashMap<(KeyId, SecretNumber), &'a Hold>,
-    /// The last call of each model with each key.
-    called: HashMap<(KeyId, &'a str), &'a Hold>,
-}
-
-impl<'a> Sums<'a> {
-    fn of(events: &[&'a UsageEvent], zone: &TimeZone) -> Result<Self, StoreError> {
-        let mut sums = Self::default();
-        for UsageEvent { hold, settlement, .. } in events {
-            let started_at = timestamp(hold.started_at_us)?;
-            for period in Period::ALL {
-                let start_us = period.start(started_at, zone).as_microsecond();
-                for subject in hold.subjects() {
-                    let place = sums.spent.entry((subject, period, start_us));
-                    let (_, sum) = place.or_insert((hold.organization, Spend::default()));
-                    *sum = sum.plus(settlement.spend);
-                }
-            }
-            keep_latest(sums.last_used.entry((hold.key, hold.secret)), hold);
-            keep_latest(sums.called.entry((hold.key, &hold.model)), hold);
-        }
-        Ok(sums)
+/// Those whose rows are new. Each counts once, also where a batch has a call twice.
+fn only_new(events: &[UsageEvent], new: Vec<(String, i64)>) -> Vec<&UsageEvent> {
+    if new.len() == events.len() {
+        return events.iter().collect();
     }
-
-    /// The calls as uses of models.
-    fn uses(&self) -> Vec<Use> {
-        let used = |((key, model), last): (&(KeyId, &str), &&Hold)| Use {
-            organization: last.organization,
-            key: *key,
-            what: model_use(model),
-            at_us: last.started_at_us,
-        };
-        let mut rows: Vec<Use> = self.called.iter().map(used).collect();
-        // Always in one order, so that two writers never wait for each other.
-        rows.sort_unstable_by(|a, b| (a.key.as_str(), &a.what).cmp(&(b.key.as_str(), &b.what)));
-        rows
-    }
-}
-
-fn keep_latest<'a, K>(place: Entry<'_, K, &'a Hold>, hold: &'a Hold) {
-    let last = place.or_insert(hold);
-    if hold.started_at_us > last.started_at_us {
-        *last = hold;
-    }
+    let mut new: HashSet<(String, i64)> = new.into_iter().collect();
+    let is_new =
+        |event: &&UsageEvent| new.remove(&(event.hold.call.to_string(), i64::from(event.attempt)));
+    events.iter().filter(is_new).collect()
 }

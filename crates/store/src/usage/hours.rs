@@ -5,87 +5,63 @@ use std::collections::BTreeMap;
 use doorward_domain::call::UsageEvent;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{OrganizationId, ProjectId, ProviderId};
+use doorward_domain::key::Owner;
 use doorward_domain::money::NanoUsd;
 use doorward_domain::usage::Usage;
 
+use super::figures::each;
+
 pub(super) const HOUR_US: i64 = 3_600_000_000;
 
+/// The figures follow.
 pub(super) const INSERT: &str = "
     INSERT INTO usage_hours (organization_id, hour_us, key_id, owner_id, project_id, provider_id,
-        model, requests, errors, attempts, input_tokens, cached_input_tokens, cache_write_tokens,
-        output_tokens, reasoning_tokens, cost_nanousd) ";
+        model, requests, errors, attempts, cost_nanousd, ";
 
 /// Rows in one statement.
 pub(super) const ROWS: usize = 50;
 
-/// The owner of a key stands with its calls: the key may be gone when they are reported.
-pub(super) const OWNER: &str = "COALESCE((SELECT owner_id FROM api_keys WHERE id = ";
-
-/// Adds to a column, up to the largest number: an overflow would stop every batch from then on.
-macro_rules! add_to {
-    ($column:literal) => {
-        concat!(
-            $column,
-            " = CASE WHEN usage_hours.",
-            $column,
-            " > 9223372036854775807 - excluded.",
-            $column,
-            " THEN 9223372036854775807 ELSE usage_hours.",
-            $column,
-            " + excluded.",
-            $column,
-            " END"
-        )
-    };
+/// Adds to what stands there already.
+pub(super) fn add() -> String {
+    let counts = ["requests", "errors", "attempts", "cost_nanousd"].map(add_to).join(", ");
+    let figures = each(add_to);
+    format!(
+        " ON CONFLICT (organization_id, hour_us, key_id, project_id, provider_id, model) \
+          DO UPDATE SET {counts}, {figures}"
+    )
 }
 
-pub(super) const ADD: &str = concat!(
-    " ON CONFLICT (organization_id, hour_us, key_id, project_id, provider_id, model) DO UPDATE SET ",
-    add_to!("requests"),
-    ", ",
-    add_to!("errors"),
-    ", ",
-    add_to!("attempts"),
-    ", ",
-    add_to!("input_tokens"),
-    ", ",
-    add_to!("cached_input_tokens"),
-    ", ",
-    add_to!("cache_write_tokens"),
-    ", ",
-    add_to!("output_tokens"),
-    ", ",
-    add_to!("reasoning_tokens"),
-    ", ",
-    add_to!("cost_nanousd")
-);
+/// Adds to a column, up to the largest number: an overflow would stop every batch from then on.
+fn add_to(column: &'static str) -> String {
+    format!(
+        "{column} = CASE WHEN usage_hours.{column} > 9223372036854775807 - excluded.{column} \
+         THEN 9223372036854775807 ELSE usage_hours.{column} + excluded.{column} END"
+    )
+}
 
 /// Adds sums of hours inside an open transaction of either engine. `?` acts on the caller.
 macro_rules! add_hours {
     ($tx:ident, $hours:expr) => {
         for rows in $hours.chunks($crate::usage::hours::ROWS) {
             let mut insert = sqlx::QueryBuilder::new($crate::usage::hours::INSERT);
+            insert.push($crate::usage::figures::columns("")).push(") ");
             insert.push_values(rows, |mut row, (place, sum)| {
                 row.push_bind(place.organization.to_string())
                     .push_bind(place.hour_us)
                     .push_bind(place.key.to_string())
-                    .push($crate::usage::hours::OWNER)
-                    .push_bind_unseparated(place.key.to_string())
-                    .push_unseparated("), '')")
+                    .push_bind(place.owner.to_string())
                     .push_bind(place.project.to_string())
                     .push_bind(place.provider.to_string())
                     .push_bind(place.model.to_owned())
                     .push_bind(signed(sum.requests))
                     .push_bind(signed(sum.errors))
                     .push_bind(signed(sum.attempts))
-                    .push_bind(signed(sum.usage.input_tokens))
-                    .push_bind(signed(sum.usage.cached_input_tokens))
-                    .push_bind(signed(sum.usage.cache_write_tokens))
-                    .push_bind(signed(sum.usage.output_tokens))
-                    .push_bind(signed(sum.usage.reasoning_tokens))
                     .push_bind(sum.cost.to_column());
+                for figure in sum.usage.figures() {
+                    row.push_bind(signed(figure));
+                }
             });
-            insert.push($crate::usage::hours::ADD);
+            insert.push($crate::usage::hours::add());
             insert.build().execute(&mut *$tx).await?;
         }
     };
@@ -99,6 +75,8 @@ pub(super) struct Place<'a> {
     /// The first moment of the hour in which they began.
     pub(super) hour_us: i64,
     pub(super) key: KeyId,
+    /// Stands with the calls: the key may be gone when they are reported.
+    pub(super) owner: Owner,
     pub(super) project: ProjectId,
     pub(super) provider: ProviderId,
     pub(super) model: &'a str,
@@ -129,6 +107,7 @@ impl<'a> Place<'a> {
             organization: hold.organization,
             hour_us: hour_of(hold.started_at_us),
             key: hold.key,
+            owner: hold.owner,
             project: hold.project,
             provider: hold.provider,
             model: &hold.model,
@@ -138,19 +117,13 @@ impl<'a> Place<'a> {
 
 impl Sum {
     fn add(&mut self, event: &UsageEvent) {
-        let (settled, sum) = (&event.settlement, &mut self.usage);
-        let usage = settled.usage.bounded();
+        let settled = &event.settlement;
         // Only the call's own event counts as a request.
         let is_call = event.is_call();
         self.requests += u64::from(is_call);
         self.errors += u64::from(is_call && settled.outcome.is_error());
         self.attempts += 1;
-        // A batch of the largest figures there are is far from an overflow.
-        sum.input_tokens += usage.input_tokens;
-        sum.cached_input_tokens += usage.cached_input_tokens;
-        sum.cache_write_tokens += usage.cache_write_tokens;
-        sum.output_tokens += usage.output_tokens;
-        sum.reasoning_tokens += usage.reasoning_tokens;
+        self.usage = self.usage.plus(settled.usage.bounded());
         self.cost = self.cost.plus(settled.spend.cost);
     }
 }

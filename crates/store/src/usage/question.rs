@@ -5,40 +5,36 @@
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
 
+use super::figures::{columns, each};
 use super::hours::{HOUR_US, hour_of};
 use super::{GroupBy, UsageFilter};
 use crate::db::is_storable;
 
 const DAY_US: i64 = 24 * HOUR_US;
 
+/// Whole hours. The columns of the figures, then [`FROM_HOURS`], follow.
 const HOURS: &str = "
     SELECT hour_us AS at_us, key_id, owner_id, project_id, provider_id, model, requests, errors,
-        attempts, input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-        cost_nanousd
-    FROM usage_hours WHERE organization_id = ";
+        attempts, cost_nanousd, ";
+const FROM_HOURS: &str = " FROM usage_hours WHERE organization_id = ";
+/// Single calls, each as if it were an hour. The columns of the figures, then [`FROM_CALLS`], follow.
 const CALLS: &str = "
     UNION ALL
     SELECT e.started_at_us, e.key_id,
         COALESCE((SELECT k.owner_id FROM api_keys k WHERE k.id = e.key_id), ''), e.project_id,
         e.provider_id, e.model, CASE WHEN e.attempt = 0 THEN 1 ELSE 0 END,
-        CASE WHEN e.attempt = 0 THEN e.is_error ELSE 0 END, 1, e.input_tokens, e.cached_input_tokens,
-        e.cache_write_tokens, e.output_tokens, e.reasoning_tokens, e.cost_nanousd
-    FROM usage_events e WHERE e.organization_id = ";
+        CASE WHEN e.attempt = 0 THEN e.is_error ELSE 0 END, 1, e.cost_nanousd, ";
+const FROM_CALLS: &str = " FROM usage_events e WHERE e.organization_id = ";
 
 /// Dollars and the rest of them are summed apart: nano-dollars of many dear calls are more than a
-/// column holds.
+/// column holds. The sums of the figures follow.
 const SUMS: &str = "
     CAST(SUM(u.requests) AS BIGINT) AS requests,
     CAST(SUM(u.errors) AS BIGINT) AS errors,
     CAST(SUM(u.attempts) AS BIGINT) AS attempts,
-    CAST(SUM(u.input_tokens) AS BIGINT) AS input_tokens,
-    CAST(SUM(u.cached_input_tokens) AS BIGINT) AS cached_input_tokens,
-    CAST(SUM(u.cache_write_tokens) AS BIGINT) AS cache_write_tokens,
-    CAST(SUM(u.output_tokens) AS BIGINT) AS output_tokens,
-    CAST(SUM(u.reasoning_tokens) AS BIGINT) AS reasoning_tokens,
     CAST(SUM(u.cost_nanousd / 1000000000) AS BIGINT)
       + CAST(SUM(u.cost_nanousd % 1000000000) AS BIGINT) / 1000000000 AS cost_usd,
-    CAST(SUM(u.cost_nanousd % 1000000000) AS BIGINT) % 1000000000 AS cost_rest_nanousd ";
+    CAST(SUM(u.cost_nanousd % 1000000000) AS BIGINT) % 1000000000 AS cost_rest_nanousd, ";
 
 /// Columns that are not times, each with what it is called in a row and what it is read from.
 const NAMES: [(GroupBy, &str, &str); 6] = [
@@ -113,7 +109,8 @@ pub(super) fn ask<DB: Database>(
         }
         None => query.push("CAST(0 AS BIGINT)"),
     };
-    query.push(" AS grouped_at_us, ").push(SUMS).push("FROM (");
+    let sums = each(|name| format!("CAST(SUM(u.{name}) AS BIGINT) AS {name}"));
+    query.push(" AS grouped_at_us, ").push(SUMS).push(sums).push(" FROM (");
     push_calls(query, filter);
     query.push(") u WHERE 1 = 1");
     push_filters(query, filter);
@@ -138,12 +135,12 @@ where
 {
     let (spans, organization) = (Spans::of(filter), filter.organization.to_string());
     let parts = [
-        (HOURS, "hour_us", spans.hours),
-        (CALLS, "e.started_at_us", spans.before),
-        (CALLS, "e.started_at_us", spans.behind),
+        ((HOURS, "", FROM_HOURS), "hour_us", spans.hours),
+        ((CALLS, "e.", FROM_CALLS), "e.started_at_us", spans.before),
+        ((CALLS, "e.", FROM_CALLS), "e.started_at_us", spans.behind),
     ];
-    for (select, at, (from, to)) in parts {
-        query.push(select).push_bind(organization.clone());
+    for ((select, prefix, from_where), at, (from, to)) in parts {
+        query.push(select).push(columns(prefix)).push(from_where).push_bind(organization.clone());
         query.push(" AND ").push(at).push(" >= ").push_bind(from);
         query.push(" AND ").push(at).push(" < ").push_bind(to);
     }

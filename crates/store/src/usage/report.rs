@@ -6,10 +6,10 @@ use std::time::Duration;
 use doorward_domain::budget::Spend;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::money::NanoUsd;
-use doorward_domain::usage::Usage;
 use futures_util::stream::{BoxStream, TryStreamExt as _};
 use tokio::sync::mpsc::{Sender, channel};
 
+use super::figures::Figures;
 use super::hours::HOUR_US;
 use super::question::{Spans, ask};
 use super::{GroupBy, UsageFilter, UsageRow};
@@ -45,30 +45,16 @@ row! {
 
 row! {
     struct SumsRow {
+        ..figures: Figures,
         requests: i64,
         errors: i64,
         attempts: i64,
-        input_tokens: i64,
-        cached_input_tokens: i64,
-        cache_write_tokens: i64,
-        output_tokens: i64,
-        reasoning_tokens: i64,
         cost_usd: i64,
         cost_rest_nanousd: i64,
     }
 }
 
 impl SumsRow {
-    fn usage(&self) -> Usage {
-        Usage {
-            input_tokens: unsigned(self.input_tokens),
-            cached_input_tokens: unsigned(self.cached_input_tokens),
-            cache_write_tokens: unsigned(self.cache_write_tokens),
-            output_tokens: unsigned(self.output_tokens),
-            reasoning_tokens: unsigned(self.reasoning_tokens),
-        }
-    }
-
     fn cost(&self) -> NanoUsd {
         let nanos = u128::from(unsigned(self.cost_usd)) * 1_000_000_000
             + u128::from(unsigned(self.cost_rest_nanousd));
@@ -83,7 +69,7 @@ impl ReportRow {
             group_by.contains(&column).then(|| at.strftime(format).to_string())
         };
         let named = |text: String| Some(text).filter(|text| !text.is_empty());
-        let (usage, cost) = (self.sums.usage(), self.sums.cost());
+        let (usage, cost) = (self.sums.figures.0, self.sums.cost());
         Ok(UsageRow {
             key: named(self.grouped_key),
             user: named(self.grouped_user),

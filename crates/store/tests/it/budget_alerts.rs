@@ -159,3 +159,45 @@ async fn a_budget_of_another_height_is_told_anew() {
         }
     }
 }
+
+/// Calls of two days that are written together, as after a busy midnight, count for both.
+#[tokio::test]
+async fn a_share_that_was_passed_just_before_midnight_is_told_after_it() {
+    for mut store in every_store().await {
+        with_mail(&store).await;
+        let ada = person(&store, "ada", OrganizationRole::Member, Bounds::NONE).await;
+        let key = key_of(&store, ada, budgets(r#"{"tokens": 100, "period": "day"}"#)).await;
+        for n in [1, 2] {
+            let loaded = call_key(&store, &key).await;
+            drop(admit(&store.store, &loaded, &request(n, 60, 0)).unwrap());
+            store.pass(DAY);
+        }
+        store.reopen().await;
+        store.plan_notices(true).await.unwrap();
+        let told = told(&store).await;
+        assert_eq!(told.into_values().sum::<usize>(), 2, "one a day, {}", store.engine());
+    }
+}
+
+/// What the others spent is written down all the same, and they are told of it.
+#[tokio::test]
+async fn a_budget_that_cannot_be_read_stops_nobody_elses() {
+    for store in every_store().await {
+        with_mail(&store).await;
+        let ada = person(&store, "ada", OrganizationRole::Member, Bounds::NONE).await;
+        let key = key_of(&store, ada, budgets(r#"{"tokens": 100, "period": "day"}"#)).await;
+        let loaded = call_key(&store, &key).await;
+        let bob = person(&store, "bob", OrganizationRole::Member, Bounds::NONE).await;
+        let broken = key_of(&store, bob, budgets(r#"{"tokens": 9, "period": "day"}"#)).await;
+        let other = call_key(&store, &broken).await;
+        store.tamper(r#"UPDATE organizations SET bounds = '{"budgets": 7}'"#).await;
+        store.tamper(&format!("UPDATE api_keys SET rights = '7' WHERE id = '{broken}'")).await;
+        drop(admit(&store.store, &other, &request(2, 5, 0)).unwrap());
+        let mut call = admit(&store.store, &loaded, &request(1, 60, 0)).unwrap();
+        let settlement = done(&call, 60, 0);
+        call.settle(&settlement);
+        store.find_key(store.first.organization, &key).await.unwrap();
+        store.plan_notices(true).await.unwrap();
+        assert_eq!(told(&store).await, once(&["ada@example.com"], &[50]), "{}", store.engine());
+    }
+}

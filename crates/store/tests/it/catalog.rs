@@ -1,7 +1,9 @@
 use doorward_domain::catalog::{
     Deployment, DeploymentState, Model, Pricing, Provider, ProviderKey, ProviderKind, Routing,
 };
+use doorward_domain::health_check::HealthCheck;
 use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
+use doorward_domain::money::NanoUsd;
 use doorward_domain::price::{Price, Rates, Tier};
 use doorward_store::{NewProviderKey, ProviderKeyEdit, Removed, StoreError};
 use jiff::SignedDuration;
@@ -18,7 +20,9 @@ fn provider(store: &TestStore, n: u128, name: &str) -> Provider {
         name: name.to_owned(),
         kind: ProviderKind::OpenAiCompatible,
         base_url: Some("http://127.0.0.1:8000/v1".to_owned()),
+        region: None,
         provider_keys: Vec::new(),
+        health_check: None,
         created_at: store.now(),
         updated_at: store.now(),
     }
@@ -40,6 +44,8 @@ fn model(store: &TestStore, name: &str, deployments: Vec<Deployment>) -> Model {
     Model {
         organization: store.first.organization,
         name: name.to_owned(),
+        aliases: Vec::new(),
+        project: None,
         pricing: Pricing::Free,
         output_tokens_max: Some(4_096),
         routing: Routing::Weighted,
@@ -85,7 +91,7 @@ async fn the_name_of_a_provider_is_unique() {
 }
 
 #[tokio::test]
-async fn editing_a_provider_replaces_its_name_and_address() {
+async fn editing_a_provider_replaces_its_name_address_and_region() {
     for store in every_store().await {
         let old = provider(&store, 1, "old");
         store.create_provider(&store.act(), &old).await.unwrap();
@@ -93,12 +99,22 @@ async fn editing_a_provider_replaces_its_name_and_address() {
         let new = Provider {
             name: "new".to_owned(),
             base_url: Some("https://example.com/v1".to_owned()),
+            region: Some("eu-central-1".parse().unwrap()),
+            health_check: Some(HealthCheck {
+                interval_seconds: 30,
+                path: Some("/health".to_owned()),
+            }),
             ..old.clone()
         };
         let edited = store.edit_provider(&store.act(), &new).await.unwrap();
         assert_eq!(edited, Provider { updated_at: store.now(), ..new });
         let found = store.find_provider(old.organization, old.id).await.unwrap().unwrap();
         assert_eq!(found, edited, "{}", store.engine());
+        let listed = Some(HealthCheck { interval_seconds: 3_600, path: None });
+        let checked = Provider { health_check: listed, ..edited };
+        let checked = store.edit_provider(&store.act(), &checked).await.unwrap();
+        let found = store.find_provider(old.organization, old.id).await.unwrap().unwrap();
+        assert_eq!(found, checked, "{}", store.engine());
         let gone = provider(&store, 9, "gone");
         let missing = store.edit_provider(&store.act(), &gone).await.unwrap_err();
         assert!(matches!(missing, StoreError::Missing("provider")));
@@ -278,11 +294,11 @@ async fn a_model_is_found_with_its_deployments_in_their_order() {
             (add_provider(&store, 1, "one").await, add_provider(&store, 2, "two").await);
         let key = add_provider_key(&store, "key").await;
         let price = Price {
-            rates: Rates { input: "1.25".parse().unwrap(), ..Rates::FREE },
+            rates: Rates::of_tokens("1.25".parse().unwrap(), NanoUsd::ZERO),
             tiers: vec![Tier { above_tokens: 200_000, rates: Rates::FREE }],
         };
         let wanted = Model {
-            pricing: Pricing::Set(price),
+            pricing: Pricing::Set(Box::new(price)),
             output_tokens_max: None,
             deployments: vec![
                 Deployment {

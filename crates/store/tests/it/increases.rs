@@ -90,8 +90,8 @@ pub(crate) fn call(
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &FREE,
-        input_tokens: tokens,
-        output_tokens: 0,
+        most: Usage::of_tokens(tokens, 0),
+        fixed_output_tokens: 0,
         address: "127.0.0.1".parse().unwrap(),
     };
     let mut open = store.store.admit(key, &request).unwrap().map_err(|(denial, _)| denial)?;

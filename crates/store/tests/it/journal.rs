@@ -176,8 +176,8 @@ fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'st
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &FREE,
-        input_tokens,
-        output_tokens,
+        most: Usage::of_tokens(input_tokens, output_tokens),
+        fixed_output_tokens: 0,
         address: [127, 0, 0, 1].into(),
     }
 }

@@ -25,8 +25,8 @@ async fn call(store: &TestStore, key: &ApiKey, model: &str, n: u128) {
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &Price::FREE,
-        input_tokens: 1,
-        output_tokens: 1,
+        most: Usage::of_tokens(1, 1),
+        fixed_output_tokens: 0,
         address: [10, 0, 0, 7].into(),
     };
     let mut open = store.store.admit(&loaded, &request).unwrap().unwrap();

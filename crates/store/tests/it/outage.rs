@@ -7,6 +7,7 @@ use doorward_domain::credential::KeyId;
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use doorward_domain::price::Price;
 use doorward_domain::rotation::SecretNumber;
+use doorward_domain::usage::Usage;
 use doorward_store::{CallKey, CallRequest, OpenError, Store, StoreError};
 use sqlx::{Connection, PgConnection};
 
@@ -51,8 +52,8 @@ fn admit(store: &Arc<Store>, key: &Arc<CallKey>, n: u128) -> Result<(), StoreErr
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &Price::FREE,
-        input_tokens: 1,
-        output_tokens: 1,
+        most: Usage::of_tokens(1, 1),
+        fixed_output_tokens: 0,
         address: [127, 0, 0, 1].into(),
     };
     store.admit(key, &request).map(|admitted| admitted.unwrap().cancel())

@@ -6,6 +6,7 @@ use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use doorward_domain::key::ApiKey;
 use doorward_domain::price::Price;
 use doorward_domain::rotation::{Overlap, SecretNumber};
+use doorward_domain::usage::Usage;
 use doorward_store::{CallRequest, Rotation, StoreError};
 use jiff::SignedDuration;
 
@@ -33,8 +34,8 @@ async fn call(store: &TestStore, key: &ApiKey, secret: SecretNumber, n: u128, ad
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &Price::FREE,
-        input_tokens: 1,
-        output_tokens: 1,
+        most: Usage::of_tokens(1, 1),
+        fixed_output_tokens: 0,
         address,
     };
     drop(store.store.admit(&loaded, &request).unwrap().unwrap());

@@ -21,8 +21,10 @@ use crate::harness::{Setup, TestStore, every_store, every_store_with};
 
 /// Makes one call: 1 000 tokens in for a dollar, 500 out for nothing.
 async fn call(store: &TestStore, key: &ApiKey, n: u128) {
-    let price =
-        Price { rates: Rates { input: "1000".parse().unwrap(), ..Rates::FREE }, tiers: Vec::new() };
+    let price = Price {
+        rates: Rates::of_tokens("1000".parse().unwrap(), NanoUsd::ZERO),
+        tiers: Vec::new(),
+    };
     let loaded = store.call_key(&key.id).await.unwrap().unwrap();
     let request = CallRequest {
         call: CallId::new(1, n),
@@ -31,8 +33,8 @@ async fn call(store: &TestStore, key: &ApiKey, n: u128) {
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &price,
-        input_tokens: 1_000,
-        output_tokens: 1_000,
+        most: Usage::of_tokens(1_000, 1_000),
+        fixed_output_tokens: 0,
         address: [10, 0, 0, 7].into(),
     };
     let mut open = store.store.admit(&loaded, &request).unwrap().unwrap();
@@ -150,8 +152,8 @@ async fn begin(
         provider: ProviderId::new(1, 1),
         deployment: DeploymentId::new(1, 1),
         price: &Price::FREE,
-        input_tokens: 10,
-        output_tokens: 5,
+        most: Usage::of_tokens(10, 5),
+        fixed_output_tokens: 0,
         address,
     };
     store.store.admit(&loaded, &request).unwrap().unwrap()
@@ -361,33 +363,24 @@ async fn a_report_sums_every_figure() {
     for store in every_store().await {
         let (key, _) = store.make_key("ci").await;
         assert_eq!(report(&store, &[]).await, [], "nothing yet, {}", store.engine());
+        // Each figure another one.
+        let figures =
+            [1_000, 220, 130, 41, 110, 120, 13, 51, 62, 500, 71, 82, 93, 14, 5, 6, 7, 8, 9, 10];
         for (n, outcome) in (1..).zip(Outcome::ALL) {
             let change = |settlement: &mut Settlement| {
                 settlement.outcome = outcome;
-                settlement.usage = Usage {
-                    input_tokens: 100,
-                    cached_input_tokens: 20,
-                    cache_write_tokens: 30,
-                    output_tokens: 50,
-                    reasoning_tokens: 7,
-                };
+                settlement.usage = Usage::from_figures(figures);
                 settlement.spend.cost = "0.999999999".parse().unwrap();
             };
             book(&store, &key, n, change).await;
         }
-        let usage = Usage {
-            input_tokens: 400,
-            cached_input_tokens: 80,
-            cache_write_tokens: 120,
-            output_tokens: 200,
-            reasoning_tokens: 28,
-        };
+        let usage = Usage::from_figures(figures.map(|figure| 4 * figure));
         let row = UsageRow {
             requests: 4,
             errors: 2,
             attempts: 4,
             usage,
-            spend: Spend { cost: "3.999999996".parse().unwrap(), tokens: 600 },
+            spend: Spend { cost: "3.999999996".parse().unwrap(), tokens: 6_000 },
             ..UsageRow::default()
         };
         assert_eq!(report(&store, &[]).await, [row], "{}", store.engine());

@@ -95,8 +95,8 @@ async fn make(store: &TestStore, keys: &[ApiKey], calls: &[Made]) -> Vec<(Timest
             provider,
             deployment: DeploymentId::new(1, 1),
             price: &Price::FREE,
-            input_tokens: 10,
-            output_tokens: 5,
+            most: Usage::of_tokens(10, 5),
+            fixed_output_tokens: 0,
             address: [10, 0, 0, 7].into(),
         };
         let mut open = store.store.admit(&loaded, &request).unwrap().unwrap();

@@ -8,6 +8,7 @@ use axum::extract::State;
 use doorward_domain::address::AddressDecision;
 use doorward_domain::bounds::BoundOf;
 use doorward_domain::budget::{Amount, Budget, Overrun, Spend};
+use doorward_domain::catalog::Model;
 use doorward_domain::credential::KeyId;
 use doorward_domain::denial::Denial;
 use doorward_domain::key::{ApiKey, KeyStatus};
@@ -133,7 +134,12 @@ pub(crate) async fn explain_key(
     let KeyRecord { key, increase, .. } = find_latest(&control, &caller, &id).await?;
     let at = wish.at.unwrap_or_else(|| control.now());
     let loaded = control.store.call_key(&key.id).await?;
-    let model_name = wish.model.as_deref();
+    let meant = match &wish.model {
+        Some(name) => control.store.find_model_called(key.organization, key.project, name).await?,
+        None => None,
+    };
+    // Limits go by the model's own name.
+    let model_name = meant.as_ref().map(|model| model.name.as_str()).or(wish.model.as_deref());
     let standing = loaded.as_ref().map(|key| control.store.standing(key, model_name));
     let sees = Sees::of(&caller);
     // What its owner's role leaves of them, and that of whoever made it for somebody else.
@@ -144,7 +150,7 @@ pub(crate) async fn explain_key(
     checks.extend(page(&key, wish.origin.as_deref()));
     checks.extend(scope.map(|scope| granted(&key, scopes, scope)));
     if let Some(name) = &wish.model {
-        checks.push(model(&control, &key, name).await?);
+        checks.push(model(&key, name, meant.as_ref()));
     }
     checks.extend(standing.iter().flat_map(|standing| within(standing, sees)));
     let increase = increase.map(HeldObject::from);
@@ -230,24 +236,24 @@ fn granted(key: &ApiKey, effective: ScopeSet, scope: Scope) -> Check {
     Check::new("scope", (!effective.allows(scope)).then_some(Denial::InsufficientScope), rule)
 }
 
-/// Whether the key may call a model of this name, and whether there is one.
-async fn model(control: &Control, key: &ApiKey, name: &str) -> Result<Check, ApiError> {
+/// Whether there is a model that the key means by a name, and whether it may call that one.
+fn model(key: &ApiKey, name: &str, meant: Option<&Model>) -> Check {
+    let refused = |rule: &str| Check::new("model", Some(Denial::ModelNotFound), rule);
+    let own = meant.map_or(name, |model| model.name.as_str());
     let models = &key.rights.models;
-    if !models.allows(name) {
-        return Ok(Check::new(
-            "model",
-            Some(Denial::ModelNotFound),
-            "no pattern of the key means it",
-        ));
+    // First, for whoever has the key need not learn which models there are beyond its patterns.
+    if !models.allows(own) {
+        return refused("no pattern of the key means it");
     }
-    if control.store.find_model(key.organization, name).await?.is_none() {
-        return Ok(Check::new("model", Some(Denial::ModelNotFound), "there is no such model"));
+    if meant.is_none() {
+        return refused("there is no such model");
     }
-    let rule = match models.pattern_for(name) {
+    let rule = match models.pattern_for(own) {
         Some(pattern) => format!("the pattern {pattern}"),
         None => "the key may call every model".to_owned(),
     };
-    Ok(Check::new("model", None, rule))
+    let alias = if own == name { String::new() } else { format!("; {name} is an alias of {own}") };
+    Check::new("model", None, format!("{rule}{alias}"))
 }
 
 /// What a limit or budget says that has nothing left; where all have some, that.

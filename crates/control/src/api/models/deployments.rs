@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::check_model_name;
+use super::names::check_upstream;
 use crate::Control;
 use crate::api::{provider_keys, providers};
 use crate::caller::Caller;
@@ -28,7 +28,7 @@ const RANK_MAX: u32 = 1_000_000;
 pub(super) struct DeploymentWish {
     /// Id or name.
     provider: String,
-    /// The model's public name when absent.
+    /// The model's name when absent; that of a project's model without the prefix.
     #[schema(pattern = "^[!-)+-~]{1,200}$")]
     upstream_model: Option<String>,
     /// Id or name; the provider's own when absent.
@@ -74,7 +74,8 @@ impl From<Deployment> for DeploymentObject {
     }
 }
 
-/// Looks up what a request's deployments refer to. What is wrong with them is noted.
+/// Looks up what a request's deployments refer to; `model` is what providers are asked for where they do not say.
+/// What is wrong with them is noted.
 pub(super) async fn read(
     control: &Control,
     caller: &Caller,
@@ -113,7 +114,7 @@ async fn read_one(
     faults: &mut Faults,
 ) -> Result<Option<Served>, ApiError> {
     if let Some(upstream_model) = &wish.upstream_model {
-        faults.check(&format!("{field}.upstream_model"), check_model_name(upstream_model));
+        faults.check(&format!("{field}.upstream_model"), check_upstream(upstream_model));
     }
     let upstream_model = wish.upstream_model.unwrap_or_else(|| model.to_owned());
     let (weight, priority) = (wish.weight.map_or(1, NonZeroU32::get), wish.priority.unwrap_or(0));
@@ -121,21 +122,20 @@ async fn read_one(
         let detail = format!("weight and priority must be at most {RANK_MAX}");
         faults.add(field, "invalid", detail);
     }
+    let provider = providers::find(control, caller.organization(), &wish.provider).await?;
+    let kind = provider.as_ref().map(|provider| provider.kind);
+    let key_field = format!("{field}.provider_key");
     let provider_key = match wish.provider_key {
         None => None,
         Some(text) => {
             let key = provider_keys::find(control, caller.organization(), &text).await?;
-            if key.is_none() {
-                faults.add(
-                    format!("{field}.provider_key"),
-                    "not_found",
-                    "there is no such provider key",
-                );
+            match &key {
+                Some(key) => providers::check_key(control, (kind, key), &key_field, faults).await?,
+                None => faults.add(key_field, "not_found", "there is no such provider key"),
             }
             key.map(|key| key.id)
         }
     };
-    let provider = providers::find(control, caller.organization(), &wish.provider).await?;
     if provider.is_none() {
         faults.add(format!("{field}.provider"), "not_found", "there is no such provider");
     }

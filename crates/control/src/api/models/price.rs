@@ -15,13 +15,13 @@ use utoipa::openapi::{Ref, RefOr};
 
 use crate::problem::ApiError;
 
-/// `"free"`, `"listed"`, or dollars per million tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// `"free"`, `"listed"`, or dollars by kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) enum PriceWish {
     Free,
     #[default]
     Listed,
-    Set(Rates),
+    Set(Box<Rates>),
 }
 
 impl<'de> Deserialize<'de> for PriceWish {
@@ -51,7 +51,8 @@ impl<'de> Visitor<'de> for WishVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PriceWish, A::Error> {
-        Rates::deserialize(MapAccessDeserializer::new(map)).map(PriceWish::Set)
+        let rates = Rates::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(PriceWish::Set(Box::new(rates)))
     }
 }
 
@@ -60,7 +61,9 @@ impl From<PriceWish> for Pricing {
         match wish {
             PriceWish::Free => Self::Free,
             PriceWish::Listed => Self::Listed,
-            PriceWish::Set(rates) => Self::Set(Price { rates, tiers: Vec::new() }),
+            PriceWish::Set(rates) => {
+                Self::Set(Box::new(Price { rates: *rates, tiers: Vec::new() }))
+            }
         }
     }
 }
@@ -72,7 +75,7 @@ pub(super) enum PriceObject {
     Word(&'static str),
     Set {
         #[serde(flatten)]
-        rates: Rates,
+        rates: Box<Rates>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         tiers: Vec<Tier>,
     },
@@ -96,7 +99,7 @@ impl utoipa::PartialSchema for PriceWish {
         AnyOfBuilder::new()
             .item(words)
             .item(Ref::from_schema_name(Rates::name()))
-            .description(Some("Free, as the built-in table has it, or dollars per million tokens."))
+            .description(Some("Free, as the built-in table has it, or dollars by kind: for a million tokens, or what else the name of the kind says."))
             .into()
     }
 }
@@ -106,7 +109,7 @@ impl From<Pricing> for PriceObject {
         match pricing {
             Pricing::Free => Self::Word("free"),
             Pricing::Listed => Self::Word("listed"),
-            Pricing::Set(Price { rates, tiers }) => Self::Set { rates, tiers },
+            Pricing::Set(price) => Self::Set { rates: Box::new(price.rates), tiers: price.tiers },
         }
     }
 }

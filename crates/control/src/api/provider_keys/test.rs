@@ -100,8 +100,16 @@ async fn ask(
     provider: &Provider,
     secret: SecretString,
 ) -> Result<Result<Vec<String>, NoList>, ApiError> {
-    if provider.kind == ProviderKind::Echo {
-        return Err(fault("invalid", "the built-in provider takes no key"));
+    match provider.kind {
+        ProviderKind::Echo => return Err(fault("invalid", "the built-in provider takes no key")),
+        ProviderKind::Bedrock => {
+            return Err(fault("invalid", "Amazon Bedrock lists no models where they are called"));
+        }
+        ProviderKind::OpenAi
+        | ProviderKind::OpenAiCompatible
+        | ProviderKind::Azure
+        | ProviderKind::Anthropic
+        | ProviderKind::Google => {}
     }
     let (kind, base_url) = (provider.kind, provider.base_url.clone().unwrap_or_default());
     let agent = control.agent.clone();

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
+use doorward_domain::usage::Usage;
 use doorward_store::{GroupBy, StoreError, UsageRow, UsageRows};
 use futures_util::StreamExt as _;
 use futures_util::stream::once;
@@ -13,8 +14,6 @@ use super::wish::Format;
 
 /// Rows that leave in one piece.
 const ROWS: usize = 64;
-
-const SUMS: &str = "requests,errors,attempts,input_tokens,cached_input_tokens,output_tokens,reasoning_tokens,cost_usd\r\n";
 
 /// Answers with the rows as they come.
 pub(super) fn stream(rows: UsageRows, group_by: Vec<GroupBy>, format: Format) -> Response {
@@ -55,7 +54,7 @@ fn csv_head(group_by: &[GroupBy]) -> String {
         head.push_str(column.as_str());
         head.push(',');
     }
-    head + SUMS
+    head + "requests,errors,attempts," + &Usage::NAMES.join(",") + ",cost_usd\r\n"
 }
 
 fn push_csv(out: &mut String, row: &UsageRow, group_by: &[GroupBy]) {
@@ -63,17 +62,8 @@ fn push_csv(out: &mut String, row: &UsageRow, group_by: &[GroupBy]) {
         push_cell(out, row.group(*column).unwrap_or_default());
         out.push(',');
     }
-    let usage = row.usage;
-    let numbers = [
-        row.requests,
-        row.errors,
-        row.attempts,
-        usage.input_tokens,
-        usage.cached_input_tokens,
-        usage.output_tokens,
-        usage.reasoning_tokens,
-    ];
-    for number in numbers {
+    let counts = [row.requests, row.errors, row.attempts];
+    for number in counts.into_iter().chain(row.usage.figures()) {
         out.push_str(&number.to_string());
         out.push(',');
     }

@@ -20,7 +20,7 @@ pub(super) struct ToolChoice<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Thinking {
+pub(crate) enum Thinking {
     Disabled,
     Adaptive {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +61,18 @@ impl<'a> OutputConfig<'a> {
 
     pub(super) const fn is_empty(&self) -> bool {
         self.effort.is_none() && self.format.is_none()
+    }
+}
+
+/// How hard the model thinks, where another dialect carries Anthropic's own words for it.
+#[derive(Debug, Serialize)]
+pub(crate) struct EffortConfig {
+    effort: &'static str,
+}
+
+impl EffortConfig {
+    pub(crate) const fn new(effort: Effort) -> Self {
+        Self { effort: word(effort) }
     }
 }
 
@@ -109,7 +121,7 @@ pub(super) fn tool_choice<'a>(
 ///
 /// A client of another dialect that says how hard, or that wants to see the thoughts, wants them; one of this
 /// dialect says so itself. With thoughts, no call can be forced.
-pub(super) fn thinking(
+pub(crate) fn thinking(
     request: &Request<'_>,
     max_tokens: u64,
     to: &Target<'_>,

@@ -1,6 +1,7 @@
 //! Writes the functions that a model may call.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use crate::anthropic::ids::is_tool_name;
 use crate::anthropic::json;
 use crate::request::{self, Request};
 use crate::unsupported::{Feature, Leave, Untranslatable};
-use crate::{Json, Target, Text};
+use crate::{Json, Target};
 
 /// The schema of a function that takes nothing.
 const NOTHING: &str = r#"{"type":"object","properties":{}}"#;
@@ -40,7 +41,7 @@ pub(super) fn tools<'a>(
     }
     let mut tools = Vec::with_capacity(request.tools.len());
     for tool in &request.tools {
-        if among.is_some_and(|names| !names.contains(&tool.name)) {
+        if among.as_ref().is_some_and(|names| !names.contains(&*tool.name)) {
             continue;
         }
         if is_tool_name(&tool.name) {
@@ -54,10 +55,12 @@ pub(super) fn tools<'a>(
 
 /// The functions among which the model may choose. To have to choose among one is to have to call it, which
 /// can be said without leaving out the others.
-fn among<'a>(request: &'a Request<'a>) -> Option<&'a [Text<'a>]> {
+fn among<'a>(request: &'a Request<'a>) -> Option<HashSet<&'a str>> {
     match &request.tool_choice {
         request::ToolChoice::Among { names, is_required: true } if names.len() == 1 => None,
-        request::ToolChoice::Among { names, .. } => Some(names),
+        request::ToolChoice::Among { names, .. } => {
+            Some(names.iter().map(|name| &**name).collect())
+        }
         request::ToolChoice::Unset
         | request::ToolChoice::Auto
         | request::ToolChoice::Never
@@ -77,7 +80,7 @@ fn function<'a>(tool: &'a request::Tool<'a>) -> Tool<'a> {
 }
 
 /// A schema must say that it is one of an object.
-fn schema(schema: Option<&RawValue>) -> Json<'_> {
+pub(crate) fn schema(schema: Option<&RawValue>) -> Json<'_> {
     #[derive(Deserialize)]
     struct Shape {
         #[serde(rename = "type")]

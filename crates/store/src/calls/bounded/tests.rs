@@ -72,7 +72,11 @@ fn take_at(
     monotonic_us: u64,
     (input_tokens, output_tokens): (u64, u64),
 ) -> Answer {
-    let quote = Quote { price: &Price::FREE, input_tokens, output_tokens };
+    let quote = Quote {
+        price: &Price::FREE,
+        most: Usage::of_tokens(input_tokens, output_tokens),
+        fixed_output_tokens: 0,
+    };
     let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us };
     admit(state, rights, &quote, moment)
 }
@@ -391,7 +395,11 @@ impl House {
     }
 
     fn take(&self, key: usize, input_tokens: u64, output_tokens: u64) -> Result<Taken, Denial> {
-        let quote = Quote { price: &Price::FREE, input_tokens, output_tokens };
+        let quote = Quote {
+            price: &Price::FREE,
+            most: Usage::of_tokens(input_tokens, output_tokens),
+            fixed_output_tokens: 0,
+        };
         let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
         let answer = self.of(key).admit(&quote, moment, &TimeZone::UTC);
         answer.map(|(taken, _, _)| taken).map_err(|(denial, _)| denial)
@@ -423,7 +431,8 @@ fn a_call_is_noted_as_shared_with_whom_it_took_from() {
     let (own, rights) = (state(), rights(&[]));
     for (model, parts) in [(Some("gpt-5"), 3), (Some("gemma"), 2), (None, 2)] {
         let bounded = Bounded { own: (&own, &rights), links: &links, model };
-        let quote = Quote { price: &Price::FREE, input_tokens: 1, output_tokens: 0 };
+        let quote =
+            Quote { price: &Price::FREE, most: Usage::of_tokens(1, 0), fixed_output_tokens: 0 };
         let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
         let (taken, _, _) = bounded.admit(&quote, moment, &TimeZone::UTC).unwrap();
         assert_eq!(taken.others.len(), parts, "{model:?}");

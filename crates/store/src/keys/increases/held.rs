@@ -122,11 +122,17 @@ pub(crate) async fn load_key_budgets(
         query.push(")");
         query.build_query_as().fetch_all(pool).await?
     });
-    let rows = rows.into_iter().map(|row| {
+    let read = |row: &BudgetedRow| {
         let rights: StoredRights = parsed_json("rights", &row.rights)?;
-        Ok((parsed("key", &row.id)?, rights.into_rights(None)))
+        Ok::<_, StoreError>((parsed("key", &row.id)?, rights.into_rights(None)))
+    };
+    // Nobody calls by a key that cannot be read; what others spent must be written down all the same.
+    let readable = rows.iter().filter_map(|row| {
+        read(row)
+            .inspect_err(|error| tracing::error!(%error, key = row.id, "budgets cannot be read"))
+            .ok()
     });
-    let rights: HashMap<KeyId, Rights> = rows.collect::<Result<_, StoreError>>()?;
+    let rights: HashMap<KeyId, Rights> = readable.collect();
     let ids: Vec<KeyId> = rights.keys().copied().collect();
     let held = load_held(db, organization, &ids, now).await?;
     let budgets = |(id, own): (KeyId, Rights)| match held.get(&id) {

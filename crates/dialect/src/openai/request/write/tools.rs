@@ -1,10 +1,12 @@
 //! Functions and the choice among them.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::Target;
 use crate::request::{Request, Tool, ToolChoice};
+use crate::{Target, Text};
 
 #[derive(Serialize)]
 pub(super) struct ToolOut<'a> {
@@ -57,12 +59,13 @@ pub(super) struct AmongOut<'a> {
 /// The tools that the model is told of. Where a choice among them cannot be said, it is told only of those
 /// among which it may choose.
 pub(super) fn write<'a>(request: &'a Request<'_>, to: &Target<'_>) -> Vec<ToolOut<'a>> {
-    let is_told = |tool: &&Tool<'_>| match &request.tool_choice {
-        _ if to.knows.choice_objects => true,
-        ToolChoice::Named(name) => tool.name == *name,
-        ToolChoice::Among { names, .. } => names.contains(&tool.name),
-        ToolChoice::Unset | ToolChoice::Auto | ToolChoice::Never | ToolChoice::Required => true,
+    let told: Option<HashSet<&Text<'_>>> = match &request.tool_choice {
+        _ if to.knows.choice_objects => None,
+        ToolChoice::Named(name) => Some(HashSet::from([name])),
+        ToolChoice::Among { names, .. } => Some(names.iter().collect()),
+        ToolChoice::Unset | ToolChoice::Auto | ToolChoice::Never | ToolChoice::Required => None,
     };
+    let is_told = |tool: &&Tool<'_>| told.as_ref().is_none_or(|told| told.contains(&tool.name));
     request.tools.iter().filter(is_told).map(tool).collect()
 }
 

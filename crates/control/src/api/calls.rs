@@ -1,0 +1,94 @@
+//! `/v1/calls`.
+
+use axum::Json;
+use axum::extract::State;
+use doorward_domain::id::{CallId, ProjectId};
+use doorward_store::{KeptText, StoredPrompt};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
+
+use crate::Control;
+use crate::caller::Caller;
+use crate::problem::ApiError;
+use crate::request::PathText;
+
+/// What is described of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(show_prompt))]
+pub(crate) struct Described;
+
+const NOUN: &str = "prompt";
+
+/// What was asked and answered in a call.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Prompt)]
+pub(crate) struct PromptObject {
+    #[schema(pattern = "^prompt$")]
+    object: &'static str,
+    call: CallId,
+    project: ProjectId,
+    /// Whether e-mail addresses and the numbers of cards and phones were taken out; keys always are.
+    redacted: bool,
+    /// The body as the client sent it. `null`: a form with a file, of which nothing is kept.
+    #[schema(required)]
+    request: Option<TextObject>,
+    /// What the client got; of a stream, what it said, put together. `null`: a file, of which nothing is
+    /// kept.
+    #[schema(required)]
+    answer: Option<TextObject>,
+    /// When the call began.
+    created_at: Timestamp,
+}
+
+/// A text that is kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PromptText)]
+pub(crate) struct TextObject {
+    text: String,
+    /// Whether it was longer than what is kept of it.
+    is_cut: bool,
+}
+
+/// Never what it says.
+impl std::fmt::Debug for TextObject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TextObject({} bytes)", self.text.len())
+    }
+}
+
+impl From<KeptText> for TextObject {
+    fn from(KeptText { text, is_cut }: KeptText) -> Self {
+        Self { text, is_cut }
+    }
+}
+
+impl From<StoredPrompt> for PromptObject {
+    fn from(prompt: StoredPrompt) -> Self {
+        Self {
+            object: "prompt",
+            call: prompt.call,
+            project: prompt.project,
+            redacted: prompt.is_redacted,
+            request: prompt.request.map(TextObject::from),
+            answer: prompt.answer.map(TextObject::from),
+            created_at: prompt.at,
+        }
+    }
+}
+
+/// Shows what was asked and answered in a call, where its project keeps that; each reading is audited.
+#[utoipa::path(
+    get,
+    path = "/v1/calls/{id}/prompt",
+    responses((status = 200, body = PromptObject)),
+)]
+pub(crate) async fn show_prompt(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<Json<PromptObject>, ApiError> {
+    let call: CallId = id.parse().map_err(|_| ApiError::NotFound(NOUN))?;
+    let found = control.store.read_prompt(&caller.act(control.now()), call).await?;
+    found.map(|prompt| Json(prompt.into())).ok_or(ApiError::NotFound(NOUN))
+}
