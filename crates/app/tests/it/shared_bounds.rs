@@ -37,6 +37,7 @@ fn routes() -> Vec<(&'static str, Value, u64)> {
         ),
         ("/v1/completions", json!({"model": "mock", "max_tokens": 64, "prompt": "Hello"}), 64),
         ("/v1/embeddings", json!({"model": "mock", "input": "Say hello to everybody."}), 0),
+        ("/v1/moderations", json!({"model": "mock", "input": "Say hello to everybody."}), 0),
         ("/v1/responses", json!({"model": "mock", "max_output_tokens": 64, "input": "Hello"}), 64),
         ("/v1/messages", json!({"model": "mock", "max_tokens": 64, "messages": messages}), 64),
         ("/v1/inference", json!({"model": "mock", "max_tokens": 64, "prompt": "Hello"}), 64),
@@ -59,7 +60,7 @@ const STREAM: &str = "/v1beta/models/mock:streamGenerateContent?alt=sse";
 fn in_pieces(route: &'static str, body: &mut Value) -> &'static str {
     match route {
         GENERATE => return STREAM,
-        "/v1/embeddings" => {}
+        "/v1/embeddings" | "/v1/moderations" => {}
         _ => body["stream"] = true.into(),
     }
     route
