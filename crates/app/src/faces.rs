@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use doorward_control::ClientAddress;
-use doorward_domain::address::AddressBlock;
+use doorward_domain::address::{AddressBlock, ClientAddress};
 use doorward_gateway::listen::{Peer, Stats};
 use doorward_gateway::{Gateway, GatewayBody, Route, SpanQueue, client_address};
 use doorward_store::Store;

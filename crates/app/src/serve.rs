@@ -14,6 +14,7 @@ use doorward_control::notices::{NoticeOptions, Notifier};
 use doorward_control::{Control, jobs};
 use doorward_gateway::listen::Listener;
 use doorward_gateway::{Gateway, GatewayOptions, SpanQueue};
+use doorward_portal::Portal;
 use doorward_store::{Clock, KeyCaps, Options, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -114,8 +115,10 @@ impl Prepared {
         let control = Control::new(Arc::clone(&store), agent)
             .allowing_private_webhooks(allow_private_webhooks)
             .with_mail(can_mail);
+        let endpoint = endpoint(listener.local_addr()?, &server.transport);
+        store.set_public_url(server.public_url.unwrap_or_else(|| endpoint.clone()));
         let faces = Faces {
-            control: doorward_control::router(control.clone()),
+            control: pages(&store, control.clone()),
             gateway: Arc::clone(&gateway),
             store: Arc::clone(&store),
             listener: listener.stats(),
@@ -124,8 +127,6 @@ impl Prepared {
             spans,
             tasks: TaskTracker::new(),
         };
-        let endpoint = endpoint(listener.local_addr()?, &server.transport);
-        store.set_public_url(server.public_url.unwrap_or_else(|| endpoint.clone()));
         let prepared = Self {
             store,
             data_dir,
@@ -277,6 +278,14 @@ fn options(data: Data, key_caps: KeyCaps) -> Options {
         call_keys_max: data.call_keys_max,
         key_caps,
     }
+}
+
+/// The portal in front of the management API.
+fn pages(store: &Arc<Store>, control: Control) -> axum::Router {
+    let url = store.public_url().unwrap_or_default();
+    let clock = Arc::clone(store);
+    let api = doorward_control::router(control);
+    doorward_portal::router(Portal::new(api, &format!("{url}/v1"), move || clock.clock().now()))
 }
 
 /// How a client on this machine names us.

@@ -22,7 +22,6 @@ mod routes;
 mod sign_in_refusal;
 mod unknown_path;
 
-pub use caller::ClientAddress;
 pub use control::Control;
 pub use openapi::openapi_json;
 pub use routes::{Access, Policy, policies, router};

@@ -224,7 +224,7 @@ fn table() -> Vec<Route> {
 /// The management API, to be served beside the gateway.
 ///
 /// `GET /v1/models` and `GET /v1/models/{name}` are served here with `view=routes` only; without it
-/// they are the gateway's. Each request needs [`ClientAddress`](crate::ClientAddress) among its
+/// they are the gateway's. Each request needs [`ClientAddress`](doorward_domain::address::ClientAddress) among its
 /// extensions.
 pub fn router(control: Control) -> Router {
     let guarded = |router: Router<Control>, route: Route| {

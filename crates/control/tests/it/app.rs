@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
-use doorward_control::{ClientAddress, Control, router};
+use doorward_control::{Control, router};
 use doorward_domain::address::AddressRules;
+use doorward_domain::address::ClientAddress;
 use doorward_domain::bounds::Bounds;
 use doorward_domain::id::{OrganizationId, ProjectId, UserId};
 use doorward_domain::key::{ApiKey, Owner};

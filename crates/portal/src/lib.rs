@@ -1,0 +1,29 @@
+//! The portal: pages for people, in a browser.
+//!
+//! Each page is made of what the management API says, asked in this process with the visitor's own
+//! session: there is no second place where rights are checked, bounds are known or rows are changed. A
+//! form's fields are called as the API calls them, so that what it refuses stands beside its field.
+//!
+//! [`routes`] is the table of pages. A page's handler asks, decides what to show, and renders a template;
+//! a form's handler says to the API what was typed, and then leads on, or shows the form again.
+
+mod answer;
+mod api;
+mod assets;
+mod cookie;
+mod form;
+mod frame;
+mod money;
+mod pages;
+mod portal;
+mod posted;
+mod query;
+mod refusal;
+mod routes;
+mod text;
+mod time;
+mod visitor;
+mod way_back;
+
+pub use portal::Portal;
+pub use routes::router;

@@ -1,0 +1,5 @@
+//! The pages: one file for each, found by its path.
+
+pub(crate) mod keys;
+pub(crate) mod sign_in;
+pub(crate) mod theme;

@@ -1,0 +1,38 @@
+//! What every page needs: the API, the time, and where clients reach it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use jiff::Timestamp;
+
+/// The portal over one management API. Cheap to clone.
+#[derive(Clone)]
+pub struct Portal {
+    /// The management API; it gets each request with the visitor's session and address.
+    pub(crate) api: Router,
+    /// What clients use as base URL: `https://models.acme.example/v1`.
+    pub(crate) endpoint: Arc<str>,
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl Portal {
+    /// Takes the management API, the base URL of clients, and the clock.
+    pub fn new(
+        api: Router,
+        endpoint: &str,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        Self { api, endpoint: endpoint.into(), now: Arc::new(now) }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.now)()
+    }
+}
+
+impl fmt::Debug for Portal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Portal").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! Who visits: the session of a request, asked of the API.
+
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use doorward_domain::address::ClientAddress;
+use doorward_domain::role::OrganizationRole;
+use doorward_domain::scope::Scope;
+use doorward_domain::sign_in_token::{SignInToken, TokenKind};
+use http::header::USER_AGENT;
+use http::request::Parts;
+use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use crate::answer::see_other;
+use crate::api::Api;
+use crate::cookie;
+use crate::frame::Frame;
+use crate::portal::Portal;
+use crate::query::Query;
+use crate::refusal::Refusal;
+use crate::text::{is_there, text};
+
+/// Somebody who is signed in.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    /// The API with their session.
+    pub(crate) api: Api,
+    pub(crate) me: Me,
+    pub(crate) address: ClientAddress,
+    pub(crate) now: Timestamp,
+    /// What shows that a form is one of this session's.
+    pub(super) csrf: String,
+    endpoint: String,
+    theme: Option<&'static str>,
+    notice: Option<String>,
+}
+
+/// Somebody of whom nothing is known.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    /// The API without a credential.
+    pub(crate) api: Api,
+    pub(crate) now: Timestamp,
+    theme: Option<&'static str>,
+}
+
+/// What the API says of whoever is signed in.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Me {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) email: Option<String>,
+    pub(crate) role: OrganizationRole,
+    pub(crate) projects: Vec<Membership>,
+}
+
+/// A project that somebody is a member of.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Membership {
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+impl Me {
+    pub(crate) fn is_admin(&self) -> bool {
+        self.role.scopes().allows(Scope::Admin)
+    }
+
+    pub(crate) fn may_make_keys(&self) -> bool {
+        self.role.scopes().allows(Scope::KeysWrite)
+    }
+
+    /// The first letters of the first two words of the name.
+    pub(crate) fn initials(&self) -> String {
+        let words = self.name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.take(2).filter_map(|word| word.chars().next()).flat_map(char::to_uppercase).collect()
+    }
+}
+
+impl Visitor {
+    /// The frame of a page; `here` is the path of the entry that is marked among the ways.
+    pub(crate) fn frame(&self, here: &'static str) -> Frame {
+        Frame {
+            theme: self.theme,
+            me: Some(self.me.clone()),
+            csrf: self.csrf.clone(),
+            endpoint: self.endpoint.clone(),
+            here,
+            notice: self.notice.clone(),
+            now: self.now,
+        }
+    }
+}
+
+impl Guest {
+    pub(crate) fn frame(&self) -> Frame {
+        Frame::bare(self.theme, self.now)
+    }
+}
+
+impl FromRequestParts<Portal> for Guest {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Refusal> {
+        let address = address(parts)?;
+        let api = Api::new(portal.api.clone(), None, address, user_agent(parts));
+        Ok(Self { api, now: portal.now(), theme: cookie::theme(&parts.headers) })
+    }
+}
+
+/// Why a visitor is sent elsewhere.
+#[derive(Debug)]
+pub(crate) enum Turned {
+    /// To sign in, and then back to where they wanted to go.
+    ToSignIn(String),
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Turned {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl IntoResponse for Turned {
+    fn into_response(self) -> Response {
+        match self {
+            Self::ToSignIn(path) => see_other(&path),
+            Self::Refused(refusal) => refusal.into_response(),
+        }
+    }
+}
+
+impl FromRequestParts<Portal> for Visitor {
+    type Rejection = Turned;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Turned> {
+        let token = cookie::session(parts)
+            .and_then(|text| SignInToken::parse(TokenKind::Session, text).ok());
+        let Some(token) = token else { return Err(Turned::ToSignIn(sign_in(parts))) };
+        let address = address(parts)?;
+        let csrf = BASE64_URL_SAFE_NO_PAD.encode(*token.mac("form of the portal", &[]));
+        let api = Api::new(portal.api.clone(), Some(token.expose()), address, user_agent(parts));
+        let me = api.get::<Me>("/v1/users/me").await?;
+        Ok(Self {
+            api,
+            me,
+            address,
+            now: portal.now(),
+            csrf,
+            endpoint: portal.endpoint.to_string(),
+            theme: cookie::theme(&parts.headers),
+            notice: notice(&Query::of(parts)),
+        })
+    }
+}
+
+/// What was just done, said by the page that a form leads to: one of the texts that are made for it, and
+/// nothing that a link from elsewhere could choose.
+fn notice(query: &Query) -> Option<String> {
+    let name = format!("done-{}", query.get("done")?);
+    is_there(&name).then(|| text(&name))
+}
+
+/// The page to sign in, with the way back.
+fn sign_in(parts: &Parts) -> String {
+    let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    if parts.method != http::Method::GET || wanted == "/" {
+        return "/sign-in".to_owned();
+    }
+    format!("/sign-in?next={}", utf8_percent_encode(wanted, NON_ALPHANUMERIC))
+}
+
+fn address(parts: &Parts) -> Result<ClientAddress, Refusal> {
+    let address = parts.extensions.get::<ClientAddress>().copied();
+    address.ok_or_else(|| Refusal::fault(&"a request without a client address"))
+}
+
+fn user_agent(parts: &Parts) -> Option<http::HeaderValue> {
+    parts.headers.get(USER_AGENT).cloned()
+}
