@@ -49,18 +49,41 @@ fn routes() -> Vec<(&'static str, Value, u64)> {
             }),
             64,
         ),
+        (EMBED, json!({"content": {"parts": [{"text": "Say hello to everybody."}]}}), 0),
+        (
+            EMBED_BATCH,
+            json!({"requests": [{
+                "model": "models/mock",
+                "content": {"parts": [{"text": "Say hello to everybody."}]},
+            }]}),
+            0,
+        ),
     ]
 }
 
-/// Google's route, and the one by which it streams.
+/// Google's routes: for text, the same in a stream, and for embeddings.
 const GENERATE: &str = "/v1beta/models/mock:generateContent";
 const STREAM: &str = "/v1beta/models/mock:streamGenerateContent?alt=sse";
+const EMBED: &str = "/v1beta/models/mock:embedContent";
+const EMBED_BATCH: &str = "/v1beta/models/mock:batchEmbedContents";
+
+/// What the upstream does on a route, when it is let.
+fn script(route: &str) -> Script {
+    match route {
+        EMBED | EMBED_BATCH => Script::Held(whole(
+            200,
+            "",
+            r#"{"data":[{"index":0,"embedding":[0.5]}],"usage":{"prompt_tokens":25}}"#,
+        )),
+        _ => Script::Gated,
+    }
+}
 
 /// The same in pieces, where the route has that.
 fn in_pieces(route: &'static str, body: &mut Value) -> &'static str {
     match route {
         GENERATE => return STREAM,
-        "/v1/embeddings" | "/v1/moderations" => {}
+        "/v1/embeddings" | "/v1/moderations" | EMBED | EMBED_BATCH => {}
         _ => body["stream"] = true.into(),
     }
     route
@@ -134,6 +157,7 @@ fn of_200_calls_at_once_a_budget_for_ten_lets_ten_through_whose_ever_it_is_and_o
             _ => (&house.keys[..], path),
         };
         for (route, body, output) in routes() {
+            house.upstream.then(script(route));
             for is_stream in [false, true] {
                 let mut body = body.clone();
                 let route = if is_stream { in_pieces(route, &mut body) } else { route };
