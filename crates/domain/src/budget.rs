@@ -109,7 +109,8 @@ pub enum Overrun {
     /// The call is cut to what fits, or refused: the line is never crossed.
     #[default]
     Deny,
-    /// The call goes on at its full length; the next one after the line is refused.
+    /// The call goes on at its full length; the next one after the line is refused. Of calls in flight, what
+    /// their models spend on average counts towards it.
     Allow,
 }
 
@@ -187,16 +188,24 @@ impl Budget {
     pub fn check_left(&self, account: &Account) -> Result<(), NoRoom> {
         if self.is_spent(account.spent) {
             Err(NoRoom::Spent)
-        } else if self.overrun == Overrun::Deny && self.is_spent(account.spent.plus(account.held)) {
+        } else if self.is_spent(account.spent.plus(self.held_of(account))) {
             Err(NoRoom::Held)
         } else {
             Ok(())
         }
     }
 
+    /// What calls in flight hold of it: their worst case, or what is expected of them where it may be overrun.
+    pub const fn held_of(&self, account: &Account) -> Spend {
+        match self.overrun {
+            Overrun::Deny => account.held.worst,
+            Overrun::Allow => account.held.expected,
+        }
+    }
+
     /// Whether it covers what is held also when this much more is spent. One that may be overrun always does.
     pub fn has_room_beside(&self, account: &Account, more: Spend) -> bool {
-        let all = account.spent.plus(account.held).plus(more);
+        let all = account.spent.plus(account.held.worst).plus(more);
         let fits = match self.amount {
             Amount::Usd(limit) => all.cost <= limit,
             Amount::Tokens(limit) => all.tokens <= limit,
@@ -262,10 +271,41 @@ impl Spend {
         Self { cost: self.cost.minus(other.cost), tokens: self.tokens.saturating_sub(other.tokens) }
     }
 
+    /// The same, in each unit at most as much as `most`.
+    #[must_use]
+    pub fn at_most(self, most: Self) -> Self {
+        Self { cost: self.cost.min(most.cost), tokens: self.tokens.min(most.tokens) }
+    }
+
     /// What a finished call spent.
     pub fn of(price: &Price, usage: Usage) -> Self {
         let usage = usage.bounded();
         Self { cost: price.cost(usage), tokens: usage.total_tokens() }
+    }
+}
+
+/// What is set aside for a call, or for several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// The worst case, for budgets whose line is never crossed.
+    pub worst: Spend,
+    /// What such calls come to on average, never more than the worst case: for budgets that may be overrun.
+    pub expected: Spend,
+}
+
+impl Held {
+    /// The sum.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        let (worst, expected) = (self.worst.plus(other.worst), self.expected.plus(other.expected));
+        Self { worst, expected }
+    }
+
+    /// The difference, at least nothing.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        let (worst, expected) = (self.worst.minus(other.worst), self.expected.minus(other.expected));
+        Self { worst, expected }
     }
 }
 
@@ -275,10 +315,10 @@ pub struct Account {
     /// Settled.
     pub spent: Spend,
     /// Set aside for calls in flight.
-    pub held: Spend,
+    pub held: Held,
 }
 
-/// The worst case of a call, before it is sent.
+/// The worst case of a call, before it is sent, and what is expected of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Quote<'a> {
     /// What everything costs.
@@ -288,6 +328,9 @@ pub struct Quote<'a> {
     pub most: Usage,
     /// Of the output tokens, those that no bound makes fewer: of pictures, of speech, of what was heard.
     pub fixed_output_tokens: u64,
+    /// What calls of the model spent lately, on average. `None`: nothing is known of that, and the worst is
+    /// expected.
+    pub average: Option<Spend>,
 }
 
 /// Why a budget has no room.
@@ -301,17 +344,20 @@ pub enum NoRoom {
 
 impl Quote<'_> {
     /// What a call that may produce `output_tokens` sets aside.
-    pub fn hold(&self, output_tokens: u64) -> Spend {
+    pub fn hold(&self, output_tokens: u64) -> Held {
         let most = Usage { output_tokens, ..self.most };
-        Spend { cost: self.price.worst_cost(most), tokens: most.total_tokens() }
+        let worst = Spend { cost: self.price.worst_cost(most), tokens: most.total_tokens() };
+        let expected = self.average.map_or(worst, |average| average.at_most(worst));
+        Held { worst, expected }
     }
 
     /// How many output tokens fit into all of these budgets, at most what the call asks for.
     ///
     /// Fewer than it asks for means that its `max_tokens` must be lowered; that happens only down
     /// to [`OUTPUT_TOKENS_MIN`], and not below what is fixed of them, as a picture or sound is. Money already
-    /// held counts as spent, so that no number of concurrent calls can cross the line. Where one budget is
-    /// held and another spent, it is spent: waiting would not help.
+    /// held counts as spent, so that no number of concurrent calls can cross the line. A budget that may be
+    /// overrun cuts no call short: it lets in each that comes before its line, and counts those in flight at what
+    /// is expected of them. Where one budget is held and another spent, it is spent: waiting would not help.
     pub fn fit(&self, budgets: &[(Budget, Account)]) -> Result<u64, NoRoom> {
         let mut fitting = Ok(self.most.output_tokens);
         for (budget, account) in budgets {
@@ -326,13 +372,9 @@ impl Quote<'_> {
 
     fn fit_one(&self, budget: &Budget, account: &Account) -> Result<u64, NoRoom> {
         if budget.overrun == Overrun::Allow {
-            return if budget.is_spent(account.spent) {
-                Err(NoRoom::Spent)
-            } else {
-                Ok(self.most.output_tokens)
-            };
+            return budget.check_left(account).map(|()| self.most.output_tokens);
         }
-        match self.room(budget, account.spent.plus(account.held)) {
+        match self.room(budget, account.spent.plus(account.held.worst)) {
             Some(room) => Ok(room),
             None if self.room(budget, account.spent).is_some() => Err(NoRoom::Held),
             None => Err(NoRoom::Spent),

@@ -1,6 +1,6 @@
 //! What a key spent and holds in each period, in memory.
 
-use doorward_domain::budget::{Account, Budget, NoRoom, Period, Quote, Spend};
+use doorward_domain::budget::{Account, Budget, Held, NoRoom, Period, Quote, Spend};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -22,8 +22,8 @@ struct PeriodAccount {
 
 /// What was set aside, and in which periods: the start of each, in the order of the accounts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Held {
-    pub(super) spend: Spend,
+pub(super) struct Hold {
+    pub(super) held: Held,
     starts_us: [i64; 4],
 }
 
@@ -78,20 +78,20 @@ impl Accounts {
         budgets.iter().all(|budget| budget.has_room_beside(&self.of(budget.period), more))
     }
 
-    /// Sets `worst_case` aside in every account.
-    pub(super) fn hold(&mut self, worst_case: Spend) -> Held {
+    /// Sets this aside in every account.
+    pub(super) fn hold(&mut self, held: Held) -> Hold {
         for account in &mut self.0 {
-            account.account.held = account.account.held.plus(worst_case);
+            account.account.held = account.account.held.plus(held);
         }
-        Held { spend: worst_case, starts_us: self.0.each_ref().map(|account| account.start_us) }
+        Hold { held, starts_us: self.0.each_ref().map(|account| account.start_us) }
     }
 
     /// Replaces a hold by what was really spent. A period that is over is left alone: its successor
     /// never had the hold, and the call is paid in the period that it began in.
-    pub(super) fn settle(&mut self, held: &Held, spent: Spend) {
-        for (account, start_us) in self.0.iter_mut().zip(held.starts_us) {
+    pub(super) fn settle(&mut self, hold: &Hold, spent: Spend) {
+        for (account, start_us) in self.0.iter_mut().zip(hold.starts_us) {
             if account.start_us == start_us {
-                account.account.held = account.account.held.minus(held.spend);
+                account.account.held = account.account.held.minus(hold.held);
                 account.account.spent = account.account.spent.plus(spent);
             }
         }
