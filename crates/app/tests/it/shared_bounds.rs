@@ -232,6 +232,45 @@ fn of_200_calls_at_once_a_budget_for_ten_lets_ten_through_whatever_is_sold() {
     }
 }
 
+/// Nobody names a bound of the output here: in the worst case one call alone would take the budget over its line.
+#[test]
+fn of_200_calls_at_once_a_budget_that_may_be_overrun_lets_through_what_it_pays_on_average() {
+    let house = House::new();
+    let body = json!({"model": "mock", "messages": [{"role": "user", "content": "Say hello."}]});
+    house.upstream.release();
+    let taught = house.program.ask("POST", "/v1/chat/completions", &house.keys[0], Some(&body));
+    assert_eq!(taught.status, 200, "{}", taught.body);
+    // What is known of a model outlives an edit of it.
+    house.manage("PATCH", "/v1/models/mock", Some(&json!({"output_tokens_max": 8_192})));
+    for (whose, path) in WHOSE {
+        let own = format!("/v1/api-keys/{}", id_of(&house.keys[1]));
+        let (keys, path) = match whose {
+            "key" => (&house.keys[1..2], own.as_str()),
+            _ => (&house.keys[..], path),
+        };
+        let budget = |tokens: u64| json!({"budgets": [{"tokens": tokens, "period": "total", "overrun": "allow"}]});
+        house.manage("PATCH", path, Some(&budget(1 << 40)));
+        let spent = house.manage("GET", path, None)["spent"][0]["tokens"].as_u64().unwrap();
+        house.manage("PATCH", path, Some(&budget(spent + PAID * USED)));
+        let answers = house.ask_at_once(keys, "/v1/chat/completions", &body);
+        let passed: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+        assert_eq!(passed.len() as u64, PAID, "{whose}: {}", answers[0].body);
+        assert!(passed.iter().all(|answer| answer.header("x-doorward-max-tokens").is_empty()));
+        for refused in answers.iter().filter(|answer| answer.status != 200) {
+            let code = refused.json()["error"]["code"].clone();
+            let told = (refused.status, refused.header("retry-after"), code);
+            assert_eq!(told, (429, "1", json!("budget_held")), "{whose}");
+        }
+        let more = house.program.ask("POST", "/v1/chat/completions", &keys[0], Some(&body));
+        assert_eq!(more.json()["error"]["code"], "insufficient_quota", "{whose}");
+        let explained = format!("/v1/api-keys/{}/explain", id_of(&keys[0]));
+        let explained = house.manage("POST", &explained, Some(&json!({"model": "mock"})));
+        assert_eq!(explained["code"], "insufficient_quota", "{whose}");
+        house.manage("PATCH", path, Some(&json!({"budgets": []})));
+    }
+    assert_eq!(house.program.metric("doorward_calls_in_flight"), 0);
+}
+
 #[test]
 fn what_keys_share_is_told_with_whose_it_is_and_by_the_tightest_of_all() {
     let house = House::new();

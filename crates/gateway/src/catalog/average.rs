@@ -32,7 +32,8 @@ impl Average {
             return;
         }
         let calls = self.calls.load(Relaxed).saturating_add(1).min(CALLS);
-        self.cost_nanousd.update(Relaxed, Relaxed, |known| toward(known, spend.cost.nanos(), calls));
+        self.cost_nanousd
+            .update(Relaxed, Relaxed, |known| toward(known, spend.cost.nanos(), calls));
         self.tokens.update(Relaxed, Relaxed, |known| toward(known, spend.tokens, calls));
         self.calls.fetch_max(calls, Release);
     }
