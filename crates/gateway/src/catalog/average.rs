@@ -11,6 +11,9 @@ use doorward_domain::money::NanoUsd;
 /// follow when the model is used for something else.
 const CALLS: u64 = 64;
 
+/// Tokens are few beside [`CALLS`]: in whole ones, the rounding of each step would move the average.
+const PARTS_PER_TOKEN: u64 = 1 << 16;
+
 /// A running average, in memory only: after a start nothing is known until a call has ended.
 ///
 /// Its figures are kept each by itself, so that no call waits for another one: read in the middle of a
@@ -21,7 +24,7 @@ pub(crate) struct Average {
     /// Calls behind the figures, at most [`CALLS`]. Written last.
     calls: AtomicU64,
     cost_nanousd: AtomicU64,
-    tokens: AtomicU64,
+    token_parts: AtomicU64,
 }
 
 impl Average {
@@ -32,9 +35,12 @@ impl Average {
             return;
         }
         let calls = self.calls.load(Relaxed).saturating_add(1).min(CALLS);
-        self.cost_nanousd
-            .update(Relaxed, Relaxed, |known| toward(known, spend.cost.nanos(), calls));
-        self.tokens.update(Relaxed, Relaxed, |known| toward(known, spend.tokens, calls));
+        let parts = spend.tokens.saturating_mul(PARTS_PER_TOKEN);
+        for (known, figure) in
+            [(&self.cost_nanousd, spend.cost.nanos()), (&self.token_parts, parts)]
+        {
+            known.update(Relaxed, Relaxed, |known| toward(known, figure, calls));
+        }
         self.calls.fetch_max(calls, Release);
     }
 
@@ -42,7 +48,7 @@ impl Average {
     pub(crate) fn spend(&self) -> Option<Spend> {
         (self.calls.load(Acquire) > 0).then(|| Spend {
             cost: NanoUsd::from_nanos(self.cost_nanousd.load(Relaxed)),
-            tokens: self.tokens.load(Relaxed),
+            tokens: self.token_parts.load(Relaxed).div_ceil(PARTS_PER_TOKEN),
         })
     }
 }
@@ -56,6 +62,7 @@ fn toward(known: u64, figure: u64, calls: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use doorward_domain::usage::TOKENS_MAX;
     use proptest::prelude::*;
 
     use super::*;
@@ -71,7 +78,7 @@ mod tests {
     }
 
     fn any_spend() -> impl Strategy<Value = Spend> {
-        (any::<u64>(), any::<u64>()).prop_map(|(nanos, tokens)| spend(nanos, tokens))
+        (any::<u64>(), 0..=2 * TOKENS_MAX).prop_map(|(nanos, tokens)| spend(nanos, tokens))
     }
 
     #[test]
@@ -85,6 +92,14 @@ mod tests {
     #[test]
     fn a_free_model_has_an_average_of_tokens() {
         assert_eq!(after([spend(0, 10), spend(0, 30)]).spend(), Some(spend(0, 20)));
+    }
+
+    /// Most calls are short, and a few are not.
+    #[test]
+    fn many_small_calls_do_not_hide_what_few_large_ones_spend() {
+        let calls = (0..2_000).map(|n| if n % 10 == 0 { spend(600, 60) } else { spend(100, 10) });
+        let told = after(calls).spend().unwrap();
+        assert!((14..=16).contains(&told.tokens), "{told:?}");
     }
 
     #[test]
@@ -107,7 +122,7 @@ mod tests {
             let average = after(tokens.iter().map(|tokens| spend(0, *tokens)));
             let mean = tokens.iter().sum::<u64>() / tokens.len() as u64;
             let told = average.spend().unwrap().tokens;
-            prop_assert!(told.abs_diff(mean) <= tokens.len() as u64, "{} for {}", told, mean);
+            prop_assert!(told.abs_diff(mean) <= 1, "{} for {}", told, mean);
         }
 
         #[test]
