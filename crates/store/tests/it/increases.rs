@@ -92,6 +92,7 @@ pub(crate) fn call(
         price: &FREE,
         most: Usage::of_tokens(tokens, 0),
         fixed_output_tokens: 0,
+        average: None,
         address: "127.0.0.1".parse().unwrap(),
     };
     let mut open = store.store.admit(key, &request).unwrap().map_err(|(denial, _)| denial)?;

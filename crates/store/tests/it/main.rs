@@ -23,6 +23,7 @@ mod notices;
 mod opening;
 mod organizations;
 mod outage;
+mod overrun;
 mod postgres;
 mod projects;
 mod prompts;

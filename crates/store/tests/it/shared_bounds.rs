@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::calls::{admit, call_key, done, request};
 use crate::harness::{TestStore, every_store};
 
-const WHO: [BoundOf; 3] = [BoundOf::Organization, BoundOf::Project, BoundOf::User];
+pub(crate) const WHO: [BoundOf; 3] = [BoundOf::Organization, BoundOf::Project, BoundOf::User];
 
 fn tokens(tokens: u64) -> Bounds {
     let (amount, period) = (Amount::Tokens(tokens), Period::Month);
@@ -29,7 +29,7 @@ fn limits(json: &str) -> Bounds {
 }
 
 /// Sets what all keys of somebody share.
-async fn bound(store: &TestStore, whose: BoundOf, bounds: Bounds) {
+pub(crate) async fn bound(store: &TestStore, whose: BoundOf, bounds: Bounds) {
     let (act, organization) = (store.act(), store.first.organization);
     match whose {
         BoundOf::Organization => {
@@ -53,7 +53,7 @@ async fn bound(store: &TestStore, whose: BoundOf, bounds: Bounds) {
     }
 }
 
-async fn keys(store: &TestStore, count: usize) -> Vec<KeyId> {
+pub(crate) async fn keys(store: &TestStore, count: usize) -> Vec<KeyId> {
     let mut keys = Vec::new();
     for n in 0..count {
         keys.push(store.make_key(&format!("key {n}")).await.0.id);
@@ -66,7 +66,7 @@ async fn call(store: &TestStore, key: &KeyId, n: u128, tokens: u64) -> Result<Op
     admit(&store.store, &call_key(store, key).await, &request(n, tokens, 0))
 }
 
-fn settle(mut call: OpenCall, tokens: u64) {
+pub(crate) fn settle(mut call: OpenCall, tokens: u64) {
     let settlement = done(&call, tokens, 0);
     call.settle(&settlement);
 }
