@@ -368,7 +368,7 @@ fn a_budget_of_which_nothing_is_left_refuses_uses_elsewhere() {
 }
 
 fn link(of: BoundOf, bounds: Bounds, tally: &Arc<Tally>) -> Link {
-    Link { of, models: None, bounds, tally: Arc::clone(tally) }
+    Link { of, models: None, bounds, raised: None, tally: Arc::clone(tally) }
 }
 
 fn budget_of(tokens: u64) -> Bounds {
