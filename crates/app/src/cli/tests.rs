@@ -59,13 +59,6 @@ fn what_can_be_typed() {
         ("doorward increases grant inc_1 --ends-in-days 7 --ends-at 2026-12-31T00:00:00Z", false),
         ("doorward increases decline inc_1 --note no",               true),
         ("doorward increases withdraw inc_1",                        true),
-        ("doorward users increase ada --rpm 100 --ends-in-days 7",   true),
-        ("doorward users increase --rpm 100 --ends-in-days 7",       false), // whose?
-        ("doorward projects increase web --budget 20/day --ends-at 2026-12-31T00:00:00Z --note ok --json", true),
-        ("doorward organization increase --tpm 5 --ends-in-days 1",  true),
-        ("doorward users end-increase ada",                          true),
-        ("doorward projects end-increase web",                       true),
-        ("doorward organization end-increase",                       true),
         ("doorward audit verify",                                    true),
         ("doorward audit export --out f --from 2026-11-01",          true),
         ("doorward audit list --limit 0",                            false),
@@ -83,6 +76,21 @@ fn what_can_be_typed() {
         ("doorward provider-keys create k sk-123",                   false), // never as an argument
         ("doorward provider-keys create k --value-file f --value-env V", false),
         ("doorward nonsense",                                        false),
+    ];
+    check(&cases);
+}
+
+#[test]
+fn what_can_be_typed_about_what_keys_share() {
+    #[rustfmt::skip]
+    let cases = [
+        ("doorward users increase ada --rpm 100 --ends-in-days 7",   true),
+        ("doorward users increase --rpm 100 --ends-in-days 7",       false), // whose?
+        ("doorward projects increase web --budget 20/day --ends-at 2026-12-31T00:00:00Z --note ok --json", true),
+        ("doorward organization increase --tpm 5 --ends-in-days 1",  true),
+        ("doorward users end-increase ada",                          true),
+        ("doorward projects end-increase web",                       true),
+        ("doorward organization end-increase",                       true),
     ];
     check(&cases);
 }
