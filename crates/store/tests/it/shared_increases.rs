@@ -146,9 +146,9 @@ async fn shares_are_told_of_a_budget_as_it_is_raised() {
         let key = store.make_key("ci").await.0.id;
         call(&store, &call_key(&store, &key).await, 1, 1_700).unwrap();
         held(&store, BoundOf::Project).await;
-        const SQL: &str = "SELECT CAST(MAX(amount) AS TEXT) || ' of ' || CAST(COUNT(*) AS TEXT) \
+        let sql = "SELECT CAST(MAX(amount) AS TEXT) || ' of ' || CAST(COUNT(*) AS TEXT) \
                            FROM budget_alerts WHERE percent = 80";
-        assert_eq!(store.read(SQL, SQL).await, ["2000 of 1"], "{}", store.engine());
+        assert_eq!(store.read(sql, sql).await, ["2000 of 1"], "{}", store.engine());
     }
 }
 
