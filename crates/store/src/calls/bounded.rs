@@ -21,6 +21,7 @@ use parking_lot::MutexGuard;
 use super::counters::{Admitted, Counters, Moment, Part, Quota, Units};
 use super::elsewhere::Cost;
 use super::tally::Tally;
+use crate::increases::Raised;
 
 pub use standing::{BudgetStanding, ConcurrencyStanding, LimitStanding, Standing};
 
@@ -31,10 +32,17 @@ pub(super) struct Link {
     /// Which models they are for. `None`: all.
     pub(super) models: Option<ModelPattern>,
     pub(super) bounds: Bounds,
+    /// What an increase makes of them, until that ends.
+    pub(super) raised: Option<Raised<Bounds>>,
     pub(super) tally: Arc<Tally>,
 }
 
 impl Link {
+    /// What bounds at `now`.
+    fn bounds_at(&self, now: Timestamp) -> &Bounds {
+        Raised::or_own(self.raised.as_ref(), &self.bounds, now)
+    }
+
     fn bounds_calls_of(&self, model: Option<&str>) -> bool {
         match &self.models {
             None => true,
@@ -166,12 +174,9 @@ impl Bounded<'_> {
 
     fn lock(&self, moment: Moment, zone: &TimeZone) -> Chain<'_> {
         let is_met = |(_, link): &(usize, &Link)| link.bounds_calls_of(self.model);
-        let others = self.links.iter().enumerate().filter(is_met).map(|(place, link)| Locked {
-            place,
-            of: link.of,
-            limits: &link.bounds.limits,
-            budgets: &link.bounds.budgets,
-            counters: link.tally.lock(),
+        let others = self.links.iter().enumerate().filter(is_met).map(|(place, link)| {
+            let Bounds { limits, budgets } = link.bounds_at(moment.now);
+            Locked { place, of: link.of, limits, budgets, counters: link.tally.lock() }
         });
         let others = others.collect();
         let (tally, rights) = self.own;

@@ -34,6 +34,7 @@ mod schema;
 mod service_accounts;
 mod settings;
 mod shared_bounds;
+mod shared_increases;
 mod sign_in;
 mod sweep;
 mod tokens;

@@ -241,17 +241,22 @@ async fn a_budget_that_is_set_in_between_counts_every_call_once() {
     }
 }
 
-/// What is shown to be spent; finished calls are written first.
-async fn spent(store: &TestStore, whose: BoundOf) -> u64 {
-    let subject = match whose {
+pub(crate) fn subject(store: &TestStore, whose: BoundOf) -> Subject {
+    match whose {
         BoundOf::Organization => Subject::Organization(store.first.organization),
         BoundOf::Project => Subject::Project(store.first.project),
         BoundOf::User => Subject::User(store.first.administrator),
         BoundOf::Key | BoundOf::Model => panic!("{whose:?} is not shared"),
-    };
+    }
+}
+
+/// What is shown to be spent; finished calls are written first.
+async fn spent(store: &TestStore, whose: BoundOf) -> u64 {
+    let subject = subject(store, whose);
     let bounds = tokens(1_000);
-    let spent = store.shared_spent([(subject, &bounds)].into_iter()).await.unwrap();
-    spent.of(&subject, &bounds.budgets[0]).tokens
+    let bounded = [(subject, &bounds)].into_iter();
+    let standing = store.shared_standing(store.first.organization, bounded).await.unwrap();
+    standing.spent(&subject, &bounds.budgets[0]).tokens
 }
 
 #[tokio::test]

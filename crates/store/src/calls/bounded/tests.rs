@@ -388,7 +388,7 @@ fn a_budget_that_may_be_overrun_refuses_uses_elsewhere_once_calls_in_flight_take
 }
 
 fn link(of: BoundOf, bounds: Bounds, tally: &Arc<Tally>) -> Link {
-    Link { of, models: None, bounds, tally: Arc::clone(tally) }
+    Link { of, models: None, bounds, raised: None, tally: Arc::clone(tally) }
 }
 
 fn budget_of(tokens: u64) -> Bounds {
