@@ -327,7 +327,8 @@ pub struct Quote<'a> {
     /// Estimated tokens of input, the most output tokens that the call may produce, and the most of what
     /// is no tokens.
     pub most: Usage,
-    /// Of the output tokens, those that no bound makes fewer: of pictures, of speech, of what was heard.
+    /// Of the output tokens, those that no bound makes fewer: of pictures, of speech, of what was heard; or
+    /// with fewer than which the provider would refuse the request.
     pub fixed_output_tokens: u64,
     /// What calls of the model spent lately, on average. `None`: nothing is known of that, and the worst is
     /// expected.

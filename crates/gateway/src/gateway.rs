@@ -459,7 +459,7 @@ impl Gateway {
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
             most,
-            fixed_output_tokens: beside.output_tokens,
+            fixed_output_tokens: beside.output_tokens.max(ask.output_tokens_min()),
             average: model.average.spend(),
             address: way.address,
         };
