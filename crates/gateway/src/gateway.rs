@@ -433,7 +433,7 @@ impl Gateway {
         Ok(model)
     }
 
-    /// Takes the call's worst case from the key's budgets. Beside it: what one answer must be bound to
+    /// Takes the call's worst case from the key's budgets, or what is expected of it. Beside it: what one answer must be bound to
     /// for that to be the worst case; `None`: nothing relies on it.
     fn admit(
         &self,
@@ -459,7 +459,8 @@ impl Gateway {
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
             most,
-            fixed_output_tokens: beside.output_tokens,
+            fixed_output_tokens: beside.output_tokens.max(ask.output_tokens_min()),
+            average: model.average.spend(),
             address: way.address,
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {

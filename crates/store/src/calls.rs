@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::key::Owner;
@@ -101,6 +102,16 @@ impl Calls {
     /// The same for every key of an organization.
     pub(crate) fn forget_organization(&self, organization: OrganizationId) {
         self.keys.forget_organization(organization);
+    }
+
+    /// The same for every key that shares these limits and budgets.
+    pub(crate) fn forget_bounded(&self, subject: &Subject) {
+        match *subject {
+            Subject::Key(id) => self.forget_key(&id),
+            Subject::User(id) => self.forget_owner(Owner::User(id)),
+            Subject::Project(id) => self.forget_project(id),
+            Subject::Organization(id) => self.forget_organization(id),
+        }
     }
 
     /// Notes that a key used something that no call tells of.

@@ -1,20 +1,20 @@
 //! API keys: making, listing, editing and ending them.
 
-mod change;
+mod budgets;
+pub(crate) mod change;
 mod cursor;
 pub(crate) mod edited;
 mod forget;
-mod increases;
 mod list;
 mod neighbours;
-mod origins;
+pub(crate) mod origins;
 mod page;
 mod role_max;
 mod rotate;
 mod row;
 mod secrets;
 mod sweep;
-mod uses;
+pub(crate) mod uses;
 
 use std::net::IpAddr;
 
@@ -25,14 +25,13 @@ use doorward_domain::rights::Rights;
 use doorward_domain::rotation::KeySecret;
 use jiff::Timestamp;
 
+use crate::increases::HeldIncrease;
+
+pub(crate) use budgets::load_key_budgets;
 pub use cursor::{KeyCursor, MalformedCursor};
 pub(crate) use forget::KeptFrom;
-pub use increases::{
-    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, NewIncrease, OPEN_MAX,
-};
-pub(crate) use increases::{Raised, load_key_budgets, load_raised};
 pub use rotate::Rotation;
-pub(crate) use row::{SharedBounds, StoredCallKey, load_call_key};
+pub(crate) use row::{SharedBounds, StoredCallKey, load_call_key, owner};
 pub(crate) use secrets::Secrets;
 pub use sweep::Swept;
 pub(crate) use uses::{

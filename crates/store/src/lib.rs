@@ -14,6 +14,7 @@ mod db;
 mod error;
 mod idempotency;
 mod identity;
+mod increases;
 mod journal;
 mod keyring;
 mod keys;
@@ -48,17 +49,20 @@ pub use clock::Clock;
 pub use error::{OpenError, StoreError};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
+pub use increases::{
+    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, NewIncrease, NewRaise,
+    OPEN_MAX,
+};
 pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
-    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, KeyCursor, KeyEdit,
-    KeyFilter, KeyRecord, MalformedCursor, NewIncrease, NewKey, OPEN_MAX, Page, Rotation, Swept,
+    KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation, Swept,
 };
 pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
 };
 pub use organizations::{
     Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Project,
-    ServiceAccount, SharedSpent, User,
+    ServiceAccount, SharedStanding, User,
 };
 pub use prompts::{Excerpt, KeptText, PromptRecord, StoredPrompt};
 pub use retention::Forgotten;

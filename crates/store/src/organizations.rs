@@ -16,7 +16,7 @@ use crate::audit::{Actor, append_audit};
 use crate::db::{on, parsed};
 use crate::{Act, Store, StoreError};
 
-pub use bounds::SharedSpent;
+pub use bounds::SharedStanding;
 pub(crate) use bounds::load_shared_budgets;
 pub use members::{Member, Membership};
 pub use organization::Organization;

@@ -14,7 +14,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::bounds::{edited, refuse_loosening, spent_of};
 use super::keys::grant::Attempt;
-use super::keys::object::Spent;
+use super::keys::object::{HeldObject, Spent};
 use crate::Control;
 use crate::api::answer::versioned;
 use crate::caller::Caller;
@@ -54,6 +54,9 @@ struct OrganizationObject {
     budgets: Vec<Budget>,
     /// One entry per budget, in their order.
     spent: Vec<Spent>,
+    /// What raises them for a while.
+    #[schema(required)]
+    increase: Option<HeldObject>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -104,12 +107,14 @@ pub(crate) async fn edit_organization(
 
 async fn answer(control: &Control, found: Organization) -> Result<Response, ApiError> {
     let subject = Subject::Organization(found.id);
-    let spent = control.store.shared_spent([(subject, &found.bounds)].into_iter()).await?;
+    let bounded = [(subject, &found.bounds)].into_iter();
+    let standing = control.store.shared_standing(found.id, bounded).await?;
     let object = OrganizationObject {
         id: found.id,
         object: "organization",
         name: found.name,
-        spent: spent_of(&spent, &subject, &found.bounds),
+        increase: standing.increase(&subject).cloned().map(HeldObject::from),
+        spent: spent_of(&standing, &subject, &found.bounds),
         limits: found.bounds.limits,
         budgets: found.bounds.budgets,
         created_at: found.created_at,

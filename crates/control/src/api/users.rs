@@ -12,7 +12,7 @@ use doorward_domain::limit::Limits;
 use doorward_domain::name::check_name;
 use doorward_domain::project_role::ProjectRole;
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{LinkPurpose, Membership, NewUser, SharedSpent, StoreError, User};
+use doorward_store::{LinkPurpose, Membership, NewUser, SharedStanding, StoreError, User};
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, status, versioned};
 use crate::api::bounds::{edited, refuse_loosening, spent_of};
 use crate::api::keys::grant::Attempt;
-use crate::api::keys::object::Spent;
+use crate::api::keys::object::{HeldObject, Spent};
 use crate::api::list::List;
 use crate::api::password_links::{LinkObject, make_link, refuse_weaker, refuse_weaker_than};
 use crate::api::{own_account, password_links, sessions};
@@ -119,6 +119,9 @@ pub(crate) struct UserObject {
     budgets: Vec<Budget>,
     /// One entry per budget, in their order.
     spent: Vec<Spent>,
+    /// What raises them for a while.
+    #[schema(required)]
+    increase: Option<HeldObject>,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[schema(required)]
@@ -126,7 +129,7 @@ pub(crate) struct UserObject {
 }
 
 impl UserObject {
-    fn new(user: User, spent: &SharedSpent) -> Self {
+    fn new(user: User, standing: &SharedStanding) -> Self {
         let subject = Subject::User(user.id);
         Self {
             id: user.id,
@@ -135,7 +138,8 @@ impl UserObject {
             email: user.email,
             role: user.role,
             status: status(user.disabled_at),
-            spent: spent_of(spent, &subject, &user.bounds),
+            increase: standing.increase(&subject).cloned().map(HeldObject::from),
+            spent: spent_of(standing, &subject, &user.bounds),
             limits: user.bounds.limits,
             budgets: user.bounds.budgets,
             created_at: user.created_at,
@@ -239,8 +243,8 @@ pub(crate) async fn list_users(
     let organization = caller.organization();
     let rows = control.store.list_users(organization, after.as_deref(), limit + 1).await?;
     let bounded = rows.iter().map(|user| (Subject::User(user.id), &user.bounds));
-    let spent = control.store.shared_spent(bounded).await?;
-    let rows = rows.into_iter().map(|user| UserObject::new(user, &spent)).collect();
+    let standing = control.store.shared_standing(organization, bounded).await?;
+    let rows = rows.into_iter().map(|user| UserObject::new(user, &standing)).collect();
     Ok(List::cut(rows, limit, |user| user.name.clone()))
 }
 
@@ -438,8 +442,8 @@ pub(super) async fn find(
 
 async fn object(control: &Control, user: User) -> Result<UserObject, ApiError> {
     let bounded = [(Subject::User(user.id), &user.bounds)];
-    let spent = control.store.shared_spent(bounded.into_iter()).await?;
-    Ok(UserObject::new(user, &spent))
+    let standing = control.store.shared_standing(user.organization, bounded.into_iter()).await?;
+    Ok(UserObject::new(user, &standing))
 }
 
 async fn answer(control: &Control, user: User) -> Result<Response, ApiError> {

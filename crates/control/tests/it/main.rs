@@ -32,6 +32,7 @@ mod service_accounts;
 mod sessions;
 mod settings;
 mod shared_bounds;
+mod shared_increases;
 mod sign_in;
 mod smtp;
 mod tenants;

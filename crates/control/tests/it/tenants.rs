@@ -121,12 +121,14 @@ impl Makers<'_> {
         let name = format!("thing-{}", self.count);
         let path = format!("/v1/{noun}");
         let body = match noun {
-            "api-keys" | "service-accounts" | "projects" => json!({ "name": name }),
+            "api-keys" | "service-accounts" => json!({ "name": name }),
+            "projects" => json!({ "name": name, "limits": { "concurrency": 1 } }),
             "providers" => json!({ "name": name, "kind": "openai" }),
             "provider-keys" => json!({ "name": name, "value": "sk-0123456789abcdef" }),
             "users" => {
                 let email = format!("{name}@example.com");
-                json!({ "name": name, "role": "member", "email": email })
+                let limits = json!({ "concurrency": 1 });
+                json!({ "name": name, "role": "member", "email": email, "limits": limits })
             }
             "webhooks" => json!({ "name": name, "url": "https://hooks.example.com/" }),
             "notices" => return self.notice(tenant).await,
@@ -164,6 +166,7 @@ fn random_like(id: &str) -> String {
 fn body(method: &str, path: &str) -> Option<Value> {
     match (method, path.rsplit('/').next().unwrap()) {
         ("PUT", "{user}") => Some(json!({ "role": "viewer" })),
+        ("POST", "increase") => Some(json!({ "limits": { "concurrency": 2 }, "ends_in_days": 1 })),
         ("PATCH", _) => Some(json!({})),
         ("PUT", other) => panic!("no sample of a body for PUT …/{other}: add one to this test"),
         _ => None,

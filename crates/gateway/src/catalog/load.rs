@@ -14,7 +14,7 @@ use rustls_pki_types::ServerName;
 use url::Url;
 
 use super::{
-    Catalog, Checks, Endpoint, HttpTarget, Models, RoutedModel, Snapshot, Target, Unusable,
+    Average, Catalog, Checks, Endpoint, HttpTarget, Models, RoutedModel, Snapshot, Target, Unusable,
 };
 use crate::health::{Health, Names, Registry};
 use crate::metrics::Series;
@@ -63,6 +63,7 @@ impl Catalog {
     ) -> Result<RoutedModel, StoreError> {
         let mut targets = Vec::new();
         let mut is_unpriced = false;
+        let average = self.average(&row.model);
         for (deployment, provider) in row.model.deployments.iter().zip(&row.providers) {
             let price =
                 row.model.pricing.resolve(&self.prices, provider.kind, &deployment.upstream_model);
@@ -81,7 +82,8 @@ impl Catalog {
                     Ok(endpoint) => {
                         let share = (price.clone(), keys.len());
                         let of = (deployment, provider);
-                        let target = target(of, share, endpoint, Arc::clone(&series));
+                        let counted = (Arc::clone(&series), Arc::clone(&average));
+                        let target = target(of, share, endpoint, counted);
                         let target = Arc::new(target);
                         if let Err(fault) = loading.checks.add(provider, *key, &target) {
                             tracing::error!(provider = provider.name, %fault, "a provider cannot be checked");
@@ -112,8 +114,18 @@ impl Catalog {
             ceiling: Price::ceiling(targets.iter().map(|target| &target.price)),
             targets,
             is_unpriced,
+            average,
             name: row.model.name.into(),
         })
+    }
+
+    /// What is known of the calls of a model outlives its snapshot, but not the model.
+    fn average(&self, model: &Model) -> Arc<Average> {
+        let last = self.last();
+        let before = last.as_ref().and_then(|last| last.models.get(&model.organization));
+        let before = before.and_then(|models| models.get(&model.name));
+        let same = before.filter(|before| *before.name == *model.name);
+        same.map_or_else(Arc::default, |same| Arc::clone(&same.average))
     }
 
     /// Whether a deployment takes calls. Where an administrator ended them, those that run are ended now.
@@ -210,7 +222,7 @@ fn target(
     (deployment, provider): (&Deployment, &Provider),
     (price, keys): (Price, usize),
     (endpoint, health): (Endpoint, Arc<Health>),
-    series: Arc<Series>,
+    (series, average): (Arc<Series>, Arc<Average>),
 ) -> Target {
     Target {
         provider: provider.id,
@@ -222,6 +234,7 @@ fn target(
         endpoint,
         health,
         series,
+        average,
     }
 }
 

@@ -560,12 +560,15 @@ CREATE INDEX notices_webhook ON notices (organization_id, webhook_id);
 CREATE INDEX notices_sealed ON notices (organization_id, subject) WHERE sealed IS NOT NULL;
 CREATE INDEX notices_age ON notices (created_at_us) WHERE state <> 'waiting';
 
--- One row for each time that the holder of a key asked for higher limits or budgets. A granted one with an
--- end raises those of its key until then, beside the key's row; without an end it was an edit of the key.
+-- One row for each time that the holder of a key asked for higher limits or budgets, or that an administrator
+-- raised what the keys of a user, a project or an organization share. A granted one with an end raises those
+-- of its subject until then, beside that one's row; without an end it was an edit of the key.
 CREATE TABLE limit_increases (
     id               TEXT    NOT NULL PRIMARY KEY,  -- inc_<ULID>
     organization_id  TEXT    NOT NULL,
-    key_id           TEXT    NOT NULL,
+    subject          TEXT    NOT NULL,              -- whose: kind:id, as in `spend`
+    -- The key again, where it is one: a foreign key needs a column of its own.
+    key_id           TEXT    GENERATED ALWAYS AS (CASE WHEN subject LIKE 'key:%' THEN substr(subject, 5) END) STORED,
     asked_by         TEXT    NOT NULL,              -- a key or a user
     reason           TEXT    NOT NULL,
     asked            TEXT    NOT NULL,              -- JSON: limits, budgets
@@ -581,9 +584,10 @@ CREATE TABLE limit_increases (
     FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
 ) STRICT;
 
-CREATE UNIQUE INDEX limit_increases_open ON limit_increases (key_id) WHERE state = 'open';
+CREATE UNIQUE INDEX limit_increases_open ON limit_increases (organization_id, subject) WHERE state = 'open';
 CREATE INDEX limit_increases_list ON limit_increases (organization_id, id DESC);
-CREATE INDEX limit_increases_key ON limit_increases (organization_id, key_id, created_at_us);
+CREATE INDEX limit_increases_subject ON limit_increases (organization_id, subject, created_at_us);
+CREATE INDEX limit_increases_key ON limit_increases (organization_id, key_id);
 CREATE INDEX limit_increases_age ON limit_increases (decided_at_us) WHERE state <> 'open';
 
 -- Where the audit chain begins: everything up to there was old enough to be put away. One row.

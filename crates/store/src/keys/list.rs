@@ -144,6 +144,7 @@ impl Store {
         let rotated = ids(&|key| may_overlap(key, now));
         let mut secrets = self.previous_secrets_of(organization, &rotated, now).await?;
         let bounded = ids(&|key| !key.rights.may_make_keys());
+        let bounded: Vec<Subject> = bounded.into_iter().map(Subject::Key).collect();
         let mut increases = self.held_increases(organization, &bounded, now).await?;
         let record = |row: Listed| KeyRecord {
             spent: budgets_with(
@@ -153,7 +154,7 @@ impl Store {
             last_used_at: row.last_used_at,
             last_used_address: row.last_used_address,
             previous_secrets: secrets.remove(&row.key.id).unwrap_or_default(),
-            increase: increases.remove(&row.key.id),
+            increase: increases.remove(&Subject::Key(row.key.id)),
             key: row.key,
         };
         Ok(rows.into_iter().map(record).collect())

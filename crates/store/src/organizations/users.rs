@@ -1,6 +1,6 @@
 //! Users: people.
 
-use doorward_domain::bounds::Bounds;
+use doorward_domain::bounds::{Bounds, Subject};
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::key::Owner;
@@ -15,6 +15,7 @@ use crate::db::{
     check_storable, json_text, next_version, on, parsed, parsed_json, set_next_version, taken,
     timestamp,
 };
+use crate::increases::end_held;
 use crate::named::NamedRow;
 use crate::row::row;
 use crate::{Act, Removed, Store, StoreError};
@@ -165,7 +166,7 @@ impl Store {
 
     /// Replaces name, e-mail address, role and bounds of a user, and audits it; the data plane sees role
     /// and bounds with its next call. Another role or address ends their sessions and takes back links to set a
-    /// password. `edited.updated_at` is that of the version that was edited;
+    /// password; other bounds end what raised them. `edited.updated_at` is that of the version that was edited;
     /// [`StoreError::Stale`] when there is a newer one. An edit that changes nothing leaves no trace.
     ///
     /// [`StoreError::AboveOwnRole`] when the old or the new role is above that of whoever acts;
@@ -225,6 +226,9 @@ impl Store {
             // Whoever holds a link or a session for who they were must not be who they become.
             if user.role != found.role || user.email != found.email {
                 shut_out!(tx, act, &id);
+            }
+            if user.bounds != found.bounds {
+                end_held!(self, tx, act, (Subject::User(user.id), &user.name));
             }
             tx.commit().await?;
         });

@@ -1,49 +1,53 @@
-//! Limit increases: a holder asks, an administrator grants or declines, both are told.
+//! Limit increases: a holder of a key asks, an administrator grants or declines, both are told. What the
+//! keys of a user, a project or the organization share, an administrator raises without being asked.
 //!
-//! One that is granted for good is an edit of its key. One with an end leaves the key's row alone: what it
-//! raises holds beside it until that instant, by the clock and nothing else, so that nobody has to do
-//! anything for the old limits to hold again, and a restart changes nothing. At most one holds for a key:
-//! another one, and any edit of the limits or budgets, ends it.
+//! One that is granted for good is an edit of its key. One with an end leaves the row of its subject alone:
+//! what it raises holds beside it until that instant, by the clock and nothing else, so that nobody has to
+//! do anything for the old limits to hold again, and a restart changes nothing. At most one holds for a
+//! subject: another one, and any edit of the limits or budgets, ends it.
 
 mod ask;
 mod decide;
 mod held;
+mod raise;
 mod sweep;
 mod told;
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{IncreaseId, OrganizationId};
 use doorward_domain::increase::{IncreaseState, Raise};
 use doorward_domain::key::Owner;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::Page;
-use super::row::owner;
 use crate::db::{on, parsed, parsed_json, timestamp};
+use crate::keys::{Page, owner};
 use crate::row::row;
 use crate::{Store, StoreError};
 
 pub use ask::{ASKED_PER_DAY_MAX, NewIncrease, OPEN_MAX};
 pub use decide::Grant;
 pub use held::HeldIncrease;
-pub(crate) use held::{Raised, load_key_budgets, load_raised};
+pub(crate) use held::{Raised, load_held};
+pub use raise::NewRaise;
 
-/// What a holder asked for, and what became of it.
+/// What was asked for, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Increase {
     /// Its id.
     pub id: IncreaseId,
     /// Whose.
     pub organization: OrganizationId,
-    /// The key whose limits or budgets are to be raised.
-    pub key: KeyId,
-    /// Its name.
-    pub key_name: String,
-    /// Its owner.
-    pub owner: Owner,
+    /// Whose limits or budgets are to be raised: those of a key, or those that many share.
+    pub subject: Subject,
+    /// The name of that one.
+    pub name: String,
+    /// The owner of the key, where it is one.
+    pub owner: Option<Owner>,
     /// The key or user who asked.
     pub asked_by: String,
-    /// What for.
+    /// What for. Empty: it was not asked for, but given.
     pub reason: String,
     /// What was asked for.
     pub asked: Raise,
@@ -64,7 +68,7 @@ pub struct Increase {
 }
 
 impl Increase {
-    /// Whether it raises the limits of its key at `now`, until an end.
+    /// Whether it raises limits or budgets at `now`, until an end.
     pub fn holds(&self, now: Timestamp) -> bool {
         self.state == IncreaseState::Granted && self.ends_at.is_some_and(|at| at > now)
     }
@@ -79,17 +83,25 @@ pub struct IncreaseFilter {
     pub key: Option<KeyId>,
     /// Only those of keys of this owner: a member's own.
     pub owner: Option<Owner>,
+    /// Only those of keys, none of what keys share.
+    pub is_of_keys: bool,
 }
 
-/// Reads limit increases with their keys.
+/// Reads limit increases with the names of whose they are.
 macro_rules! select_increases {
     ($only:literal) => {
         concat!(
-            "SELECT i.id, i.organization_id, i.key_id, k.name AS key_name, k.owner_kind, k.owner_id,
+            "SELECT i.id, i.organization_id, i.subject,
+                 COALESCE(k.name, u.name, p.name, o.name) AS name, k.owner_kind, k.owner_id,
                  i.asked_by, i.reason, i.asked, i.state, i.granted, i.ends_at_us, i.decided_by,
                  i.decided_at_us, i.note, i.created_at_us
              FROM limit_increases i
-             JOIN api_keys k ON k.organization_id = i.organization_id AND k.id = i.key_id
+             LEFT JOIN api_keys k ON k.organization_id = i.organization_id AND k.id = i.key_id
+             LEFT JOIN users u
+               ON u.organization_id = i.organization_id AND u.id = substr(i.subject, 6)
+             LEFT JOIN projects p
+               ON p.organization_id = i.organization_id AND p.id = substr(i.subject, 9)
+             LEFT JOIN organizations o ON o.id = i.organization_id
              WHERE i.organization_id = $1 AND ",
             $only
         )
@@ -102,42 +114,53 @@ const LIST: &str = select_increases!(
        AND (CAST($3 AS TEXT) IS NULL OR i.key_id = $3)
        AND (CAST($4 AS TEXT) IS NULL OR k.owner_id = $4)
        AND (CAST($5 AS TEXT) IS NULL OR i.id < $5)
+       AND (CAST($7 AS TEXT) IS NULL OR i.subject LIKE $7)
      ORDER BY i.id DESC LIMIT $6"
 );
 
-/// Ends what raises the limits of a key for a while.
-pub(super) const END_HELD: &str = "
+/// Ends what raises the limits or budgets of one for a while.
+pub(crate) const END_HELD: &str = "
     UPDATE limit_increases SET ends_at_us = $3
-    WHERE organization_id = $1 AND key_id = $2 AND state = 'granted' AND ends_at_us > $3
+    WHERE organization_id = $1 AND subject = $2 AND state = 'granted' AND ends_at_us > $3
     RETURNING id";
 
-/// Ends what raises the limits of a key, and audits it, inside an open transaction that has written the
-/// audit row of what ends it. `?` acts on the caller.
+/// Ends what raises the limits or budgets of one, by subject and name, and audits it, inside an open
+/// transaction that has written the audit row of what ends it. `?` acts on the caller.
 macro_rules! end_held {
-    ($store:expr, $tx:ident, $act:expr, $key:expr) => {{
-        let ended: Vec<(String,)> = sqlx::query_as($crate::keys::increases::END_HELD)
+    ($store:expr, $tx:ident, $act:expr, ($subject:expr, $name:expr)) => {{
+        let ended: Vec<(String,)> = sqlx::query_as($crate::increases::END_HELD)
             .bind($act.organization.to_string())
-            .bind($key.id.as_str())
+            .bind($subject.to_string())
             .bind($act.at.as_microsecond())
             .fetch_all(&mut *$tx)
             .await?;
         for (id,) in ended {
-            let detail = serde_json::json!({ "key": $key.id, "name": $key.name });
+            let detail = $crate::increases::whose(&$subject, $name);
             let deed = $act.entry("limit_increase.end", &id, &detail).that_follows();
             $crate::audit::append_audit!($store, $tx, deed);
         }
     }};
 }
-pub(super) use end_held;
+pub(crate) use end_held;
+
+/// Whose an increase is, as its audit entries say it: `{"key": "dw_…", "name": "ci"}`.
+pub(crate) fn whose(subject: &Subject, name: &str) -> Value {
+    json!({ subject.bound_of().as_str(): subject.id(), "name": name })
+}
+
+/// A subject as it is stored.
+fn subject(text: &str) -> Result<Subject, StoreError> {
+    Subject::parse(text).ok_or_else(|| StoreError::Corrupt("subject".to_owned()))
+}
 
 row! {
     struct IncreaseRow {
         id: String,
         organization_id: String,
-        key_id: String,
-        key_name: String,
-        owner_kind: String,
-        owner_id: String,
+        subject: String,
+        name: String,
+        owner_kind: Option<String>,
+        owner_id: Option<String>,
         asked_by: String,
         reason: String,
         asked: String,
@@ -156,9 +179,12 @@ impl IncreaseRow {
         Ok(Increase {
             id: parsed("limit increase", &self.id)?,
             organization: parsed("organization", &self.organization_id)?,
-            key: parsed("key", &self.key_id)?,
-            key_name: self.key_name,
-            owner: owner(&self.owner_kind, &self.owner_id)?,
+            subject: subject(&self.subject)?,
+            name: self.name,
+            owner: match (self.owner_kind, self.owner_id) {
+                (Some(kind), Some(id)) => Some(owner(&kind, &id)?),
+                (_, _) => None,
+            },
             asked_by: self.asked_by,
             reason: self.reason,
             asked: parsed_json("limit increase", &self.asked)?,
@@ -203,6 +229,7 @@ impl Store {
                 .bind(filter.owner.map(|owner| owner.to_string()))
                 .bind(after.map(|id| id.to_string()))
                 .bind(i64::from(limit) + 1)
+                .bind(filter.is_of_keys.then_some("key:%"))
                 .fetch_all(pool)
                 .await?
         });

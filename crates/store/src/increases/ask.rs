@@ -1,5 +1,6 @@
 //! Asking for an increase.
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::IncreaseId;
 use doorward_domain::increase::Raise;
@@ -40,11 +41,11 @@ const OPEN: &str =
 
 const ASKED: &str = "
     SELECT COUNT(*) FROM limit_increases
-    WHERE organization_id = $1 AND key_id = $2 AND created_at_us > $3";
+    WHERE organization_id = $1 AND subject = $2 AND created_at_us > $3";
 
-const INSERT: &str = "
+pub(super) const INSERT: &str = "
     INSERT INTO limit_increases
-        (id, organization_id, key_id, asked_by, reason, asked, state, note, created_at_us)
+        (id, organization_id, subject, asked_by, reason, asked, state, note, created_at_us)
     VALUES ($1, $2, $3, $4, $5, $6, 'open', '', $7)";
 
 impl Store {
@@ -62,7 +63,8 @@ impl Store {
         let id = self.new_id(IncreaseId::new);
         let (organization, text) = (act.organization.to_string(), id.to_string());
         let (key, asked) = (new.key.as_str(), json_text("limit increase", &new.asked)?);
-        let telling = Telling { kind: NoticeKind::IncreaseAsked, id, key: new.key };
+        let subject = Subject::Key(new.key);
+        let telling = Telling { kind: NoticeKind::IncreaseAsked, id, subject };
         let said =
             json!({ "asked": new.asked, "reason": new.reason, "asked_by": act.actor.to_string() });
         let notices = self.tell_administrators(act, &telling, said, can_mail).await?;
@@ -77,7 +79,7 @@ impl Store {
             }
             let (open,): (i64,) =
                 sqlx::query_as(OPEN).bind(&organization).fetch_one(&mut *tx).await?;
-            let asked_lately = sqlx::query_as(ASKED).bind(&organization).bind(key);
+            let asked_lately = sqlx::query_as(ASKED).bind(&organization).bind(subject.to_string());
             let (lately,): (i64,) = asked_lately.bind(yesterday_us).fetch_one(&mut *tx).await?;
             if open >= OPEN_MAX || lately >= ASKED_PER_DAY_MAX {
                 return Err(StoreError::Full("limit increases"));
@@ -85,7 +87,7 @@ impl Store {
             sqlx::query(INSERT)
                 .bind(&text)
                 .bind(&organization)
-                .bind(key)
+                .bind(subject.to_string())
                 .bind(act.actor.to_string())
                 .bind(&new.reason)
                 .bind(&asked)

@@ -1,18 +1,18 @@
 //! Who is told of an increase, and what.
 
-use doorward_domain::credential::KeyId;
+use doorward_domain::bounds::Subject;
 use doorward_domain::id::IncreaseId;
 use doorward_domain::notice::NoticeKind;
 use serde_json::{Map, Value};
 
-use crate::notices::{Addressed, NewNotice, ToldKey};
+use crate::notices::{Addressed, NewNotice};
 use crate::{Act, Store, StoreError};
 
 /// What is about to be told.
 pub(super) struct Telling {
     pub(super) kind: NoticeKind,
     pub(super) id: IncreaseId,
-    pub(super) key: KeyId,
+    pub(super) subject: Subject,
 }
 
 impl Store {
@@ -24,29 +24,34 @@ impl Store {
         said: Value,
         can_mail: bool,
     ) -> Result<Vec<NewNotice>, StoreError> {
-        let key = self.told(act, telling).await?;
         let has_mail = self.sends_mail(act, can_mail).await?;
+        let (who, _) = self.told(act, telling, false).await?;
         let receivers = self.administrators(act.organization, has_mail).await?;
-        Ok(telling.notices(&key, said, receivers))
+        Ok(telling.notices(who, said, receivers))
     }
 
-    /// Those by which the owner of its key does.
-    pub(super) async fn tell_owner(
+    /// Those by which whoever it concerns does: the owner of its key, its user, those who look after its
+    /// project, the administrators of its organization.
+    pub(super) async fn tell_concerned(
         &self,
         act: &Act,
         telling: &Telling,
         said: Value,
         can_mail: bool,
     ) -> Result<Vec<NewNotice>, StoreError> {
-        let key = self.told(act, telling).await?;
         let has_mail = self.sends_mail(act, can_mail).await?;
-        let receivers = self.receivers_of(act.organization, &key, has_mail).await?;
-        Ok(telling.notices(&key, said, receivers))
+        let (who, receivers) = self.told(act, telling, has_mail).await?;
+        Ok(telling.notices(who, said, receivers))
     }
 
-    async fn told(&self, act: &Act, telling: &Telling) -> Result<ToldKey, StoreError> {
-        let key = self.told_key(act.organization, &telling.key).await?;
-        key.ok_or(StoreError::Missing("API key"))
+    async fn told(
+        &self,
+        act: &Act,
+        telling: &Telling,
+        has_mail: bool,
+    ) -> Result<(Map<String, Value>, Vec<Addressed>), StoreError> {
+        let told = self.told_subject(act.organization, &telling.subject, has_mail).await?;
+        told.ok_or(StoreError::Missing("subject of a limit increase"))
     }
 
     async fn sends_mail(&self, act: &Act, can_mail: bool) -> Result<bool, StoreError> {
@@ -56,13 +61,18 @@ impl Store {
 }
 
 impl Telling {
-    fn notices(&self, key: &ToldKey, said: Value, receivers: Vec<Addressed>) -> Vec<NewNotice> {
+    fn notices(
+        &self,
+        who: Map<String, Value>,
+        said: Value,
+        receivers: Vec<Addressed>,
+    ) -> Vec<NewNotice> {
         let (kind, id) = (self.kind.as_str(), self.id);
         let mut increase = Map::from_iter([("id".to_owned(), Value::String(id.to_string()))]);
         if let Value::Object(said) = said {
             increase.extend(said);
         }
-        let mut data = key.data();
+        let mut data = who;
         data.insert("limit_increase".to_owned(), Value::Object(increase));
         let notice = |(receiver, to): Addressed| NewNotice {
             kind: self.kind,
