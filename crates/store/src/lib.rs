@@ -68,8 +68,8 @@ pub use settings::{
     SettingsList,
 };
 pub use sign_in::{
-    Client, HashedPassword, LinkPurpose, LinkedUser, MailedLink, PasswordLink, RecoveryCodes,
-    SignedIn, StoredPassword,
+    Client, HashedPassword, LinkPurpose, LinkedUser, MailedLink, PasswordLink,  RecoveryCodes,
+    SignInState, SignedIn, StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow, UsageRows};

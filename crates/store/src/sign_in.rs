@@ -56,7 +56,26 @@ pub enum SignedIn {
     CodeWrong,
 }
 
+/// What there is to sign in to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignInState {
+    /// Whether anybody has a password.
+    pub is_set_up: bool,
+    /// Whether there is more than one organization.
+    pub has_organizations: bool,
+}
+
 impl Store {
+    /// What there is to sign in to.
+    pub async fn sign_in_state(&self) -> Result<SignInState, StoreError> {
+        const SQL: &str = "
+            SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM passwords LIMIT 1) AS p),
+                   (SELECT COUNT(*) FROM (SELECT 1 FROM organizations LIMIT 2) AS o)";
+        let (passwords, organizations): (i64, i64) =
+            on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_one(pool).await?);
+        Ok(SignInState { is_set_up: passwords > 0, has_organizations: organizations > 1 })
+    }
+
     /// The active user with this e-mail address in the organization of this name, and their password.
     pub async fn find_sign_in(
         &self,
