@@ -10,7 +10,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 
 use crate::assets;
-use crate::pages::{keys, sign_in, theme};
+use crate::pages::{account, keys, link, password_reset, sign_in, theme, welcome};
 use crate::portal::Portal;
 
 /// Far above any form; a list of addresses is the longest field.
@@ -45,6 +45,22 @@ fn table() -> Vec<Route> {
         show("/sign-in",                   sign_in::show),
         act ("/sign-in",                   sign_in::act),
         act ("/sign-out",                  sign_in::sign_out),
+        show("/welcome",                   welcome::show),
+        act ("/welcome",                   welcome::act),
+        show("/invitation",                link::invitation),
+        act ("/invitation",                link::act),
+        show("/password-reset",            password_reset::show),
+        act ("/password-reset",            password_reset::act),
+        show("/account",                   account::show),
+        show("/account/password",          account::password::show),
+        act ("/account/password",          account::password::act),
+        act ("/account/sessions/end",      account::sessions::end_others),
+        act ("/account/sessions/{id}/end", account::sessions::end),
+        show("/account/second-factor",         account::second_factor::show),
+        act ("/account/second-factor",         account::second_factor::begin),
+        act ("/account/second-factor/confirm", account::second_factor::confirm),
+        show("/account/second-factor/remove",  account::second_factor::show_remove),
+        act ("/account/second-factor/remove",  account::second_factor::remove),
         act ("/theme",                     theme::act),
         show("/keys",                      keys::list),
         show("/keys/new",                  keys::new),
@@ -79,7 +95,8 @@ async fn guard(request: Request, next: Next) -> Response {
     ];
     let mut response = next.run(request).await;
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // A page may say that it is more careful.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

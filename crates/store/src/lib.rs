@@ -68,7 +68,7 @@ pub use settings::{
     SettingsList,
 };
 pub use sign_in::{
-    Client, HashedPassword, LinkPurpose, LinkedUser, MailedLink, PasswordLink,  RecoveryCodes,
+    Client, HashedPassword, LinkPurpose, LinkedUser, MailedLink, PasswordLink, RecoveryCodes,
     SignInState, SignedIn, StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};

@@ -28,7 +28,13 @@ pub(crate) use state::show_sign_in;
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(state::show_sign_in, create::create_session, list_sessions, end_session, end_other_sessions))]
+#[openapi(paths(
+    state::show_sign_in,
+    create::create_session,
+    list_sessions,
+    end_session,
+    end_other_sessions
+))]
 pub(crate) struct Described;
 
 const NOUN: &str = "session";

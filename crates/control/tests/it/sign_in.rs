@@ -82,7 +82,10 @@ async fn whoever_has_no_address_says_one_with_the_first_password() {
     let shown = app.open("POST /v1/password-links/show", json!({"token": token})).await;
     let shown = shown.expect(200);
     assert_eq!((&shown["name"], &shown["email"]), (&json!("administrator"), &Value::Null));
-    assert_eq!((&shown["purpose"], &shown["organization"]), (&json!("invitation"), &json!("default")));
+    assert_eq!(
+        (&shown["purpose"], &shown["organization"]),
+        (&json!("invitation"), &json!("default"))
+    );
 
     let accept = async |email: Value| {
         let body = json!({"token": token, "password": PASSWORD, "email": email});
@@ -91,10 +94,13 @@ async fn whoever_has_no_address_says_one_with_the_first_password() {
     for wrong in [Value::Null, json!("junk")] {
         assert_eq!(accept(wrong).await.fields(), ["email"]);
     }
-    let own = json!({"token": token, "password": "owner@example.com", "email": "owner@example.com"});
+    let own =
+        json!({"token": token, "password": "owner@example.com", "email": "owner@example.com"});
     let own = app.open("POST /v1/invitations/accept", own).await;
     assert_eq!(own.fields(), ["password"], "the address is no password");
-    app.post("/v1/users", json!({"name": "ada", "email": EMAIL, "role": "member"})).await.expect(201);
+    app.post("/v1/users", json!({"name": "ada", "email": EMAIL, "role": "member"}))
+        .await
+        .expect(201);
     let taken = accept(json!("ADA@example.com")).await;
     assert_eq!((taken.problem(409), taken.fields()), ("email_taken".into(), vec!["email".into()]));
     accept(json!("owner@example.com")).await.expect(204);
@@ -118,9 +124,8 @@ async fn whoever_has_no_address_says_one_with_the_first_password() {
 #[tokio::test]
 async fn tokens_of_links_are_not_guessed_through_what_shows_them() {
     let app = TestApp::new().await;
-    let guess = async || {
-        app.open("POST /v1/password-links/show", json!({"token": "dwl_guess"})).await
-    };
+    let guess =
+        async || app.open("POST /v1/password-links/show", json!({"token": "dwl_guess"})).await;
     for _ in 0..30 {
         assert_eq!(guess().await.problem(400), "invalid_link");
     }
@@ -165,6 +170,8 @@ async fn a_reset_ends_every_session_and_works_once() {
 #[tokio::test]
 async fn whoever_asks_for_a_reset_learns_nothing_and_only_users_with_a_password_get_one() {
     let app = TestApp::mailing().await;
+    let state = async || app.open("GET /v1/sign-in", json!({})).await.expect(200);
+    assert_eq!(state().await["can_mail"], true);
     let wish = json!({"name": "ada", "email": EMAIL, "role": "member"});
     app.post("/v1/users", wish).await.expect(201);
     let ask =
@@ -183,6 +190,7 @@ async fn whoever_asks_for_a_reset_learns_nothing_and_only_users_with_a_password_
         app.get(asked).await.expect(200)["data"].as_array().unwrap().len()
     };
     assert_eq!(asks_of(Value::Null).await, 0, "no password yet");
+    assert_eq!(state().await["can_mail"], false, "there is no sender");
     let token = app.post("/v1/users/ada/invitation", json!({})).await.expect(201);
     accept(&app, "invitations", token["token"].as_str().unwrap(), PASSWORD).await.expect(204);
     assert_eq!(asks_of(Value::Null).await, 0, "nobody could be given it");

@@ -21,7 +21,7 @@ pub(crate) struct StateObject {
     is_set_up: bool,
     /// Whether there are several organizations, so that one has to be named.
     has_organizations: bool,
-    /// Whether there is a server that mails are given to, so that a forgotten password can be reset.
+    /// Whether mails are sent, so that a forgotten password can be reset.
     can_mail: bool,
 }
 
@@ -36,7 +36,8 @@ pub(crate) async fn show_sign_in(
     params: Params,
 ) -> Result<Json<StateObject>, ApiError> {
     params.finish()?;
-    let SignInState { is_set_up, has_organizations } = control.store.sign_in_state().await?;
-    let (object, can_mail) = ("sign_in", control.can_mail);
+    let state = control.store.sign_in_state().await?;
+    let SignInState { is_set_up, has_organizations, has_mail_sender } = state;
+    let (object, can_mail) = ("sign_in", control.can_mail && has_mail_sender);
     Ok(Json(StateObject { object, is_set_up, has_organizations, can_mail }))
 }
