@@ -93,7 +93,7 @@ impl Form {
             return Err(refusal);
         }
         if refusal.why.errors.is_empty() {
-            self.detail = refusal.why.detail;
+            self.detail = refusal.words();
         }
         self.errors = refusal.why.errors;
         Ok(self)
@@ -101,7 +101,7 @@ impl Form {
 
     /// The same, where the words for all of it count too: which field is wrong is not to be told.
     pub(crate) fn refused_with_words(self, refusal: Refusal) -> Result<Self, Refusal> {
-        let detail = refusal.why.detail.clone();
+        let detail = refusal.words();
         let is_of_sign_in = refusal.status == http::StatusCode::UNAUTHORIZED;
         let form = if is_of_sign_in { self } else { self.refused(refusal)? };
         Ok(Self { detail, ..form })

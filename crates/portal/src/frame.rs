@@ -120,6 +120,18 @@ impl Frame {
         text::text_with(name, argument, value.to_string())
     }
 
+    /// The same, with two values in it.
+    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
+    pub(crate) fn t2(
+        &self,
+        name: &str,
+        one: &(&str, impl Display),
+        other: &(&str, impl Display),
+    ) -> String {
+        let values = [one.1.to_string(), other.1.to_string()];
+        text::text_of(name, [(one.0, &values[0]), (other.0, &values[1])])
+    }
+
     /// The same, with a number in it.
     #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
     pub(crate) fn n(&self, name: &str, number: usize) -> String {

@@ -1,5 +1,9 @@
 //! The pages: one file for each, found by its path.
 
+pub(crate) mod account;
 pub(crate) mod keys;
+pub(crate) mod link;
+pub(crate) mod password_reset;
 pub(crate) mod sign_in;
 pub(crate) mod theme;
+pub(crate) mod welcome;

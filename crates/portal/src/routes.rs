@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tower::ServiceExt as _;
 
 use crate::assets;
-use crate::pages::{keys, sign_in, theme};
+use crate::pages::{account, keys, link, password_reset, sign_in, theme, welcome};
 use crate::portal::Portal;
 use crate::refusal::Refusal;
 
@@ -50,6 +50,22 @@ fn table() -> Vec<Route> {
         show("/sign-in",                   sign_in::show),
         act ("/sign-in",                   sign_in::act),
         act ("/sign-out",                  sign_in::sign_out),
+        show("/welcome",                   welcome::show),
+        act ("/welcome",                   welcome::act),
+        show("/invitation",                link::invitation),
+        act ("/invitation",                link::act),
+        show("/password-reset",            password_reset::show),
+        act ("/password-reset",            password_reset::act),
+        show("/account",                   account::show),
+        show("/account/password",          account::password::show),
+        act ("/account/password",          account::password::act),
+        act ("/account/sessions/end",      account::sessions::end_others),
+        act ("/account/sessions/{id}/end", account::sessions::end),
+        show("/account/second-factor",         account::second_factor::show),
+        act ("/account/second-factor",         account::second_factor::begin),
+        act ("/account/second-factor/confirm", account::second_factor::confirm),
+        show("/account/second-factor/remove",  account::second_factor::show_remove),
+        act ("/account/second-factor/remove",  account::second_factor::remove),
         act ("/theme",                     theme::act),
         show("/keys",                      keys::list),
         show("/keys/new",                  keys::new),
@@ -109,6 +125,7 @@ fn protect(headers: &mut HeaderMap) {
         (PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=()"),
     ];
     for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+        // A page may say that it is more careful.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
 }

@@ -73,7 +73,7 @@ pub use settings::{
 };
 pub use sign_in::{
     Client, HashedPassword, LinkPurpose, LinkedUser, MailedLink, PasswordLink, RecoveryCodes,
-    SignedIn, StoredPassword,
+    SignInState, SignedIn, StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow, UsageRows};

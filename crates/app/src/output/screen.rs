@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::words::cell;
 use crate::admin_key::AdminKeyState;
+use crate::welcome::Entrance;
 
 /// Names of models that are spelled out for one provider.
 const NAMES_SHOWN: usize = 4;
@@ -25,6 +26,8 @@ pub(crate) struct Screen {
     pub(crate) data: String,
     /// The file that clients must trust, where we serve TLS under a certificate of our own.
     pub(crate) ca: Option<String>,
+    /// Where the portal is entered.
+    pub(crate) entrance: Entrance,
     pub(crate) key: KeyShown,
     /// Where the administrator's key is, and what became of it.
     pub(crate) admin_key: (String, AdminKeyState),
@@ -84,6 +87,7 @@ impl Screen {
 
     fn write(&self, out: &mut String, bold: &dyn Fn(&str) -> String) -> std::fmt::Result {
         writeln!(out, "\n  {}\n", bold(&format!("Doorward is ready at {}", self.endpoint)))?;
+        block(out, "Portal", &self.portal_lines())?;
         block(
             out,
             "Endpoint",
@@ -118,6 +122,16 @@ impl Screen {
     /// A command as it is typed here and finds this server.
     fn command(&self, command: &str) -> String {
         command_on(&self.program, command, &self.data)
+    }
+
+    fn portal_lines(&self) -> Vec<String> {
+        let url = self.entrance.url().to_owned();
+        let what = match self.entrance {
+            Entrance::Link(_) => "Open this link once, to choose how you sign in.",
+            Entrance::WithKey(_) => "It asks for the key of the administrator.",
+            Entrance::SignIn(_) => return vec![url],
+        };
+        vec![url, what.to_owned()]
     }
 
     fn model_lines(&self) -> Vec<String> {
@@ -238,6 +252,7 @@ mod tests {
             endpoint: "http://127.0.0.1:8440".into(),
             data: "./doorward-data".into(),
             ca: None,
+            entrance: Entrance::Link("http://127.0.0.1:8440/welcome?token=dwl_TOKEN".into()),
             key,
             admin_key: ("./doorward-data/admin.key".into(), AdminKeyState::Made),
             linked: vec![
@@ -275,6 +290,7 @@ mod tests {
         screen.ca = Some("./doorward-data/tls.pem".into());
         screen.data = "/var/lib/door ward".into();
         screen.endpoint = "https://127.0.0.1:8443".into();
+        screen.entrance = Entrance::SignIn("https://127.0.0.1:8443".into());
         screen.admin_key.1 = AdminKeyState::Replaced;
         insta::assert_snapshot!(screen.render(false));
     }

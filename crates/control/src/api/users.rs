@@ -1,18 +1,18 @@
 //! `/v1/users`.
 
+mod me;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::bounds::{Bounds, Subject};
 use doorward_domain::budget::Budget;
 use doorward_domain::email::EmailAddress;
-use doorward_domain::id::{OrganizationId, ProjectId, UserId};
-use doorward_domain::key::Owner;
+use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::limit::Limits;
 use doorward_domain::name::check_name;
-use doorward_domain::project_role::ProjectRole;
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{LinkPurpose, Membership, NewUser, SharedStanding, StoreError, User};
+use doorward_store::{LinkPurpose, NewUser, SharedStanding, StoreError, User};
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -35,12 +35,14 @@ use crate::openapi::text::{Name, Standing};
 use crate::problem::ApiError;
 use crate::request::{Field, JsonBody, Params, PathText, check_if_match, etag};
 
+pub(crate) use me::show_me;
+
 /// What is described of these routes.
 #[derive(OpenApi)]
 #[openapi(paths(
     create_user,
     list_users,
-    show_me,
+    me::show_me,
     show_user,
     edit_user,
     disable_user,
@@ -149,22 +151,6 @@ impl UserObject {
     }
 }
 
-/// Whoever asks, with the projects that they are a member of.
-#[derive(Debug, Serialize, ToSchema)]
-struct Me {
-    #[serde(flatten)]
-    user: UserObject,
-    projects: Vec<MembershipObject>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Membership)]
-struct MembershipObject {
-    id: ProjectId,
-    name: String,
-    role: ProjectRole,
-}
-
 /// Adds a user. They have no key and no password yet; with `invite` the answer holds a link to set one.
 #[utoipa::path(
     post,
@@ -246,25 +232,6 @@ pub(crate) async fn list_users(
     let standing = control.store.shared_standing(organization, bounded).await?;
     let rows = rows.into_iter().map(|user| UserObject::new(user, &standing)).collect();
     Ok(List::cut(rows, limit, |user| user.name.clone()))
-}
-
-/// Shows the user whose key asks, and the projects that they are a member of.
-#[utoipa::path(
-    get,
-    path = "/v1/users/me",
-    responses((status = 200, body = Me), (status = 404)),
-)]
-pub(crate) async fn show_me(
-    State(control): State<Control>,
-    caller: Caller,
-) -> Result<Response, ApiError> {
-    let Owner::User(id) = caller.owner() else { return Err(ApiError::NotFound(NOUN)) };
-    let organization = caller.organization();
-    let user = control.store.find_user(organization, id).await?.ok_or(ApiError::NotFound(NOUN))?;
-    let projects = control.store.list_memberships(organization, id).await?;
-    let membership = |Membership { project: id, name, role }| MembershipObject { id, name, role };
-    let projects = projects.into_iter().map(membership).collect();
-    Ok(Json(Me { user: object(&control, user).await?, projects }).into_response())
 }
 
 /// Shows one user, by id or name.

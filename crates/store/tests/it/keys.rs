@@ -311,6 +311,11 @@ async fn the_quota_counts_active_and_disabled_keys() {
         let full = store.create_key(&store.act(), within("third")).await.unwrap_err();
         let StoreError::InUse(names) = full else { panic!("{full:?} on {}", store.engine()) };
         assert_eq!(names, ["disabled", "second"]);
+        let owner = Owner::User(store.first.administrator);
+        let counted = async |organization| store.count_keys(organization, owner).await.unwrap();
+        assert_eq!(counted(store.first.organization).await, 2, "{}", store.engine());
+        let second = store.second_organization().await;
+        assert_eq!(counted(second.organization).await, 0, "{}", store.engine());
     }
 }
 

@@ -246,7 +246,7 @@ async fn set_password(store: &TestStore, user: &User, password: &str) {
     let link = store.make_password_link(&store.act(), user.id, LinkPurpose::Reset).await.unwrap();
     let linked = store.find_password_link(&link.token).await.unwrap().unwrap();
     let hashed = store.hash_password(&SecretString::from(password)).await.unwrap();
-    assert!(store.use_password_link(&link.token, &linked, &hashed).await.unwrap());
+    assert!(store.use_password_link(&link.token, &linked, &hashed, None).await.unwrap());
 }
 
 /// Signs ada in; why not, where it does not go.
