@@ -2,6 +2,7 @@
 
 mod change;
 mod cursor;
+mod denials;
 pub(crate) mod edited;
 mod forget;
 mod increases;
@@ -25,7 +26,9 @@ use doorward_domain::rights::Rights;
 use doorward_domain::rotation::KeySecret;
 use jiff::Timestamp;
 
-pub use cursor::{KeyCursor, MalformedCursor};
+pub use cursor::{KeyCursor, KeySort, KeySortBy, MalformedCursor, UnknownKeySort};
+pub(crate) use denials::DENIAL_DAYS;
+pub use denials::KeyDenial;
 pub(crate) use forget::KeptFrom;
 pub use increases::{
     ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, NewIncrease, OPEN_MAX,
@@ -119,9 +122,11 @@ pub struct KeyFilter {
     /// Only keys that were not used at this instant or later; one that was never used counts from when
     /// it was made.
     pub unused_since: Option<Timestamp>,
+    /// In which order.
+    pub sort: KeySort,
 }
 
-/// A page of a list, newest first.
+/// A page of a list.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
     /// The rows.

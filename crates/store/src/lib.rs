@@ -4,7 +4,7 @@
 //! calls, and the counters of limits and budgets. Rows are parsed, never trusted; secrets leave this
 //! crate only as the types that hide them.
 
-pub mod age;
+pub use doorward_sealed::age;
 mod audit;
 mod backup;
 mod calls;
@@ -41,17 +41,18 @@ pub use backup::{
 };
 pub use calls::{
     Admitted, BudgetStanding, CallKey, CallRequest, ConcurrencyStanding, Cost, KeyState,
-    LimitStanding, OpenCall, Quota, Standing,
+    LimitStanding, OpenCall, Quota, RefusedKey, Standing,
 };
-pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
+pub use catalog::{CatalogRow, ModelName, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
 pub use error::{OpenError, StoreError};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
 pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
-    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, KeyCursor, KeyEdit,
-    KeyFilter, KeyRecord, MalformedCursor, NewIncrease, NewKey, OPEN_MAX, Page, Rotation, Swept,
+    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, KeyCursor, KeyDenial,
+    KeyEdit, KeyFilter, KeyRecord, KeySort, KeySortBy, MalformedCursor, NewIncrease, NewKey,
+    OPEN_MAX, Page, Rotation, Swept, UnknownKeySort,
 };
 pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
