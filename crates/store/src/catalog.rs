@@ -1,6 +1,7 @@
 //! Providers, provider keys, models and deployments.
 
 mod models;
+pub use models::ModelName;
 mod provider_keys;
 mod providers;
 

@@ -4,7 +4,7 @@
 //! calls, and the counters of limits and budgets. Rows are parsed, never trusted; secrets leave this
 //! crate only as the types that hide them.
 
-pub mod age;
+pub use doorward_sealed::age;
 mod audit;
 mod backup;
 mod calls;
@@ -42,9 +42,9 @@ pub use backup::{
 };
 pub use calls::{
     Admitted, BudgetStanding, CallKey, CallRequest, ConcurrencyStanding, Cost, KeyState,
-    LimitStanding, OpenCall, Quota, Standing,
+    LimitStanding, OpenCall, Quota, RefusedKey, Standing,
 };
-pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
+pub use catalog::{CatalogRow, ModelName, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
 pub use error::{OpenError, StoreError};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
@@ -55,7 +55,8 @@ pub use increases::{
 };
 pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
-    KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation, Swept,
+    KeyCursor, KeyDenial, KeyEdit, KeyFilter, KeyRecord, KeySort, KeySortBy, MalformedCursor, NewKey,
+    Page, Rotation, Swept, UnknownKeySort,
 };
 pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,

@@ -1,5 +1,6 @@
 //! `/v1/models`: the administrator's view of models, with the deployments that serve them.
 
+mod allowed;
 mod deployments;
 mod names;
 mod price;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
+pub(crate) use self::allowed::list_allowed_models;
 use self::deployments::{DeploymentObject, DeploymentWish, Served};
 use self::price::{PriceObject, PriceWish};
 use crate::Control;
@@ -29,7 +31,14 @@ use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(create_model, list_models, show_model, edit_model, delete_model,))]
+#[openapi(paths(
+    create_model,
+    list_models,
+    show_model,
+    edit_model,
+    delete_model,
+    allowed::list_allowed_models,
+))]
 pub(crate) struct Described;
 
 const NOUN: &str = "model";

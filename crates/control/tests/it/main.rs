@@ -9,6 +9,7 @@ mod idempotency;
 mod increases;
 mod keys;
 mod keys_bad_input;
+mod keys_denials;
 mod keys_explain;
 mod keys_in_pages;
 mod keys_mistakes;

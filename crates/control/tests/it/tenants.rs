@@ -229,6 +229,7 @@ async fn all_of(app: &TestApp, tenant: &Tenant) -> Vec<String> {
         "/v1/webhooks",
         "/v1/notices",
         "/v1/unused-rights",
+        "/v1/allowed-models",
         "/v1/limit-increases",
         "/v1/settings",
         "/v1/audit",

@@ -107,6 +107,10 @@ CREATE TABLE api_keys (
     last_used_address         TEXT COLLATE "C",
     noticed_until_us          BIGINT,                     -- notices whose time came by then are told, or never are; NULL: when it was made
     reminded_secret_us        BIGINT,                     -- when the secret was made that was told to be old
+    -- What lists are sorted by.
+    name_order                TEXT COLLATE "C" NOT NULL GENERATED ALWAYS AS (lower(name)) STORED,
+    last_used_order_us        BIGINT           NOT NULL GENERATED ALWAYS AS (COALESCE(last_used_at_us, 0)) STORED,
+    end_order_us              BIGINT           NOT NULL GENERATED ALWAYS AS (COALESCE(expires_at_us, 9223372036854775807)) STORED,
     UNIQUE (organization_id, id),
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id),
     FOREIGN KEY (organization_id, owner_user_id) REFERENCES users (organization_id, id),
@@ -123,6 +127,13 @@ CREATE INDEX api_keys_name_look ON api_keys (owner_id, name_look)
 -- that is not shown.
 CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC) INCLUDE (owner_kind, project_id, created_by,
     expires_at_us, disabled_at_us, revoked_at_us, swept_at_us, last_used_at_us);
+-- The same in the other orders.
+CREATE INDEX api_keys_by_name ON api_keys (organization_id, name_order, id) INCLUDE (owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us);
+CREATE INDEX api_keys_by_use ON api_keys (organization_id, last_used_order_us, id) INCLUDE (owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us);
+CREATE INDEX api_keys_by_end ON api_keys (organization_id, end_order_us, id) INCLUDE (owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us);
 -- The longest text that can stand here is below what PostgreSQL takes into an index.
 CREATE INDEX api_keys_search ON api_keys (organization_id, created_at_us DESC, id DESC) INCLUDE (search_text);
 CREATE INDEX api_keys_owner ON api_keys (organization_id, owner_id, created_at_us DESC, id DESC);
@@ -522,6 +533,22 @@ CREATE TABLE key_uses (
     last_used_at_us  BIGINT           NOT NULL,
     PRIMARY KEY (key_id, what)
 );
+
+-- How often a key was refused, by reason and day: for whoever wonders why. As many rows for a key as there
+-- are reasons, for each of the last days. No foreign key: it is written with the calls.
+CREATE TABLE key_denials (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    key_id           TEXT COLLATE "C" NOT NULL,
+    code             TEXT COLLATE "C" NOT NULL,
+    day_us           BIGINT           NOT NULL,             -- the first microsecond of a day of UTC
+    times            BIGINT           NOT NULL,
+    last_at_us       BIGINT           NOT NULL,
+    last_model       TEXT COLLATE "C",                      -- what was asked for; NULL: no model
+    last_address     TEXT COLLATE "C",
+    PRIMARY KEY (key_id, code, day_us)
+);
+
+CREATE INDEX key_denials_day ON key_denials (organization_id, day_us);
 
 -- Where notices go over HTTP.
 CREATE TABLE webhooks (

@@ -12,8 +12,7 @@ use secrecy::ExposeSecret as _;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{AgeError, Passphrase, WORK_LOG2, WORK_LOG2_MAX, read_line};
-use crate::StoreError;
+use super::{AgeError, Passphrase, SealError, WORK_LOG2, WORK_LOG2_MAX, read_line};
 
 pub(super) const VERSION_LINE: &str = "age-encryption.org/v1\n";
 const SALT_LABEL: &[u8] = b"age-encryption.org/v1/scrypt";
@@ -27,15 +26,15 @@ pub(super) struct FileKey(Zeroizing<[u8; KEY_BYTES]>);
 
 impl FileKey {
     /// A new one, and the header that gives it to whoever knows the passphrase.
-    pub(super) fn generate(passphrase: &Passphrase) -> Result<(Self, Vec<u8>), StoreError> {
+    pub(super) fn generate(passphrase: &Passphrase) -> Result<(Self, Vec<u8>), SealError> {
         let mut key = Self(Zeroizing::default());
         let mut salt = [0; SALT_BYTES];
         for bytes in [key.0.as_mut_slice(), &mut salt] {
-            getrandom::fill(bytes).map_err(|_| StoreError::NoRandomness)?;
+            getrandom::fill(bytes).map_err(|_| SealError::NoRandomness)?;
         }
         let wrap = wrap_cipher(passphrase, &salt, WORK_LOG2)?;
         let body = wrap.encrypt(&Nonce::default(), key.0.as_slice());
-        let body = STANDARD_NO_PAD.encode(body.map_err(|_| StoreError::Integrity)?);
+        let body = STANDARD_NO_PAD.encode(body.map_err(|_| SealError::Cipher)?);
         let salt = STANDARD_NO_PAD.encode(salt);
         let head = format!("{VERSION_LINE}-> scrypt {salt} {WORK_LOG2}\n{body}\n---");
         let mac = STANDARD_NO_PAD.encode(key.mac(&head)?.finalize().into_bytes());
@@ -69,25 +68,21 @@ impl FileKey {
     }
 
     /// The cipher of the payload that begins with this nonce.
-    pub(super) fn payload(&self, nonce: &[u8]) -> Result<ChaCha20Poly1305, StoreError> {
+    pub(super) fn payload(&self, nonce: &[u8]) -> Result<ChaCha20Poly1305, SealError> {
         let key = self.derive(Some(nonce), b"payload")?;
         Ok(ChaCha20Poly1305::new((&*key).into()))
     }
 
-    fn mac(&self, head: &str) -> Result<Hmac<Sha256>, StoreError> {
+    fn mac(&self, head: &str) -> Result<Hmac<Sha256>, SealError> {
         let key = self.derive(None, b"header")?;
         let mac = Hmac::<Sha256>::new_from_slice(key.as_slice());
-        Ok(mac.map_err(|_| StoreError::Integrity)?.chain_update(head))
+        Ok(mac.map_err(|_| SealError::Cipher)?.chain_update(head))
     }
 
-    fn derive(
-        &self,
-        salt: Option<&[u8]>,
-        use_of: &[u8],
-    ) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+    fn derive(&self, salt: Option<&[u8]>, use_of: &[u8]) -> Result<Zeroizing<[u8; 32]>, SealError> {
         let mut key = Zeroizing::new([0; 32]);
         let derived = Hkdf::<Sha256>::new(salt, self.0.as_slice()).expand(use_of, key.as_mut());
-        derived.map_err(|_| StoreError::Integrity)?;
+        derived.map_err(|_| SealError::Cipher)?;
         Ok(key)
     }
 }
@@ -109,11 +104,11 @@ fn wrap_cipher(
     passphrase: &Passphrase,
     salt: &[u8; SALT_BYTES],
     work: u8,
-) -> Result<ChaCha20Poly1305, StoreError> {
-    let params = scrypt::Params::new(work, 8, 1).map_err(|_| StoreError::Integrity)?;
+) -> Result<ChaCha20Poly1305, SealError> {
+    let params = scrypt::Params::new(work, 8, 1).map_err(|_| SealError::Cipher)?;
     let salt = [SALT_LABEL, salt].concat();
     let mut key = Zeroizing::new([0; 32]);
     scrypt::scrypt(passphrase.0.expose_secret().as_bytes(), &salt, &params, key.as_mut())
-        .map_err(|_| StoreError::Integrity)?;
+        .map_err(|_| SealError::Cipher)?;
     Ok(ChaCha20Poly1305::new((&*key).into()))
 }

@@ -13,7 +13,6 @@ use std::io::{self, Read};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::StoreError;
 use header::FileKey;
 pub use payload::{Opener, Sealer};
 
@@ -84,11 +83,22 @@ pub enum AgeError {
     Io(#[from] io::Error),
     /// The key cannot be derived.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Seal(#[from] SealError),
+}
+
+/// Why nothing was sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes")]
+    NoRandomness,
+    /// A cipher does not take what it is given.
+    #[error("a cipher does not take its key")]
+    Cipher,
 }
 
 /// Seals a whole text.
-pub fn seal(passphrase: &Passphrase, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+pub fn seal(passphrase: &Passphrase, plain: &[u8]) -> Result<Vec<u8>, SealError> {
     let mut out = Vec::new();
     let mut sealer = Sealer::new(passphrase, &mut out)?;
     sealer.push(plain, &mut out)?;

@@ -8,8 +8,7 @@ use chacha20poly1305::aead::Aead as _;
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 use zeroize::Zeroizing;
 
-use super::{AgeError, FileKey, Passphrase};
-use crate::StoreError;
+use super::{AgeError, FileKey, Passphrase, SealError};
 
 const CHUNK_BYTES: usize = 64 << 10;
 const TAG_BYTES: usize = 16;
@@ -31,10 +30,10 @@ impl fmt::Debug for Sealer {
 
 impl Sealer {
     /// Writes the header to `out`. Takes about half a second of work.
-    pub fn new(passphrase: &Passphrase, out: &mut Vec<u8>) -> Result<Self, StoreError> {
+    pub fn new(passphrase: &Passphrase, out: &mut Vec<u8>) -> Result<Self, SealError> {
         let (key, header) = FileKey::generate(passphrase)?;
         let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|_| StoreError::NoRandomness)?;
+        getrandom::fill(&mut nonce).map_err(|_| SealError::NoRandomness)?;
         out.extend(header);
         out.extend(nonce);
         let chunk = Zeroizing::new(Vec::with_capacity(CHUNK_BYTES));
@@ -42,7 +41,7 @@ impl Sealer {
     }
 
     /// Takes more of the plain text; what is sealed of it goes to `out`.
-    pub fn push(&mut self, mut plain: &[u8], out: &mut Vec<u8>) -> Result<(), StoreError> {
+    pub fn push(&mut self, mut plain: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
         while !plain.is_empty() {
             if self.chunk.len() == CHUNK_BYTES {
                 self.seal(false, out)?;
@@ -55,13 +54,13 @@ impl Sealer {
     }
 
     /// Writes the rest.
-    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), StoreError> {
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), SealError> {
         self.seal(true, out)
     }
 
-    fn seal(&mut self, is_last: bool, out: &mut Vec<u8>) -> Result<(), StoreError> {
+    fn seal(&mut self, is_last: bool, out: &mut Vec<u8>) -> Result<(), SealError> {
         let sealed = self.cipher.encrypt(&nonce(self.number, is_last), self.chunk.as_slice());
-        out.extend(sealed.map_err(|_| StoreError::Integrity)?);
+        out.extend(sealed.map_err(|_| SealError::Cipher)?);
         self.chunk.clear();
         self.number += 1;
         Ok(())
