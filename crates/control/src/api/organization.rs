@@ -54,6 +54,8 @@ struct OrganizationObject {
     budgets: Vec<Budget>,
     /// One entry per budget, in their order.
     spent: Vec<Spent>,
+    /// Whether it sends mail: there is a server, and the setting `mail-from` names a sender.
+    sends_mail: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -105,6 +107,7 @@ pub(crate) async fn edit_organization(
 async fn answer(control: &Control, found: Organization) -> Result<Response, ApiError> {
     let subject = Subject::Organization(found.id);
     let spent = control.store.shared_spent([(subject, &found.bounds)].into_iter()).await?;
+    let sends_mail = control.sends_mail(found.id).await?;
     let object = OrganizationObject {
         id: found.id,
         object: "organization",
@@ -112,6 +115,7 @@ async fn answer(control: &Control, found: Organization) -> Result<Response, ApiE
         spent: spent_of(&spent, &subject, &found.bounds),
         limits: found.bounds.limits,
         budgets: found.bounds.budgets,
+        sends_mail,
         created_at: found.created_at,
         updated_at: found.updated_at,
     };
