@@ -10,6 +10,7 @@
 mod answer;
 mod api;
 mod assets;
+mod bounds;
 mod cookie;
 mod form;
 mod frame;
@@ -18,6 +19,7 @@ mod pages;
 mod portal;
 mod posted;
 mod query;
+mod question;
 mod refusal;
 mod routes;
 mod text;

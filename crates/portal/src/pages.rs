@@ -1,5 +1,10 @@
 //! The pages: one file for each, found by its path.
 
+pub(crate) mod audit;
 pub(crate) mod keys;
+pub(crate) mod notifications;
+pub(crate) mod people;
+pub(crate) mod projects;
+pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod theme;

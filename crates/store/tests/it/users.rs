@@ -424,7 +424,7 @@ async fn the_presence_of_a_user_counts_keys_that_could_be_used() {
         assert_eq!(presence().await, Presence::default(), "{}", store.engine());
         let (kept, _) = store.make_key_of(Owner::User(ada.id), "kept").await;
         let (gone, _) = store.make_key_of(Owner::User(ada.id), "gone").await;
-        store.revoke_key(&store.act(), gone.id).await.unwrap();
+        store.revoke_key(&store.act(), &gone.id).await.unwrap();
         assert_eq!(presence().await.keys, 1);
         store
             .tamper(&format!(
