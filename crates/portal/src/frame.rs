@@ -160,6 +160,21 @@ impl Frame {
         self.t(&format!("per-{period}"))
     }
 
+    /// What a role is called on pages: `owner`, `admin`, `member`, `viewer`.
+    pub(crate) fn role(&self, role: &str) -> String {
+        self.t(&format!("role-{role}"))
+    }
+
+    /// What a role may do, in a sentence.
+    pub(crate) fn role_help(&self, role: &str) -> String {
+        self.t(&format!("role-{role}-help"))
+    }
+
+    /// The word for what became of a notice.
+    pub(crate) fn notice_state(&self, state: &str) -> String {
+        self.t(&format!("notice-state-{state}"))
+    }
+
     /// How long ago or ahead an instant is: `2 minutes ago`, `in 71 days`.
     pub(crate) fn relative(&self, at: &Timestamp) -> String {
         time::relative(*at, self.now)

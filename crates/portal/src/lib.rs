@@ -10,6 +10,7 @@
 mod answer;
 mod api;
 mod assets;
+mod bounds;
 mod cookie;
 mod entry;
 mod form;
@@ -20,6 +21,7 @@ mod portal;
 mod posted;
 mod qr;
 mod query;
+mod question;
 mod refusal;
 mod routes;
 mod text;

@@ -14,7 +14,10 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tower::ServiceExt as _;
 
 use crate::assets;
-use crate::pages::{account, keys, link, password_reset, sign_in, theme, welcome};
+use crate::pages::{
+    account, audit, keys, link, notifications, password_reset, people, projects, settings, sign_in, theme,
+    welcome,
+};
 use crate::portal::Portal;
 use crate::refusal::Refusal;
 
@@ -70,6 +73,53 @@ fn table() -> Vec<Route> {
         show("/keys",                      keys::list),
         show("/keys/new",                  keys::new),
         act ("/keys/new",                  keys::create),
+        show("/people",                    people::list),
+        show("/people/new",                people::new),
+        act ("/people/new",                people::create),
+        show("/people/{id}",               people::show),
+        show("/people/{id}/edit",          people::edit),
+        act ("/people/{id}/edit",          people::save),
+        act ("/people/{id}/end-sessions",  people::end_sessions),
+        act ("/people/{id}/invitation",    people::invite),
+        act ("/people/{id}/password-reset", people::reset),
+        show("/people/{id}/second-factor", people::ask_second_factor),
+        act ("/people/{id}/second-factor", people::take_second_factor),
+        show("/people/{id}/disable",       people::ask_disable),
+        act ("/people/{id}/disable",       people::disable),
+        act ("/people/{id}/enable",        people::enable),
+        show("/people/{id}/remove",        people::ask_remove),
+        act ("/people/{id}/remove",        people::remove),
+        show("/projects",                  projects::list),
+        show("/projects/new",              projects::new),
+        act ("/projects/new",              projects::create),
+        show("/projects/{id}",             projects::show),
+        show("/projects/{id}/edit",        projects::edit),
+        act ("/projects/{id}/edit",        projects::save),
+        show("/projects/{id}/prompts",     projects::prompts),
+        act ("/projects/{id}/prompts",     projects::keep_prompts),
+        act ("/projects/{id}/members",     projects::add_member),
+        act ("/projects/{id}/members/{user}", projects::set_member),
+        act ("/projects/{id}/members/{user}/remove", projects::remove_member),
+        show("/projects/{id}/remove",      projects::ask_remove),
+        act ("/projects/{id}/remove",      projects::remove),
+        show("/audit",                     audit::list),
+        show("/audit/download",            audit::download),
+        act ("/audit/verify",              audit::verify),
+        show("/settings",                  settings::show),
+        act ("/settings",                  settings::save),
+        show("/settings/organization",     settings::organization),
+        act ("/settings/organization",     settings::save_organization),
+        show("/notifications",             notifications::list),
+        show("/notifications/webhooks/new", notifications::new),
+        act ("/notifications/webhooks/new", notifications::create),
+        show("/notifications/webhooks/{id}", notifications::show),
+        act ("/notifications/webhooks/{id}", notifications::save),
+        act ("/notifications/webhooks/{id}/test", notifications::test),
+        show("/notifications/webhooks/{id}/rotate", notifications::ask_rotate),
+        act ("/notifications/webhooks/{id}/rotate", notifications::rotate),
+        show("/notifications/webhooks/{id}/delete", notifications::ask_delete),
+        act ("/notifications/webhooks/{id}/delete", notifications::delete),
+        act ("/notifications/notices/{id}/retry", notifications::retry),
         show("/assets/{content}/{name}",   assets::show),
     ]
 }

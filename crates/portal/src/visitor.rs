@@ -60,7 +60,7 @@ pub(crate) struct Me {
     /// What the role allows.
     pub(crate) scopes: ScopeSet,
     pub(crate) has_second_factor: bool,
-    pub(crate) keys: OwnKeys,
+    pub(crate) key_quota: KeyQuota,
 }
 
 /// The organization of whoever is signed in.
@@ -71,7 +71,7 @@ pub(crate) struct Organization {
 
 /// How many keys somebody has, and what bounds them.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct OwnKeys {
+pub(crate) struct KeyQuota {
     /// Active and disabled ones.
     pub(crate) count: u32,
     pub(crate) max: u32,

@@ -257,8 +257,8 @@ async fn two_tenants(app: &TestApp) -> (Tenant, Tenant) {
                 (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
             VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
         INSERT INTO users
-                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
-            VALUES ('{administrator}', '{organization}', 'admin', 'owner', '{{}}', 1, 1);"
+                (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
+            VALUES ('{administrator}', '{organization}', 'admin', 'admin', 'owner', '{{}}', 1, 1);"
     );
     let url = format!("sqlite://{}", app.dir().join("doorward.db").display());
     let mut database = SqliteConnection::connect(&url).await.unwrap();

@@ -32,11 +32,13 @@ CREATE TABLE users (
     name             TEXT COLLATE "C" NOT NULL,
     email            TEXT COLLATE "C",                       -- as it was typed; NULL: not known
     email_folded     TEXT COLLATE "C",                       -- in lower case, by which it is unique
+    search_text      TEXT COLLATE "C" NOT NULL,              -- name, e-mail address and id in lower case
     role             TEXT COLLATE "C" NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
     bounds           TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all their keys share
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     disabled_at_us   BIGINT,                                 -- NULL: switched on
+    seen_at_us       BIGINT,                                 -- when they last were signed in; NULL: never
     removed_at_us    BIGINT,                                 -- NULL: they are there
     UNIQUE (organization_id, id)
 );

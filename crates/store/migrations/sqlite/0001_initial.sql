@@ -31,11 +31,13 @@ CREATE TABLE users (
     name             TEXT    NOT NULL,
     email            TEXT,                          -- as it was typed; NULL: not known
     email_folded     TEXT,                          -- in lower case, by which it is unique
+    search_text      TEXT    NOT NULL,              -- name, e-mail address and id in lower case
     role             TEXT    NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
     bounds           TEXT    NOT NULL,              -- JSON: the limits and budgets that all their keys share
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     disabled_at_us   INTEGER,                       -- NULL: switched on
+    seen_at_us       INTEGER,                       -- when they last were signed in; NULL: never
     removed_at_us    INTEGER,                       -- NULL: they are there
     UNIQUE (organization_id, id)
 ) STRICT;
