@@ -54,6 +54,8 @@ function show(page, url, push) {
 function dress(root) {
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
   for (const time of root.querySelectorAll("time[datetime]")) time.title = new Date(time.dateTime).toLocaleString();
+  // What only one page needs comes with that page.
+  for (const page of root.querySelectorAll("[data-module]")) import(page.dataset.module);
   const once = root.querySelector("dialog[data-once]");
   if (once) {
     once.removeAttribute("open");

@@ -10,6 +10,7 @@
 mod answer;
 mod api;
 mod assets;
+mod chart;
 mod cookie;
 mod form;
 mod frame;
@@ -22,6 +23,7 @@ mod refusal;
 mod routes;
 mod text;
 mod time;
+mod usage;
 mod visitor;
 mod way_back;
 

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 
 use crate::assets;
-use crate::pages::{keys, sign_in, theme};
+use crate::pages::{keys, playground, sign_in, theme, usage};
 use crate::portal::Portal;
 
 /// Far above any form; a list of addresses is the longest field.
@@ -49,6 +49,12 @@ fn table() -> Vec<Route> {
         show("/keys",                      keys::list),
         show("/keys/new",                  keys::new),
         act ("/keys/new",                  keys::create),
+        show("/usage",                     usage::show),
+        show("/usage/export",              usage::export),
+        show("/playground",                playground::show),
+        act ("/playground",                playground::act),
+        act ("/playground/token",          playground::hand_token),
+        show("/playground/calls/{id}",     playground::show_call),
         show("/assets/{content}/{name}",   assets::show),
     ]
 }
