@@ -23,7 +23,6 @@ use doorward_domain::scope::Scope;
 use doorward_domain::usage::Usage;
 use doorward_store::{CallRequest, Excerpt, OpenCall, PromptRecord, RefusedKey, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +33,7 @@ use body::Begun;
 use choice::Choice;
 
 pub use backoff::Retries;
+pub use body::CallBody;
 
 use crate::answer::Answer;
 use crate::ask::{self, Ask};
@@ -156,7 +156,7 @@ impl Gateway {
     pub async fn handle(
         &self,
         route: Result<Route, WrongMethod>,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
         address: Option<IpAddr>,
     ) -> Response<RelayBody> {
         let (id, now) = self.ids.next();
@@ -241,7 +241,7 @@ impl Gateway {
     async fn answer(
         &self,
         route: Result<Route, WrongMethod>,
-        (headers, body): (&HeaderMap, Incoming),
+        (headers, body): (&HeaderMap, CallBody),
         (id, now, address): (CallId, Timestamp, Option<IpAddr>),
         facts: &mut Facts,
     ) -> Result<Answer, ProxyError> {
@@ -308,7 +308,7 @@ impl Gateway {
     async fn call(
         &self,
         (call, place): (Call, Option<&InPath>),
-        (headers, body): (&HeaderMap, Incoming),
+        (headers, body): (&HeaderMap, CallBody),
         mut way: Way<'_>,
     ) -> Result<Answer, ProxyError> {
         let (form, bytes_max) = self.expected(call, headers)?;
@@ -370,7 +370,7 @@ impl Gateway {
     async fn finish_body(
         &self,
         first: Bytes,
-        (headers, body): (&HeaderMap, Incoming),
+        (headers, body): (&HeaderMap, CallBody),
         bytes_max: usize,
         way: &mut Way<'_>,
     ) -> Result<Bytes, ProxyError> {

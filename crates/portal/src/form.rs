@@ -32,6 +32,13 @@ impl Form {
         Self { values, ..Self::default() }
     }
 
+    /// The form with this in a field, whatever was in it.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.values.retain(|(known, _)| known != name);
+        self.add(name, value);
+        self
+    }
+
     /// Adds a value to a field.
     pub(crate) fn add(&mut self, name: &str, value: impl Into<String>) {
         self.values.push((name.to_owned(), value.into()));

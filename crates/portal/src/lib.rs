@@ -11,6 +11,7 @@ mod answer;
 mod api;
 mod assets;
 mod bounds;
+mod chart;
 mod cookie;
 mod entry;
 mod form;
@@ -26,6 +27,7 @@ mod refusal;
 mod routes;
 mod text;
 mod time;
+mod usage;
 mod visitor;
 mod way_back;
 

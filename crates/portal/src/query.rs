@@ -10,7 +10,7 @@ use crate::portal::Portal;
 
 /// Parameters as they came. A page takes those that it knows; a link that is too old or too new still leads
 /// somewhere.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {

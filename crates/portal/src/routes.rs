@@ -14,10 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tower::ServiceExt as _;
 
 use crate::assets;
-use crate::pages::{
-    account, audit, keys, link, notifications, password_reset, people, projects, settings, sign_in, theme,
-    welcome,
-};
+use crate::pages::{account, audit, keys, link, notifications, password_reset, people, playground, projects, settings, sign_in, theme, usage, welcome};
 use crate::portal::Portal;
 use crate::refusal::Refusal;
 
@@ -120,6 +117,12 @@ fn table() -> Vec<Route> {
         show("/notifications/webhooks/{id}/delete", notifications::ask_delete),
         act ("/notifications/webhooks/{id}/delete", notifications::delete),
         act ("/notifications/notices/{id}/retry", notifications::retry),
+        show("/usage",                     usage::show),
+        show("/usage/export",              usage::export),
+        show("/playground",                playground::show),
+        act ("/playground",                playground::act),
+        act ("/playground/token",          playground::hand_token),
+        show("/playground/calls/{id}",     playground::show_call),
         show("/assets/{content}/{name}",   assets::show),
     ]
 }

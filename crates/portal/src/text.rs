@@ -12,7 +12,7 @@ use unic_langid::langid;
 type Bundle = FluentBundle<FluentResource>;
 
 /// One file for each group of pages.
-const ENGLISH: [&str; 11] = [
+const ENGLISH: [&str; 13] = [
     include_str!("../text/en/account.ftl"),
     include_str!("../text/en/audit.ftl"),
     include_str!("../text/en/bounds.ftl"),
@@ -20,9 +20,11 @@ const ENGLISH: [&str; 11] = [
     include_str!("../text/en/keys.ftl"),
     include_str!("../text/en/notifications.ftl"),
     include_str!("../text/en/people.ftl"),
+    include_str!("../text/en/playground.ftl"),
     include_str!("../text/en/projects.ftl"),
     include_str!("../text/en/settings.ftl"),
     include_str!("../text/en/sign_in.ftl"),
+    include_str!("../text/en/usage.ftl"),
     include_str!("../text/en/words.ftl"),
 ];
 

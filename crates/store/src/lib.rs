@@ -77,5 +77,7 @@ pub use sign_in::{
     SignInState, SignedIn, StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
-pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow, UsageRows};
+pub use usage::{
+    FinishedCall, GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageNames, UsageRow, UsageRows,
+};
 pub use webhooks::{NewWebhook, WEBHOOKS_MAX, Webhook, WebhookEdit, WebhookSecrets};

@@ -8,6 +8,7 @@ mod expiry;
 mod explain;
 pub(super) mod grant;
 mod list;
+mod models;
 mod named;
 pub(super) mod object;
 mod place;
@@ -16,6 +17,7 @@ mod rotate;
 mod secret;
 mod show;
 mod switch;
+mod token;
 mod unused;
 
 pub(crate) use create::create_key;
@@ -24,10 +26,12 @@ pub(crate) use edit::edit_key;
 pub(super) use edit::refuse_excess as refuse_edit;
 pub(crate) use explain::explain_key;
 pub(crate) use list::list_keys;
+pub(crate) use models::list_key_models;
 pub(crate) use revoke::revoke_key;
 pub(crate) use rotate::{end_previous_secrets, rotate_key};
 pub(crate) use show::show_key;
 pub(crate) use switch::{disable_key, enable_key};
+pub(crate) use token::create_key_token;
 pub(crate) use unused::{list_unused_rights, show_unused_rights};
 
 use doorward_domain::credential::KeyId;
@@ -54,6 +58,8 @@ use crate::problem::ApiError;
     rotate::end_previous_secrets,
     explain::explain_key,
     denials::list_denials,
+    token::create_key_token,
+    models::list_key_models,
     unused::show_unused_rights,
     unused::list_unused_rights,
 ))]

@@ -16,6 +16,7 @@ mod keys_mistakes;
 mod keys_named;
 mod keys_rights;
 mod keys_rotate;
+mod keys_token;
 mod keys_unused;
 mod mailed_links;
 mod model_names;

@@ -2,11 +2,15 @@
 //! something in its path: the description is walked, so a new route without a sample fails here.
 
 use doorward_control::{Access, Policy, openapi_json, policies};
-use doorward_domain::id::{CallId, OrganizationId, ProjectId, UserId};
+use doorward_domain::credential::PlainKey;
+use doorward_domain::id::{CallId, DeploymentId, OrganizationId, ProjectId, ProviderId, UserId};
 use doorward_domain::key::Owner;
+use doorward_domain::price::Price;
 use doorward_domain::prompts::PromptPolicy;
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{Bootstrap, NewKey, PromptRecord};
+use doorward_domain::rotation::SecretNumber;
+use doorward_domain::usage::Usage;
+use doorward_store::{Bootstrap, CallRequest, NewKey, PromptRecord};
 use http::HeaderMap;
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
@@ -112,7 +116,26 @@ impl Makers<'_> {
             request: None,
             answer: None,
         });
+        self.book(tenant, call).await;
         Named { id: call.to_string(), name: None }
+    }
+
+    /// The call itself, with the tenant's own key.
+    async fn book(&self, tenant: &Tenant, call: CallId) {
+        let key = PlainKey::parse(tenant.key.as_bytes()).unwrap();
+        let loaded = self.app.store.call_key(&key.id()).await.unwrap().unwrap();
+        let request = CallRequest {
+            call,
+            secret: SecretNumber::FIRST,
+            model: &"m".into(),
+            provider: ProviderId::new(1, 1),
+            deployment: DeploymentId::new(1, 1),
+            price: &Price::FREE,
+            most: Usage::of_tokens(1, 1),
+            fixed_output_tokens: 0,
+            address: [192, 0, 2, 7].into(),
+        };
+        drop(self.app.store.admit(&loaded, &request).unwrap().unwrap());
     }
 
     /// Something of the kind that lies under this segment of the path.

@@ -316,6 +316,8 @@ CREATE TABLE usage_hours (
     requests             BIGINT           NOT NULL,
     errors               BIGINT           NOT NULL,  -- of them, failed or interrupted
     attempts             BIGINT           NOT NULL,  -- how often a provider was tried for them
+    duration_us          BIGINT           NOT NULL,  -- of the requests without an error, together
+    first_byte_us        BIGINT           NOT NULL,  -- of the same, until the first byte, together
     input_tokens         BIGINT           NOT NULL,
     cached_input_tokens  BIGINT           NOT NULL,  -- of those of input
     cache_write_tokens   BIGINT           NOT NULL,  -- of those of input

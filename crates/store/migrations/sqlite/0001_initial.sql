@@ -315,6 +315,8 @@ CREATE TABLE usage_hours (
     requests             INTEGER NOT NULL,
     errors               INTEGER NOT NULL,  -- of them, failed or interrupted
     attempts             INTEGER NOT NULL,  -- how often a provider was tried for them
+    duration_us          INTEGER NOT NULL,  -- of the requests without an error, together
+    first_byte_us        INTEGER NOT NULL,  -- of the same, until the first byte, together
     input_tokens         INTEGER NOT NULL,
     cached_input_tokens  INTEGER NOT NULL,  -- of those of input
     cache_write_tokens   INTEGER NOT NULL,  -- of those of input
