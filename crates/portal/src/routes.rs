@@ -10,7 +10,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 
 use crate::assets;
-use crate::pages::{keys, sign_in, theme};
+use crate::pages::{general_keys, keys, models, providers, sign_in, theme};
 use crate::portal::Portal;
 
 /// Far above any form; a list of addresses is the longest field.
@@ -49,6 +49,34 @@ fn table() -> Vec<Route> {
         show("/keys",                      keys::list),
         show("/keys/new",                  keys::new),
         act ("/keys/new",                  keys::create),
+        show("/models",                    models::list),
+        show("/models/new",                models::new),
+        act ("/models/new",                models::create),
+        show("/models/show/{*name}",       models::show),
+        show("/models/edit/{*name}",       models::edit),
+        act ("/models/edit/{*name}",       models::save),
+        act ("/models/show/{*name}",       models::set_state),
+        show("/models/delete/{*name}",     models::confirm),
+        act ("/models/delete/{*name}",     models::delete),
+        show("/providers",                 providers::list),
+        show("/providers/new",             providers::new),
+        act ("/providers/new",             providers::create),
+        show("/providers/{id}",            providers::show),
+        show("/providers/{id}/offer",      providers::back),
+        act ("/providers/{id}/offer",      providers::offer),
+        show("/providers/{id}/edit",       providers::edit),
+        act ("/providers/{id}/edit",       providers::save),
+        show("/providers/{id}/delete",     providers::confirm),
+        act ("/providers/{id}/delete",     providers::delete),
+        show("/general-keys",              general_keys::list),
+        show("/general-keys/new",          general_keys::new),
+        act ("/general-keys/new",          general_keys::create),
+        show("/general-keys/{id}",         general_keys::show),
+        act ("/general-keys/{id}",         general_keys::test),
+        show("/general-keys/{id}/edit",    general_keys::edit),
+        act ("/general-keys/{id}/edit",    general_keys::save),
+        show("/general-keys/{id}/delete",  general_keys::confirm),
+        act ("/general-keys/{id}/delete",  general_keys::delete),
         show("/assets/{content}/{name}",   assets::show),
     ]
 }

@@ -12,9 +12,12 @@ use unic_langid::langid;
 type Bundle = FluentBundle<FluentResource>;
 
 /// One file for each group of pages.
-const ENGLISH: [&str; 4] = [
+const ENGLISH: [&str; 7] = [
     include_str!("../text/en/frame.ftl"),
+    include_str!("../text/en/general_keys.ftl"),
     include_str!("../text/en/keys.ftl"),
+    include_str!("../text/en/models.ftl"),
+    include_str!("../text/en/providers.ftl"),
     include_str!("../text/en/sign_in.ftl"),
     include_str!("../text/en/words.ftl"),
 ];

@@ -4,6 +4,8 @@ mod models;
 mod provider_keys;
 mod providers;
 
+pub use models::ModelFilter;
+
 use std::sync::atomic::Ordering;
 
 use doorward_domain::catalog::{Model, Provider};

@@ -12,6 +12,7 @@ mod catalog;
 mod clock;
 mod db;
 mod error;
+mod health;
 mod idempotency;
 mod identity;
 mod journal;
@@ -43,9 +44,10 @@ pub use calls::{
     Admitted, BudgetStanding, CallKey, CallRequest, ConcurrencyStanding, Cost, KeyState,
     LimitStanding, OpenCall, Quota, Standing,
 };
-pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
+pub use catalog::{CatalogRow, ModelFilter, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
 pub use error::{OpenError, StoreError};
+pub use health::{Boards, DeploymentHealth, RestBoard, Resting};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
 pub use keyring::{MasterKey, TokenPublicKey};

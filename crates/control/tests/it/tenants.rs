@@ -122,7 +122,9 @@ impl Makers<'_> {
         let path = format!("/v1/{noun}");
         let body = match noun {
             "api-keys" | "service-accounts" | "projects" => json!({ "name": name }),
-            "providers" => json!({ "name": name, "kind": "openai" }),
+            "providers" => {
+                json!({ "name": name, "kind": "openai", "base_url": "http://127.0.0.1:1/v1" })
+            }
             "provider-keys" => json!({ "name": name, "value": "sk-0123456789abcdef" }),
             "users" => {
                 let email = format!("{name}@example.com");
