@@ -152,6 +152,7 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/providers/{id}",        Admin,         providers::show_provider),
         route(Patch,  "/v1/providers/{id}",        Admin,         providers::edit_provider),
         route(Delete, "/v1/providers/{id}",        Admin,         providers::delete_provider),
+        route(Post,   "/v1/providers/{id}/test",   Admin,         providers::test_provider),
         route(Post,   "/v1/provider-keys",         Admin,         provider_keys::create_provider_key),
         route(Get,    "/v1/provider-keys",         Admin,         provider_keys::list_provider_keys),
         route(Get,    "/v1/provider-keys/{id}",    Admin,         provider_keys::show_provider_key),

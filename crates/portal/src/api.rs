@@ -68,14 +68,14 @@ impl Api {
         read(answer).await
     }
 
-    /// Reads something together with its version, for an edit to name.
-    pub(crate) async fn get_version<T: DeserializeOwned>(
+    /// Reads something, and the version that an edit of it is made of.
+    pub(crate) async fn get_versioned<T: DeserializeOwned>(
         &self,
         path: &str,
     ) -> Result<(T, String), Refusal> {
         let answer = self.ask(Method::GET, path, None, Sent::default()).await?;
-        let version = answer.headers().get(ETAG).and_then(|version| version.to_str().ok());
-        let version = version.unwrap_or_default().to_owned();
+        let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+        let version = etag.unwrap_or_default().to_owned();
         Ok((read(answer).await?, version))
     }
 

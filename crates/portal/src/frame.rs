@@ -6,6 +6,7 @@ use doorward_domain::scope::Scope;
 use jiff::Timestamp;
 
 use crate::assets;
+use crate::money;
 use crate::text;
 use crate::time;
 use crate::visitor::Me;
@@ -190,6 +191,13 @@ impl Frame {
     #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
     pub(crate) fn exact(&self, at: &Timestamp) -> String {
         time::exact(*at)
+    }
+
+    /// A whole number with its thousands apart.
+    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values over so")]
+    pub(crate) fn count(&self, number: &u64) -> String {
+        money::count(*number)
     }
 
     /// Groups of ways to other pages, those without any left out.

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tower::ServiceExt as _;
 
 use crate::assets;
-use crate::pages::{account, audit, keys, link, notifications, password_reset, people, playground, projects, settings, sign_in, theme, usage, welcome};
+use crate::pages::{account, audit, general_keys, keys, link, models, notifications, password_reset, people, playground, projects, providers, settings, sign_in, theme, usage, welcome};
 use crate::portal::Portal;
 use crate::refusal::Refusal;
 
@@ -123,6 +123,34 @@ fn table() -> Vec<Route> {
         act ("/playground",                playground::act),
         act ("/playground/token",          playground::hand_token),
         show("/playground/calls/{id}",     playground::show_call),
+        show("/models",                    models::list),
+        show("/models/new",                models::new),
+        act ("/models/new",                models::create),
+        show("/models/show/{*name}",       models::show),
+        show("/models/edit/{*name}",       models::edit),
+        act ("/models/edit/{*name}",       models::save),
+        act ("/models/show/{*name}",       models::set_state),
+        show("/models/delete/{*name}",     models::confirm),
+        act ("/models/delete/{*name}",     models::delete),
+        show("/providers",                 providers::list),
+        show("/providers/new",             providers::new),
+        act ("/providers/new",             providers::create),
+        show("/providers/{id}",            providers::show),
+        show("/providers/{id}/offer",      providers::back),
+        act ("/providers/{id}/offer",      providers::offer),
+        show("/providers/{id}/edit",       providers::edit),
+        act ("/providers/{id}/edit",       providers::save),
+        show("/providers/{id}/delete",     providers::confirm),
+        act ("/providers/{id}/delete",     providers::delete),
+        show("/general-keys",              general_keys::list),
+        show("/general-keys/new",          general_keys::new),
+        act ("/general-keys/new",          general_keys::create),
+        show("/general-keys/{id}",         general_keys::show),
+        act ("/general-keys/{id}",         general_keys::test),
+        show("/general-keys/{id}/edit",    general_keys::edit),
+        act ("/general-keys/{id}/edit",    general_keys::save),
+        show("/general-keys/{id}/delete",  general_keys::confirm),
+        act ("/general-keys/{id}/delete",  general_keys::delete),
         show("/assets/{content}/{name}",   assets::show),
     ]
 }

@@ -12,16 +12,19 @@ use unic_langid::langid;
 type Bundle = FluentBundle<FluentResource>;
 
 /// One file for each group of pages.
-const ENGLISH: [&str; 13] = [
+const ENGLISH: [&str; 16] = [
     include_str!("../text/en/account.ftl"),
     include_str!("../text/en/audit.ftl"),
     include_str!("../text/en/bounds.ftl"),
     include_str!("../text/en/frame.ftl"),
+    include_str!("../text/en/general_keys.ftl"),
     include_str!("../text/en/keys.ftl"),
+    include_str!("../text/en/models.ftl"),
     include_str!("../text/en/notifications.ftl"),
     include_str!("../text/en/people.ftl"),
     include_str!("../text/en/playground.ftl"),
     include_str!("../text/en/projects.ftl"),
+    include_str!("../text/en/providers.ftl"),
     include_str!("../text/en/settings.ftl"),
     include_str!("../text/en/sign_in.ftl"),
     include_str!("../text/en/usage.ftl"),

@@ -5,6 +5,8 @@ pub use models::ModelName;
 mod provider_keys;
 mod providers;
 
+pub use models::ModelFilter;
+
 use std::sync::atomic::Ordering;
 
 use doorward_domain::catalog::{Model, Provider};

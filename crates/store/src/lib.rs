@@ -12,6 +12,7 @@ mod catalog;
 mod clock;
 mod db;
 mod error;
+mod health;
 mod idempotency;
 mod identity;
 mod increases;
@@ -44,9 +45,10 @@ pub use calls::{
     Admitted, BudgetStanding, CallKey, CallRequest, ConcurrencyStanding, Cost, KeyState,
     LimitStanding, OpenCall, Quota, RefusedKey, Standing,
 };
-pub use catalog::{CatalogRow, ModelName, NewProviderKey, ProviderKeyEdit, Removed};
+pub use catalog::{CatalogRow, ModelFilter, ModelName, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
 pub use error::{OpenError, StoreError};
+pub use health::{Boards, DeploymentHealth, RestBoard, Resting};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
 pub use increases::{

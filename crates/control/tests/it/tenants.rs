@@ -146,7 +146,9 @@ impl Makers<'_> {
         let body = match noun {
             "api-keys" | "service-accounts" => json!({ "name": name }),
             "projects" => json!({ "name": name, "limits": { "concurrency": 1 } }),
-            "providers" => json!({ "name": name, "kind": "openai" }),
+            "providers" => {
+                json!({ "name": name, "kind": "openai", "base_url": "http://127.0.0.1:1/v1" })
+            }
             "provider-keys" => json!({ "name": name, "value": "sk-0123456789abcdef" }),
             "users" => {
                 let email = format!("{name}@example.com");

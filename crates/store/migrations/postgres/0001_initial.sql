@@ -174,6 +174,9 @@ CREATE TABLE provider_keys (
     search_text      TEXT COLLATE "C" NOT NULL,              -- name, note and id in lower case
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
+    tested_at_us     BIGINT,                                 -- when its present value was last tried at a provider
+    tested_provider  TEXT COLLATE "C",                       -- at whose, by the name of then
+    test_failure     TEXT COLLATE "C",                       -- what was wrong; NULL: nothing
     UNIQUE (organization_id, name),
     UNIQUE (organization_id, id)
 );

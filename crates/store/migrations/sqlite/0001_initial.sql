@@ -173,6 +173,9 @@ CREATE TABLE provider_keys (
     search_text      TEXT    NOT NULL,              -- name, note and id in lower case
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
+    tested_at_us     INTEGER,                       -- when its present value was last tried at a provider
+    tested_provider  TEXT,                          -- at whose, by the name of then
+    test_failure     TEXT,                          -- what was wrong; NULL: nothing
     UNIQUE (organization_id, name),
     UNIQUE (organization_id, id)
 ) STRICT;

@@ -72,7 +72,7 @@ impl Deed {
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let (webhook, version) = visitor.api.get_version::<Webhook>(&path_of(&id)).await?;
+    let (webhook, version) = visitor.api.get_versioned::<Webhook>(&path_of(&id)).await?;
     let form = Form::filled([
         ("version", version),
         ("name", webhook.name.clone()),

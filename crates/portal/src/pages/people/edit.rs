@@ -49,7 +49,7 @@ impl EditPage {
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
     let path = format!("/v1/users/{}", segment(&id));
-    let (person, version) = visitor.api.get_version::<Person>(&path).await?;
+    let (person, version) = visitor.api.get_versioned::<Person>(&path).await?;
     let mut form = Form::filled([
         ("version", version),
         ("name", person.name),

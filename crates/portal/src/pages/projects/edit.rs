@@ -35,7 +35,7 @@ impl EditPage {
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let (project, version) = visitor.api.get_version::<Project>(&path_of(&id)).await?;
+    let (project, version) = visitor.api.get_versioned::<Project>(&path_of(&id)).await?;
     let mut form = Form::filled([
         ("version", version),
         ("name", project.name),

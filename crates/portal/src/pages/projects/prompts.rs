@@ -33,7 +33,7 @@ struct PromptsPage {
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let (project, version) = visitor.api.get_version::<Project>(&path_of(&id)).await?;
+    let (project, version) = visitor.api.get_versioned::<Project>(&path_of(&id)).await?;
     let days = project.prompts.map_or(DAYS_DEFAULT, |policy| policy.retention_days.get());
     let is_kept = project.prompts.is_some();
     let mut form = Form::filled([

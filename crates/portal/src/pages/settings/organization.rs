@@ -32,7 +32,7 @@ impl OrganizationPage {
 }
 
 pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
-    let (organization, version) = visitor.api.get_version::<Organization>(PATH).await?;
+    let (organization, version) = visitor.api.get_versioned::<Organization>(PATH).await?;
     let mut form = Form::filled([("version", version)]);
     organization.bounds.fill(&mut form);
     Ok(ok(&OrganizationPage::new(&visitor, form)))

@@ -65,7 +65,7 @@ impl ShowPage {
 }
 
 pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
-    let (settings, version) = visitor.api.get_version::<Settings>("/v1/settings").await?;
+    let (settings, version) = visitor.api.get_versioned::<Settings>("/v1/settings").await?;
     let mut form = Form::filled([("version", version)]);
     for setting in &settings.data {
         form.add(&setting.name, setting.text());
