@@ -45,6 +45,7 @@ pub(crate) struct Guest {
     pub(crate) api: Api,
     pub(crate) now: Timestamp,
     theme: Option<&'static str>,
+    notice: Option<String>,
 }
 
 /// What the API says of whoever is signed in.
@@ -98,7 +99,7 @@ impl Visitor {
 
 impl Guest {
     pub(crate) fn frame(&self) -> Frame {
-        Frame::bare(self.theme, self.now)
+        Frame::bare(self.theme, self.notice.clone(), self.now)
     }
 }
 
@@ -108,7 +109,8 @@ impl FromRequestParts<Portal> for Guest {
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Refusal> {
         let address = address(parts)?;
         let api = Api::new(portal.api.clone(), None, address, user_agent(parts));
-        Ok(Self { api, now: portal.now(), theme: cookie::theme(&parts.headers) })
+        let (theme, notice) = (cookie::theme(&parts.headers), notice(&Query::of(parts)));
+        Ok(Self { api, now: portal.now(), theme, notice })
     }
 }
 
