@@ -46,6 +46,11 @@ impl FieldError {
     pub(crate) fn new(field: &str, text: &str) -> Self {
         Self { field: field.to_owned(), detail: crate::text::text(text) }
     }
+
+    /// The name of the form's field, of which it may be a part: `ip_allow` of `ip_allow[2]`.
+    pub(crate) fn place(&self) -> &str {
+        self.field.split('[').next().unwrap_or_default()
+    }
 }
 
 impl Why {
