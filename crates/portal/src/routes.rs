@@ -1,17 +1,22 @@
 //! The table of pages.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
-use http::HeaderValue;
-use http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCEPT, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use tower::ServiceExt as _;
 
 use crate::assets;
 use crate::pages::{keys, sign_in, theme};
 use crate::portal::Portal;
+use crate::refusal::Refusal;
 
 /// Far above any form; a list of addresses is the longest field.
 const FORM_BYTES_MAX: usize = 256 << 10;
@@ -57,19 +62,45 @@ fn table() -> Vec<Route> {
 ///
 /// Each request needs [`ClientAddress`](doorward_domain::address::ClientAddress) among its extensions.
 pub fn router(portal: Portal) -> Router {
-    let api = portal.api.clone();
     let add = |router: Router<Portal>, route: Route| router.route(route.path, route.handler);
     table()
         .into_iter()
         .fold(Router::new(), add)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(from_fn(guard))
+        .fallback(elsewhere)
         .with_state(portal)
-        .fallback_service(api)
+}
+
+/// What is no page is the API's. Where that has nothing either, a person who followed a link is told so in
+/// a page.
+async fn elsewhere(State(portal): State<Portal>, request: Request) -> Response {
+    let is_person = request.headers().get(ACCEPT).is_some_and(names_html);
+    let answer = match portal.api.oneshot(request).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    };
+    if is_person && answer.status() == StatusCode::NOT_FOUND {
+        let mut page = Refusal::not_found().into_response();
+        protect(page.headers_mut());
+        return page;
+    }
+    answer
+}
+
+/// Whether a browser goes to it as to a page. Programs that ask the API want JSON, or anything.
+fn names_html(accept: &HeaderValue) -> bool {
+    accept.to_str().is_ok_and(|accept| accept.contains("text/html"))
+}
+
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    protect(response.headers_mut());
+    response
 }
 
 /// Tells browsers what pages of the portal may do.
-async fn guard(request: Request, next: Next) -> Response {
+fn protect(headers: &mut HeaderMap) {
     const HEADERS: [(HeaderName, &str); 5] = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -77,9 +108,7 @@ async fn guard(request: Request, next: Next) -> Response {
         (OPENER_POLICY, "same-origin"),
         (PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=()"),
     ];
-    let mut response = next.run(request).await;
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
     }
-    response
 }
