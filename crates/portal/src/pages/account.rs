@@ -6,7 +6,6 @@ pub(crate) mod sessions;
 
 use askama::Template;
 use axum::response::Response;
-use doorward_domain::role::OrganizationRole;
 
 use crate::answer::ok;
 use crate::api::List;
