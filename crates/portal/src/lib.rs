@@ -14,6 +14,7 @@ mod cookie;
 mod form;
 mod frame;
 mod money;
+mod names;
 mod pages;
 mod portal;
 mod posted;

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 
 use crate::assets;
-use crate::pages::{keys, sign_in, theme};
+use crate::pages::{keys, requests, service_accounts, sign_in, theme};
 use crate::portal::Portal;
 
 /// Far above any form; a list of addresses is the longest field.
@@ -49,6 +49,37 @@ fn table() -> Vec<Route> {
         show("/keys",                      keys::list),
         show("/keys/new",                  keys::new),
         act ("/keys/new",                  keys::create),
+        act ("/keys/file",                 keys::file),
+        show("/keys/{id}",                 keys::show),
+        show("/keys/{id}/edit",            keys::edit_form),
+        act ("/keys/{id}/edit",            keys::edit),
+        show("/keys/{id}/rotate",          keys::rotate_form),
+        act ("/keys/{id}/rotate",          keys::rotate),
+        show("/keys/{id}/disable",         keys::disable),
+        act ("/keys/{id}/disable",         keys::act_disable),
+        act ("/keys/{id}/enable",          keys::act_enable),
+        show("/keys/{id}/delete",          keys::delete),
+        act ("/keys/{id}/delete",          keys::act_delete),
+        show("/keys/{id}/end-overlap",     keys::overlap),
+        act ("/keys/{id}/end-overlap",     keys::act_overlap),
+        show("/keys/{id}/ask",             requests::ask_form),
+        act ("/keys/{id}/ask",             requests::ask),
+        show("/agent-keys",                keys::list_service),
+        show("/agent-keys/new",            keys::new_service),
+        act ("/agent-keys/new",            keys::create_service),
+        show("/requests",                  requests::list),
+        show("/requests/{id}",             requests::show),
+        act ("/requests/{id}",             requests::decide),
+        show("/service-accounts",          service_accounts::list),
+        show("/service-accounts/new",      service_accounts::new),
+        act ("/service-accounts/new",      service_accounts::create),
+        show("/service-accounts/{id}",     service_accounts::show),
+        act ("/service-accounts/{id}",     service_accounts::edit),
+        show("/service-accounts/{id}/disable", service_accounts::disable),
+        act ("/service-accounts/{id}/disable", service_accounts::act_disable),
+        act ("/service-accounts/{id}/enable",  service_accounts::act_enable),
+        show("/service-accounts/{id}/remove",  service_accounts::remove),
+        act ("/service-accounts/{id}/remove",  service_accounts::act_remove),
         show("/assets/{content}/{name}",   assets::show),
     ]
 }

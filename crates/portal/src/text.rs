@@ -12,9 +12,11 @@ use unic_langid::langid;
 type Bundle = FluentBundle<FluentResource>;
 
 /// One file for each group of pages.
-const ENGLISH: [&str; 4] = [
+const ENGLISH: [&str; 6] = [
     include_str!("../text/en/frame.ftl"),
     include_str!("../text/en/keys.ftl"),
+    include_str!("../text/en/requests.ftl"),
+    include_str!("../text/en/service_accounts.ftl"),
     include_str!("../text/en/sign_in.ftl"),
     include_str!("../text/en/words.ftl"),
 ];

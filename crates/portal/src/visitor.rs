@@ -56,6 +56,19 @@ pub(crate) struct Me {
     pub(crate) email: Option<String>,
     pub(crate) role: OrganizationRole,
     pub(crate) projects: Vec<Membership>,
+    /// How many keys there are and may be, and how long they may live.
+    #[serde(default)]
+    pub(crate) keys: Option<KeyBounds>,
+}
+
+/// What bounds the keys that somebody makes.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct KeyBounds {
+    pub(crate) count: u64,
+    pub(crate) max: u64,
+    /// `None` or 0: as long as one likes.
+    #[serde(default)]
+    pub(crate) max_lifetime_minutes: Option<i64>,
 }
 
 /// A project that somebody is a member of.
@@ -82,6 +95,11 @@ impl Me {
 }
 
 impl Visitor {
+    /// What clients use as base URL.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// The frame of a page; `here` is the path of the entry that is marked among the ways.
     pub(crate) fn frame(&self, here: &'static str) -> Frame {
         Frame {
