@@ -148,6 +148,11 @@ impl Frame {
         self.t(&format!("status-{state}"))
     }
 
+    /// The word for what became of a request: `open`, `granted`.
+    pub(crate) fn request(&self, state: &str) -> String {
+        self.t(&format!("request-{state}"))
+    }
+
     /// What a scope is called on pages.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values over so")]
     pub(crate) fn scope(&self, scope: &Scope) -> String {

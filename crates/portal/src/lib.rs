@@ -17,6 +17,7 @@ mod entry;
 mod form;
 mod frame;
 mod money;
+mod names;
 mod pages;
 mod portal;
 mod posted;

@@ -1,0 +1,80 @@
+//! `/keys/{id}/edit`.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::Response;
+use http::Method;
+use serde_json::Value;
+
+use super::fields::{self, Offer, Purpose};
+use super::object::Key;
+use super::show::{find, path};
+use crate::answer::{again, ok, see_other};
+use crate::api::Sent;
+use crate::form::Form;
+use crate::frame::Frame;
+use crate::posted::Posted;
+use crate::query::segment;
+use crate::refusal::Refusal;
+use crate::visitor::Visitor;
+
+#[derive(Debug, Template)]
+#[template(path = "keys/edit.html")]
+struct EditPage {
+    frame: Frame,
+    form: Form,
+    offer: Offer,
+    key: Key,
+    is_service: bool,
+}
+
+impl EditPage {
+    async fn new(visitor: &Visitor, key: Key, mut form: Form) -> Self {
+        let mut offer = Offer::load(visitor, &form).await;
+        fields::tick_models(&mut form, &offer.models);
+        // What the key has that the visitor could not give it stays to be seen, and can be taken away.
+        for scope in doorward_domain::scope::Scope::ALL {
+            let has = key.scopes.iter().any(|one| one == scope.as_str());
+            if has && !offer.scopes.contains(&scope) {
+                offer.scopes.push(scope);
+            }
+        }
+        let is_service = key.is_of_service();
+        let frame = visitor.frame(if is_service { "/agent-keys" } else { "/keys" });
+        Self { frame, form, offer, key, is_service }
+    }
+}
+
+pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let (key, version) = visitor.api.get_versioned::<Key>(&path(&id)).await?;
+    let mut form = fields::filled(&key);
+    form.add("version", version);
+    Ok(ok(&EditPage::new(&visitor, key, form).await))
+}
+
+pub(crate) async fn act(
+    Path(id): Path<String>,
+    Posted { visitor, form }: Posted,
+) -> Result<Response, Refusal> {
+    let key = find(&visitor, &id).await?;
+    let wrong = match fields::body(&form, Purpose::Edit) {
+        Err(wrong) => wrong,
+        Ok(body) => match fields::lockout(&visitor, &form, Some(&key)) {
+            Some(wrong) => wrong,
+            None => {
+                let version = form.value("version").to_owned();
+                let sent = Sent { version: Some(&version), ..Sent::default() };
+                let edited =
+                    visitor.api.send::<Value>(Method::PATCH, &path(&id), &body, sent).await;
+                return match edited {
+                    Ok(_) => Ok(see_other(&format!("/keys/{}?done=key-edited", segment(&id)))),
+                    Err(refusal) => {
+                        let form = fields::refused(form, refusal)?;
+                        Ok(again(&EditPage::new(&visitor, key, form).await))
+                    }
+                };
+            }
+        },
+    };
+    Ok(again(&EditPage::new(&visitor, key, form.wrong(wrong)).await))
+}
