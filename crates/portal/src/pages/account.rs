@@ -6,7 +6,6 @@ pub(crate) mod sessions;
 
 use askama::Template;
 use axum::response::Response;
-use doorward_domain::role::OrganizationRole;
 
 use crate::answer::ok;
 use crate::api::List;
@@ -31,15 +30,6 @@ struct AccountPage {
 }
 
 impl AccountPage {
-    fn role(&self) -> &'static str {
-        match self.me.role {
-            OrganizationRole::Owner => "account-role-owner",
-            OrganizationRole::Admin => "account-role-admin",
-            OrganizationRole::Member => "account-role-member",
-            OrganizationRole::Viewer => "account-role-viewer",
-        }
-    }
-
     /// How many keys they have, of as many as they may have.
     fn keys(&self) -> String {
         let [count, max] = [self.me.keys.count, self.me.keys.max].map(|n| n.to_string());

@@ -23,10 +23,9 @@ fn answers(seen: &Seen) -> (u16, Value) {
         }
         "GET /v1/users/me" => (200, me()),
         "GET /v1/sessions" => (200, json!({"data": [], "next": null})),
-        "POST /v1/sessions" if seen.body["password"] == "wrong" => (
-            429,
-            json!({"code": "too_many_attempts", "detail": "In 200 s.", "retry_after": 200}),
-        ),
+        "POST /v1/sessions" if seen.body["password"] == "wrong" => {
+            (429, json!({"code": "too_many_attempts", "detail": "In 200 s.", "retry_after": 200}))
+        }
         "POST /v1/sessions" => (201, json!({"token": session(2)})),
         "POST /v1/password-links/show" => match seen.body["token"].as_str().unwrap() {
             "dwl_new" => link("invitation", None),
@@ -38,7 +37,7 @@ fn answers(seen: &Seen) -> (u16, Value) {
             json!({"code": "invalid_request", "detail": "x",
                 "errors": [{"field": "password", "detail": "is too short"}]}),
         ),
-        "POST /v1/users/usr_1/invitation" => (201, json!({"token": "dwl_new"})),
+        "POST /v1/users/usr%5F1/invitation" => (201, json!({"token": "dwl_new"})),
         "POST /v1/invitations/accept"
         | "POST /v1/password-resets/accept"
         | "DELETE /v1/sessions/current" => (204, Value::Null),
@@ -68,7 +67,8 @@ async fn signing_in_gives_another_session_and_ends_the_one_before() {
     let form = "email=ada%40example.com&password=right&next=%2Fkeys%3Fq%3Da";
     let page = fake.post("/sign-in", &session(1), form).await;
     assert_eq!((page.status.as_u16(), page.header("location")), (303, "/keys?q=a"));
-    let cookie = format!("doorward={}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax", session(2));
+    let cookie =
+        format!("doorward={}; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax", session(2));
     assert_eq!(page.cookies(), [cookie]);
     let seen = fake.seen();
     let ended = seen.iter().find(|seen| seen.call == "DELETE /v1/sessions/current").unwrap();
@@ -121,7 +121,8 @@ async fn a_session_that_is_over_is_forgotten_and_the_way_back_kept() {
     let fake = Fake::new(over);
     let page = fake.get("/keys?q=a", &session(1)).await;
     assert_eq!(page.header("location"), "/sign-in?next=%2Fkeys%3Fq%3Da&done=session%2Dover");
-    let names: Vec<_> = page.cookies().iter().filter_map(|cookie| cookie.split('=').next()).collect();
+    let names: Vec<_> =
+        page.cookies().iter().filter_map(|cookie| cookie.split('=').next()).collect();
     assert_eq!(names, ["__Host-doorward", "doorward"]);
     assert!(page.cookies().iter().all(|cookie| cookie.contains("Max-Age=0")));
     let page = fake.get(page.header("location"), "").await;
@@ -183,7 +184,8 @@ async fn a_link_sets_a_password_and_lets_in() {
     let page = fake.post("/invitation", "", &format!("{form}long+enough")).await;
     assert_eq!(page.header("location"), "/keys?done=password-set");
     assert!(page.cookies()[0].contains(&session(2)));
-    let asked: Vec<_> = fake.seen().split_off(before).into_iter().map(|s| (s.call, s.body)).collect();
+    let asked: Vec<_> =
+        fake.seen().split_off(before).into_iter().map(|s| (s.call, s.body)).collect();
     let token = "dwl_new";
     let (email, password) = ("new@example.com", "long enough");
     let expected = [
