@@ -1,0 +1,4 @@
+//! Pages as a browser asks for them, over a management API of which a test says each answer.
+
+mod fake;
+mod ways_in;
