@@ -10,18 +10,24 @@
 mod answer;
 mod api;
 mod assets;
+mod bounds;
+mod chart;
 mod cookie;
+mod entry;
 mod form;
 mod frame;
 mod money;
 mod pages;
 mod portal;
 mod posted;
+mod qr;
 mod query;
+mod question;
 mod refusal;
 mod routes;
 mod text;
 mod time;
+mod usage;
 mod visitor;
 mod way_back;
 

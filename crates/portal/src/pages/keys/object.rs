@@ -95,7 +95,7 @@ impl Gauge {
         text_of("gauge", [("spent", &self.spent), ("of", &self.of)])
     }
 
-    fn new((budget, spent): (&Budget, &Spent)) -> Self {
+    pub(crate) fn new((budget, spent): (&Budget, &Spent)) -> Self {
         let (is, most, spent, of) = match budget.amount {
             Amount::Usd(most) => {
                 (spent.usd.nanos(), most.nanos(), dollars(spent.usd), dollars(most))
