@@ -97,14 +97,18 @@ impl Group {
 
 impl Frame {
     /// A page that needs nobody to be signed in.
-    pub(crate) fn bare(theme: Option<&'static str>, now: Timestamp) -> Self {
+    pub(crate) fn bare(
+        theme: Option<&'static str>,
+        notice: Option<String>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             theme,
             me: None,
             csrf: String::new(),
             endpoint: String::new(),
             here: "",
-            notice: None,
+            notice,
             now,
         }
     }

@@ -141,7 +141,7 @@ struct RefusalPage {
 
 impl RefusalPage {
     fn new(refusal: &Refusal) -> Self {
-        let frame = Frame::bare(None, jiff::Timestamp::UNIX_EPOCH);
+        let frame = Frame::bare(None, None, jiff::Timestamp::UNIX_EPOCH);
         let kind = match refusal.status {
             StatusCode::NOT_FOUND => "missing",
             StatusCode::FORBIDDEN if refusal.why.code == "stale_form" => "stale-form",

@@ -14,7 +14,10 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tower::ServiceExt as _;
 
 use crate::assets;
-use crate::pages::{account, audit, general_keys, keys, link, models, notifications, password_reset, people, playground, projects, providers, settings, sign_in, theme, usage, welcome};
+use crate::pages::{
+    account, audit, general_keys, keys, link, models, notifications, password_reset, people,
+    playground, projects, providers, settings, sign_in, theme, usage, welcome,
+};
 use crate::portal::Portal;
 use crate::refusal::Refusal;
 

@@ -57,8 +57,8 @@ pub use increases::{
 };
 pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
-    KeyCursor, KeyDenial, KeyEdit, KeyFilter, KeyRecord, KeySort, KeySortBy, MalformedCursor, NewKey,
-    Page, Rotation, Swept, UnknownKeySort,
+    KeyCursor, KeyDenial, KeyEdit, KeyFilter, KeyRecord, KeySort, KeySortBy, MalformedCursor,
+    NewKey, Page, Rotation, Swept, UnknownKeySort,
 };
 pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,

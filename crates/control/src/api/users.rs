@@ -13,7 +13,9 @@ use doorward_domain::limit::Limits;
 use doorward_domain::name::check_name;
 use doorward_domain::project_role::ProjectRole;
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{LinkPurpose, Membership, NewUser, Presences, SharedStanding, StoreError, User};
+use doorward_store::{
+    LinkPurpose, Membership, NewUser, Presences, SharedStanding, StoreError, User,
+};
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;

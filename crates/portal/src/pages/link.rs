@@ -129,13 +129,13 @@ pub(super) async fn accept(place: Place, posted: GuestPosted) -> Result<Response
         Ok(link) => link,
         Err(refusal) => return refused(place, &guest, refusal),
     };
-    let text = |name: &str| Value::from(form.value(name));
+    let typed = |name: &str| Value::from(form.value(name));
     let mut body = Map::from_iter([
         ("token".to_owned(), token.into()),
-        ("password".to_owned(), text("password")),
+        ("password".to_owned(), typed("password")),
     ]);
     if link.email.is_none() {
-        body.insert("email".to_owned(), text("email"));
+        body.insert("email".to_owned(), typed("email"));
     }
     let done = guest.api.act(Method::POST, link.accepted_at(), Some(&body), Sent::default()).await;
     if let Err(refusal) = done {
@@ -145,7 +145,7 @@ pub(super) async fn accept(place: Place, posted: GuestPosted) -> Result<Response
     let email = link.email.as_deref().unwrap_or_else(|| form.value("email"));
     let who = Map::from_iter([
         ("email".to_owned(), email.into()),
-        ("password".to_owned(), text("password")),
+        ("password".to_owned(), typed("password")),
         ("organization".to_owned(), link.organization.into()),
     ]);
     let signed_in = enter(&guest, &parts, &who, "/keys?done=password-set").await;

@@ -58,7 +58,7 @@ done-person-disabled = Disabled. Their sessions are over, and their keys do not 
 done-person-enabled = Enabled. They can sign in, and their keys work.
 done-person-removed = Removed, and their keys have ended.
 done-second-factor-taken = The second factor is taken away. The password alone lets them in.
-done-sessions-ended = Their sessions are over.
+done-person-sessions-ended = Their sessions are over.
 
 ## Links to set a password
 

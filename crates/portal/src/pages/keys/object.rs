@@ -70,7 +70,10 @@ impl Key {
     pub(crate) fn state(&self, now: &Timestamp) -> &'static str {
         match self.status {
             KeyStatus::Active if self.ends_soon(now) => "soon",
-            status => status.as_str(),
+            status @ (KeyStatus::Active
+            | KeyStatus::Disabled
+            | KeyStatus::Expired
+            | KeyStatus::Revoked) => status.as_str(),
         }
     }
 

@@ -193,7 +193,7 @@ mod tests {
             since: "2026-01-01T00:00:00Z".parse().unwrap(),
             until: until.parse().unwrap(),
         };
-        let frame = Frame::bare(None, "2026-01-01T00:05:00Z".parse().unwrap());
+        let frame = Frame::bare(None, None, "2026-01-01T00:05:00Z".parse().unwrap());
         let words = rest("2026-01-01T00:15:00Z").words(&frame);
         assert!(words.contains("in 10 minutes") && words.contains("5 minutes ago"), "{words}");
         let words = rest("2026-01-01T00:04:59Z").words(&frame);

@@ -152,5 +152,5 @@ pub(crate) async fn end_sessions(
 ) -> Result<Response, Refusal> {
     let path = format!("{}/sessions", path_of(&id));
     visitor.api.act(Method::DELETE, &path, None, Sent::default()).await?;
-    Ok(done(&id, "sessions-ended"))
+    Ok(done(&id, "person-sessions-ended"))
 }
