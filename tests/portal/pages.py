@@ -1,17 +1,22 @@
 """The pages of the portal, read from its table of routes: what is measured, drawn and attacked is all of them."""
 import re
 
-from program import ROOT
+from program import PASSWORD, ROOT
 
 TABLE = (ROOT / "crates/portal/src/routes.rs").read_text()
 ROUTES = re.findall(r'^\s*(show|act)\s*\("([^"]+)"', TABLE, re.MULTILINE)
 #: The paths of all forms, such as `/keys/{id}/delete`.
 FORMS = [path for verb, path in ROUTES if verb == "act"]
 #: Those that need nobody to be signed in.
-GUESTS = ["/sign-in"]
+GUESTS = ["/sign-in", "/welcome", "/invitation", "/password-reset"]
 #: What is shown, and is no page.
-NO_PAGES = ["/", "/assets/{content}/{name}"]
+NO_PAGES = ["/", "/assets/{content}/{name}", "/usage/export", "/audit/download"]
 PAGES = [path for verb, path in ROUTES if verb == "show" and path not in NO_PAGES]
+
+
+def bare(path):
+    """The path with something in place of each name in braces."""
+    return re.sub(r"\{[^}]*\}", "some", path)
 
 
 def name(path):
@@ -46,6 +51,46 @@ def none_found(visit, world):
     visit.go("/keys?q=nothing-is-called-so")
 
 
+def invited(visit, world):
+    visit.go("/people/new")
+    visit.type("Name", f"invited-{id(visit)}")
+    visit.put("email", f"invited-{id(visit)}@example.com")
+    visit.put("role", "member")
+    visit.press("Invite")
+    visit.page.locator("#link").wait_for()
+
+
+def offered(visit, world):
+    visit.go(world.path("/providers/{id}"))
+    visit.press("See its models")
+    visit.page.get_by_label("house-model", exact=True).wait_for()
+
+
+def answered(visit, world):
+    visit.go(f"/playground?key={world.ids['keys']}")
+    visit.put("model", "gpt-5.1")
+    visit.put("prompt", "Say hello.")
+    visit.press("Send")
+    visit.sees("Hello from upstream.")
+
+
+def second_factor(visit, world):
+    visit.go("/account/second-factor")
+    visit.put("current_password", PASSWORD)
+    visit.press("Go on")
+    visit.page.locator('[name="code"]').wait_for()
+
+
+def webhook_made(visit, world):
+    visit.go("/notifications/webhooks/new")
+    visit.type("Name", f"made-{id(visit)}")
+    visit.put("url", "https://hooks.example.com/doorward")
+    visit.press("Create webhook")
+    visit.page.locator("#secret").wait_for()
+
+
 STATES = {f"state-{name.replace('_', '-')}": state for name, state in [
     ("keys-created", created), ("keys-refused", refused), ("menu", menu), ("keys-none-found", none_found),
+    ("invited", invited), ("offered", offered), ("answered", answered), ("second-factor", second_factor),
+    ("webhook-made", webhook_made),
 ]}

@@ -1,7 +1,7 @@
 """A provider of our own making on this machine: it lists models, answers chats and keeps what it was called with."""
 import http.server, json, threading
 
-MODELS = ["gpt-5.1", "gpt-5.1-mini", "text-embedding-3-large"]
+MODELS = ["gpt-5.1", "gpt-5.1-mini", "house-model", "text-embedding-3-large"]
 
 
 class Upstream:

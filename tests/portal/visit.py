@@ -72,6 +72,17 @@ class Visit:
         """Types into the field of this label."""
         self.page.get_by_label(label, exact=True).fill(text)
 
+    def put(self, name, text):
+        """Types into the field of this name; chooses it, where there is a choice."""
+        field = self.page.locator(f'main [name="{name}"]')
+        kind = field.first.get_attribute("type")
+        if kind in ("checkbox", "radio"):
+            self.page.locator(f'main [name="{name}"][value="{text}"]').check()
+        elif field.first.evaluate("field => field.localName") == "select":
+            field.select_option(text)
+        else:
+            field.fill(text)
+
     def press(self, name):
         """Presses the one button, or follows the one link, of this name in the middle of the page."""
         main = self.page.get_by_role("main")

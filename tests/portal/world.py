@@ -69,7 +69,7 @@ class World:
                 "budgets": [{"usd": budget[0], "period": "month"}] if budget else []})
         agents = [ask("POST", "/v1/api-keys", {"name": f"{name}-key", "owner": account, "kind": "service"})
                   for name, account in accounts.items()]
-        other = ask("POST", "/v1/api-keys", {"name": "jonas-laptop", "owner": people["jonas.lindqvist"]})
+        ask("POST", "/v1/api-keys", {"name": "jonas-laptop", "owner": people["jonas.lindqvist"]})
         increase = ask("POST", "/v1/limit-increases", {
             "reason": "The launch on Thursday: we expect three times the usual visitors.",
             "limits": {"requests_per_minute": 900}}, key=keys["production-search"]["key"])
@@ -81,27 +81,28 @@ class World:
             self.program.call(keys["production-search"]["key"], "claude-sonnet-4-5")
         ask("POST", f"/v1/api-keys/{keys['load-test']['id']}/disable")
         ask("DELETE", f"/v1/api-keys/{keys['old-crawler']['id']}")
-        notices = ask("GET", "/v1/notices")["data"]
         self.program.stop()
         with sqlite3.connect(self.program.folder / "data/doorward.db") as database:
             database.row_factory = sqlite3.Row
             age(database, {name: key["id"] for name, key in keys.items()})
+            call = database.execute("SELECT id FROM usage_events WHERE outcome = 'done' ORDER BY started_at_us DESC").fetchone()[0]
         self.program.start()
         self.ids = {
             "keys": keys["production-search"]["id"], "agent-keys": agents[0]["id"], "general-keys": key["id"],
             "service-accounts": accounts["ticket-triage"], "providers": provider["id"], "models": "gpt-5.1",
             "projects": projects["search"], "people": people["jonas.lindqvist"], "requests": increase["id"],
-            "webhooks": webhook["id"], "notifications": notices[0]["id"] if notices else webhook["id"],
+            "webhooks": webhook["id"], "calls": call,
         }
-        self.other = other
 
     def path(self, page):
         """A page's path with the ids of what there is: `/keys/{id}/edit`."""
-        noun = page.split("/")[1]
-        if "{" in page and noun not in self.ids:
-            raise KeyError(f"say in world.py which of the {noun} the page {page} shows")
         parts = page.split("/")
-        return "/".join(self.ids[noun] if part.startswith("{") else part for part in parts)
+        for place, part in enumerate(parts):
+            if part.startswith("{"):
+                nouns = [noun for noun in reversed(parts[:place]) if noun in self.ids]
+                assert nouns, f"say in world.py, in `ids`, which thing {page} shows"
+                parts[place] = self.ids[nouns[0]]
+        return "/".join(parts)
 
     def end(self):
         self.program.end()

@@ -51,13 +51,12 @@ impl FieldError {
         Self { field: field.to_owned(), detail: crate::text::text(text) }
     }
 
-    /// The name of the form's field, of which it may be a part: `ip_allow` of `ip_allow[2]`.
+    /// The name of the form's field, of which it may be one line: `ip_allow` of `ip_allow[2]`.
     pub(crate) fn place(&self) -> &str {
-        self.field.split('[').next().unwrap_or_default()
+        let is_line = self.field.ends_with(']');
+        self.field.rsplit_once('[').filter(|_| is_line).map_or(&*self.field, |(name, _)| name)
     }
-}
 
-impl FieldError {
     /// The field, for people: `ip_allow[2]` is `Ip allow [2]`.
     pub(crate) fn label(&self) -> String {
         let words = self.field.replace('_', " ").replace('.', ": ").replace('[', " [");
