@@ -84,7 +84,8 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.target || form.dataset.plain !== undefined) return;
   const data = new FormData(form, event.submitter);
-  const action = new URL(event.submitter?.formAction || form.action);
+  // A button without an address of its own says that of the page.
+  const action = new URL(event.submitter?.hasAttribute("formaction") ? event.submitter.formAction : form.action);
   event.preventDefault();
   if (form.method === "get") {
     const filled = [...data].filter(([, value]) => value !== "");
