@@ -12,6 +12,8 @@ mod api;
 mod assets;
 mod bounds;
 mod cookie;
+#[cfg(test)]
+mod fake;
 mod form;
 mod frame;
 mod money;

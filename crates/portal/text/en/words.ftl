@@ -29,6 +29,7 @@ period-week = this week
 period-month = this month
 period-total = in total
 gauge = { $spent } of { $of }
+gauge-tokens = { $n } tokens
 form-refused = Some of it cannot be done as it is.
 
 time-now = just now

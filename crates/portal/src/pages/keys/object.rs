@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::money::{count, dollars};
-use crate::text::text_of;
+use crate::text::{text_of, text_with};
 
 /// A key that ends within this time is said to end soon: when its owner is told for the first time.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -100,7 +100,10 @@ impl Gauge {
             Amount::Usd(most) => {
                 (spent.usd.nanos(), most.nanos(), dollars(spent.usd), dollars(most))
             }
-            Amount::Tokens(most) => (spent.tokens, most, count(spent.tokens), count(most)),
+            Amount::Tokens(most) => {
+                let of = text_with("gauge-tokens", "n", count(most));
+                (spent.tokens, most, count(spent.tokens), of)
+            }
         };
         let percent = if is >= most { 100 } else { is.saturating_mul(100) / most.max(1) };
         let period = match budget.period {
