@@ -54,6 +54,10 @@ impl ShowPage {
         Ok(Self { frame, form, organization, settings, is_owner })
     }
 
+    fn hint(&self, setting: &Setting) -> String {
+        setting.hint(self.is_owner)
+    }
+
     /// Headings with their settings.
     fn groups(&self) -> Vec<(&'static str, Vec<&Setting>)> {
         let is_named = |setting: &Setting, names: &[&str]| names.contains(&setting.name.as_str());
