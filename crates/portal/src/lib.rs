@@ -14,6 +14,8 @@ mod bounds;
 mod chart;
 mod cookie;
 mod entry;
+#[cfg(test)]
+mod fake;
 mod form;
 mod frame;
 mod money;

@@ -55,12 +55,12 @@ pub(crate) fn with_query<'a>(
 }
 
 /// What means nothing but itself wherever it stands stays as people wrote it.
-const SPECIAL: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SPECIAL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// One segment of a path.
+/// One segment of a path. A segment of dots alone would lead up: its dots are escaped.
 pub(crate) fn segment(text: &str) -> String {
-    utf8_percent_encode(text, SPECIAL).to_string()
+    let leads_up = text.bytes().all(|byte| byte == b'.');
+    utf8_percent_encode(text, if leads_up { NON_ALPHANUMERIC } else { SPECIAL }).to_string()
 }
 
 /// The rest of a path: a name whose slashes stay what they are.

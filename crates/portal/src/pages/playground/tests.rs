@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::cookie;
+use crate::fake::me;
 use crate::portal::Portal;
 use crate::routes::router;
 
@@ -60,16 +61,14 @@ fn told(call: &str, token: (StatusCode, &Value)) -> (StatusCode, Value) {
     let ok = |value| (StatusCode::OK, value);
     let list = |data: Value| ok(json!({ "data": data, "next": null }));
     match call {
-        "GET /v1/users/me" => {
-            ok(json!({ "id": "usr_1", "name": "Ada", "role": "member", "projects": [] }))
-        }
+        "GET /v1/users/me" => ok(me("member")),
         "GET /v1/api-keys" => list(json!([
             { "id": KEY, "name": "ci", "scopes": ["inference:write"] },
             { "id": "dw_blind", "name": "blind", "scopes": ["keys:read"] },
         ])),
-        "GET /v1/api-keys/dw%5F0123456789abcdef/models" => list(json!([{ "name": "m<1>" }])),
-        "POST /v1/api-keys/dw%5F0123456789abcdef/token" => (token.0, token.1.clone()),
-        "GET /v1/calls/req%5F1" => ok(json!({
+        "GET /v1/api-keys/dw_0123456789abcdef/models" => list(json!([{ "name": "m<1>" }])),
+        "POST /v1/api-keys/dw_0123456789abcdef/token" => (token.0, token.1.clone()),
+        "GET /v1/calls/req_1" => ok(json!({
             "id": "req_1", "duration_us": 1_500_000, "first_byte_us": 200_000, "input_tokens": 1_200,
             "output_tokens": 3, "cost_usd": "0.000123", "is_estimated": false,
         })),
