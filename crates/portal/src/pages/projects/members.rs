@@ -103,7 +103,7 @@ mod tests {
         assert!(
             shown.contains("<option value=\"cy\">") && !shown.contains("<option value=\"bob\">")
         );
-        assert!(shown.contains("u-0123456789ab/mine") && !shown.contains("others"), "{shown}");
+        assert!(shown.contains("u-0123456789ab/mine") && !shown.contains(">others<"), "{shown}");
         assert!(shown.contains("kept for 7 days"), "{shown}");
     }
 
