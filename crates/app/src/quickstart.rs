@@ -10,7 +10,7 @@ use std::path::Path;
 
 use doorward_domain::key::{KeyStatus, Owner};
 use doorward_domain::scope::Scope;
-use doorward_store::{Bootstrap, KeyFilter, OpenError, Store};
+use doorward_store::{Bootstrap, KeyFilter, ModelFilter, OpenError, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
@@ -103,7 +103,8 @@ async fn set_up(
     let found = tokio::task::spawn_blocking(|| discover::probe_all(candidates)).await??;
     let report = link::link_all(store, &made, found).await?;
     let key = first_key(store, &made, wants_new_key).await?;
-    let models = store.list_models(made.organization, None, MODELS_LISTED_MAX).await?;
+    let all = ModelFilter::default();
+    let models = store.list_models(made.organization, &all, None, MODELS_LISTED_MAX).await?;
     let models = models.into_iter().map(|model| model.name).collect();
     let entrance = Entrance::open(store, &made).await?;
     Ok(Done { key, admin_key, entrance, report, models })

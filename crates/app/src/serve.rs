@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin_key::{self, AdminKey, AdminKeyState, renewal};
 use crate::client::ENDPOINT_FILE;
 use crate::config::{Config, Data, Jobs, Server, Transport};
-use crate::faces::Faces;
+use crate::faces::{self, Faces};
 use crate::telemetry::Exporter;
 use crate::welcome::Entrance;
 use crate::{output, private_file, provider_agent, tls};
@@ -126,7 +126,7 @@ impl Prepared {
         let endpoint = endpoint(listener.local_addr()?, &server.transport);
         store.set_public_url(server.public_url.unwrap_or_else(|| endpoint.clone()));
         let faces = Faces {
-            control: pages(&store, control.clone()),
+            control: pages(&store, control.clone(), Arc::clone(&gateway)),
             gateway: Arc::clone(&gateway),
             store: Arc::clone(&store),
             listener: listener.stats(),
@@ -290,11 +290,12 @@ fn options(data: Data, key_caps: KeyCaps) -> Options {
 }
 
 /// The portal in front of the management API.
-fn pages(store: &Arc<Store>, control: Control) -> axum::Router {
+fn pages(store: &Arc<Store>, control: Control, gateway: Arc<Gateway>) -> axum::Router {
     let url = store.public_url().unwrap_or_default();
     let clock = Arc::clone(store);
     let api = doorward_control::router(control);
-    doorward_portal::router(Portal::new(api, &format!("{url}/v1"), move || clock.clock().now()))
+    let portal = Portal::new(api, &format!("{url}/v1"), move || clock.clock().now());
+    doorward_portal::router(portal.with_calls(faces::calls(gateway)))
 }
 
 /// How a client on this machine names us.

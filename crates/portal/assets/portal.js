@@ -56,6 +56,8 @@ function dress(root) {
   if (root.querySelector("[data-forget-query]")) history.replaceState(null, "", location.pathname);
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
   for (const time of root.querySelectorAll("time[datetime]")) time.title = new Date(time.dateTime).toLocaleString();
+  // What only one page needs comes with that page.
+  for (const page of root.querySelectorAll("[data-module]")) import(page.dataset.module);
   const once = root.querySelector("dialog[data-once]");
   if (once) {
     once.removeAttribute("open");

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use doorward_domain::address::ClientAddress;
 use http::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER, USER_AGENT,
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER, USER_AGENT,
 };
 use http::{Method, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
@@ -66,6 +66,17 @@ impl Api {
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusal> {
         let answer = self.ask(Method::GET, path, None, Sent::default()).await?;
         read(answer).await
+    }
+
+    /// Reads something, and the version that an edit of it is made of.
+    pub(crate) async fn get_versioned<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(T, String), Refusal> {
+        let answer = self.ask(Method::GET, path, None, Sent::default()).await?;
+        let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+        let version = etag.unwrap_or_default().to_owned();
+        Ok((read(answer).await?, version))
     }
 
     /// Does something that is answered with what came of it.

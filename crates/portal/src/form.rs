@@ -3,6 +3,7 @@
 //! A field is called as the member of the API's body that it sets, `limits.requests_per_minute`: what the
 //! API refuses by that name stands beside the field.
 
+mod choice;
 mod member;
 
 use base64::Engine as _;
@@ -10,6 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::refusal::{FieldError, Refusal};
 
+pub(crate) use choice::Choice;
 pub(crate) use member::{Kind, Member};
 
 /// Fields that a form may have, the repeated ones counted each time.
@@ -30,6 +32,13 @@ impl Form {
     pub(crate) fn filled<const N: usize>(values: [(&str, String); N]) -> Self {
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Self { values, ..Self::default() }
+    }
+
+    /// The form with this in a field, whatever was in it.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.values.retain(|(known, _)| known != name);
+        self.add(name, value);
+        self
     }
 
     /// Adds a value to a field.

@@ -10,6 +10,8 @@
 mod answer;
 mod api;
 mod assets;
+mod bounds;
+mod chart;
 mod cookie;
 mod entry;
 mod form;
@@ -20,10 +22,12 @@ mod portal;
 mod posted;
 mod qr;
 mod query;
+mod question;
 mod refusal;
 mod routes;
 mod text;
 mod time;
+mod usage;
 mod visitor;
 mod way_back;
 

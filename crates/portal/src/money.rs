@@ -13,6 +13,17 @@ pub(crate) fn dollars(amount: NanoUsd) -> String {
     format!("${}.{:02}", count(cents / 100), cents % 100)
 }
 
+/// The same of what may be far less than a cent: to a millionth of a dollar. `$0.0042`.
+pub(crate) fn fine(amount: NanoUsd) -> String {
+    let millionths = amount.nanos().div_ceil(1_000);
+    if millionths >= 1_000_000 || millionths == 0 {
+        return dollars(NanoUsd::from_nanos(millionths.saturating_mul(1_000)));
+    }
+    let digits = format!("{millionths:06}");
+    let (cents, rest) = digits.split_at(2);
+    format!("$0.{cents}{}", rest.trim_end_matches('0'))
+}
+
 /// A whole number with its thousands apart: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -43,6 +54,22 @@ mod tests {
             (1_204_500_000_000,     "$1,204.50"),
         ] {
             assert_eq!(dollars(NanoUsd::from_nanos(nanos)), expected);
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn little_money_is_told_to_a_millionth() {
+        for (nanos, expected) in [
+            (0,                 "$0.00"),
+            (1,                 "$0.000001"),
+            (4_200_000,         "$0.0042"),
+            (500_000_000,       "$0.50"),
+            (999_999_999,       "$1.00"),
+            (1_000_000,         "$0.001"),
+            (12_345_678_901,    "$12.34"),
+        ] {
+            assert_eq!(fine(NanoUsd::from_nanos(nanos)), expected, "{nanos}");
         }
     }
 

@@ -10,7 +10,7 @@ use crate::portal::Portal;
 
 /// Parameters as they came. A page takes those that it knows; a link that is too old or too new still leads
 /// somewhere.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -57,6 +57,11 @@ pub(crate) fn with_query<'a>(
 /// One segment of a path.
 pub(crate) fn segment(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// The rest of a path: a name whose slashes stay what they are.
+pub(crate) fn segments(name: &str) -> String {
+    name.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
 impl FromRequestParts<Portal> for Query {

@@ -50,6 +50,11 @@ impl FieldError {
     pub(crate) fn new(field: &str, text: &str) -> Self {
         Self { field: field.to_owned(), detail: crate::text::text(text) }
     }
+
+    /// The name of the form's field, of which it may be a part: `ip_allow` of `ip_allow[2]`.
+    pub(crate) fn place(&self) -> &str {
+        self.field.split('[').next().unwrap_or_default()
+    }
 }
 
 impl FieldError {
@@ -137,7 +142,7 @@ struct RefusalPage {
 
 impl RefusalPage {
     fn new(refusal: &Refusal) -> Self {
-        let frame = Frame::bare(None, jiff::Timestamp::UNIX_EPOCH);
+        let frame = Frame::bare(None, None, jiff::Timestamp::UNIX_EPOCH);
         let kind = match refusal.status {
             StatusCode::NOT_FOUND => "missing",
             StatusCode::FORBIDDEN if refusal.why.code == "stale_form" => "stale-form",

@@ -34,6 +34,20 @@ pub(crate) fn exact(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%-d %b %Y, %H:%M:%S UTC").to_string()
 }
 
+/// How long something took: `340 ms`, `1.24 s`, in three digits or so.
+pub(crate) fn duration(us: u64) -> String {
+    let (whole, hundredths, unit) = match us {
+        ..1_000_000 => (us / 1_000, us % 1_000 / 10, "ms"),
+        _ => (us / 1_000_000, us % 1_000_000 / 10_000, "s"),
+    };
+    let digits = match whole {
+        0..10 => format!("{whole}.{hundredths:02}"),
+        10..100 => format!("{whole}.{}", hundredths / 10),
+        _ => format!("{whole}.0"),
+    };
+    format!("{} {unit}", digits.trim_end_matches('0').trim_end_matches('.'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +71,24 @@ mod tests {
         ];
         for (at, expected) in cases {
             assert_eq!(relative(at.parse().unwrap(), now), expected, "{at}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn a_duration_is_told_in_three_digits() {
+        let cases = [
+            (0,             "0 ms"),
+            (4,             "0 ms"),
+            (540,           "0.54 ms"),
+            (12_340,        "12.3 ms"),
+            (340_999,       "340 ms"),
+            (1_240_000,     "1.24 s"),
+            (20_000_000,    "20 s"),
+            (600_500_000,   "600 s"),
+        ];
+        for (us, expected) in cases {
+            assert_eq!(duration(us), expected, "{us}");
         }
     }
 

@@ -60,7 +60,7 @@ pub(crate) struct Me {
     /// What the role allows.
     pub(crate) scopes: ScopeSet,
     pub(crate) has_second_factor: bool,
-    pub(crate) keys: OwnKeys,
+    pub(crate) key_quota: KeyQuota,
 }
 
 /// The organization of whoever is signed in.
@@ -71,7 +71,7 @@ pub(crate) struct Organization {
 
 /// How many keys somebody has, and what bounds them.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct OwnKeys {
+pub(crate) struct KeyQuota {
     /// Active and disabled ones.
     pub(crate) count: u32,
     pub(crate) max: u32,
@@ -119,7 +119,7 @@ impl Visitor {
 
 impl Guest {
     pub(crate) fn frame(&self) -> Frame {
-        Frame { notice: self.notice.clone(), ..Frame::bare(self.theme, self.now) }
+        Frame::bare(self.theme, self.notice.clone(), self.now)
     }
 }
 
@@ -129,8 +129,8 @@ impl FromRequestParts<Portal> for Guest {
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Refusal> {
         let address = address(parts)?;
         let api = Api::new(portal.api.clone(), None, address, user_agent(parts));
-        let notice = notice(&Query::of(parts));
-        Ok(Self { api, now: portal.now(), theme: cookie::theme(&parts.headers), notice })
+        let (theme, notice) = (cookie::theme(&parts.headers), notice(&Query::of(parts)));
+        Ok(Self { api, now: portal.now(), theme, notice })
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{finds, is_storable, on, parsed};
-use crate::sessions::SESSIONS_MAX;
+use crate::sessions::{SEEN, SESSIONS_MAX};
 use crate::store::random_bytes;
 use crate::{Act, Actor, Session, Store, StoreError, User};
 
@@ -167,6 +167,8 @@ impl Store {
                 .bind(at.as_microsecond())
                 .execute(&mut *tx)
                 .await?;
+            let seen = sqlx::query(SEEN).bind(&organization).bind(&id);
+            seen.bind(at.as_microsecond()).execute(&mut *tx).await?;
             tx.commit().await?;
         });
         Ok(SignedIn::Yes(Box::new(session), token))

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use doorward_sealed::key_file::{shell_quoted, shell_word};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::words::cell;
@@ -167,13 +168,13 @@ impl Screen {
             KeyShown::New { key } => key.expose_secret(),
             KeyShown::Known { .. } => "YOUR-API-KEY",
         };
-        let ca = self.ca.as_ref().map(|path| format!(" --cacert {}", quoted(path)));
+        let ca = self.ca.as_ref().map(|path| format!(" --cacert {}", shell_quoted(path)));
         format!(
             "curl{} {}/v1/chat/completions -H {} -H 'content-type: application/json' -d {}",
             ca.unwrap_or_default(),
             self.endpoint,
-            quoted(&format!("authorization: Bearer {key}")),
-            quoted(&body),
+            shell_quoted(&format!("authorization: Bearer {key}")),
+            shell_quoted(&body),
         )
     }
 }
@@ -227,18 +228,6 @@ fn names(models: &[String]) -> String {
         all if all > NAMES_SHOWN => format!("{} and {} more", shown.join(", "), all - NAMES_SHOWN),
         _ => shown.join(", "),
     }
-}
-
-/// A text as one word of a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// The same, without quotes where none are needed.
-pub(crate) fn shell_word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+,".contains(c);
-    let needs_none = !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain);
-    if needs_none { text.to_owned() } else { quoted(text) }
 }
 
 #[cfg(test)]

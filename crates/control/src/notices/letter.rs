@@ -133,6 +133,21 @@ fn webhook_test(data: &Data<'_>) -> Letter {
     }
 }
 
+/// Whose limits and budgets can be told of: the field of the data, and what it is called.
+const SUBJECTS: [(&str, &str); 4] = [
+    ("api_key", "API key"),
+    ("user", "user"),
+    ("project", "project"),
+    ("organization", "organization"),
+];
+
+/// Whose limits and budgets are told of: what it is, and its name.
+fn subject(data: &Data<'_>) -> (&'static str, String) {
+    let found = SUBJECTS.into_iter().find(|(field, _)| data.value(&[field]).is_some());
+    let (field, noun) = found.unwrap_or(("", "key"));
+    (noun, data.text(&[field, "name"]))
+}
+
 /// The key, and whose it is.
 fn whose(data: &Data<'_>) -> String {
     let [name, id, owner, project] = [
@@ -289,6 +304,19 @@ mod tests {
         insta::assert_snapshot!(told(NoticeKind::IncreaseGranted));
         insta::assert_snapshot!(told(NoticeKind::IncreaseDeclined));
         insta::assert_snapshot!(told(NoticeKind::IncreaseEnded));
+    }
+
+    #[test]
+    fn an_increase_of_what_keys_share_is_told_with_whose_it_is() {
+        let told = |kind, whose: &str| {
+            let mut notice = notice(kind, "web <b>", now());
+            notice.data.retain(|field, _| field == "limit_increase");
+            notice.data.insert(whose.to_owned(), json!({"id": "prj_1", "name": "web"}));
+            let letter = Letter::of(&notice, &Enclosed::default(), now());
+            format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
+        };
+        insta::assert_snapshot!(told(NoticeKind::IncreaseGranted, "project"));
+        insta::assert_snapshot!(told(NoticeKind::IncreaseEnded, "user"));
     }
 
     #[test]

@@ -202,3 +202,16 @@ async fn a_letter_that_cannot_be_sent_forgets_its_secret_and_is_not_sent_again()
     accept(&app, "invitations", token, PASSWORD).await.expect(204);
     assert!(smtp.finish().await.is_empty());
 }
+
+#[tokio::test]
+async fn the_organization_says_whether_it_sends_mail() {
+    let sends =
+        async |app: &TestApp| app.get("/v1/organization").await.expect(200)["sends_mail"].clone();
+    let app = TestApp::mailing().await;
+    assert_eq!(sends(&app).await, true);
+    app.patch("/v1/settings", json!({"mail-from": null})).await.expect(200);
+    assert_eq!(sends(&app).await, false);
+    let without = TestApp::new().await;
+    without.patch("/v1/settings", json!({"mail-from": "a@example.com"})).await.expect(200);
+    assert_eq!(sends(&without).await, false, "there is no server");
+}

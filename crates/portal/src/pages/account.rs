@@ -30,15 +30,22 @@ struct AccountPage {
 }
 
 impl AccountPage {
+    /// What the role is called, and what it lets somebody do.
+    fn role(&self) -> [String; 2] {
+        let role = self.me.role.as_str();
+        [format!("account-role-{role}"), format!("account-role-{role}-help")]
+            .map(|name| text(&name))
+    }
+
     /// How many keys they have, of as many as they may have.
     fn keys(&self) -> String {
-        let [count, max] = [self.me.keys.count, self.me.keys.max].map(|n| n.to_string());
+        let [count, max] = [self.me.key_quota.count, self.me.key_quota.max].map(|n| n.to_string());
         text_of("account-keys-of", [("count", &count), ("max", &max)])
     }
 
     /// How long a key may live: in days where it is one at least.
     fn lifetime(&self) -> String {
-        match self.me.keys.max_lifetime_minutes {
+        match self.me.key_quota.max_lifetime_minutes {
             None => text("account-keys-for-ever"),
             Some(minutes @ ..MINUTES_PER_DAY) => text_with("account-keys-minutes", "n", minutes),
             Some(minutes) => text_with("account-keys-days", "n", minutes / MINUTES_PER_DAY),

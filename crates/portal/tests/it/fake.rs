@@ -69,7 +69,7 @@ pub(crate) fn me() -> Value {
         "id": "usr_1", "name": "ada", "email": "ada@example.com", "role": "member",
         "organization": {"id": "org_1", "name": "acme"}, "projects": [],
         "scopes": ["keys:read", "keys:write"], "has_second_factor": false,
-        "keys": {"count": 1, "max": 20, "max_lifetime_minutes": 129_600},
+        "key_quota": {"count": 1, "max": 20, "max_lifetime_minutes": 129_600},
     })
 }
 

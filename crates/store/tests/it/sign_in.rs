@@ -241,3 +241,22 @@ async fn a_code_is_taken_once_however_it_is_presented() {
         assert_eq!(try_with(None).await, "yes");
     }
 }
+
+#[tokio::test]
+async fn whoever_signed_in_was_seen_also_when_the_session_is_over() {
+    for store in every_store().await {
+        let (user, session, _) = with_session(&store, OrganizationRole::Member).await;
+        let presence = async || {
+            let presences = store.presences(store.first.organization, &[user.id]).await.unwrap();
+            presences.of(user.id)
+        };
+        assert_eq!(presence().await.last_seen_at, Some(store.now()), "{}", store.engine());
+        assert!(presence().await.has_password && !presence().await.has_second_factor);
+        store.pass(SignedDuration::from_secs(90));
+        store.touch_session(&session, "192.0.2.8".parse().unwrap()).await.unwrap();
+        let seen_at = store.now();
+        store.end_sessions(&store.act(), user.id, None).await.unwrap();
+        store.pass(SignedDuration::from_secs(90));
+        assert_eq!(presence().await.last_seen_at, Some(seen_at));
+    }
+}

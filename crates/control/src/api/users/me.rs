@@ -2,15 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use doorward_domain::id::{OrganizationId, ProjectId};
+use doorward_domain::id::OrganizationId;
 use doorward_domain::key::Owner;
-use doorward_domain::project_role::ProjectRole;
 use doorward_domain::scope::ScopeSet;
-use doorward_store::Membership;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{NOUN, UserObject, object};
+use super::{NOUN, OneUser, one};
 use crate::Control;
 use crate::caller::Caller;
 use crate::openapi::text::Name;
@@ -20,14 +18,11 @@ use crate::problem::ApiError;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Me {
     #[serde(flatten)]
-    user: UserObject,
+    user: OneUser,
     organization: OwnOrganization,
-    projects: Vec<MembershipObject>,
     /// What the role allows; a key may be allowed less.
     scopes: ScopeSet,
-    /// Whether signing in takes a code, too.
-    has_second_factor: bool,
-    keys: OwnKeys,
+    key_quota: KeyQuota,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,17 +32,9 @@ struct OwnOrganization {
     name: String,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Membership)]
-struct MembershipObject {
-    id: ProjectId,
-    name: String,
-    role: ProjectRole,
-}
-
 /// How many keys somebody has, and what bounds them.
 #[derive(Debug, Serialize, ToSchema)]
-struct OwnKeys {
+struct KeyQuota {
     /// Active and disabled ones.
     count: u32,
     /// As many there may be.
@@ -72,17 +59,13 @@ pub(crate) async fn show_me(
     let (store, organization) = (&control.store, caller.organization());
     let user = store.find_user(organization, id).await?.ok_or(ApiError::NotFound(NOUN))?;
     let settings = store.settings(organization).await?;
-    let projects = store.list_memberships(organization, id).await?;
-    let membership = |Membership { project: id, name, role }| MembershipObject { id, name, role };
     let name = store.get_organization(organization).await?.name;
     let cap = settings.ttl_minutes_max;
     Ok(Json(Me {
         scopes: user.role.scopes(),
-        user: object(&control, user).await?,
+        user: one(&control, user).await?,
         organization: OwnOrganization { id: organization, name },
-        projects: projects.into_iter().map(membership).collect(),
-        has_second_factor: store.has_second_factor(organization, id).await?,
-        keys: OwnKeys {
+        key_quota: KeyQuota {
             count: store.count_keys(organization, owner).await?,
             max: settings.keys_per_user_max,
             max_lifetime_minutes: (cap > 0).then_some(cap),
