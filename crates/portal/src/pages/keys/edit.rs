@@ -25,7 +25,6 @@ struct EditPage {
     form: Form,
     offer: Offer,
     key: Key,
-    is_service: bool,
 }
 
 impl EditPage {
@@ -39,9 +38,8 @@ impl EditPage {
                 offer.scopes.push(scope);
             }
         }
-        let is_service = key.is_of_service();
-        let frame = visitor.frame(if is_service { "/agent-keys" } else { "/keys" });
-        Self { frame, form, offer, key, is_service }
+        let frame = visitor.frame(if key.is_of_service() { "/agent-keys" } else { "/keys" });
+        Self { frame, form, offer, key }
     }
 }
 
