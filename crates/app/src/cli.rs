@@ -33,7 +33,8 @@ pub(crate) use catalog::{
     ProvidersCommand, TestProviderKey, ValueSource, Verb,
 };
 pub(crate) use increases::{
-    AskIncrease, DeclineIncrease, GrantIncrease, IncreasesCommand, ListIncreases, RaiseArgs,
+    AskIncrease, DeclineIncrease, EndArgs, GrantIncrease, IncreasesCommand, ListIncreases,
+    RaiseArgs, RaiseShared,
 };
 pub(crate) use key_file::{KeyFileFormat, OpenKeyFile, PassphraseArgs, SaveArgs};
 pub(crate) use keys::{

@@ -24,6 +24,7 @@ use crate::client::ENDPOINT_FILE;
 use crate::config::{Config, Data, Jobs, Server, Transport};
 use crate::faces::{self, Faces};
 use crate::telemetry::Exporter;
+use crate::welcome::Entrance;
 use crate::{output, private_file, provider_agent, tls};
 
 use signals::Signals;
@@ -35,7 +36,7 @@ const INTERRUPTED: i32 = 130;
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let prepared = Prepared::open(config).await?;
     match prepared.first_start().await {
-        Ok(admin_key) => say_where(&admin_key),
+        Ok((admin_key, entrance)) => say_where(&admin_key, &entrance),
         Err(error) => {
             prepared.close().await;
             return Err(error);
@@ -44,14 +45,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     prepared.serve().await
 }
 
-fn say_where(admin_key: &AdminKey) {
+fn say_where(admin_key: &AdminKey, entrance: &Entrance) {
     let path = admin_key.path.display();
     match admin_key.state {
         AdminKeyState::Kept => {}
-        AdminKeyState::Made => output::note(&format!(
-            "The administrator's key is in {path}. To sign in as that user: doorward users invite \
-             administrator --email ADDRESS"
-        )),
+        AdminKeyState::Made => output::note(&format!("The administrator's key is in {path}.")),
         AdminKeyState::Replaced => output::note(&format!(
             "The administrator's key was gone or no longer worked: a new one is in {path}."
         )),
@@ -59,6 +57,16 @@ fn say_where(admin_key: &AdminKey) {
             "Less than half of the life of the administrator's key was left: a new one is in {path}. \
              The old one works until its end."
         )),
+    }
+    let url = entrance.url();
+    match entrance {
+        Entrance::Link(_) => {
+            output::note(&format!("Open this link once, to choose how you sign in: {url}"));
+        }
+        Entrance::WithKey(_) => {
+            output::note(&format!("Nobody can sign in yet. Open {url}, with the key in {path}."));
+        }
+        Entrance::SignIn(_) => {}
     }
 }
 
@@ -155,9 +163,10 @@ impl Prepared {
     }
 
     /// Makes the first organization and administrator where there are none.
-    async fn first_start(&self) -> anyhow::Result<AdminKey> {
+    async fn first_start(&self) -> anyhow::Result<(AdminKey, Entrance)> {
         let (made, is_first_run) = self.store.bootstrap().await?;
-        admin_key::ensure(&self.store, &made, is_first_run, &self.data_dir).await
+        let key = admin_key::ensure(&self.store, &made, is_first_run, &self.data_dir).await?;
+        Ok((key, Entrance::open_for_terminal(&self.store, &made).await?))
     }
 
     /// Gives up before serving.

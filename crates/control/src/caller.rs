@@ -30,7 +30,7 @@ use crate::routes::Access;
 use crate::sign_in_refusal::SignInRefusal;
 
 use presented::presented;
-pub(crate) use presented::{COOKIE_NAMES, Proof, api_credential, cookie_name, is_same_origin};
+pub(crate) use presented::{Proof, api_credential};
 
 /// What a credential stands for.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ mod denials;
 mod faults;
 mod idempotency;
 pub mod jobs;
+mod link_page;
 pub mod model_list;
 pub mod notices;
 mod oauth;

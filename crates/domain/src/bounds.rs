@@ -121,6 +121,14 @@ impl Subject {
         }
     }
 
+    /// The key, where it is one.
+    pub const fn key(&self) -> Option<KeyId> {
+        match self {
+            Self::Key(id) => Some(*id),
+            Self::Organization(_) | Self::Project(_) | Self::User(_) => None,
+        }
+    }
+
     /// Its id alone.
     pub fn id(&self) -> String {
         match self {

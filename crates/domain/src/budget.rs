@@ -109,7 +109,8 @@ pub enum Overrun {
     /// The call is cut to what fits, or refused: the line is never crossed.
     #[default]
     Deny,
-    /// The call goes on at its full length; the next one after the line is refused.
+    /// The call goes on at its full length; the next one after the line is refused. Of calls in flight, what
+    /// their models spend on average counts towards it.
     Allow,
 }
 
@@ -187,16 +188,24 @@ impl Budget {
     pub fn check_left(&self, account: &Account) -> Result<(), NoRoom> {
         if self.is_spent(account.spent) {
             Err(NoRoom::Spent)
-        } else if self.overrun == Overrun::Deny && self.is_spent(account.spent.plus(account.held)) {
+        } else if self.is_spent(account.spent.plus(self.held_of(account))) {
             Err(NoRoom::Held)
         } else {
             Ok(())
         }
     }
 
+    /// What calls in flight hold of it: their worst case, or what is expected of them where it may be overrun.
+    pub const fn held_of(&self, account: &Account) -> Spend {
+        match self.overrun {
+            Overrun::Deny => account.held.worst,
+            Overrun::Allow => account.held.expected,
+        }
+    }
+
     /// Whether it covers what is held also when this much more is spent. One that may be overrun always does.
     pub fn has_room_beside(&self, account: &Account, more: Spend) -> bool {
-        let all = account.spent.plus(account.held).plus(more);
+        let all = account.spent.plus(account.held.worst).plus(more);
         let fits = match self.amount {
             Amount::Usd(limit) => all.cost <= limit,
             Amount::Tokens(limit) => all.tokens <= limit,
@@ -262,10 +271,42 @@ impl Spend {
         Self { cost: self.cost.minus(other.cost), tokens: self.tokens.saturating_sub(other.tokens) }
     }
 
+    /// The same, in each unit at most as much as `most`.
+    #[must_use]
+    pub fn at_most(self, most: Self) -> Self {
+        Self { cost: self.cost.min(most.cost), tokens: self.tokens.min(most.tokens) }
+    }
+
     /// What a finished call spent.
     pub fn of(price: &Price, usage: Usage) -> Self {
         let usage = usage.bounded();
         Self { cost: price.cost(usage), tokens: usage.total_tokens() }
+    }
+}
+
+/// What is set aside for a call, or for several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// The worst case, for budgets whose line is never crossed.
+    pub worst: Spend,
+    /// What such calls come to on average, never more than the worst case: for budgets that may be overrun.
+    pub expected: Spend,
+}
+
+impl Held {
+    /// The sum.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        let (worst, expected) = (self.worst.plus(other.worst), self.expected.plus(other.expected));
+        Self { worst, expected }
+    }
+
+    /// The difference, at least nothing.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        let (worst, expected) =
+            (self.worst.minus(other.worst), self.expected.minus(other.expected));
+        Self { worst, expected }
     }
 }
 
@@ -275,10 +316,10 @@ pub struct Account {
     /// Settled.
     pub spent: Spend,
     /// Set aside for calls in flight.
-    pub held: Spend,
+    pub held: Held,
 }
 
-/// The worst case of a call, before it is sent.
+/// The worst case of a call, before it is sent, and what is expected of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Quote<'a> {
     /// What everything costs.
@@ -286,8 +327,12 @@ pub struct Quote<'a> {
     /// Estimated tokens of input, the most output tokens that the call may produce, and the most of what
     /// is no tokens.
     pub most: Usage,
-    /// Of the output tokens, those that no bound makes fewer: of pictures, of speech, of what was heard.
+    /// Of the output tokens, those that no bound makes fewer: of pictures, of speech, of what was heard; or
+    /// with fewer than which the provider would refuse the request.
     pub fixed_output_tokens: u64,
+    /// What calls of the model spent lately, on average. `None`: nothing is known of that, and the worst is
+    /// expected.
+    pub average: Option<Spend>,
 }
 
 /// Why a budget has no room.
@@ -301,17 +346,20 @@ pub enum NoRoom {
 
 impl Quote<'_> {
     /// What a call that may produce `output_tokens` sets aside.
-    pub fn hold(&self, output_tokens: u64) -> Spend {
+    pub fn hold(&self, output_tokens: u64) -> Held {
         let most = Usage { output_tokens, ..self.most };
-        Spend { cost: self.price.worst_cost(most), tokens: most.total_tokens() }
+        let worst = Spend { cost: self.price.worst_cost(most), tokens: most.total_tokens() };
+        let expected = self.average.map_or(worst, |average| average.at_most(worst));
+        Held { worst, expected }
     }
 
     /// How many output tokens fit into all of these budgets, at most what the call asks for.
     ///
     /// Fewer than it asks for means that its `max_tokens` must be lowered; that happens only down
     /// to [`OUTPUT_TOKENS_MIN`], and not below what is fixed of them, as a picture or sound is. Money already
-    /// held counts as spent, so that no number of concurrent calls can cross the line. Where one budget is
-    /// held and another spent, it is spent: waiting would not help.
+    /// held counts as spent, so that no number of concurrent calls can cross the line. A budget that may be
+    /// overrun cuts no call short: it lets in each that comes before its line, and counts those in flight at what
+    /// is expected of them. Where one budget is held and another spent, it is spent: waiting would not help.
     pub fn fit(&self, budgets: &[(Budget, Account)]) -> Result<u64, NoRoom> {
         let mut fitting = Ok(self.most.output_tokens);
         for (budget, account) in budgets {
@@ -326,13 +374,9 @@ impl Quote<'_> {
 
     fn fit_one(&self, budget: &Budget, account: &Account) -> Result<u64, NoRoom> {
         if budget.overrun == Overrun::Allow {
-            return if budget.is_spent(account.spent) {
-                Err(NoRoom::Spent)
-            } else {
-                Ok(self.most.output_tokens)
-            };
+            return budget.check_left(account).map(|()| self.most.output_tokens);
         }
-        match self.room(budget, account.spent.plus(account.held)) {
+        match self.room(budget, account.spent.plus(account.held.worst)) {
             Some(room) => Ok(room),
             None if self.room(budget, account.spent).is_some() => Err(NoRoom::Held),
             None => Err(NoRoom::Spent),
@@ -423,8 +467,13 @@ pub(crate) mod tests {
         Spend { cost: NanoUsd::from_nanos(tokens * 10_000), tokens }
     }
 
+    /// Held for calls of which nothing more is known than their worst case.
+    fn at_worst(worst: Spend) -> Held {
+        Held { worst, expected: worst }
+    }
+
     fn taken(budget: &Budget, account: &Account) -> (u64, u64) {
-        let all = account.spent.plus(account.held);
+        let all = account.spent.plus(budget.held_of(account));
         match budget.amount {
             Amount::Usd(limit) => (all.cost.nanos(), limit.nanos()),
             Amount::Tokens(limit) => (all.tokens, limit),
@@ -544,8 +593,9 @@ pub(crate) mod tests {
                 price: &price,
                 most: Usage::of_tokens(input_tokens, output_tokens),
                 fixed_output_tokens: 0,
+                average: None,
             };
-            let account = Account { spent: tokens(spent), held: tokens(held) };
+            let account = Account { spent: tokens(spent), held: at_worst(tokens(held)) };
             for amount in [Amount::Tokens(limit), Amount::Usd(tokens(limit).cost)] {
                 let fits = quote.fit(&[(deny(amount), account)]);
                 assert_eq!(fits, expected, "{amount:?} {account:?} {quote:?}");
@@ -556,11 +606,15 @@ pub(crate) mod tests {
     #[test]
     fn all_budgets_must_have_room_and_a_spent_one_decides() {
         let price = price();
-        let quote =
-            Quote { price: &price, most: Usage::of_tokens(100, 4_096), fixed_output_tokens: 0 };
+        let quote = Quote {
+            price: &price,
+            most: Usage::of_tokens(100, 4_096),
+            fixed_output_tokens: 0,
+            average: None,
+        };
         let (wide, narrow) = (deny(Amount::Tokens(100_000)), deny(Amount::Tokens(1_000)));
         let empty = Account::default();
-        let held = Account { held: tokens(1_000), ..empty };
+        let held = Account { held: at_worst(tokens(1_000)), ..empty };
         let spent = Account { spent: tokens(1_000), ..empty };
         #[rustfmt::skip]
         let cases = [
@@ -596,7 +650,7 @@ pub(crate) mod tests {
         ];
         for (limit, fixed_output_tokens, expected) in cases {
             for amount in [Amount::Tokens(limit), Amount::Usd(tokens(limit).cost)] {
-                let quote = Quote { price: &price, most, fixed_output_tokens };
+                let quote = Quote { price: &price, most, fixed_output_tokens, average: None };
                 let fits = quote.fit(&[(deny(amount), Account::default())]);
                 assert_eq!(fits, expected, "{amount:?} {fixed_output_tokens}");
             }
@@ -606,23 +660,54 @@ pub(crate) mod tests {
     #[test]
     fn a_budget_that_may_be_overrun_refuses_only_after_the_line() {
         let price = price();
-        let quote =
-            Quote { price: &price, most: Usage::of_tokens(100, 4_096), fixed_output_tokens: 0 };
+        let quote = Quote {
+            price: &price,
+            most: Usage::of_tokens(100, 4_096),
+            fixed_output_tokens: 0,
+            average: None,
+        };
         #[rustfmt::skip]
         let cases = [
-            // spent  held     fits
-            (0,       0,       Ok(4_096)),
-            (999,     0,       Ok(4_096)),
-            (999,     100_000, Ok(4_096)), // holds do not count
-            (1_000,   0,       Err(NoRoom::Spent)),
-            (5_000,   0,       Err(NoRoom::Spent)),
+            // spent  worst    expected  fits
+            (0,       0,       0,        Ok(4_096)),
+            (999,     0,       0,        Ok(4_096)),
+            (0,       100_000, 999,      Ok(4_096)), // the worst case is not what it holds
+            (500,     100_000, 499,      Ok(4_096)),
+            (500,     100_000, 500,      Err(NoRoom::Held)),
+            (999,     100_000, 50_000,   Err(NoRoom::Held)),
+            (1_000,   0,       0,        Err(NoRoom::Spent)),
+            (1_000,   100_000, 50_000,   Err(NoRoom::Spent)),
+            (5_000,   0,       0,        Err(NoRoom::Spent)),
         ];
-        for (spent, held, expected) in cases {
-            let account = Account { spent: tokens(spent), held: tokens(held) };
+        for (spent, worst, expected, fits) in cases {
+            let held = Held { worst: tokens(worst), expected: tokens(expected) };
+            let account = Account { spent: tokens(spent), held };
             for amount in [Amount::Tokens(1_000), Amount::Usd(tokens(1_000).cost)] {
                 let budget = Budget { overrun: Overrun::Allow, ..deny(amount) };
-                assert_eq!(quote.fit(&[(budget, account)]), expected, "{amount:?} {account:?}");
+                assert_eq!(quote.fit(&[(budget, account)]), fits, "{amount:?} {account:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_call_is_expected_to_be_as_others_of_its_model_but_never_worse_than_it_can_be() {
+        let spend = |nanos, tokens| Spend { cost: NanoUsd::from_nanos(nanos), tokens };
+        #[rustfmt::skip]
+        let cases = [
+            // average                         expected, where the worst case is a million and 100
+            (None,                             spend(1_000_000, 100)),
+            (Some(spend(0, 0)),                spend(0, 0)),
+            (Some(spend(300_000, 40)),         spend(300_000, 40)),
+            (Some(spend(300_000, 400)),        spend(300_000, 100)),
+            (Some(spend(3_000_000, 40)),       spend(1_000_000, 40)),
+            (Some(spend(u64::MAX, u64::MAX)),  spend(1_000_000, 100)),
+        ];
+        let price = price();
+        for (average, expected) in cases {
+            let most = Usage::of_tokens(70, 1_000);
+            let quote = Quote { price: &price, most, fixed_output_tokens: 0, average };
+            let worst = spend(1_000_000, 100);
+            assert_eq!(quote.hold(30), Held { worst, expected }, "{average:?}");
         }
     }
 
@@ -632,6 +717,7 @@ pub(crate) mod tests {
             price: &Price::FREE,
             most: Usage::of_tokens(100, 4_096),
             fixed_output_tokens: 0,
+            average: None,
         };
         let account = Account { spent: tokens(1_000), ..Account::default() };
         let (usd, count) = (deny(Amount::Usd(tokens(1_000).cost)), deny(Amount::Tokens(1_000)));
@@ -673,22 +759,22 @@ pub(crate) mod tests {
         let budget = |overrun| Budget { amount: Amount::Tokens(10), period: Period::Day, overrun };
         #[rustfmt::skip]
         let cases = [
-            (0,  0,  Overrun::Deny,  Ok(())),
-            (9,  0,  Overrun::Deny,  Ok(())),
-            (9,  1,  Overrun::Deny,  Err(NoRoom::Held)),
-            (0,  11, Overrun::Deny,  Err(NoRoom::Held)),
-            (10, 0,  Overrun::Deny,  Err(NoRoom::Spent)),
-            (11, 5,  Overrun::Deny,  Err(NoRoom::Spent)),
-            (9,  9,  Overrun::Allow, Ok(())),
-            (10, 0,  Overrun::Allow, Err(NoRoom::Spent)),
+            // spent  worst  expected  overrun          left
+            (0,       0,     0,        Overrun::Deny,   Ok(())),
+            (9,       0,     0,        Overrun::Deny,   Ok(())),
+            (9,       1,     0,        Overrun::Deny,   Err(NoRoom::Held)),
+            (0,       11,    1,        Overrun::Deny,   Err(NoRoom::Held)),
+            (10,      0,     0,        Overrun::Deny,   Err(NoRoom::Spent)),
+            (11,      5,     5,        Overrun::Deny,   Err(NoRoom::Spent)),
+            (5,       99,    4,        Overrun::Allow,  Ok(())),
+            (5,       99,    5,        Overrun::Allow,  Err(NoRoom::Held)),
+            (10,      0,     0,        Overrun::Allow,  Err(NoRoom::Spent)),
+            (10,      99,    9,        Overrun::Allow,  Err(NoRoom::Spent)),
         ];
-        for (spent, held, overrun, expected) in cases {
-            let account = Account { spent: spend(spent), held: spend(held) };
-            assert_eq!(
-                budget(overrun).check_left(&account),
-                expected,
-                "{spent} {held} {overrun:?}"
-            );
+        for (spent, worst, expected, overrun, left) in cases {
+            let held = Held { worst: spend(worst), expected: spend(expected) };
+            let account = Account { spent: spend(spent), held };
+            assert_eq!(budget(overrun).check_left(&account), left, "{account:?} {overrun:?}");
         }
     }
 
@@ -726,19 +812,26 @@ pub(crate) mod tests {
         }
     }
 
+    fn any_average() -> impl Strategy<Value = Option<Spend>> {
+        let spend = |(nanos, tokens)| Spend { cost: NanoUsd::from_nanos(nanos), tokens };
+        prop::option::of((0_u64..50_000_000, 0_u64..2_000).prop_map(spend))
+    }
+
     /// A call that came in, or one of those in flight that is over.
     #[derive(Debug, Clone)]
     enum Step {
-        Start { most: Usage },
+        Start { most: Usage, average: Option<Spend> },
         Settle { call: prop::sample::Index, input_percent: u64, output_percent: u64 },
     }
 
     fn any_step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            3 => (0_u64..400, 0_u64..2_000, 0_u64..3).prop_map(|(input_tokens, output_tokens, web_searches)| {
-                let most = Usage { web_searches, ..Usage::of_tokens(input_tokens, output_tokens) };
-                Step::Start { most }
-            }),
+            3 => (0_u64..400, 0_u64..2_000, 0_u64..3, any_average()).prop_map(
+                |(input_tokens, output_tokens, web_searches, average)| {
+                    let most = Usage { web_searches, ..Usage::of_tokens(input_tokens, output_tokens) };
+                    Step::Start { most, average }
+                },
+            ),
             2 => (any::<prop::sample::Index>(), 0_u64..=100, 0_u64..=100).prop_map(
                 |(call, input_percent, output_percent)| Step::Settle { call, input_percent, output_percent },
             ),
@@ -747,7 +840,7 @@ pub(crate) mod tests {
 
     struct InFlight {
         most: Usage,
-        hold: Spend,
+        hold: Held,
     }
 
     /// The budgets of one key under many concurrent calls, as the store keeps them.
@@ -758,8 +851,8 @@ pub(crate) mod tests {
     }
 
     impl Ledger {
-        fn start(&mut self, most: Usage) -> Result<u64, NoRoom> {
-            let quote = Quote { price: &self.price, most, fixed_output_tokens: 0 };
+        fn start(&mut self, most: Usage, average: Option<Spend>) -> Result<u64, NoRoom> {
+            let quote = Quote { price: &self.price, most, fixed_output_tokens: 0, average };
             let fitting = quote.fit(&self.accounts)?;
             let hold = quote.hold(fitting);
             for (_, account) in &mut self.accounts {
@@ -776,9 +869,19 @@ pub(crate) mod tests {
                 output_tokens: done.most.output_tokens * output_percent / 100,
                 ..done.most
             };
+            self.end(done.hold, Spend::of(&self.price, usage));
+        }
+
+        /// It comes to just what was expected of it.
+        fn settle_as_expected(&mut self, position: usize) {
+            let done = self.in_flight.swap_remove(position);
+            self.end(done.hold, done.hold.expected);
+        }
+
+        fn end(&mut self, hold: Held, spent: Spend) {
             for (_, account) in &mut self.accounts {
-                account.held = account.held.minus(done.hold);
-                account.spent = account.spent.plus(Spend::of(&self.price, usage));
+                account.held = account.held.minus(hold);
+                account.spent = account.spent.plus(spent);
             }
         }
     }
@@ -795,9 +898,9 @@ pub(crate) mod tests {
             let mut ledger = Ledger { price, accounts, in_flight: vec![] };
             for step in steps {
                 match step {
-                    Step::Start { most } => {
+                    Step::Start { most, average } => {
                         let output_tokens = most.output_tokens;
-                        if let Ok(fitting) = ledger.start(most) {
+                        if let Ok(fitting) = ledger.start(most, average) {
                             prop_assert!(fitting <= output_tokens);
                             prop_assert!(fitting >= output_tokens.min(OUTPUT_TOKENS_MIN));
                         }
@@ -816,7 +919,48 @@ pub(crate) mod tests {
             while !ledger.in_flight.is_empty() {
                 ledger.settle(0, 100, 100);
             }
-            prop_assert!(ledger.accounts.iter().all(|(_, a)| a.held == Spend::default()));
+            prop_assert!(ledger.accounts.iter().all(|(_, a)| a.held == Held::default()));
+        }
+
+        /// What an overrun is bounded by: where calls come to what is expected of them, the last one that is let
+        /// in may cross the line, and no other, however many there are at once. None is cut short, and none is
+        /// refused before the line.
+        #[test]
+        fn calls_that_are_as_expected_overrun_a_budget_by_less_than_one_of_them(
+            price in any_price(),
+            budget in any_budget(),
+            steps in prop::collection::vec(any_step(), 1..60),
+        ) {
+            let budget = Budget { overrun: Overrun::Allow, ..budget };
+            let accounts = vec![(budget, Account::default())];
+            let mut ledger = Ledger { price, accounts, in_flight: vec![] };
+            let mut dearest = 0;
+            for step in steps {
+                let (before, limit) = taken(&budget, &ledger.accounts[0].1);
+                match step {
+                    Step::Start { most, average } => match ledger.start(most, average) {
+                        Ok(fitting) => {
+                            prop_assert_eq!(fitting, most.output_tokens);
+                            dearest = dearest.max(taken(&budget, &ledger.accounts[0].1).0 - before);
+                            prop_assert!(before < limit);
+                        }
+                        Err(_) => prop_assert!(before >= limit),
+                    },
+                    Step::Settle { call, .. } => {
+                        if !ledger.in_flight.is_empty() {
+                            let position = call.index(ledger.in_flight.len());
+                            ledger.settle_as_expected(position);
+                        }
+                    }
+                }
+            }
+            while !ledger.in_flight.is_empty() {
+                ledger.settle_as_expected(0);
+            }
+            let account = ledger.accounts[0].1;
+            prop_assert_eq!(account.held, Held::default());
+            let (spent, limit) = taken(&budget, &account);
+            prop_assert!(spent < limit + dearest || spent == 0, "{} of {}", spent, limit);
         }
 
         #[test]
@@ -828,7 +972,7 @@ pub(crate) mod tests {
             output_tokens in 1_u64..4_000,
         ) {
             let spent = Spend { cost: NanoUsd::from_nanos(spent.0), tokens: spent.1 };
-            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens), fixed_output_tokens: 0 };
+            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens), fixed_output_tokens: 0, average: None };
             let fits = quote.fit(&[(budget, Account { spent, ..Account::default() })]);
             let with = |output| Account { spent, held: quote.hold(output) };
             match fits {
@@ -852,10 +996,10 @@ pub(crate) mod tests {
             output_tokens in 0_u64..2_000,
         ) {
             let spend = |(nanos, tokens)| Spend { cost: NanoUsd::from_nanos(nanos), tokens };
-            let account = |spent, held| Account { spent: spend(spent), held: spend(held) };
+            let account = |spent, held| Account { spent: spend(spent), held: at_worst(spend(held)) };
             let now: Vec<_> = budgets.iter().map(|(b, s, h)| (*b, account(*s, *h))).collect();
             let later: Vec<_> = budgets.iter().map(|(b, s, _)| (*b, account(*s, (0, 0)))).collect();
-            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens), fixed_output_tokens: 0 };
+            let quote = Quote { price: &price, most: Usage::of_tokens(input_tokens, output_tokens), fixed_output_tokens: 0, average: None };
             match quote.fit(&now) {
                 Ok(fitting) => prop_assert!(quote.fit(&later).is_ok_and(|all| all >= fitting)),
                 Err(NoRoom::Held) => prop_assert!(quote.fit(&later).is_ok()),
@@ -869,14 +1013,15 @@ pub(crate) mod tests {
             theirs in prop::collection::vec(any_budget(), 0..3),
             spent in (0_u64..200_000_000, 0_u64..5_000),
             held in (0_u64..20_000_000, 0_u64..500),
+            expected in (0_u64..20_000_000, 0_u64..500),
         ) {
             prop_assert!(Budget::list_covers(&mine, &mine) && Budget::list_covers(&[], &mine));
-            let account = Account {
-                spent: Spend { cost: NanoUsd::from_nanos(spent.0), tokens: spent.1 },
-                held: Spend { cost: NanoUsd::from_nanos(held.0), tokens: held.1 },
-            };
+            let spend = |(nanos, tokens)| Spend { cost: NanoUsd::from_nanos(nanos), tokens };
+            let worst = spend(held);
+            let held = Held { worst, expected: spend(expected).at_most(worst) };
+            let account = Account { spent: spend(spent), held };
             let price = price();
-            let quote = Quote { price: &price, most: Usage::of_tokens(10, 1_000), fixed_output_tokens: 0 };
+            let quote = Quote { price: &price, most: Usage::of_tokens(10, 1_000), fixed_output_tokens: 0, average: None };
             let fit = |list: &[Budget]| {
                 quote.fit(&list.iter().map(|budget| (*budget, account)).collect::<Vec<_>>())
             };

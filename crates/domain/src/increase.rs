@@ -1,7 +1,8 @@
-//! Limit increases: a holder of a key asks for higher limits or budgets, an administrator decides.
+//! Limit increases: a holder of a key asks for higher limits or budgets, an administrator decides; or an
+//! administrator raises for a while what the keys of a user, a project or an organization share.
 //!
-//! An increase raises figures that the key has. It takes no limit away and adds none, so that whatever
-//! bounds a key before bounds it afterwards: to do without a limit is an edit of the key.
+//! An increase raises figures that are there. It takes no limit away and adds none, so that whatever
+//! bounds a call before bounds it afterwards: to do without a limit is an edit.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
+use crate::bounds::Bounds;
 use crate::budget::{Amount, Budget, Overrun};
 use crate::limit::Limits;
 use crate::rights::Rights;
@@ -37,11 +39,11 @@ pub struct Raise {
 /// Why a figure raises nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoRaise {
-    /// The key has no such limit or budget, so that there is nothing to raise.
-    #[error("the key has none of this kind that could be raised")]
+    /// There is no such limit or budget, so that there is nothing to raise.
+    #[error("there is none of this kind that could be raised")]
     NotThere,
-    /// It is not above what the key has.
-    #[error("must be above what the key has")]
+    /// It is not above what is there.
+    #[error("must be above what is there")]
     NotAbove,
     /// A second one in the same unit and period.
     #[error("there is already one in this unit and period")]
@@ -95,9 +97,17 @@ impl Raise {
     /// without a limit or budget that had one.
     #[must_use]
     pub fn applied_to(&self, rights: &Rights) -> Rights {
-        let limits = rights.limits.raised_to(&self.limits);
-        let budgets = rights.budgets.iter().map(|own| self.budget_for(own)).collect();
+        let Bounds { limits, budgets } = self.raised(&rights.bounds());
         Rights { limits, budgets, ..rights.clone() }
+    }
+
+    /// The same of bounds.
+    #[must_use]
+    pub fn raised(&self, own: &Bounds) -> Bounds {
+        Bounds {
+            limits: own.limits.raised_to(&self.limits),
+            budgets: own.budgets.iter().map(|own| self.budget_for(own)).collect(),
+        }
     }
 
     fn budget_for(&self, own: &Budget) -> Budget {
@@ -106,10 +116,10 @@ impl Raise {
         Budget { amount, ..*own }
     }
 
-    /// What is named and raises nothing of these rights, by its field. Empty: it can be granted, if it
+    /// What is named and raises nothing of these bounds, by its field. Empty: it can be granted, if it
     /// is not empty itself.
-    pub fn faults(&self, rights: &Rights) -> Vec<(String, NoRaise)> {
-        let axes = self.limits.axes().into_iter().zip(rights.limits.axes());
+    pub fn faults(&self, bounds: &Bounds) -> Vec<(String, NoRaise)> {
+        let axes = self.limits.axes().into_iter().zip(bounds.limits.axes());
         let limits = axes.filter_map(|((name, named), (_, own))| {
             let fault = match own {
                 None => Some(NoRaise::NotThere),
@@ -119,7 +129,7 @@ impl Raise {
         });
         let budgets = self.budgets.iter().enumerate().filter_map(|(index, named)| {
             let is_doubled = self.budgets.iter().take(index).any(|b| is_of_one_kind(b, named));
-            let fault = if is_doubled { Some(NoRaise::Doubled) } else { fault(named, rights) };
+            let fault = if is_doubled { Some(NoRaise::Doubled) } else { fault(named, bounds) };
             fault.map(|fault| (format!("budgets[{index}]"), fault))
         });
         limits.chain(budgets).collect()
@@ -127,8 +137,8 @@ impl Raise {
 }
 
 /// Why a budget that is named raises none of these.
-fn fault(named: &Budget, rights: &Rights) -> Option<NoRaise> {
-    let Some(own) = rights.budgets.iter().find(|own| is_of_one_kind(named, own)) else {
+fn fault(named: &Budget, bounds: &Bounds) -> Option<NoRaise> {
+    let Some(own) = bounds.budgets.iter().find(|own| is_of_one_kind(named, own)) else {
         return Some(NoRaise::NotThere);
     };
     if named.overrun == Overrun::Allow && own.overrun == Overrun::Deny {
@@ -252,7 +262,7 @@ mod tests {
         ];
         let own = rights(LIMITS, BUDGETS);
         for (json, expected) in cases {
-            let found = raise(json).faults(&own);
+            let found = raise(json).faults(&own.bounds());
             let found: Vec<_> = found.iter().map(|(field, fault)| (field.as_str(), *fault)).collect();
             assert_eq!(found, expected, "{json}");
         }
@@ -269,6 +279,16 @@ mod tests {
             r#"[{"usd": "5", "period": "day"}, {"tokens": 2000, "period": "month", "overrun": "allow"}]"#,
         );
         assert_eq!(raised, expected);
+    }
+
+    #[test]
+    fn what_nobody_bounds_is_bounded_by_no_raise() {
+        let asked = raise(
+            r#"{"limits": {"requests_per_minute": 90}, "budgets": [{"usd": "9", "period": "day"}]}"#,
+        );
+        assert_eq!(asked.raised(&Bounds::NONE), Bounds::NONE);
+        let found: Vec<_> = asked.faults(&Bounds::NONE).into_iter().map(|(_, why)| why).collect();
+        assert_eq!(found, [NoRaise::NotThere; 2]);
     }
 
     #[test]
@@ -323,7 +343,7 @@ mod tests {
         #[test]
         fn what_can_be_granted_is_granted(own in any_rights(), raise in any_raise()) {
             let raised = raise.applied_to(&own);
-            let faults = raise.faults(&own);
+            let faults = raise.faults(&own.bounds());
             let is_right = |field: String| faults.iter().all(|(named, _)| *named != field);
             for ((name, named), (_, has)) in raise.limits.axes().into_iter().zip(raised.limits.axes()) {
                 let is_granted = named.is_none() || named == has;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::address::AddressRules;
-use crate::bounds::ModelLimits;
+use crate::bounds::{Bounds, ModelLimits};
 use crate::budget::Budget;
 use crate::limit::Limits;
 use crate::model_pattern::ModelRule;
@@ -83,6 +83,11 @@ impl Rights {
             expires_at: None,
             allowed_origins: None,
         }
+    }
+
+    /// How fast and how much, all models together.
+    pub fn bounds(&self) -> Bounds {
+        Bounds { limits: self.limits, budgets: self.budgets.clone() }
     }
 
     /// Every axis on which `other` is stronger than these rights. Empty: it may be handed out.

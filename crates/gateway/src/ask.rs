@@ -151,6 +151,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) hosted: Hosted,
     /// What it wishes that no price is for.
     tier: Option<Box<str>>,
+    /// Tokens that Anthropic's client sets aside for thinking: an answer must be bound to more.
+    thinking_tokens: Option<u64>,
     /// The input begins with what the provider has stored.
     continues: bool,
     body: &'a [u8],
@@ -205,6 +207,7 @@ impl<'a> Ask<'a> {
             answer_format: None,
             hosted: Hosted::of_fields(call, &fields)?,
             tier: tier::of_fields(call, &fields),
+            thinking_tokens: thinking_tokens(call, &fields),
             continues: call == Call::Responses && continues(&fields),
             body,
         })
@@ -239,6 +242,7 @@ impl<'a> Ask<'a> {
             answer_format: None,
             hosted: Hosted::of_members(call, &members)?,
             tier: tier::of_members(&members),
+            thinking_tokens: None,
             continues: members.get(Member::CachedContent).is_some_and(|raw| raw.get() != "null"),
             body,
         })
@@ -269,6 +273,12 @@ impl<'a> Ask<'a> {
     /// What of it costs that no price is for; only a model that is free may be asked so.
     pub(crate) fn unsold(&self) -> Option<&str> {
         self.tier.as_deref().or(self.hosted.unsold.as_deref())
+    }
+
+    /// The least that its answers together must be bound to: with less, the provider refuses the request.
+    pub(crate) fn output_tokens_min(&self) -> u64 {
+        let one = self.thinking_tokens.map_or(0, |tokens| tokens.saturating_add(1));
+        one.saturating_mul(self.answers)
     }
 
     /// The body that it was read from.
@@ -444,6 +454,16 @@ fn models_at(
 fn object(raw: Option<&RawValue>) -> Result<Members<'_>, ProxyError> {
     let members = raw.map_or(Ok(None), |raw| serde_json::from_str(raw.get()));
     members.map(Option::unwrap_or_default).map_err(|error| not_json(&error))
+}
+
+/// What `thinking` sets aside. Whether the rest of it is right is the provider's affair.
+fn thinking_tokens(call: Call, fields: &Fields<'_>) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Thinking {
+        budget_tokens: u64,
+    }
+    let raw = fields.get(Field::Thinking).filter(|_| call == Call::Messages)?;
+    serde_json::from_str::<Thinking>(raw.get()).ok().map(|thinking| thinking.budget_tokens)
 }
 
 fn stream_options(body: &[u8], raw: Option<&RawValue>) -> Result<Option<Placed<bool>>, ProxyError> {

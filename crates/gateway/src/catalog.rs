@@ -1,6 +1,7 @@
 //! What can be called, as the data plane holds it: one immutable snapshot, replaced when the store
 //! says that something changed.
 
+mod average;
 mod bedrock;
 mod checks;
 mod http_target;
@@ -34,6 +35,7 @@ use crate::redact::Needle;
 use crate::route::{Call, Work};
 use crate::upstream::{Connector, Origin};
 
+pub(crate) use average::Average;
 pub(crate) use checks::{Checks, Question};
 pub(crate) use http_target::{HttpTarget, Way};
 
@@ -58,6 +60,8 @@ pub(crate) struct RoutedModel {
     pub(crate) context_window: Option<u64>,
     /// What a hold is computed with: whichever deployment serves the call, it covers that.
     pub(crate) ceiling: Price,
+    /// What its calls spend, whichever deployment serves them.
+    pub(crate) average: Arc<Average>,
     pub(crate) routing: Routing,
     /// In the order of their priority; only those that take calls, have a price and can be reached.
     pub(crate) targets: Vec<Arc<Target>>,
@@ -86,6 +90,8 @@ pub(crate) struct Target {
     pub(crate) health: Arc<Health>,
     /// Where its calls are counted.
     pub(crate) series: Arc<Series>,
+    /// What the calls of its model spend.
+    pub(crate) average: Arc<Average>,
 }
 
 /// How a deployment answers.

@@ -21,7 +21,7 @@ use doorward_domain::price::{MalformedPrices, Price, PriceTable};
 use doorward_domain::prompts::PromptPolicy;
 use doorward_domain::scope::Scope;
 use doorward_domain::usage::Usage;
-use doorward_store::{CallRequest, Excerpt, OpenCall, PromptRecord, Store};
+use doorward_store::{CallRequest, Excerpt, OpenCall, PromptRecord, RefusedKey, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
@@ -220,13 +220,22 @@ impl Gateway {
         if facts.attempts == 0 {
             self.metrics.count_refusal(error.status());
             let key = facts.key.as_ref().map(tracing::field::display);
-            let address = address.map(tracing::field::display);
+            let (address_seen, address) = (address, address.map(tracing::field::display));
             let status = error.status().as_u16();
             tracing::info!(call = %id, key, address, status, code = error.code(), "refused");
+            self.count_denial(address_seen, facts, error);
         }
         if error.is_ours() {
             tracing::warn!(call = %id, error = error as &dyn std::error::Error, "a call failed");
         }
+    }
+
+    /// What a key is refused by its own rules is counted for those who wonder why.
+    fn count_denial(&self, address: Option<IpAddr>, facts: &Facts, error: &ProxyError) {
+        let (Some(key), Some(organization)) = (facts.key, facts.organization) else { return };
+        let Some(code) = error.denial_code() else { return };
+        let model = facts.refused_model.as_deref();
+        self.store.note_refused_key(&RefusedKey { organization, key, code, model, address });
     }
 
     async fn answer(
@@ -276,6 +285,7 @@ impl Gateway {
         let address = address.ok_or(Denial::AddressRefused)?;
         let caller = verify::identify(&self.store, headers).await?;
         facts.key = Some(caller.key.key.id);
+        facts.organization = Some(caller.key.key.organization);
         facts.reader = caller.reader().cloned();
         verify::check(&caller, needs, now, address)?;
         Ok((caller, address))
@@ -315,7 +325,8 @@ impl Gateway {
             Some(boundary) => Ask::parse_form(call, boundary, &body)?,
             None => Ask::parse(call, place, &body)?,
         };
-        let model = self.find_model(&way.caller, &ask.model).await?;
+        let model = self.find_model(&way.caller, &ask.model).await;
+        let model = model.inspect_err(|_| way.facts.refused_model = Some((&*ask.model).into()))?;
         way.facts.model = Some(model.header.clone());
         check_askable(&model, &ask)?;
         let now = (self.store.clock().monotonic_us(), self.ids.draw());
@@ -433,7 +444,7 @@ impl Gateway {
         Ok(model)
     }
 
-    /// Takes the call's worst case from the key's budgets. Beside it: what one answer must be bound to
+    /// Takes the call's worst case from the key's budgets, or what is expected of it. Beside it: what one answer must be bound to
     /// for that to be the worst case; `None`: nothing relies on it.
     fn admit(
         &self,
@@ -459,7 +470,8 @@ impl Gateway {
             deployment: first.deployment,
             price: if work.is_free() { &Price::FREE } else { &model.ceiling },
             most,
-            fixed_output_tokens: beside.output_tokens,
+            fixed_output_tokens: beside.output_tokens.max(ask.output_tokens_min()),
+            average: model.average.spend(),
             address: way.address,
         };
         let open = self.store.admit(&way.caller.key, &request)?.map_err(|(denial, quotas)| {

@@ -52,6 +52,8 @@ function show(page, url, push) {
 
 /** Gives new markup what only scripts can give. */
 function dress(root) {
+  // A token that came in the address stays out of the history, and of what is copied from the bar.
+  if (root.querySelector("[data-forget-query]")) history.replaceState(null, "", location.pathname);
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
   for (const time of root.querySelectorAll("time[datetime]")) time.title = new Date(time.dateTime).toLocaleString();
   // What only one page needs comes with that page.
@@ -85,15 +87,18 @@ function rowLink(event) {
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.target || form.dataset.plain !== undefined) return;
-  const data = new FormData(form, event.submitter);
-  const action = new URL(event.submitter?.formAction || form.action);
   event.preventDefault();
+  if (form.dataset.sent !== undefined) return;
+  // What a second click would send once more is on its way.
+  if (form.method !== "get") form.dataset.sent = "";
+  const data = new FormData(form, event.submitter);
+  const action = new URL(event.submitter?.hasAttribute("formaction") ? event.submitter.formAction : form.action);
   if (form.method === "get") {
     const filled = [...data].filter(([, value]) => value !== "");
     action.search = new URLSearchParams(filled);
     return void visit(action.href);
   }
-  visit(action.href, { method: "POST", body: new URLSearchParams(data) });
+  visit(action.href, { method: "POST", body: new URLSearchParams(data) }).finally(() => delete form.dataset.sent);
 });
 
 // A choice in a filter is meant at once.

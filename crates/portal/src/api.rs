@@ -3,7 +3,9 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use doorward_domain::address::ClientAddress;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, USER_AGENT};
+use http::header::{
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER, USER_AGENT,
+};
 use http::{Method, Request, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -64,6 +66,17 @@ impl Api {
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusal> {
         let answer = self.ask(Method::GET, path, None, Sent::default()).await?;
         read(answer).await
+    }
+
+    /// Reads something, and the version that an edit of it is made of.
+    pub(crate) async fn get_versioned<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(T, String), Refusal> {
+        let answer = self.ask(Method::GET, path, None, Sent::default()).await?;
+        let etag = answer.headers().get(ETAG).and_then(|etag| etag.to_str().ok());
+        let version = etag.unwrap_or_default().to_owned();
+        Ok((read(answer).await?, version))
     }
 
     /// Does something that is answered with what came of it.
@@ -150,5 +163,7 @@ async fn refused(answer: Response<Body>) -> Refusal {
     let (parts, body) = answer.into_parts();
     let bytes = to_bytes(body, ANSWER_BYTES_MAX).await.unwrap_or_default();
     let why = serde_json::from_slice(&bytes).unwrap_or_else(|_| Why::without_words(parts.status));
-    Refusal::new(parts.status, why)
+    let retry_after = parts.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after_seconds = retry_after.and_then(|text| text.parse().ok());
+    Refusal::new(parts.status, Why { retry_after_seconds, ..why })
 }

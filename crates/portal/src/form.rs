@@ -3,6 +3,7 @@
 //! A field is called as the member of the API's body that it sets, `limits.requests_per_minute`: what the
 //! API refuses by that name stands beside the field.
 
+mod choice;
 mod member;
 
 use base64::Engine as _;
@@ -10,6 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::refusal::{FieldError, Refusal};
 
+pub(crate) use choice::Choice;
 pub(crate) use member::{Kind, Member};
 
 /// Fields that a form may have, the repeated ones counted each time.
@@ -100,7 +102,7 @@ impl Form {
             return Err(refusal);
         }
         if refusal.why.errors.is_empty() {
-            self.detail = refusal.why.detail;
+            self.detail = refusal.words();
         }
         self.errors = refusal.why.errors;
         Ok(self)
@@ -108,7 +110,7 @@ impl Form {
 
     /// The same, where the words for all of it count too: which field is wrong is not to be told.
     pub(crate) fn refused_with_words(self, refusal: Refusal) -> Result<Self, Refusal> {
-        let detail = refusal.why.detail.clone();
+        let detail = refusal.words();
         let is_of_sign_in = refusal.status == http::StatusCode::UNAUTHORIZED;
         let form = if is_of_sign_in { self } else { self.refused(refusal)? };
         Ok(Self { detail, ..form })

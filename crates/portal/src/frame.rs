@@ -6,6 +6,7 @@ use doorward_domain::scope::Scope;
 use jiff::Timestamp;
 
 use crate::assets;
+use crate::money;
 use crate::text;
 use crate::time;
 use crate::visitor::Me;
@@ -96,14 +97,18 @@ impl Group {
 
 impl Frame {
     /// A page that needs nobody to be signed in.
-    pub(crate) fn bare(theme: Option<&'static str>, now: Timestamp) -> Self {
+    pub(crate) fn bare(
+        theme: Option<&'static str>,
+        notice: Option<String>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             theme,
             me: None,
             csrf: String::new(),
             endpoint: String::new(),
             here: "",
-            notice: None,
+            notice,
             now,
         }
     }
@@ -118,6 +123,18 @@ impl Frame {
     #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
     pub(crate) fn t1(&self, name: &str, argument: &str, value: impl Display) -> String {
         text::text_with(name, argument, value.to_string())
+    }
+
+    /// The same, with two values in it.
+    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
+    pub(crate) fn t2(
+        &self,
+        name: &str,
+        one: &(&str, impl Display),
+        other: &(&str, impl Display),
+    ) -> String {
+        let values = [one.1.to_string(), other.1.to_string()];
+        text::text_of(name, [(one.0, &values[0]), (other.0, &values[1])])
     }
 
     /// The same, with a number in it.
@@ -148,6 +165,21 @@ impl Frame {
         self.t(&format!("per-{period}"))
     }
 
+    /// What a role is called on pages: `owner`, `admin`, `member`, `viewer`.
+    pub(crate) fn role(&self, role: &str) -> String {
+        self.t(&format!("role-{role}"))
+    }
+
+    /// What a role may do, in a sentence.
+    pub(crate) fn role_help(&self, role: &str) -> String {
+        self.t(&format!("role-{role}-help"))
+    }
+
+    /// The word for what became of a notice.
+    pub(crate) fn notice_state(&self, state: &str) -> String {
+        self.t(&format!("notice-state-{state}"))
+    }
+
     /// How long ago or ahead an instant is: `2 minutes ago`, `in 71 days`.
     pub(crate) fn relative(&self, at: &Timestamp) -> String {
         time::relative(*at, self.now)
@@ -163,6 +195,13 @@ impl Frame {
     #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
     pub(crate) fn exact(&self, at: &Timestamp) -> String {
         time::exact(*at)
+    }
+
+    /// A whole number with its thousands apart.
+    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values over so")]
+    pub(crate) fn count(&self, number: &u64) -> String {
+        money::count(*number)
     }
 
     /// Groups of ways to other pages, those without any left out.

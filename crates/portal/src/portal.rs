@@ -6,6 +6,8 @@ use std::sync::Arc;
 use axum::Router;
 use jiff::Timestamp;
 
+use crate::pages::audit::Chain;
+
 /// The portal over one management API. Cheap to clone.
 #[derive(Clone)]
 pub struct Portal {
@@ -15,6 +17,8 @@ pub struct Portal {
     pub(crate) calls: Router,
     /// What clients use as base URL: `https://models.acme.example/v1`.
     pub(crate) endpoint: Arc<str>,
+    /// What was last found of the chain of the audit log.
+    pub(crate) chain: Chain,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -25,7 +29,13 @@ impl Portal {
         endpoint: &str,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Self {
-        Self { api, calls: Router::new(), endpoint: endpoint.into(), now: Arc::new(now) }
+        Self {
+            api,
+            calls: Router::new(),
+            endpoint: endpoint.into(),
+            chain: Chain::default(),
+            now: Arc::new(now),
+        }
     }
 
     /// Says where calls of models go; they carry a token that stands for a key of the visitor, never the

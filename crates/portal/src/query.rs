@@ -59,6 +59,11 @@ pub(crate) fn segment(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
+/// The rest of a path: a name whose slashes stay what they are.
+pub(crate) fn segments(name: &str) -> String {
+    name.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
 impl FromRequestParts<Portal> for Query {
     type Rejection = Infallible;
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::answer::{page, see_other};
 use crate::cookie;
 use crate::frame::Frame;
+use crate::text::text_with;
 
 /// Why something was not done.
 #[derive(Debug)]
@@ -30,6 +31,9 @@ pub(crate) struct Why {
     pub(crate) detail: String,
     #[serde(default)]
     pub(crate) errors: Vec<FieldError>,
+    /// After how many seconds another try is worth it, where the API says so.
+    #[serde(skip)]
+    pub(crate) retry_after_seconds: Option<u32>,
 }
 
 /// What is wrong with one field.
@@ -45,6 +49,21 @@ impl FieldError {
     /// Of a field that the API could not even be asked with; `text` is the name of what is said of it.
     pub(crate) fn new(field: &str, text: &str) -> Self {
         Self { field: field.to_owned(), detail: crate::text::text(text) }
+    }
+
+    /// The name of the form's field, of which it may be a part: `ip_allow` of `ip_allow[2]`.
+    pub(crate) fn place(&self) -> &str {
+        self.field.split('[').next().unwrap_or_default()
+    }
+}
+
+impl FieldError {
+    /// The field, for people: `ip_allow[2]` is `Ip allow [2]`.
+    pub(crate) fn label(&self) -> String {
+        let words = self.field.replace('_', " ").replace('.', ": ").replace('[', " [");
+        let mut letters = words.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        first.chain(letters).collect()
     }
 }
 
@@ -91,9 +110,25 @@ impl Refusal {
         FOUND.contains(&self.status) && self.why.code != "stale_form"
     }
 
+    /// Why, for people.
+    pub(crate) fn words(&self) -> String {
+        match self.why.retry_after_seconds {
+            Some(seconds) if self.status == StatusCode::TOO_MANY_REQUESTS => too_many(seconds),
+            Some(_) | None => self.why.detail.clone(),
+        }
+    }
+
     /// Whether the session is over, or was none.
     pub(crate) fn is_signed_out(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
+    }
+}
+
+/// What is said to whoever tried too often: in minutes where there are some, and rather more than less.
+fn too_many(seconds: u32) -> String {
+    match seconds {
+        ..=90 => text_with("too-many-seconds", "n", seconds),
+        _ => text_with("too-many-minutes", "n", seconds.div_ceil(60)),
     }
 }
 
@@ -107,7 +142,7 @@ struct RefusalPage {
 
 impl RefusalPage {
     fn new(refusal: &Refusal) -> Self {
-        let frame = Frame::bare(None, jiff::Timestamp::UNIX_EPOCH);
+        let frame = Frame::bare(None, None, jiff::Timestamp::UNIX_EPOCH);
         let kind = match refusal.status {
             StatusCode::NOT_FOUND => "missing",
             StatusCode::FORBIDDEN if refusal.why.code == "stale_form" => "stale-form",
@@ -118,22 +153,59 @@ impl RefusalPage {
         };
         let title = frame.t(&format!("refusal-{kind}-title"));
         let text = match (kind, refusal.why.detail.as_str()) {
-            ("refused", detail) if !detail.is_empty() => detail.to_owned(),
+            ("refused", detail) if !detail.is_empty() => refusal.words(),
             _ => frame.t(&format!("refusal-{kind}-text")),
         };
         Self { frame, title, text }
     }
 }
 
+/// Leads whoever is not signed in any more to a page, and has the browser forget the session.
+pub(crate) fn signed_out(path: &str) -> Response {
+    let mut response = see_other(path);
+    for cookie in cookie::forget_session() {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         if self.is_signed_out() {
-            let mut response = see_other("/sign-in");
-            for cookie in cookie::forget_session() {
-                response.headers_mut().append(SET_COOKIE, cookie);
-            }
-            return response;
+            return signed_out("/sign-in?done=session-over");
         }
         page(self.status, &RefusalPage::new(&self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_called_by_words() {
+        for (field, expected) in [
+            ("current_password", "Current password"),
+            ("limits.requests_per_minute", "Limits: requests per minute"),
+            ("ip_allow[2]", "Ip allow [2]"),
+            ("", ""),
+        ] {
+            let error = FieldError { field: field.to_owned(), detail: String::new() };
+            assert_eq!(error.label(), expected);
+        }
+    }
+
+    #[test]
+    fn whoever_tried_too_often_is_told_when_to_try_again() {
+        for (seconds, expected) in [
+            (1, "a second"),
+            (90, "90 seconds"),
+            (91, "2 minutes"),
+            (300, "5 minutes"),
+            (301, "6 minutes"),
+        ] {
+            let words = too_many(seconds);
+            assert!(words.contains(&format!("in {expected}.")), "{seconds}: {words}");
+        }
     }
 }

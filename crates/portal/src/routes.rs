@@ -1,17 +1,25 @@
 //! The table of pages.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
-use http::HeaderValue;
-use http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCEPT, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use tower::ServiceExt as _;
 
 use crate::assets;
-use crate::pages::{keys, playground, sign_in, theme, usage};
+use crate::pages::{
+    account, audit, general_keys, keys, link, models, notifications, password_reset, people,
+    playground, projects, providers, settings, sign_in, theme, usage, welcome,
+};
 use crate::portal::Portal;
+use crate::refusal::Refusal;
 
 /// Far above any form; a list of addresses is the longest field.
 const FORM_BYTES_MAX: usize = 256 << 10;
@@ -45,16 +53,107 @@ fn table() -> Vec<Route> {
         show("/sign-in",                   sign_in::show),
         act ("/sign-in",                   sign_in::act),
         act ("/sign-out",                  sign_in::sign_out),
+        show("/welcome",                   welcome::show),
+        act ("/welcome",                   welcome::act),
+        show("/invitation",                link::invitation),
+        act ("/invitation",                link::act),
+        show("/password-reset",            password_reset::show),
+        act ("/password-reset",            password_reset::act),
+        show("/account",                   account::show),
+        show("/account/password",          account::password::show),
+        act ("/account/password",          account::password::act),
+        act ("/account/sessions/end",      account::sessions::end_others),
+        act ("/account/sessions/{id}/end", account::sessions::end),
+        show("/account/second-factor",         account::second_factor::show),
+        act ("/account/second-factor",         account::second_factor::begin),
+        act ("/account/second-factor/confirm", account::second_factor::confirm),
+        show("/account/second-factor/remove",  account::second_factor::show_remove),
+        act ("/account/second-factor/remove",  account::second_factor::remove),
         act ("/theme",                     theme::act),
         show("/keys",                      keys::list),
         show("/keys/new",                  keys::new),
         act ("/keys/new",                  keys::create),
+        show("/people",                    people::list),
+        show("/people/new",                people::new),
+        act ("/people/new",                people::create),
+        show("/people/{id}",               people::show),
+        show("/people/{id}/edit",          people::edit),
+        act ("/people/{id}/edit",          people::save),
+        act ("/people/{id}/end-sessions",  people::end_sessions),
+        act ("/people/{id}/invitation",    people::invite),
+        act ("/people/{id}/password-reset", people::reset),
+        show("/people/{id}/second-factor", people::ask_second_factor),
+        act ("/people/{id}/second-factor", people::take_second_factor),
+        show("/people/{id}/disable",       people::ask_disable),
+        act ("/people/{id}/disable",       people::disable),
+        act ("/people/{id}/enable",        people::enable),
+        show("/people/{id}/remove",        people::ask_remove),
+        act ("/people/{id}/remove",        people::remove),
+        show("/projects",                  projects::list),
+        show("/projects/new",              projects::new),
+        act ("/projects/new",              projects::create),
+        show("/projects/{id}",             projects::show),
+        show("/projects/{id}/edit",        projects::edit),
+        act ("/projects/{id}/edit",        projects::save),
+        show("/projects/{id}/prompts",     projects::prompts),
+        act ("/projects/{id}/prompts",     projects::keep_prompts),
+        act ("/projects/{id}/members",     projects::add_member),
+        act ("/projects/{id}/members/{user}", projects::set_member),
+        act ("/projects/{id}/members/{user}/remove", projects::remove_member),
+        show("/projects/{id}/remove",      projects::ask_remove),
+        act ("/projects/{id}/remove",      projects::remove),
+        show("/audit",                     audit::list),
+        show("/audit/download",            audit::download),
+        act ("/audit/verify",              audit::verify),
+        show("/settings",                  settings::show),
+        act ("/settings",                  settings::save),
+        show("/settings/organization",     settings::organization),
+        act ("/settings/organization",     settings::save_organization),
+        show("/notifications",             notifications::list),
+        show("/notifications/webhooks/new", notifications::new),
+        act ("/notifications/webhooks/new", notifications::create),
+        show("/notifications/webhooks/{id}", notifications::show),
+        act ("/notifications/webhooks/{id}", notifications::save),
+        act ("/notifications/webhooks/{id}/test", notifications::test),
+        show("/notifications/webhooks/{id}/rotate", notifications::ask_rotate),
+        act ("/notifications/webhooks/{id}/rotate", notifications::rotate),
+        show("/notifications/webhooks/{id}/delete", notifications::ask_delete),
+        act ("/notifications/webhooks/{id}/delete", notifications::delete),
+        act ("/notifications/notices/{id}/retry", notifications::retry),
         show("/usage",                     usage::show),
         show("/usage/export",              usage::export),
         show("/playground",                playground::show),
         act ("/playground",                playground::act),
         act ("/playground/token",          playground::hand_token),
         show("/playground/calls/{id}",     playground::show_call),
+        show("/models",                    models::list),
+        show("/models/new",                models::new),
+        act ("/models/new",                models::create),
+        show("/models/show/{*name}",       models::show),
+        show("/models/edit/{*name}",       models::edit),
+        act ("/models/edit/{*name}",       models::save),
+        act ("/models/show/{*name}",       models::set_state),
+        show("/models/delete/{*name}",     models::confirm),
+        act ("/models/delete/{*name}",     models::delete),
+        show("/providers",                 providers::list),
+        show("/providers/new",             providers::new),
+        act ("/providers/new",             providers::create),
+        show("/providers/{id}",            providers::show),
+        show("/providers/{id}/offer",      providers::back),
+        act ("/providers/{id}/offer",      providers::offer),
+        show("/providers/{id}/edit",       providers::edit),
+        act ("/providers/{id}/edit",       providers::save),
+        show("/providers/{id}/delete",     providers::confirm),
+        act ("/providers/{id}/delete",     providers::delete),
+        show("/general-keys",              general_keys::list),
+        show("/general-keys/new",          general_keys::new),
+        act ("/general-keys/new",          general_keys::create),
+        show("/general-keys/{id}",         general_keys::show),
+        act ("/general-keys/{id}",         general_keys::test),
+        show("/general-keys/{id}/edit",    general_keys::edit),
+        act ("/general-keys/{id}/edit",    general_keys::save),
+        show("/general-keys/{id}/delete",  general_keys::confirm),
+        act ("/general-keys/{id}/delete",  general_keys::delete),
         show("/assets/{content}/{name}",   assets::show),
     ]
 }
@@ -63,19 +162,45 @@ fn table() -> Vec<Route> {
 ///
 /// Each request needs [`ClientAddress`](doorward_domain::address::ClientAddress) among its extensions.
 pub fn router(portal: Portal) -> Router {
-    let api = portal.api.clone();
     let add = |router: Router<Portal>, route: Route| router.route(route.path, route.handler);
     table()
         .into_iter()
         .fold(Router::new(), add)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(from_fn(guard))
+        .fallback(elsewhere)
         .with_state(portal)
-        .fallback_service(api)
+}
+
+/// What is no page is the API's. Where that has nothing either, a person who followed a link is told so in
+/// a page.
+async fn elsewhere(State(portal): State<Portal>, request: Request) -> Response {
+    let is_person = request.headers().get(ACCEPT).is_some_and(names_html);
+    let answer = match portal.api.oneshot(request).await {
+        Ok(answer) => answer,
+        Err(never) => match never {},
+    };
+    if is_person && answer.status() == StatusCode::NOT_FOUND {
+        let mut page = Refusal::not_found().into_response();
+        protect(page.headers_mut());
+        return page;
+    }
+    answer
+}
+
+/// Whether a browser goes to it as to a page. Programs that ask the API want JSON, or anything.
+fn names_html(accept: &HeaderValue) -> bool {
+    accept.to_str().is_ok_and(|accept| accept.contains("text/html"))
+}
+
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    protect(response.headers_mut());
+    response
 }
 
 /// Tells browsers what pages of the portal may do.
-async fn guard(request: Request, next: Next) -> Response {
+fn protect(headers: &mut HeaderMap) {
     const HEADERS: [(HeaderName, &str); 5] = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -83,9 +208,8 @@ async fn guard(request: Request, next: Next) -> Response {
         (OPENER_POLICY, "same-origin"),
         (PERMISSIONS_POLICY, "camera=(), geolocation=(), microphone=()"),
     ];
-    let mut response = next.run(request).await;
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // A page may say that it is more careful.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    response
 }

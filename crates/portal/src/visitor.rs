@@ -6,12 +6,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_domain::address::ClientAddress;
 use doorward_domain::role::OrganizationRole;
-use doorward_domain::scope::Scope;
+use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
 use http::header::USER_AGENT;
 use http::request::Parts;
 use jiff::Timestamp;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::answer::see_other;
@@ -19,8 +18,8 @@ use crate::api::Api;
 use crate::cookie;
 use crate::frame::Frame;
 use crate::portal::Portal;
-use crate::query::Query;
-use crate::refusal::Refusal;
+use crate::query::{Query, with_query};
+use crate::refusal::{Refusal, signed_out};
 use crate::text::{is_there, text};
 
 /// Somebody who is signed in.
@@ -45,6 +44,7 @@ pub(crate) struct Guest {
     pub(crate) api: Api,
     pub(crate) now: Timestamp,
     theme: Option<&'static str>,
+    notice: Option<String>,
 }
 
 /// What the API says of whoever is signed in.
@@ -55,7 +55,28 @@ pub(crate) struct Me {
     #[serde(default)]
     pub(crate) email: Option<String>,
     pub(crate) role: OrganizationRole,
+    pub(crate) organization: Organization,
     pub(crate) projects: Vec<Membership>,
+    /// What the role allows.
+    pub(crate) scopes: ScopeSet,
+    pub(crate) has_second_factor: bool,
+    pub(crate) key_quota: KeyQuota,
+}
+
+/// The organization of whoever is signed in.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Organization {
+    pub(crate) name: String,
+}
+
+/// How many keys somebody has, and what bounds them.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct KeyQuota {
+    /// Active and disabled ones.
+    pub(crate) count: u32,
+    pub(crate) max: u32,
+    /// No key lives longer. `None`: keys may live for ever.
+    pub(crate) max_lifetime_minutes: Option<u64>,
 }
 
 /// A project that somebody is a member of.
@@ -67,11 +88,11 @@ pub(crate) struct Membership {
 
 impl Me {
     pub(crate) fn is_admin(&self) -> bool {
-        self.role.scopes().allows(Scope::Admin)
+        self.scopes.allows(Scope::Admin)
     }
 
     pub(crate) fn may_make_keys(&self) -> bool {
-        self.role.scopes().allows(Scope::KeysWrite)
+        self.scopes.allows(Scope::KeysWrite)
     }
 
     /// The first letters of the first two words of the name.
@@ -98,7 +119,7 @@ impl Visitor {
 
 impl Guest {
     pub(crate) fn frame(&self) -> Frame {
-        Frame::bare(self.theme, self.now)
+        Frame::bare(self.theme, self.notice.clone(), self.now)
     }
 }
 
@@ -108,7 +129,8 @@ impl FromRequestParts<Portal> for Guest {
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Refusal> {
         let address = address(parts)?;
         let api = Api::new(portal.api.clone(), None, address, user_agent(parts));
-        Ok(Self { api, now: portal.now(), theme: cookie::theme(&parts.headers) })
+        let (theme, notice) = (cookie::theme(&parts.headers), notice(&Query::of(parts)));
+        Ok(Self { api, now: portal.now(), theme, notice })
     }
 }
 
@@ -117,6 +139,8 @@ impl FromRequestParts<Portal> for Guest {
 pub(crate) enum Turned {
     /// To sign in, and then back to where they wanted to go.
     ToSignIn(String),
+    /// The same for whoever was signed in: the browser forgets the session.
+    SessionOver(String),
     Refused(Refusal),
 }
 
@@ -130,6 +154,7 @@ impl IntoResponse for Turned {
     fn into_response(self) -> Response {
         match self {
             Self::ToSignIn(path) => see_other(&path),
+            Self::SessionOver(path) => signed_out(&path),
             Self::Refused(refusal) => refusal.into_response(),
         }
     }
@@ -141,11 +166,16 @@ impl FromRequestParts<Portal> for Visitor {
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Turned> {
         let token = cookie::session(parts)
             .and_then(|text| SignInToken::parse(TokenKind::Session, text).ok());
-        let Some(token) = token else { return Err(Turned::ToSignIn(sign_in(parts))) };
+        let Some(token) = token else { return Err(Turned::ToSignIn(sign_in(parts, None))) };
         let address = address(parts)?;
         let csrf = BASE64_URL_SAFE_NO_PAD.encode(*token.mac("form of the portal", &[]));
         let api = Api::new(portal.api.clone(), Some(token.expose()), address, user_agent(parts));
-        let me = api.get::<Me>("/v1/users/me").await?;
+        let me = match api.get::<Me>("/v1/users/me").await {
+            Err(refusal) if refusal.is_signed_out() => {
+                return Err(Turned::SessionOver(sign_in(parts, Some("session-over"))));
+            }
+            answer => answer?,
+        };
         Ok(Self {
             api,
             me,
@@ -166,13 +196,12 @@ fn notice(query: &Query) -> Option<String> {
     is_there(&name).then(|| text(&name))
 }
 
-/// The page to sign in, with the way back.
-fn sign_in(parts: &Parts) -> String {
+/// The page to sign in, with the way back, and with what became of the session.
+fn sign_in(parts: &Parts, done: Option<&str>) -> String {
     let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    if parts.method != http::Method::GET || wanted == "/" {
-        return "/sign-in".to_owned();
-    }
-    format!("/sign-in?next={}", utf8_percent_encode(wanted, NON_ALPHANUMERIC))
+    let next = Some(wanted).filter(|path| parts.method == http::Method::GET && *path != "/");
+    let pairs = [("next", next), ("done", done)];
+    with_query("/sign-in", pairs.into_iter().filter_map(|(name, value)| Some((name, value?))))
 }
 
 fn address(parts: &Parts) -> Result<ClientAddress, Refusal> {

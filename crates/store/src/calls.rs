@@ -11,6 +11,7 @@ mod admit;
 mod bounded;
 mod cache;
 mod counters;
+mod denied;
 mod drain;
 mod elsewhere;
 mod key_state;
@@ -25,6 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::key::Owner;
@@ -34,6 +36,7 @@ pub use admit::CallRequest;
 pub use bounded::{BudgetStanding, ConcurrencyStanding, LimitStanding, Standing};
 pub use cache::CallKey;
 pub use counters::{Admitted, Quota};
+pub use denied::RefusedKey;
 pub(crate) use drain::{Patience, check_journal};
 pub use elsewhere::Cost;
 pub use key_state::KeyState;
@@ -53,6 +56,7 @@ pub(crate) struct Calls {
     journal: Writer,
     drain: drain::Drain,
     uses: uses::WaitingUses,
+    denials: denied::WaitingDenials,
     /// Calls that were admitted and are not settled yet.
     open: AtomicUsize,
     /// Settlements since the start.
@@ -77,6 +81,7 @@ impl Calls {
             journal,
             drain: drain::Drain::new(dir, next),
             uses: uses::WaitingUses::new(),
+            denials: denied::WaitingDenials::default(),
             open: AtomicUsize::new(0),
             settled: AtomicU64::new(0),
         })
@@ -101,6 +106,16 @@ impl Calls {
     /// The same for every key of an organization.
     pub(crate) fn forget_organization(&self, organization: OrganizationId) {
         self.keys.forget_organization(organization);
+    }
+
+    /// The same for every key that shares these limits and budgets.
+    pub(crate) fn forget_bounded(&self, subject: &Subject) {
+        match *subject {
+            Subject::Key(id) => self.forget_key(&id),
+            Subject::User(id) => self.forget_owner(Owner::User(id)),
+            Subject::Project(id) => self.forget_project(id),
+            Subject::Organization(id) => self.forget_organization(id),
+        }
     }
 
     /// Notes that a key used something that no call tells of.

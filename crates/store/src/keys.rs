@@ -1,20 +1,21 @@
 //! API keys: making, listing, editing and ending them.
 
-mod change;
+mod budgets;
+pub(crate) mod change;
 mod cursor;
+mod denials;
 pub(crate) mod edited;
 mod forget;
-mod increases;
 mod list;
 mod neighbours;
-mod origins;
+pub(crate) mod origins;
 mod page;
 mod role_max;
 mod rotate;
 mod row;
 mod secrets;
 mod sweep;
-mod uses;
+pub(crate) mod uses;
 
 use std::net::IpAddr;
 
@@ -25,14 +26,15 @@ use doorward_domain::rights::Rights;
 use doorward_domain::rotation::KeySecret;
 use jiff::Timestamp;
 
-pub use cursor::{KeyCursor, MalformedCursor};
+use crate::increases::HeldIncrease;
+
+pub(crate) use budgets::load_key_budgets;
+pub use cursor::{KeyCursor, KeySort, KeySortBy, MalformedCursor, UnknownKeySort};
+pub(crate) use denials::DENIAL_DAYS;
+pub use denials::KeyDenial;
 pub(crate) use forget::KeptFrom;
-pub use increases::{
-    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, NewIncrease, OPEN_MAX,
-};
-pub(crate) use increases::{Raised, load_key_budgets, load_raised};
 pub use rotate::Rotation;
-pub(crate) use row::{SharedBounds, StoredCallKey, load_call_key};
+pub(crate) use row::{SharedBounds, StoredCallKey, load_call_key, owner};
 pub(crate) use secrets::Secrets;
 pub use sweep::Swept;
 pub(crate) use uses::{
@@ -119,9 +121,11 @@ pub struct KeyFilter {
     /// Only keys that were not used at this instant or later; one that was never used counts from when
     /// it was made.
     pub unused_since: Option<Timestamp>,
+    /// In which order.
+    pub sort: KeySort,
 }
 
-/// A page of a list, newest first.
+/// A page of a list.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
     /// The rows.

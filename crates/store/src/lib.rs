@@ -4,7 +4,7 @@
 //! calls, and the counters of limits and budgets. Rows are parsed, never trusted; secrets leave this
 //! crate only as the types that hide them.
 
-pub mod age;
+pub use doorward_sealed::age;
 mod audit;
 mod backup;
 mod calls;
@@ -12,8 +12,10 @@ mod catalog;
 mod clock;
 mod db;
 mod error;
+mod health;
 mod idempotency;
 mod identity;
+mod increases;
 mod journal;
 mod keyring;
 mod keys;
@@ -41,24 +43,29 @@ pub use backup::{
 };
 pub use calls::{
     Admitted, BudgetStanding, CallKey, CallRequest, ConcurrencyStanding, Cost, KeyState,
-    LimitStanding, OpenCall, Quota, Standing,
+    LimitStanding, OpenCall, Quota, RefusedKey, Standing,
 };
-pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
+pub use catalog::{CatalogRow, ModelFilter, ModelName, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
 pub use error::{OpenError, StoreError};
+pub use health::{Boards, DeploymentHealth, RestBoard, Resting};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
+pub use increases::{
+    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, NewIncrease, NewRaise,
+    OPEN_MAX,
+};
 pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
-    ASKED_PER_DAY_MAX, Grant, HeldIncrease, Increase, IncreaseFilter, KeyCursor, KeyEdit,
-    KeyFilter, KeyRecord, MalformedCursor, NewIncrease, NewKey, OPEN_MAX, Page, Rotation, Swept,
+    KeyCursor, KeyDenial, KeyEdit, KeyFilter, KeyRecord, KeySort, KeySortBy, MalformedCursor,
+    NewKey, Page, Rotation, Swept, UnknownKeySort,
 };
 pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
 };
 pub use organizations::{
-    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Project,
-    ServiceAccount, SharedSpent, User,
+    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Presence,
+    Presences, Project, ServiceAccount, SharedStanding, User,
 };
 pub use prompts::{Excerpt, KeptText, PromptRecord, StoredPrompt};
 pub use retention::Forgotten;
@@ -69,7 +76,7 @@ pub use settings::{
 };
 pub use sign_in::{
     Client, HashedPassword, LinkPurpose, LinkedUser, MailedLink, PasswordLink, RecoveryCodes,
-    SignedIn, StoredPassword,
+    SignInState, SignedIn, StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{

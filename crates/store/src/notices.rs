@@ -29,7 +29,7 @@ use crate::row::row;
 pub use deliver::{Delivery, Outcome};
 pub use list::NoticeFilter;
 pub use plan::Planned;
-pub(crate) use recipients::{Addressed, ToldKey};
+pub(crate) use recipients::Addressed;
 pub(crate) use secret::CANCEL;
 
 /// Where a notice goes.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use super::increases::RaiseShared;
 use super::keys::{BudgetArg, LimitArgs};
 
 /// Limits and budgets that keys share.
@@ -42,6 +43,10 @@ pub(crate) enum OrganizationCommand {
     /// Show it, with what bounds all its keys together
     Show,
     Edit(EditOrganization),
+    /// Raise limits or budgets that all its keys share, until an end
+    Increase(RaiseShared),
+    /// End what raises them, before its time
+    EndIncrease,
 }
 
 /// Edit what bounds all keys of the organization together

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
+use super::Named;
 use super::keys::{BudgetArg, LimitArgs};
 use super::values::{instant, not_negative};
 
@@ -43,7 +44,7 @@ pub(crate) struct AskIncrease {
 pub(crate) struct RaiseArgs {
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
-    /// The higher amount of a budget that the key has: 12.50, 12.50/month, 1000000tokens/day; may be
+    /// The higher amount of a budget that is there: 12.50, 12.50/month, 1000000tokens/day; may be
     /// repeated
     #[arg(long = "budget", value_name = "AMOUNT[/PERIOD]")]
     pub(crate) budgets: Vec<BudgetArg>,
@@ -85,6 +86,27 @@ pub(crate) struct EndArgs {
     /// The old limits hold again from this instant on, such as 2026-12-31T00:00:00Z
     #[arg(long, value_parser = instant, value_name = "TIME")]
     pub(crate) ends_at: Option<Timestamp>,
+}
+
+/// What all keys of somebody share, raised until an end. Whoever it concerns is told
+#[derive(Debug, Args)]
+pub(crate) struct RaiseShared {
+    #[command(flatten)]
+    pub(crate) raise: RaiseArgs,
+    #[command(flatten)]
+    pub(crate) end: EndArgs,
+    /// A word to whoever it concerns
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+/// The same of one that is named.
+#[derive(Debug, Args)]
+pub(crate) struct RaiseNamed {
+    #[command(flatten)]
+    pub(crate) whose: Named,
+    #[command(flatten)]
+    pub(crate) raise: RaiseShared,
 }
 
 /// Decline it. The owner of the key is told

@@ -5,6 +5,7 @@ use doorward_domain::prompts::RETENTION_DAYS;
 
 use super::Named;
 use super::bounds::{BoundsArgs, EditBoundsArgs};
+use super::increases::RaiseNamed;
 
 /// What can be done with those who own keys; `C` and `E` are what a new one and an edit take.
 #[derive(Debug, Subcommand)]
@@ -27,6 +28,10 @@ pub(crate) enum OwnerVerb<C: Args, E: Args> {
 pub(crate) enum UsersCommand {
     #[command(flatten)]
     Owner(OwnerVerb<CreateUser, EditUser>),
+    /// Raise limits or budgets that all keys of a user share, until an end; the user is told
+    Increase(RaiseNamed),
+    /// End what raises them, before its time
+    EndIncrease(Named),
     Invite(InviteUser),
     /// Make a one-time link with which a user sets a new password
     ResetPassword(Named),
@@ -126,6 +131,10 @@ pub(crate) enum ProjectsCommand {
     /// Show one
     Show(Named),
     Edit(EditProject),
+    /// Raise limits or budgets that all its keys share, until an end; its administrators are told
+    Increase(RaiseNamed),
+    /// End what raises them, before its time
+    EndIncrease(Named),
     /// Remove one that has no keys and no service accounts
     Remove(Named),
     /// Who belongs to a project

@@ -81,6 +81,21 @@ fn what_can_be_typed() {
 }
 
 #[test]
+fn what_can_be_typed_about_what_keys_share() {
+    #[rustfmt::skip]
+    let cases = [
+        ("doorward users increase ada --rpm 100 --ends-in-days 7",   true),
+        ("doorward users increase --rpm 100 --ends-in-days 7",       false), // whose?
+        ("doorward projects increase web --budget 20/day --ends-at 2026-12-31T00:00:00Z --note ok --json", true),
+        ("doorward organization increase --tpm 5 --ends-in-days 1",  true),
+        ("doorward users end-increase ada",                          true),
+        ("doorward projects end-increase web",                       true),
+        ("doorward organization end-increase",                       true),
+    ];
+    check(&cases);
+}
+
+#[test]
 fn what_can_be_typed_about_people() {
     #[rustfmt::skip]
     let cases = [

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::spent;
-use super::{Body, Details, text};
+use super::{Body, Details, increases, now, text};
 use crate::cli::{BoundField, BoundsArgs, BudgetArg, EditBoundsArgs};
 
 /// Sets what is named of somebody new.
@@ -36,7 +36,11 @@ fn set(body: &mut Body, bounds: &BoundsArgs, mut limits: Map<String, Value>) {
 
 /// What all keys of something share.
 pub(super) fn details(object: &Value) -> Details {
-    vec![("limits", text(object, "limits").replace('_', " ")), ("budgets", spent(object))]
+    vec![
+        ("limits", text(object, "limits").replace('_', " ")),
+        ("budgets", spent(object)),
+        ("for a while", increases::held(object, now())),
+    ]
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `doorward increases …`.
 
+use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -9,8 +10,8 @@ use super::{
     text, when,
 };
 use crate::cli::{
-    AskIncrease, BudgetArg, DeclineIncrease, GrantIncrease, IncreasesCommand, ListIncreases,
-    RaiseArgs, Remotely,
+    AskIncrease, BudgetArg, DeclineIncrease, EndArgs, GrantIncrease, IncreasesCommand,
+    ListIncreases, RaiseArgs, RaiseShared, Remotely,
 };
 use crate::environment::Environment;
 use crate::output::{self, Table};
@@ -50,7 +51,7 @@ fn ask(asked: &Asked<'_>, wish: &AskIncrease) -> anyhow::Result<()> {
     let said = format!(
         "Asked for {} for {}, as {}. Administrators are told.",
         raise(answer.get("asked")),
-        text(&answer, "api_key_name"),
+        text(&answer, "subject_name"),
         text(&answer, "id")
     );
     confirm(asked.is_json, &answer, &said)
@@ -78,22 +79,44 @@ fn decide(
     confirm(asked.is_json, &answer, &said(&answer))
 }
 
+/// Raises what all keys of whatever stands at a path share.
+pub(super) fn raise_shared(
+    asked: &Asked<'_>,
+    path: &[&str],
+    wish: &RaiseShared,
+) -> anyhow::Result<()> {
+    let mut body = raise_body(&wish.raise);
+    set_end(&mut body, &wish.end);
+    body.set_if("note", wish.note.clone());
+    let path: Vec<&str> = path.iter().copied().chain(["increase"]).collect();
+    let answer = asked.client.post(&path, &body.finish())?;
+    confirm(asked.is_json, &answer, &granted(&answer))
+}
+
+/// Ends what raises it.
+pub(super) fn end_shared(asked: &Asked<'_>, path: &[&str]) -> anyhow::Result<()> {
+    let found = asked.client.get(path, &[])?;
+    let held = found.get("increase").filter(|held| held.is_object());
+    let held = held.with_context(|| format!("nothing raises {} now", text(&found, "name")))?;
+    decide(asked, &text(held, "id"), "withdraw", &json!({}), withdrawn)
+}
+
 fn granted(increase: &Value) -> String {
     let until = match text(increase, "ends_at").as_str() {
         "" => "for good".to_owned(),
         _ => format!("until {}", instant(increase, "ends_at", now(), "")),
     };
-    let (name, given) = (text(increase, "api_key_name"), raise(increase.get("granted")));
+    let (name, given) = (text(increase, "subject_name"), raise(increase.get("granted")));
     format!("{name} has {given}, {until}.")
 }
 
 fn declined(increase: &Value) -> String {
-    format!("Declined. {} keeps its limits.", text(increase, "api_key_name"))
+    format!("Declined. {} keeps its limits.", text(increase, "subject_name"))
 }
 
 fn withdrawn(increase: &Value) -> String {
     if text(increase, "state") == "granted" {
-        return format!("Ended: {} has its old limits again.", text(increase, "api_key_name"));
+        return format!("Ended: {} has its old limits again.", text(increase, "subject_name"));
     }
     format!("Withdrawn: {} is no longer asked for.", raise(increase.get("asked")))
 }
@@ -110,10 +133,14 @@ fn raise_body(args: &RaiseArgs) -> Body {
 
 fn grant_body(wish: &GrantIncrease) -> Value {
     let mut body = raise_body(&wish.raise);
-    body.set_if("ends_in_days", wish.end.ends_in_days);
-    body.set_if("ends_at", wish.end.ends_at.map(|at| at.to_string()));
+    set_end(&mut body, &wish.end);
     body.set_if("note", wish.note.clone());
     body.finish()
+}
+
+fn set_end(body: &mut Body, end: &EndArgs) {
+    body.set_if("ends_in_days", end.ends_in_days);
+    body.set_if("ends_at", end.ends_at.map(|at| at.to_string()));
 }
 
 fn decline_body(wish: &DeclineIncrease) -> Value {
@@ -142,7 +169,7 @@ fn budget(budget: &Value) -> String {
     }
 }
 
-/// What a key has for a while: `requests per minute 100, until … (in 7 days)`.
+/// What a key has for a while, or what keys share: `requests per minute 100, until … (in 7 days)`.
 pub(super) fn held(key: &Value, now: Timestamp) -> String {
     match key.get("increase") {
         Some(held @ Value::Object(_)) => {
@@ -153,14 +180,14 @@ pub(super) fn held(key: &Value, now: Timestamp) -> String {
 }
 
 fn table(list: &Value, now: Timestamp) -> Table {
-    let columns = ["state", "key", "asked for", "granted", "ends", "asked", "id"];
+    let columns = ["state", "whose", "asked for", "granted", "ends", "asked", "id"];
     let mut table = Table::new(&columns, "Nobody asks for higher limits.").with_spare(&["granted"]);
     for row in rows(list) {
         let is_granted = row.get("granted").is_some_and(Value::is_object);
         let ends = if is_granted { when(row, "ends_at", now, "never") } else { String::new() };
         table.push(&[
             text(row, "state"),
-            text(row, "api_key_name"),
+            text(row, "subject_name"),
             raise(row.get("asked")),
             raise(row.get("granted").filter(|granted| granted.is_object())),
             ends,
@@ -179,7 +206,15 @@ fn details(increase: &Value, now: Timestamp) -> Details {
     };
     vec![
         ("id", text(increase, "id")),
-        ("key", format!("{} ({})", text(increase, "api_key_name"), text(increase, "api_key"))),
+        (
+            "whose",
+            format!(
+                "{} {} ({})",
+                text(increase, "of"),
+                text(increase, "subject_name"),
+                text(increase, "subject")
+            ),
+        ),
         ("state", text(increase, "state")),
         ("asked for", raise(increase.get("asked"))),
         ("reason", text(increase, "reason")),
@@ -199,8 +234,8 @@ mod tests {
 
     fn increase(state: &str, granted: &Value, ends_at: &Value) -> Value {
         json!({
-            "id": "inc_01K36M4YZX0123456789ABCDEF", "api_key": "dw_0123456789abcdef",
-            "api_key_name": "ci", "state": state, "reason": "the launch",
+            "id": "inc_01K36M4YZX0123456789ABCDEF", "of": "key", "subject": "dw_0123456789abcdef",
+            "subject_name": "ci", "state": state, "reason": "the launch",
             "asked": {"limits": {"requests_per_minute": 100}, "budgets": [{"usd": "20", "period": "day"}]},
             "asked_by": "dw_0123456789abcdef", "created_at": "2026-11-20T12:00:00Z",
             "granted": granted, "ends_at": ends_at, "decided_by": null, "decided_at": null, "note": "",
@@ -219,7 +254,7 @@ mod tests {
             increase("granted", &given, &json!("2026-11-28T12:00:00Z")),
             increase("granted", &given, &Value::Null),
         ]});
-        list["data"][0]["api_key_name"] = json!("ci \u{1b}[31m");
+        list["data"][0]["subject_name"] = json!("ci \u{1b}[31m");
         insta::assert_snapshot!(table(&list, at()).render(Some(160)));
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::catalog::Asked;
-use super::{Body, Details, bounds, confirm, instant, now, print_one, text};
+use super::{Body, Details, bounds, confirm, increases, instant, now, print_one, text};
 use crate::cli::{OrganizationCommand, Remotely};
 use crate::environment::Environment;
 
@@ -14,10 +14,15 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> anyhow::Result<()> {
     let asked = Asked::new(&args.remote, environment)?;
-    let found = asked.client.get(&PATH, &[])?;
     match &args.command {
-        OrganizationCommand::Show => print_one(asked.is_json, &found, || Ok(details(&found))),
+        OrganizationCommand::Show => {
+            let found = asked.client.get(&PATH, &[])?;
+            print_one(asked.is_json, &found, || Ok(details(&found)))
+        }
+        OrganizationCommand::Increase(wish) => increases::raise_shared(&asked, &PATH, wish),
+        OrganizationCommand::EndIncrease => increases::end_shared(&asked, &PATH),
         OrganizationCommand::Edit(wish) => {
+            let found = asked.client.get(&PATH, &[])?;
             let mut body = Body::default();
             bounds::set_edit(&mut body, &wish.bounds, &found);
             let edited = asked.client.patch(&PATH, &body.finish_edit()?)?;

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::catalog::{Asked, Noun};
-use super::{Body, Details, bounds, confirm, instant, now, path_of, print_list, rows, text};
+use super::{
+    Body, Details, bounds, confirm, increases, instant, now, path_of, print_list, rows, text,
+};
 use crate::cli::{
     CreateProject, EditProject, KeptDays, MembersCommand, ProjectsCommand, PromptArgs, Remotely,
 };
@@ -36,6 +38,12 @@ pub(crate) fn run(
         ProjectsCommand::List => NOUN.list(&asked),
         ProjectsCommand::Show(named) => NOUN.show(&asked, &named.name),
         ProjectsCommand::Edit(wish) => NOUN.edit(&asked, wish),
+        ProjectsCommand::Increase(wish) => {
+            increases::raise_shared(&asked, &path_of(PATH, &wish.whose.name), &wish.raise)
+        }
+        ProjectsCommand::EndIncrease(named) => {
+            increases::end_shared(&asked, &path_of(PATH, &named.name))
+        }
         ProjectsCommand::Remove(named) => NOUN.end(&asked, &named.name, "Removed"),
         ProjectsCommand::Members { command } => members(&asked, command),
     }

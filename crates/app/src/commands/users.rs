@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::catalog::{Asked, Noun};
 use super::sign_in::link_words;
-use super::{Body, Details, bounds, confirm, instant, now, path_of, people, rows, text};
+use super::{Body, Details, bounds, confirm, increases, instant, now, path_of, people, rows, text};
 use crate::cli::{CreateUser, EditUser, InviteUser, Remotely, UsersCommand};
 use crate::environment::Environment;
 use crate::output::{self, Table};
@@ -35,6 +35,12 @@ pub(crate) fn run(args: &Remotely<UsersCommand>, environment: &Environment) -> a
     let asked = Asked::new(&args.remote, environment)?;
     match &args.command {
         UsersCommand::Owner(verb) => people::run(&NOUN, verb, &asked),
+        UsersCommand::Increase(wish) => {
+            increases::raise_shared(&asked, &path_of(PATH, &wish.whose.name), &wish.raise)
+        }
+        UsersCommand::EndIncrease(named) => {
+            increases::end_shared(&asked, &path_of(PATH, &named.name))
+        }
         UsersCommand::Invite(wish) => invite(&asked, wish),
         UsersCommand::ResetPassword(named) => link(&asked, &named.name, "password-reset"),
         UsersCommand::RemoveSecondFactor(named) => {

@@ -47,6 +47,7 @@ mod schemathesis;
 mod secrets;
 mod settings;
 mod shared_bounds;
+mod shared_increases;
 mod sign_in;
 mod streams;
 mod sudden_death;

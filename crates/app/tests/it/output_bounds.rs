@@ -121,3 +121,31 @@ fn each_prompt_of_a_list_is_held() {
     assert_eq!(answer.header("x-doorward-max-tokens"), room.to_string(), "{}", answer.body);
     assert_eq!(house.told()["max_tokens"], room);
 }
+
+/// Anthropic refuses a bound that is not above what thinking may use.
+#[test]
+fn a_bound_is_never_lowered_below_what_thinking_needs() {
+    let house = House::start(2_500);
+    let provider = house.program.add_provider_of(
+        "anthropic",
+        "thinker",
+        &house.upstream.address.to_string(),
+        None,
+    );
+    house.program.add_deployed("thinker", Some(PRICE), &json!([{"provider": provider}]));
+    let call = |budget_tokens: u32| {
+        let body = json!({
+            "model": "thinker",
+            "max_tokens": 8_000,
+            "thinking": {"type": "enabled", "budget_tokens": budget_tokens},
+            "messages": [{"role": "user", "content": "x"}],
+        });
+        house.program.ask("POST", "/v1/messages", &house.key, Some(&body))
+    };
+    let refused = call(4_000);
+    assert_eq!(refused.status, 429, "{}", refused.body);
+    assert!(house.upstream.seen().is_empty());
+    call(2_000);
+    let bound = house.told()["max_tokens"].as_u64().unwrap();
+    assert!((2_001..2_500).contains(&bound), "{bound}");
+}

@@ -12,7 +12,10 @@ fn the_first_run_gives_a_key_that_works() {
     let ready = program.ready.as_object().unwrap();
     let mut fields: Vec<&str> = ready.keys().map(String::as_str).collect();
     fields.sort_unstable();
-    assert_eq!(fields, ["access_key", "admin_key", "endpoint", "key", "models", "secret_key"]);
+    assert_eq!(
+        fields,
+        ["access_key", "admin_key", "endpoint", "key", "models", "portal", "secret_key"]
+    );
     let whole = format!(
         "{}_{}",
         ready["access_key"].as_str().unwrap(),

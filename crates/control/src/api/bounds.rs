@@ -4,7 +4,7 @@ use doorward_domain::bounds::{BoundOf, Bounds, Subject};
 use doorward_domain::budget::Budget;
 use doorward_domain::limit::Limits;
 use doorward_domain::rights::Rights;
-use doorward_store::SharedSpent;
+use doorward_store::SharedStanding;
 
 use super::keys::grant::{self, Attempt};
 use super::keys::object::Spent;
@@ -46,8 +46,12 @@ pub(super) async fn refuse_loosening(
 }
 
 /// What was spent of each budget, in their order.
-pub(super) fn spent_of(spent: &SharedSpent, subject: &Subject, bounds: &Bounds) -> Vec<Spent> {
-    let of = |budget: &Budget| Spent::new(budget.period, spent.of(subject, budget));
+pub(super) fn spent_of(
+    standing: &SharedStanding,
+    subject: &Subject,
+    bounds: &Bounds,
+) -> Vec<Spent> {
+    let of = |budget: &Budget| Spent::new(budget.period, standing.spent(subject, budget));
     bounds.budgets.iter().map(of).collect()
 }
 

@@ -1,22 +1,25 @@
-//! `/v1/limit-increases`: a holder of a key asks for higher limits, an administrator decides.
+//! `/v1/limit-increases`: a holder of a key asks for higher limits, an administrator decides. And
+//! `/v1/users/{id}/increase` and its like: an administrator raises what keys share for a while.
 
 mod ask;
 mod decide;
 mod list;
 mod object;
+mod raise;
 mod sight;
 
 pub(crate) use ask::ask_increase;
 pub(crate) use decide::{decline_increase, grant_increase, withdraw_increase};
 pub(crate) use list::{list_increases, show_increase};
+pub(crate) use raise::{increase_organization, increase_project, increase_user};
 
-use doorward_domain::credential::KeyId;
+use doorward_domain::bounds::{Bounds, Subject};
 use doorward_domain::denial::Denial;
-use doorward_domain::increase::{IncreaseState, Raise};
+use doorward_domain::increase::{IncreaseState, Raise, check_end};
 use doorward_domain::key::Owner;
 use doorward_domain::name::check_description;
-use doorward_domain::rights::Rights;
 use doorward_store::Increase;
+use jiff::{SignedDuration, Timestamp};
 use utoipa::OpenApi;
 
 use crate::Control;
@@ -35,12 +38,17 @@ use sight::Sight;
     decide::grant_increase,
     decide::decline_increase,
     decide::withdraw_increase,
+    raise::increase_user,
+    raise::increase_project,
+    raise::increase_organization,
 ))]
 pub(crate) struct Described;
 
 /// What a missing one, and one of somebody else, is called in the one answer for both.
 const NOUN: &str = "limit increase";
-/// Most budgets of one key: two units in four periods.
+/// The longest increase with an end, in days.
+const DAYS_MAX: i64 = 365;
+/// Most budgets of one subject: two units in four periods.
 const BUDGETS_MAX: usize = 8;
 
 /// One that the caller may see. Another's, an unknown and a malformed id are the same.
@@ -48,13 +56,17 @@ async fn find(control: &Control, caller: &Caller, id: &str) -> Result<Increase, 
     let id = id.parse().map_err(|_| ApiError::NotFound(NOUN))?;
     let found = control.store.find_increase(caller.organization(), id).await?;
     let sight = Sight::of(caller);
-    let found = found.filter(|found| sight.reaches(&found.key, found.owner));
+    let found = found.filter(|found| sight.reaches(&found.subject, found.owner));
     found.ok_or(ApiError::NotFound(NOUN))
 }
 
 /// Refuses whoever may look at a key and not change anything of it.
-fn refuse_onlooker(caller: &Caller, key: &KeyId, owner: Owner) -> Result<(), ApiError> {
-    let reaches = Sight::to_change(caller).reaches(key, owner);
+fn refuse_onlooker(
+    caller: &Caller,
+    subject: &Subject,
+    owner: Option<Owner>,
+) -> Result<(), ApiError> {
+    let reaches = Sight::to_change(caller).reaches(subject, owner);
     reaches.then_some(()).ok_or(ApiError::Denied(Denial::InsufficientScope))
 }
 
@@ -70,16 +82,41 @@ fn refuse_decided(found: &Increase) -> Result<(), ApiError> {
     })
 }
 
-/// Notes what of a raise cannot be granted to a key with these rights.
-fn check_raise(raise: &Raise, rights: &Rights, faults: &mut Faults) {
+/// Notes what of a raise cannot be granted to whoever has these limits and budgets.
+fn check_raise(raise: &Raise, own: &Bounds, faults: &mut Faults) {
     if raise.is_empty() {
         faults.add("limits", "missing", "name at least one limit or budget that is to be raised");
     }
     if raise.budgets.len() > BUDGETS_MAX {
         return faults.check_len("budgets", &raise.budgets, BUDGETS_MAX);
     }
-    for (field, fault) in raise.faults(rights) {
+    for (field, fault) in raise.faults(own) {
         faults.add(field, "invalid", fault);
+    }
+}
+
+/// When an increase ends: at an instant, or after so many days. `None`: none is named, or it is at fault.
+fn end_of(
+    ends: (Option<Timestamp>, Option<i64>),
+    now: Timestamp,
+    faults: &mut Faults,
+) -> Option<Timestamp> {
+    let in_days = |days: i64| {
+        let is_sensible = (1..=DAYS_MAX).contains(&days);
+        let length = SignedDuration::from_hours(24 * days.clamp(1, DAYS_MAX));
+        now.checked_add(length).ok().filter(|_| is_sensible)
+    };
+    match ends {
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            faults.add("ends_in_days", "invalid", "cannot be named beside ends_at");
+            None
+        }
+        (Some(at), None) => faults.check("ends_at", check_end(at, now)),
+        (None, Some(days)) => {
+            let words = format!("must be a whole number from 1 to {DAYS_MAX}");
+            faults.check("ends_in_days", in_days(days).ok_or(words))
+        }
     }
 }
 

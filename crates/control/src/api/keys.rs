@@ -2,6 +2,7 @@
 
 mod addresses;
 mod create;
+mod denials;
 mod edit;
 mod expiry;
 mod explain;
@@ -20,6 +21,7 @@ mod token;
 mod unused;
 
 pub(crate) use create::create_key;
+pub(crate) use denials::list_denials;
 pub(crate) use edit::edit_key;
 pub(super) use edit::refuse_excess as refuse_edit;
 pub(crate) use explain::explain_key;
@@ -55,6 +57,7 @@ use crate::problem::ApiError;
     rotate::rotate_key,
     rotate::end_previous_secrets,
     explain::explain_key,
+    denials::list_denials,
     token::create_key_token,
     models::list_key_models,
     unused::show_unused_rights,
@@ -68,7 +71,11 @@ pub(super) const NOUN: &str = "API key";
 /// A key that the caller may see and manage. Another's, an unknown and a malformed id are the same.
 ///
 /// Its figures may lack the last calls: a revocation must not wait until those are written.
-async fn find(control: &Control, caller: &Caller, id: &str) -> Result<KeyRecord, ApiError> {
+pub(super) async fn find(
+    control: &Control,
+    caller: &Caller,
+    id: &str,
+) -> Result<KeyRecord, ApiError> {
     let id = parse_id(id)?;
     within_reach(caller, control.store.find_stored_key(caller.organization(), &id).await?)
 }

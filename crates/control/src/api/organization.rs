@@ -14,7 +14,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use super::bounds::{edited, refuse_loosening, spent_of};
 use super::keys::grant::Attempt;
-use super::keys::object::Spent;
+use super::keys::object::{HeldObject, Spent};
 use crate::Control;
 use crate::api::answer::versioned;
 use crate::caller::Caller;
@@ -54,6 +54,11 @@ struct OrganizationObject {
     budgets: Vec<Budget>,
     /// One entry per budget, in their order.
     spent: Vec<Spent>,
+    /// What raises them for a while.
+    #[schema(required)]
+    increase: Option<HeldObject>,
+    /// Whether it sends mail: there is a server, and the setting `mail-from` names a sender.
+    sends_mail: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -104,14 +109,18 @@ pub(crate) async fn edit_organization(
 
 async fn answer(control: &Control, found: Organization) -> Result<Response, ApiError> {
     let subject = Subject::Organization(found.id);
-    let spent = control.store.shared_spent([(subject, &found.bounds)].into_iter()).await?;
+    let bounded = [(subject, &found.bounds)].into_iter();
+    let standing = control.store.shared_standing(found.id, bounded).await?;
+    let sends_mail = control.sends_mail(found.id).await?;
     let object = OrganizationObject {
         id: found.id,
         object: "organization",
         name: found.name,
-        spent: spent_of(&spent, &subject, &found.bounds),
+        increase: standing.increase(&subject).cloned().map(HeldObject::from),
+        spent: spent_of(&standing, &subject, &found.bounds),
         limits: found.bounds.limits,
         budgets: found.bounds.budgets,
+        sends_mail,
         created_at: found.created_at,
         updated_at: found.updated_at,
     };

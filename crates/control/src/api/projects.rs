@@ -13,7 +13,7 @@ use doorward_domain::limit::Limits;
 use doorward_domain::name::{check_description, check_name};
 use doorward_domain::project_model::model_prefix;
 use doorward_domain::prompts::PromptPolicy;
-use doorward_store::{NewProject, Project, SharedSpent};
+use doorward_store::{NewProject, Project, SharedStanding};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
 use crate::api::bounds::{edited, refuse_loosening, spent_of};
 use crate::api::keys::grant::Attempt;
-use crate::api::keys::object::Spent;
+use crate::api::keys::object::{HeldObject, Spent};
 use crate::api::list::List;
 use crate::caller::Caller;
 use crate::faults::Faults;
@@ -98,6 +98,9 @@ pub(crate) struct ProjectObject {
     budgets: Vec<Budget>,
     /// One entry per budget, in their order.
     spent: Vec<Spent>,
+    /// What raises them for a while.
+    #[schema(required)]
+    increase: Option<HeldObject>,
     /// How it keeps what its calls ask and are answered. `null`: not at all.
     #[schema(required)]
     prompts: Option<PromptPolicy>,
@@ -106,7 +109,7 @@ pub(crate) struct ProjectObject {
 }
 
 impl ProjectObject {
-    fn new(project: Project, spent: &SharedSpent) -> Self {
+    fn new(project: Project, standing: &SharedStanding) -> Self {
         let subject = Subject::Project(project.id);
         Self {
             id: project.id,
@@ -114,7 +117,8 @@ impl ProjectObject {
             name: project.name,
             description: project.description,
             model_prefix: model_prefix(project.id),
-            spent: spent_of(spent, &subject, &project.bounds),
+            increase: standing.increase(&subject).cloned().map(HeldObject::from),
+            spent: spent_of(standing, &subject, &project.bounds),
             limits: project.bounds.limits,
             budgets: project.bounds.budgets,
             prompts: project.prompts,
@@ -165,8 +169,8 @@ pub(crate) async fn list_projects(
     let organization = caller.organization();
     let rows = control.store.list_projects(organization, after.as_deref(), limit + 1).await?;
     let bounded = rows.iter().map(|project| (Subject::Project(project.id), &project.bounds));
-    let spent = control.store.shared_spent(bounded).await?;
-    let rows = rows.into_iter().map(|project| ProjectObject::new(project, &spent)).collect();
+    let standing = control.store.shared_standing(organization, bounded).await?;
+    let rows = rows.into_iter().map(|project| ProjectObject::new(project, &standing)).collect();
     Ok(List::cut(rows, limit, |project| project.name.clone()))
 }
 
@@ -242,7 +246,11 @@ pub(crate) async fn remove_project(
     removed(control.store.remove_project(&caller.act(control.now()), project.id).await?, NOUN)
 }
 
-async fn get(control: &Control, caller: &Caller, text: &str) -> Result<Project, ApiError> {
+pub(super) async fn get(
+    control: &Control,
+    caller: &Caller,
+    text: &str,
+) -> Result<Project, ApiError> {
     find(control, caller.organization(), text).await?.ok_or(ApiError::NotFound(NOUN))
 }
 
@@ -259,6 +267,6 @@ pub(super) async fn find(
 async fn answer(control: &Control, project: Project) -> Result<Response, ApiError> {
     let updated_at = project.updated_at;
     let bounded = [(Subject::Project(project.id), &project.bounds)];
-    let spent = control.store.shared_spent(bounded.into_iter()).await?;
-    Ok(versioned(ProjectObject::new(project, &spent), updated_at))
+    let standing = control.store.shared_standing(project.organization, bounded.into_iter()).await?;
+    Ok(versioned(ProjectObject::new(project, &standing), updated_at))
 }

@@ -21,11 +21,12 @@ use crate::openapi::text::{Instant, Name};
 use crate::problem::ApiError;
 use crate::request::Params;
 
+pub(super) use lines::push_cell;
 use lines::{Columns, stream};
 pub(crate) use wish::Format;
 use wish::Wish;
 
-pub(super) use wish::instant;
+pub(super) use wish::{format, instant};
 
 /// What is described of these routes.
 #[derive(OpenApi)]

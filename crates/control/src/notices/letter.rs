@@ -35,6 +35,8 @@ enum Paragraph {
     Command(String),
     /// A line that its reader alone is to know.
     Secret(SecretString),
+    /// A page that its reader alone is to open.
+    Link(SecretString),
 }
 
 impl Letter {
@@ -60,7 +62,9 @@ impl Letter {
         let shown = self.paragraphs.iter().map(|paragraph| match paragraph {
             Paragraph::Text(text) => text.clone(),
             Paragraph::Command(line) => format!("    {line}"),
-            Paragraph::Secret(line) => format!("    {}", line.expose_secret()),
+            Paragraph::Secret(line) | Paragraph::Link(line) => {
+                format!("    {}", line.expose_secret())
+            }
         });
         shown.collect::<Vec<_>>().join("\r\n\r\n") + "\r\n"
     }
@@ -71,6 +75,10 @@ impl Letter {
             Paragraph::Text(text) => format!("<p>{}</p>", escaped(text)),
             Paragraph::Command(line) => format!("<pre>{}</pre>", escaped(line)),
             Paragraph::Secret(line) => format!("<pre>{}</pre>", escaped(line.expose_secret())),
+            Paragraph::Link(url) => {
+                let url = escaped(url.expose_secret());
+                format!("<p><a href=\"{url}\">{url}</a></p>")
+            }
         });
         let body = shown.collect::<Vec<_>>().join("\r\n");
         format!(
@@ -123,6 +131,21 @@ fn webhook_test(data: &Data<'_>) -> Letter {
         subject: format!("Test of the webhook \"{name}\""),
         paragraphs: vec![Paragraph::Text(format!("This is a test of the webhook \"{name}\"."))],
     }
+}
+
+/// Whose limits and budgets can be told of: the field of the data, and what it is called.
+const SUBJECTS: [(&str, &str); 4] = [
+    ("api_key", "API key"),
+    ("user", "user"),
+    ("project", "project"),
+    ("organization", "organization"),
+];
+
+/// Whose limits and budgets are told of: what it is, and its name.
+fn subject(data: &Data<'_>) -> (&'static str, String) {
+    let found = SUBJECTS.into_iter().find(|(field, _)| data.value(&[field]).is_some());
+    let (field, noun) = found.unwrap_or(("", "key"));
+    (noun, data.text(&[field, "name"]))
 }
 
 /// The key, and whose it is.
@@ -284,6 +307,19 @@ mod tests {
     }
 
     #[test]
+    fn an_increase_of_what_keys_share_is_told_with_whose_it_is() {
+        let told = |kind, whose: &str| {
+            let mut notice = notice(kind, "web <b>", now());
+            notice.data.retain(|field, _| field == "limit_increase");
+            notice.data.insert(whose.to_owned(), json!({"id": "prj_1", "name": "web"}));
+            let letter = Letter::of(&notice, &Enclosed::default(), now());
+            format!("{}\n\n{}", letter.subject, letter.plain()).replace('\r', "")
+        };
+        insta::assert_snapshot!(told(NoticeKind::IncreaseGranted, "project"));
+        insta::assert_snapshot!(told(NoticeKind::IncreaseEnded, "user"));
+    }
+
+    #[test]
     fn a_share_of_a_budget_is_told_with_whose_it_is() {
         let told = |data: Value| {
             let Value::Object(data) = data else { panic!("an object") };
@@ -311,6 +347,10 @@ mod tests {
             format!("{}\n\n{}", invitation.subject, invitation.plain()).replace('\r', "")
         );
         assert!(invitation.html().contains("<pre>dwl_secret</pre>"));
+        let page = "https://a.example/invitation?token=dwl_secret";
+        assert!(invitation.html().contains(&format!("<a href=\"{page}\">{page}</a>")));
+        let reset = letter(NoticeKind::UserReset, &enclosed).plain();
+        assert!(reset.contains("https://a.example/password-reset?token=dwl_secret"), "{reset}");
         assert!(!format!("{invitation:?}").contains("dwl_secret"));
         let bare = Enclosed { public_url: None, ..enclosed };
         let requested = letter(NoticeKind::UserRequestedReset, &bare).plain();

@@ -200,8 +200,8 @@ impl TestApp {
                 (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
                 VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
             INSERT INTO users
-                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
-                VALUES ('{user}', '{organization}', 'admin', 'owner', '{{}}', 1, 1);"
+                (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
+                VALUES ('{user}', '{organization}', 'admin', 'admin', 'owner', '{{}}', 1, 1);"
         );
         let file = SqliteConnectOptions::new().filename(self.dir.path().join("doorward.db"));
         let mut database = SqliteConnection::connect_with(&file).await.expect("the database");

@@ -47,9 +47,11 @@ fn what_needs_no_credential_is_named_here() {
         .map(|(call, _)| call)
         .collect();
     let expected = [
+        "POST /v1/password-links/show",
         "POST /v1/invitations/accept",
         "POST /v1/password-resets",
         "POST /v1/password-resets/accept",
+        "GET /v1/sign-in",
         "POST /v1/sessions",
     ];
     assert_eq!(open, expected);

@@ -50,8 +50,8 @@ async fn a_key_asks_for_itself_and_an_administrator_grants_it_for_a_while() {
     let app = TestApp::new().await;
     let (key, plain) = calling(&app).await;
     let asked = ask(&app, &plain, wish()).await;
-    assert_eq!((&asked["state"], &asked["api_key"]), (&json!("open"), &json!(key.id)));
-    assert_eq!((&asked["api_key_name"], &asked["asked_by"]), (&json!("ci"), &json!(key.id)));
+    assert_eq!((&asked["state"], &asked["subject"]), (&json!("open"), &json!(key.id)));
+    assert_eq!((&asked["subject_name"], &asked["asked_by"]), (&json!("ci"), &json!(key.id)));
     assert_eq!(asked["asked"], json!({"limits": {"requests_per_minute": 90}, "budgets": []}));
 
     let before = app.get(&format!("/v1/api-keys/{}", key.id)).await;
@@ -272,7 +272,7 @@ async fn a_token_asks_for_its_key_and_a_page_does_not() {
     let (key, plain) = calling(&app).await;
     let token = tokens::token(&app, &plain, &[]).await;
     let asked = ask(&app, &token, wish()).await;
-    assert_eq!(asked["api_key"], json!(key.id));
+    assert_eq!((&asked["of"], &asked["subject"]), (&json!("key"), &json!(key.id)));
     app.call(&token, &format!("POST {}", of(&asked, "/withdraw")), None).await.expect(200);
     // One that was given away with less than the key may is no holder of it.
     let narrow = tokens::token(&app, &plain, &[("models", "gpt-*")]).await;

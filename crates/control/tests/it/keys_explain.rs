@@ -1,13 +1,23 @@
 //! `POST /v1/api-keys/{id}/explain`.
 
 use doorward_domain::address::AddressRules;
-use doorward_domain::budget::{Amount, Budget, Overrun, Period};
+use std::sync::Arc;
+
+use doorward_domain::bounds::BoundOf;
+use doorward_domain::budget::{Amount, Budget, Overrun, Period, Spend};
+use doorward_domain::denial::Denial;
+use doorward_domain::id::{CallId, DeploymentId, ProviderId};
 use doorward_domain::key::Owner;
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::money::NanoUsd;
+use doorward_domain::price::Price;
 use doorward_domain::rights::Rights;
 use doorward_domain::role::OrganizationRole;
+use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::Scope;
+use doorward_domain::usage::Usage;
+use doorward_store::CallRequest;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -77,6 +87,58 @@ async fn each_question_is_answered_by_the_rule_that_decides() {
     let limit = json!({"of": "key", "counts": "requests", "window_seconds": 60, "limit": 60, "remaining": 60});
     assert_eq!(told["limits"], json!([limit]), "nothing was taken by asking");
     assert_eq!(told["budgets"][0]["spent_tokens"], 0);
+}
+
+/// What a call is told and what is explained: the same, for both ways in which a budget holds.
+#[tokio::test]
+async fn what_calls_in_flight_hold_of_a_budget_is_explained_as_it_decides() {
+    let app = TestApp::new().await;
+    with_models(&app).await;
+    let owner = Owner::User(app.first.administrator);
+    let words = "budgets: of 1000 tokens, 0 are spent and";
+    #[rustfmt::skip]
+    let cases = [
+        // overrun        calls that come to 400 on average: the most of each, and what is held from then on
+        (Overrun::Allow,  vec![(900, 400), (900, 800), (900, 1_200)]),
+        (Overrun::Deny,   vec![(900, 900), (100, 1_000)]),
+    ];
+    for (overrun, calls) in cases {
+        let budgets =
+            vec![Budget { amount: Amount::Tokens(1_000), period: Period::Total, overrun }];
+        let rights = Rights { budgets, ..only(&[Scope::InferenceWrite]) };
+        let (key, _) = app.key(owner, &format!("{overrun:?}"), rights).await;
+        let loaded = app.store.call_key(&key.id).await.unwrap().unwrap();
+        let admit = |n, most| {
+            let request = CallRequest {
+                call: CallId::new(1, n),
+                secret: SecretNumber::FIRST,
+                model: &Arc::from("gpt-4o"),
+                provider: ProviderId::new(1, 1),
+                deployment: DeploymentId::new(1, 1),
+                price: &Price::FREE,
+                most: Usage::of_tokens(most, 0),
+                fixed_output_tokens: 0,
+                average: Some(Spend { cost: NanoUsd::ZERO, tokens: 400 }),
+                address: [192, 0, 2, 7].into(),
+            };
+            app.store.admit(&loaded, &request).unwrap().map_err(|(denial, _)| denial)
+        };
+        let path = format!("/v1/api-keys/{}/explain", key.id);
+        let mut open = Vec::new();
+        for (n, (most, held)) in (1..).zip(&calls) {
+            let told = app.post(&path, json!({"model": "gpt-4o"})).await.expect(200);
+            assert_eq!((&told["decision"], &told["code"]), (&json!("allowed"), &Value::Null));
+            open.push(admit(n, *most).unwrap());
+            let told = app.post(&path, json!({})).await.expect(200);
+            assert_eq!(told["budgets"][0]["held_tokens"], *held, "{overrun:?}");
+        }
+        let told = app.post(&path, json!({"model": "gpt-4o"})).await.expect(200);
+        assert_eq!(told["code"], "budget_held", "{overrun:?}");
+        let (_, held) = calls.last().unwrap();
+        let rule = format!("{words} {held} held by calls in flight");
+        assert_eq!(told["rule"], rule, "{overrun:?}");
+        assert_eq!(admit(9, 1).unwrap_err(), Denial::BudgetHeld(BoundOf::Key), "{overrun:?}");
+    }
 }
 
 #[tokio::test]

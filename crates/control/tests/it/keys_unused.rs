@@ -33,6 +33,7 @@ async fn call(app: &TestApp, key: &ApiKey, model: &str) {
         price: &Price::FREE,
         most: Usage::of_tokens(1, 1),
         fixed_output_tokens: 0,
+        average: None,
         address: [192, 0, 2, 7].into(),
     };
     let mut open = app.store.admit(&loaded, &request).unwrap().unwrap();

@@ -144,12 +144,16 @@ impl Makers<'_> {
         let name = format!("thing-{}", self.count);
         let path = format!("/v1/{noun}");
         let body = match noun {
-            "api-keys" | "service-accounts" | "projects" => json!({ "name": name }),
-            "providers" => json!({ "name": name, "kind": "openai" }),
+            "api-keys" | "service-accounts" => json!({ "name": name }),
+            "projects" => json!({ "name": name, "limits": { "concurrency": 1 } }),
+            "providers" => {
+                json!({ "name": name, "kind": "openai", "base_url": "http://127.0.0.1:1/v1" })
+            }
             "provider-keys" => json!({ "name": name, "value": "sk-0123456789abcdef" }),
             "users" => {
                 let email = format!("{name}@example.com");
-                json!({ "name": name, "role": "member", "email": email })
+                let limits = json!({ "concurrency": 1 });
+                json!({ "name": name, "role": "member", "email": email, "limits": limits })
             }
             "webhooks" => json!({ "name": name, "url": "https://hooks.example.com/" }),
             "notices" => return self.notice(tenant).await,
@@ -187,6 +191,7 @@ fn random_like(id: &str) -> String {
 fn body(method: &str, path: &str) -> Option<Value> {
     match (method, path.rsplit('/').next().unwrap()) {
         ("PUT", "{user}") => Some(json!({ "role": "viewer" })),
+        ("POST", "increase") => Some(json!({ "limits": { "concurrency": 2 }, "ends_in_days": 1 })),
         ("PATCH", _) => Some(json!({})),
         ("PUT", other) => panic!("no sample of a body for PUT …/{other}: add one to this test"),
         _ => None,
@@ -249,6 +254,7 @@ async fn all_of(app: &TestApp, tenant: &Tenant) -> Vec<String> {
         "/v1/webhooks",
         "/v1/notices",
         "/v1/unused-rights",
+        "/v1/allowed-models",
         "/v1/limit-increases",
         "/v1/settings",
         "/v1/audit",
@@ -276,8 +282,8 @@ async fn two_tenants(app: &TestApp) -> (Tenant, Tenant) {
                 (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
             VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
         INSERT INTO users
-                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
-            VALUES ('{administrator}', '{organization}', 'admin', 'owner', '{{}}', 1, 1);"
+                (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
+            VALUES ('{administrator}', '{organization}', 'admin', 'admin', 'owner', '{{}}', 1, 1);"
     );
     let url = format!("sqlite://{}", app.dir().join("doorward.db").display());
     let mut database = SqliteConnection::connect(&url).await.unwrap();

@@ -70,6 +70,7 @@ async fn call_model(app: &TestApp, key: &ApiKey, n: u128, model: &str) {
         price: &Price::FREE,
         most: Usage::of_tokens(10, 0),
         fixed_output_tokens: 0,
+        average: None,
         address: [192, 0, 2, 7].into(),
     };
     // Dropped unsettled, a call is booked at its estimate.

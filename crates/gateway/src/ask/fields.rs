@@ -32,13 +32,14 @@ pub(super) enum Field {
     InferenceGeo,
     Plugins,
     McpServers,
+    Thinking,
     Drop,
     /// Stands in `stream_options`.
     IncludeUsage,
 }
 
 impl Field {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::Model,
         Self::Stream,
         Self::StreamOptions,
@@ -65,6 +66,7 @@ impl Field {
         Self::InferenceGeo,
         Self::Plugins,
         Self::McpServers,
+        Self::Thinking,
         Self::Drop,
         Self::IncludeUsage,
     ];
@@ -97,6 +99,7 @@ impl Field {
             Self::InferenceGeo => "inference_geo",
             Self::Plugins => "plugins",
             Self::McpServers => "mcp_servers",
+            Self::Thinking => "thinking",
             Self::Drop => super::Ask::DROP,
             Self::IncludeUsage => "include_usage",
         }
@@ -131,6 +134,7 @@ impl Field {
             b"inferencegeo" => Self::InferenceGeo,
             b"plugins" => Self::Plugins,
             b"mcpservers" => Self::McpServers,
+            b"thinking" => Self::Thinking,
             b"doorwarddropunsupported" => Self::Drop,
             b"includeusage" => Self::IncludeUsage,
             _ => return None,

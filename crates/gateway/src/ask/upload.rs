@@ -60,6 +60,7 @@ impl<'a> Ask<'a> {
             text_bytes: parts.iter().filter(|part| part.file_name.is_none()).map(text_bytes).sum(),
             hosted: Hosted::default(),
             tier: None,
+            thinking_tokens: None,
             continues: false,
             body,
         })

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use doorward_domain::catalog::{
     Deployment, DeploymentState, Model, Provider, ProviderKind, listing,
 };
-use doorward_domain::id::{OrganizationId, ProviderKeyId};
+use doorward_domain::id::{DeploymentId, OrganizationId, ProviderKeyId};
 use doorward_domain::price::Price;
-use doorward_store::{CatalogRow, StoreError};
+use doorward_store::{Boards, CatalogRow, StoreError};
 use http::HeaderValue;
 use rustls_pki_types::ServerName;
 use url::Url;
 
 use super::{
-    Catalog, Checks, Endpoint, HttpTarget, Models, RoutedModel, Snapshot, Target, Unusable,
+    Average, Catalog, Checks, Endpoint, HttpTarget, Models, RoutedModel, Snapshot, Target, Unusable,
 };
 use crate::health::{Health, Names, Registry};
 use crate::metrics::Series;
@@ -33,6 +33,16 @@ struct Loading {
     used: HashMap<String, Arc<Origin>>,
     health: Registry,
     checks: Checks,
+    /// Where the management API sees how they are.
+    boards: HashMap<DeploymentId, Boards>,
+}
+
+impl Loading {
+    /// Lets others see how a deployment is that is called with this key.
+    fn show(&mut self, id: DeploymentId, key: Option<ProviderKeyId>, health: &Health) {
+        let boards = self.boards.entry(id).or_insert_with(|| health.boards());
+        boards.credentials.push(health.credential_board(key));
+    }
 }
 
 impl Catalog {
@@ -42,7 +52,12 @@ impl Catalog {
         let epoch = self.store.catalog_epoch();
         let mut models: HashMap<OrganizationId, Models> = HashMap::new();
         let health = self.health.lock().successor();
-        let mut loading = Loading { used: HashMap::new(), health, checks: Checks::default() };
+        let mut loading = Loading {
+            used: HashMap::new(),
+            health,
+            checks: Checks::default(),
+            boards: HashMap::new(),
+        };
         for mut row in self.store.catalog().await? {
             let organization = row.model.organization;
             let aliases = std::mem::take(&mut row.model.aliases);
@@ -53,6 +68,7 @@ impl Catalog {
         }
         *self.origins.lock() = loading.used;
         *self.health.lock() = loading.health;
+        self.store.tell_health(loading.boards);
         Ok(Snapshot { epoch, models, checks: loading.checks })
     }
 
@@ -63,6 +79,7 @@ impl Catalog {
     ) -> Result<RoutedModel, StoreError> {
         let mut targets = Vec::new();
         let mut is_unpriced = false;
+        let average = self.average(&row.model);
         for (deployment, provider) in row.model.deployments.iter().zip(&row.providers) {
             let price =
                 row.model.pricing.resolve(&self.prices, provider.kind, &deployment.upstream_model);
@@ -79,9 +96,11 @@ impl Catalog {
                 let endpoint = self.endpoint(&row.model, deployment, provider, (*key, loading));
                 match endpoint.await {
                     Ok(endpoint) => {
+                        loading.show(deployment.id, *key, &endpoint.1);
                         let share = (price.clone(), keys.len());
                         let of = (deployment, provider);
-                        let target = target(of, share, endpoint, Arc::clone(&series));
+                        let counted = (Arc::clone(&series), Arc::clone(&average));
+                        let target = target(of, share, endpoint, counted);
                         let target = Arc::new(target);
                         if let Err(fault) = loading.checks.add(provider, *key, &target) {
                             tracing::error!(provider = provider.name, %fault, "a provider cannot be checked");
@@ -112,8 +131,18 @@ impl Catalog {
             ceiling: Price::ceiling(targets.iter().map(|target| &target.price)),
             targets,
             is_unpriced,
+            average,
             name: row.model.name.into(),
         })
+    }
+
+    /// What is known of the calls of a model outlives its snapshot, but not the model.
+    fn average(&self, model: &Model) -> Arc<Average> {
+        let last = self.last();
+        let before = last.as_ref().and_then(|last| last.models.get(&model.organization));
+        let before = before.and_then(|models| models.get(&model.name));
+        let same = before.filter(|before| *before.name == *model.name);
+        same.map_or_else(Arc::default, |same| Arc::clone(&same.average))
     }
 
     /// Whether a deployment takes calls. Where an administrator ended them, those that run are ended now.
@@ -210,7 +239,7 @@ fn target(
     (deployment, provider): (&Deployment, &Provider),
     (price, keys): (Price, usize),
     (endpoint, health): (Endpoint, Arc<Health>),
-    series: Arc<Series>,
+    (series, average): (Arc<Series>, Arc<Average>),
 ) -> Target {
     Target {
         provider: provider.id,
@@ -222,6 +251,7 @@ fn target(
         endpoint,
         health,
         series,
+        average,
     }
 }
 

@@ -303,6 +303,7 @@ impl CallEnd {
             first_byte_us: self.first_byte_us,
         };
         self.metrics.end(&self.target.series, &settlement, self.question.is_stream);
+        self.target.average.note(settlement.spend);
         log(self.open.hold(), &self.target, &settlement);
         if let Some(span) = self.question.span.take() {
             let ended = (&settlement, self.question.is_stream);

@@ -3,7 +3,7 @@
 mod create;
 mod created;
 mod list;
-mod object;
+pub(crate) mod object;
 
 use axum::response::Response;
 

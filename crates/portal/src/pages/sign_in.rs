@@ -1,21 +1,18 @@
 //! `/sign-in` and `/sign-out`.
 
 use askama::Template;
-use axum::response::{IntoResponse, Response};
-use doorward_domain::session::AGE_MAX;
+use axum::response::Response;
 use http::Method;
-use http::header::SET_COOKIE;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::answer::{again, ok, see_other};
 use crate::api::Sent;
-use crate::cookie;
+use crate::entry::enter;
 use crate::form::{Form, Kind, Member};
 use crate::frame::Frame;
 use crate::posted::{GuestPosted, Posted};
 use crate::query::Query;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, signed_out};
 use crate::visitor::Guest;
 use crate::way_back::local_path;
 
@@ -26,6 +23,23 @@ const MEMBERS: [Member; 4] = [
     Member { path: "organization", kind: Kind::Wish },
 ];
 
+/// What there is to sign in to.
+#[derive(Debug, Deserialize)]
+pub(super) struct SignInState {
+    /// Whether anybody has a password.
+    is_set_up: bool,
+    /// Whether an organization has to be named.
+    pub(super) has_organizations: bool,
+    /// Whether a forgotten password can be reset by mail.
+    pub(super) can_mail: bool,
+}
+
+impl SignInState {
+    pub(super) async fn ask(guest: &Guest) -> Result<Self, Refusal> {
+        guest.api.get("/v1/sign-in").await
+    }
+}
+
 #[derive(Debug, Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage {
@@ -33,44 +47,44 @@ struct SignInPage {
     form: Form,
     /// Whether the password was right, and the second factor is asked for.
     wants_code: bool,
+    has_organizations: bool,
 }
 
-#[derive(Deserialize)]
-struct NewSession {
-    token: SecretString,
-}
-
-pub(crate) async fn show(guest: Guest, query: Query) -> Response {
+/// The page; where nobody can sign in yet, the one that changes that.
+pub(crate) async fn show(guest: Guest, query: Query) -> Result<Response, Refusal> {
+    let state = SignInState::ask(&guest).await?;
+    if !state.is_set_up {
+        return Ok(see_other("/welcome"));
+    }
     let form = Form::filled([
         ("next", query.text("next").to_owned()),
         ("organization", query.text("organization").to_owned()),
     ]);
-    ok(&SignInPage { frame: guest.frame(), form, wants_code: false })
+    let has_organizations = state.has_organizations;
+    Ok(ok(&SignInPage { frame: guest.frame(), form, wants_code: false, has_organizations }))
 }
 
 pub(crate) async fn act(posted: GuestPosted) -> Result<Response, Refusal> {
     let GuestPosted { guest, form, parts } = posted;
     let body = form.body(&MEMBERS);
-    let made = guest.api.send::<NewSession>(Method::POST, "/v1/sessions", &body, Sent::default());
-    let session = match made.await {
-        Ok(session) => session,
-        Err(refusal) => return refused(&guest, form, refusal),
-    };
-    let mut response = see_other(local_path(form.value("next")));
-    let cookie = cookie::keep_session(&parts, session.token.expose_secret(), AGE_MAX.as_secs());
-    response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
-    Ok(response)
+    match enter(&guest, &parts, &body, local_path(form.value("next"))).await {
+        Ok(response) => Ok(response),
+        Err(refusal) => refused(&guest, form, refusal).await,
+    }
 }
 
 /// The form again. A password stays in it only while the code of the second factor is asked for: it is
 /// needed once more, and nothing on the way keeps it.
-fn refused(guest: &Guest, form: Form, refusal: Refusal) -> Result<Response, Refusal> {
+async fn refused(guest: &Guest, form: Form, refusal: Refusal) -> Result<Response, Refusal> {
     let code = refusal.why.code.as_str();
-    let wants_code = ["second_factor_required", "invalid_code"].contains(&code);
+    let was_asked = !form.value("code").is_empty();
+    let wants_code = ["second_factor_required", "invalid_code"].contains(&code)
+        || (was_asked && code == "too_many_attempts");
     let is_first = code == "second_factor_required";
     let form = form.without(if wants_code { &["code"] } else { &["code", "password"] });
     let form = if is_first { form } else { form.refused_with_words(refusal)? };
-    Ok(again(&SignInPage { frame: guest.frame(), form, wants_code }))
+    let has_organizations = SignInState::ask(guest).await?.has_organizations;
+    Ok(again(&SignInPage { frame: guest.frame(), form, wants_code, has_organizations }))
 }
 
 /// Ends the session, and forgets it even where it is over already.
@@ -80,9 +94,5 @@ pub(crate) async fn sign_out(Posted { visitor, .. }: Posted) -> Result<Response,
         Err(refusal) if !refusal.is_signed_out() => return Err(refusal),
         Ok(()) | Err(_) => {}
     }
-    let mut response = see_other("/sign-in?done=signed-out").into_response();
-    for cookie in cookie::forget_session() {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
-    Ok(response)
+    Ok(signed_out("/sign-in?done=signed-out"))
 }

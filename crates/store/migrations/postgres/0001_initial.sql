@@ -32,11 +32,13 @@ CREATE TABLE users (
     name             TEXT COLLATE "C" NOT NULL,
     email            TEXT COLLATE "C",                       -- as it was typed; NULL: not known
     email_folded     TEXT COLLATE "C",                       -- in lower case, by which it is unique
+    search_text      TEXT COLLATE "C" NOT NULL,              -- name, e-mail address and id in lower case
     role             TEXT COLLATE "C" NOT NULL CHECK (role IN ('owner', 'admin', 'member', 'viewer')),
     bounds           TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all their keys share
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     disabled_at_us   BIGINT,                                 -- NULL: switched on
+    seen_at_us       BIGINT,                                 -- when they last were signed in; NULL: never
     removed_at_us    BIGINT,                                 -- NULL: they are there
     UNIQUE (organization_id, id)
 );
@@ -107,6 +109,10 @@ CREATE TABLE api_keys (
     last_used_address         TEXT COLLATE "C",
     noticed_until_us          BIGINT,                     -- notices whose time came by then are told, or never are; NULL: when it was made
     reminded_secret_us        BIGINT,                     -- when the secret was made that was told to be old
+    -- What lists are sorted by.
+    name_order                TEXT COLLATE "C" NOT NULL GENERATED ALWAYS AS (lower(name)) STORED,
+    last_used_order_us        BIGINT           NOT NULL GENERATED ALWAYS AS (COALESCE(last_used_at_us, 0)) STORED,
+    end_order_us              BIGINT           NOT NULL GENERATED ALWAYS AS (COALESCE(expires_at_us, 9223372036854775807)) STORED,
     UNIQUE (organization_id, id),
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id),
     FOREIGN KEY (organization_id, owner_user_id) REFERENCES users (organization_id, id),
@@ -123,6 +129,13 @@ CREATE INDEX api_keys_name_look ON api_keys (owner_id, name_look)
 -- that is not shown.
 CREATE INDEX api_keys_list ON api_keys (organization_id, created_at_us DESC, id DESC) INCLUDE (owner_kind, project_id, created_by,
     expires_at_us, disabled_at_us, revoked_at_us, swept_at_us, last_used_at_us);
+-- The same in the other orders.
+CREATE INDEX api_keys_by_name ON api_keys (organization_id, name_order, id) INCLUDE (owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us);
+CREATE INDEX api_keys_by_use ON api_keys (organization_id, last_used_order_us, id) INCLUDE (owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us);
+CREATE INDEX api_keys_by_end ON api_keys (organization_id, end_order_us, id) INCLUDE (owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us);
 -- The longest text that can stand here is below what PostgreSQL takes into an index.
 CREATE INDEX api_keys_search ON api_keys (organization_id, created_at_us DESC, id DESC) INCLUDE (search_text);
 CREATE INDEX api_keys_owner ON api_keys (organization_id, owner_id, created_at_us DESC, id DESC);
@@ -161,6 +174,9 @@ CREATE TABLE provider_keys (
     search_text      TEXT COLLATE "C" NOT NULL,              -- name, note and id in lower case
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
+    tested_at_us     BIGINT,                                 -- when its present value was last tried at a provider
+    tested_provider  TEXT COLLATE "C",                       -- at whose, by the name of then
+    test_failure     TEXT COLLATE "C",                       -- what was wrong; NULL: nothing
     UNIQUE (organization_id, name),
     UNIQUE (organization_id, id)
 );
@@ -525,6 +541,22 @@ CREATE TABLE key_uses (
     PRIMARY KEY (key_id, what)
 );
 
+-- How often a key was refused, by reason and day: for whoever wonders why. As many rows for a key as there
+-- are reasons, for each of the last days. No foreign key: it is written with the calls.
+CREATE TABLE key_denials (
+    organization_id  TEXT COLLATE "C" NOT NULL,
+    key_id           TEXT COLLATE "C" NOT NULL,
+    code             TEXT COLLATE "C" NOT NULL,
+    day_us           BIGINT           NOT NULL,             -- the first microsecond of a day of UTC
+    times            BIGINT           NOT NULL,
+    last_at_us       BIGINT           NOT NULL,
+    last_model       TEXT COLLATE "C",                      -- what was asked for; NULL: no model
+    last_address     TEXT COLLATE "C",
+    PRIMARY KEY (key_id, code, day_us)
+);
+
+CREATE INDEX key_denials_day ON key_denials (organization_id, day_us);
+
 -- Where notices go over HTTP.
 CREATE TABLE webhooks (
     id                       TEXT COLLATE "C" NOT NULL PRIMARY KEY,-- whk_<ULID>
@@ -573,12 +605,15 @@ CREATE INDEX notices_webhook ON notices (organization_id, webhook_id);
 CREATE INDEX notices_sealed ON notices (organization_id, subject) WHERE sealed IS NOT NULL;
 CREATE INDEX notices_age ON notices (created_at_us) WHERE state <> 'waiting';
 
--- One row for each time that the holder of a key asked for higher limits or budgets. A granted one with an
--- end raises those of its key until then, beside the key's row; without an end it was an edit of the key.
+-- One row for each time that the holder of a key asked for higher limits or budgets, or that an administrator
+-- raised what the keys of a user, a project or an organization share. A granted one with an end raises those
+-- of its subject until then, beside that one's row; without an end it was an edit of the key.
 CREATE TABLE limit_increases (
     id               TEXT COLLATE "C" NOT NULL PRIMARY KEY,  -- inc_<ULID>
     organization_id  TEXT COLLATE "C" NOT NULL,
-    key_id           TEXT COLLATE "C" NOT NULL,
+    subject          TEXT COLLATE "C" NOT NULL,              -- whose: kind:id, as in `spend`
+    -- The key again, where it is one: a foreign key needs a column of its own.
+    key_id           TEXT COLLATE "C" GENERATED ALWAYS AS (CASE WHEN subject LIKE 'key:%' THEN substr(subject, 5) END) STORED,
     asked_by         TEXT COLLATE "C" NOT NULL,              -- a key or a user
     reason           TEXT COLLATE "C" NOT NULL,
     asked            TEXT COLLATE "C" NOT NULL,              -- JSON: limits, budgets
@@ -594,9 +629,10 @@ CREATE TABLE limit_increases (
     FOREIGN KEY (organization_id, key_id) REFERENCES api_keys (organization_id, id)
 );
 
-CREATE UNIQUE INDEX limit_increases_open ON limit_increases (key_id) WHERE state = 'open';
+CREATE UNIQUE INDEX limit_increases_open ON limit_increases (organization_id, subject) WHERE state = 'open';
 CREATE INDEX limit_increases_list ON limit_increases (organization_id, id DESC);
-CREATE INDEX limit_increases_key ON limit_increases (organization_id, key_id, created_at_us);
+CREATE INDEX limit_increases_subject ON limit_increases (organization_id, subject, created_at_us);
+CREATE INDEX limit_increases_key ON limit_increases (organization_id, key_id);
 CREATE INDEX limit_increases_age ON limit_increases (decided_at_us) WHERE state <> 'open';
 
 -- Where the audit chain begins: everything up to there was old enough to be put away. One row.

@@ -9,7 +9,7 @@ use super::signer::Signer;
 use crate::StoreError;
 use crate::db::{Session, on_session};
 
-/// A limit increase ends with the backup: the limits of the key itself hold again.
+/// A limit increase ends with the backup: the old limits hold again.
 const END: &str = "
     UPDATE limit_increases SET ends_at_us = $1 WHERE state = 'granted' AND ends_at_us > $1
     RETURNING organization_id, id";

@@ -1,6 +1,6 @@
 //! What a key spent and holds in each period, in memory.
 
-use doorward_domain::budget::{Account, Budget, NoRoom, Period, Quote, Spend};
+use doorward_domain::budget::{Account, Budget, Held, NoRoom, Period, Quote, Spend};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -22,8 +22,8 @@ struct PeriodAccount {
 
 /// What was set aside, and in which periods: the start of each, in the order of the accounts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Held {
-    pub(super) spend: Spend,
+pub(super) struct Hold {
+    pub(super) held: Held,
     starts_us: [i64; 4],
 }
 
@@ -78,20 +78,20 @@ impl Accounts {
         budgets.iter().all(|budget| budget.has_room_beside(&self.of(budget.period), more))
     }
 
-    /// Sets `worst_case` aside in every account.
-    pub(super) fn hold(&mut self, worst_case: Spend) -> Held {
+    /// Sets this aside in every account.
+    pub(super) fn hold(&mut self, held: Held) -> Hold {
         for account in &mut self.0 {
-            account.account.held = account.account.held.plus(worst_case);
+            account.account.held = account.account.held.plus(held);
         }
-        Held { spend: worst_case, starts_us: self.0.each_ref().map(|account| account.start_us) }
+        Hold { held, starts_us: self.0.each_ref().map(|account| account.start_us) }
     }
 
     /// Replaces a hold by what was really spent. A period that is over is left alone: its successor
     /// never had the hold, and the call is paid in the period that it began in.
-    pub(super) fn settle(&mut self, held: &Held, spent: Spend) {
-        for (account, start_us) in self.0.iter_mut().zip(held.starts_us) {
+    pub(super) fn settle(&mut self, hold: &Hold, spent: Spend) {
+        for (account, start_us) in self.0.iter_mut().zip(hold.starts_us) {
             if account.start_us == start_us {
-                account.account.held = account.account.held.minus(held.spend);
+                account.account.held = account.account.held.minus(hold.held);
                 account.account.spent = account.account.spent.plus(spent);
             }
         }
@@ -139,6 +139,11 @@ mod tests {
         Spend { tokens, ..Spend::default() }
     }
 
+    /// Of which half is expected.
+    fn hold(tokens: u64) -> Held {
+        Held { worst: spend(tokens), expected: spend(tokens / 2) }
+    }
+
     fn accounts(now: &str) -> Accounts {
         Accounts::new(&PeriodSpend::default(), at(now), &TimeZone::UTC)
     }
@@ -148,6 +153,7 @@ mod tests {
             price: &Price::FREE,
             most: Usage::of_tokens(0, output_tokens),
             fixed_output_tokens: 0,
+            average: None,
         };
         accounts.fit(&quote, budgets)
     }
@@ -155,15 +161,21 @@ mod tests {
     #[test]
     fn a_hold_of_yesterday_does_not_touch_todays_account() {
         let budget = [tokens_per(Period::Day, 1_000)];
+        let expected = |accounts: &Accounts| {
+            Period::ALL.map(|period| accounts.of(period).held.expected.tokens)
+        };
         let mut accounts = accounts("2026-03-01T23:59:59Z");
-        let yesterday = accounts.hold(spend(600));
+        let yesterday = accounts.hold(hold(600));
         accounts.roll(at("2026-03-02T00:00:00Z"), &TimeZone::UTC);
-        let today = accounts.hold(spend(300));
+        let today = accounts.hold(hold(300));
         assert_eq!(fit(&accounts, 700, &budget), Ok(700));
+        assert_eq!(expected(&accounts), [150, 150, 450, 450], "2 March 2026 is a Monday");
 
         accounts.settle(&yesterday, spend(600));
+        assert_eq!(expected(&accounts), [150; 4]);
         assert_eq!(fit(&accounts, 701, &budget), Ok(700));
         accounts.settle(&today, spend(100));
+        assert_eq!(expected(&accounts), [0; 4]);
         assert_eq!(fit(&accounts, 901, &budget), Ok(900));
         assert_eq!(fit(&accounts, 901, &[tokens_per(Period::Total, 1_000)]), Ok(300));
     }
@@ -172,10 +184,10 @@ mod tests {
     fn a_clock_set_back_neither_forgets_nor_leaks() {
         let budget = [tokens_per(Period::Day, 1_000)];
         let mut accounts = accounts("2026-03-02T00:00:01Z");
-        let early = accounts.hold(spend(400));
+        let early = accounts.hold(hold(400));
         accounts.settle(&early, spend(400));
         accounts.roll(at("2026-02-20T00:00:00Z"), &TimeZone::UTC);
-        let late = accounts.hold(spend(600));
+        let late = accounts.hold(hold(600));
         accounts.settle(&late, spend(0));
         assert_eq!(fit(&accounts, 601, &budget), Ok(600));
     }
@@ -205,9 +217,9 @@ mod tests {
     #[test]
     fn a_spent_budget_is_told_before_one_that_is_only_held() {
         let mut accounts = accounts("2026-03-02T12:00:00Z");
-        let call = accounts.hold(spend(500));
+        let call = accounts.hold(hold(500));
         accounts.settle(&call, spend(500));
-        accounts.hold(spend(500));
+        accounts.hold(hold(500));
         let (held, spent) = (tokens_per(Period::Day, 1_000), tokens_per(Period::Week, 500));
         assert_eq!(fit(&accounts, 100, &[held]), Err(NoRoom::Held));
         for budgets in [[held, spent], [spent, held]] {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use doorward_domain::budget::Quote;
+use doorward_domain::budget::{Quote, Spend};
 use doorward_domain::call::Hold;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::{CallId, DeploymentId, ProviderId};
@@ -40,6 +40,9 @@ pub struct CallRequest<'a> {
     pub most: Usage,
     /// Of the output tokens, those that no bound makes fewer.
     pub fixed_output_tokens: u64,
+    /// What calls of the model spent lately, on average: held where a budget may be overrun. `None`: nothing is
+    /// known of that, and the worst case is held there too.
+    pub average: Option<Spend>,
     /// From where.
     pub address: IpAddr,
 }
@@ -68,6 +71,7 @@ impl Store {
             price: request.price,
             most: request.most,
             fixed_output_tokens: request.fixed_output_tokens,
+            average: request.average,
         };
         let bounded = key.bounded(moment.now, Some(request.model));
         let (taken, granted, quotas) = match bounded.admit(&quote, moment, &self.time_zone) {
@@ -88,7 +92,7 @@ impl Store {
             started_at_us: moment.now.as_microsecond(),
             address: request.address,
             estimate: Usage { output_tokens: granted, ..request.most },
-            held: taken.held(),
+            held: taken.held().worst,
         };
         Ok(Ok(OpenCall::new(Arc::clone(self), Arc::clone(key), hold, taken, (quotas, granted))))
     }

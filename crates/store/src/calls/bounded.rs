@@ -7,7 +7,7 @@ mod standing;
 use std::sync::Arc;
 
 use doorward_domain::bounds::{BoundOf, Bounds, SharedWith};
-use doorward_domain::budget::{Budget, NoRoom, Quote, Spend};
+use doorward_domain::budget::{Budget, Held, NoRoom, Quote, Spend};
 use doorward_domain::denial::Denial;
 use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelPattern;
@@ -21,6 +21,7 @@ use parking_lot::MutexGuard;
 use super::counters::{Admitted, Counters, Moment, Part, Quota, Units};
 use super::elsewhere::Cost;
 use super::tally::Tally;
+use crate::increases::Raised;
 
 pub use standing::{BudgetStanding, ConcurrencyStanding, LimitStanding, Standing};
 
@@ -31,10 +32,17 @@ pub(super) struct Link {
     /// Which models they are for. `None`: all.
     pub(super) models: Option<ModelPattern>,
     pub(super) bounds: Bounds,
+    /// What an increase makes of them, until that ends.
+    pub(super) raised: Option<Raised<Bounds>>,
     pub(super) tally: Arc<Tally>,
 }
 
 impl Link {
+    /// What bounds at `now`.
+    fn bounds_at(&self, now: Timestamp) -> &Bounds {
+        Raised::or_own(self.raised.as_ref(), &self.bounds, now)
+    }
+
     fn bounds_calls_of(&self, model: Option<&str>) -> bool {
         match &self.models {
             None => true,
@@ -70,8 +78,8 @@ impl Taken {
         self.monotonic_us
     }
 
-    /// The worst case that was set aside.
-    pub(super) fn held(&self) -> Spend {
+    /// What was set aside.
+    pub(super) fn held(&self) -> Held {
         self.own.held()
     }
 }
@@ -105,6 +113,7 @@ impl Bounded<'_> {
             price: &Price::FREE,
             most: Usage::of_tokens(cost.tokens, 0),
             fixed_output_tokens: 0,
+            average: None,
         };
         let us = moment.monotonic_us;
         let mut chain = self.lock(moment, zone);
@@ -165,12 +174,9 @@ impl Bounded<'_> {
 
     fn lock(&self, moment: Moment, zone: &TimeZone) -> Chain<'_> {
         let is_met = |(_, link): &(usize, &Link)| link.bounds_calls_of(self.model);
-        let others = self.links.iter().enumerate().filter(is_met).map(|(place, link)| Locked {
-            place,
-            of: link.of,
-            limits: &link.bounds.limits,
-            budgets: &link.bounds.budgets,
-            counters: link.tally.lock(),
+        let others = self.links.iter().enumerate().filter(is_met).map(|(place, link)| {
+            let Bounds { limits, budgets } = link.bounds_at(moment.now);
+            Locked { place, of: link.of, limits, budgets, counters: link.tally.lock() }
         });
         let others = others.collect();
         let (tally, rights) = self.own;
@@ -203,7 +209,7 @@ struct Locked<'a> {
 
 /// What there is room for.
 struct Room {
-    worst_case: Spend,
+    held: Held,
     units: Units,
     output_tokens: u64,
 }
@@ -229,11 +235,11 @@ impl<'a> Chain<'a> {
             return Err(Denial::TooManyConcurrent(full.of));
         }
         let fitting = self.fit(quote);
-        let worst_case = quote.hold(*fitting.as_ref().unwrap_or(&quote.most.output_tokens));
-        let units = Units::new(requests, worst_case.tokens);
+        let held = quote.hold(*fitting.as_ref().unwrap_or(&quote.most.output_tokens));
+        let units = Units::new(requests, held.worst.tokens);
         match self.all_mut().find_map(|one| one.limited(units, us)) {
             Some(denial) => Err(denial),
-            None => fitting.map(|output_tokens| Room { worst_case, units, output_tokens }),
+            None => fitting.map(|output_tokens| Room { held, units, output_tokens }),
         }
     }
 
@@ -262,7 +268,7 @@ impl<'a> Chain<'a> {
     }
 
     fn take(&mut self, room: &Room, us: u64) -> Taken {
-        let take = |one: &mut Locked<'_>| one.counters.take(room.units, room.worst_case, us);
+        let take = |one: &mut Locked<'_>| one.counters.take(room.units, room.held, us);
         let own = take(&mut self.own);
         let others = self.others.iter_mut().map(|one| (one.place, take(one))).collect();
         Taken { monotonic_us: us, own, others }

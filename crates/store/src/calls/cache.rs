@@ -1,5 +1,6 @@
 //! Keys held in memory.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,7 +22,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::bounded::{Bounded, Link};
 use super::key_state::KeyState;
 use super::states::States;
-use crate::keys::{Raised, Secrets, SharedBounds, load_call_key, load_raised};
+use crate::increases::{HeldIncrease, Raised, load_held};
+use crate::keys::{Secrets, SharedBounds, load_call_key};
 use crate::{Store, StoreError};
 
 /// Ids that do not exist, remembered so that the same wrong key asks the database once.
@@ -44,9 +46,8 @@ pub struct CallKey {
     /// What bounds it beside its own limits and budgets.
     links: Box<[Link]>,
     pub(super) secrets: Secrets,
-    /// What an increase makes of its rights, until that ends: by the clock, so that nobody has to load
-    /// the key again for the old limits to hold.
-    raised: Option<Box<Raised>>,
+    /// What an increase makes of its rights, until that ends.
+    raised: Option<Box<Raised<Rights>>>,
     changed: CancellationToken,
 }
 
@@ -69,10 +70,7 @@ impl CallKey {
 
     /// What bounds the key at `now`: its own limits and budgets, or what an increase raises them to.
     pub fn rights_at(&self, now: Timestamp) -> &Rights {
-        match &self.raised {
-            Some(raised) if now < raised.ends_at => &raised.rights,
-            Some(_) | None => &self.key.rights,
-        }
+        Raised::or_own(self.raised.as_deref(), &self.key.rights, now)
     }
 
     /// Whether any budget bounds the key, its own or one that it shares. No increase takes one away.
@@ -229,8 +227,13 @@ impl KeyCache {
         };
         let state = store.calls.states.of(store, &stored.key).await?;
         let spent_budget_status = store.spent_budget_status(stored.key.organization).await?;
-        let raised = load_raised(&store.db, &stored.key, store.clock.now()).await?;
-        let links = load_links(store, &stored.key, &stored.shared, &state).await?;
+        let subjects = subjects_of(&stored.key);
+        let held = load_held(&store.db, stored.key.organization, &subjects, store.clock.now());
+        let held = held.await?;
+        let raised = Raised::of(held.get(&Subject::Key(stored.key.id)), |raise| {
+            raise.applied_to(&stored.key.rights)
+        });
+        let links = load_links(store, &stored.key, (&stored.shared, &held), &state).await?;
         Ok(Some(Arc::new(CallKey {
             scopes: stored.key.rights.scopes.intersect(stored.role().scopes()),
             owner_is_active: stored.owner_is_active,
@@ -246,25 +249,31 @@ impl KeyCache {
     }
 }
 
+/// Whose limits and budgets bound a key: its organization's, its project's, its user's and its own, in the
+/// order in which the counters are locked.
+fn subjects_of(key: &ApiKey) -> Vec<Subject> {
+    let user = match key.owner {
+        Owner::User(user) => Some(Subject::User(user)),
+        Owner::ServiceAccount(_) => None,
+    };
+    let wider = [Subject::Organization(key.organization), Subject::Project(key.project)];
+    wider.into_iter().chain(user).chain([Subject::Key(key.id)]).collect()
+}
+
 /// What bounds a key beside its own limits and budgets, in the order in which the counters are locked.
 async fn load_links(
     store: &Store,
     key: &ApiKey,
-    shared: &SharedBounds,
+    (shared, held): (&SharedBounds, &HashMap<Subject, HeldIncrease>),
     state: &KeyState,
 ) -> Result<Box<[Link]>, StoreError> {
-    let user = match key.owner {
-        Owner::User(user) => Some((Subject::User(user), &shared.user)),
-        Owner::ServiceAccount(_) => None,
-    };
-    let wider = [
-        (Subject::Organization(key.organization), &shared.organization),
-        (Subject::Project(key.project), &shared.project),
-    ];
     let mut links = Vec::new();
-    for (subject, bounds) in wider.into_iter().chain(user).filter(|(_, bounds)| !bounds.is_none()) {
+    for subject in subjects_of(key) {
+        let Some(bounds) = shared.of(&subject).filter(|bounds| !bounds.is_none()) else { continue };
         let tally = store.calls.shared.of(store, subject).await?;
-        links.push(Link { of: subject.bound_of(), models: None, bounds: bounds.clone(), tally });
+        let raised = Raised::of(held.get(&subject), |raise| raise.raised(bounds));
+        let of = subject.bound_of();
+        links.push(Link { of, models: None, bounds: bounds.clone(), raised, tally });
     }
     // Locked one after the other, so always in one order, whatever that of the key's list.
     let mut limits = key.rights.model_limits.clone();
@@ -276,6 +285,7 @@ async fn load_links(
         of: BoundOf::Model,
         models: Some(of.model.clone()),
         bounds: Bounds { limits: of.limits, budgets: Vec::new() },
+        raised: None,
         tally,
     }));
     Ok(links.into())

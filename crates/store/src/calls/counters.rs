@@ -1,11 +1,11 @@
 //! The counters of one thing that is bounded: rate limits, calls in flight, budgets.
 
-use doorward_domain::budget::Spend;
+use doorward_domain::budget::{Held, Spend};
 use doorward_domain::limit::{Admission, LimitKind, Limits, Span, Window};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::accounts::{Accounts, Held};
+use super::accounts::{Accounts, Hold};
 
 /// The state of the tightest limit of one kind, for headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(super) struct RateWindow {
 /// What a call took of some counters, to be given back or replaced by what it used.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
-    held: Held,
+    hold: Hold,
     requests: u32,
     tokens: TakenTokens,
 }
@@ -104,9 +104,9 @@ fn units(tokens: u64) -> u32 {
 }
 
 impl Part {
-    /// The worst case that was set aside.
-    pub(super) fn held(&self) -> Spend {
-        self.held.spend
+    /// What was set aside.
+    pub(super) fn held(&self) -> Held {
+        self.hold.held
     }
 }
 
@@ -204,11 +204,11 @@ impl Counters {
         })
     }
 
-    /// Takes a call: its place in flight, its units and its worst case.
-    pub(super) fn take(&mut self, units: Units, worst_case: Spend, monotonic_us: u64) -> Part {
+    /// Takes a call: its place in flight, its units and what is set aside for it.
+    pub(super) fn take(&mut self, units: Units, held: Held, monotonic_us: u64) -> Part {
         self.in_flight = self.in_flight.saturating_add(1);
         let tokens = self.take_units(units, monotonic_us);
-        Part { held: self.accounts.hold(worst_case), requests: units.requests, tokens }
+        Part { hold: self.accounts.hold(held), requests: units.requests, tokens }
     }
 
     /// Takes from the rate limits alone.
@@ -255,7 +255,7 @@ impl Counters {
 
     fn release(&mut self, part: &Part, spend: Spend) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.accounts.settle(&part.held, spend);
+        self.accounts.settle(&part.hold, spend);
     }
 }
 

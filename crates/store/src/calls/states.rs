@@ -118,8 +118,12 @@ mod tests {
     #[test]
     fn counters_stay_until_the_database_knows_what_they_count() {
         let states = States::new(1);
-        let quote =
-            Quote { price: &Price::FREE, most: Usage::of_tokens(1, 1), fixed_output_tokens: 0 };
+        let quote = Quote {
+            price: &Price::FREE,
+            most: Usage::of_tokens(1, 1),
+            fixed_output_tokens: 0,
+            average: None,
+        };
         let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
         let rights = rights(&[]);
         let taken = admit(&adopt(&states, 1, 0).tally, &rights, &quote, moment).unwrap().0;
@@ -136,8 +140,12 @@ mod tests {
     #[test]
     fn a_database_that_is_ahead_is_caught_up_with() {
         let states = States::new(1);
-        let quote =
-            Quote { price: &Price::FREE, most: Usage::of_tokens(1, 1), fixed_output_tokens: 0 };
+        let quote = Quote {
+            price: &Price::FREE,
+            most: Usage::of_tokens(1, 1),
+            fixed_output_tokens: 0,
+            average: None,
+        };
         let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
         let state = adopt(&states, 1, 0);
         let rights = rights(&[]);

@@ -30,7 +30,7 @@ const INSERT: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14, $15)";
 
 /// Of another end, what was passed already is never told.
-pub(super) const EDIT: &str = "
+pub(crate) const EDIT: &str = "
     UPDATE api_keys SET description = $3, search_text = $4, rights = $5, metadata = $6,
         expires_at_us = $7, updated_at_us = $8,
         noticed_until_us = CASE WHEN expires_at_us IS DISTINCT FROM $7 THEN $8
@@ -56,21 +56,21 @@ const ENABLE: &str = change_life!("disabled_at_us = NULL", "disabled_at_us IS NO
 const REVOKE: &str = change_life!("revoked_at_us = $3", "revoked_at_us IS NULL");
 
 /// A key after an edit that is to be written.
-pub(super) struct PreparedEdit {
-    pub(super) key: ApiKey,
+pub(crate) struct PreparedEdit {
+    pub(crate) key: ApiKey,
     /// The version that it is an edit of.
-    pub(super) read_at: Timestamp,
-    pub(super) rights: String,
-    pub(super) metadata: String,
+    pub(crate) read_at: Timestamp,
+    pub(crate) rights: String,
+    pub(crate) metadata: String,
     /// What the audit log says.
-    pub(super) detail: Value,
+    pub(crate) detail: Value,
     /// The rights before it.
     before: Rights,
 }
 
 impl PreparedEdit {
     /// `None`: the key is so already.
-    pub(super) fn of(
+    pub(crate) fn of(
         act: &Act,
         mut key: ApiKey,
         edit: KeyEdit,
@@ -92,18 +92,17 @@ impl PreparedEdit {
         }))
     }
 
-    pub(super) fn has_new_origins(&self) -> bool {
+    pub(crate) fn has_new_origins(&self) -> bool {
         self.before.allowed_origins != self.key.rights.allowed_origins
     }
 
-    pub(super) fn is_wider(&self) -> bool {
+    pub(crate) fn is_wider(&self) -> bool {
         is_widened(&self.before, &self.key.rights)
     }
 
     /// Whether limits or budgets change: an edit wins over what raises them for a while.
-    pub(super) fn has_new_bounds(&self) -> bool {
-        let (before, after) = (&self.before, &self.key.rights);
-        before.limits != after.limits || before.budgets != after.budgets
+    pub(crate) fn has_new_bounds(&self) -> bool {
+        self.before.bounds() != self.key.rights.bounds()
     }
 }
 
@@ -130,7 +129,8 @@ macro_rules! write_edit {
             return Err($crate::StoreError::Stale);
         }
         if edit.has_new_bounds() {
-            $crate::keys::increases::end_held!($store, $tx, $act, key);
+            let subject = doorward_domain::bounds::Subject::Key(key.id);
+            $crate::increases::end_held!($store, $tx, $act, (subject, &key.name));
         }
         if edit.has_new_origins() {
             $crate::keys::origins::write_origins!($tx, &organization, key);
@@ -146,7 +146,7 @@ macro_rules! write_edit {
         }
     }};
 }
-pub(super) use write_edit;
+pub(crate) use write_edit;
 
 impl Store {
     /// Makes a key and audits it, in one transaction. Returns it and, this once, its clear text.
@@ -255,7 +255,7 @@ impl Store {
 
     /// A key that can be edited, as it is in the database. [`StoreError::Stale`] where it is another
     /// version than the one that is expected.
-    pub(super) async fn living_key(
+    pub(crate) async fn living_key(
         &self,
         act: &Act,
         id: &KeyId,

@@ -7,9 +7,9 @@ use doorward_domain::origin::Origin;
 use crate::db::on;
 use crate::{Store, StoreError};
 
-pub(super) const DELETE: &str =
+pub(crate) const DELETE: &str =
     "DELETE FROM key_origins WHERE organization_id = $1 AND key_id = $2";
-pub(super) const INSERT: &str =
+pub(crate) const INSERT: &str =
     "INSERT INTO key_origins (organization_id, key_id, origin) VALUES ($1, $2, $3)";
 
 /// Across organizations: whoever asks has shown no key yet.
@@ -43,7 +43,7 @@ macro_rules! write_origins {
         }
     }};
 }
-pub(super) use write_origins;
+pub(crate) use write_origins;
 
 impl Store {
     /// Whether any key that is active now may be used from a page of this origin. Anybody can ask, so

@@ -1,7 +1,7 @@
 //! The stored form of a key.
 
 use doorward_domain::address::{AddressBlock, AddressRules};
-use doorward_domain::bounds::{Bounds, ModelLimits};
+use doorward_domain::bounds::{Bounds, ModelLimits, Subject};
 use doorward_domain::budget::Budget;
 use doorward_domain::credential::KeyId;
 use doorward_domain::key::{ApiKey, Life, Owner};
@@ -110,6 +110,14 @@ impl KeyRow {
         (self.created_at_us, &self.id)
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn end_us(&self) -> Option<i64> {
+        self.expires_at_us
+    }
+
     pub(super) fn parse(self) -> Result<ApiKey, StoreError> {
         let expires_at = self.expires_at_us.map(timestamp).transpose()?;
         let rights: StoredRights = parsed_json("rights", &self.rights)?;
@@ -135,7 +143,7 @@ impl KeyRow {
     }
 }
 
-pub(super) fn owner(kind: &str, id: &str) -> Result<Owner, StoreError> {
+pub(crate) fn owner(kind: &str, id: &str) -> Result<Owner, StoreError> {
     match kind {
         "user" => parsed("owner", id).map(Owner::User),
         "service" => parsed("owner", id).map(Owner::ServiceAccount),
@@ -169,6 +177,18 @@ pub(crate) struct SharedBounds {
     pub(crate) user: Bounds,
     pub(crate) project: Bounds,
     pub(crate) organization: Bounds,
+}
+
+impl SharedBounds {
+    /// What this one's keys share. `None`: a key shares its own with nobody.
+    pub(crate) const fn of(&self, subject: &Subject) -> Option<&Bounds> {
+        match subject {
+            Subject::Organization(_) => Some(&self.organization),
+            Subject::Project(_) => Some(&self.project),
+            Subject::User(_) => Some(&self.user),
+            Subject::Key(_) => None,
+        }
+    }
 }
 
 impl StoredCallKey {

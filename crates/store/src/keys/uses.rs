@@ -25,7 +25,7 @@ pub(crate) struct Use {
 const SCOPE: &str = "scope:";
 const MODEL: &str = "model:";
 /// Not a use: when the scopes or models of a key were last widened.
-pub(super) const WIDENED: &str = "widened";
+pub(crate) const WIDENED: &str = "widened";
 
 /// Rows in one statement.
 pub(crate) const ROWS: usize = 100;
@@ -35,7 +35,7 @@ pub(crate) const INSERT: &str =
 pub(crate) const UNLESS_FRESH: &str = "
     ON CONFLICT (key_id, what) DO UPDATE SET last_used_at_us = excluded.last_used_at_us
     WHERE key_uses.last_used_at_us <= excluded.last_used_at_us - 3600000000";
-pub(super) const NOTE_WIDENED: &str = "
+pub(crate) const NOTE_WIDENED: &str = "
     INSERT INTO key_uses (organization_id, key_id, what, last_used_at_us) VALUES ($1, $2, $3, $4)
     ON CONFLICT (key_id, what) DO UPDATE SET last_used_at_us = excluded.last_used_at_us";
 

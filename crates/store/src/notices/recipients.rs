@@ -129,7 +129,7 @@ impl Store {
         self.add_webhooks(organization, receivers).await
     }
 
-    /// Whom a budget is of, as notices say it, and who is told of it: of a key's like of the key; of a
+    /// Whose a budget or an increase is, as notices say it, and who is told of it: of a key's like of the key; of a
     /// user's the user; of a project's its administrators; else those of the organization. And every
     /// webhook. `None`: it is gone.
     pub(crate) async fn told_subject(

@@ -5,22 +5,32 @@ use std::collections::{HashMap, HashSet};
 use doorward_domain::bounds::{BoundOf, Bounds, Subject};
 use doorward_domain::budget::{Budget, Spend};
 use doorward_domain::id::OrganizationId;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::calls::Patience;
 use crate::db::{Db, on, parsed_json};
+use crate::increases::{HeldIncrease, load_held};
 use crate::row::row;
 use crate::usage::{PeriodSpend, load_spent_of};
 use crate::{Store, StoreError};
 
-/// What was spent of some budgets in their present periods.
+/// How limits and budgets stand that keys share.
 #[derive(Debug, Default)]
-pub struct SharedSpent(HashMap<Subject, PeriodSpend>);
+pub struct SharedStanding {
+    spent: HashMap<Subject, PeriodSpend>,
+    held: HashMap<Subject, HeldIncrease>,
+}
 
-impl SharedSpent {
-    /// What was spent of one budget.
-    pub fn of(&self, subject: &Subject, budget: &Budget) -> Spend {
-        self.0.get(subject).map_or_else(Spend::default, |spent| spent.of(budget.period))
+impl SharedStanding {
+    /// What was spent of one budget in its present period.
+    pub fn spent(&self, subject: &Subject, budget: &Budget) -> Spend {
+        self.spent.get(subject).map_or_else(Spend::default, |spent| spent.of(budget.period))
+    }
+
+    /// What raises them for a while.
+    pub fn increase(&self, subject: &Subject) -> Option<&HeldIncrease> {
+        self.held.get(subject)
     }
 }
 
@@ -44,14 +54,15 @@ const TABLES: [(BoundOf, &str); 3] = [
     ),
 ];
 
-/// The budgets of some users, projects and organizations; those without any, and keys, are left out, and so
+/// The budgets of some users, projects and organizations, as they hold at `now`; those without any, and keys, are left out, and so
 /// are those that cannot be read: nobody can call by them, and what others spent must be written down.
 pub(crate) async fn load_shared_budgets(
     db: &Db,
     organization: OrganizationId,
     subjects: &HashSet<Subject>,
+    now: Timestamp,
 ) -> Result<HashMap<Subject, Vec<Budget>>, StoreError> {
-    let mut budgets = HashMap::new();
+    let mut bounds: HashMap<Subject, Bounds> = HashMap::new();
     for (kind, sql) in TABLES {
         let of_kind = subjects.iter().filter(|subject| subject.bound_of() == kind);
         let mut named: HashMap<String, &Subject> = of_kind.map(|s| (s.id(), s)).collect();
@@ -72,12 +83,18 @@ pub(crate) async fn load_shared_budgets(
         for row in rows {
             let Some(subject) = named.remove(&row.id) else { continue };
             match parsed_json("bounds", &row.bounds) {
-                Ok(Bounds { budgets: own, .. }) => drop(budgets.insert(*subject, own)),
+                Ok(own) => drop(bounds.insert(*subject, own)),
                 Err(error) => tracing::error!(%error, %subject, "budgets cannot be read"),
             }
         }
     }
-    Ok(budgets)
+    let named: Vec<Subject> = bounds.keys().copied().collect();
+    let held = load_held(db, organization, &named, now).await?;
+    let budgets = |(subject, own): (Subject, Bounds)| match held.get(&subject) {
+        Some(held) => (subject, held.raise.raised(&own).budgets),
+        None => (subject, own.budgets),
+    };
+    Ok(bounds.into_iter().map(budgets).collect())
 }
 
 /// Notes in an audit entry what becomes of bounds that change.
@@ -88,19 +105,26 @@ pub(super) fn note_bounds(detail: &mut Value, before: &Bounds, after: &Bounds) {
 }
 
 impl Store {
-    /// What was spent by those of these that have budgets; finished calls are written first.
-    pub async fn shared_spent(
+    /// How what these bound stands: what was spent of their budgets, finished calls are written first, and
+    /// what raises their limits and budgets.
+    pub async fn shared_standing(
         &self,
+        organization: OrganizationId,
         bounded: impl Iterator<Item = (Subject, &Bounds)>,
-    ) -> Result<SharedSpent, StoreError> {
-        let subjects = bounded.filter(|(_, bounds)| !bounds.budgets.is_empty());
-        let subjects: Vec<Subject> = subjects.map(|(subject, _)| subject).collect();
-        if subjects.is_empty() {
-            return Ok(SharedSpent::default());
-        }
-        self.catch_up_with_bounds().await;
+    ) -> Result<SharedStanding, StoreError> {
+        let bounded: Vec<_> = bounded.filter(|(_, bounds)| !bounds.is_none()).collect();
+        let with_budgets = bounded.iter().filter(|(_, bounds)| !bounds.budgets.is_empty());
+        let with_budgets: Vec<Subject> = with_budgets.map(|(subject, _)| *subject).collect();
         let now = self.clock.now();
-        Ok(SharedSpent(load_spent_of(&self.db, &subjects, now, &self.time_zone).await?))
+        let spent = if with_budgets.is_empty() {
+            HashMap::new()
+        } else {
+            self.catch_up_with_bounds().await;
+            load_spent_of(&self.db, &with_budgets, now, &self.time_zone).await?
+        };
+        let subjects: Vec<Subject> = bounded.iter().map(|(subject, _)| *subject).collect();
+        let held = load_held(&self.db, organization, &subjects, now).await?;
+        Ok(SharedStanding { spent, held })
     }
 
     /// Writes finished calls, so that counters that begin now know of them. Where that fails or would

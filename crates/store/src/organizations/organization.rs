@@ -1,6 +1,6 @@
 //! The organization itself: its name, and what bounds all its keys together.
 
-use doorward_domain::bounds::Bounds;
+use doorward_domain::bounds::{Bounds, Subject};
 use doorward_domain::id::OrganizationId;
 use jiff::Timestamp;
 use serde_json::json;
@@ -8,6 +8,7 @@ use serde_json::json;
 use super::bounds::note_bounds;
 use crate::audit::append_audit;
 use crate::db::{json_text, next_version, on, parsed, parsed_json, timestamp};
+use crate::increases::end_held;
 use crate::row::row;
 use crate::{Act, Store, StoreError};
 
@@ -60,7 +61,7 @@ impl Store {
     }
 
     /// Replaces what bounds all keys of the organization that acts, and audits it; it holds for every
-    /// call that begins from then on. `edited.updated_at` is that of the version that was edited;
+    /// call that begins from then on, and ends what raised them. `edited.updated_at` is that of the version that was edited;
     /// [`StoreError::Stale`] when there is a newer one. An edit that changes nothing leaves no trace.
     pub async fn edit_organization(
         &self,
@@ -108,6 +109,8 @@ impl Store {
             if done.rows_affected() == 0 {
                 return Err(StoreError::Stale);
             }
+            let subject = Subject::Organization(organization.id);
+            end_held!(self, tx, act, (subject, &organization.name));
             tx.commit().await?;
         });
         Ok(())

@@ -1,6 +1,6 @@
 //! Projects: groups of keys, members and limits.
 
-use doorward_domain::bounds::Bounds;
+use doorward_domain::bounds::{Bounds, Subject};
 use doorward_domain::id::{OrganizationId, ProjectId};
 use doorward_domain::prompts::PromptPolicy;
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use crate::clock::whole_us;
 use crate::db::{
     check_storable, json_text, next_version, on, parsed, parsed_json, taken, timestamp,
 };
+use crate::increases::end_held;
 use crate::named::NamedRow;
 use crate::row::row;
 use crate::{Act, Removed, Store, StoreError};
@@ -158,7 +159,7 @@ impl Store {
     /// Replaces name, description, bounds and the keeping of prompts of a project, and audits it; bounds and
     /// keeping hold for every call that begins from then on. `edited.updated_at` is that of the
     /// version that was edited; [`StoreError::Stale`] when there is a newer one. An edit that changes
-    /// nothing leaves no trace. The default project keeps its name: [`StoreError::DefaultProject`].
+    /// nothing leaves no trace; other bounds end what raised them. The default project keeps its name: [`StoreError::DefaultProject`].
     pub async fn edit_project(&self, act: &Act, edited: &Project) -> Result<Project, StoreError> {
         check_storable(&[("name", &edited.name), ("description", &edited.description)])?;
         let found = self.find_project(act.organization, edited.id).await?;
@@ -220,6 +221,10 @@ impl Store {
                 .map_err(|error| taken(error, "name"))?;
             if done.rows_affected() == 0 {
                 return Err(StoreError::Stale);
+            }
+            if project.bounds != found.bounds {
+                let subject = Subject::Project(project.id);
+                end_held!(self, tx, act, (subject, &project.name));
             }
             tx.commit().await?;
         });

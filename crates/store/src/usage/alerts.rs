@@ -104,14 +104,10 @@ async fn load_budgets(
     }
     let mut budgets = Budgets::new();
     for (organization, subjects) in of {
-        let key = |subject: &Subject| match subject {
-            Subject::Key(id) => Some(*id),
-            Subject::Organization(_) | Subject::Project(_) | Subject::User(_) => None,
-        };
-        let keys: Vec<_> = subjects.iter().filter_map(key).collect();
+        let keys: Vec<_> = subjects.iter().filter_map(Subject::key).collect();
         let own = load_key_budgets(db, organization, &keys, now).await?;
         let own = own.into_iter().map(|(id, budgets)| (Subject::Key(id), budgets));
-        let shared = load_shared_budgets(db, organization, &subjects).await?;
+        let shared = load_shared_budgets(db, organization, &subjects, now).await?;
         budgets.extend(own.chain(shared).map(|(subject, list)| ((organization, subject), list)));
     }
     Ok(budgets)

@@ -37,6 +37,7 @@ pub(crate) fn request(call: u128, input_tokens: u64, output_tokens: u64) -> Call
         price: &FREE,
         most: Usage::of_tokens(input_tokens, output_tokens),
         fixed_output_tokens: 0,
+        average: None,
         address: "127.0.0.1".parse().unwrap(),
     }
 }

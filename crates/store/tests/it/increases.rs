@@ -60,12 +60,13 @@ pub(crate) async fn grant(
     found: &Increase,
     ends_at: Option<Timestamp>,
 ) -> Result<Increase, StoreError> {
-    let key = store.find_key(found.organization, &found.key).await.unwrap().unwrap().key;
+    let id = found.subject.key().unwrap();
+    let key = store.find_key(found.organization, &id).await.unwrap().unwrap().key;
     let grant = Grant {
         raise: found.asked.clone(),
         ends_at,
         note: "have fun".to_owned(),
-        key_updated_at: key.life.updated_at,
+        updated_at: key.life.updated_at,
     };
     store.grant_increase(&store.act(), found, grant, true).await
 }
@@ -92,6 +93,7 @@ pub(crate) fn call(
         price: &FREE,
         most: Usage::of_tokens(tokens, 0),
         fixed_output_tokens: 0,
+        average: None,
         address: "127.0.0.1".parse().unwrap(),
     };
     let mut open = store.store.admit(key, &request).unwrap().map_err(|(denial, _)| denial)?;
@@ -291,7 +293,7 @@ async fn what_is_decided_is_decided_once() {
             raise: four(),
             ends_at: Some(store.now() + DAY),
             note: String::new(),
-            key_updated_at: before.life.updated_at,
+            updated_at: before.life.updated_at,
         };
         let stale = store.grant_increase(&store.act(), &asked, wish, true).await;
         assert!(matches!(stale, Err(StoreError::Stale)), "{stale:?}");
@@ -384,13 +386,13 @@ async fn a_list_is_narrowed_and_paged_newest_first() {
     }
 }
 
-async fn person(store: &TestStore, name: &str, role: OrganizationRole) -> Owner {
+pub(crate) async fn person(store: &TestStore, name: &str, role: OrganizationRole) -> Owner {
     let email = Some(format!("{name}@example.com").parse().unwrap());
     let new = NewUser { name: name.to_owned(), email, role, bounds: Bounds::NONE };
     Owner::User(store.create_user(&store.act(), new).await.unwrap().id)
 }
 
-async fn told(store: &TestStore, kind: NoticeKind) -> Vec<String> {
+pub(crate) async fn told(store: &TestStore, kind: NoticeKind) -> Vec<String> {
     let filter = NoticeFilter { kind: Some(kind), ..NoticeFilter::default() };
     let page = store.list_notices(store.first.organization, &filter, None, 50).await.unwrap();
     let mut told: Vec<String> = page
@@ -410,7 +412,8 @@ async fn administrators_are_told_when_asked_and_the_owner_when_decided() {
     for store in every_store().await {
         let from = SettingValue::Text("doorward@example.com".to_owned());
         let changes = vec![(Setting::MailFrom, Some(from))];
-        let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true };
+        let edit =
+            SettingsEdit { changes, if_updated_at: None, may_forget: true, is_preview: false };
         store.change_settings(&store.act(), &edit).await.unwrap();
         let ada = person(&store, "ada", OrganizationRole::Member).await;
         person(&store, "grace", OrganizationRole::Admin).await;

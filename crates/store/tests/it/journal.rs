@@ -178,6 +178,7 @@ fn request(call: u128, input_tokens: u64, output_tokens: u64) -> CallRequest<'st
         price: &FREE,
         most: Usage::of_tokens(input_tokens, output_tokens),
         fixed_output_tokens: 0,
+        average: None,
         address: [127, 0, 0, 1].into(),
     }
 }

@@ -27,6 +27,7 @@ async fn call(store: &TestStore, key: &ApiKey, model: &str, n: u128) {
         price: &Price::FREE,
         most: Usage::of_tokens(1, 1),
         fixed_output_tokens: 0,
+        average: None,
         address: [10, 0, 0, 7].into(),
     };
     let mut open = store.store.admit(&loaded, &request).unwrap().unwrap();

@@ -54,6 +54,7 @@ fn admit(store: &Arc<Store>, key: &Arc<CallKey>, n: u128) -> Result<(), StoreErr
         price: &Price::FREE,
         most: Usage::of_tokens(1, 1),
         fixed_output_tokens: 0,
+        average: None,
         address: [127, 0, 0, 1].into(),
     };
     store.admit(key, &request).map(|admitted| admitted.unwrap().cancel())

@@ -36,6 +36,7 @@ async fn call(store: &TestStore, key: &ApiKey, secret: SecretNumber, n: u128, ad
         price: &Price::FREE,
         most: Usage::of_tokens(1, 1),
         fixed_output_tokens: 0,
+        average: None,
         address,
     };
     drop(store.store.admit(&loaded, &request).unwrap().unwrap());

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::calls::{admit, call_key, done, request};
 use crate::harness::{TestStore, every_store};
 
-const WHO: [BoundOf; 3] = [BoundOf::Organization, BoundOf::Project, BoundOf::User];
+pub(crate) const WHO: [BoundOf; 3] = [BoundOf::Organization, BoundOf::Project, BoundOf::User];
 
 fn tokens(tokens: u64) -> Bounds {
     let (amount, period) = (Amount::Tokens(tokens), Period::Month);
@@ -29,7 +29,7 @@ fn limits(json: &str) -> Bounds {
 }
 
 /// Sets what all keys of somebody share.
-async fn bound(store: &TestStore, whose: BoundOf, bounds: Bounds) {
+pub(crate) async fn bound(store: &TestStore, whose: BoundOf, bounds: Bounds) {
     let (act, organization) = (store.act(), store.first.organization);
     match whose {
         BoundOf::Organization => {
@@ -53,7 +53,7 @@ async fn bound(store: &TestStore, whose: BoundOf, bounds: Bounds) {
     }
 }
 
-async fn keys(store: &TestStore, count: usize) -> Vec<KeyId> {
+pub(crate) async fn keys(store: &TestStore, count: usize) -> Vec<KeyId> {
     let mut keys = Vec::new();
     for n in 0..count {
         keys.push(store.make_key(&format!("key {n}")).await.0.id);
@@ -66,7 +66,7 @@ async fn call(store: &TestStore, key: &KeyId, n: u128, tokens: u64) -> Result<Op
     admit(&store.store, &call_key(store, key).await, &request(n, tokens, 0))
 }
 
-fn settle(mut call: OpenCall, tokens: u64) {
+pub(crate) fn settle(mut call: OpenCall, tokens: u64) {
     let settlement = done(&call, tokens, 0);
     call.settle(&settlement);
 }
@@ -241,17 +241,22 @@ async fn a_budget_that_is_set_in_between_counts_every_call_once() {
     }
 }
 
-/// What is shown to be spent; finished calls are written first.
-async fn spent(store: &TestStore, whose: BoundOf) -> u64 {
-    let subject = match whose {
+pub(crate) fn subject(store: &TestStore, whose: BoundOf) -> Subject {
+    match whose {
         BoundOf::Organization => Subject::Organization(store.first.organization),
         BoundOf::Project => Subject::Project(store.first.project),
         BoundOf::User => Subject::User(store.first.administrator),
         BoundOf::Key | BoundOf::Model => panic!("{whose:?} is not shared"),
-    };
+    }
+}
+
+/// What is shown to be spent; finished calls are written first.
+async fn spent(store: &TestStore, whose: BoundOf) -> u64 {
+    let subject = subject(store, whose);
     let bounds = tokens(1_000);
-    let spent = store.shared_spent([(subject, &bounds)].into_iter()).await.unwrap();
-    spent.of(&subject, &bounds.budgets[0]).tokens
+    let bounded = [(subject, &bounds)].into_iter();
+    let standing = store.shared_standing(store.first.organization, bounded).await.unwrap();
+    standing.spent(&subject, &bounds.budgets[0]).tokens
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ async fn call(store: &TestStore, key: &ApiKey, n: u128) {
         price: &price,
         most: Usage::of_tokens(1_000, 1_000),
         fixed_output_tokens: 0,
+        average: None,
         address: [10, 0, 0, 7].into(),
     };
     let mut open = store.store.admit(&loaded, &request).unwrap().unwrap();
@@ -154,6 +155,7 @@ async fn begin(
         price: &Price::FREE,
         most: Usage::of_tokens(10, 5),
         fixed_output_tokens: 0,
+        average: None,
         address,
     };
     store.store.admit(&loaded, &request).unwrap().unwrap()

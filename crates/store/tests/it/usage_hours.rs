@@ -97,6 +97,7 @@ async fn make(store: &TestStore, keys: &[ApiKey], calls: &[Made]) -> Vec<(Timest
             price: &Price::FREE,
             most: Usage::of_tokens(10, 5),
             fixed_output_tokens: 0,
+            average: None,
             address: [10, 0, 0, 7].into(),
         };
         let mut open = store.store.admit(&loaded, &request).unwrap().unwrap();

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use doorward_domain::bounds::Subject;
 use doorward_domain::budget::Budget;
 use doorward_domain::credential::KeyId;
 use doorward_domain::increase::Raise;
@@ -67,9 +68,10 @@ impl AskIncrease {
         let id = self.key_id(caller)?;
         let found = control.store.find_stored_key(caller.organization(), &id).await?;
         let sight = Sight::of(caller);
-        let found = found.filter(|found| sight.reaches(&found.key.id, found.key.owner));
+        let found =
+            found.filter(|found| sight.reaches(&Subject::Key(found.key.id), Some(found.key.owner)));
         let found = found.ok_or(ApiError::NotFound(keys::NOUN))?;
-        refuse_onlooker(caller, &found.key.id, found.key.owner)?;
+        refuse_onlooker(caller, &Subject::Key(found.key.id), Some(found.key.owner))?;
         Ok(found)
     }
 
@@ -87,7 +89,7 @@ impl AskIncrease {
     fn check(self, record: &KeyRecord) -> Result<NewIncrease, ApiError> {
         let asked = Raise { limits: self.limits, budgets: self.budgets };
         let mut faults = Faults::new();
-        check_raise(&asked, &record.key.rights, &mut faults);
+        check_raise(&asked, &record.key.rights.bounds(), &mut faults);
         check_words("reason", &self.reason, &mut faults);
         if self.reason.trim().is_empty() {
             faults.add("reason", "missing", "says what the higher limits are for");

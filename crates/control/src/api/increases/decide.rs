@@ -3,16 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use doorward_domain::budget::Budget;
-use doorward_domain::increase::{Raise, check_end};
+use doorward_domain::increase::Raise;
 use doorward_domain::limit::Limits;
 use doorward_domain::rights::Rights;
 use doorward_store::{Grant, Increase, KeyRecord};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::object::{self, IncreaseObject};
-use super::{check_raise, check_words, find, refuse_decided, refuse_onlooker};
+use super::{check_raise, check_words, end_of, find, refuse_decided, refuse_onlooker};
 use crate::Control;
 use crate::api::keys;
 use crate::caller::Caller;
@@ -20,9 +20,6 @@ use crate::faults::Faults;
 use crate::openapi::text::Description;
 use crate::problem::ApiError;
 use crate::request::{JsonBody, PathText};
-
-/// The longest increase with an end, in days.
-const DAYS_MAX: i64 = 365;
 
 /// What is given. Limits or budgets that are named are given in place of all that was asked for.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -66,7 +63,8 @@ pub(crate) async fn grant_increase(
         body.map_or_else(|| Ok(GrantIncrease::default()), |body| body.parse())?;
     let found = find(&control, &caller, &id).await?;
     refuse_decided(&found)?;
-    let record = control.store.find_stored_key(found.organization, &found.key).await?;
+    let key = found.subject.key().ok_or(ApiError::NotFound(keys::NOUN))?;
+    let record = control.store.find_stored_key(found.organization, &key).await?;
     let record = record.ok_or(ApiError::NotFound(keys::NOUN))?;
     let now = control.now();
     keys::refuse_revoked(&record)?;
@@ -88,7 +86,7 @@ impl GrantIncrease {
         now: Timestamp,
     ) -> Result<Grant, ApiError> {
         let mut faults = Faults::new();
-        let ends_at = self.end(now, &mut faults);
+        let ends_at = end_of((self.ends_at, self.ends_in_days), now, &mut faults);
         let raise = match (self.limits, self.budgets) {
             (None, None) => found.asked.clone(),
             (limits, budgets) => Raise {
@@ -96,31 +94,11 @@ impl GrantIncrease {
                 budgets: budgets.unwrap_or_default(),
             },
         };
-        check_raise(&raise, &record.key.rights, &mut faults);
+        check_raise(&raise, &record.key.rights.bounds(), &mut faults);
         let note = self.note.unwrap_or_default();
         check_words("note", &note, &mut faults);
         faults.finish()?;
-        Ok(Grant { raise, ends_at, note, key_updated_at: record.key.life.updated_at })
-    }
-
-    fn end(&self, now: Timestamp, faults: &mut Faults) -> Option<Timestamp> {
-        let in_days = |days: i64| {
-            let is_sensible = (1..=DAYS_MAX).contains(&days);
-            let length = SignedDuration::from_hours(24 * days.clamp(1, DAYS_MAX));
-            now.checked_add(length).ok().filter(|_| is_sensible)
-        };
-        match (self.ends_at, self.ends_in_days) {
-            (None, None) => None,
-            (Some(_), Some(_)) => {
-                faults.add("ends_in_days", "invalid", "cannot be named beside ends_at");
-                None
-            }
-            (Some(at), None) => faults.check("ends_at", check_end(at, now)),
-            (None, Some(days)) => {
-                let words = format!("must be a whole number from 1 to {DAYS_MAX}");
-                faults.check("ends_in_days", in_days(days).ok_or(words))
-            }
-        }
+        Ok(Grant { raise, ends_at, note, updated_at: record.key.life.updated_at })
     }
 }
 
@@ -150,7 +128,8 @@ pub(crate) async fn decline_increase(
     Ok(object::answer(declined))
 }
 
-/// Takes back what was asked for. What was granted for a while ends now: the old limits hold again.
+/// Takes back what was asked for. What raises limits for a while ends now: the old limits hold again. What
+/// keys share is lowered by those only who may raise it.
 #[utoipa::path(
     post,
     path = "/v1/limit-increases/{id}/withdraw",
@@ -162,7 +141,7 @@ pub(crate) async fn withdraw_increase(
     PathText(id): PathText,
 ) -> Result<Json<IncreaseObject>, ApiError> {
     let found = find(&control, &caller, &id).await?;
-    refuse_onlooker(&caller, &found.key, found.owner)?;
+    refuse_onlooker(&caller, &found.subject, found.owner)?;
     let act = caller.act(control.now());
     if found.holds(act.at) {
         let ended = control.store.end_increase(&act, &found, control.can_mail).await?;

@@ -15,7 +15,8 @@ use crate::caller::Caller;
 use crate::problem::ApiError;
 use crate::request::{Params, PathText};
 
-/// Lists limit increases, newest first: those of all keys that the caller may look at.
+/// Lists limit increases, newest first: those of all keys that the caller may look at, and for
+/// administrators those of what keys share.
 #[utoipa::path(
     get,
     path = "/v1/limit-increases",
@@ -32,6 +33,7 @@ pub(crate) async fn list_increases(
         state: params.parse_filter::<IncreaseState>("state"),
         key: params.parse_filter::<KeyId>("api_key"),
         owner: None,
+        is_of_keys: false,
     };
     params.finish()?;
     let Some(filter) = within(Sight::of(&caller), wanted) else {
@@ -47,6 +49,7 @@ pub(crate) async fn list_increases(
 fn within(sight: Sight, filter: IncreaseFilter) -> Option<IncreaseFilter> {
     match sight {
         Sight::All => Some(filter),
+        Sight::Keys => Some(IncreaseFilter { is_of_keys: true, ..filter }),
         Sight::Own(owner) => Some(IncreaseFilter { owner: Some(owner), ..filter }),
         Sight::Itself(own) => {
             let is_own = filter.key.is_none_or(|key| key == own);

@@ -1,7 +1,7 @@
 //! A limit increase as answers show it.
 
 use axum::Json;
-use doorward_domain::credential::KeyId;
+use doorward_domain::bounds::BoundOf;
 use doorward_domain::id::IncreaseId;
 use doorward_domain::increase::{IncreaseState, Raise};
 use doorward_store::Increase;
@@ -16,8 +16,11 @@ pub(crate) struct IncreaseObject {
     id: IncreaseId,
     #[schema(pattern = "^limit_increase$")]
     object: &'static str,
-    api_key: KeyId,
-    api_key_name: String,
+    /// What kind `subject` is.
+    of: BoundOf,
+    /// The id of the key, or of whom the keys share what is raised.
+    subject: String,
+    subject_name: String,
     #[schema(value_type = IncreaseState)]
     state: &'static str,
     asked: Raise,
@@ -43,8 +46,9 @@ impl From<Increase> for IncreaseObject {
         Self {
             id: increase.id,
             object: "limit_increase",
-            api_key: increase.key,
-            api_key_name: increase.key_name,
+            of: increase.subject.bound_of(),
+            subject: increase.subject.id(),
+            subject_name: increase.name,
             state: increase.state.as_str(),
             asked: increase.asked,
             reason: increase.reason,

@@ -1,5 +1,6 @@
-//! Whose keys a caller may ask for increases of, and see those of.
+//! Whose increases a caller may ask for, and see.
 
+use doorward_domain::bounds::Subject;
 use doorward_domain::credential::KeyId;
 use doorward_domain::key::Owner;
 use doorward_domain::scope::Scope;
@@ -9,8 +10,10 @@ use crate::caller::Caller;
 /// How far a caller sees.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Sight {
-    /// Every key of the organization.
+    /// Every key of the organization, and what keys share.
     All,
+    /// Every key of the organization.
+    Keys,
     /// Their own keys.
     Own(Owner),
     /// The key that asks, which may not look at others.
@@ -34,18 +37,22 @@ impl Sight {
         if !caller.rights.scopes.allows(scope) {
             let own = caller.key().filter(|_| !caller.is_narrowed());
             own.map_or(Self::Nothing, |key| Self::Itself(key.id))
-        } else if caller.role.manages_others() {
+        } else if caller.role.manages_others() && caller.rights.scopes.allows(Scope::Admin) {
             Self::All
+        } else if caller.role.manages_others() {
+            Self::Keys
         } else {
             Self::Own(caller.owner())
         }
     }
 
-    pub(super) fn reaches(self, key: &KeyId, owner: Owner) -> bool {
+    /// Whether it reaches this one; `owner` is that of a key.
+    pub(super) fn reaches(self, subject: &Subject, owner: Option<Owner>) -> bool {
         match self {
             Self::All => true,
-            Self::Own(own) => own == owner,
-            Self::Itself(own) => own == *key,
+            Self::Keys => subject.key().is_some(),
+            Self::Own(own) => owner == Some(own),
+            Self::Itself(own) => subject.key() == Some(own),
             Self::Nothing => false,
         }
     }

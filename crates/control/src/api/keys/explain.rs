@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use doorward_domain::address::AddressDecision;
 use doorward_domain::bounds::BoundOf;
-use doorward_domain::budget::{Amount, Budget, Overrun, Spend};
+use doorward_domain::budget::{Amount, Budget, NoRoom};
 use doorward_domain::catalog::Model;
 use doorward_domain::credential::KeyId;
 use doorward_domain::denial::Denial;
@@ -312,41 +312,18 @@ fn budgets(standing: &Standing, sees: Sees) -> Check {
     let mut held = None;
     for budget in &standing.budgets {
         let rule = || if sees.includes(budget.of) { in_words(budget) } else { used_up(budget.of) };
-        match room(budget) {
-            Room::Spent => {
+        match budget.left {
+            Err(NoRoom::Spent) => {
                 return Check::new("budgets", Some(Denial::BudgetSpent(budget.of)), rule());
             }
-            Room::Held => held = held.or(Some((budget.of, rule()))),
-            Room::Left => {}
+            Err(NoRoom::Held) => held = held.or(Some((budget.of, rule()))),
+            Ok(()) => {}
         }
     }
     match held {
         Some((of, rule)) => Check::new("budgets", Some(Denial::BudgetHeld(of)), rule),
         None if standing.budgets.is_empty() => Check::new("budgets", None, "there is no budget"),
         None => Check::new("budgets", None, "every budget has something left"),
-    }
-}
-
-enum Room {
-    Left,
-    Held,
-    Spent,
-}
-
-fn room(standing: &BudgetStanding) -> Room {
-    let Spend { cost, tokens } = standing.spent;
-    let is_reached = |spend: Spend| match standing.budget.amount {
-        Amount::Usd(most) => spend.cost >= most,
-        Amount::Tokens(most) => spend.tokens >= most,
-    };
-    if is_reached(Spend { cost, tokens }) {
-        Room::Spent
-    } else if is_reached(standing.spent.plus(standing.held))
-        && standing.budget.overrun == Overrun::Deny
-    {
-        Room::Held
-    } else {
-        Room::Left
     }
 }
 
@@ -425,7 +402,7 @@ impl From<LimitStanding> for LimitObject {
 }
 
 impl From<BudgetStanding> for BudgetObject {
-    fn from(BudgetStanding { of, budget, spent, held }: BudgetStanding) -> Self {
+    fn from(BudgetStanding { of, budget, spent, held, .. }: BudgetStanding) -> Self {
         Self {
             of,
             budget,

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use doorward_domain::catalog::Model;
 use doorward_domain::key::ApiKey;
+use doorward_store::ModelFilter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -71,7 +72,10 @@ async fn callable(
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
     let mut found = Vec::new();
     loop {
-        let read = control.store.list_models(key.organization, after.as_deref(), READ).await?;
+        let read = control
+            .store
+            .list_models(key.organization, &ModelFilter::default(), after.as_deref(), READ)
+            .await?;
         let Some(last) = read.last().map(|model| model.name.clone()) else { return Ok(found) };
         let may =
             |model: &Model| model.is_for(key.project) && key.rights.models.allows(&model.name);

@@ -88,7 +88,7 @@ pub(in crate::api) struct Spent {
 /// An increase that holds: what it raises, and until when.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = HeldIncrease)]
-pub(super) struct HeldObject {
+pub(in crate::api) struct HeldObject {
     id: IncreaseId,
     #[serde(flatten)]
     raise: Raise,

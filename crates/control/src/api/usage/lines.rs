@@ -96,7 +96,7 @@ impl Columns {
 
 /// Writes a text. One that a spreadsheet would compute stands behind an apostrophe: whoever may name a
 /// model must not run anything where the report is opened.
-fn push_cell(out: &mut String, text: &str) {
+pub(in crate::api) fn push_cell(out: &mut String, text: &str) {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let guard = if is_formula { "'" } else { "" };
     if text.contains(['"', ',', '\r', '\n']) {

@@ -140,7 +140,7 @@ fn columns(params: &mut Params) -> Vec<GroupBy> {
 }
 
 /// What is asked for by name, else what the client would rather read.
-fn format(params: &mut Params, headers: &HeaderMap) -> Format {
+pub(in crate::api) fn format(params: &mut Params, headers: &HeaderMap) -> Format {
     match params.filter("format").as_deref() {
         Some("json") => Format::Json,
         Some("csv") => Format::Csv,

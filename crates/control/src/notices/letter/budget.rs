@@ -3,20 +3,10 @@
 use serde_json::Value;
 
 use super::increase::budget;
-use super::{Data, Letter, Paragraph};
-
-/// Whose a budget can be: the field of the data, and what it is called.
-const WHOSE: [(&str, &str); 4] = [
-    ("api_key", "API key"),
-    ("user", "user"),
-    ("project", "project"),
-    ("organization", "organization"),
-];
+use super::{Data, Letter, Paragraph, subject};
 
 pub(super) fn letter(data: &Data<'_>) -> Letter {
-    let whose = WHOSE.into_iter().find(|(field, _)| data.value(&[field]).is_some());
-    let (field, noun) = whose.unwrap_or(("", "key"));
-    let name = data.text(&[field, "name"]);
+    let (noun, name) = subject(data);
     let percent = data.value(&["percent"]).and_then(Value::as_u64).unwrap_or_default();
     let figures = format!(
         "Of the budget of the {noun} \"{name}\" ({}), {} are spent: {percent}%.",

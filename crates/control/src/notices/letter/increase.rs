@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Data, Letter, Paragraph, instant, whose};
+use super::{Data, Letter, Paragraph, instant, subject, whose};
 
 const INCREASE: &str = "limit_increase";
 
@@ -26,18 +26,17 @@ pub(super) fn asked(data: &Data<'_>) -> Letter {
 }
 
 pub(super) fn granted(data: &Data<'_>) -> Letter {
-    let name = data.text(&["api_key", "name"]);
     let until = match data.text(&[INCREASE, "ends_at"]).parse() {
-        Ok(at) => format!("until {}; then its old limits hold again", instant(at)),
+        Ok(at) => format!("until {}; then the old limits hold again", instant(at)),
         Err(_) => "from now on".to_owned(),
     };
     let given = Paragraph::Text(format!(
-        "{} has {}, {until}.",
-        whose(data),
+        "{} {}, {until}.",
+        has(data),
         figures(data.value(&[INCREASE, "granted"]))
     ));
     Letter {
-        subject: format!("API key \"{name}\" has higher limits"),
+        subject: format!("{} has higher limits", title(data)),
         paragraphs: std::iter::once(given).chain(note(data)).collect(),
     }
 }
@@ -56,16 +55,28 @@ pub(super) fn declined(data: &Data<'_>) -> Letter {
 }
 
 pub(super) fn ended(data: &Data<'_>) -> Letter {
-    let name = data.text(&["api_key", "name"]);
     let ended = Paragraph::Text(format!(
-        "{} has its old limits again. Ended before its time: {}.",
-        whose(data),
+        "{} the old limits again. Ended before its time: {}.",
+        has(data),
         figures(data.value(&[INCREASE, "granted"]))
     ));
-    Letter {
-        subject: format!("API key \"{name}\" has its old limits again"),
-        paragraphs: vec![ended],
+    Letter { subject: format!("{} has the old limits again", title(data)), paragraphs: vec![ended] }
+}
+
+/// Who has other limits now, as a sentence begins.
+fn has(data: &Data<'_>) -> String {
+    match subject(data) {
+        ("API key", _) => format!("{} has", whose(data)),
+        (noun, name) => format!("All keys of the {noun} \"{name}\" together have"),
     }
+}
+
+/// The same as a title begins.
+fn title(data: &Data<'_>) -> String {
+    let (noun, name) = subject(data);
+    let mut letters = noun.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    format!("{}{} \"{name}\"", first.map(String::from).unwrap_or_default(), letters.as_str())
 }
 
 /// What whoever decided says of it.

@@ -70,7 +70,10 @@ impl Key {
     pub(crate) fn state(&self, now: &Timestamp) -> &'static str {
         match self.status {
             KeyStatus::Active if self.ends_soon(now) => "soon",
-            status => status.as_str(),
+            status @ (KeyStatus::Active
+            | KeyStatus::Disabled
+            | KeyStatus::Expired
+            | KeyStatus::Revoked) => status.as_str(),
         }
     }
 
@@ -95,7 +98,7 @@ impl Gauge {
         text_of("gauge", [("spent", &self.spent), ("of", &self.of)])
     }
 
-    fn new((budget, spent): (&Budget, &Spent)) -> Self {
+    pub(crate) fn new((budget, spent): (&Budget, &Spent)) -> Self {
         let (is, most, spent, of) = match budget.amount {
             Amount::Usd(most) => {
                 (spent.usd.nanos(), most.nanos(), dollars(spent.usd), dollars(most))

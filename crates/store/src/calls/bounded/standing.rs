@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use doorward_domain::bounds::BoundOf;
-use doorward_domain::budget::{Budget, Spend};
+use doorward_domain::budget::{Budget, NoRoom, Spend};
 use doorward_domain::limit::LimitKind;
 use jiff::tz::TimeZone;
 
@@ -55,8 +55,10 @@ pub struct BudgetStanding {
     pub budget: Budget,
     /// What was spent in the present period.
     pub spent: Spend,
-    /// What calls in flight hold.
+    /// What calls in flight hold of it.
     pub held: Spend,
+    /// Whether anything is left of it.
+    pub left: Result<(), NoRoom>,
 }
 
 impl Store {
@@ -99,7 +101,8 @@ impl Locked<'_> {
                 of: self.of,
                 budget: *budget,
                 spent: account.spent,
-                held: account.held,
+                held: budget.held_of(&account),
+                left: budget.check_left(&account),
             }
         })
     }

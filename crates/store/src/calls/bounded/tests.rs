@@ -76,6 +76,7 @@ fn take_at(
         price: &Price::FREE,
         most: Usage::of_tokens(input_tokens, output_tokens),
         fixed_output_tokens: 0,
+        average: None,
     };
     let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us };
     admit(state, rights, &quote, moment)
@@ -287,7 +288,7 @@ proptest! {
                 Step::Take(input, output) => open.extend(take(&state, &rights, input, output)),
                 Step::Settle(at, share) if !open.is_empty() => {
                     let call = open.swap_remove(at.index(open.len()));
-                    let real = call.held().tokens * share / 100;
+                    let real = call.held().worst.tokens * share / 100;
                     settle(&state, &rights, &call, spent(real));
                     used += real;
                 }
@@ -296,7 +297,7 @@ proptest! {
                 }
                 Step::Settle(..) | Step::GiveBack(_) => {}
             }
-            let held: u64 = open.iter().map(|call| call.held().tokens).sum();
+            let held: u64 = open.iter().map(|call| call.held().worst.tokens).sum();
             prop_assert!(used + held <= budget);
         }
         for call in &open {
@@ -367,8 +368,27 @@ fn a_budget_of_which_nothing_is_left_refuses_uses_elsewhere() {
     assert_eq!(spend(&state, &rights, 1, 0).unwrap_err(), Denial::BudgetSpent(BoundOf::Key));
 }
 
+#[test]
+fn a_budget_that_may_be_overrun_refuses_uses_elsewhere_once_calls_in_flight_take_it_to_its_line() {
+    let budget = Budget { overrun: Overrun::Allow, ..total_tokens(10) };
+    let house = House {
+        keys: [0, 1].map(|_| (state(), rights(&[budget]))),
+        links: [link(BoundOf::Project, Bounds::NONE, &Arc::new(state()))],
+    };
+    let (state, rights) = &house.keys[0];
+    let used = || spend(state, rights, 1, 0).map(|_| ());
+    let call = house.take_expecting(0, (100, 0), Some(9)).unwrap();
+    assert_eq!(used(), Ok(()));
+    let more = house.take_expecting(0, (100, 0), Some(9)).unwrap();
+    assert_eq!(used(), Err(Denial::BudgetHeld(BoundOf::Key)));
+    house.of(0).settle(&call, spent(1));
+    assert_eq!(used(), Err(Denial::BudgetHeld(BoundOf::Key)));
+    house.of(0).settle(&more, spent(1));
+    assert_eq!(used(), Ok(()));
+}
+
 fn link(of: BoundOf, bounds: Bounds, tally: &Arc<Tally>) -> Link {
-    Link { of, models: None, bounds, tally: Arc::clone(tally) }
+    Link { of, models: None, bounds, raised: None, tally: Arc::clone(tally) }
 }
 
 fn budget_of(tokens: u64) -> Bounds {
@@ -395,10 +415,21 @@ impl House {
     }
 
     fn take(&self, key: usize, input_tokens: u64, output_tokens: u64) -> Result<Taken, Denial> {
+        self.take_expecting(key, (input_tokens, output_tokens), None)
+    }
+
+    /// The same where calls are known to come to so many tokens on average.
+    fn take_expecting(
+        &self,
+        key: usize,
+        (input_tokens, output_tokens): (u64, u64),
+        average: Option<u64>,
+    ) -> Result<Taken, Denial> {
         let quote = Quote {
             price: &Price::FREE,
             most: Usage::of_tokens(input_tokens, output_tokens),
             fixed_output_tokens: 0,
+            average: average.map(spent),
         };
         let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
         let answer = self.of(key).admit(&quote, moment, &TimeZone::UTC);
@@ -431,8 +462,12 @@ fn a_call_is_noted_as_shared_with_whom_it_took_from() {
     let (own, rights) = (state(), rights(&[]));
     for (model, parts) in [(Some("gpt-5"), 3), (Some("gemma"), 2), (None, 2)] {
         let bounded = Bounded { own: (&own, &rights), links: &links, model };
-        let quote =
-            Quote { price: &Price::FREE, most: Usage::of_tokens(1, 0), fixed_output_tokens: 0 };
+        let quote = Quote {
+            price: &Price::FREE,
+            most: Usage::of_tokens(1, 0),
+            fixed_output_tokens: 0,
+            average: None,
+        };
         let moment = Moment { now: Timestamp::UNIX_EPOCH, monotonic_us: 0 };
         let (taken, _, _) = bounded.admit(&quote, moment, &TimeZone::UTC).unwrap();
         assert_eq!(taken.others.len(), parts, "{model:?}");
@@ -479,7 +514,7 @@ proptest! {
                 }
                 Step::Settle(at, share) if !open.is_empty() => {
                     let (key, call) = open.swap_remove(at.index(open.len()));
-                    let real = call.held().tokens * share / 100;
+                    let real = call.held().worst.tokens * share / 100;
                     house.of(key).settle(&call, spent(real));
                     used[key] += real;
                 }
@@ -490,7 +525,7 @@ proptest! {
                 Step::Settle(..) | Step::GiveBack(_) => {}
             }
             let held = |key: usize| -> u64 {
-                open.iter().filter(|(of, _)| *of == key).map(|(_, call)| call.held().tokens).sum()
+                open.iter().filter(|(of, _)| *of == key).map(|(_, call)| call.held().worst.tokens).sum()
             };
             let taken = [used[0] + held(0), used[1] + held(1)];
             prop_assert!(taken[0] <= own[0] && taken[1] <= own[1]);
@@ -506,5 +541,54 @@ proptest! {
             prop_assert!(call.is_ok());
             house.of(key).give_back(&call.unwrap());
         }
+    }
+
+    /// Whatever comes in whatever order, with whatever is known of what calls come to: what each of the
+    /// counters holds is what the calls in flight took of it, and nothing else, in both ways of counting.
+    #[test]
+    fn what_is_expected_of_a_call_is_held_once_and_taken_back_once(
+        amounts in any::<[u16; 3]>(),
+        overruns in any::<[bool; 3]>(),
+        steps in prop::collection::vec((0_usize..2, any_step(), prop::option::of(0_u64..600)), 1..60),
+    ) {
+        let [first, second, project] = [0, 1, 2].map(|n| Budget {
+            overrun: if overruns[n] { Overrun::Allow } else { Overrun::Deny },
+            ..total_tokens(u64::from(amounts[n]) % 4_000)
+        });
+        let shared = Bounds { limits: Limits::NONE, budgets: vec![project] };
+        let house = House {
+            keys: [first, second].map(|budget| (state(), rights(&[budget]))),
+            links: [link(BoundOf::Project, shared, &Arc::new(state()))],
+        };
+        let held = |tally: &Tally| tally.lock().accounts().of(Period::Day).held;
+        let mut open: Vec<(usize, Taken)> = Vec::new();
+        for (key, step, average) in steps {
+            match step {
+                Step::Take(input, output) => {
+                    let answer = house.take_expecting(key, (input, output), average);
+                    open.extend(answer.map(|taken| (key, taken)));
+                }
+                Step::Settle(at, share) if !open.is_empty() => {
+                    let (key, call) = open.swap_remove(at.index(open.len()));
+                    house.of(key).settle(&call, spent(call.held().worst.tokens * share / 100));
+                }
+                Step::GiveBack(at) if !open.is_empty() => {
+                    let (key, call) = open.swap_remove(at.index(open.len()));
+                    house.of(key).give_back(&call);
+                }
+                Step::Settle(..) | Step::GiveBack(_) => {}
+            }
+            let of = |key: usize| {
+                let mine = open.iter().filter(|(of, _)| *of == key);
+                mine.fold(Held::default(), |all, (_, call)| all.plus(call.held()))
+            };
+            prop_assert_eq!(held(&house.keys[0].0), of(0));
+            prop_assert_eq!(held(&house.keys[1].0), of(1));
+            prop_assert_eq!(held(&house.links[0].tally), of(0).plus(of(1)));
+        }
+        for (key, call) in &open {
+            house.of(*key).give_back(call);
+        }
+        prop_assert_eq!(held(&house.links[0].tally), Held::default());
     }
 }

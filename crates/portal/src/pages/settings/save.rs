@@ -1,0 +1,153 @@
+//! `POST /settings`. Where a cap is set that keys outlive, it is told which, before anything is done.
+
+use askama::Template;
+use axum::response::Response;
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::object::{Outliving, Settings};
+use super::show::ShowPage;
+use crate::answer::{again, ok, see_other};
+use crate::api::Sent;
+use crate::form::Form;
+use crate::frame::Frame;
+use crate::posted::Posted;
+use crate::query::segment;
+use crate::refusal::Refusal;
+use crate::visitor::Visitor;
+
+const CAP: &str = "auth-token-max-ttl-minutes";
+
+/// What is asked before a cap is set that keys outlive.
+#[derive(Debug, Template)]
+#[template(path = "settings/outliving.html")]
+struct OutlivingPage {
+    frame: Frame,
+    form: Form,
+    /// What is changed, as it was typed.
+    changes: Vec<(String, String)>,
+    all: usize,
+    /// Those that live longest.
+    keys: Vec<Named>,
+}
+
+impl OutlivingPage {
+    const fn count(&self) -> usize {
+        self.all
+    }
+
+    /// How many are not named.
+    fn more(&self) -> usize {
+        self.all.saturating_sub(self.keys.len())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    id: String,
+    name: String,
+    fingerprint: String,
+}
+
+pub(crate) async fn act(Posted { visitor, form }: Posted) -> Result<Response, Refusal> {
+    let settings: Settings = visitor.api.get("/v1/settings").await?;
+    let changes = changes(&form, &settings);
+    if changes.is_empty() {
+        return Ok(see_other("/settings?done=settings-saved"));
+    }
+    match send(&visitor, &form, changes).await {
+        Ok(None) => Ok(see_other("/settings?done=settings-saved")),
+        Ok(Some(outliving)) => Ok(ok(&outliving_page(&visitor, form, &settings, outliving).await?)),
+        Err(refusal) => {
+            let form = form.refused(refusal)?;
+            Ok(again(&ShowPage::new(&visitor, form, settings).await?))
+        }
+    }
+}
+
+/// Changes settings; where that is not done, because keys outlive the cap and nobody has said yet that it
+/// shall be so, those keys.
+async fn send(
+    visitor: &Visitor,
+    form: &Form,
+    changes: Map<String, Value>,
+) -> Result<Option<Outliving>, Refusal> {
+    let sent = Sent { version: Some(form.value("version")), ..Sent::default() };
+    if changes.contains_key(CAP) && form.value("sure") != form.value(CAP) {
+        let path = "/v1/settings?preview=true";
+        let tried: Settings = visitor.api.send(Method::PATCH, path, &changes, sent).await?;
+        if let Some(outliving) = tried.keys_outliving_cap.filter(|keys| keys.count > 0) {
+            return Ok(Some(outliving));
+        }
+    }
+    let _: Settings = visitor.api.send(Method::PATCH, "/v1/settings", &changes, sent).await?;
+    Ok(None)
+}
+
+/// What was typed that is not so already. A setting that the form does not have stays.
+fn changes(form: &Form, settings: &Settings) -> Map<String, Value> {
+    let mut changes = Map::new();
+    for setting in &settings.data {
+        let Some(typed) = form.all(&setting.name).next().map(str::trim) else { continue };
+        if typed != setting.text() {
+            changes.insert(setting.name.clone(), setting.value_of(typed));
+        }
+    }
+    changes
+}
+
+async fn outliving_page(
+    visitor: &Visitor,
+    form: Form,
+    settings: &Settings,
+    outliving: Outliving,
+) -> Result<OutlivingPage, Refusal> {
+    let mut keys = Vec::new();
+    for id in &outliving.first {
+        keys.push(visitor.api.get(&format!("/v1/api-keys/{}", segment(id))).await?);
+    }
+    let changed = changes(&form, settings);
+    let typed = changed.keys().map(|name| (name.clone(), form.value(name).to_owned()));
+    Ok(OutlivingPage {
+        frame: visitor.frame("/settings"),
+        changes: typed.collect(),
+        all: outliving.count,
+        form,
+        keys,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings() -> Settings {
+        let of = |name: &str, value: Value| {
+            json!({
+                "name": name, "value": value, "default": 90, "help": ".", "lowered_by": "admin",
+                "min": 0, "max": 99,
+            })
+        };
+        let data = [of("a", json!(1)), of("b", json!([30, 7])), of("c", json!(""))];
+        serde_json::from_value(json!({ "data": data })).unwrap()
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn only_what_was_changed_is_said() {
+        for (typed, expected) in [
+            ("a=1&b=30, 7&c=",    json!({})),
+            ("a= 1 ",             json!({})),
+            ("",                  json!({})),
+            ("a=2&b=30, 7&c=x",   json!({"a": 2, "c": "x"})),
+            ("a=&b=none",         json!({"a": null, "b": "none"})),
+            ("a=one&other=1",     json!({"a": "one"})),
+        ] {
+            let form = Form::read(typed.as_bytes()).unwrap();
+            assert_eq!(Value::Object(changes(&form, &settings())), expected, "{typed}");
+        }
+    }
+}
