@@ -37,7 +37,7 @@ fn answers(seen: &Seen) -> (u16, Value) {
             json!({"code": "invalid_request", "detail": "x",
                 "errors": [{"field": "password", "detail": "is too short"}]}),
         ),
-        "POST /v1/users/usr%5F1/invitation" => (201, json!({"token": "dwl_new"})),
+        "POST /v1/users/usr_1/invitation" => (201, json!({"token": "dwl_new"})),
         "POST /v1/invitations/accept"
         | "POST /v1/password-resets/accept"
         | "DELETE /v1/sessions/current" => (204, Value::Null),
