@@ -4,7 +4,7 @@ use askama::Template;
 use doorward_domain::credential::PlainKey;
 use doorward_sealed::key_file::shell_quoted;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -75,7 +75,7 @@ impl CreatedPage {
     }
 
     fn plain(&self) -> &str {
-        self.plain.as_ref().map(|key| key.expose_secret()).unwrap_or_default()
+        self.plain.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default()
     }
 
     fn secret_key(&self) -> String {

@@ -55,24 +55,19 @@ pub(crate) async fn act(
     Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
     let key = find(&visitor, &id).await?;
-    let wrong = match fields::body(&form, Purpose::Edit) {
-        Err(wrong) => wrong,
-        Ok(body) => match fields::lockout(&visitor, &form, Some(&key)) {
-            Some(wrong) => wrong,
-            None => {
-                let version = form.value("version").to_owned();
-                let sent = Sent { version: Some(&version), ..Sent::default() };
-                let edited =
-                    visitor.api.send::<Value>(Method::PATCH, &path(&id), &body, sent).await;
-                return match edited {
-                    Ok(_) => Ok(see_other(&format!("/keys/{}?done=key-edited", segment(&id)))),
-                    Err(refusal) => {
-                        let form = fields::refused(form, refusal)?;
-                        Ok(again(&EditPage::new(&visitor, key, form).await))
-                    }
-                };
-            }
-        },
+    let checked = fields::body(&form, Purpose::Edit)
+        .and_then(|body| fields::lockout(&visitor, &form, Some(&key)).map_or(Ok(body), Err));
+    let body = match checked {
+        Ok(body) => body,
+        Err(wrong) => return Ok(again(&EditPage::new(&visitor, key, form.wrong(wrong)).await)),
     };
-    Ok(again(&EditPage::new(&visitor, key, form.wrong(wrong)).await))
+    let version = form.value("version").to_owned();
+    let sent = Sent { version: Some(&version), ..Sent::default() };
+    match visitor.api.send::<Value>(Method::PATCH, &path(&id), &body, sent).await {
+        Ok(_) => Ok(see_other(&format!("/keys/{}?done=key-edited", segment(&id)))),
+        Err(refusal) => {
+            let form = fields::refused(form, refusal)?;
+            Ok(again(&EditPage::new(&visitor, key, form).await))
+        }
+    }
 }

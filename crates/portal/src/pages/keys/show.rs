@@ -38,7 +38,8 @@ struct ShowPage {
 /// What the key consumed on one day.
 #[derive(Debug, Deserialize)]
 struct Day {
-    day: String,
+    #[serde(rename = "day")]
+    date: String,
     requests: u64,
     errors: u64,
     input_tokens: u64,
@@ -101,7 +102,7 @@ impl Entry {
 
 impl Unused {
     fn has_any(&self) -> bool {
-        !self.is_too_young && !(self.scopes.is_empty() && self.models.is_empty())
+        !(self.is_too_young || self.scopes.is_empty() && self.models.is_empty())
     }
 
     fn words(&self) -> String {
@@ -213,7 +214,7 @@ pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Res
         api.get::<List<Increase>>(&asked),
     );
     let mut usage = usage.map(|list| list.data).unwrap_or_default();
-    usage.sort_by(|a, b| b.day.cmp(&a.day));
+    usage.sort_by(|a, b| b.date.cmp(&a.date));
     let audit = audit.ok().map(|list| list.data);
     let actors = audit.iter().flatten().map(|entry| entry.actor.as_str());
     let of_key = [key.owner.as_str(), &key.created_by, &key.project];
