@@ -1,4 +1,5 @@
 //! Pages as a browser asks for them, over a management API of which a test says each answer.
 
+mod account;
 mod fake;
 mod ways_in;
