@@ -38,6 +38,7 @@ fn answers(seen: &Seen) -> (u16, Value) {
                 "errors": [{"field": "password", "detail": "is too short"}]}),
         ),
         "POST /v1/users/usr_1/invitation" => (201, json!({"token": "dwl_new"})),
+        "POST /v1/password-resets" => (202, Value::Null),
         "POST /v1/invitations/accept"
         | "POST /v1/password-resets/accept"
         | "DELETE /v1/sessions/current" => (204, Value::Null),
@@ -208,6 +209,21 @@ async fn a_link_sets_a_password_and_lets_in() {
     let reset = seen.iter().find(|seen| seen.call == "POST /v1/password-resets/accept").unwrap();
     assert_eq!(reset.body, json!({"token": "dwl_known", "password": "long enough"}));
     assert_eq!(seen.last().unwrap().body["email"], "ada@example.com");
+}
+
+#[tokio::test]
+async fn a_letter_is_asked_for_where_letters_are_sent() {
+    let fake = Fake::new(answers);
+    assert!(fake.get("/password-reset", "").await.text.contains("name=\"email\""));
+    let page = fake.post("/password-reset", "", "email=ada%40example.com&organization=").await;
+    assert_eq!(page.header("location"), "/sign-in?done=reset-asked");
+    let asked = fake.seen().pop().unwrap();
+    assert_eq!(asked.call, "POST /v1/password-resets");
+    assert_eq!(asked.body, json!({"email": "ada@example.com"}));
+
+    let mute = Fake::new(fresh);
+    let page = mute.get("/password-reset", "").await;
+    assert!(page.text.contains("This server sends no mail.") && !page.text.contains("<form"));
 }
 
 #[tokio::test]
