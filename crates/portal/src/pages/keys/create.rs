@@ -22,6 +22,10 @@ use crate::visitor::{Membership, Visitor};
 /// What only a new key says.
 const MEMBERS: [Member; 3] =
     [member("name", Kind::Text), member("project", Kind::Wish), member("owner", Kind::Wish)];
+/// What the project is called that is there from the start.
+const DEFAULT: &str = "default";
+/// How long a key lives where nobody chose, in days.
+const DAYS_USUAL: i64 = 90;
 const ACCOUNT: [Member; 1] = [member("project", Kind::Wish)];
 
 /// Whose keys are made.
@@ -71,11 +75,15 @@ impl CreatePage {
         let is_service = whose == Whose::Services;
         let offer = Offer::load(visitor, &form).await;
         fields::tick_models(&mut form, &offer.models);
+        if form.value("ends").is_empty() {
+            let usual = offer.days.iter().rev().find(|days| **days <= DAYS_USUAL);
+            form.set("ends", usual.map(i64::to_string).unwrap_or_default());
+        }
         // What cannot be listed can still be typed, or is left to the API.
         let projects = if is_admin {
             all::<Membership>(visitor, "projects").await
         } else {
-            visitor.me.projects.clone()
+            own_projects(visitor)
         };
         let owners = match whose {
             Whose::Services => all::<Named>(visitor, "service-accounts").await,
@@ -101,6 +109,15 @@ impl CreatePage {
     }
 }
 
+/// Those that the visitor is in, and the default one, in which everybody may have keys.
+fn own_projects(visitor: &Visitor) -> Vec<Membership> {
+    let mut projects = visitor.me.projects.clone();
+    if projects.iter().all(|project| project.name != DEFAULT) {
+        projects.insert(0, Membership { id: String::new(), name: DEFAULT.to_owned() });
+    }
+    projects
+}
+
 /// As many as a list has on one page.
 async fn all<T: for<'de> Deserialize<'de>>(visitor: &Visitor, noun: &str) -> Vec<T> {
     let list = visitor.api.get::<List<T>>(&format!("/v1/{noun}?limit=200")).await;
@@ -119,7 +136,6 @@ async fn fresh(visitor: &Visitor, query: &Query, whose: Whose) -> Response {
     let mut form = Form::filled([
         ("name", query.text("name").to_owned()),
         ("owner", query.text("owner").to_owned()),
-        ("ends", "90".to_owned()),
         ("budgets[0].period", "month".to_owned()),
         ("budgets[1].period", "day".to_owned()),
         ("budgets[2].period", "total".to_owned()),

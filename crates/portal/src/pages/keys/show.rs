@@ -42,7 +42,9 @@ struct Day {
     date: String,
     requests: u64,
     errors: u64,
+    #[serde(default)]
     input_tokens: u64,
+    #[serde(default)]
     output_tokens: u64,
     cost_usd: NanoUsd,
 }
