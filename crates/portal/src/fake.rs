@@ -87,12 +87,6 @@ impl Fake {
         asked.iter().filter(|one| !one.what.starts_with("GET ")).cloned().collect()
     }
 
-    /// What was read, in order.
-    pub(crate) fn reads(&self) -> Vec<String> {
-        let asked = self.asked.lock().unwrap();
-        asked.iter().map(|one| one.what.clone()).filter(|what| what.starts_with("GET ")).collect()
-    }
-
     async fn send(&self, method: Method, path: &str, body: Body) -> Shown {
         let request = Request::builder()
             .method(method)
