@@ -81,7 +81,7 @@ mod tests {
         let people = json!([{ "id": "usr_1", "name": "bob" }, { "id": "usr_2", "name": "cy" }]);
         let models = json!([
             { "name": "u-0123456789ab/mine", "project": "prj_1" },
-            { "name": "others", "project": null },
+            { "name": "gpt-of-all", "project": null },
         ]);
         let list = |data: Value| json!({ "data": data, "next": null });
         vec![
@@ -103,7 +103,7 @@ mod tests {
         assert!(
             shown.contains("<option value=\"cy\">") && !shown.contains("<option value=\"bob\">")
         );
-        assert!(shown.contains("u-0123456789ab/mine") && !shown.contains(">others<"), "{shown}");
+        assert!(shown.contains("u-0123456789ab/mine") && !shown.contains("gpt-of-all"), "{shown}");
         assert!(shown.contains("kept for 7 days"), "{shown}");
     }
 
