@@ -25,7 +25,7 @@ const MEMBERS: [Member; 3] =
 /// What the project is called that is there from the start.
 const DEFAULT: &str = "default";
 /// How long a key lives where nobody chose, in days.
-const DAYS_USUAL: i64 = 90;
+const DAYS_USUAL: u64 = 90;
 const ACCOUNT: [Member; 1] = [member("project", Kind::Wish)];
 
 /// Whose keys are made.
@@ -77,7 +77,7 @@ impl CreatePage {
         fields::tick_models(&mut form, &offer.models);
         if form.value("ends").is_empty() {
             let usual = offer.days.iter().rev().find(|days| **days <= DAYS_USUAL);
-            form.set("ends", usual.map(i64::to_string).unwrap_or_default());
+            form.set("ends", usual.map(u64::to_string).unwrap_or_default());
         }
         // What cannot be listed can still be typed, or is left to the API.
         let projects = if is_admin {
