@@ -42,7 +42,7 @@ fn answers(seen: &Seen) -> (u16, Value) {
         "POST /v1/users/me/password"
         | "DELETE /v1/users/me/second-factor"
         | "DELETE /v1/sessions"
-        | "DELETE /v1/sessions/ses%5Fb" => (204, Value::Null),
+        | "DELETE /v1/sessions/ses_b" => (204, Value::Null),
         other => panic!("nobody asks {other}"),
     }
 }
@@ -105,7 +105,7 @@ async fn sessions_are_seen_and_ended_one_by_one_or_all_others() {
     assert!(page.text.contains("action=\"/account/sessions/ses_b/end\""));
     assert!(!page.text.contains("/ses_a/end"), "whoever leaves here signs out");
     for (path, asked, done) in [
-        ("/account/sessions/ses_b/end", "DELETE /v1/sessions/ses%5Fb", "session-ended"),
+        ("/account/sessions/ses_b/end", "DELETE /v1/sessions/ses_b", "session-ended"),
         ("/account/sessions/end", "DELETE /v1/sessions", "sessions-ended"),
     ] {
         let page = send(&fake, path, "").await;

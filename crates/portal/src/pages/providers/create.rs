@@ -155,10 +155,11 @@ mod tests {
                 "code": "invalid_request",
                 "errors": [{"field": "base_url", "detail": "must be a URL"}],
             });
-            let me = json!({"id": "usr_1", "name": "A", "role": "owner", "projects": []});
             let empty = json!({"data": [], "next": null});
             let (status, answer) = match line.as_str() {
-                "GET /v1/users/me" => return (http::StatusCode::OK, Json(me)),
+                "GET /v1/users/me" => {
+                    return (http::StatusCode::OK, Json(crate::fake::me("owner")));
+                }
                 "GET /v1/provider-keys" => return (http::StatusCode::OK, Json(empty)),
                 "POST /v1/provider-keys" => (201, json!({"id": "pvk_1"})),
                 "POST /v1/providers" if body.contains("nonsense") => (400, refused),
