@@ -57,7 +57,7 @@ struct Named {
 
 #[derive(Deserialize)]
 struct Account {
-    id: String,
+    name: String,
 }
 
 impl Whose {
@@ -154,7 +154,7 @@ pub(crate) async fn act_service(Posted { visitor, mut form }: Posted) -> Result<
     form.set("service", "yes");
     if form.value("owner").is_empty() {
         match make_account(&visitor, &form).await {
-            Ok(account) => form.set("owner", account.id),
+            Ok(account) => form.set("owner", account.name),
             Err(refusal) => {
                 let form = form.refused(refusal)?;
                 let form = form.renamed(|field| (field == "name").then(|| "account".to_owned()));
