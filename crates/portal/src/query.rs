@@ -55,8 +55,7 @@ pub(crate) fn with_query<'a>(
 }
 
 /// What means nothing but itself wherever it stands stays as people wrote it.
-const SPECIAL: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SPECIAL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// One segment of a path.
 pub(crate) fn segment(text: &str) -> String {

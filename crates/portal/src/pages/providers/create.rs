@@ -188,7 +188,7 @@ mod tests {
             request.extensions_mut().insert(ClientAddress(Ipv4Addr::LOCALHOST.into()));
             request
         };
-        let text = async |request| {
+        let text = async |request: Request<Body>| {
             let answer = router.clone().oneshot(request).await.unwrap();
             let status = answer.status();
             let body = to_bytes(answer.into_body(), 1_000_000).await.unwrap();
@@ -215,12 +215,12 @@ mod tests {
     #[tokio::test]
     async fn where_the_provider_is_refused_its_key_does_not_stay_and_is_in_no_page() {
         let (asked, status, page) = post("nonsense", SECRET).await;
-        let expected = [
-            "POST /v1/provider-keys",
-            "POST /v1/providers",
-            "DELETE /v1/provider-keys/pvk_1",
-        ];
-        assert_eq!((status.as_u16(), asked.as_slice()), (422, expected.map(str::to_owned).as_slice()));
+        let expected =
+            ["POST /v1/provider-keys", "POST /v1/providers", "DELETE /v1/provider-keys/pvk_1"];
+        assert_eq!(
+            (status.as_u16(), asked.as_slice()),
+            (422, expected.map(str::to_owned).as_slice())
+        );
         assert!(page.contains("must be a URL") && page.contains("value=\"nonsense\""), "{page}");
         assert!(!page.contains(SECRET) && !page.contains("value=\"o\""), "{page}");
     }
@@ -232,7 +232,10 @@ mod tests {
             ("", vec!["POST /v1/providers"]),
         ] {
             let (asked, status, _) = post("http://127.0.0.1:1/v1", secret).await;
-            assert_eq!((status.as_u16(), asked), (303, expected.iter().map(|s| (*s).to_owned()).collect()));
+            assert_eq!(
+                (status.as_u16(), asked),
+                (303, expected.iter().map(|s| (*s).to_owned()).collect())
+            );
         }
     }
 }
