@@ -17,6 +17,7 @@ const CALLS: [Scope; 2] = [Scope::InferenceRead, Scope::InferenceWrite];
 /// A session of ada's, and what she is as the owner of keys.
 async fn ada(app: &TestApp, role: &str) -> (String, Owner) {
     add_ada(app, role).await;
+    app.store.set_public_url("https://door.example".to_owned());
     let session = sign_in(app).await;
     let me = app.call(&session, "GET /v1/users/me", None).await.expect(200);
     (session, Owner::User(me["id"].as_str().unwrap().parse().unwrap()))
