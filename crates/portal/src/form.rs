@@ -122,6 +122,27 @@ impl Form {
         self
     }
 
+    /// The form with its faults told of other fields: those that the API knows by another name.
+    pub(crate) fn renamed(mut self, name: impl Fn(&str) -> Option<String>) -> Self {
+        for error in &mut self.errors {
+            if let Some(own) = name(&error.field) {
+                error.field = own;
+            }
+        }
+        self
+    }
+
+    /// Puts a value in place of what a field has.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.values.retain(|(known, _)| known != name);
+        self.add(name, value);
+    }
+
+    /// Adds what another form has.
+    pub(crate) fn fill(&mut self, other: Self) {
+        self.values.extend(other.values);
+    }
+
     /// Forgets what is secret, before the form is shown again.
     pub(crate) fn without(mut self, secrets: &[&str]) -> Self {
         self.values.retain(|(name, _)| !secrets.contains(&name.as_str()));

@@ -114,19 +114,16 @@ impl Frame {
     }
 
     /// The text of this name.
-    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
     pub(crate) fn t(&self, name: &str) -> String {
         text::text(name)
     }
 
     /// The same, with one value in it.
-    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
     pub(crate) fn t1(&self, name: &str, argument: &str, value: impl Display) -> String {
         text::text_with(name, argument, value.to_string())
     }
 
     /// The same, with two values in it.
-    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
     pub(crate) fn t2(
         &self,
         name: &str,
@@ -138,7 +135,6 @@ impl Frame {
     }
 
     /// The same, with a number in it.
-    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
     pub(crate) fn n(&self, name: &str, number: usize) -> String {
         text::text_with(name, "n", number)
     }
@@ -148,14 +144,17 @@ impl Frame {
         self.t(&format!("status-{state}"))
     }
 
+    /// The word for what became of a request: `open`, `granted`.
+    pub(crate) fn request(&self, state: &str) -> String {
+        self.t(&format!("request-{state}"))
+    }
+
     /// What a scope is called on pages.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values over so")]
     pub(crate) fn scope(&self, scope: &Scope) -> String {
         self.t(&format!("scope-{}", scope.as_str().replace(':', "-")))
     }
 
     /// What a scope allows, in a sentence.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values over so")]
     pub(crate) fn scope_help(&self, scope: &Scope) -> String {
         self.t(&format!("scope-{}-help", scope.as_str().replace(':', "-")))
     }
@@ -186,20 +185,16 @@ impl Frame {
     }
 
     /// The day of an instant: `31 Jan 2027`.
-    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
     pub(crate) fn day(&self, at: &Timestamp) -> String {
         time::day(*at)
     }
 
     /// An instant to the second: `31 Jan 2027, 09:30:05 UTC`.
-    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
     pub(crate) fn exact(&self, at: &Timestamp) -> String {
         time::exact(*at)
     }
 
     /// A whole number with its thousands apart.
-    #[expect(clippy::unused_self, reason = "the one place that will know a visitor's language")]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values over so")]
     pub(crate) fn count(&self, number: &u64) -> String {
         money::count(*number)
     }
@@ -220,7 +215,6 @@ impl Frame {
     }
 
     /// The path of a file of the portal.
-    #[expect(clippy::unused_self, reason = "templates reach it through the frame")]
     pub(crate) fn asset(&self, name: &str) -> &'static str {
         assets::path(name)
     }

@@ -7,6 +7,12 @@
 //! [`routes`] is the table of pages. A page's handler asks, decides what to show, and renders a template;
 //! a form's handler says to the API what was typed, and then leads on, or shows the form again.
 
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unused_self,
+    reason = "templates call methods of their page, and hand values over by reference"
+)]
+
 mod answer;
 mod api;
 mod assets;
@@ -14,9 +20,12 @@ mod bounds;
 mod chart;
 mod cookie;
 mod entry;
+#[cfg(test)]
+mod fake;
 mod form;
 mod frame;
 mod money;
+mod names;
 mod pages;
 mod portal;
 mod posted;

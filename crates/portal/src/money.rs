@@ -13,11 +13,18 @@ pub(crate) fn dollars(amount: NanoUsd) -> String {
     format!("${}.{:02}", count(cents / 100), cents % 100)
 }
 
-/// The same of what may be far less than a cent: to a millionth of a dollar. `$0.0042`.
+/// The same of what may be far less than a cent: in three digits, to a millionth of a dollar. `$0.0042`.
 pub(crate) fn fine(amount: NanoUsd) -> String {
     let millionths = amount.nanos().div_ceil(1_000);
-    if millionths >= 1_000_000 || millionths == 0 {
-        return dollars(NanoUsd::from_nanos(millionths.saturating_mul(1_000)));
+    let unit = match millionths {
+        100_000.. => 1_000,
+        10_000.. => 100,
+        1_000.. => 10,
+        _ => 1,
+    };
+    let millionths = millionths.div_ceil(unit).saturating_mul(unit);
+    if amount >= NanoUsd::from_nanos(1_000_000_000) || millionths >= 1_000_000 {
+        return dollars(NanoUsd::from_nanos(amount.nanos().max(1_000_000_000)));
     }
     let digits = format!("{millionths:06}");
     let (cents, rest) = digits.split_at(2);
@@ -59,11 +66,13 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn little_money_is_told_to_a_millionth() {
+    fn little_money_is_told_in_three_digits() {
         for (nanos, expected) in [
             (0,                 "$0.00"),
             (1,                 "$0.000001"),
             (4_200_000,         "$0.0042"),
+            (4_657_001,         "$0.00466"),
+            (123_456_789,       "$0.124"),
             (500_000_000,       "$0.50"),
             (999_999_999,       "$1.00"),
             (1_000_000,         "$0.001"),

@@ -12,6 +12,8 @@ pub(crate) mod people;
 pub(crate) mod playground;
 pub(crate) mod projects;
 pub(crate) mod providers;
+pub(crate) mod requests;
+pub(crate) mod service_accounts;
 pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod theme;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::portal::Portal;
 
@@ -54,9 +54,13 @@ pub(crate) fn with_query<'a>(
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
-/// One segment of a path.
+/// What means nothing but itself wherever it stands stays as people wrote it.
+const SPECIAL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// One segment of a path. A segment of dots alone would lead up: its dots are escaped.
 pub(crate) fn segment(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    let leads_up = text.bytes().all(|byte| byte == b'.');
+    utf8_percent_encode(text, if leads_up { NON_ALPHANUMERIC } else { SPECIAL }).to_string()
 }
 
 /// The rest of a path: a name whose slashes stay what they are.

@@ -16,7 +16,8 @@ use tower::ServiceExt as _;
 use crate::assets;
 use crate::pages::{
     account, audit, general_keys, keys, link, models, notifications, password_reset, people,
-    playground, projects, providers, settings, sign_in, theme, usage, welcome,
+    playground, projects, providers, requests, service_accounts, settings, sign_in, theme, usage,
+    welcome,
 };
 use crate::portal::Portal;
 use crate::refusal::Refusal;
@@ -47,6 +48,7 @@ fn act<H: Handler<T, Portal>, T: 'static>(path: &'static str, handler: H) -> Rou
 }
 
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "one table, one line for each page")]
 fn table() -> Vec<Route> {
     vec![
         show("/",                          keys::home),
@@ -154,6 +156,37 @@ fn table() -> Vec<Route> {
         act ("/general-keys/{id}/edit",    general_keys::save),
         show("/general-keys/{id}/delete",  general_keys::confirm),
         act ("/general-keys/{id}/delete",  general_keys::delete),
+        act ("/keys/file",                 keys::file),
+        show("/keys/{id}",                 keys::show),
+        show("/keys/{id}/edit",            keys::edit_form),
+        act ("/keys/{id}/edit",            keys::edit),
+        show("/keys/{id}/rotate",          keys::rotate_form),
+        act ("/keys/{id}/rotate",          keys::rotate),
+        show("/keys/{id}/disable",         keys::disable),
+        act ("/keys/{id}/disable",         keys::act_disable),
+        act ("/keys/{id}/enable",          keys::act_enable),
+        show("/keys/{id}/delete",          keys::delete),
+        act ("/keys/{id}/delete",          keys::act_delete),
+        show("/keys/{id}/end-overlap",     keys::overlap),
+        act ("/keys/{id}/end-overlap",     keys::act_overlap),
+        show("/keys/{id}/ask",             requests::ask_form),
+        act ("/keys/{id}/ask",             requests::ask),
+        show("/agent-keys",                keys::list_service),
+        show("/agent-keys/new",            keys::new_service),
+        act ("/agent-keys/new",            keys::create_service),
+        show("/requests",                  requests::list),
+        show("/requests/{id}",             requests::show),
+        act ("/requests/{id}",             requests::decide),
+        show("/service-accounts",          service_accounts::list),
+        show("/service-accounts/new",      service_accounts::new),
+        act ("/service-accounts/new",      service_accounts::create),
+        show("/service-accounts/{id}",     service_accounts::show),
+        act ("/service-accounts/{id}",     service_accounts::edit),
+        show("/service-accounts/{id}/disable", service_accounts::disable),
+        act ("/service-accounts/{id}/disable", service_accounts::act_disable),
+        act ("/service-accounts/{id}/enable",  service_accounts::act_enable),
+        show("/service-accounts/{id}/remove",  service_accounts::remove),
+        act ("/service-accounts/{id}/remove",  service_accounts::act_remove),
         show("/assets/{content}/{name}",   assets::show),
     ]
 }

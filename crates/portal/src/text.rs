@@ -12,7 +12,7 @@ use unic_langid::langid;
 type Bundle = FluentBundle<FluentResource>;
 
 /// One file for each group of pages.
-const ENGLISH: [&str; 16] = [
+const ENGLISH: [&str; 18] = [
     include_str!("../text/en/account.ftl"),
     include_str!("../text/en/audit.ftl"),
     include_str!("../text/en/bounds.ftl"),
@@ -25,6 +25,8 @@ const ENGLISH: [&str; 16] = [
     include_str!("../text/en/playground.ftl"),
     include_str!("../text/en/projects.ftl"),
     include_str!("../text/en/providers.ftl"),
+    include_str!("../text/en/requests.ftl"),
+    include_str!("../text/en/service_accounts.ftl"),
     include_str!("../text/en/settings.ftl"),
     include_str!("../text/en/sign_in.ftl"),
     include_str!("../text/en/usage.ftl"),

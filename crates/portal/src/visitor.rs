@@ -103,6 +103,11 @@ impl Me {
 }
 
 impl Visitor {
+    /// What clients use as base URL.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// The frame of a page; `here` is the path of the entry that is marked among the ways.
     pub(crate) fn frame(&self, here: &'static str) -> Frame {
         Frame {

@@ -59,6 +59,10 @@ pub enum SignedIn {
 
 /// What there is to sign in to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "three answers, none of which follows from another"
+)]
 pub struct SignInState {
     /// Whether anybody has a password.
     pub is_set_up: bool,

@@ -161,12 +161,11 @@ pub(crate) async fn create_model(
     Ok((StatusCode::CREATED, answer(&control, model).await?).into_response())
 }
 
-/// Lists the models by name, with their deployments; `q`: those whose name or alias contains it; `provider`: those
-/// that this one serves.
+/// Lists the models by name, with their deployments.
 #[utoipa::path(
     get,
     path = "/v1/models",
-    params(("view" = View, Query), ("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, max_length = 200), ("provider" = Option<ProviderId>, Query)),
+    params(("view" = View, Query), ("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only models with this in their name or an alias.", max_length = 200), ("provider" = Option<ProviderId>, Query, description = "Only models that this provider serves.")),
     responses((status = 200, body = List<ModelObject>)),
 )]
 pub(crate) async fn list_models(

@@ -146,7 +146,7 @@ async fn whoever_asks_learns_of_themselves_and_of_nobody_else() {
     assert_eq!(found["organization"]["id"], app.first.organization.to_string());
     assert_eq!(found["has_second_factor"], false);
     let keys = json!({"count": 2, "max": 20, "max_lifetime_minutes": 129_600});
-    assert_eq!(found["keys"], keys, "the administrator's are not among them");
+    assert_eq!(found["key_quota"], keys, "the administrator's are not among them");
     let scopes: Vec<&str> =
         found["scopes"].as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect();
     assert!(scopes.contains(&"keys:write") && !scopes.contains(&"admin"), "{scopes:?}");
@@ -157,7 +157,7 @@ async fn whoever_asks_learns_of_themselves_and_of_nobody_else() {
     let path = format!("DELETE /v1/api-keys/{}", key["id"].as_str().unwrap());
     app.call(&session, &path, None).await;
     let keys = json!({"count": 1, "max": 7, "max_lifetime_minutes": null});
-    assert_eq!(me().await["keys"], keys);
+    assert_eq!(me().await["key_quota"], keys);
 }
 
 #[tokio::test]

@@ -101,8 +101,11 @@ async fn whoever_has_no_address_says_one_with_the_first_password() {
     app.post("/v1/users", json!({"name": "ada", "email": EMAIL, "role": "member"}))
         .await
         .expect(201);
-    let taken = accept(json!("ADA@example.com")).await;
-    assert_eq!((taken.problem(409), taken.fields()), ("email_taken".into(), vec!["email".into()]));
+    let refused = accept(json!("ADA@example.com")).await;
+    assert_eq!(
+        (refused.problem(409), refused.fields()),
+        ("email_taken".into(), vec!["email".into()])
+    );
     accept(json!("owner@example.com")).await.expect(204);
     let body = json!({"email": "owner@example.com", "password": PASSWORD});
     app.open("POST /v1/sessions", body).await.expect(201);

@@ -133,6 +133,7 @@ impl Makers<'_> {
             price: &Price::FREE,
             most: Usage::of_tokens(1, 1),
             fixed_output_tokens: 0,
+            average: None,
             address: [192, 0, 2, 7].into(),
         };
         drop(self.app.store.admit(&loaded, &request).unwrap().unwrap());

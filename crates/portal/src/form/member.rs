@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Lines,
     /// The same; left out where there is none.
     LinesWish,
+    /// The same; `null` where there is none.
+    LinesClearable,
     /// Every value of the name.
     Choices,
     /// Whether there is a value.
@@ -51,11 +53,11 @@ impl Form {
         match kind {
             Kind::Text => Some(text.into()),
             Kind::Wish => (!trimmed.is_empty()).then(|| trimmed.into()),
-            Kind::Clearable if trimmed.is_empty() => Some(Value::Null),
+            Kind::Clearable | Kind::LinesClearable if trimmed.is_empty() => Some(Value::Null),
             Kind::Clearable => Some(trimmed.into()),
             Kind::Number if trimmed.is_empty() => None,
             Kind::Number => Some(number(trimmed)),
-            Kind::Lines => Some(lines(text)),
+            Kind::Lines | Kind::LinesClearable => Some(lines(text)),
             Kind::LinesWish => (!trimmed.is_empty()).then(|| lines(text)),
             Kind::Choices => Some(self.all(path).map(Value::from).collect()),
             Kind::Flag => Some((!text.is_empty()).into()),
@@ -111,6 +113,7 @@ mod tests {
             member("limits.requests_per_hour", Kind::Number),
             member("ip_allow", Kind::Lines),
             member("ip_deny", Kind::LinesWish),
+            member("origins", Kind::LinesClearable),
             member("scopes", Kind::Choices),
             member("free", Kind::Flag),
             member("other", Kind::Flag),
@@ -121,6 +124,7 @@ mod tests {
             "end": null,
             "limits": {"concurrency": 5, "requests_per_minute": "many"},
             "ip_allow": ["10.0.0.0/8", "10.1.1.1"],
+            "origins": null,
             "scopes": ["a", "b"],
             "free": true,
             "other": false,

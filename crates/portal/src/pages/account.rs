@@ -30,13 +30,6 @@ struct AccountPage {
 }
 
 impl AccountPage {
-    /// What the role is called, and what it lets somebody do.
-    fn role(&self) -> [String; 2] {
-        let role = self.me.role.as_str();
-        [format!("account-role-{role}"), format!("account-role-{role}-help")]
-            .map(|name| text(&name))
-    }
-
     /// How many keys they have, of as many as they may have.
     fn keys(&self) -> String {
         let [count, max] = [self.me.key_quota.count, self.me.key_quota.max].map(|n| n.to_string());

@@ -6,6 +6,8 @@
 mod asked;
 mod call;
 mod code;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use askama::Template;

@@ -25,6 +25,10 @@ const MEMBERS: [Member; 4] = [
 
 /// What there is to sign in to.
 #[derive(Debug, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "three answers, none of which follows from another"
+)]
 pub(super) struct SignInState {
     /// Whether anybody has a password.
     is_set_up: bool,

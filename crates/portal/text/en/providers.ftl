@@ -111,7 +111,7 @@ offer-input-of = Price of a million input tokens of { $name }
 offer-output-of = Price of a million output tokens of { $name }
 offer-prices-help = A call needs a price before it is made: budgets count with it. Where the built-in table has none, say what it costs in dollars, or that it is free because you run it yourself.
 offer-new = not added
-offer-served = is { $name }
+offer-served = added as { $name }
 offer-hidden = { $n ->
     [one] One more fits. Search for its name.
    *[other] { $n } more fit. Search for a part of the name.

@@ -25,7 +25,7 @@ setting-in-days = { $n ->
     [one] It is a day now.
    *[other] It is { $n } days now.
 }
-setting-owners = Only owners may lower it.
+setting-owners = You may only raise it.
 setting-for-ever = for ever
 organization-title = Organization { $name }
 organization-help = What all keys of the organization together may spend and call, whatever people, projects and keys have of their own.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_domain::credential::KeyId;
+use jiff::Timestamp;
 
 use super::KeyRecord;
 
@@ -98,11 +99,11 @@ impl KeyCursor {
             KeySortBy::Created => Place::Number(key.life.created_at.as_microsecond()),
             KeySortBy::Name => Place::Text(name_order(&key.name)),
             KeySortBy::LastUsed => {
-                Place::Number(record.last_used_at.map_or(NEVER_USED_US, |at| at.as_microsecond()))
+                Place::Number(record.last_used_at.map_or(NEVER_USED_US, Timestamp::as_microsecond))
             }
             KeySortBy::Expires => {
                 let end = key.rights.expires_at;
-                Place::Number(end.map_or(NEVER_ENDS_US, |at| at.as_microsecond()))
+                Place::Number(end.map_or(NEVER_ENDS_US, Timestamp::as_microsecond))
             }
         };
         Self { by, place, id: key.id }

@@ -684,8 +684,8 @@ async fn the_catalog_of_another_organization_is_out_of_reach() {
         assert!(store.list_models(other, &filter, None, 9).await.unwrap().is_empty());
         let test = KeyTest { at: act.at, provider: "one".to_owned(), failure: None };
         store.note_provider_key_test(other, key.id, &test).await.unwrap();
-        let mine = store.find_provider_key(mine.organization, key.id).await.unwrap().unwrap();
-        assert_eq!(mine.last_test, None);
+        let own = store.find_provider_key(mine.organization, key.id).await.unwrap().unwrap();
+        assert_eq!(own.last_test, None);
         assert!(store.provider_kinds(other).await.unwrap().is_empty());
         assert_eq!(store.delete_model(&act, "m").await.unwrap(), Removed::NotFound);
         assert_eq!(

@@ -70,8 +70,8 @@ impl Statements {
     /// The statements of one page.
     async fn of_page(&self, store: &TestStore, filter: &KeyFilter, limit: u32) -> Vec<String> {
         self.0.lock().unwrap().clear();
-        let page =
-            store.list_keys(store.first.organization, filter, Some(&middle(store, filter)), limit);
+        let after = middle(store, filter);
+        let page = store.list_keys(store.first.organization, filter, Some(&after), limit);
         page.await.unwrap();
         std::mem::take(&mut *self.0.lock().unwrap())
     }

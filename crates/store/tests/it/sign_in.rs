@@ -106,20 +106,20 @@ async fn a_link_gives_an_address_to_whoever_has_none_and_to_nobody_else() {
         let token = made.unwrap().token;
         let hashed = store.hash_password(&secret("a strange engine 42")).await.unwrap();
         let email = |text: &str| Some(text.parse::<EmailAddress>().unwrap());
-        let used = async |token: &SignInToken, text: &str| {
+        let accept = async |token: &SignInToken, text: &str| {
             let linked = store.find_password_link(token).await.unwrap().unwrap();
             store.use_password_link(token, &linked, &hashed, email(text).as_ref()).await
         };
-        let taken = used(&token, "ADA@example.com").await;
-        assert!(matches!(taken, Err(StoreError::Taken { field: "email" })), "{taken:?}");
-        let fixed = used(&other, "new@example.com").await;
+        let refused = accept(&token, "ADA@example.com").await;
+        assert!(matches!(refused, Err(StoreError::Taken { field: "email" })), "{refused:?}");
+        let fixed = accept(&other, "new@example.com").await;
         assert!(matches!(fixed, Err(StoreError::Stale)), "{fixed:?}");
         assert!(!store.sign_in_state().await.unwrap().is_set_up, "nothing of both was done");
 
-        assert!(used(&token, "Admin@example.com").await.unwrap());
+        assert!(accept(&token, "Admin@example.com").await.unwrap());
         let found = store.find_sign_in("default", &email("admin@example.com").unwrap()).await;
-        let (user, _) = found.unwrap().unwrap();
-        assert_eq!((user.id, user.email), (administrator, email("Admin@example.com")));
+        let (owner, _) = found.unwrap().unwrap();
+        assert_eq!((owner.id, owner.email), (administrator, email("Admin@example.com")));
         store.second_organization().await;
         let state = store.sign_in_state().await.unwrap();
         assert!(state.is_set_up && state.has_organizations, "{}", store.engine());

@@ -13,6 +13,10 @@ use crate::request::Params;
 /// What somebody who is not signed in needs to know to get there, and nothing of who is there.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SignInState)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "three answers, none of which follows from another"
+)]
 pub(crate) struct StateObject {
     #[schema(pattern = "^sign_in$")]
     object: &'static str,

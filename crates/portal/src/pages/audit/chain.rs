@@ -79,3 +79,73 @@ pub(crate) async fn verify(
     }
     Ok(see_other("/audit"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::fake::Fake;
+
+    #[tokio::test]
+    async fn the_whole_chain_is_walked_and_the_mark_says_when_and_how_many() {
+        let first =
+            json!({ "verdict": "unfinished", "entries": 100, "fault": null, "next": "100" });
+        let last = json!({ "verdict": "whole", "entries": 1_234, "fault": null, "next": null });
+        let portal = Fake::new(
+            "admin",
+            &[
+                ("GET /v1/audit", 200, json!({ "data": [], "next": null })),
+                ("GET /v1/audit/verify", 200, first),
+                ("GET /v1/audit/verify?after=100", 200, last),
+            ],
+        );
+        assert!(portal.get("/audit").await.text.contains("Chain not verified yet"));
+        assert_eq!(portal.post("/audit/verify", "").await.location, "/audit");
+        let shown = portal.get("/audit").await.text;
+        for words in ["status active\">Chain verified", "1234 entries fit", "just now"] {
+            assert!(shown.contains(words), "{words}: {shown}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broken_chain_is_said_with_its_fault() {
+        let verdict = json!({
+            "verdict": "broken", "entries": null, "fault": "entry 7 was changed", "next": null,
+        });
+        let portal = Fake::new(
+            "admin",
+            &[
+                ("GET /v1/audit", 200, json!({ "data": [], "next": null })),
+                ("GET /v1/audit/verify", 200, verdict),
+            ],
+        );
+        portal.post("/audit/verify", "").await;
+        let shown = portal.get("/audit").await.text;
+        assert!(shown.contains("The chain is broken") && shown.contains("entry 7 was changed"));
+    }
+
+    #[tokio::test]
+    async fn filters_go_to_the_api_and_what_is_wrong_with_them_is_said() {
+        let entry = json!({
+            "sequence": 9, "at": "2026-11-22T11:58:00Z", "actor": "usr_1", "actor_name": "bob",
+            "action": "user.edit", "subject": "usr_2", "subject_name": null,
+            "detail": { "before": { "role": "member" }, "after": { "role": "admin" } },
+        });
+        let path = "GET /v1/audit?actor=bob&action=user%2E&to=2026%2D11%2D23";
+        let problem = json!({ "code": "invalid_request", "detail": "`from`: must be a time" });
+        let portal = Fake::new(
+            "admin",
+            &[
+                (path, 200, json!({ "data": [entry], "next": "9" })),
+                ("GET /v1/audit?from=soon", 400, problem),
+            ],
+        );
+        let shown = portal.get("/audit?actor=bob&action=user.&to=2026-11-22").await;
+        for words in ["Edited somebody", "member → admin", "2 minutes ago", ">bob<", "after=9"] {
+            assert!(shown.text.contains(words), "{words}: {}", shown.text);
+        }
+        let wrong = portal.get("/audit?from=soon").await;
+        assert_eq!(wrong.status, 400);
+        assert!(wrong.text.contains("must be a time") && wrong.text.contains("value=\"soon\""));
+    }
+}

@@ -71,43 +71,61 @@ impl EditPage {
         })
     }
 
-    /// The rows of those that are there; the one behind them is for one more.
-    fn rows(&self) -> Vec<usize> {
-        (0..self.next_row()).collect()
+    /// Those that are there; the one behind them is for one more.
+    fn rows(&self) -> Vec<Row<'_>> {
+        (0..self.kept()).map(|at| self.row(at)).collect()
     }
 
-    fn next_row(&self) -> usize {
-        (0..ROWS_MAX).find(|row| self.form.value(&field(*row, "kept")).is_empty()).unwrap_or(0)
+    fn next_row(&self) -> Row<'_> {
+        self.row(self.kept())
     }
 
-    fn field(&self, row: &usize, name: &str) -> String {
-        field(*row, name)
+    fn row(&self, at: usize) -> Row<'_> {
+        Row { at, form: &self.form }
     }
 
-    fn typed(&self, row: &usize, name: &str) -> &str {
-        self.form.value(&field(*row, name))
+    fn kept(&self) -> usize {
+        (0..ROWS_MAX).find(|at| self.form.value(&field(*at, "kept")).is_empty()).unwrap_or(0)
     }
 
-    /// What is wrong with a row, but with none of its fields.
-    fn row_error(&self, row: &usize) -> &str {
-        self.error(&format!("deployments[{row}]"))
+    fn provider(&self, row: &Row<'_>) -> &str {
+        let id = row.typed("provider");
+        let found = self.providers.iter().find(|provider| provider.id == id);
+        found.map_or("", |provider| provider.name.as_str())
     }
 
     /// What is wrong with the deployments together.
     fn whole_error(&self) -> &str {
-        self.error("deployments")
+        exact_error(&self.form, "deployments")
+    }
+}
+
+/// One deployment in the form.
+#[derive(Debug)]
+struct Row<'a> {
+    at: usize,
+    form: &'a Form,
+}
+
+impl Row<'_> {
+    fn field(&self, name: &str) -> String {
+        field(self.at, name)
     }
 
-    fn error(&self, field: &str) -> &str {
-        let found = self.form.errors().iter().find(|error| error.field == field);
-        found.map_or("", |error| error.detail.as_str())
+    fn typed(&self, name: &str) -> &str {
+        self.form.value(&self.field(name))
     }
 
-    fn provider(&self, row: &usize) -> &str {
-        let id = self.typed(row, "provider");
-        let found = self.providers.iter().find(|provider| provider.id == id);
-        found.map_or("", |provider| provider.name.as_str())
+    /// What is wrong with it, but with none of its fields.
+    fn error(&self) -> &str {
+        exact_error(self.form, &format!("deployments[{}]", self.at))
     }
+}
+
+/// What is wrong with a field, its parts left out.
+fn exact_error<'a>(form: &'a Form, field: &str) -> &'a str {
+    let found = form.errors().iter().find(|error| error.field == field);
+    found.map_or("", |error| error.detail.as_str())
 }
 
 fn field(row: usize, name: &str) -> String {

@@ -161,7 +161,7 @@ pub(super) fn api_path(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn deployment(state: &str, health: Value) -> Deployment {
+    fn deployment(state: &str, health: &Value) -> Deployment {
         serde_json::from_value(json!({
             "id": "dep_1", "provider": "prv_1", "upstream_model": "m", "provider_key": null,
             "weight": 2, "priority": 1, "state": state, "health": health, "listed_price": null,
@@ -180,7 +180,7 @@ mod tests {
             ("draining", health("open"), "draining"),
             ("disabled", Value::Null, "disabled"),
         ] {
-            let deployment = deployment(state, health);
+            let deployment = deployment(state, &health);
             assert_eq!(deployment.condition(), expected);
             assert!(crate::text::is_there(&format!("condition-{expected}")), "{expected}");
         }
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn an_edit_says_of_a_deployment_all_that_there_is() {
-        let wish = deployment("draining", Value::Null).wish();
+        let wish = deployment("draining", &Value::Null).wish();
         assert_eq!(wish["state"], "draining");
         assert_eq!(wish.as_object().unwrap().len(), 6);
     }

@@ -155,8 +155,14 @@ fn unit(kind: Kind) -> &'static str {
 
 impl PriceField {
     fn new(kind: Kind) -> Self {
-        let per = text(&format!("per-{}", unit(kind)));
-        let label = text_of("price-label", [("kind", &label(kind)), ("per", &per)]);
+        // The form says of all that it is by the million tokens.
+        let label = match unit(kind) {
+            "million-tokens" => label(kind),
+            unit => {
+                let per = text(&format!("per-{unit}"));
+                text_of("price-label", [("kind", &label(kind)), ("per", &per)])
+            }
+        };
         Self { name: field(kind), label }
     }
 

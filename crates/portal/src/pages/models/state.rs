@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::object::{Model, api_path, model_path};
+use super::object::{Deployment, Model, api_path, model_path};
 use super::show::ShowPage;
 use crate::answer::{again, see_other};
 use crate::api::Sent;
@@ -31,8 +31,7 @@ pub(crate) async fn act(
 }
 
 fn body(model: &Model, id: &str, state: &str) -> Map<String, Value> {
-    let wish = |(one, mut wish): (_, Value)| {
-        let one: &super::object::Deployment = one;
+    let wish = |(one, mut wish): (&Deployment, Value)| {
         if let (true, Some(wish)) = (one.id == id, wish.as_object_mut()) {
             wish.insert("state".to_owned(), state.into());
         }

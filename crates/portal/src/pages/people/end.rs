@@ -154,3 +154,80 @@ pub(crate) async fn end_sessions(
     visitor.api.act(Method::DELETE, &path, None, Sent::default()).await?;
     Ok(done(&id, "person-sessions-ended"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::fake::Fake;
+
+    fn person(role: &str, keys: u32) -> Value {
+        json!({
+            "id": "usr_1", "name": "Bob <b>", "email": null, "role": role, "status": "active", "keys": keys,
+            "has_password": true, "has_second_factor": true, "last_seen_at": null,
+            "created_at": "2026-11-01T12:00:00Z", "limits": {}, "budgets": [], "spent": [],
+            "projects": [{ "id": "prj_1", "name": "search", "role": "viewer" }],
+        })
+    }
+
+    #[tokio::test]
+    async fn a_removal_names_whom_and_says_how_many_keys_end() {
+        let portal = Fake::new(
+            "owner",
+            &[
+                ("GET /v1/users/usr_1", 200, person("member", 3)),
+                ("DELETE /v1/users/usr_1", 204, json!(null)),
+            ],
+        );
+        let asked = portal.get("/people/usr_1/remove").await;
+        assert!(asked.text.contains("Remove Bob &#60;b&#62;?"), "{}", asked.text);
+        assert!(asked.text.contains("3 keys end now"), "{}", asked.text);
+        assert!(portal.changes().is_empty());
+        let done = portal.post("/people/usr_1/remove", "").await;
+        assert_eq!(done.location, "/people?done=person-removed");
+        assert_eq!(portal.changes()[0].what, "DELETE /v1/users/usr_1");
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_said_where_it_was_asked() {
+        let detail = "Nobody would be an owner any more.";
+        let problem = json!({ "code": "last_owner", "detail": detail });
+        let portal = Fake::new(
+            "owner",
+            &[
+                ("GET /v1/users/usr_1", 200, person("owner", 0)),
+                ("POST /v1/users/usr_1/disable", 409, problem),
+            ],
+        );
+        let again = portal.post("/people/usr_1/disable", "").await;
+        assert_eq!(again.status, 422);
+        assert!(again.text.contains(detail) && !again.text.contains("keys stop"), "{}", again.text);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_above_is_looked_at_and_not_changed() {
+        for (role, may_change) in [("member", true), ("admin", true), ("owner", false)] {
+            let portal = Fake::new(
+                "admin",
+                &[
+                    ("GET /v1/users/usr_1", 200, person(role, 1)),
+                    ("GET /v1/users/usr_1/sessions", 200, json!({ "data": [], "next": null })),
+                ],
+            );
+            let shown = portal.get("/people/usr_1").await;
+            assert_eq!(shown.status, 200, "{}", shown.text);
+            for act in ["edit", "disable", "remove", "second-factor"] {
+                let link = format!("/people/usr_1/{act}\"");
+                assert_eq!(shown.text.contains(&link), may_change, "{role} {act}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_of_another_session_does_nothing() {
+        let portal = Fake::new("owner", &[("POST /v1/users/usr_1/enable", 200, json!({}))]);
+        let stale = portal.post_as_is("/people/usr_1/enable", "csrf=other").await;
+        assert_eq!(stale.status, 403);
+        assert!(portal.changes().is_empty());
+    }
+}

@@ -64,3 +64,56 @@ async fn put(visitor: &Visitor, id: &str, user: &str, form: &Form) -> Result<(),
 fn done(id: &str, what: &str) -> Response {
     see_other(&format!("/projects/{}?done={what}", segment(id)))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::fake::Fake;
+
+    fn answers(put: (u16, Value)) -> Vec<(&'static str, u16, Value)> {
+        let project = json!({
+            "id": "prj_1", "name": "search", "description": "", "model_prefix": "u-0123456789ab/",
+            "prompts": { "retention_days": 7, "redact": true }, "created_at": "2026-11-01T12:00:00Z",
+            "limits": {}, "budgets": [], "spent": [],
+        });
+        let member = json!({ "user": "usr_1", "name": "bob", "role": "member" });
+        let people = json!([{ "id": "usr_1", "name": "bob" }, { "id": "usr_2", "name": "cy" }]);
+        let models = json!([
+            { "name": "u-0123456789ab/mine", "project": "prj_1" },
+            { "name": "gpt-of-all", "project": null },
+        ]);
+        let list = |data: Value| json!({ "data": data, "next": null });
+        vec![
+            ("GET /v1/projects/prj_1", 200, project),
+            ("GET /v1/projects/prj_1/members", 200, list(json!([member]))),
+            ("GET /v1/users?limit=200", 200, list(people)),
+            ("GET /v1/models?view=routes&limit=200", 200, list(models)),
+            ("PUT /v1/projects/prj_1/members/cy", put.0, put.1),
+        ]
+    }
+
+    #[tokio::test]
+    async fn somebody_is_let_in_by_name() {
+        let portal = Fake::new("admin", &answers((200, json!({}))));
+        let done = portal.post("/projects/prj_1/members", "user=+cy+&role=viewer").await;
+        assert_eq!(done.location, "/projects/prj_1?done=member-added");
+        assert_eq!(portal.changes()[0].body, json!({ "role": "viewer" }));
+        let shown = portal.get("/projects/prj_1").await.text;
+        assert!(
+            shown.contains("<option value=\"cy\">") && !shown.contains("<option value=\"bob\">")
+        );
+        assert!(shown.contains("u-0123456789ab/mine") && !shown.contains("gpt-of-all"), "{shown}");
+        assert!(shown.contains("kept for 7 days"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_has_is_said_at_its_field() {
+        let portal = Fake::new("admin", &answers((404, json!({ "detail": "no such user" }))));
+        for typed in ["user=cy&role=viewer", "user=&role=viewer"] {
+            let again = portal.post("/projects/prj_1/members", typed).await;
+            assert_eq!(again.status, 422);
+            assert!(again.text.contains("id=\"user-wrong\">is nobody"), "{}", again.text);
+        }
+    }
+}

@@ -67,19 +67,20 @@ impl Setting {
 
     /// Its values, where there are few, and what each is called; nothing, of a time, is for ever.
     pub(crate) fn choices(&self) -> Vec<(String, String)> {
-        let words = |value: &str| match value {
-            "0" => text("setting-for-ever"),
-            value => self.counted(value),
-        };
         let values = self.one_of.iter().flatten().map(u64::to_string);
-        values.map(|value| (value.clone(), words(&value))).collect()
+        values.map(|value| (value.clone(), self.words(&value))).collect()
     }
 
-    /// What it does, what it may be, what it is when nothing is set, and who may change it.
-    pub(crate) fn hint(&self) -> String {
+    fn words(&self, value: &str) -> String {
+        let is_for_ever = value == "0" && self.one_of.is_some();
+        if is_for_ever { text("setting-for-ever") } else { self.counted(value) }
+    }
+
+    /// What it does, what it may be, what it is when nothing is set, and whether somebody may only raise it.
+    pub(crate) fn hint(&self, is_owner: bool) -> String {
         let default = match said(&self.default).as_str() {
             "" => text("setting-default-empty"),
-            default => text_with("setting-default", "default", self.counted(default)),
+            default => text_with("setting-default", "default", self.words(default)),
         };
         let mut parts = vec![self.help.clone()];
         if let (Some(min), Some(max)) = (self.min, self.max) {
@@ -88,14 +89,14 @@ impl Setting {
         }
         parts.extend(self.in_days());
         parts.push(default);
-        if self.lowered_by == "owner" {
+        if self.lowered_by == "owner" && !is_owner {
             parts.push(text("setting-owners"));
         }
         parts.join(" ")
     }
 
     /// A value with what it counts.
-    pub(crate) fn counted(&self, value: &str) -> String {
+    fn counted(&self, value: &str) -> String {
         let number = value.parse().map_or_else(|_| value.to_owned(), count);
         match &self.unit {
             Some(unit) => format!("{number} {unit}"),
@@ -149,13 +150,15 @@ mod tests {
     #[test]
     fn a_hint_says_bounds_default_and_who_may() {
         let number = setting(&json!({"min": 0, "max": 52_560_000, "unit": "minutes"}));
-        let hint = number.hint();
+        let hint = number.hint(false);
         for part in ["It helps.", "52,560,000", "90 minutes", "2 days"] {
             assert!(hint.contains(part), "{part}: {hint}");
         }
-        assert!(!hint.contains("owner"));
-        let owners = setting(&json!({"lowered_by": "owner", "one_of": [0, 30], "default": ""}));
-        assert!(owners.hint().contains("owners"), "{}", owners.hint());
+        assert!(!hint.contains("raise"));
+        let owners = setting(&json!({"lowered_by": "owner", "one_of": [0, 30], "default": 0}));
+        let told = owners.hint(false);
+        assert!(told.contains("You may only raise it") && told.contains("for ever"), "{told}");
+        assert!(!owners.hint(true).contains("You may only raise it"));
     }
 
     #[test]

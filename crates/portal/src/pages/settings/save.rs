@@ -123,6 +123,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fake::{Asked, Fake};
 
     fn settings() -> Settings {
         let of = |name: &str, value: Value| {
@@ -149,5 +150,83 @@ mod tests {
             let form = Form::read(typed.as_bytes()).unwrap();
             assert_eq!(Value::Object(changes(&form, &settings())), expected, "{typed}");
         }
+    }
+
+    fn cap(count: u32) -> Value {
+        let setting = json!({
+            "name": CAP, "value": 129_600, "default": 129_600, "help": ".", "lowered_by": "admin",
+            "min": 0, "max": 999_999, "unit": "minutes",
+        });
+        let keys = json!({ "count": count, "first": ["dw_long"] });
+        json!({ "data": [setting], "keys_outliving_cap": keys })
+    }
+
+    fn lowered(what: &str) -> Asked {
+        let body = json!({ "auth-token-max-ttl-minutes": 60 });
+        Asked { what: what.to_owned(), version: Some("\"7\"".to_owned()), body }
+    }
+
+    const TYPED: &str = "version=%227%22&auth-token-max-ttl-minutes=60";
+
+    #[tokio::test]
+    async fn a_cap_that_keys_outlive_is_set_only_when_that_was_said() {
+        let key = json!({ "id": "dw_long", "name": "nightly", "fingerprint": "dw_long…abcd" });
+        let portal = Fake::new(
+            "owner",
+            &[
+                ("GET /v1/settings", 200, cap(0)),
+                ("PATCH /v1/settings?preview=true", 200, cap(3)),
+                ("PATCH /v1/settings", 200, cap(3)),
+                ("GET /v1/api-keys/dw_long", 200, key),
+            ],
+        );
+        let asked = portal.post("/settings", TYPED).await;
+        assert_eq!(asked.status, 200, "{}", asked.text);
+        for words in ["3 keys live longer", "nightly", "And 2 more.", "name=\"sure\" value=\"60\""]
+        {
+            assert!(asked.text.contains(words), "{words}: {}", asked.text);
+        }
+        assert_eq!(portal.changes(), [lowered("PATCH /v1/settings?preview=true")]);
+        let done = portal.post("/settings", &format!("{TYPED}&sure=60")).await;
+        assert_eq!(done.location, "/settings?done=settings-saved");
+        assert_eq!(portal.changes()[1..], [lowered("PATCH /v1/settings")]);
+    }
+
+    #[tokio::test]
+    async fn a_cap_that_no_key_outlives_is_set_at_once() {
+        let portal = Fake::new(
+            "owner",
+            &[
+                ("GET /v1/settings", 200, cap(0)),
+                ("PATCH /v1/settings?preview=true", 200, cap(0)),
+                ("PATCH /v1/settings", 200, cap(0)),
+            ],
+        );
+        let done = portal.post("/settings", TYPED).await;
+        assert_eq!(done.location, "/settings?done=settings-saved");
+        assert_eq!(portal.changes().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_stands_beside_its_field_and_what_was_typed_stays() {
+        let detail = "must be a whole number from 0 to 52560000";
+        let problem = json!({
+            "code": "invalid_request", "detail": "no",
+            "errors": [{ "field": CAP, "detail": detail, "code": "invalid" }],
+        });
+        let organization = json!({ "name": "acme", "limits": {}, "budgets": [], "spent": [], "sends_mail": false });
+        let portal = Fake::new(
+            "owner",
+            &[
+                ("GET /v1/settings", 200, cap(0)),
+                ("PATCH /v1/settings?preview=true", 400, problem),
+                ("GET /v1/organization", 200, organization),
+            ],
+        );
+        let again = portal.post("/settings", "auth-token-max-ttl-minutes=%3Cb%3E").await;
+        assert_eq!(again.status, 422);
+        let field = format!("id=\"{CAP}-wrong\">{detail}");
+        assert!(again.text.contains(&field), "{}", again.text);
+        assert!(again.text.contains("value=\"&#60;b&#62;\""), "{}", again.text);
     }
 }

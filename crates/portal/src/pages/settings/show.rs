@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
+use doorward_domain::role::OrganizationRole;
 
 use super::object::{Organization, Setting, Settings};
 use crate::answer::ok;
@@ -37,6 +38,7 @@ pub(super) struct ShowPage {
     form: Form,
     organization: Organization,
     settings: Vec<Setting>,
+    is_owner: bool,
 }
 
 impl ShowPage {
@@ -47,8 +49,13 @@ impl ShowPage {
         settings: Settings,
     ) -> Result<Self, Refusal> {
         let organization = visitor.api.get("/v1/organization").await?;
-        let frame = visitor.frame("/settings");
-        Ok(Self { frame, form, organization, settings: settings.data })
+        let (frame, settings) = (visitor.frame("/settings"), settings.data);
+        let is_owner = visitor.me.role == OrganizationRole::Owner;
+        Ok(Self { frame, form, organization, settings, is_owner })
+    }
+
+    fn hint(&self, setting: &Setting) -> String {
+        setting.hint(self.is_owner)
     }
 
     /// Headings with their settings.
