@@ -35,7 +35,7 @@ def created(visit, world):
 
 def refused(visit, world):
     visit.go("/keys/new")
-    visit.page.locator("details.more").evaluate("node => { node.open = true; }")
+    visit.page.locator("details.more").evaluate_all("nodes => { for (const node of nodes) node.open = true; }")
     visit.type("Name", "production-search")
     visit.page.locator('[name="ip_allow"]').fill("not an address")
     visit.press("Create API key")

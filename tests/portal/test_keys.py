@@ -84,7 +84,7 @@ WRONG = [
     ("ip_deny", "300.1.1.1", "ip_deny"),
     ("limits.requests_per_minute", "many", "limits.requests_per_minute"),
     ("limits.concurrency", "-1", "limits.concurrency"),
-    ("budget.usd", "five", "budgets"),
+    ("budgets[0].amount", "five", "budgets[0].amount"),
     ("expires_at", "2001-01-01", "expires_at"),
 ]
 
@@ -96,7 +96,7 @@ def test_what_is_wrong_with_a_new_key_is_said_beside_the_field(visit, program):
     visit.type("Name", "a-name-that-is-free")
     visit.type("Description", "kept as typed")
     for name, typed, field in WRONG:
-        visit.page.locator("details.more").evaluate("node => { node.open = true; }")
+        visit.page.locator("details.more").evaluate_all("nodes => { for (const node of nodes) node.open = true; }")
         if name == "expires_at":
             visit.page.locator('[name="ends"][value="date"]').check()
         box = visit.page.locator(f'[name="{name}"]')
