@@ -34,6 +34,7 @@ async fn keys_are_listed_in_the_order_that_is_asked_for() {
     let app = TestApp::new().await;
     for (name, days) in [("Beta", 5), ("alpha", 9), ("gamma", 1)] {
         app.post("/v1/api-keys", json!({"name": name, "expires_in_days": days})).await.expect(201);
+        app.pass(1);
     }
     #[rustfmt::skip]
     let cases = [
