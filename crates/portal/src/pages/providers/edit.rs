@@ -58,7 +58,7 @@ pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Res
         ("health_check.path", check.and_then(|check| check.path.clone()).unwrap_or_default()),
         ("version", version),
     ]);
-    for key in &provider.provider_keys {
+    for key in &provider.keys {
         form.add("provider_keys", key);
     }
     Ok(ok(&EditPage::new(&visitor, form, provider).await?))

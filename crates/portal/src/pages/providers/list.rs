@@ -25,7 +25,7 @@ impl ListPage {
     /// The names of the keys that share its calls.
     fn keys_of(&self, provider: &Provider) -> Vec<&str> {
         let name = |id: &String| self.keys.iter().find(|key| key.id == *id).map(|key| &*key.name);
-        provider.provider_keys.iter().filter_map(name).collect()
+        provider.keys.iter().filter_map(name).collect()
     }
 }
 

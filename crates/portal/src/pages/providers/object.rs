@@ -19,7 +19,8 @@ pub(crate) struct Provider {
     pub(crate) base_url: Option<String>,
     pub(crate) region: Option<String>,
     /// Ids of general keys.
-    pub(crate) provider_keys: Vec<String>,
+    #[serde(rename = "provider_keys")]
+    pub(crate) keys: Vec<String>,
     pub(crate) health_check: Option<HealthCheck>,
     pub(crate) created_at: Timestamp,
 }

@@ -28,7 +28,7 @@ struct ShowPage {
 impl ShowPage {
     /// The keys that share its calls.
     fn own_keys(&self) -> Vec<&GeneralKey> {
-        let is_own = |key: &&GeneralKey| self.provider.provider_keys.contains(&key.id);
+        let is_own = |key: &&GeneralKey| self.provider.keys.contains(&key.id);
         self.keys.iter().filter(is_own).collect()
     }
 }
