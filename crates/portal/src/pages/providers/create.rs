@@ -205,8 +205,8 @@ mod tests {
             ("base_url", base_url),
             ("value", secret),
         ];
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields);
-        let body = { body }.finish();
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        let body = body.extend_pairs(fields).finish();
         let (status, page) = text(request("POST", body)).await;
         let asked = asked.lock().unwrap().clone();
         (asked, status, page)
