@@ -10,7 +10,8 @@ FORMS = [path for verb, path in ROUTES if verb == "act"]
 #: Those that need nobody to be signed in.
 GUESTS = ["/sign-in", "/welcome", "/invitation", "/password-reset"]
 #: What is shown, and is no page.
-NO_PAGES = ["/", "/assets/{content}/{name}", "/usage/export", "/audit/download"]
+NO_PAGES = ["/", "/assets/{content}/{name}", "/usage/export", "/audit/download", "/playground/calls/{id}",
+            "/providers/{id}/offer", "/account/second-factor/remove"]
 PAGES = [path for verb, path in ROUTES if verb == "show" and path not in NO_PAGES]
 
 
