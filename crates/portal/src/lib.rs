@@ -4,7 +4,7 @@
 //! session: there is no second place where rights are checked, bounds are known or rows are changed. A
 //! form's fields are called as the API calls them, so that what it refuses stands beside its field.
 //!
-//! [`routes`] is the table of pages. A page's handler asks, decides what to show, and renders a template;
+//! `routes` is the table of pages. A page's handler asks, decides what to show, and renders a template;
 //! a form's handler says to the API what was typed, and then leads on, or shows the form again.
 
 #![expect(
