@@ -59,7 +59,7 @@ pub(crate) struct Facts {
     pub(crate) key: Option<KeyId>,
     /// Whose key it is.
     pub(crate) organization: Option<OrganizationId>,
-    /// What was asked for that the key has not.
+    /// The model that was asked for and is none of the key's.
     pub(crate) refused_model: Option<Box<str>>,
     pub(crate) model: Option<HeaderValue>,
     pub(crate) provider: Option<HeaderValue>,

@@ -325,8 +325,8 @@ impl Gateway {
             Some(boundary) => Ask::parse_form(call, boundary, &body)?,
             None => Ask::parse(call, place, &body)?,
         };
-        let model = self.find_model(&way.caller, &ask.model).await;
-        let model = model.inspect_err(|_| way.facts.refused_model = Some((&*ask.model).into()))?;
+        let refused = &mut way.facts.refused_model;
+        let model = self.find_model(&way.caller, &ask.model, refused).await?;
         way.facts.model = Some(model.header.clone());
         check_askable(&model, &ask)?;
         let now = (self.store.clock().monotonic_us(), self.ids.draw());
@@ -430,14 +430,18 @@ impl Gateway {
         &self,
         caller: &Caller,
         name: &str,
+        refused: &mut Option<Box<str>>,
     ) -> Result<Arc<RoutedModel>, ProxyError> {
         let snapshot = match self.catalog.fresh() {
             Some(snapshot) => snapshot,
             None => Box::pin(self.catalog.snapshot()).await?,
         };
-        let model = snapshot.find(caller.place(), name);
-        let allowed = model.filter(|model| caller.allows_model(&model.name));
-        let model = allowed.ok_or(Denial::ModelNotFound)?;
+        // Where there is none of this name, the client's text stays where it is: it may be anything.
+        let model = snapshot.find(caller.place(), name).ok_or(Denial::ModelNotFound)?;
+        if !caller.allows_model(&model.name) {
+            *refused = Some((&*model.name).into());
+            return Err(Denial::ModelNotFound.into());
+        }
         if model.targets.is_empty() && model.is_unpriced {
             return Err(ProxyError::Unpriced(model.name.to_string(), None));
         }

@@ -223,7 +223,7 @@ impl Gateway {
             return Err(Denial::InsufficientScope.into());
         }
         let Some(name) = &asked.model else { return Ok(None) };
-        match self.find_model(caller, name).await {
+        match self.find_model(caller, name, &mut None).await {
             Ok(model) => Ok(Some(model.name.to_string())),
             // What it would cost here is not asked.
             Err(ProxyError::Unpriced(model, _)) => Ok(Some(model)),

@@ -381,6 +381,9 @@ async fn a_report_sums_every_figure() {
             requests: 4,
             errors: 2,
             attempts: 4,
+            // Of the two that were answered.
+            duration_us: 4_000,
+            first_byte_us: 2_000,
             usage,
             spend: Spend { cost: "3.999999996".parse().unwrap(), tokens: 6_000 },
             ..UsageRow::default()

@@ -9,6 +9,7 @@ use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyI
 use doorward_domain::price::PriceTable;
 use doorward_store::{DeploymentHealth, Resting, Store};
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,6 +45,14 @@ pub(super) struct DeploymentWish {
     priority: Option<u32>,
     /// One that is there already stays as it is when absent; a new one is active.
     state: Option<DeploymentState>,
+    /// As it was read: what is changed in a list that was read can be sent back whole.
+    #[serde(default, rename = "health")]
+    #[schema(value_type = Option<Object>)]
+    _health: IgnoredAny,
+    /// Likewise.
+    #[serde(default, rename = "listed_price")]
+    #[schema(value_type = Option<Object>)]
+    _listed_price: IgnoredAny,
 }
 
 /// One deployment with everything it refers to.
@@ -281,6 +290,8 @@ pub(super) fn as_wishes(deployments: &[Deployment]) -> Vec<DeploymentWish> {
         weight: NonZeroU32::new(deployment.weight),
         priority: Some(deployment.priority),
         state: Some(deployment.state),
+        _health: IgnoredAny,
+        _listed_price: IgnoredAny,
     };
     deployments.iter().map(wish).collect()
 }
