@@ -29,7 +29,7 @@ def test_a_key_is_made_copied_and_used(visit, program):
         assert visit.page.evaluate("navigator.clipboard.readText()") == key
     assert program.call(key)[0] == 200
     visit.page.get_by_role("link", name="I have saved it").click()
-    visit.at("/keys$")
+    visit.at("/keys/dw_[^/]+$")
     visit.sees("production-search")
     visit.sees("Active")
     visit.go("/keys")

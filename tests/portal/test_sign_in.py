@@ -20,7 +20,7 @@ def test_a_person_signs_in_and_out(guest):
 def test_a_wrong_password_says_so_and_keeps_the_address(guest, program):
     guest.expected.append(401)
     guest.sign_in(ADMIN, "wrong horse battery")
-    guest.sees("password")
+    guest.sees("The e-mail address or the password is wrong.")
     assert guest.page.get_by_label("E-mail").input_value() == ADMIN
     assert guest.page.get_by_label("Password").input_value() == ""
     assert guest.cookie() is None

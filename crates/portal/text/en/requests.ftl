@@ -47,3 +47,4 @@ done-increase-granted = Granted. It holds from now on.
 done-increase-declined = Declined.
 done-increase-withdrawn = Done. The usual limits hold.
 request-for = For
+request-decide = Decide

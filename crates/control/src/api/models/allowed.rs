@@ -41,7 +41,7 @@ struct Sight {
     get,
     path = "/v1/allowed-models",
     params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("project" = Option<ProjectId>, Query), ("api_key" = Option<KeyId>, Query)),
-    responses((status = 200, body = List<AllowedModel>)),
+    responses((status = 200, body = List<AllowedModel>), (status = 404)),
 )]
 pub(crate) async fn list_allowed_models(
     State(control): State<Control>,
