@@ -5,15 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use doorward_control::ClientAddress;
-use doorward_domain::address::AddressBlock;
+use axum::body::{Body, to_bytes};
+use doorward_domain::address::{AddressBlock, ClientAddress};
 use doorward_gateway::listen::{Peer, Stats};
 use doorward_gateway::{Gateway, GatewayBody, Route, SpanQueue, client_address};
 use doorward_store::Store;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Either;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
@@ -33,6 +32,9 @@ pub(crate) struct Faces {
     /// Management requests under way, and what goes on beside them.
     pub(crate) tasks: TaskTracker,
 }
+
+/// Far above any form of the portal.
+const CALL_BYTES_MAX: usize = 1 << 20;
 
 type Answer = Response<Either<GatewayBody, Body>>;
 
@@ -63,6 +65,7 @@ impl Faces {
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Answer {
         let address = client_address(peer.address.ip(), request.headers(), &self.trusted_proxies);
         if let Some(route) = Route::of(request.method(), request.uri()) {
+            let request = request.map(Either::Left);
             return self.gateway.handle(route, request, address).await.map(Either::Left);
         }
         let answer = match Page::of(request.uri().path()) {
@@ -143,6 +146,26 @@ impl Faces {
         }
         Ok(())
     }
+}
+
+/// Where the portal's calls go: to the data plane, as if they had come off a connection, each with the address
+/// of its visitor among its extensions.
+pub(crate) fn calls(gateway: Arc<Gateway>) -> Router {
+    Router::new().fallback(async move |request: Request<Body>| call(&gateway, request).await)
+}
+
+async fn call(gateway: &Gateway, request: Request<Body>) -> Response<Body> {
+    let Some(route) = Route::of(request.method(), request.uri()) else {
+        return text(StatusCode::NOT_FOUND, "not found\n");
+    };
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, CALL_BYTES_MAX).await else {
+        return text(StatusCode::PAYLOAD_TOO_LARGE, "too large\n");
+    };
+    let address = parts.extensions.get::<ClientAddress>().map(|ClientAddress(address)| *address);
+    let request = Request::from_parts(parts, Either::Right(Full::new(body)));
+    // Boxed: a call's future is large, and a page's need not be.
+    Box::pin(gateway.handle(route, request, address)).await.map(Body::new)
 }
 
 fn text(status: StatusCode, body: impl Into<Body>) -> Response<Body> {

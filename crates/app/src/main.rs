@@ -19,6 +19,7 @@ mod secret_input;
 mod serve;
 mod telemetry;
 mod tls;
+mod welcome;
 
 use std::process::ExitCode;
 

@@ -9,8 +9,9 @@ use std::io::{self, IsTerminal as _};
 
 use serde_json::Value;
 
+pub(crate) use doorward_sealed::key_file::shell_word;
 pub(crate) use progress::Progress;
-pub(crate) use screen::{KeyShown, Linked, Screen, Unlinked, key_beside, shell_word};
+pub(crate) use screen::{KeyShown, Linked, Screen, Unlinked, key_beside};
 pub(crate) use table::Table;
 pub(crate) use words::{cell, count, dollars, list_or, relative, sentence};
 

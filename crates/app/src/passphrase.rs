@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use doorward_store::age::Passphrase;
+use doorward_sealed::age::Passphrase;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::cli::PassphraseArgs;

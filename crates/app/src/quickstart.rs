@@ -10,7 +10,7 @@ use std::path::Path;
 
 use doorward_domain::key::{KeyStatus, Owner};
 use doorward_domain::scope::Scope;
-use doorward_store::{Bootstrap, KeyFilter, OpenError, Store};
+use doorward_store::{Bootstrap, KeyFilter, ModelFilter, OpenError, Store};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::environment::Environment;
 use crate::output::{self, KeyShown, Screen};
 use crate::serve::Prepared;
+use crate::welcome::Entrance;
 use crate::{client, tls};
 
 use link::Report;
@@ -73,6 +74,7 @@ fn beside_the_running(error: anyhow::Error, data_dir: &Path) -> anyhow::Error {
 struct Done {
     key: FirstKey,
     admin_key: AdminKey,
+    entrance: Entrance,
     report: Report,
     models: Vec<String>,
 }
@@ -85,6 +87,8 @@ struct Ready<'a> {
     access_key: &'a str,
     secret_key: Option<&'a str>,
     admin_key: &'a str,
+    /// Where a browser goes; while nobody has a password, with a token that sets the first one.
+    portal: &'a str,
     models: &'a [String],
 }
 
@@ -99,9 +103,11 @@ async fn set_up(
     let found = tokio::task::spawn_blocking(|| discover::probe_all(candidates)).await??;
     let report = link::link_all(store, &made, found).await?;
     let key = first_key(store, &made, wants_new_key).await?;
-    let models = store.list_models(made.organization, None, MODELS_LISTED_MAX).await?;
+    let all = ModelFilter::default();
+    let models = store.list_models(made.organization, &all, None, MODELS_LISTED_MAX).await?;
     let models = models.into_iter().map(|model| model.name).collect();
-    Ok(Done { key, admin_key, report, models })
+    let entrance = Entrance::open(store, &made).await?;
+    Ok(Done { key, admin_key, entrance, report, models })
 }
 
 /// The key of an earlier run if one still works, else a new one.
@@ -157,7 +163,8 @@ impl Done {
             FirstKey::Known { access_key, .. } => (None, access_key, None),
         };
         let admin_key = self.admin_key.key.expose_secret();
-        Ready { endpoint, key, access_key, secret_key, admin_key, models: &self.models }
+        let portal = self.entrance.url();
+        Ready { endpoint, key, access_key, secret_key, admin_key, portal, models: &self.models }
     }
 
     fn into_screen(self, prepared: &Prepared) -> Screen {
@@ -171,6 +178,7 @@ impl Done {
             endpoint: prepared.endpoint.clone(),
             data: prepared.data_dir.display().to_string(),
             ca: ca.map(|path| path.display().to_string()),
+            entrance: self.entrance,
             key,
             admin_key: (self.admin_key.path.display().to_string(), self.admin_key.state),
             model: self.report.model_to_try(),
@@ -199,7 +207,9 @@ mod tests {
             path: PathBuf::from("admin.key"),
             state: AdminKeyState::Made,
         };
-        Done { key, admin_key, report: Report::default(), models: vec!["doorward/echo".into()] }
+        let entrance = Entrance::Link("http://127.0.0.1:1/welcome?token=dwl_x".into());
+        let models = vec!["doorward/echo".into()];
+        Done { key, admin_key, entrance, report: Report::default(), models }
     }
 
     fn line(key: FirstKey) -> String {
@@ -216,12 +226,12 @@ mod tests {
         };
         assert_eq!(
             line(made),
-            r#"{"endpoint":"http://127.0.0.1:1","key":"dw_a_s","access_key":"dw_a","secret_key":"s","admin_key":"dw_admin","models":["doorward/echo"]}"#
+            r#"{"endpoint":"http://127.0.0.1:1","key":"dw_a_s","access_key":"dw_a","secret_key":"s","admin_key":"dw_admin","portal":"http://127.0.0.1:1/welcome?token=dwl_x","models":["doorward/echo"]}"#
         );
         let known = FirstKey::Known { access_key: access_key(), fingerprint: "dw_a…s".into() };
         assert_eq!(
             line(known),
-            r#"{"endpoint":"http://127.0.0.1:1","key":null,"access_key":"dw_a","secret_key":null,"admin_key":"dw_admin","models":["doorward/echo"]}"#
+            r#"{"endpoint":"http://127.0.0.1:1","key":null,"access_key":"dw_a","secret_key":null,"admin_key":"dw_admin","portal":"http://127.0.0.1:1/welcome?token=dwl_x","models":["doorward/echo"]}"#
         );
     }
 }

@@ -14,6 +14,7 @@ use doorward_control::notices::{NoticeOptions, Notifier};
 use doorward_control::{Control, jobs};
 use doorward_gateway::listen::Listener;
 use doorward_gateway::{Gateway, GatewayOptions, SpanQueue};
+use doorward_portal::Portal;
 use doorward_store::{Clock, KeyCaps, Options, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,8 +22,9 @@ use tokio_util::task::TaskTracker;
 use crate::admin_key::{self, AdminKey, AdminKeyState, renewal};
 use crate::client::ENDPOINT_FILE;
 use crate::config::{Config, Data, Jobs, Server, Transport};
-use crate::faces::Faces;
+use crate::faces::{self, Faces};
 use crate::telemetry::Exporter;
+use crate::welcome::Entrance;
 use crate::{output, private_file, provider_agent, tls};
 
 use signals::Signals;
@@ -34,7 +36,7 @@ const INTERRUPTED: i32 = 130;
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let prepared = Prepared::open(config).await?;
     match prepared.first_start().await {
-        Ok(admin_key) => say_where(&admin_key),
+        Ok((admin_key, entrance)) => say_where(&admin_key, &entrance),
         Err(error) => {
             prepared.close().await;
             return Err(error);
@@ -43,14 +45,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     prepared.serve().await
 }
 
-fn say_where(admin_key: &AdminKey) {
+fn say_where(admin_key: &AdminKey, entrance: &Entrance) {
     let path = admin_key.path.display();
     match admin_key.state {
         AdminKeyState::Kept => {}
-        AdminKeyState::Made => output::note(&format!(
-            "The administrator's key is in {path}. To sign in as that user: doorward users invite \
-             administrator --email ADDRESS"
-        )),
+        AdminKeyState::Made => output::note(&format!("The administrator's key is in {path}.")),
         AdminKeyState::Replaced => output::note(&format!(
             "The administrator's key was gone or no longer worked: a new one is in {path}."
         )),
@@ -58,6 +57,16 @@ fn say_where(admin_key: &AdminKey) {
             "Less than half of the life of the administrator's key was left: a new one is in {path}. \
              The old one works until its end."
         )),
+    }
+    let url = entrance.url();
+    match entrance {
+        Entrance::Link(_) => {
+            output::note(&format!("Open this link once, to choose how you sign in: {url}"));
+        }
+        Entrance::WithKey(_) => {
+            output::note(&format!("Nobody can sign in yet. Open {url}, with the key in {path}."));
+        }
+        Entrance::SignIn(_) => {}
     }
 }
 
@@ -114,8 +123,10 @@ impl Prepared {
         let control = Control::new(Arc::clone(&store), agent)
             .allowing_private_webhooks(allow_private_webhooks)
             .with_mail(can_mail);
+        let endpoint = endpoint(listener.local_addr()?, &server.transport);
+        store.set_public_url(server.public_url.unwrap_or_else(|| endpoint.clone()));
         let faces = Faces {
-            control: doorward_control::router(control.clone()),
+            control: pages(&store, control.clone(), Arc::clone(&gateway)),
             gateway: Arc::clone(&gateway),
             store: Arc::clone(&store),
             listener: listener.stats(),
@@ -124,8 +135,6 @@ impl Prepared {
             spans,
             tasks: TaskTracker::new(),
         };
-        let endpoint = endpoint(listener.local_addr()?, &server.transport);
-        store.set_public_url(server.public_url.unwrap_or_else(|| endpoint.clone()));
         let prepared = Self {
             store,
             data_dir,
@@ -154,9 +163,10 @@ impl Prepared {
     }
 
     /// Makes the first organization and administrator where there are none.
-    async fn first_start(&self) -> anyhow::Result<AdminKey> {
+    async fn first_start(&self) -> anyhow::Result<(AdminKey, Entrance)> {
         let (made, is_first_run) = self.store.bootstrap().await?;
-        admin_key::ensure(&self.store, &made, is_first_run, &self.data_dir).await
+        let key = admin_key::ensure(&self.store, &made, is_first_run, &self.data_dir).await?;
+        Ok((key, Entrance::open_for_terminal(&self.store, &made).await?))
     }
 
     /// Gives up before serving.
@@ -277,6 +287,15 @@ fn options(data: Data, key_caps: KeyCaps) -> Options {
         call_keys_max: data.call_keys_max,
         key_caps,
     }
+}
+
+/// The portal in front of the management API.
+fn pages(store: &Arc<Store>, control: Control, gateway: Arc<Gateway>) -> axum::Router {
+    let url = store.public_url().unwrap_or_default();
+    let clock = Arc::clone(store);
+    let api = doorward_control::router(control);
+    let portal = Portal::new(api, &format!("{url}/v1"), move || clock.clock().now());
+    doorward_portal::router(portal.with_calls(faces::calls(gateway)))
 }
 
 /// How a client on this machine names us.

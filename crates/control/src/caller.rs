@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use doorward_domain::address::ClientAddress;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
@@ -29,13 +30,7 @@ use crate::routes::Access;
 use crate::sign_in_refusal::SignInRefusal;
 
 use presented::presented;
-pub(crate) use presented::{COOKIE_NAMES, Proof, api_credential, cookie_name, is_same_origin};
-
-/// The address that a request comes from, put into its extensions by whoever accepted it.
-///
-/// A request without it is answered with 500: address lists must not be skipped by a wiring fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientAddress(pub IpAddr);
+pub(crate) use presented::{Proof, api_credential};
 
 /// What a credential stands for.
 #[derive(Debug, Clone)]

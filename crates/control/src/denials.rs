@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use doorward_domain::denial::Denial;
+use doorward_store::RefusedKey;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::json;
@@ -47,6 +48,11 @@ pub(crate) async fn note(control: &Control, caller: &Caller, denial: Denial) {
     }
     let (_, code) = denial_face(denial);
     let (subject, act) = (caller.subject(), caller.act(control.now()));
+    if let Some(key) = caller.key() {
+        let (organization, address) = (caller.organization(), Some(caller.address));
+        let refused = RefusedKey { organization, key: key.id, code, model: None, address };
+        control.store.note_refused_key(&refused);
+    }
     if !control.denials.is_first(&subject, code, act.at) {
         return;
     }

@@ -12,6 +12,7 @@ mod denials;
 mod faults;
 mod idempotency;
 pub mod jobs;
+mod link_page;
 pub mod model_list;
 pub mod notices;
 mod oauth;
@@ -22,7 +23,6 @@ mod routes;
 mod sign_in_refusal;
 mod unknown_path;
 
-pub use caller::ClientAddress;
 pub use control::Control;
 pub use openapi::openapi_json;
 pub use routes::{Access, Policy, policies, router};

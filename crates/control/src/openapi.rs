@@ -46,7 +46,7 @@ const NOUNS: [(&str, Described); 18] = [
     ("Models", models::Described::openapi),
     ("Settings", settings::Described::openapi),
     ("Usage", usage::Described::openapi),
-    ("Prompts", calls::Described::openapi),
+    ("Calls", calls::Described::openapi),
     ("Webhooks", webhooks::Described::openapi),
     ("Notices", notices::Described::openapi),
     ("Audit log", audit::Described::openapi),

@@ -148,6 +148,10 @@ impl ApiError {
             Self::ModelNotPriced { .. } => {
                 vec![FieldError::new("price", "model_not_priced", "the model has no listed price")]
             }
+            Self::SignIn(refusal) => {
+                let wrong = |field| FieldError::new(field, refusal.face().1, refusal.to_string());
+                refusal.field().map(wrong).into_iter().collect()
+            }
             Self::AboveOwnRole => {
                 vec![FieldError::new("role", "exceeds_own_rights", "is above your own")]
             }
@@ -157,7 +161,6 @@ impl ApiError {
             }
             Self::NoCredential(_)
             | Self::Denied(_)
-            | Self::SignIn(_)
             | Self::LessThanOwner(None)
             | Self::NotFound(_)
             | Self::MethodNotAllowed

@@ -136,7 +136,10 @@ fn table() -> Vec<Route> {
         route(Post,   "/v1/api-keys/{id}/rotate",  KeysWrite,     keys::rotate_key),
         route(Delete, "/v1/api-keys/{id}/previous-secrets", KeysWrite, keys::end_previous_secrets),
         route(Post,   "/v1/api-keys/{id}/explain", KeysRead,      keys::explain_key),
+        route(Post,   "/v1/api-keys/{id}/token",   SignedIn,      keys::create_key_token),
+        route(Get,    "/v1/api-keys/{id}/models",  KeysRead,      keys::list_key_models),
         route(Get,    "/v1/api-keys/{id}/unused-rights", KeysRead, keys::show_unused_rights),
+        route(Get,    "/v1/api-keys/{id}/denials", KeysRead,      keys::list_denials),
         route(Get,    "/v1/unused-rights",         KeysRead,      keys::list_unused_rights),
         route(Post,   "/v1/limit-increases",       Holder,        increases::ask_increase),
         route(Get,    "/v1/limit-increases",       Holder,        increases::list_increases),
@@ -149,6 +152,7 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/providers/{id}",        Admin,         providers::show_provider),
         route(Patch,  "/v1/providers/{id}",        Admin,         providers::edit_provider),
         route(Delete, "/v1/providers/{id}",        Admin,         providers::delete_provider),
+        route(Post,   "/v1/providers/{id}/test",   Admin,         providers::test_provider),
         route(Post,   "/v1/provider-keys",         Admin,         provider_keys::create_provider_key),
         route(Get,    "/v1/provider-keys",         Admin,         provider_keys::list_provider_keys),
         route(Get,    "/v1/provider-keys/{id}",    Admin,         provider_keys::show_provider_key),
@@ -160,6 +164,7 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/models/{*name}",        Admin,         models::show_model),
         route(Patch,  "/v1/models/{*name}",        Admin,         models::edit_model),
         route(Delete, "/v1/models/{*name}",        Admin,         models::delete_model),
+        route(Get,    "/v1/allowed-models",        KeysRead,      models::list_allowed_models),
         route(Post,   "/v1/users",                 Admin,         users::create_user),
         route(Get,    "/v1/users",                 Admin,         users::list_users),
         route(Get,    "/v1/users/me",              KeysRead,      users::show_me),
@@ -178,9 +183,11 @@ fn table() -> Vec<Route> {
         route(Post,   "/v1/users/me/second-factor",    SignedIn,  own_account::begin_second_factor),
         route(Delete, "/v1/users/me/second-factor",    SignedIn,  own_account::remove_second_factor),
         route(Post,   "/v1/users/me/second-factor/confirm", SignedIn, own_account::confirm_second_factor),
+        route(Post,   "/v1/password-links/show",   Public,        password_links::show_link),
         route(Post,   "/v1/invitations/accept",    Public,        password_links::accept_invitation),
         route(Post,   "/v1/password-resets",       Public,        password_links::request_reset),
         route(Post,   "/v1/password-resets/accept", Public,       password_links::accept_reset),
+        route(Get,    "/v1/sign-in",               Public,        sessions::show_sign_in),
         route(Post,   "/v1/sessions",              Public,        sessions::create_session),
         route(Get,    "/v1/sessions",              SignedIn,      sessions::list_sessions),
         route(Delete, "/v1/sessions",              SignedIn,      sessions::end_other_sessions),
@@ -216,6 +223,7 @@ fn table() -> Vec<Route> {
         route(Post,   "/v1/notices/{id}/retry",    Admin,         notices::retry_notice),
         route(Get,    "/v1/settings",              Admin,         settings::list_settings),
         route(Patch,  "/v1/settings",              Admin,         settings::change_settings),
+        route(Get,    "/v1/calls/{id}",            AnalyticsRead, calls::show_call),
         route(Get,    "/v1/calls/{id}/prompt",     Admin,         calls::show_prompt),
         route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),
         route(Get,    "/v1/audit",                 AuditRead,     audit::list_audit),
@@ -227,7 +235,7 @@ fn table() -> Vec<Route> {
 /// The management API, to be served beside the gateway.
 ///
 /// `GET /v1/models` and `GET /v1/models/{name}` are served here with `view=routes` only; without it
-/// they are the gateway's. Each request needs [`ClientAddress`](crate::ClientAddress) among its
+/// they are the gateway's. Each request needs [`ClientAddress`](doorward_domain::address::ClientAddress) among its
 /// extensions.
 pub fn router(control: Control) -> Router {
     let guarded = |router: Router<Control>, route: Route| {

@@ -29,9 +29,6 @@ pub(crate) enum SignInRefusal {
     /// The role does not have the scope.
     #[error("Your role does not allow this.")]
     RoleTooLow,
-    /// A cookie came along with a request that no page of ours sent.
-    #[error("A page of another site sent this request.")]
-    CrossSite,
     /// It was used, replaced, is over, or never was: one answer.
     #[error("This link has been used, has expired, or is not one. Ask for a new one.")]
     LinkOver,
@@ -51,9 +48,23 @@ impl SignInRefusal {
             Self::SessionOver => (StatusCode::UNAUTHORIZED, "invalid_session"),
             Self::SessionRequired => (StatusCode::FORBIDDEN, "session_required"),
             Self::RoleTooLow => (StatusCode::FORBIDDEN, "insufficient_scope"),
-            Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site_request"),
             Self::LinkOver => (StatusCode::BAD_REQUEST, "invalid_link"),
             Self::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts"),
+        }
+    }
+
+    /// The field that is wrong, where one is. Which of e-mail address and password is, nobody is told.
+    pub(crate) const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::WrongCode | Self::WrongConfirmation => Some("code"),
+            Self::WrongPassword => Some("current_password"),
+            Self::InvalidCredentials
+            | Self::SecondFactorRequired
+            | Self::SessionOver
+            | Self::SessionRequired
+            | Self::RoleTooLow
+            | Self::LinkOver
+            | Self::TooManyAttempts { .. } => None,
         }
     }
 
@@ -69,7 +80,6 @@ impl SignInRefusal {
             | Self::SessionOver
             | Self::SessionRequired
             | Self::RoleTooLow
-            | Self::CrossSite
             | Self::LinkOver => None,
         }
     }

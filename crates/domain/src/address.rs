@@ -6,6 +6,12 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
 
+/// The address that a request comes from, put into its extensions by whoever accepted it.
+///
+/// A request without it is answered with 500: address lists must not be skipped by a wiring fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
 /// A CIDR block in canonical form: host bits cleared, IPv4-mapped IPv6 written as IPv4, so that
 /// both spellings of one address always get one verdict.
 #[derive(

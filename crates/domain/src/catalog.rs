@@ -160,6 +160,26 @@ pub struct ProviderKey {
     pub created_at: Timestamp,
     /// When it, or its value, was last edited.
     pub updated_at: Timestamp,
+    /// Providers whose calls present it, the first [`KEY_USES_MAX`].
+    pub providers: Vec<ProviderId>,
+    /// Models of which a deployment names it as its own, the first [`KEY_USES_MAX`].
+    pub models: Vec<String>,
+    /// How it went when its present value was last tested.
+    pub last_test: Option<KeyTest>,
+}
+
+/// Most providers, and most models, that a provider key is told to be used by.
+pub const KEY_USES_MAX: usize = 20;
+
+/// What came of presenting a provider key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyTest {
+    /// When.
+    pub at: Timestamp,
+    /// To whom, by the name of then.
+    pub provider: String,
+    /// What was wrong, in words. `None`: nothing.
+    pub failure: Option<String>,
 }
 
 /// Where the price of a model comes from.

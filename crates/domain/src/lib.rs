@@ -15,6 +15,7 @@ pub mod confusable;
 pub mod credential;
 pub mod denial;
 pub mod email;
+pub mod health;
 pub mod health_check;
 pub mod id;
 pub mod increase;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use crate::credential::KeyPrefix;
 use crate::email::EmailAddress;
 use crate::reminder::NoticeDays;
+use crate::role::OrganizationRole;
 
 /// The longest cap on the life of a key: 100 years.
 pub const TTL_MINUTES_MAX: u64 = 52_560_000;
@@ -180,6 +181,24 @@ impl Setting {
             | Self::UsageSumsRetentionDays => Some("days"),
             Self::KeysPerUserMax => Some("keys"),
             Self::KeyPrefix | Self::SpentBudgetStatus | Self::MailFrom => None,
+        }
+    }
+
+    /// Who may lower it; whatever else becomes of it is up to administrators.
+    pub const fn lowered_by(self) -> OrganizationRole {
+        match self {
+            Self::AuditRetentionDays => OrganizationRole::Owner,
+            Self::AuthTokenMaxTtlMinutes
+            | Self::UserKeyDefaultTtlDays
+            | Self::ServiceKeyDefaultTtlDays
+            | Self::KeysPerUserMax
+            | Self::KeyPrefix
+            | Self::SpentBudgetStatus
+            | Self::NoticeDays
+            | Self::RotationReminderDays
+            | Self::MailFrom
+            | Self::UsageRetentionDays
+            | Self::UsageSumsRetentionDays => OrganizationRole::Admin,
         }
     }
 

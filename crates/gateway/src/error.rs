@@ -114,6 +114,12 @@ impl ProxyError {
         self.face().code
     }
 
+    /// The code of what a key is refused by its own rules. `None`: it is no matter of the key's.
+    pub(crate) fn denial_code(&self) -> Option<&'static str> {
+        let is_of_key = matches!(self, Self::Denied(_) | Self::BudgetSpent(..));
+        self.code().filter(|_| is_of_key)
+    }
+
     fn face(&self) -> Face {
         let invalid = "invalid_request_error";
         let face = |status, kind, code| Face { status, kind, code, fault: FaultKind::BadRequest };

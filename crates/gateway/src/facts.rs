@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytes::BytesMut;
 use doorward_dialect::Dialect;
 use doorward_domain::credential::KeyId;
-use doorward_domain::id::CallId;
+use doorward_domain::id::{CallId, OrganizationId};
 use doorward_store::{Admitted, Quota};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
@@ -57,6 +57,10 @@ const ANTHROPIC_TOKENS: [HeaderName; 3] = [
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) key: Option<KeyId>,
+    /// Whose key it is.
+    pub(crate) organization: Option<OrganizationId>,
+    /// The model that was asked for and is none of the key's.
+    pub(crate) refused_model: Option<Box<str>>,
     pub(crate) model: Option<HeaderValue>,
     pub(crate) provider: Option<HeaderValue>,
     pub(crate) attempts: u32,

@@ -21,9 +21,8 @@ use doorward_domain::price::{MalformedPrices, Price, PriceTable};
 use doorward_domain::prompts::PromptPolicy;
 use doorward_domain::scope::Scope;
 use doorward_domain::usage::Usage;
-use doorward_store::{CallRequest, Excerpt, OpenCall, PromptRecord, Store};
+use doorward_store::{CallRequest, Excerpt, OpenCall, PromptRecord, RefusedKey, Store};
 use http::{HeaderMap, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +33,7 @@ use body::Begun;
 use choice::Choice;
 
 pub use backoff::Retries;
+pub use body::CallBody;
 
 use crate::answer::Answer;
 use crate::ask::{self, Ask};
@@ -156,7 +156,7 @@ impl Gateway {
     pub async fn handle(
         &self,
         route: Result<Route, WrongMethod>,
-        request: Request<Incoming>,
+        request: Request<CallBody>,
         address: Option<IpAddr>,
     ) -> Response<RelayBody> {
         let (id, now) = self.ids.next();
@@ -220,19 +220,28 @@ impl Gateway {
         if facts.attempts == 0 {
             self.metrics.count_refusal(error.status());
             let key = facts.key.as_ref().map(tracing::field::display);
-            let address = address.map(tracing::field::display);
+            let (address_seen, address) = (address, address.map(tracing::field::display));
             let status = error.status().as_u16();
             tracing::info!(call = %id, key, address, status, code = error.code(), "refused");
+            self.count_denial(address_seen, facts, error);
         }
         if error.is_ours() {
             tracing::warn!(call = %id, error = error as &dyn std::error::Error, "a call failed");
         }
     }
 
+    /// What a key is refused by its own rules is counted for those who wonder why.
+    fn count_denial(&self, address: Option<IpAddr>, facts: &Facts, error: &ProxyError) {
+        let (Some(key), Some(organization)) = (facts.key, facts.organization) else { return };
+        let Some(code) = error.denial_code() else { return };
+        let model = facts.refused_model.as_deref();
+        self.store.note_refused_key(&RefusedKey { organization, key, code, model, address });
+    }
+
     async fn answer(
         &self,
         route: Result<Route, WrongMethod>,
-        (headers, body): (&HeaderMap, Incoming),
+        (headers, body): (&HeaderMap, CallBody),
         (id, now, address): (CallId, Timestamp, Option<IpAddr>),
         facts: &mut Facts,
     ) -> Result<Answer, ProxyError> {
@@ -276,6 +285,7 @@ impl Gateway {
         let address = address.ok_or(Denial::AddressRefused)?;
         let caller = verify::identify(&self.store, headers).await?;
         facts.key = Some(caller.key.key.id);
+        facts.organization = Some(caller.key.key.organization);
         facts.reader = caller.reader().cloned();
         verify::check(&caller, needs, now, address)?;
         Ok((caller, address))
@@ -298,7 +308,7 @@ impl Gateway {
     async fn call(
         &self,
         (call, place): (Call, Option<&InPath>),
-        (headers, body): (&HeaderMap, Incoming),
+        (headers, body): (&HeaderMap, CallBody),
         mut way: Way<'_>,
     ) -> Result<Answer, ProxyError> {
         let (form, bytes_max) = self.expected(call, headers)?;
@@ -315,7 +325,8 @@ impl Gateway {
             Some(boundary) => Ask::parse_form(call, boundary, &body)?,
             None => Ask::parse(call, place, &body)?,
         };
-        let model = self.find_model(&way.caller, &ask.model).await?;
+        let refused = &mut way.facts.refused_model;
+        let model = self.find_model(&way.caller, &ask.model, refused).await?;
         way.facts.model = Some(model.header.clone());
         check_askable(&model, &ask)?;
         let now = (self.store.clock().monotonic_us(), self.ids.draw());
@@ -359,7 +370,7 @@ impl Gateway {
     async fn finish_body(
         &self,
         first: Bytes,
-        (headers, body): (&HeaderMap, Incoming),
+        (headers, body): (&HeaderMap, CallBody),
         bytes_max: usize,
         way: &mut Way<'_>,
     ) -> Result<Bytes, ProxyError> {
@@ -419,14 +430,18 @@ impl Gateway {
         &self,
         caller: &Caller,
         name: &str,
+        refused: &mut Option<Box<str>>,
     ) -> Result<Arc<RoutedModel>, ProxyError> {
         let snapshot = match self.catalog.fresh() {
             Some(snapshot) => snapshot,
             None => Box::pin(self.catalog.snapshot()).await?,
         };
-        let model = snapshot.find(caller.place(), name);
-        let allowed = model.filter(|model| caller.allows_model(&model.name));
-        let model = allowed.ok_or(Denial::ModelNotFound)?;
+        // Where there is none of this name, the client's text stays where it is: it may be anything.
+        let model = snapshot.find(caller.place(), name).ok_or(Denial::ModelNotFound)?;
+        if !caller.allows_model(&model.name) {
+            *refused = Some((&*model.name).into());
+            return Err(Denial::ModelNotFound.into());
+        }
         if model.targets.is_empty() && model.is_unpriced {
             return Err(ProxyError::Unpriced(model.name.to_string(), None));
         }

@@ -4,6 +4,7 @@
 mod breaker;
 mod checked;
 mod latency;
+mod watched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -12,20 +13,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use doorward_domain::id::DeploymentId;
+use doorward_domain::health::Reason;
+use doorward_domain::id::{DeploymentId, ProviderKeyId};
+use doorward_store::{Boards, RestBoard};
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
-use breaker::{Breaker, Change, Entry, Verdict};
+use breaker::{Change, Entry, Verdict};
 use checked::Checked;
 use latency::Latency;
+use watched::Watched;
 
 pub(crate) use breaker::State;
 
 /// A provider that refuses our credential is asked again after this time, at first: somebody has to mend
 /// that.
 const REFUSED_REST: Duration = Duration::from_secs(30);
+
+/// How a call ended, and why that counts against something, where it does.
+type Ending = (Verdict, Reason);
+
+/// Good things count against nothing: their reason is not looked at.
+const WELL: Ending = (Verdict::Success, Reason::Failures);
+const NOTHING: Ending = (Verdict::Unknown, Reason::Failures);
 
 /// What went wrong with an attempt, as far as it is the provider's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +74,16 @@ pub(crate) struct Health {
     /// For the log and for metrics.
     names: Names,
     deployment: Arc<Deployment>,
-    credential: Arc<Mutex<Breaker>>,
+    credential: Arc<Watched>,
 }
 
 /// What is known of a deployment, whichever credential it is called with.
 #[derive(Debug, Default)]
 struct Deployment {
-    breaker: Mutex<Breaker>,
+    breaker: Watched,
     checked: Checked,
+    /// Where others see what checks found out.
+    checks: Arc<RestBoard>,
     latency: Mutex<Latency>,
     in_flight: AtomicU32,
     /// Cancelled when an administrator ends its calls.
@@ -110,8 +123,8 @@ impl Health {
 
     /// Whether they do as far as calls tell.
     fn calls(&self, now_us: u64) -> State {
-        let deployment = self.deployment.breaker.lock().state(now_us);
-        deployment.max(self.credential.lock().state(now_us))
+        let deployment = self.deployment.breaker.state(now_us);
+        deployment.max(self.credential.state(now_us))
     }
 
     /// Whether a check may go there: not where calls said, or were told, that it needs rest. It is in nobody's way:
@@ -127,17 +140,40 @@ impl Health {
             Found::There => return self.is_there(),
             Found::Down(rest) => rest,
         };
-        self.log("checks", self.deployment.checked.failed(now_us));
+        let change = self.deployment.checked.failed(now_us);
+        if change.is_some() {
+            let until_us = self.deployment.checked.down_until_us();
+            self.deployment.checks.rests(now_us, until_us, Reason::Checks);
+        }
+        self.log("checks", change);
         if let Some(rest) = rest {
-            let rest = Verdict::Rest(rest);
-            let change = self.deployment.breaker.lock().end(now_us, Entry::Regular, rest);
+            let rest = (Verdict::Rest(rest), Reason::Asked);
+            let change = self.deployment.breaker.end(now_us, Entry::Regular, rest);
             self.log("deployment", change);
         }
     }
 
     /// Takes back what checks held against it: one was good, or there are none any more.
     pub(crate) fn is_there(&self) {
-        self.log("checks", self.deployment.checked.is_there());
+        let change = self.deployment.checked.is_there();
+        if change.is_some() {
+            self.deployment.checks.is_over();
+        }
+        self.log("checks", change);
+    }
+
+    /// Where others see how the deployment is; its credentials are not among them yet.
+    pub(crate) fn boards(&self) -> Boards {
+        let calls = self.deployment.breaker.board();
+        Boards { calls, checks: Arc::clone(&self.deployment.checks), credentials: Vec::new() }
+    }
+
+    /// Where others see how the credential is there.
+    pub(crate) fn credential_board(
+        &self,
+        key: Option<ProviderKeyId>,
+    ) -> (Option<ProviderKeyId>, Arc<RestBoard>) {
+        (key, self.credential.board())
     }
 
     pub(crate) fn deployment(&self) -> DeploymentId {
@@ -157,14 +193,14 @@ impl Health {
 
     pub(crate) fn is_ready(&self, now_us: u64) -> bool {
         !self.deployment.checked.is_down(now_us)
-            && self.deployment.breaker.lock().is_ready(now_us)
-            && self.credential.lock().is_ready(now_us)
+            && self.deployment.breaker.is_ready(now_us)
+            && self.credential.is_ready(now_us)
     }
 
     /// When a call may go through again.
     pub(crate) fn ready_at_us(&self) -> u64 {
-        let deployment = self.deployment.breaker.lock().ready_at_us();
-        let called = deployment.max(self.credential.lock().ready_at_us());
+        let deployment = self.deployment.breaker.ready_at_us();
+        let called = deployment.max(self.credential.ready_at_us());
         called.max(self.deployment.checked.down_until_us())
     }
 
@@ -173,9 +209,9 @@ impl Health {
         if self.deployment.checked.is_down(now_us) {
             return None;
         }
-        let deployment = self.deployment.breaker.lock().enter(now_us)?;
-        let Some(credential) = self.credential.lock().enter(now_us) else {
-            self.deployment.breaker.lock().end(now_us, deployment, Verdict::Unknown);
+        let deployment = self.deployment.breaker.enter(now_us)?;
+        let Some(credential) = self.credential.enter(now_us) else {
+            self.deployment.breaker.end(now_us, deployment, NOTHING);
             return None;
         };
         Some(self.pass((deployment, credential)))
@@ -201,7 +237,7 @@ impl Health {
             Some(Change::Closed) => {
                 tracing::info!(%deployment, model, provider, what, "a deployment is called again");
             }
-            None => {}
+            Some(Change::Prolonged) | None => {}
         }
     }
 }
@@ -214,7 +250,7 @@ impl Pass {
             self.health.deployment.latency.lock().note(now_us, took_us);
             self.state = PassState::Answered;
             if self.deployment != Entry::Regular || self.credential != Entry::Regular {
-                self.end(now_us, Verdict::Success, Verdict::Success);
+                self.end(now_us, WELL, WELL);
                 (self.deployment, self.credential) = (Entry::Regular, Entry::Regular);
             }
         }
@@ -224,25 +260,26 @@ impl Pass {
     pub(crate) fn failed(mut self, now_us: u64, fault: Fault) {
         self.state = PassState::Ended;
         let (deployment, credential) = match fault {
-            Fault::Deployment(None) => (Verdict::Failure, Verdict::Unknown),
-            Fault::Deployment(Some(rest)) => (Verdict::Rest(rest), Verdict::Unknown),
+            Fault::Deployment(None) => ((Verdict::Failure, Reason::Failures), NOTHING),
+            Fault::Deployment(Some(rest)) => ((Verdict::Rest(rest), Reason::Asked), NOTHING),
             // Whoever says no is there.
-            Fault::RateLimited(rest) => (Verdict::Success, Verdict::Rest(rest.unwrap_or_default())),
-            Fault::Refused => (Verdict::Success, Verdict::Rest(REFUSED_REST)),
+            Fault::RateLimited(rest) => {
+                (WELL, (Verdict::Rest(rest.unwrap_or_default()), Reason::RateLimited))
+            }
+            Fault::Refused => (WELL, (Verdict::Rest(REFUSED_REST), Reason::Refused)),
         };
         self.end(now_us, deployment, credential);
     }
 
-    fn end(&self, now_us: u64, deployment: Verdict, credential: Verdict) {
+    fn end(&self, now_us: u64, deployment: Ending, credential: Ending) {
         let health = &self.health;
-        for (breaker, what, entry, verdict) in [
+        for (watched, what, entry, ending) in [
             (&health.deployment.breaker, "deployment", self.deployment, deployment),
             (&health.credential, "credential", self.credential, credential),
         ] {
-            let change = breaker.lock().end(now_us, entry, verdict);
-            health.log(what, change);
+            health.log(what, watched.end(now_us, entry, ending));
         }
-        if (self.deployment, deployment) == (Entry::LastResort, Verdict::Success) {
+        if (self.deployment, deployment) == (Entry::LastResort, WELL) {
             health.is_there();
         }
     }
@@ -253,8 +290,8 @@ impl Drop for Pass {
         self.health.deployment.in_flight.fetch_sub(1, Ordering::Relaxed);
         // The time matters to failures only.
         match self.state {
-            PassState::Waiting => self.end(0, Verdict::Unknown, Verdict::Unknown),
-            PassState::Answered => self.end(0, Verdict::Success, Verdict::Success),
+            PassState::Waiting => self.end(0, NOTHING, NOTHING),
+            PassState::Answered => self.end(0, WELL, WELL),
             PassState::Ended => {}
         }
     }
@@ -264,7 +301,7 @@ impl Drop for Pass {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     deployments: HashMap<DeploymentId, Arc<Deployment>>,
-    credentials: HashMap<(DeploymentId, Option<u64>), Arc<Mutex<Breaker>>>,
+    credentials: HashMap<(DeploymentId, Option<u64>), Arc<Watched>>,
     /// Makes a number of a credential that says nothing outside this process.
     hasher: RandomState,
 }

@@ -35,7 +35,7 @@ mod verify;
 
 pub use call_ids::CallIds;
 pub use gateway::Retries;
-pub use gateway::{Gateway, GatewayOptions, StartError};
+pub use gateway::{CallBody, Gateway, GatewayOptions, StartError};
 pub use relay::RelayBody as GatewayBody;
 pub use route::{Call, Route, WrongMethod};
 pub use source::client_address;

@@ -1,6 +1,7 @@
 //! The audit log: one row per administrative act, in the act's own transaction.
 
 mod cut;
+mod names;
 mod search;
 mod verify;
 

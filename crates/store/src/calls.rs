@@ -11,6 +11,7 @@ mod admit;
 mod bounded;
 mod cache;
 mod counters;
+mod denied;
 mod drain;
 mod elsewhere;
 mod key_state;
@@ -35,6 +36,7 @@ pub use admit::CallRequest;
 pub use bounded::{BudgetStanding, ConcurrencyStanding, LimitStanding, Standing};
 pub use cache::CallKey;
 pub use counters::{Admitted, Quota};
+pub use denied::RefusedKey;
 pub(crate) use drain::{Patience, check_journal};
 pub use elsewhere::Cost;
 pub use key_state::KeyState;
@@ -54,6 +56,7 @@ pub(crate) struct Calls {
     journal: Writer,
     drain: drain::Drain,
     uses: uses::WaitingUses,
+    denials: denied::WaitingDenials,
     /// Calls that were admitted and are not settled yet.
     open: AtomicUsize,
     /// Settlements since the start.
@@ -78,6 +81,7 @@ impl Calls {
             journal,
             drain: drain::Drain::new(dir, next),
             uses: uses::WaitingUses::new(),
+            denials: denied::WaitingDenials::default(),
             open: AtomicUsize::new(0),
             settled: AtomicU64::new(0),
         })

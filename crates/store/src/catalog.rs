@@ -1,8 +1,11 @@
 //! Providers, provider keys, models and deployments.
 
 mod models;
+pub use models::ModelName;
 mod provider_keys;
 mod providers;
+
+pub use models::ModelFilter;
 
 use std::sync::atomic::Ordering;
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use doorward_sealed::age::SealError;
 use jiff::Timestamp;
 
 /// Why an operation on the store failed. `Display` is for the log; no text of it goes to a client.
@@ -152,4 +153,13 @@ pub enum OpenError {
     /// The database holds something that is not ours.
     #[error("the database holds data that cannot be read: {0}")]
     Store(#[from] StoreError),
+}
+
+impl From<SealError> for StoreError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::NoRandomness => Self::NoRandomness,
+            SealError::Cipher => Self::Integrity,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use doorward_domain::credential::PlainKey;
+use doorward_domain::credential::{KeyId, PlainKey};
 use doorward_domain::key::ApiKey;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::rotation::SecretNumber;
@@ -75,6 +75,16 @@ impl Store {
         let stored = load_call_key(&self.db, &self.keyring, &claims.key).await?;
         let stored = stored.filter(|stored| stored.secrets.has(claims.secret));
         Ok(stored.map(|stored| Identity::new(stored, claims.secret)))
+    }
+
+    /// Whom the newest secret of a key stands for, without its being presented: for what its owner may ask
+    /// in its place. `None`: there is no such key, or it has no secret any more.
+    pub async fn identify_newest(&self, key: &KeyId) -> Result<Option<Identity>, StoreError> {
+        let Some(stored) = load_call_key(&self.db, &self.keyring, key).await? else {
+            return Ok(None);
+        };
+        let newest = stored.secrets.newest();
+        Ok(newest.map(|secret| Identity::new(stored, secret)))
     }
 
     /// Notes that a key was used on the management API now, at most once a minute: scripts that ask

@@ -3,6 +3,7 @@
 mod budgets;
 pub(crate) mod change;
 mod cursor;
+mod denials;
 pub(crate) mod edited;
 mod forget;
 mod list;
@@ -28,7 +29,9 @@ use jiff::Timestamp;
 use crate::increases::HeldIncrease;
 
 pub(crate) use budgets::load_key_budgets;
-pub use cursor::{KeyCursor, MalformedCursor};
+pub use cursor::{KeyCursor, KeySort, KeySortBy, MalformedCursor, UnknownKeySort};
+pub(crate) use denials::DENIAL_DAYS;
+pub use denials::KeyDenial;
 pub(crate) use forget::KeptFrom;
 pub use rotate::Rotation;
 pub(crate) use row::{SharedBounds, StoredCallKey, load_call_key, owner};
@@ -118,9 +121,11 @@ pub struct KeyFilter {
     /// Only keys that were not used at this instant or later; one that was never used counts from when
     /// it was made.
     pub unused_since: Option<Timestamp>,
+    /// In which order.
+    pub sort: KeySort,
 }
 
-/// A page of a list, newest first.
+/// A page of a list.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
     /// The rows.

@@ -4,7 +4,7 @@
 //! calls, and the counters of limits and budgets. Rows are parsed, never trusted; secrets leave this
 //! crate only as the types that hide them.
 
-pub mod age;
+pub use doorward_sealed::age;
 mod audit;
 mod backup;
 mod calls;
@@ -12,6 +12,7 @@ mod catalog;
 mod clock;
 mod db;
 mod error;
+mod health;
 mod idempotency;
 mod identity;
 mod increases;
@@ -42,11 +43,12 @@ pub use backup::{
 };
 pub use calls::{
     Admitted, BudgetStanding, CallKey, CallRequest, ConcurrencyStanding, Cost, KeyState,
-    LimitStanding, OpenCall, Quota, Standing,
+    LimitStanding, OpenCall, Quota, RefusedKey, Standing,
 };
-pub use catalog::{CatalogRow, NewProviderKey, ProviderKeyEdit, Removed};
+pub use catalog::{CatalogRow, ModelFilter, ModelName, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
 pub use error::{OpenError, StoreError};
+pub use health::{Boards, DeploymentHealth, RestBoard, Resting};
 pub use idempotency::{Claim, FirstAnswer, IdempotentRequest};
 pub use identity::Identity;
 pub use increases::{
@@ -55,14 +57,15 @@ pub use increases::{
 };
 pub use keyring::{MasterKey, TokenPublicKey};
 pub use keys::{
-    KeyCursor, KeyEdit, KeyFilter, KeyRecord, MalformedCursor, NewKey, Page, Rotation, Swept,
+    KeyCursor, KeyDenial, KeyEdit, KeyFilter, KeyRecord, KeySort, KeySortBy, MalformedCursor,
+    NewKey, Page, Rotation, Swept, UnknownKeySort,
 };
 pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
 };
 pub use organizations::{
-    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Project,
-    ServiceAccount, SharedStanding, User,
+    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Presence,
+    Presences, Project, ServiceAccount, SharedStanding, User,
 };
 pub use prompts::{Excerpt, KeptText, PromptRecord, StoredPrompt};
 pub use retention::Forgotten;
@@ -73,8 +76,10 @@ pub use settings::{
 };
 pub use sign_in::{
     Client, HashedPassword, LinkPurpose, LinkedUser, MailedLink, PasswordLink, RecoveryCodes,
-    SignedIn, StoredPassword,
+    SignInState, SignedIn, StoredPassword,
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
-pub use usage::{GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageRow, UsageRows};
+pub use usage::{
+    FinishedCall, GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageNames, UsageRow, UsageRows,
+};
 pub use webhooks::{NewWebhook, WEBHOOKS_MAX, Webhook, WebhookEdit, WebhookSecrets};

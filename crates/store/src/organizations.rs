@@ -4,6 +4,7 @@ mod bounds;
 mod members;
 mod organization;
 pub(crate) mod owners;
+mod presence;
 mod projects;
 mod service_accounts;
 mod users;
@@ -14,12 +15,14 @@ use serde_json::json;
 
 use crate::audit::{Actor, append_audit};
 use crate::db::{on, parsed};
+use crate::search::search_text;
 use crate::{Act, Store, StoreError};
 
 pub use bounds::SharedStanding;
 pub(crate) use bounds::load_shared_budgets;
 pub use members::{Member, Membership};
 pub use organization::Organization;
+pub use presence::{Presence, Presences};
 pub(crate) use projects::FIND_PROJECT;
 pub use projects::{NewProject, Project};
 pub use service_accounts::{NewServiceAccount, ServiceAccount};
@@ -92,8 +95,8 @@ impl Store {
             VALUES ($1, $2, $3, '', '{}', $4, $4)";
         const USER: &str = "
             INSERT INTO users
-                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
-            VALUES ($1, $2, 'administrator', 'owner', '{}', $3, $3)";
+                (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
+            VALUES ($1, $2, 'administrator', $4, 'owner', '{}', $3, $3)";
         let at = self.clock.now();
         let act = Act { organization: made.organization, actor: Actor::System, at };
         let organization = made.organization.to_string();
@@ -117,6 +120,7 @@ impl Store {
                 .bind(made.administrator.to_string())
                 .bind(&organization)
                 .bind(us)
+                .bind(search_text(&["administrator", &made.administrator.to_string()]))
                 .execute(&mut *tx)
                 .await?;
             let detail = json!({ "administrator": made.administrator, "project": made.project });

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::KeptSince;
 use crate::db::{on, parsed};
-use crate::keys::KeptFrom;
+use crate::keys::{DENIAL_DAYS, KeptFrom};
 use crate::{Act, Actor, Store, StoreError};
 
 /// How long notices and limit increases that are over stay to be seen, where the audit log is kept longer.
@@ -46,6 +46,11 @@ const DELETE_INCREASES: &str = "
          WHERE organization_id = $1 AND state <> 'open' AND decided_at_us < $2
            AND (ends_at_us IS NULL OR ends_at_us < $2)
          LIMIT $3)";
+
+const DELETE_DENIALS: &str = "
+    DELETE FROM key_denials WHERE (key_id, code, day_us) IN
+        (SELECT key_id, code, day_us FROM key_denials
+         WHERE organization_id = $1 AND day_us < $2 LIMIT $3)";
 
 /// One of all time is remembered, or it would be told again.
 const DELETE_ALERTS: &str = "
@@ -101,6 +106,9 @@ impl Store {
             }
             kept.extend(audit.map(|audit| (organization, KeptFrom { audit, calls })));
             let seen = self.days_ago(SEEN_DAYS).max(audit).unwrap_or(Timestamp::MIN);
+            if let Some(before) = self.days_ago(DENIAL_DAYS) {
+                self.delete_before(DELETE_DENIALS, organization, before, shutdown).await.1?;
+            }
             for sql in [DELETE_NOTICES, DELETE_INCREASES, DELETE_ALERTS] {
                 self.delete_before(sql, organization, seen, shutdown).await.1?;
             }

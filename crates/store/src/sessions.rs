@@ -20,6 +20,10 @@ const TOUCH_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 /// Most sessions of one user: with one more, the oldest ends.
 pub(crate) const SESSIONS_MAX: i64 = 50;
 
+/// Notes when a user was last signed in: their sessions are deleted when they are over.
+pub(crate) const SEEN: &str =
+    "UPDATE users SET seen_at_us = $3 WHERE organization_id = $1 AND id = $2";
+
 /// A user who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -127,14 +131,19 @@ impl Store {
         if now.duration_since(session.life.last_seen_at) < TOUCH_INTERVAL {
             return Ok(());
         }
+        let organization = session.organization.to_string();
         on!(self.db.write, |pool| {
+            let mut tx = pool.begin().await?;
             sqlx::query(SQL)
-                .bind(session.organization.to_string())
+                .bind(&organization)
                 .bind(session.id.to_string())
                 .bind(now.as_microsecond())
                 .bind(address.to_string())
-                .execute(pool)
+                .execute(&mut *tx)
                 .await?;
+            let seen = sqlx::query(SEEN).bind(&organization).bind(session.user.to_string());
+            seen.bind(now.as_microsecond()).execute(&mut *tx).await?;
+            tx.commit().await?;
         });
         Ok(())
     }

@@ -8,6 +8,7 @@ mod second_factor;
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::SessionId;
 use doorward_domain::session::SessionLife;
+use doorward_domain::setting::Setting;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -16,7 +17,7 @@ use serde_json::json;
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{finds, is_storable, on, parsed};
-use crate::sessions::SESSIONS_MAX;
+use crate::sessions::{SEEN, SESSIONS_MAX};
 use crate::store::random_bytes;
 use crate::{Act, Actor, Session, Store, StoreError, User};
 
@@ -56,7 +57,38 @@ pub enum SignedIn {
     CodeWrong,
 }
 
+/// What there is to sign in to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "three answers, none of which follows from another"
+)]
+pub struct SignInState {
+    /// Whether anybody has a password.
+    pub is_set_up: bool,
+    /// Whether there is more than one organization.
+    pub has_organizations: bool,
+    /// Whether any organization says where its mails come from.
+    pub has_mail_sender: bool,
+}
+
 impl Store {
+    /// What there is to sign in to.
+    pub async fn sign_in_state(&self) -> Result<SignInState, StoreError> {
+        const SQL: &str = "
+            SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM passwords LIMIT 1) AS p),
+                   (SELECT COUNT(*) FROM (SELECT 1 FROM organizations LIMIT 2) AS o),
+                   (SELECT COUNT(*) FROM settings WHERE name = $1 AND value <> '')";
+        let (passwords, organizations, senders): (i64, i64, i64) = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL).bind(Setting::MailFrom.name()).fetch_one(pool).await?
+        });
+        Ok(SignInState {
+            is_set_up: passwords > 0,
+            has_organizations: organizations > 1,
+            has_mail_sender: senders > 0,
+        })
+    }
+
     /// The active user with this e-mail address in the organization of this name, and their password.
     pub async fn find_sign_in(
         &self,
@@ -139,6 +171,8 @@ impl Store {
                 .bind(at.as_microsecond())
                 .execute(&mut *tx)
                 .await?;
+            let seen = sqlx::query(SEEN).bind(&organization).bind(&id);
+            seen.bind(at.as_microsecond()).execute(&mut *tx).await?;
             tx.commit().await?;
         });
         Ok(SignedIn::Yes(Box::new(session), token))

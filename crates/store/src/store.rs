@@ -1,5 +1,6 @@
 //! The open store: its options, its parts, how it opens and closes.
 
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use doorward_domain::id::DeploymentId;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use secrecy::SecretString;
@@ -16,7 +18,7 @@ use crate::db::{Db, Pool, on};
 use crate::keyring::{Keyring, Stored};
 use crate::prompts;
 use crate::tokens::Tokens;
-use crate::{Clock, KeyCaps, MasterKey, OpenError, StoreError};
+use crate::{Boards, Clock, KeyCaps, MasterKey, OpenError, StoreError};
 
 /// The file in the data directory that is locked as long as a process has the data.
 pub const LOCK_FILE: &str = "doorward.lock";
@@ -77,6 +79,8 @@ pub struct Store {
     pub(crate) prompts: prompts::Queue,
     pub(crate) catalog_epoch: AtomicU64,
     pub(crate) catalog_changes: tokio::sync::Notify,
+    /// How the deployments are that the data plane calls.
+    pub(crate) health: Mutex<HashMap<DeploymentId, Boards>>,
     pub(crate) clock: Clock,
     pub(crate) time_zone: TimeZone,
     pub(crate) key_caps: KeyCaps,
@@ -108,6 +112,7 @@ impl Store {
                     prompts: prompts::Queue::default(),
                     catalog_epoch: AtomicU64::new(1),
                     catalog_changes: tokio::sync::Notify::new(),
+                    health: Mutex::default(),
                     clock: options.clock,
                     time_zone: options.time_zone,
                     key_caps: options.key_caps,

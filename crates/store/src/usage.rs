@@ -1,6 +1,7 @@
 //! Usage: what finished calls consumed, and reports over it.
 
 mod alerts;
+mod call;
 mod day;
 mod events;
 mod figures;
@@ -17,6 +18,7 @@ use doorward_domain::key::Owner;
 use doorward_domain::usage::Usage;
 use jiff::Timestamp;
 
+pub use call::FinishedCall;
 pub use report::{USAGE_ROWS_MAX, UsageRows};
 
 pub(crate) use alerts::note_alerts;
@@ -67,6 +69,23 @@ pub struct UsageFilter {
     pub from: Timestamp,
     /// Begun before this instant.
     pub to: Timestamp,
+    /// Whether rows say what the things are called that they are about.
+    pub with_names: bool,
+}
+
+/// What the things are called that a row is about. What has no name, or was not asked for, is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UsageNames {
+    /// The key.
+    pub key: Option<String>,
+    /// The user.
+    pub user: Option<String>,
+    /// The service account.
+    pub service_account: Option<String>,
+    /// The project.
+    pub project: Option<String>,
+    /// The provider.
+    pub provider: Option<String>,
 }
 
 /// One row of a report. What it is not grouped by is `None`.
@@ -95,10 +114,16 @@ pub struct UsageRow {
     /// How often a provider was tried for them: more than there are calls where one failed and another
     /// one, or the same one later, was asked.
     pub attempts: u64,
+    /// How long the calls without an error took, together, in microseconds.
+    pub duration_us: u64,
+    /// The same until the first byte of their answers.
+    pub first_byte_us: u64,
     /// What they consumed.
     pub usage: Usage,
     /// Cost and tokens.
     pub spend: Spend,
+    /// What is said of its key, user and so on beside their ids.
+    pub names: UsageNames,
 }
 
 impl GroupBy {
@@ -143,6 +168,7 @@ impl UsageFilter {
             provider: None,
             from,
             to,
+            with_names: false,
         }
     }
 }
@@ -159,6 +185,19 @@ impl UsageRow {
             GroupBy::Provider => &self.provider,
             GroupBy::Day => &self.day,
             GroupBy::Hour => &self.hour,
+        };
+        value.as_deref()
+    }
+
+    /// What that is called. `None`: it has no name, or names were not asked for.
+    pub fn name(&self, column: GroupBy) -> Option<&str> {
+        let value = match column {
+            GroupBy::Key => &self.names.key,
+            GroupBy::User => &self.names.user,
+            GroupBy::ServiceAccount => &self.names.service_account,
+            GroupBy::Project => &self.names.project,
+            GroupBy::Provider => &self.names.provider,
+            GroupBy::Model | GroupBy::Day | GroupBy::Hour => return None,
         };
         value.as_deref()
     }

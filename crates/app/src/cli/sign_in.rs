@@ -10,8 +10,8 @@ use super::Remote;
 pub(crate) struct SignIn {
     /// The e-mail address
     pub(crate) email: String,
-    /// First set a password by a one-time link: its token, then the new password, each on a line of
-    /// standard input
+    /// First set a password by a one-time link: the link or its token, then the new password, each on a
+    /// line of standard input
     #[arg(long)]
     pub(crate) link: bool,
     /// The code of the second factor, or a recovery code [default: asked for where one is needed]

@@ -52,10 +52,11 @@ fn has_code(error: &anyhow::Error, code: &str) -> bool {
 
 /// Sets a password by a link, whether that is an invitation or a reset.
 fn set_password(client: &Client) -> anyhow::Result<SecretString> {
-    let token = secret_input::line("Token of the link:")?;
+    let link = secret_input::line("Link, or its token:")?;
     let password = secret_input::line("New password:")?;
     let mut body = Body::default();
-    body.set("token", token.expose_secret());
+    // A whole link ends in its token.
+    body.set("token", link.expose_secret().rsplit("token=").next().unwrap_or_default());
     body.set("password", password.expose_secret());
     let body = body.finish();
     match client.post(&["v1", "invitations", "accept"], &body) {
@@ -82,15 +83,19 @@ pub(crate) fn sign_out(args: &SignOut, environment: &Environment) -> anyhow::Res
     confirm(args.remote.json, &Value::Null, &format!("Signed out of {}.", client.endpoint()))
 }
 
-/// What is said of a new link: the token, this once, or where it was mailed to.
+/// What is said of a new link: it, this once, or where it was mailed to.
 pub(super) fn link_words(link: &Value, name: &str, email: &str) -> String {
     let until = text(link, "expires_at");
     match text(link, "mailed_to").as_str() {
-        "" => format!(
-            "{name} may set a password until {until} with this token, which is not shown again:\n{}\n\
-             They run: doorward sign-in {email} --link",
-            text(link, "token"),
-        ),
+        "" => {
+            let shown = [text(link, "url"), text(link, "token")];
+            let shown = shown.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+            format!(
+                "{name} may set a password until {until} with this link, which is not shown again:\n\
+                 {shown}\n\
+                 They open it, or run: doorward sign-in {email} --link"
+            )
+        }
         address => format!("{name} may set a password until {until}, by a letter to {address}."),
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use doorward_sealed::key_file::{shell_quoted, shell_word};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::words::cell;
 use crate::admin_key::AdminKeyState;
+use crate::welcome::Entrance;
 
 /// Names of models that are spelled out for one provider.
 const NAMES_SHOWN: usize = 4;
@@ -25,6 +27,8 @@ pub(crate) struct Screen {
     pub(crate) data: String,
     /// The file that clients must trust, where we serve TLS under a certificate of our own.
     pub(crate) ca: Option<String>,
+    /// Where the portal is entered.
+    pub(crate) entrance: Entrance,
     pub(crate) key: KeyShown,
     /// Where the administrator's key is, and what became of it.
     pub(crate) admin_key: (String, AdminKeyState),
@@ -84,6 +88,7 @@ impl Screen {
 
     fn write(&self, out: &mut String, bold: &dyn Fn(&str) -> String) -> std::fmt::Result {
         writeln!(out, "\n  {}\n", bold(&format!("Doorward is ready at {}", self.endpoint)))?;
+        block(out, "Portal", &self.portal_lines())?;
         block(
             out,
             "Endpoint",
@@ -120,6 +125,16 @@ impl Screen {
         command_on(&self.program, command, &self.data)
     }
 
+    fn portal_lines(&self) -> Vec<String> {
+        let url = self.entrance.url().to_owned();
+        let what = match self.entrance {
+            Entrance::Link(_) => "Open this link once, to choose how you sign in.",
+            Entrance::WithKey(_) => "It asks for the key of the administrator.",
+            Entrance::SignIn(_) => return vec![url],
+        };
+        vec![url, what.to_owned()]
+    }
+
     fn model_lines(&self) -> Vec<String> {
         let width = self.linked.iter().map(|l| l.provider.chars().count()).max().unwrap_or(0);
         let line = |linked: &Linked| {
@@ -153,13 +168,13 @@ impl Screen {
             KeyShown::New { key } => key.expose_secret(),
             KeyShown::Known { .. } => "YOUR-API-KEY",
         };
-        let ca = self.ca.as_ref().map(|path| format!(" --cacert {}", quoted(path)));
+        let ca = self.ca.as_ref().map(|path| format!(" --cacert {}", shell_quoted(path)));
         format!(
             "curl{} {}/v1/chat/completions -H {} -H 'content-type: application/json' -d {}",
             ca.unwrap_or_default(),
             self.endpoint,
-            quoted(&format!("authorization: Bearer {key}")),
-            quoted(&body),
+            shell_quoted(&format!("authorization: Bearer {key}")),
+            shell_quoted(&body),
         )
     }
 }
@@ -215,18 +230,6 @@ fn names(models: &[String]) -> String {
     }
 }
 
-/// A text as one word of a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// The same, without quotes where none are needed.
-pub(crate) fn shell_word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+,".contains(c);
-    let needs_none = !text.is_empty() && !text.starts_with('-') && text.chars().all(is_plain);
-    if needs_none { text.to_owned() } else { quoted(text) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +241,7 @@ mod tests {
             endpoint: "http://127.0.0.1:8440".into(),
             data: "./doorward-data".into(),
             ca: None,
+            entrance: Entrance::Link("http://127.0.0.1:8440/welcome?token=dwl_TOKEN".into()),
             key,
             admin_key: ("./doorward-data/admin.key".into(), AdminKeyState::Made),
             linked: vec![
@@ -275,6 +279,7 @@ mod tests {
         screen.ca = Some("./doorward-data/tls.pem".into());
         screen.data = "/var/lib/door ward".into();
         screen.endpoint = "https://127.0.0.1:8443".into();
+        screen.entrance = Entrance::SignIn("https://127.0.0.1:8443".into());
         screen.admin_key.1 = AdminKeyState::Replaced;
         insta::assert_snapshot!(screen.render(false));
     }

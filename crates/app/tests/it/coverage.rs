@@ -7,19 +7,29 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// What stands between backquotes and has `::` in it: `file::test`, or `domain::file::test`.
+/// What stands between backquotes and has `::` in it: `file::test`, `domain::file::test`, or, of a page of the
+/// portal, `portal keys::create::test`.
 fn named(page: &str) -> Vec<&str> {
     page.split('`').skip(1).step_by(2).filter(|text| text.contains("::")).collect()
 }
 
 /// The files in which a test of this name may be.
 fn files(name: &str) -> Vec<PathBuf> {
+    if let Some((page, _)) = name.strip_prefix("portal ").and_then(|name| name.rsplit_once("::")) {
+        let file = format!("crates/portal/src/pages/{}.rs", page.replace("::", "/"));
+        return vec![root().join(file)];
+    }
     let (place, file) = match name.split("::").collect::<Vec<_>>()[..] {
         ["domain", file, _] => (vec!["crates/domain/src"], file),
         [file, _] => match file.strip_prefix("store ") {
             Some(file) => (vec!["crates/store/tests/it"], file),
             None => (
-                vec!["crates/app/tests/it", "crates/control/tests/it", "crates/store/tests/it"],
+                vec![
+                    "crates/app/tests/it",
+                    "crates/control/tests/it",
+                    "crates/portal/tests/it",
+                    "crates/store/tests/it",
+                ],
                 file,
             ),
         },

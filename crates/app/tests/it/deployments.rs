@@ -41,6 +41,13 @@ impl House {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
+    /// How the deployment of this position is, as the management API tells it.
+    fn health(&self, position: usize) -> Value {
+        let path = format!("/v1/models/{MODEL}?view=routes");
+        let model = self.program.ask("GET", &path, &self.program.admin_key(), None).json();
+        model["deployments"][position]["health"].clone()
+    }
+
     /// Which of [`KEYS`] each call to the first provider presented.
     fn presented(&self) -> Vec<usize> {
         let which = |head: &str| KEYS.iter().position(|key| head.contains(key)).unwrap();
@@ -91,6 +98,17 @@ fn the_keys_of_a_provider_share_its_calls_and_one_that_is_refused_rests_alone() 
         let answer = house.call();
         assert_eq!((answer.status, answer.header("x-doorward-attempts")), (200, "2"), "{name}");
         let refused = house.presented()[60];
+        let health = house.health(0);
+        let reason = if status == 429 { "rate_limited" } else { "refused" };
+        let resting = &health["resting"];
+        assert_eq!((&health["state"], &resting[0]["reason"]), (&json!("closed"), &json!(reason)));
+        let path = format!("/v1/provider-keys/k{refused}");
+        let key = house.program.ask("GET", &path, &house.program.admin_key(), None).json();
+        assert_eq!(
+            (&resting[0]["provider_key"], &resting[1]),
+            (&key["id"], &json!(null)),
+            "{name}"
+        );
         for _ in 0..30 {
             let answer = house.call();
             assert_eq!((answer.status, answer.header("x-doorward-attempts")), (200, ""), "{name}");
@@ -99,7 +117,6 @@ fn the_keys_of_a_provider_share_its_calls_and_one_that_is_refused_rests_alone() 
         assert!(!since.contains(&refused), "{name}: {refused} in {since:?}");
         assert!((0..3).all(|key| key == refused || since.contains(&key)), "{name}: {since:?}");
         // A new value has refused nobody so far.
-        let path = format!("/v1/provider-keys/k{refused}");
         let edit = json!({"value": format!("{}-new", KEYS[refused])});
         let edited = house.program.ask("PATCH", &path, &house.program.admin_key(), Some(&edit));
         assert_eq!(edited.status, 200, "{}", edited.body);
@@ -107,6 +124,7 @@ fn the_keys_of_a_provider_share_its_calls_and_one_that_is_refused_rests_alone() 
             assert_eq!(house.call().status, 200);
         }
         assert!(house.presented().split_off(91).contains(&refused), "{name}");
+        assert_eq!(house.health(0), json!({"state": "closed", "resting": []}), "{name}");
     }
 }
 

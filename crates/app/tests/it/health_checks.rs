@@ -174,6 +174,17 @@ impl House {
         let line = metrics.lines().find(is_it).unwrap();
         line.rsplit(' ').next().unwrap().to_owned()
     }
+
+    /// How the deployment at a provider is, as the management API tells it.
+    fn told(&self, provider: &str) -> Value {
+        let ask =
+            |path: &str| self.program.ask("GET", path, &self.program.admin_key(), None).json();
+        let provider = ask(&format!("/v1/providers/{provider}"));
+        let model = ask("/v1/models/m?view=routes");
+        let mut deployments = model["deployments"].as_array().unwrap().iter();
+        let found = deployments.find(|deployment| deployment["provider"] == provider["id"]);
+        found.unwrap()["health"].clone()
+    }
 }
 
 #[test]
@@ -276,6 +287,12 @@ fn what_checks_held_against_a_deployment_is_void_when_they_are_switched_off() {
     house.first.answers(500, 200);
     house.first.await_checks(6);
     assert_eq!(house.call().header("x-doorward-provider"), "p-second");
+    let health = || house.told("p-first");
+    assert_eq!(
+        (&health()["state"], &health()["resting"][0]["reason"]),
+        (&json!("open"), &json!("checks"))
+    );
     house.check("p-first", &Value::Null);
     assert_eq!(house.call().header("x-doorward-provider"), "p-first");
+    assert_eq!(health(), json!({"state": "closed", "resting": []}));
 }

@@ -30,6 +30,7 @@ mod model_names;
 mod moderations;
 mod notices;
 mod output_bounds;
+mod playground;
 mod presented;
 mod program;
 mod prompts;

@@ -12,7 +12,10 @@ fn the_first_run_gives_a_key_that_works() {
     let ready = program.ready.as_object().unwrap();
     let mut fields: Vec<&str> = ready.keys().map(String::as_str).collect();
     fields.sort_unstable();
-    assert_eq!(fields, ["access_key", "admin_key", "endpoint", "key", "models", "secret_key"]);
+    assert_eq!(
+        fields,
+        ["access_key", "admin_key", "endpoint", "key", "models", "portal", "secret_key"]
+    );
     let whole = format!(
         "{}_{}",
         ready["access_key"].as_str().unwrap(),
@@ -140,4 +143,34 @@ fn the_screen_for_people_holds_the_line_to_paste() {
     let curl = curl.unwrap();
     assert!(curl.contains("'authorization: Bearer dw_"), "{curl}");
     assert!(curl.contains(r#""model":"doorward/echo""#) || curl.contains(r#""model":""#), "{curl}");
+}
+
+#[test]
+fn the_link_of_the_first_start_lets_in_once_and_is_in_no_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = Program::start_with(dir.path(), &[], &[("RUST_LOG", "trace")]);
+    let link = program.ready["portal"].as_str().unwrap();
+    let (page, token) = link.split_once("?token=").unwrap();
+    assert_eq!(page, format!("{}/welcome", program.url));
+    let opened = || program.send("GET", &format!("/welcome?token={token}"), &[], None);
+    let shown = opened();
+    assert_eq!((shown.status, shown.body.contains(token)), (200, true), "{}", shown.body);
+    assert_eq!(program.send("GET", "/sign-in", &[], None).status, 303, "nobody can sign in yet");
+
+    let (email, password) = ("root@example.com", "a strange engine 42");
+    let body = json!({"token": token, "email": email, "password": password}).to_string();
+    let accepted = program.send("POST", "/v1/invitations/accept", &[], Some(body.as_bytes()));
+    assert_eq!(accepted.status, 204, "{}", accepted.body);
+    let body = json!({"email": email, "password": password}).to_string();
+    let session = program.send("POST", "/v1/sessions", &[], Some(body.as_bytes()));
+    let session = session.json()["token"].as_str().unwrap().to_owned();
+    let me = program.ask("GET", "/v1/users/me", &session, None).json();
+    assert_eq!((&me["role"], &me["email"]), (&json!("owner"), &json!(email)));
+    assert_eq!((opened().status, program.send("GET", "/sign-in", &[], None).status), (422, 200));
+    assert!(program.log().contains("serving"), "the search is live");
+    assert!(!program.log().contains(&token[4..]));
+    assert_eq!(program.stop(), 0);
+
+    let again = Program::start(dir.path(), &[]);
+    assert_eq!(again.ready["portal"], json!(again.url), "somebody can sign in");
 }

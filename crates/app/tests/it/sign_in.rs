@@ -35,9 +35,10 @@ fn from_an_invitation_to_a_key_to_the_end() {
 
     let made =
         out(&program.cli(&["users", "create", "ada", "--email", "ada@example.com", "--invite"]));
-    let token = made.split_whitespace().find(|word| word.starts_with("dwl_")).unwrap();
+    let link = made.split_whitespace().find(|word| word.contains("dwl_")).unwrap();
+    assert!(link.starts_with(&format!("{}/invitation?token=", program.url)), "{made}");
     let said =
-        out(&ada(&["sign-in", "ada@example.com", "--link"], &format!("{token}\n{PASSWORD}\n")));
+        out(&ada(&["sign-in", "ada@example.com", "--link"], &format!("{link}\n{PASSWORD}\n")));
     assert!(said.contains("Signed in as ada@example.com"), "{said}");
     assert!(!said.contains("dws_"), "{said}");
     let permissions = std::fs::metadata(home.join("session")).unwrap().permissions();

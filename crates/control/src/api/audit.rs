@@ -1,9 +1,16 @@
 //! `/v1/audit`.
 
+mod lines;
+
+use std::collections::{HashMap, HashSet};
+
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
 use doorward_domain::audit::AuditEntry;
+use doorward_domain::id::OrganizationId;
 use doorward_store::{AuditFilter, AuditStep, AuditVerdict};
+use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +18,7 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
 use crate::api::list::List;
-use crate::api::usage::instant;
+use crate::api::usage::{Format, format, instant};
 use crate::caller::Caller;
 use crate::openapi::text::Instant;
 use crate::problem::ApiError;
@@ -34,14 +41,22 @@ pub(crate) struct EntryObject {
     sequence: i64,
     at: Timestamp,
     actor: String,
+    /// What the actor is called now. `null`: nothing, or it is not there any more.
+    #[schema(required)]
+    actor_name: Option<String>,
     action: String,
     subject: String,
+    /// What the subject is called now. `null`: nothing, or it is not there any more.
+    #[schema(required)]
+    subject_name: Option<String>,
     detail: Value,
 }
 
-impl From<AuditEntry> for EntryObject {
-    fn from(entry: AuditEntry) -> Self {
+impl EntryObject {
+    fn new(entry: AuditEntry, names: &HashMap<String, String>) -> Self {
         Self {
+            actor_name: names.get(&entry.actor).cloned(),
+            subject_name: names.get(&entry.subject).cloned(),
             object: "audit_entry",
             sequence: entry.sequence,
             at: entry.at,
@@ -90,21 +105,55 @@ impl From<AuditStep> for VerdictObject {
 #[utoipa::path(
     get,
     path = "/v1/audit",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<i64>, Query), ("actor" = Option<String>, Query, min_length = 1), ("action" = Option<String>, Query, min_length = 1), ("subject" = Option<String>, Query, min_length = 1), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query)),
-    responses((status = 200, body = List<EntryObject>)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<i64>, Query), ("actor" = Option<String>, Query, min_length = 1, description = "Only what this key did, or any key of this user or service account, by id or name; or `system`."), ("action" = Option<String>, Query, min_length = 1), ("subject" = Option<String>, Query, min_length = 1), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query), ("format" = Option<Format>, Query, description = "How the entries are written; without it as the `accept` header says. CSV and JSON lines hold all of them, without `limit` and `after`.")),
+    responses((status = 200, content((List<EntryObject> = "application/json"), (String = "text/csv"), (String = "application/jsonl")))),
 )]
 pub(crate) async fn list_audit(
     State(control): State<Control>,
     caller: Caller,
+    headers: HeaderMap,
     mut params: Params,
-) -> Result<List<EntryObject>, ApiError> {
+) -> Result<Response, ApiError> {
     let (limit, before) = (params.limit(), params.parse::<i64>("after"));
-    let filter = filter(&mut params);
-    params.finish()?;
     let organization = caller.organization();
-    let rows = control.store.search_audit(organization, &filter, before, limit + 1).await?;
-    let rows = rows.into_iter().map(EntryObject::from).collect();
-    Ok(List::cut(rows, limit, |entry| entry.sequence.to_string()))
+    let mut filter = filter(&mut params);
+    let format = format(&mut params, &headers);
+    params.finish()?;
+    filter.actor = named(&control, organization, filter.actor).await?;
+    if format != Format::Json {
+        return Ok(lines::stream(control, organization, filter, format));
+    }
+    let rows = page(&control, organization, &filter, before, limit + 1).await?;
+    Ok(List::cut(rows, limit, |entry| entry.sequence.to_string()).into_response())
+}
+
+/// Entries with the names of whom and what they are about.
+async fn page(
+    control: &Control,
+    organization: OrganizationId,
+    filter: &AuditFilter,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<EntryObject>, ApiError> {
+    let rows = control.store.search_audit(organization, filter, before, limit).await?;
+    let ids = rows.iter().flat_map(|entry| [entry.actor.clone(), entry.subject.clone()]);
+    let ids: HashSet<String> = ids.collect();
+    let names = control.store.names_of(organization, ids).await?;
+    Ok(rows.into_iter().map(|entry| EntryObject::new(entry, &names)).collect())
+}
+
+/// The id of whoever has this name; what is nobody's stays as it is, for it may be an id.
+async fn named(
+    control: &Control,
+    organization: OrganizationId,
+    actor: Option<String>,
+) -> Result<Option<String>, ApiError> {
+    let Some(name) = actor else { return Ok(None) };
+    if let Some(user) = control.store.find_user_by_name(organization, &name).await? {
+        return Ok(Some(user.id.to_string()));
+    }
+    let account = control.store.find_service_account_by_name(organization, &name).await?;
+    Ok(Some(account.map_or(name, |account| account.id.to_string())))
 }
 
 /// Checks that no entry of the whole installation was edited, deleted, moved or cut off; a long chain

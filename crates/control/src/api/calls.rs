@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use doorward_domain::id::{CallId, ProjectId};
-use doorward_store::{KeptText, StoredPrompt};
+use doorward_domain::money::NanoUsd;
+use doorward_domain::usage::Usage;
+use doorward_store::{FinishedCall, KeptText, StoredPrompt};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
@@ -15,10 +17,83 @@ use crate::request::PathText;
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(show_prompt))]
+#[openapi(paths(show_call, show_prompt))]
 pub(crate) struct Described;
 
 const NOUN: &str = "prompt";
+const CALL: &str = "call";
+
+/// What a call used, cost and took; nothing of what was asked or answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Call)]
+pub(crate) struct CallObject {
+    id: CallId,
+    #[schema(pattern = "^call$")]
+    object: &'static str,
+    key: String,
+    project: String,
+    model: String,
+    provider: String,
+    /// How it ended.
+    #[schema(pattern = "^(done|failed|disconnected|interrupted)$")]
+    outcome: String,
+    /// The provider's status; `null`: it did not answer.
+    #[schema(required)]
+    status: Option<u16>,
+    /// How often a provider was tried.
+    attempts: u64,
+    duration_us: u64,
+    /// Until the first byte of the answer; `null`: none came.
+    #[schema(required)]
+    first_byte_us: Option<u64>,
+    /// Whether what it used was counted here, for no provider told it.
+    is_estimated: bool,
+    #[serde(flatten)]
+    usage: Usage,
+    cost_usd: NanoUsd,
+    /// When it began.
+    created_at: Timestamp,
+}
+
+impl CallObject {
+    fn new(id: CallId, call: FinishedCall) -> Self {
+        Self {
+            id,
+            object: "call",
+            key: call.key,
+            project: call.project,
+            model: call.model,
+            provider: call.provider,
+            outcome: call.outcome,
+            status: call.status,
+            attempts: call.attempts,
+            duration_us: call.duration_us,
+            first_byte_us: call.first_byte_us,
+            is_estimated: call.is_estimated,
+            usage: call.usage,
+            cost_usd: call.cost,
+            created_at: call.started_at,
+        }
+    }
+}
+
+/// Shows what a call used, cost and took, by the id that its answer has in `x-request-id`; whoever manages
+/// no others sees their own calls only.
+#[utoipa::path(
+    get,
+    path = "/v1/calls/{id}",
+    responses((status = 200, body = CallObject)),
+)]
+pub(crate) async fn show_call(
+    State(control): State<Control>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<Json<CallObject>, ApiError> {
+    let id: CallId = id.parse().map_err(|_| ApiError::NotFound(CALL))?;
+    let owner = (!caller.role.manages_others()).then_some(caller.owner());
+    let found = control.store.find_call(caller.organization(), owner, id).await?;
+    found.map(|call| Json(CallObject::new(id, call))).ok_or(ApiError::NotFound(CALL))
+}
 
 /// What was asked and answered in a call.
 #[derive(Debug, Serialize, ToSchema)]

@@ -2,11 +2,13 @@
 
 mod addresses;
 mod create;
+mod denials;
 mod edit;
 mod expiry;
 mod explain;
 pub(super) mod grant;
 mod list;
+mod models;
 mod named;
 pub(super) mod object;
 mod place;
@@ -15,17 +17,21 @@ mod rotate;
 mod secret;
 mod show;
 mod switch;
+mod token;
 mod unused;
 
 pub(crate) use create::create_key;
+pub(crate) use denials::list_denials;
 pub(crate) use edit::edit_key;
 pub(super) use edit::refuse_excess as refuse_edit;
 pub(crate) use explain::explain_key;
 pub(crate) use list::list_keys;
+pub(crate) use models::list_key_models;
 pub(crate) use revoke::revoke_key;
 pub(crate) use rotate::{end_previous_secrets, rotate_key};
 pub(crate) use show::show_key;
 pub(crate) use switch::{disable_key, enable_key};
+pub(crate) use token::create_key_token;
 pub(crate) use unused::{list_unused_rights, show_unused_rights};
 
 use doorward_domain::credential::KeyId;
@@ -51,6 +57,9 @@ use crate::problem::ApiError;
     rotate::rotate_key,
     rotate::end_previous_secrets,
     explain::explain_key,
+    denials::list_denials,
+    token::create_key_token,
+    models::list_key_models,
     unused::show_unused_rights,
     unused::list_unused_rights,
 ))]
@@ -62,7 +71,11 @@ pub(super) const NOUN: &str = "API key";
 /// A key that the caller may see and manage. Another's, an unknown and a malformed id are the same.
 ///
 /// Its figures may lack the last calls: a revocation must not wait until those are written.
-async fn find(control: &Control, caller: &Caller, id: &str) -> Result<KeyRecord, ApiError> {
+pub(super) async fn find(
+    control: &Control,
+    caller: &Caller,
+    id: &str,
+) -> Result<KeyRecord, ApiError> {
     let id = parse_id(id)?;
     within_reach(caller, control.store.find_stored_key(caller.organization(), &id).await?)
 }

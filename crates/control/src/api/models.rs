@@ -1,5 +1,6 @@
 //! `/v1/models`: the administrator's view of models, with the deployments that serve them.
 
+mod allowed;
 mod deployments;
 mod names;
 mod price;
@@ -9,14 +10,17 @@ use std::num::NonZeroU64;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::catalog::{Model, Pricing, Routing};
-use doorward_domain::id::ProjectId;
+use doorward_domain::id::{ProjectId, ProviderId};
 use doorward_domain::usage::TOKENS_MAX;
+use doorward_store::ModelFilter;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
-use self::deployments::{DeploymentObject, DeploymentWish, Served};
+pub(crate) use self::allowed::list_allowed_models;
+use self::deployments::{DeploymentObject, DeploymentWish, Known, Served};
+pub(super) use self::price::{ListedPrice, table as price_table};
 use self::price::{PriceObject, PriceWish};
 use crate::Control;
 use crate::api::answer::{removed, versioned};
@@ -29,7 +33,14 @@ use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(create_model, list_models, show_model, edit_model, delete_model,))]
+#[openapi(paths(
+    create_model,
+    list_models,
+    show_model,
+    edit_model,
+    delete_model,
+    allowed::list_allowed_models,
+))]
 pub(crate) struct Described;
 
 const NOUN: &str = "model";
@@ -91,8 +102,8 @@ pub(crate) struct ModelObject {
     updated_at: Timestamp,
 }
 
-impl From<Model> for ModelObject {
-    fn from(model: Model) -> Self {
+impl ModelObject {
+    fn new(model: Model, known: &Known<'_>) -> Self {
         Self {
             name: model.name,
             object: "model",
@@ -101,7 +112,7 @@ impl From<Model> for ModelObject {
             price: model.pricing.into(),
             output_tokens_max: model.output_tokens_max,
             routing: model.routing,
-            deployments: model.deployments.into_iter().map(DeploymentObject::from).collect(),
+            deployments: model.deployments.into_iter().map(|one| known.object(one)).collect(),
             created_at: model.created_at,
             updated_at: model.updated_at,
         }
@@ -147,14 +158,14 @@ pub(crate) async fn create_model(
     };
     refuse_unpriced(&model, &served)?;
     control.store.create_model(&caller.act(now), &model).await?;
-    Ok((StatusCode::CREATED, answer(model)).into_response())
+    Ok((StatusCode::CREATED, answer(&control, model).await?).into_response())
 }
 
 /// Lists the models by name, with their deployments.
 #[utoipa::path(
     get,
     path = "/v1/models",
-    params(("view" = View, Query), ("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    params(("view" = View, Query), ("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only models with this in their name or an alias.", max_length = 200), ("provider" = Option<ProviderId>, Query, description = "Only models that this provider serves.")),
     responses((status = 200, body = List<ModelObject>)),
 )]
 pub(crate) async fn list_models(
@@ -163,11 +174,13 @@ pub(crate) async fn list_models(
     mut params: Params,
 ) -> Result<List<ModelObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
+    let filter = ModelFilter { search: params.search(), provider: params.parse_filter("provider") };
     check_view(&mut params);
     params.finish()?;
-    let rows =
-        control.store.list_models(caller.organization(), after.as_deref(), limit + 1).await?;
-    let rows = rows.into_iter().map(ModelObject::from).collect();
+    let (organization, after) = (caller.organization(), after.as_deref());
+    let rows = control.store.list_models(organization, &filter, after, limit + 1).await?;
+    let known = Known::of(&control.store, organization).await?;
+    let rows = rows.into_iter().map(|model| ModelObject::new(model, &known)).collect();
     Ok(List::cut(rows, limit, |model| model.name.clone()))
 }
 
@@ -186,7 +199,7 @@ pub(crate) async fn show_model(
 ) -> Result<Response, ApiError> {
     check_view(&mut params);
     params.finish()?;
-    Ok(answer(get(&control, &caller, &name).await?))
+    answer(&control, get(&control, &caller, &name).await?).await
 }
 
 /// Edits aliases, price, output limit, routing or deployments of a model; its name and project stay.
@@ -210,7 +223,7 @@ pub(crate) async fn edit_model(
     let now = control.now();
     let edited = apply(&control, &caller, model, wish, now).await?;
     // The version that was read goes along: an edit in between must not be undone by this one.
-    Ok(answer(control.store.edit_model(&caller.act(now), &edited).await?))
+    answer(&control, control.store.edit_model(&caller.act(now), &edited).await?).await
 }
 
 /// Deletes a model and its deployments.
@@ -286,9 +299,10 @@ fn refuse_unpriced(model: &Model, served: &[Served]) -> Result<(), ApiError> {
     }
 }
 
-fn answer(model: Model) -> Response {
+async fn answer(control: &Control, model: Model) -> Result<Response, ApiError> {
+    let known = Known::of(&control.store, model.organization).await?;
     let updated_at = model.updated_at;
-    versioned(ModelObject::from(model), updated_at)
+    Ok(versioned(ModelObject::new(model, &known), updated_at))
 }
 
 /// Without `view=routes` these paths are the gateway's, and answer in its dialect.

@@ -57,6 +57,8 @@ struct OrganizationObject {
     /// What raises them for a while.
     #[schema(required)]
     increase: Option<HeldObject>,
+    /// Whether it sends mail: there is a server, and the setting `mail-from` names a sender.
+    sends_mail: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -109,6 +111,7 @@ async fn answer(control: &Control, found: Organization) -> Result<Response, ApiE
     let subject = Subject::Organization(found.id);
     let bounded = [(subject, &found.bounds)].into_iter();
     let standing = control.store.shared_standing(found.id, bounded).await?;
+    let sends_mail = control.sends_mail(found.id).await?;
     let object = OrganizationObject {
         id: found.id,
         object: "organization",
@@ -117,6 +120,7 @@ async fn answer(control: &Control, found: Organization) -> Result<Response, ApiE
         spent: spent_of(&standing, &subject, &found.bounds),
         limits: found.bounds.limits,
         budgets: found.bounds.budgets,
+        sends_mail,
         created_at: found.created_at,
         updated_at: found.updated_at,
     };

@@ -85,7 +85,7 @@ pub(crate) async fn change_password(
     let wish: ChangePassword = body.parse()?;
     let session = caller.session()?;
     let (user, before) = known(&control, &caller, wish.current_password, address).await?;
-    let password = new_password(wish.password, &user)?;
+    let password = new_password(wish.password, &user.name, user.email.as_ref())?;
     let hashed = control.store.hash_password(&password).await?;
     let act = caller.act(control.now());
     control.store.change_password(&act, session, &before, &hashed).await?;

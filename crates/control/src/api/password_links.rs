@@ -27,6 +27,7 @@ use crate::api::users;
 use crate::caller::{Caller, FromAddress};
 use crate::faults::Faults;
 use crate::idempotency::WithoutSecret;
+use crate::link_page;
 use crate::openapi::text::Name;
 use crate::problem::ApiError;
 use crate::request::{JsonBody, PathText};
@@ -38,7 +39,7 @@ const LETTERS_MAX: u32 = 5;
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(accept_invitation, request_reset, accept_reset))]
+#[openapi(paths(show_link, accept_invitation, request_reset, accept_reset))]
 pub(crate) struct Described;
 
 /// A link, as the one answer shows it that makes it.
@@ -53,6 +54,10 @@ pub(super) struct LinkObject {
     /// Whoever has it may set the password, once. `null`: it is on its way by mail, and nowhere else.
     #[schema(required)]
     token: Option<String>,
+    /// The page that takes it, with the token in it. `null`: there is no token, or nobody said where clients
+    /// reach this server.
+    #[schema(required)]
+    url: Option<String>,
     /// Where it was mailed to. `null`: the organization sends no mail.
     #[schema(required)]
     mailed_to: Option<EmailAddress>,
@@ -61,12 +66,15 @@ pub(super) struct LinkObject {
 
 impl LinkObject {
     /// A link to be handed over.
-    fn handed(user: UserId, link: &PasswordLink) -> Self {
+    fn handed(control: &Control, user: UserId, link: &PasswordLink) -> Self {
+        let token = link.token.expose();
+        let page = |base| link_page::url(base, link.purpose, &token).expose_secret().to_owned();
         Self {
             object: "password_link",
             purpose: link.purpose.as_str(),
             user,
-            token: Some(link.token.expose().expose_secret().to_owned()),
+            url: control.store.public_url().map(page),
+            token: Some(token.expose_secret().to_owned()),
             mailed_to: None,
             expires_at: link.expires_at,
         }
@@ -78,6 +86,7 @@ impl LinkObject {
             purpose: link.purpose.as_str(),
             user,
             token: None,
+            url: None,
             mailed_to: Some(link.to),
             expires_at: link.expires_at,
         }
@@ -85,17 +94,55 @@ impl LinkObject {
 
     /// The same to be kept.
     pub(super) fn without_secret(&self) -> Self {
-        Self { token: None, mailed_to: self.mailed_to.clone(), ..*self }
+        Self { token: None, url: None, mailed_to: self.mailed_to.clone(), ..*self }
     }
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct AcceptLink {
+struct ShowLink {
+    #[schema(value_type = String)]
+    token: SecretText,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AcceptInvitation {
     #[schema(value_type = String)]
     token: SecretText,
     #[schema(value_type = String, format = Password)]
     password: SecretText,
+    /// What to sign in with, for whoever has no address yet; nobody else may name one.
+    #[schema(value_type = Option<EmailAddress>)]
+    email: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AcceptPasswordReset)]
+struct AcceptReset {
+    #[schema(value_type = String)]
+    token: SecretText,
+    #[schema(value_type = String, format = Password)]
+    password: SecretText,
+}
+
+/// A link, as whoever has its token may know it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ShownPasswordLink)]
+pub(crate) struct ShownLink {
+    #[schema(pattern = "^password_link$")]
+    object: &'static str,
+    #[schema(pattern = "^(invitation|reset|requested_reset)$")]
+    purpose: &'static str,
+    /// Whose password it sets: their name.
+    name: String,
+    /// What they sign in with. `null`: whoever accepts the invitation says it.
+    #[schema(required)]
+    email: Option<EmailAddress>,
+    /// The name of the organization that they sign in to.
+    organization: String,
+    expires_at: Timestamp,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -175,7 +222,7 @@ pub(super) async fn make_link(
         link.map(|link| LinkObject::mailed(user.id, link))
     } else {
         let link = store.make_password_link(&act, user.id, purpose).await;
-        link.map(|link| LinkObject::handed(user.id, &link))
+        link.map(|link| LinkObject::handed(control, user.id, &link))
     };
     match made {
         Ok(link) => Ok(link),
@@ -215,11 +262,36 @@ pub(super) async fn refuse_weaker_than(
     grant::refuse_excess(control, caller, &theirs, |axis| axis != Axis::Expiry, attempt).await
 }
 
+/// Shows whose password a link sets, and until when, to whoever has its token. It stays good.
+#[utoipa::path(
+    post,
+    path = "/v1/password-links/show",
+    request_body = ShowLink,
+    responses((status = 200, body = ShownLink), (status = 429)),
+)]
+pub(crate) async fn show_link(
+    State(control): State<Control>,
+    FromAddress(address): FromAddress,
+    body: JsonBody,
+) -> Result<Json<ShownLink>, ApiError> {
+    let wish: ShowLink = body.parse()?;
+    let (_, linked) = find(&control, address, wish.token, |_| true).await?;
+    let organization = control.store.get_organization(linked.user.organization).await?.name;
+    Ok(Json(ShownLink {
+        object: "password_link",
+        purpose: linked.purpose.as_str(),
+        name: linked.user.name,
+        email: linked.user.email,
+        organization,
+        expires_at: linked.expires_at,
+    }))
+}
+
 /// Sets the first password of a user who was invited.
 #[utoipa::path(
     post,
     path = "/v1/invitations/accept",
-    request_body = AcceptLink,
+    request_body = AcceptInvitation,
     responses((status = 204), (status = 429)),
 )]
 pub(crate) async fn accept_invitation(
@@ -227,15 +299,18 @@ pub(crate) async fn accept_invitation(
     FromAddress(address): FromAddress,
     body: JsonBody,
 ) -> Result<StatusCode, ApiError> {
+    let wish: AcceptInvitation = body.parse()?;
     let is_meant = |purpose| purpose == LinkPurpose::Invitation;
-    accept(&control, address, &body, is_meant).await
+    let (token, linked) = find(&control, address, wish.token, is_meant).await?;
+    let email = new_email(wish.email.as_deref(), &linked.user)?;
+    set(&control, &token, &linked, (wish.password, email)).await
 }
 
 /// Sets a new password.
 #[utoipa::path(
     post,
     path = "/v1/password-resets/accept",
-    request_body = AcceptLink,
+    request_body = AcceptReset,
     responses((status = 204), (status = 429)),
 )]
 pub(crate) async fn accept_reset(
@@ -243,51 +318,70 @@ pub(crate) async fn accept_reset(
     FromAddress(address): FromAddress,
     body: JsonBody,
 ) -> Result<StatusCode, ApiError> {
+    let wish: AcceptReset = body.parse()?;
     let is_meant = |purpose| purpose != LinkPurpose::Invitation;
-    accept(&control, address, &body, is_meant).await
+    let (token, linked) = find(&control, address, wish.token, is_meant).await?;
+    set(&control, &token, &linked, (wish.password, None)).await
 }
 
-async fn accept(
+/// The link of this token, if it is good for what is meant. Wrong ones count as failures of the address.
+async fn find(
     control: &Control,
     address: IpAddr,
-    body: &JsonBody,
+    token: SecretText,
     is_meant: impl Fn(LinkPurpose) -> bool,
-) -> Result<StatusCode, ApiError> {
-    let wish: AcceptLink = body.parse()?;
+) -> Result<(SignInToken, LinkedUser), ApiError> {
     control.attempts.begin(None, address, control.store.clock().monotonic_us())?;
-    let token = wish.token.into_secret();
+    let token = token.into_secret();
     let token = SignInToken::parse(TokenKind::Link, token.expose_secret().trim().as_bytes());
     let token = token.map_err(|_| SignInRefusal::LinkOver)?;
     let linked = control.store.find_password_link(&token).await?;
     let linked = linked.filter(|linked| is_meant(linked.purpose)).ok_or(SignInRefusal::LinkOver)?;
     // Whoever has the token is no guesser.
     control.attempts.succeeded(None, address);
-    let password = new_password(wish.password, &linked.user)?;
-    set(control, &token, &linked, &password).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((token, linked))
+}
+
+/// What a user who has no address signs in with from now on.
+fn new_email(wish: Option<&str>, user: &User) -> Result<Option<EmailAddress>, ApiError> {
+    let mut faults = Faults::new();
+    let email = wish.and_then(|text| faults.check("email", text.trim().parse()));
+    match (&user.email, wish) {
+        (None, None) => faults.add("email", "missing", "is what you sign in with"),
+        (Some(_), Some(_)) => faults.add("email", "immutable", "cannot be changed by a link"),
+        (None, Some(_)) | (Some(_), None) => {}
+    }
+    faults.finish()?;
+    Ok(email)
 }
 
 async fn set(
     control: &Control,
     token: &SignInToken,
     linked: &LinkedUser,
-    password: &SecretString,
-) -> Result<(), ApiError> {
-    let hashed = control.store.hash_password(password).await?;
-    match control.store.use_password_link(token, linked, &hashed).await {
-        Ok(true) => Ok(()),
+    (password, email): (SecretText, Option<EmailAddress>),
+) -> Result<StatusCode, ApiError> {
+    let named = email.as_ref().or(linked.user.email.as_ref());
+    let password = new_password(password, &linked.user.name, named)?;
+    let hashed = control.store.hash_password(&password).await?;
+    match control.store.use_password_link(token, linked, &hashed, email.as_ref()).await {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
         Ok(false) | Err(StoreError::ActorChanged) => Err(SignInRefusal::LinkOver.into()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// A password that may be set.
-pub(super) fn new_password(text: SecretText, user: &User) -> Result<SecretString, ApiError> {
+/// A password that may be set by a user of this name and address.
+pub(super) fn new_password(
+    text: SecretText,
+    name: &str,
+    email: Option<&EmailAddress>,
+) -> Result<SecretString, ApiError> {
     let password = text.into_secret();
-    let email = user.email.as_ref().map(EmailAddress::as_str).unwrap_or_default();
+    let email = email.map(EmailAddress::as_str).unwrap_or_default();
     let mailbox = email.split('@').next().unwrap_or_default();
     let mut faults = Faults::new();
-    let own = [email, mailbox, &user.name];
+    let own = [email, mailbox, name];
     faults.check("password", check_password(password.expose_secret(), &own));
     faults.finish()?;
     Ok(password)

@@ -3,12 +3,13 @@
 mod test;
 
 pub(crate) use test::test_provider_key;
+pub(super) use test::{ask, note};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doorward_domain::aws::AwsCredential;
-use doorward_domain::catalog::{ProviderKey, ProviderKind};
-use doorward_domain::id::{OrganizationId, ProviderKeyId};
+use doorward_domain::catalog::{KeyTest, ProviderKey, ProviderKind};
+use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::name::{check_description, check_name};
 use doorward_store::{NewProviderKey, ProviderKeyEdit};
 use http::{HeaderMap, StatusCode};
@@ -86,8 +87,42 @@ pub(crate) struct ProviderKeyObject {
     name: String,
     note: String,
     masked: String,
+    /// What is called with it, the first 20 of each.
+    used_by: UsedBy,
+    /// How it went when its present value was last tested.
+    #[schema(required)]
+    last_test: Option<LastTest>,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+/// What is called with a provider key.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProviderKeyUses)]
+struct UsedBy {
+    /// Those whose calls present it.
+    providers: Vec<ProviderId>,
+    /// Those of which a deployment has it as its own.
+    models: Vec<String>,
+}
+
+/// What came of a test.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LastProviderKeyTest)]
+struct LastTest {
+    at: Timestamp,
+    /// To whom it was presented, by the name of then.
+    provider: String,
+    works: bool,
+    /// What was wrong, in words.
+    #[schema(required)]
+    failure: Option<String>,
+}
+
+impl From<KeyTest> for LastTest {
+    fn from(KeyTest { at, provider, failure }: KeyTest) -> Self {
+        Self { at, provider, works: failure.is_none(), failure }
+    }
 }
 
 impl From<ProviderKey> for ProviderKeyObject {
@@ -98,6 +133,8 @@ impl From<ProviderKey> for ProviderKeyObject {
             name: key.name,
             note: key.note,
             masked: key.masked.to_string(),
+            used_by: UsedBy { providers: key.providers, models: key.models },
+            last_test: key.last_test.map(LastTest::from),
             created_at: key.created_at,
             updated_at: key.updated_at,
         }

@@ -1,6 +1,7 @@
 //! `/v1/providers`.
 
 mod bedrock;
+mod test;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,6 +17,7 @@ use url::Url;
 use utoipa::{OpenApi, ToSchema};
 
 pub(super) use bedrock::check_key;
+pub(crate) use test::test_provider;
 
 use crate::Control;
 use crate::api::answer::{by_id_or_name, removed, versioned};
@@ -30,7 +32,14 @@ use crate::request::{Field, JsonBody, Params, PathText, check_if_match};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(create_provider, list_providers, show_provider, edit_provider, delete_provider,))]
+#[openapi(paths(
+    create_provider,
+    list_providers,
+    show_provider,
+    edit_provider,
+    delete_provider,
+    test::test_provider,
+))]
 pub(crate) struct Described;
 
 const NOUN: &str = "provider";

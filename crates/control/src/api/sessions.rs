@@ -1,9 +1,9 @@
 //! `/v1/sessions`: who is signed in, and signing in.
 
 mod create;
+mod state;
 
 use axum::extract::State;
-use axum::response::Response;
 use doorward_domain::id::{SessionId, UserId};
 use doorward_domain::name::check_name;
 use doorward_store::{Session, StoreError};
@@ -11,7 +11,6 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub(crate) use create::{SecretText, create_session};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::Control;
@@ -24,9 +23,18 @@ use crate::openapi::text::IpAddress;
 use crate::problem::ApiError;
 use crate::request::{Params, PathText};
 
+pub(crate) use create::{SecretText, create_session};
+pub(crate) use state::show_sign_in;
+
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(create::create_session, list_sessions, end_session, end_other_sessions))]
+#[openapi(paths(
+    state::show_sign_in,
+    create::create_session,
+    list_sessions,
+    end_session,
+    end_other_sessions
+))]
 pub(crate) struct Described;
 
 const NOUN: &str = "session";
@@ -65,6 +73,12 @@ pub(crate) struct SessionObject {
 }
 
 impl SessionObject {
+    /// Of the session that asks, or that was begun just now.
+    fn new_own(session: Session) -> Self {
+        let current = Some(session.id);
+        Self::new(session, current)
+    }
+
     fn new(session: Session, current: Option<SessionId>) -> Self {
         Self {
             id: session.id,
@@ -135,18 +149,12 @@ pub(crate) async fn end_session(
     State(control): State<Control>,
     caller: Caller,
     PathText(id): PathText,
-) -> Result<Response, ApiError> {
-    use axum::response::IntoResponse as _;
+) -> Result<StatusCode, ApiError> {
     let own = caller.session()?;
     let id = if id == CURRENT { Ok(own.id) } else { id.parse() };
     let id = id.map_err(|_| ApiError::NotFound(NOUN))?;
     let done = control.store.end_session(&caller.act(control.now()), own.user, id).await?;
-    let status = removed(done, NOUN)?;
-    let mut response = status.into_response();
-    if id == own.id {
-        create::forget_cookies(response.headers_mut());
-    }
-    Ok(response)
+    removed(done, NOUN)
 }
 
 /// Ends all of the caller's sessions but the one that asks.

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use doorward_domain::credential::KeyId;
 use doorward_domain::reminder::{NOTICE_DAYS_MAX, NOTICES_MAX, NoticeDays};
+use doorward_domain::role::OrganizationRole;
 use doorward_domain::setting::{Bounds, Setting, SettingValue};
 use doorward_store::{Outliving, SettingRow, SettingsEdit, SettingsList, StoreError};
 use http::HeaderMap;
@@ -141,6 +142,8 @@ struct SettingObject {
     help: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<&'static str>,
+    /// Who may lower it; whatever else becomes of it is up to administrators.
+    lowered_by: OrganizationRole,
     #[serde(flatten)]
     bounds: BoundsObject,
 }
@@ -167,7 +170,7 @@ struct SettingsObject {
     has_more: bool,
     #[schema(required)]
     next: Option<String>,
-    /// Keys that live longer than the cap that was just set; they are left as they are.
+    /// Keys that live longer than the cap that is set by this; they are left as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     keys_outliving_cap: Option<OutlivingObject>,
 }
@@ -200,7 +203,7 @@ pub(crate) async fn list_settings(
 #[utoipa::path(
     patch,
     path = "/v1/settings",
-    params(("if-match" = Option<String>, Header)),
+    params(("preview" = Option<bool>, Query, description = "Only to be told what would become of them, and which keys would outlive a cap: nothing is changed."), ("if-match" = Option<String>, Header)),
     request_body = ChangeSettings,
     responses((status = 200, body = SettingsObject, headers(("etag")))),
 )]
@@ -208,12 +211,16 @@ pub(crate) async fn change_settings(
     State(control): State<Control>,
     caller: Caller,
     headers: HeaderMap,
+    mut params: Params,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
+    let is_preview = params.parse("preview").unwrap_or(false);
+    params.finish()?;
     let ChangeSettings(wish) = body.parse()?;
     let changes = check(wish)?;
     let if_updated_at = expected_version(&control, &caller, &headers).await?;
-    let edit = SettingsEdit { changes, if_updated_at, may_forget: caller.is_whole_owner() };
+    let edit =
+        SettingsEdit { changes, if_updated_at, may_forget: caller.is_whole_owner(), is_preview };
     match control.store.change_settings(&caller.act(control.now()), &edit).await {
         Ok(done) => Ok(answer(done.list, done.outliving)),
         Err(StoreError::AboveOwnRole) => {
@@ -330,6 +337,7 @@ impl From<SettingRow> for SettingObject {
             is_default: row.is_default,
             help: row.setting.help(),
             unit: row.setting.unit(),
+            lowered_by: row.setting.lowered_by(),
             bounds: row.setting.bounds().into(),
         }
     }

@@ -21,11 +21,12 @@ use crate::openapi::text::{Instant, Name};
 use crate::problem::ApiError;
 use crate::request::Params;
 
-use lines::stream;
+pub(super) use lines::push_cell;
+use lines::{Columns, stream};
 pub(crate) use wish::Format;
 use wish::Wish;
 
-pub(super) use wish::instant;
+pub(super) use wish::{format, instant};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
@@ -38,16 +39,27 @@ pub(crate) struct Described;
 pub(crate) struct RowObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// What it is called, as with all names where `names` asks for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     service_account: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    service_account_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     day: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +68,10 @@ pub(crate) struct RowObject {
     errors: u64,
     /// How often a provider was tried for these requests.
     attempts: u64,
+    /// How long the requests without an error took, together, in microseconds.
+    duration_us: u64,
+    /// The same until the first byte of their answers.
+    first_byte_us: u64,
     #[serde(flatten)]
     usage: Usage,
     cost_usd: NanoUsd,
@@ -65,16 +81,23 @@ impl From<UsageRow> for RowObject {
     fn from(row: UsageRow) -> Self {
         Self {
             key: row.key,
+            key_name: row.names.key,
             user: row.user,
+            user_name: row.names.user,
             service_account: row.service_account,
+            service_account_name: row.names.service_account,
             project: row.project,
+            project_name: row.names.project,
             model: row.model,
             provider: row.provider,
+            provider_name: row.names.provider,
             day: row.day,
             hour: row.hour,
             requests: row.requests,
             errors: row.errors,
             attempts: row.attempts,
+            duration_us: row.duration_us,
+            first_byte_us: row.first_byte_us,
             usage: row.usage,
             cost_usd: row.spend.cost,
         }
@@ -86,7 +109,7 @@ impl From<UsageRow> for RowObject {
 #[utoipa::path(
     get,
     path = "/v1/usage",
-    params(("group_by" = Option<String>, Query, pattern = "^((key|user|service_account|project|model|provider|day|hour)(,(key|user|service_account|project|model|provider|day|hour))*)?$"), ("key" = Option<KeyId>, Query, description = "Only calls with this key."), ("user" = Option<Name>, Query, description = "Only calls with keys of this user, by id or name."), ("service_account" = Option<Name>, Query, description = "Only calls with keys of this service account, by id or name."), ("project" = Option<Name>, Query, description = "Only calls with keys of this project, by id or name."), ("model" = Option<String>, Query, description = "Only calls of this model, by its public name.", min_length = 1), ("provider" = Option<Name>, Query, description = "Only calls that this provider served, by id or name."), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query), ("format" = Option<Format>, Query, description = "How the rows are written; without it as the `accept` header says. CSV and JSON lines have no bound on their rows.")),
+    params(("group_by" = Option<String>, Query, pattern = "^((key|user|service_account|project|model|provider|day|hour)(,(key|user|service_account|project|model|provider|day|hour))*)?$"), ("key" = Option<KeyId>, Query, description = "Only calls with this key."), ("user" = Option<Name>, Query, description = "Only calls with keys of this user, by id or name."), ("service_account" = Option<Name>, Query, description = "Only calls with keys of this service account, by id or name."), ("project" = Option<Name>, Query, description = "Only calls with keys of this project, by id or name."), ("model" = Option<String>, Query, description = "Only calls of this model, by its public name.", min_length = 1), ("provider" = Option<Name>, Query, description = "Only calls that this provider served, by id or name."), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query), ("names" = Option<bool>, Query, description = "Whether rows say what things are called, beside their ids."), ("limit" = Option<u32>, Query, description = "Only the first rows, newest first, then by cost; JSON only.", minimum = 1, maximum = 10_000), ("format" = Option<Format>, Query, description = "How the rows are written; without it as the `accept` header says. CSV and JSON lines have no bound on their rows.")),
     responses((status = 200, content((List<RowObject> = "application/json"), (String = "text/csv"), (String = "application/jsonl")))),
 )]
 pub(crate) async fn report_usage(
@@ -97,15 +120,21 @@ pub(crate) async fn report_usage(
 ) -> Result<Response, ApiError> {
     let wish = Wish::read(&control, &caller, &headers, &mut params).await?;
     params.finish()?;
-    let Wish { filter, group_by, format } = wish;
+    let Wish { filter, group_by, format, limit } = wish;
     if format != Format::Json {
-        let rows = control.store.usage_rows(filter, group_by.clone()).await?;
-        return Ok(stream(rows, group_by, format));
+        let rows = control.store.usage_rows(filter.clone(), group_by.clone()).await?;
+        return Ok(stream(rows, Columns { group_by, has_names: filter.with_names }, format));
     }
-    let rows = control.store.usage_report(&filter, &group_by).await?;
-    refuse_cut(&rows)?;
+    let rows_max = limit.unwrap_or(USAGE_ROWS_MAX);
+    let mut rows = control.store.usage_first(&filter, &group_by, rows_max).await?;
+    if limit.is_none() {
+        refuse_cut(&rows)?;
+    }
+    let rows_max = rows_max.try_into().unwrap_or(usize::MAX);
+    let has_more = rows.len() > rows_max;
+    rows.truncate(rows_max);
     let rows = rows.into_iter().map(RowObject::from).collect();
-    Ok(List::page(rows, false, None).into_response())
+    Ok(List::page(rows, has_more, None).into_response())
 }
 
 /// A report that was cut short would pass for the whole.
@@ -114,7 +143,8 @@ fn refuse_cut(rows: &[UsageRow]) -> Result<(), ApiError> {
     if rows.len() as u64 > u64::from(USAGE_ROWS_MAX) {
         let detail = format!(
             "the report has more than {USAGE_ROWS_MAX} rows; narrow the time with `from` and `to`, \
-             group by less, or ask for `format=csv` or `format=jsonl`"
+             group by less, ask for the first ones with `limit`, or for `format=csv` or \
+             `format=jsonl`"
         );
         faults.add("group_by", "too_many_rows", detail);
     }

@@ -1,5 +1,7 @@
 //! `/v1/users`.
 
+mod me;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -7,12 +9,13 @@ use doorward_domain::bounds::{Bounds, Subject};
 use doorward_domain::budget::Budget;
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::{OrganizationId, ProjectId, UserId};
-use doorward_domain::key::Owner;
 use doorward_domain::limit::Limits;
 use doorward_domain::name::check_name;
 use doorward_domain::project_role::ProjectRole;
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{LinkPurpose, Membership, NewUser, SharedStanding, StoreError, User};
+use doorward_store::{
+    LinkPurpose, Membership, NewUser, Presences, SharedStanding, StoreError, User,
+};
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -35,12 +38,14 @@ use crate::openapi::text::{Name, Standing};
 use crate::problem::ApiError;
 use crate::request::{Field, JsonBody, Params, PathText, check_if_match, etag};
 
+pub(crate) use me::show_me;
+
 /// What is described of these routes.
 #[derive(OpenApi)]
 #[openapi(paths(
     create_user,
     list_users,
-    show_me,
+    me::show_me,
     show_user,
     edit_user,
     disable_user,
@@ -122,6 +127,15 @@ pub(crate) struct UserObject {
     /// What raises them for a while.
     #[schema(required)]
     increase: Option<HeldObject>,
+    /// How many active and disabled keys they have.
+    keys: u64,
+    /// Whether they have set a password.
+    has_password: bool,
+    /// Whether they are asked for a second factor.
+    has_second_factor: bool,
+    /// When they were last signed in, or a key of theirs was used.
+    #[schema(required)]
+    last_seen_at: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[schema(required)]
@@ -129,8 +143,9 @@ pub(crate) struct UserObject {
 }
 
 impl UserObject {
-    fn new(user: User, standing: &SharedStanding) -> Self {
+    fn new(user: User, (standing, presences): (&SharedStanding, &Presences)) -> Self {
         let subject = Subject::User(user.id);
+        let presence = presences.of(user.id);
         Self {
             id: user.id,
             object: "user",
@@ -142,6 +157,10 @@ impl UserObject {
             spent: spent_of(standing, &subject, &user.bounds),
             limits: user.bounds.limits,
             budgets: user.bounds.budgets,
+            keys: presence.keys,
+            has_password: presence.has_password,
+            has_second_factor: presence.has_second_factor,
+            last_seen_at: presence.last_seen_at,
             created_at: user.created_at,
             updated_at: user.updated_at,
             disabled_at: user.disabled_at,
@@ -149,9 +168,10 @@ impl UserObject {
     }
 }
 
-/// Whoever asks, with the projects that they are a member of.
+/// A user with the projects that they are a member of.
 #[derive(Debug, Serialize, ToSchema)]
-struct Me {
+#[schema(as = UserWithProjects)]
+struct OneUser {
     #[serde(flatten)]
     user: UserObject,
     projects: Vec<MembershipObject>,
@@ -170,7 +190,7 @@ struct MembershipObject {
     post,
     path = "/v1/users",
     request_body = CreateUser,
-    responses((status = 201, body = UserObject, headers(("etag")))),
+    responses((status = 201, body = OneUser, headers(("etag")))),
 )]
 pub(crate) async fn create_user(
     State(control): State<Control>,
@@ -207,7 +227,7 @@ pub(crate) async fn create_user(
 #[derive(Serialize, ToSchema)]
 struct InvitedUser {
     #[serde(flatten)]
-    user: UserObject,
+    user: OneUser,
     invitation: LinkObject,
 }
 
@@ -216,7 +236,7 @@ async fn invited(control: &Control, caller: &Caller, user: User) -> Result<Respo
     let link = make_link(control, caller, &user, LinkPurpose::Invitation).await?;
     let updated_at = user.updated_at;
     let kept = link.without_secret();
-    let mut body = InvitedUser { user: object(control, user).await?, invitation: link };
+    let mut body = InvitedUser { user: one(control, user).await?, invitation: link };
     let etag = [(ETAG, etag(updated_at))];
     let mut response = (StatusCode::CREATED, etag, Json(&body)).into_response();
     body.invitation = kept;
@@ -226,11 +246,11 @@ async fn invited(control: &Control, caller: &Caller, user: User) -> Result<Respo
     Ok(response)
 }
 
-/// Lists the users by name.
+/// Lists the users by name; `q`: those whose name, e-mail address or id contains it.
 #[utoipa::path(
     get,
     path = "/v1/users",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, max_length = 200)),
     responses((status = 200, body = List<UserObject>)),
 )]
 pub(crate) async fn list_users(
@@ -239,39 +259,22 @@ pub(crate) async fn list_users(
     mut params: Params,
 ) -> Result<List<UserObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
+    let search = params.search();
     params.finish()?;
-    let organization = caller.organization();
-    let rows = control.store.list_users(organization, after.as_deref(), limit + 1).await?;
-    let bounded = rows.iter().map(|user| (Subject::User(user.id), &user.bounds));
-    let standing = control.store.shared_standing(organization, bounded).await?;
-    let rows = rows.into_iter().map(|user| UserObject::new(user, &standing)).collect();
+    let (store, organization, after) = (&control.store, caller.organization(), after.as_deref());
+    let rows = match search {
+        Some(text) => store.search_users(organization, &text, after, limit + 1).await?,
+        None => store.list_users(organization, after, limit + 1).await?,
+    };
+    let rows = objects(&control, organization, rows).await?;
     Ok(List::cut(rows, limit, |user| user.name.clone()))
-}
-
-/// Shows the user whose key asks, and the projects that they are a member of.
-#[utoipa::path(
-    get,
-    path = "/v1/users/me",
-    responses((status = 200, body = Me), (status = 404)),
-)]
-pub(crate) async fn show_me(
-    State(control): State<Control>,
-    caller: Caller,
-) -> Result<Response, ApiError> {
-    let Owner::User(id) = caller.owner() else { return Err(ApiError::NotFound(NOUN)) };
-    let organization = caller.organization();
-    let user = control.store.find_user(organization, id).await?.ok_or(ApiError::NotFound(NOUN))?;
-    let projects = control.store.list_memberships(organization, id).await?;
-    let membership = |Membership { project: id, name, role }| MembershipObject { id, name, role };
-    let projects = projects.into_iter().map(membership).collect();
-    Ok(Json(Me { user: object(&control, user).await?, projects }).into_response())
 }
 
 /// Shows one user, by id or name.
 #[utoipa::path(
     get,
     path = "/v1/users/{id}",
-    responses((status = 200, body = UserObject, headers(("etag")))),
+    responses((status = 200, body = OneUser, headers(("etag")))),
 )]
 pub(crate) async fn show_user(
     State(control): State<Control>,
@@ -288,7 +291,7 @@ pub(crate) async fn show_user(
     path = "/v1/users/{id}",
     params(("if-match" = Option<String>, Header)),
     request_body = EditUser,
-    responses((status = 200, body = UserObject, headers(("etag")))),
+    responses((status = 200, body = OneUser, headers(("etag")))),
 )]
 pub(crate) async fn edit_user(
     State(control): State<Control>,
@@ -346,7 +349,7 @@ impl EditUser {
 #[utoipa::path(
     post,
     path = "/v1/users/{id}/disable",
-    responses((status = 200, body = UserObject, headers(("etag")))),
+    responses((status = 200, body = OneUser, headers(("etag")))),
 )]
 pub(crate) async fn disable_user(
     State(control): State<Control>,
@@ -360,7 +363,7 @@ pub(crate) async fn disable_user(
 #[utoipa::path(
     post,
     path = "/v1/users/{id}/enable",
-    responses((status = 200, body = UserObject, headers(("etag")))),
+    responses((status = 200, body = OneUser, headers(("etag")))),
 )]
 pub(crate) async fn enable_user(
     State(control): State<Control>,
@@ -440,15 +443,31 @@ pub(super) async fn find(
     by_id_or_name(by_id, control.store.find_user_by_name(organization, text)).await
 }
 
-async fn object(control: &Control, user: User) -> Result<UserObject, ApiError> {
-    let bounded = [(Subject::User(user.id), &user.bounds)];
-    let standing = control.store.shared_standing(user.organization, bounded.into_iter()).await?;
-    Ok(UserObject::new(user, &standing))
+async fn objects(
+    control: &Control,
+    organization: OrganizationId,
+    users: Vec<User>,
+) -> Result<Vec<UserObject>, ApiError> {
+    let bounded = users.iter().map(|user| (Subject::User(user.id), &user.bounds));
+    let standing = control.store.shared_standing(organization, bounded).await?;
+    let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
+    let presences = control.store.presences(organization, &ids).await?;
+    let known = (&standing, &presences);
+    Ok(users.into_iter().map(|user| UserObject::new(user, known)).collect())
+}
+
+async fn one(control: &Control, user: User) -> Result<OneUser, ApiError> {
+    let (organization, id) = (user.organization, user.id);
+    let user = objects(control, organization, vec![user]).await?.pop();
+    let user = user.ok_or(ApiError::NotFound(NOUN))?;
+    let projects = control.store.list_memberships(organization, id).await?;
+    let membership = |Membership { project: id, name, role }| MembershipObject { id, name, role };
+    Ok(OneUser { user, projects: projects.into_iter().map(membership).collect() })
 }
 
 async fn answer(control: &Control, user: User) -> Result<Response, ApiError> {
     let updated_at = user.updated_at;
-    Ok(versioned(object(control, user).await?, updated_at))
+    Ok(versioned(one(control, user).await?, updated_at))
 }
 
 fn check_user_name(name: &str, faults: &mut Faults) {

@@ -35,6 +35,8 @@ enum Paragraph {
     Command(String),
     /// A line that its reader alone is to know.
     Secret(SecretString),
+    /// A page that its reader alone is to open.
+    Link(SecretString),
 }
 
 impl Letter {
@@ -60,7 +62,9 @@ impl Letter {
         let shown = self.paragraphs.iter().map(|paragraph| match paragraph {
             Paragraph::Text(text) => text.clone(),
             Paragraph::Command(line) => format!("    {line}"),
-            Paragraph::Secret(line) => format!("    {}", line.expose_secret()),
+            Paragraph::Secret(line) | Paragraph::Link(line) => {
+                format!("    {}", line.expose_secret())
+            }
         });
         shown.collect::<Vec<_>>().join("\r\n\r\n") + "\r\n"
     }
@@ -71,6 +75,10 @@ impl Letter {
             Paragraph::Text(text) => format!("<p>{}</p>", escaped(text)),
             Paragraph::Command(line) => format!("<pre>{}</pre>", escaped(line)),
             Paragraph::Secret(line) => format!("<pre>{}</pre>", escaped(line.expose_secret())),
+            Paragraph::Link(url) => {
+                let url = escaped(url.expose_secret());
+                format!("<p><a href=\"{url}\">{url}</a></p>")
+            }
         });
         let body = shown.collect::<Vec<_>>().join("\r\n");
         format!(
@@ -339,6 +347,10 @@ mod tests {
             format!("{}\n\n{}", invitation.subject, invitation.plain()).replace('\r', "")
         );
         assert!(invitation.html().contains("<pre>dwl_secret</pre>"));
+        let page = "https://a.example/invitation?token=dwl_secret";
+        assert!(invitation.html().contains(&format!("<a href=\"{page}\">{page}</a>")));
+        let reset = letter(NoticeKind::UserReset, &enclosed).plain();
+        assert!(reset.contains("https://a.example/password-reset?token=dwl_secret"), "{reset}");
         assert!(!format!("{invitation:?}").contains("dwl_secret"));
         let bare = Enclosed { public_url: None, ..enclosed };
         let requested = letter(NoticeKind::UserRequestedReset, &bare).plain();

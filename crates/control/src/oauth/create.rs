@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use doorward_domain::address::ClientAddress;
 use doorward_domain::denial::Denial;
 use doorward_domain::id::TokenId;
 use doorward_domain::model_pattern::ModelRule;
@@ -21,7 +22,7 @@ use super::error::OauthError;
 use super::form::Form;
 use super::wish::Wish;
 use crate::Control;
-use crate::caller::{ClientAddress, Identified};
+use crate::caller::Identified;
 use crate::control::id_parts;
 
 pub(super) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use doorward_domain::address::ClientAddress;
 use doorward_domain::key::KeyStatus;
 use doorward_domain::presented::{Presented, parse_one};
 use doorward_domain::scope::Scope;
@@ -17,7 +18,7 @@ use super::client;
 use super::error::OauthError;
 use super::form::Form;
 use crate::Control;
-use crate::caller::{Caller, ClientAddress};
+use crate::caller::Caller;
 
 /// Says what an access token may do now. Of one that is not good, and of one that the caller may not
 /// ask about, it says only that it is not active.

@@ -24,7 +24,7 @@ struct Minute {
 
 impl Pace {
     /// Counts one more token of a key, where there may be one.
-    pub(super) fn admits(&self, key: KeyId, at: Timestamp) -> bool {
+    pub(crate) fn admits(&self, key: KeyId, at: Timestamp) -> bool {
         let mut minute = self.0.lock();
         let number = at.as_second() / 60;
         if minute.number != number {

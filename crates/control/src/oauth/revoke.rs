@@ -2,6 +2,7 @@
 
 use axum::Extension;
 use axum::extract::State;
+use doorward_domain::address::ClientAddress;
 use doorward_domain::presented::{Presented, parse_one};
 use doorward_domain::scope::Scope;
 use doorward_domain::token::Claims;
@@ -11,7 +12,7 @@ use super::client;
 use super::error::OauthError;
 use super::form::Form;
 use crate::Control;
-use crate::caller::{Caller, ClientAddress};
+use crate::caller::Caller;
 
 /// Revokes an access token before its end. One that is not good any more, or is nobody's, is answered
 /// as one that was revoked.

@@ -15,7 +15,6 @@ use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::text::{HeadRefused, Instant, Since, View};
 use crate::api::usage::Format;
-use crate::caller::COOKIE_NAMES;
 use crate::faults::FieldError;
 use crate::idempotency::NAME_BYTES_MAX;
 use crate::problem::Problem;
@@ -30,10 +29,8 @@ const SCHEMES: [(&str, Option<&str>); 5] = [
     ("x_goog_api_key", Some("x-goog-api-key")),
 ];
 
-/// Where the session of a browser is.
-const SESSION_COOKIE: &str = "session";
-/// Where the session of a user can be; one in `bearer` is a program's.
-const SESSION_SCHEMES: [&str; 2] = ["bearer", SESSION_COOKIE];
+/// Where the session of a user is.
+const SESSION_SCHEME: &str = "bearer";
 
 /// What one segment of a path can hold: the listener takes nothing that two readers of a path could
 /// read differently.
@@ -111,8 +108,6 @@ fn add_components(components: &mut Components) {
         };
         components.add_security_scheme(name, scheme);
     }
-    let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE_NAMES[0])));
-    components.add_security_scheme(SESSION_COOKIE, cookie);
     for (name, schema) in [
         (FieldError::name(), FieldError::schema()),
         (Problem::name(), Problem::schema()),
@@ -149,23 +144,19 @@ fn refusal_name(status: u16) -> String {
     format!("Refused{status}")
 }
 
-fn all_schemes() -> impl Iterator<Item = &'static str> {
-    SCHEMES.into_iter().map(|(name, _)| name).chain([SESSION_COOKIE])
-}
-
 /// The scope as a requirement of each scheme: for these the standard calls it a role.
 fn add_access(operation: &mut Operation, access: Option<Access>) {
     let Some(access) = access else { return };
     let none = [""; 0];
     let requirements = match access {
         Access::Public => Vec::new(),
-        Access::SignedIn => SESSION_SCHEMES.map(|name| SecurityRequirement::new(name, none)).into(),
-        Access::Holder => all_schemes().map(|name| SecurityRequirement::new(name, none)).collect(),
+        Access::SignedIn => vec![SecurityRequirement::new(SESSION_SCHEME, none)],
+        Access::Holder => SCHEMES.map(|(name, _)| SecurityRequirement::new(name, none)).into(),
         Access::Scope(needs) => {
             let extensions = operation.extensions.get_or_insert_default();
             extensions.insert("x-required-scope".to_owned(), needs.as_str().into());
-            let requirement = |name| SecurityRequirement::new(name, [needs.as_str()]);
-            all_schemes().map(requirement).collect()
+            let requirement = |(name, _)| SecurityRequirement::new(name, [needs.as_str()]);
+            SCHEMES.map(requirement).into()
         }
     };
     operation.security = Some(requirements);

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
-use doorward_control::{ClientAddress, Control, router};
+use doorward_control::{Control, router};
 use doorward_domain::address::AddressRules;
+use doorward_domain::address::ClientAddress;
 use doorward_domain::bounds::Bounds;
 use doorward_domain::id::{OrganizationId, ProjectId, UserId};
 use doorward_domain::key::{ApiKey, Owner};
@@ -199,8 +200,8 @@ impl TestApp {
                 (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
                 VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
             INSERT INTO users
-                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
-                VALUES ('{user}', '{organization}', 'admin', 'owner', '{{}}', 1, 1);"
+                (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
+                VALUES ('{user}', '{organization}', 'admin', 'admin', 'owner', '{{}}', 1, 1);"
         );
         let file = SqliteConnectOptions::new().filename(self.dir.path().join("doorward.db"));
         let mut database = SqliteConnection::connect_with(&file).await.expect("the database");

@@ -153,3 +153,39 @@ async fn the_chain_is_checked_for_whoever_may_read_it() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_entry_says_what_its_actor_and_subject_are_called() {
+    let app = TestApp::new().await;
+    app.post("/v1/projects", json!({"name": "search"})).await.expect(201);
+    let list = app.get("/v1/audit?limit=1").await.expect(200);
+    let entry = &list["data"][0];
+    assert_eq!((&entry["actor_name"], &entry["subject_name"]), (&json!("admin"), &json!("search")));
+    let by_name = app.get("/v1/audit?actor=administrator").await.expect(200);
+    assert!(!by_name["data"].as_array().unwrap().is_empty());
+    assert_eq!(app.get("/v1/audit?actor=nobody").await.expect(200)["data"], json!([]));
+}
+
+#[tokio::test]
+async fn all_entries_leave_as_csv_and_as_json_lines() {
+    let app = TestApp::new().await;
+    app.post("/v1/projects", json!({"name": "=cmd,1"})).await.expect(201);
+    for n in 0..250 {
+        app.post("/v1/projects", json!({"name": format!("p{n}")})).await.expect(201);
+    }
+    let csv = app.get("/v1/audit?format=csv&action=project.").await;
+    assert_eq!(csv.header("content-disposition"), "attachment; filename=\"audit.csv\"");
+    let lines: Vec<&str> = csv.text.split("\r\n").collect();
+    assert_eq!(lines[0], "sequence,at,actor,actor_name,action,subject,subject_name,detail");
+    assert_eq!(lines.len(), 1 + 251 + 1, "a head, the entries and nothing");
+    assert!(lines[251].contains(",\"'=cmd,1\","), "{}", lines[251]);
+    let json = app.get("/v1/audit?format=jsonl&action=project.").await;
+    let sequences: Vec<i64> = json
+        .text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["sequence"].as_i64().unwrap())
+        .collect();
+    assert!(sequences.len() == 251 && sequences.is_sorted_by(|one, next| one > next));
+    let listed = app.get("/v1/audit?format=csv&actor=nobody").await;
+    assert_eq!(listed.text.lines().count(), 1);
+}

@@ -47,9 +47,11 @@ fn what_needs_no_credential_is_named_here() {
         .map(|(call, _)| call)
         .collect();
     let expected = [
+        "POST /v1/password-links/show",
         "POST /v1/invitations/accept",
         "POST /v1/password-resets",
         "POST /v1/password-resets/accept",
+        "GET /v1/sign-in",
         "POST /v1/sessions",
     ];
     assert_eq!(open, expected);
@@ -60,7 +62,7 @@ async fn what_people_do_is_refused_to_every_key() {
     let app = TestApp::new().await;
     let only_people: Vec<_> =
         calls().into_iter().filter(|(_, access)| *access == Access::SignedIn).collect();
-    assert_eq!(only_people.len(), 7);
+    assert_eq!(only_people.len(), 8);
     for (call, _) in only_people {
         let refused = app.call(&app.admin, &call, None).await;
         assert_eq!(refused.problem(403), "session_required", "{call}");

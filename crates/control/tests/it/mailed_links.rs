@@ -11,9 +11,14 @@ use crate::smtp::{Smtp, header};
 
 const NEW: &str = "another strange 42";
 
+/// A letter as it is read, its long lines put together.
+fn read(mail: &Value) -> String {
+    mail["data"].as_str().unwrap().replace("=\r\n", "").replace("=3D", "=")
+}
+
 /// The token in a letter.
 fn token_in(mail: &Value) -> String {
-    let data = mail["data"].as_str().unwrap();
+    let data = read(mail);
     let start = data.find("dwl_").unwrap_or_else(|| panic!("{data}"));
     data[start..start + 53].to_owned()
 }
@@ -83,10 +88,12 @@ async fn an_invitation_goes_by_mail_and_its_token_stands_nowhere_else() {
     let mail = smtp.next().await;
     assert_eq!(header(&mail, "Subject"), "You are invited to Doorward");
     assert_eq!(mail["to"], json!([EMAIL]));
-    let data = mail["data"].as_str().unwrap().replace("=\r\n", "");
-    for part in
-        ["doorward sign-in ada@example.com --link --url https://models.example.com", "2026-01-08"]
-    {
+    let data = read(&mail);
+    for part in [
+        "https://models.example.com/invitation?token=dwl_",
+        "doorward sign-in ada@example.com --link --url https://models.example.com",
+        "2026-01-08",
+    ] {
         assert!(data.contains(part), "{part}: {data}");
     }
     let token = token_in(&mail);
@@ -194,4 +201,17 @@ async fn a_letter_that_cannot_be_sent_forgets_its_secret_and_is_not_sent_again()
     let token = made["token"].as_str().unwrap();
     accept(&app, "invitations", token, PASSWORD).await.expect(204);
     assert!(smtp.finish().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_organization_says_whether_it_sends_mail() {
+    let sends =
+        async |app: &TestApp| app.get("/v1/organization").await.expect(200)["sends_mail"].clone();
+    let app = TestApp::mailing().await;
+    assert_eq!(sends(&app).await, true);
+    app.patch("/v1/settings", json!({"mail-from": null})).await.expect(200);
+    assert_eq!(sends(&app).await, false);
+    let without = TestApp::new().await;
+    without.patch("/v1/settings", json!({"mail-from": "a@example.com"})).await.expect(200);
+    assert_eq!(sends(&without).await, false, "there is no server");
 }

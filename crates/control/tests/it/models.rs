@@ -1,5 +1,9 @@
 //! `/v1/models` as administrators see them.
 
+use std::collections::HashMap;
+
+use doorward_domain::health::Reason;
+use doorward_store::Boards;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, TestApp, shape};
@@ -252,4 +256,61 @@ async fn a_deployment_keeps_its_state_until_it_is_named_and_each_change_is_audit
         let refused = app.patch("/v1/models/m", wish).await;
         assert_eq!(refused.fields(), [field], "{}", refused.text);
     }
+}
+
+#[tokio::test]
+async fn models_are_found_by_a_part_of_their_names_and_by_their_provider() {
+    let app = app_with_providers().await;
+    create(&app, "gpt-4o-mini", json!("listed")).await.expect(201);
+    let echo = json!({
+        "name": "doorward/echo", "aliases": ["mini"], "price": "free",
+        "deployments": [{"provider": "echo"}],
+    });
+    app.post("/v1/models", echo).await.expect(201);
+    let id = app.get("/v1/providers/echo").await.expect(200)["id"].as_str().unwrap().to_owned();
+    #[rustfmt::skip]
+    let cases = [
+        ("q=MINI".to_owned(),               vec!["doorward/echo", "gpt-4o-mini"]),
+        ("q=gpt".to_owned(),                vec!["gpt-4o-mini"]),
+        (format!("provider={id}"),          vec!["doorward/echo"]),
+        (format!("provider={id}&q=gpt"),    vec![]),
+    ];
+    for (query, expected) in cases {
+        let list = app.get(&format!("/v1/models?view=routes&{query}")).await.expect(200);
+        let rows = list["data"].as_array().unwrap();
+        let names: Vec<&Value> = rows.iter().map(|row| &row["name"]).collect();
+        assert_eq!(names, expected, "{query}");
+    }
+    for query in ["provider=echo", "provider="] {
+        let answer = app.get(&format!("/v1/models?view=routes&{query}")).await;
+        assert_eq!(answer.fields(), ["provider"], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_tells_how_it_is_as_far_as_the_gateway_calls_it() {
+    let app = app_with_providers().await;
+    let model = create(&app, "gpt-4o-mini", json!("listed")).await.expect(201);
+    assert_eq!(model["deployments"][0]["health"], json!(null), "nobody has said anything");
+    let id = model["deployments"][0]["id"].as_str().unwrap().parse().unwrap();
+    let health = async || {
+        let model = app.get("/v1/models/gpt-4o-mini?view=routes").await.expect(200);
+        model["deployments"][0]["health"].clone()
+    };
+    let now_us = app.store.clock().monotonic_us();
+    let boards = Boards::default();
+    boards.calls.rests(now_us, now_us + 30_000_000, Reason::Failures);
+    app.store.tell_health(HashMap::from([(id, boards)]));
+    let resting = json!([{
+        "reason": "failures", "provider_key": null,
+        "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:30Z",
+    }]);
+    assert_eq!(health().await, json!({"state": "open", "resting": resting}));
+    app.pass(30);
+    assert_eq!(health().await, json!({"state": "half_open", "resting": resting}));
+    let list = app.get("/v1/models?view=routes").await.expect(200);
+    assert_eq!(list["data"][0]["deployments"][0]["health"]["state"], "half_open");
+    let drained = json!({"deployments": [{"provider": "openai", "state": "draining"}]});
+    let edited = app.patch("/v1/models/gpt-4o-mini", drained).await.expect(200);
+    assert_eq!(edited["deployments"][0]["health"], json!(null));
 }

@@ -58,7 +58,7 @@ pub(crate) async fn run(notifier: &Arc<Notifier>) {
 async fn ada_with_key(app: &TestApp, name: &str, days: i64) -> KeyId {
     let from = SettingValue::Text("doorward@example.com".to_owned());
     let changes = vec![(Setting::MailFrom, Some(from))];
-    let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true };
+    let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true, is_preview: false };
     app.store.change_settings(&app.act(), &edit).await.unwrap();
     let email = Some("ada@example.com".parse().unwrap());
     let new = NewUser {

@@ -62,7 +62,7 @@ fn what_is_served_is_described_with_its_scope_and_nothing_else_is() {
         let access = match (scope, requirements.len()) {
             (Some(scope), _) => scope,
             (None, 0) => "public",
-            (None, 2) => "signed in",
+            (None, 1) => "signed in",
             (None, _) => "holder",
         };
         described.insert((method, path, access.to_owned()));

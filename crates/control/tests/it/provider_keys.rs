@@ -48,7 +48,7 @@ async fn an_edit_replaces_the_value_and_its_mask() {
     let edit = json!({"value": "sk-another-value-xyz", "note": "new"});
     let edited = app.patch("/v1/provider-keys/openai", edit).await.expect(200);
     assert_eq!(edited["masked"], "sk-…xyz");
-    assert_eq!(edited["note"], "new");
+    assert_eq!((&edited["note"], &edited["last_test"]), (&json!("new"), &json!(null)));
     let id = made["id"].as_str().unwrap().parse().unwrap();
     let stored = app.store.reveal_provider_key(app.first.organization, id).await.unwrap();
     assert_eq!(stored.expose_secret(), "sk-another-value-xyz");
@@ -130,7 +130,7 @@ async fn a_deleted_provider_key_is_gone() {
 }
 
 /// Answers one request as a provider does, and hands back what was asked.
-fn provider_once(status: &str, body: &str) -> (String, JoinHandle<String>) {
+pub(crate) fn provider_once(status: &str, body: &str) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
     let answer = format!(
@@ -174,6 +174,12 @@ async fn a_test_says_what_the_provider_lists_and_never_the_key() {
     let last = &app.get("/v1/audit").await.expect(200)["data"][0];
     assert_eq!(last["action"], "provider_key.test");
     assert_eq!(last["detail"], json!({"name": "key", "provider": "vllm"}));
+    let key = app.get("/v1/provider-keys/key").await.expect(200);
+    let provider = app.get("/v1/providers/vllm").await.expect(200);
+    assert_eq!(key["used_by"], json!({"providers": [provider["id"]], "models": []}));
+    let at = "2026-01-01T00:00:00Z";
+    let expected = json!({"at": at, "provider": "vllm", "works": true, "failure": null});
+    assert_eq!(key["last_test"], expected);
 }
 
 #[tokio::test]
@@ -196,6 +202,8 @@ async fn a_test_tells_a_bad_key_from_a_bad_provider() {
         assert_eq!((&told["works"], &told["detail"]), (&json!(false), &json!(detail)), "{status}");
         assert_eq!(told["models"], json!([]));
         asked.join().unwrap();
+        let known = &app.get("/v1/provider-keys/key").await.expect(200)["last_test"];
+        assert_eq!((&known["works"], &known["failure"]), (&json!(false), &json!(detail)));
     }
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     link(&app, "gone", &format!("http://{closed}/v1")).await;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, request, shape};
+use crate::provider_keys::provider_once;
 
 async fn create(app: &TestApp, name: &str) -> Value {
     let wish =
@@ -207,4 +208,65 @@ async fn a_provider_takes_and_lets_go_of_a_provider_key() {
     }
     let refused = app.patch("/v1/providers/q", json!({"provider_keys": many})).await;
     assert!(refused.fields().contains(&"provider_keys".to_owned()), "{}", refused.text);
+}
+
+#[tokio::test]
+async fn a_provider_says_which_models_it_has_and_the_table_what_they_cost() {
+    let app = TestApp::new().await;
+    let secret = "sk-canary-0a1b2c3d4e5f";
+    for name in ["first", "second"] {
+        let key = json!({"name": name, "value": format!("{secret}-{name}")});
+        app.post("/v1/provider-keys", key).await.expect(201);
+    }
+    let listed = r#"{"data":[{"id":"gpt-4o"},{"id":"house"}]}"#;
+    let (base_url, asked) = provider_once("200 OK", listed);
+    let wish = json!({
+        "name": "p", "kind": "openai", "base_url": base_url, "provider_keys": ["first", "second"],
+    });
+    app.post("/v1/providers", wish).await.expect(201);
+    let answer = app.post("/v1/providers/p/test", json!({})).await;
+    assert!(!answer.text.contains(secret), "{}", answer.text);
+    insta::assert_json_snapshot!(shape(answer.expect(200)));
+    let asked = asked.join().unwrap();
+    assert!(asked.contains(&format!("authorization: Bearer {secret}-first\r\n")), "{asked}");
+    let last = &app.get("/v1/audit").await.expect(200)["data"][0];
+    assert_eq!(last["action"], "provider.test");
+    assert_eq!(last["detail"], json!({"name": "p", "provider_key": "first"}));
+
+    let (base_url, asked) = provider_once("401 Nope", "{}");
+    app.patch("/v1/providers/p", json!({"base_url": base_url})).await.expect(200);
+    let wish = json!({"provider_key": "second"});
+    let told = app.post("/v1/providers/p/test", wish).await.expect(200);
+    assert_eq!((&told["works"], &told["models"]), (&json!(false), &json!([])));
+    assert!(asked.join().unwrap().contains("-second\r\n"));
+    let works = async |name: &str| {
+        let key = app.get(&format!("/v1/provider-keys/{name}")).await.expect(200);
+        key["last_test"]["works"].as_bool()
+    };
+    assert_eq!((works("first").await, works("second").await), (Some(true), Some(false)));
+}
+
+#[tokio::test]
+async fn a_provider_without_a_key_is_asked_without_one() {
+    let app = TestApp::new().await;
+    let (base_url, asked) = provider_once("200 OK", r#"{"data":[{"id":"llama"}]}"#);
+    let wish = json!({"name": "vllm", "kind": "openai-compatible", "base_url": base_url});
+    app.post("/v1/providers", wish).await.expect(201);
+    let told = app.post("/v1/providers/vllm/test", json!({})).await.expect(200);
+    assert_eq!((&told["works"], &told["provider_key"]), (&json!(true), &json!(null)));
+    assert_eq!(told["models"], json!([{"name": "llama", "listed_price": null}]));
+    assert!(!asked.join().unwrap().contains("authorization"));
+
+    app.post("/v1/providers", json!({"name": "echo", "kind": "echo"})).await.expect(201);
+    for (path, wish, field) in [
+        ("/v1/providers/echo/test", json!({}), "provider"),
+        ("/v1/providers/vllm/test", json!({"provider_key": "none"}), "provider_key"),
+    ] {
+        let answer = app.post(path, wish).await;
+        assert_eq!(
+            (answer.problem(400), answer.fields()),
+            ("invalid_request".into(), vec![field.into()])
+        );
+    }
+    assert_eq!(app.post("/v1/providers/x/test", json!({})).await.problem(404), "not_found");
 }

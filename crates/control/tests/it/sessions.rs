@@ -7,21 +7,6 @@ use serde_json::json;
 use crate::app::TestApp;
 use crate::sign_in::{EMAIL, PASSWORD, add_ada, sign_in, try_sign_in};
 
-/// Signs ada in as a browser does, on this machine; the cookie.
-async fn cookie(app: &TestApp) -> String {
-    let body = json!({"email": EMAIL, "password": PASSWORD, "cookie": true}).to_string();
-    let request = Request::post("/v1/sessions")
-        .header("host", "localhost")
-        .header("origin", "http://localhost")
-        .header("content-type", "application/json")
-        .body(Body::from(body));
-    let answer = app.send(request.unwrap()).await;
-    let cookie = answer.header("set-cookie");
-    assert!(!answer.text.contains("dws_"), "{}", answer.text);
-    answer.expect(201);
-    cookie.split(';').next().unwrap().to_owned()
-}
-
 #[tokio::test]
 async fn a_user_makes_keys_as_strong_as_the_role_and_no_stronger() {
     let app = TestApp::new().await;
@@ -123,40 +108,56 @@ async fn a_changed_password_ends_the_other_sessions() {
 }
 
 #[tokio::test]
-async fn a_cookie_changes_things_only_for_pages_of_this_origin() {
+async fn a_session_in_a_cookie_is_no_credential() {
     let app = TestApp::new().await;
     add_ada(&app, "member").await;
-    let cookie = cookie(&app).await;
-    assert!(cookie.starts_with("doorward=dws_"), "{cookie}");
-    let ask = |method: &str, headers: &[(&str, &str)]| {
-        let mut request = Request::builder().method(method).uri("/v1/sessions");
-        request = request.header("host", "localhost").header("cookie", &cookie);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+    let session = sign_in(&app).await;
+    for name in ["__Host-doorward", "doorward"] {
+        for method in ["GET", "DELETE"] {
+            let asked = Request::builder()
+                .method(method)
+                .uri("/v1/sessions")
+                .header("host", "localhost")
+                .header("origin", "http://localhost")
+                .header("sec-fetch-site", "same-origin")
+                .header("cookie", format!("{name}={session}"))
+                .body(Body::empty());
+            let refused = app.send(asked.unwrap()).await;
+            assert_eq!(refused.problem(401), "invalid_api_key", "{name} {method}");
         }
-        app.send(request.body(Body::empty()).unwrap())
-    };
-    ask("GET", &[]).await.expect(200);
-    for foreign in [
-        &[][..],
-        &[("sec-fetch-site", "cross-site")],
-        &[("sec-fetch-site", "same-site"), ("origin", "http://localhost")],
-        &[("origin", "http://evil.localhost")],
-        &[("origin", "null")],
-    ] {
-        let refused = ask("DELETE", foreign).await;
-        assert_eq!(refused.problem(403), "cross_site_request", "{foreign:?}");
     }
-    ask("DELETE", &[("sec-fetch-site", "same-origin")]).await.expect(204);
-    ask("DELETE", &[("origin", "http://localhost")]).await.expect(204);
-    // Elsewhere only the cookie that no other host can plant counts.
-    let planted =
-        Request::get("/v1/sessions").header("host", "door.example").header("cookie", &cookie);
-    let refused = app.send(planted.body(Body::empty()).unwrap()).await;
-    assert_eq!(refused.problem(401), "invalid_api_key");
-    // And a browser is not signed in by another site's page.
+    app.call(&session, "GET /v1/sessions", None).await.expect(200);
     let body = json!({"email": EMAIL, "password": PASSWORD, "cookie": true});
-    assert_eq!(app.open("POST /v1/sessions", body).await.problem(403), "cross_site_request");
+    assert_eq!(app.open("POST /v1/sessions", body).await.fields(), ["cookie"]);
+}
+
+#[tokio::test]
+async fn whoever_asks_learns_of_themselves_and_of_nobody_else() {
+    let app = TestApp::new().await;
+    add_ada(&app, "member").await;
+    let session = sign_in(&app).await;
+    for name in ["one", "two"] {
+        let wish = json!({"name": name, "scopes": ["keys:read"]});
+        app.call(&session, "POST /v1/api-keys", Some(wish)).await.expect(201);
+    }
+    let me = async || app.call(&session, "GET /v1/users/me", None).await.expect(200);
+    let found = me().await;
+    assert_eq!(found["organization"]["name"], "default");
+    assert_eq!(found["organization"]["id"], app.first.organization.to_string());
+    assert_eq!(found["has_second_factor"], false);
+    let keys = json!({"count": 2, "max": 20, "max_lifetime_minutes": 129_600});
+    assert_eq!(found["key_quota"], keys, "the administrator's are not among them");
+    let scopes: Vec<&str> =
+        found["scopes"].as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect();
+    assert!(scopes.contains(&"keys:write") && !scopes.contains(&"admin"), "{scopes:?}");
+
+    let uncapped = json!({"auth-token-max-ttl-minutes": 0, "keys-per-user-max": 7});
+    app.patch("/v1/settings", uncapped).await.expect(200);
+    let key = app.call(&session, "GET /v1/api-keys", None).await.expect(200)["data"][0].clone();
+    let path = format!("DELETE /v1/api-keys/{}", key["id"].as_str().unwrap());
+    app.call(&session, &path, None).await;
+    let keys = json!({"count": 1, "max": 7, "max_lifetime_minutes": null});
+    assert_eq!(me().await["key_quota"], keys);
 }
 
 #[tokio::test]

@@ -275,3 +275,30 @@ async fn a_lowered_quota_and_a_new_prefix_hold_for_the_next_key() {
     let full = app.post("/v1/api-keys", json!({"name": "b"})).await;
     assert_eq!(full.problem(409), "key_quota_reached");
 }
+
+#[tokio::test]
+async fn a_preview_names_the_keys_that_would_outlive_a_cap_and_sets_nothing() {
+    let app = TestApp::new().await;
+    let before = app.get(PATH).await.expect(200);
+    let month = json!({"auth-token-max-ttl-minutes": 30 * 1_440});
+    let tried = app.patch(&format!("{PATH}?preview=true"), month.clone()).await.expect(200);
+    let admin = app.admin.rsplit_once('_').unwrap().0;
+    assert_eq!(tried["keys_outliving_cap"], json!({"count": 1, "first": [admin]}));
+    assert_eq!(app.get(PATH).await.expect(200), before);
+    let wrong = app.patch(&format!("{PATH}?preview=true"), json!({"key-prefix": "X"})).await;
+    assert_eq!(
+        (wrong.problem(400), wrong.fields()),
+        ("invalid_request".into(), vec!["key-prefix".into()])
+    );
+    let unread = app.patch(&format!("{PATH}?preview=perhaps"), month).await;
+    assert_eq!(unread.fields(), ["preview"]);
+}
+
+#[tokio::test]
+async fn it_is_told_who_may_lower_a_setting() {
+    let list = TestApp::new().await.get(PATH).await.expect(200);
+    for row in list["data"].as_array().unwrap() {
+        let who = if row["name"] == "audit-retention-days" { "owner" } else { "admin" };
+        assert_eq!(row["lowered_by"], who, "{}", row["name"]);
+    }
+}

@@ -4,7 +4,9 @@ use doorward_domain::key::Owner;
 use doorward_domain::rights::Rights;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::Scope;
+use doorward_store::LinkPurpose;
 use http::Request;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, TestApp, all_rights, only, request};
@@ -66,6 +68,74 @@ async fn an_invited_user_sets_a_password_once_and_signs_in() {
 }
 
 #[tokio::test]
+async fn whoever_has_no_address_says_one_with_the_first_password() {
+    let app = TestApp::new().await;
+    let state = async || app.open("GET /v1/sign-in", json!({})).await.expect(200);
+    let empty = json!({
+        "object": "sign_in", "is_set_up": false, "has_organizations": false, "can_mail": false
+    });
+    assert_eq!(state().await, empty);
+    app.store.set_public_url("https://door.example".to_owned());
+    let purpose = LinkPurpose::Invitation;
+    let link = app.store.make_password_link(&app.act(), app.first.administrator, purpose).await;
+    let token = link.unwrap().token.expose().expose_secret().to_owned();
+    let shown = app.open("POST /v1/password-links/show", json!({"token": token})).await;
+    let shown = shown.expect(200);
+    assert_eq!((&shown["name"], &shown["email"]), (&json!("administrator"), &Value::Null));
+    assert_eq!(
+        (&shown["purpose"], &shown["organization"]),
+        (&json!("invitation"), &json!("default"))
+    );
+
+    let accept = async |email: Value| {
+        let body = json!({"token": token, "password": PASSWORD, "email": email});
+        app.open("POST /v1/invitations/accept", body).await
+    };
+    for wrong in [Value::Null, json!("junk")] {
+        assert_eq!(accept(wrong).await.fields(), ["email"]);
+    }
+    let own =
+        json!({"token": token, "password": "owner@example.com", "email": "owner@example.com"});
+    let own = app.open("POST /v1/invitations/accept", own).await;
+    assert_eq!(own.fields(), ["password"], "the address is no password");
+    app.post("/v1/users", json!({"name": "ada", "email": EMAIL, "role": "member"}))
+        .await
+        .expect(201);
+    let refused = accept(json!("ADA@example.com")).await;
+    assert_eq!(
+        (refused.problem(409), refused.fields()),
+        ("email_taken".into(), vec!["email".into()])
+    );
+    accept(json!("owner@example.com")).await.expect(204);
+    let body = json!({"email": "owner@example.com", "password": PASSWORD});
+    app.open("POST /v1/sessions", body).await.expect(201);
+    assert_eq!(state().await["is_set_up"], true);
+    let over = app.open("POST /v1/password-links/show", json!({"token": token})).await;
+    assert_eq!(over.problem(400), "invalid_link");
+
+    // Who has an address keeps it.
+    let made = app.post("/v1/users/ada/invitation", json!({})).await.expect(201);
+    let token = made["token"].as_str().unwrap();
+    assert_eq!(made["url"], format!("https://door.example/invitation?token={token}"));
+    let body = json!({"token": token, "password": PASSWORD, "email": "other@example.com"});
+    assert_eq!(app.open("POST /v1/invitations/accept", body).await.fields(), ["email"]);
+    let reset = app.post("/v1/users/ada/password-reset", json!({})).await.expect(201);
+    let page = reset["url"].as_str().unwrap();
+    assert!(page.starts_with("https://door.example/password-reset?token=dwl_"), "{page}");
+}
+
+#[tokio::test]
+async fn tokens_of_links_are_not_guessed_through_what_shows_them() {
+    let app = TestApp::new().await;
+    let guess =
+        async || app.open("POST /v1/password-links/show", json!({"token": "dwl_guess"})).await;
+    for _ in 0..30 {
+        assert_eq!(guess().await.problem(400), "invalid_link");
+    }
+    assert_eq!(guess().await.problem(429), "too_many_attempts");
+}
+
+#[tokio::test]
 async fn an_invitation_expires_and_a_new_one_replaces_it() {
     let app = TestApp::new().await;
     let first = invite(&app, "member").await;
@@ -103,6 +173,8 @@ async fn a_reset_ends_every_session_and_works_once() {
 #[tokio::test]
 async fn whoever_asks_for_a_reset_learns_nothing_and_only_users_with_a_password_get_one() {
     let app = TestApp::mailing().await;
+    let state = async || app.open("GET /v1/sign-in", json!({})).await.expect(200);
+    assert_eq!(state().await["can_mail"], true);
     let wish = json!({"name": "ada", "email": EMAIL, "role": "member"});
     app.post("/v1/users", wish).await.expect(201);
     let ask =
@@ -121,6 +193,7 @@ async fn whoever_asks_for_a_reset_learns_nothing_and_only_users_with_a_password_
         app.get(asked).await.expect(200)["data"].as_array().unwrap().len()
     };
     assert_eq!(asks_of(Value::Null).await, 0, "no password yet");
+    assert_eq!(state().await["can_mail"], false, "there is no sender");
     let token = app.post("/v1/users/ada/invitation", json!({})).await.expect(201);
     accept(&app, "invitations", token["token"].as_str().unwrap(), PASSWORD).await.expect(204);
     assert_eq!(asks_of(Value::Null).await, 0, "nobody could be given it");

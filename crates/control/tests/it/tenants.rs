@@ -2,11 +2,15 @@
 //! something in its path: the description is walked, so a new route without a sample fails here.
 
 use doorward_control::{Access, Policy, openapi_json, policies};
-use doorward_domain::id::{CallId, OrganizationId, ProjectId, UserId};
+use doorward_domain::credential::PlainKey;
+use doorward_domain::id::{CallId, DeploymentId, OrganizationId, ProjectId, ProviderId, UserId};
 use doorward_domain::key::Owner;
+use doorward_domain::price::Price;
 use doorward_domain::prompts::PromptPolicy;
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{Bootstrap, NewKey, PromptRecord};
+use doorward_domain::rotation::SecretNumber;
+use doorward_domain::usage::Usage;
+use doorward_store::{Bootstrap, CallRequest, NewKey, PromptRecord};
 use http::HeaderMap;
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
@@ -112,7 +116,27 @@ impl Makers<'_> {
             request: None,
             answer: None,
         });
+        self.book(tenant, call).await;
         Named { id: call.to_string(), name: None }
+    }
+
+    /// The call itself, with the tenant's own key.
+    async fn book(&self, tenant: &Tenant, call: CallId) {
+        let key = PlainKey::parse(tenant.key.as_bytes()).unwrap();
+        let loaded = self.app.store.call_key(&key.id()).await.unwrap().unwrap();
+        let request = CallRequest {
+            call,
+            secret: SecretNumber::FIRST,
+            model: &"m".into(),
+            provider: ProviderId::new(1, 1),
+            deployment: DeploymentId::new(1, 1),
+            price: &Price::FREE,
+            most: Usage::of_tokens(1, 1),
+            fixed_output_tokens: 0,
+            average: None,
+            address: [192, 0, 2, 7].into(),
+        };
+        drop(self.app.store.admit(&loaded, &request).unwrap().unwrap());
     }
 
     /// Something of the kind that lies under this segment of the path.
@@ -123,7 +147,9 @@ impl Makers<'_> {
         let body = match noun {
             "api-keys" | "service-accounts" => json!({ "name": name }),
             "projects" => json!({ "name": name, "limits": { "concurrency": 1 } }),
-            "providers" => json!({ "name": name, "kind": "openai" }),
+            "providers" => {
+                json!({ "name": name, "kind": "openai", "base_url": "http://127.0.0.1:1/v1" })
+            }
             "provider-keys" => json!({ "name": name, "value": "sk-0123456789abcdef" }),
             "users" => {
                 let email = format!("{name}@example.com");
@@ -229,6 +255,7 @@ async fn all_of(app: &TestApp, tenant: &Tenant) -> Vec<String> {
         "/v1/webhooks",
         "/v1/notices",
         "/v1/unused-rights",
+        "/v1/allowed-models",
         "/v1/limit-increases",
         "/v1/settings",
         "/v1/audit",
@@ -243,6 +270,8 @@ async fn all_of(app: &TestApp, tenant: &Tenant) -> Vec<String> {
 /// The organization that the program makes, and another one, made behind its back: there is no way
 /// through the API yet.
 async fn two_tenants(app: &TestApp) -> (Tenant, Tenant) {
+    // Tokens say who gave them.
+    app.store.set_public_url("https://door.example".to_owned());
     let second = Bootstrap {
         organization: OrganizationId::new(1, 2),
         project: ProjectId::new(1, 2),
@@ -256,8 +285,8 @@ async fn two_tenants(app: &TestApp) -> (Tenant, Tenant) {
                 (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
             VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
         INSERT INTO users
-                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
-            VALUES ('{administrator}', '{organization}', 'admin', 'owner', '{{}}', 1, 1);"
+                (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
+            VALUES ('{administrator}', '{organization}', 'admin', 'admin', 'owner', '{{}}', 1, 1);"
     );
     let url = format!("sqlite://{}", app.dir().join("doorward.db").display());
     let mut database = SqliteConnection::connect(&url).await.unwrap();
@@ -397,7 +426,9 @@ async fn keys_of_others_are_answered_to_a_member_as_keys_of_nobody() {
     let mut makers = Makers { app: &app, count: 0 };
     let member = app.user("member", OrganizationRole::Member).await;
     let (_, key) = app.key(member, "member", all_rights()).await;
-    for (method, path) in operations().into_iter().filter(|(_, path)| noun(path) == "api-keys") {
+    // A token for a key is for whoever is signed in: a key that asks is told so, whichever it names.
+    let of_keys = operations().into_iter().filter(|(_, path)| noun(path) == "api-keys");
+    for (method, path) in of_keys.filter(|(_, path)| !path.ends_with("/token")) {
         let colleagues = makers.make(&own, "api-keys").await.id;
         let strangers = makers.make(&other, "api-keys").await.id;
         let show = format!("/v1/api-keys/{colleagues}");

@@ -222,7 +222,7 @@ async fn an_address_list_holds_for_tokens_too() {
     let token = token(&app, &key, &[]).await;
     app.call(&token, LIST, None).await.expect(200);
     let mut elsewhere = request(&token, LIST, None);
-    let address = doorward_control::ClientAddress("198.51.100.1".parse().unwrap());
+    let address = doorward_domain::address::ClientAddress("198.51.100.1".parse().unwrap());
     elsewhere.extensions_mut().insert(address);
     assert_eq!(app.send_as_is(elsewhere).await.problem(403), "ip_not_allowed");
 }

@@ -41,7 +41,12 @@ async fn a_wrong_report_is_refused_by_name() {
         ("from=2026-01-02&to=2026-01-02", "from"),
         ("from=2026-01-02&to=2026-01-01T00:00:00Z", "from"),
         ("to=2026-01-01T00:00:00", "to"), // without a zone it could be any instant of 26 hours
-        ("limit=5", "limit"),
+        ("limit=0", "limit"),
+        ("limit=10001", "limit"),
+        ("limit=", "limit"),
+        ("limit=5&format=csv", "limit"),
+        ("names=yes", "names"),
+        ("after=5", "after"),
     ] {
         let answer = app.get(&format!("/v1/usage?{query}")).await;
         assert_eq!(answer.problem(400), "invalid_request", "{query}");
@@ -190,6 +195,8 @@ async fn a_row_says_what_it_is_of_and_nothing_else() {
         row["requests"] = json!(requests);
         row["errors"] = json!(requests);
         row["attempts"] = json!(requests);
+        row["duration_us"] = json!(0); // all of them were broken off
+        row["first_byte_us"] = json!(0);
         row["input_tokens"] = json!(10 * requests);
         for nothing in Usage::NAMES.iter().filter(|name| **name != "input_tokens") {
             row[nothing] = json!(0);
@@ -216,9 +223,9 @@ async fn a_report_is_told_as_csv_and_as_json_lines() {
     some_calls(&app).await;
     let (names, rest) = (Usage::NAMES.join(","), ",0".repeat(Usage::COUNT - 1));
     let csv = format!(
-        "model,day,requests,errors,attempts,{names},cost_usd\r\n\
-        gpt-4o,2026-01-01,3,3,3,30{rest},0.00\r\n\
-        \"'=1+1, \"\"dear\"\"\",2026-01-01,1,1,1,10{rest},0.00\r\n"
+        "model,day,requests,errors,attempts,duration_us,first_byte_us,{names},cost_usd\r\n\
+        gpt-4o,2026-01-01,3,3,3,0,0,30{rest},0.00\r\n\
+        \"'=1+1, \"\"dear\"\"\",2026-01-01,1,1,1,0,0,10{rest},0.00\r\n"
     );
     let path = "/v1/usage?group_by=model,day";
     let asked = app.get(&format!("{path}&format=csv")).await;
@@ -297,4 +304,46 @@ async fn another_organization_is_in_no_report() {
     }
     let refused = app.call(&foreign, "GET /v1/usage?service_account=agent", None).await;
     assert_eq!(refused.fields(), ["service_account"]);
+}
+
+#[tokio::test]
+async fn the_first_rows_are_told_with_what_things_are_called() {
+    let app = TestApp::new().await;
+    let [admins, agents] = some_calls(&app).await;
+    let path = "/v1/usage?group_by=key,service_account,model&names=true";
+    let report = app.get(&format!("{path}&limit=1")).await.expect(200);
+    assert_eq!((&report["has_more"], report["data"].as_array().unwrap().len()), (&json!(true), 1));
+    let row = &report["data"][0];
+    assert_eq!((&row["key"], &row["key_name"]), (&json!(admins.id), &json!("admin's")));
+    assert_eq!((&row["service_account_name"], &row["model_name"]), (&json!(null), &json!(null)));
+    let whole = app.get(&format!("{path}&limit=3")).await.expect(200);
+    assert_eq!((&whole["has_more"], whole["data"].as_array().unwrap().len()), (&json!(false), 3));
+
+    let csv = app.get(&format!("{path}&format=csv&key={}", agents.id)).await.text;
+    let mut lines = csv.lines();
+    let head = "key,key_name,service_account,service_account_name,model,requests,";
+    assert!(lines.next().unwrap().starts_with(head), "{csv}");
+    let row = format!("{},agent's,{},agent,gpt-4o,1,", agents.id, agents.owner);
+    assert!(lines.any(|line| line.starts_with(&row)), "{csv}");
+}
+
+#[tokio::test]
+async fn a_call_is_told_to_whoever_may_see_it() {
+    let app = TestApp::new().await;
+    let [admins, agents] = some_calls(&app).await;
+    let (_, agents_key) = app.key(agents.owner, "reports", only(&[Scope::AnalyticsRead])).await;
+    let path = |n: u128| format!("GET /v1/calls/{}", CallId::new(1, n));
+    let told = app.call(&app.admin, &path(3), None).await.expect(200);
+    assert_eq!((&told["key"], &told["object"]), (&json!(agents.id), &json!("call")));
+    assert_eq!((&told["outcome"], &told["status"]), (&json!("interrupted"), &json!(null)));
+    assert_eq!((&told["input_tokens"], &told["cost_usd"]), (&json!(10), &json!("0.00")));
+    assert_eq!(app.call(&agents_key, &path(3), None).await.expect(200), told);
+    assert_eq!(
+        app.call(&agents_key, &path(1), None).await.problem(404),
+        "not_found",
+        "{}",
+        admins.id
+    );
+    assert_eq!(app.call(&app.admin, &path(9), None).await.problem(404), "not_found");
+    assert_eq!(app.get("/v1/calls/mine").await.problem(404), "not_found");
 }

@@ -7,6 +7,7 @@ use doorward_domain::scope::Scope;
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, all_rights, only, request, shape};
+use crate::sign_in::{add_ada, sign_in};
 
 async fn create(app: &TestApp, name: &str, role: &str) -> Value {
     app.post("/v1/users", json!({"name": name, "role": role})).await.expect(201)
@@ -29,7 +30,9 @@ async fn a_user_is_added_shown_edited_and_removed() {
     assert_eq!((&edited["email"], &edited["role"]), (&json!(null), &json!("admin")));
     assert_eq!(app.get("/v1/users/Ada%20L.").await.expect(200), edited);
     let list = app.get("/v1/users").await.expect(200);
-    assert_eq!(list["data"][0], edited);
+    let mut listed = edited.clone();
+    listed.as_object_mut().unwrap().remove("projects");
+    assert_eq!(list["data"][0], listed);
     app.delete(&format!("/v1/users/{id}")).await.expect(204);
     assert_eq!(app.get(&format!("/v1/users/{id}")).await.problem(404), "not_found");
     assert_eq!(app.delete(&format!("/v1/users/{id}")).await.problem(404), "not_found");
@@ -137,6 +140,8 @@ async fn an_administrator_reaches_nothing_above_their_own_role() {
     };
     create(&app, "bob", "member").await;
     let owner = app.first.administrator;
+    // Who asks is seen, and that is told.
+    app.call(&key, "GET /v1/users", None).await.expect(200);
     let before = app.get("/v1/users").await.text;
     let calls = [
         ("POST /v1/users", json!({"name": "eve", "role": "owner"}), "user.create"),
@@ -227,4 +232,26 @@ async fn everybody_can_look_at_themselves_and_at_nobody_else() {
     let agent = app.service_account("agent").await;
     let (_, key) = app.key(agent, "agent", all_rights()).await;
     assert_eq!(app.call(&key, "GET /v1/users/me", None).await.problem(404), "not_found");
+}
+
+#[tokio::test]
+async fn a_user_is_shown_with_their_keys_projects_and_what_they_sign_in_with() {
+    let app = TestApp::new().await;
+    add_ada(&app, "member").await;
+    let ada = app.get("/v1/users/ada").await.expect(200);
+    assert_eq!((&ada["has_password"], &ada["has_second_factor"]), (&json!(true), &json!(false)));
+    assert_eq!((&ada["keys"], &ada["last_seen_at"]), (&json!(0), &json!(null)));
+    sign_in(&app).await;
+    app.post("/v1/api-keys", json!({"name": "k", "owner": ada["id"]})).await.expect(201);
+    let role = json!({"role": "viewer"});
+    app.call(&app.admin, "PUT /v1/projects/default/members/ada", Some(role)).await.expect(200);
+    let ada = app.get("/v1/users/ada").await.expect(200);
+    assert_eq!((&ada["keys"], &ada["last_seen_at"]), (&json!(1), &json!("2026-01-01T00:00:00Z")));
+    assert_eq!(ada["projects"][0]["name"], "default");
+    assert_eq!(ada["projects"][0]["role"], "viewer");
+    for (q, names) in [("ADA@", vec!["ada"]), ("a", vec!["ada", "administrator"]), ("%", vec![])] {
+        let list = app.get(&format!("/v1/users?q={q}")).await.expect(200);
+        let found: Vec<_> = list["data"].as_array().unwrap().iter().map(|u| &u["name"]).collect();
+        assert_eq!(found, names, "{q}");
+    }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use doorward_domain::catalog::{
     Deployment, DeploymentState, Model, Provider, ProviderKind, listing,
 };
-use doorward_domain::id::{OrganizationId, ProviderKeyId};
+use doorward_domain::id::{DeploymentId, OrganizationId, ProviderKeyId};
 use doorward_domain::price::Price;
-use doorward_store::{CatalogRow, StoreError};
+use doorward_store::{Boards, CatalogRow, StoreError};
 use http::HeaderValue;
 use rustls_pki_types::ServerName;
 use url::Url;
@@ -33,6 +33,16 @@ struct Loading {
     used: HashMap<String, Arc<Origin>>,
     health: Registry,
     checks: Checks,
+    /// Where the management API sees how they are.
+    boards: HashMap<DeploymentId, Boards>,
+}
+
+impl Loading {
+    /// Lets others see how a deployment is that is called with this key.
+    fn show(&mut self, id: DeploymentId, key: Option<ProviderKeyId>, health: &Health) {
+        let boards = self.boards.entry(id).or_insert_with(|| health.boards());
+        boards.credentials.push(health.credential_board(key));
+    }
 }
 
 impl Catalog {
@@ -42,7 +52,12 @@ impl Catalog {
         let epoch = self.store.catalog_epoch();
         let mut models: HashMap<OrganizationId, Models> = HashMap::new();
         let health = self.health.lock().successor();
-        let mut loading = Loading { used: HashMap::new(), health, checks: Checks::default() };
+        let mut loading = Loading {
+            used: HashMap::new(),
+            health,
+            checks: Checks::default(),
+            boards: HashMap::new(),
+        };
         for mut row in self.store.catalog().await? {
             let organization = row.model.organization;
             let aliases = std::mem::take(&mut row.model.aliases);
@@ -53,6 +68,7 @@ impl Catalog {
         }
         *self.origins.lock() = loading.used;
         *self.health.lock() = loading.health;
+        self.store.tell_health(loading.boards);
         Ok(Snapshot { epoch, models, checks: loading.checks })
     }
 
@@ -80,6 +96,7 @@ impl Catalog {
                 let endpoint = self.endpoint(&row.model, deployment, provider, (*key, loading));
                 match endpoint.await {
                     Ok(endpoint) => {
+                        loading.show(deployment.id, *key, &endpoint.1);
                         let share = (price.clone(), keys.len());
                         let of = (deployment, provider);
                         let counted = (Arc::clone(&series), Arc::clone(&average));

@@ -18,14 +18,14 @@ use doorward_domain::presented::Presented as Credential;
 use doorward_domain::scope::Scope;
 use doorward_store::{Admitted, Cost};
 use http::{HeaderMap, StatusCode};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use jiff::Timestamp;
 
 use answer::{Decision, ForProxy};
 use asked::{Asked, Named, Presented};
 
 use super::Gateway;
-use super::body::{self, Begun};
+use super::body::{self, Begun, CallBody};
 use crate::answer::Answer;
 use crate::error::ProxyError;
 use crate::facts::Facts;
@@ -43,7 +43,7 @@ impl Gateway {
     pub(super) async fn verify(
         &self,
         question: Verify,
-        (headers, body): (&HeaderMap, Incoming),
+        (headers, body): (&HeaderMap, CallBody),
         whence: Whence,
         facts: &mut Facts,
     ) -> Answer {
@@ -100,7 +100,7 @@ impl Gateway {
     /// A key that somebody with the right to ask names in a body.
     async fn verify_named(
         &self,
-        (headers, body): (&HeaderMap, Incoming),
+        (headers, body): (&HeaderMap, CallBody),
         (id, now, address): Whence,
         facts: &mut Facts,
     ) -> Result<Answer, ProxyError> {
@@ -133,7 +133,7 @@ impl Gateway {
     async fn hear(
         &self,
         headers: &HeaderMap,
-        body: Incoming,
+        body: CallBody,
         (now, address): (Timestamp, IpAddr),
         facts: &mut Facts,
     ) -> Result<(Caller, Bytes), ProxyError> {
@@ -223,7 +223,7 @@ impl Gateway {
             return Err(Denial::InsufficientScope.into());
         }
         let Some(name) = &asked.model else { return Ok(None) };
-        match self.find_model(caller, name).await {
+        match self.find_model(caller, name, &mut None).await {
             Ok(model) => Ok(Some(model.name.to_string())),
             // What it would cost here is not asked.
             Err(ProxyError::Unpriced(model, _)) => Ok(Some(model)),

@@ -7,16 +7,19 @@ use futures_util::FutureExt as _;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 
 use crate::error::ProxyError;
+
+/// What a call brings: off a connection, or whole from this very process.
+pub type CallBody = Either<Incoming, Full<Bytes>>;
 
 /// A body, as far as it came with its head.
 pub(super) enum Begun {
     Whole(Bytes),
     /// The beginning, and what brings the rest.
-    Part(Bytes, Incoming),
+    Part(Bytes, CallBody),
 }
 
 /// Refuses a body that says that it is no JSON. One that says nothing is read.
@@ -32,7 +35,7 @@ pub(super) fn check_type(headers: &HeaderMap) -> Result<(), ProxyError> {
 
 /// Takes what is there of a body of at most `max` bytes. Most come with their head, in one piece:
 /// those cost neither a copy nor a timer.
-pub(super) fn begin(mut body: Incoming, max: usize) -> Result<Begun, ProxyError> {
+pub(super) fn begin(mut body: CallBody, max: usize) -> Result<Begun, ProxyError> {
     if body.size_hint().lower() > max as u64 {
         return Err(ProxyError::TooLarge(max));
     }
@@ -49,7 +52,7 @@ pub(super) fn begin(mut body: Incoming, max: usize) -> Result<Begun, ProxyError>
 /// Reads on to the end, in at most `timeout`.
 pub(super) async fn finish(
     first: Bytes,
-    body: Incoming,
+    body: CallBody,
     max: usize,
     timeout: Duration,
 ) -> Result<Bytes, ProxyError> {
@@ -57,7 +60,7 @@ pub(super) async fn finish(
     rest.await.map_err(|_| ProxyError::SlowBody)?
 }
 
-async fn read_rest(first: Bytes, mut body: Incoming, max: usize) -> Result<Bytes, ProxyError> {
+async fn read_rest(first: Bytes, mut body: CallBody, max: usize) -> Result<Bytes, ProxyError> {
     let mut whole = BytesMut::from(first.as_ref());
     // A body whose length was not told never says beforehand that it is over.
     while let Some(piece) = next_piece(&mut body).await? {
@@ -70,7 +73,7 @@ async fn read_rest(first: Bytes, mut body: Incoming, max: usize) -> Result<Bytes
 }
 
 /// `None`: it is over.
-async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, ProxyError> {
+async fn next_piece(body: &mut CallBody) -> Result<Option<Bytes>, ProxyError> {
     match body.frame().await {
         Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
         None if body.size_hint().lower() == 0 => Ok(None),

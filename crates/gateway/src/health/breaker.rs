@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+pub(crate) use doorward_domain::health::State;
+
 /// So many failures in a row open it,
 const FAILURES_MAX: u32 = 5;
 /// and so many among the last ones that ended: what fails every other time never fails in a row.
@@ -15,17 +17,6 @@ const BACK_OFF_MAX: Duration = Duration::from_mins(1);
 /// The longest that a provider can have itself left alone: what it says may be an error of its own, and
 /// nobody here could end it.
 const REST_MAX: Duration = Duration::from_mins(5);
-
-/// Whether calls go through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum State {
-    /// All do.
-    Closed,
-    /// One is to find out whether all may.
-    HalfOpen,
-    /// None does.
-    Open,
-}
 
 /// On which terms a call goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +46,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Change {
     /// Nothing goes through for so long.
     Opened(Duration),
+    /// That goes on for longer than it was said.
+    Prolonged,
     Closed,
 }
 
@@ -145,9 +138,9 @@ impl Breaker {
                 Some(self.open(now_us, rest))
             }
             (Phase::Open { until_us }, _, Verdict::Rest(rest)) => {
-                let until_us = until_us.max(now_us.saturating_add(us(rest.min(REST_MAX))));
-                self.phase = Phase::Open { until_us };
-                None
+                let wished_us = now_us.saturating_add(us(rest.min(REST_MAX)));
+                self.phase = Phase::Open { until_us: until_us.max(wished_us) };
+                (wished_us > until_us).then_some(Change::Prolonged)
             }
             // Another one may try at once.
             (Phase::Trial { .. }, Entry::Trial, Verdict::Unknown) => {

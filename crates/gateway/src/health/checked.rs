@@ -42,7 +42,7 @@ impl Checked {
         }
         let down_max_us = u64::try_from(DOWN_MAX.as_micros()).unwrap_or(u64::MAX);
         let before = self.down_until_us.swap(now_us.saturating_add(down_max_us), Relaxed);
-        (before == 0).then_some(Change::Opened(DOWN_MAX))
+        Some(if before == 0 { Change::Opened(DOWN_MAX) } else { Change::Prolonged })
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
         assert!(!checked.is_down(0));
         assert_eq!(checked.failed(0), Some(Change::Opened(DOWN_MAX)));
         assert!(checked.is_down(0));
-        assert_eq!(checked.failed(7), None, "that is known");
+        assert_eq!(checked.failed(7), Some(Change::Prolonged), "that is known");
         let until_us = checked.down_until_us();
         assert_eq!(until_us, 7 + 300_000_000);
         assert!(checked.is_down(until_us - 1) && !checked.is_down(until_us));

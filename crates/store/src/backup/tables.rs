@@ -12,7 +12,7 @@ pub(super) enum Fate {
 }
 
 /// Every table of the schema. What another program keeps in the same database is not ours to carry.
-pub(super) const TABLES: [(&str, Fate); 35] = [
+pub(super) const TABLES: [(&str, Fate); 36] = [
     ("organizations", Kept),
     ("projects", Kept),
     ("users", Kept),
@@ -23,6 +23,7 @@ pub(super) const TABLES: [(&str, Fate); 35] = [
     ("key_secrets", Kept),
     ("key_origins", Kept),
     ("key_uses", Kept),
+    ("key_denials", Kept),
     // What holds for a while ends with a restore: see `passing`.
     ("limit_increases", Kept),
     ("provider_keys", Kept),

@@ -212,6 +212,7 @@ impl Store {
         let is_through = progress.read_batch(end)?;
         let events = progress.batch.len();
         self.write_waiting_uses().await?;
+        self.write_waiting_denials().await?;
         if events > 0 {
             write_events(&self.db, &progress.batch, &self.time_zone).await?;
             let calls = progress.batch.iter().filter(|event| event.is_call()).count();

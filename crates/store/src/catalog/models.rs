@@ -14,9 +14,10 @@ use super::providers::FIND_PROVIDER;
 use super::{CatalogRow, Removed};
 use crate::audit::{Deed, append_audit};
 use crate::db::{
-    check_storable, finds, is_storable, missing, next_version, on, refused, signed, taken,
+    check_storable, finds, is_storable, missing, next_version, on, parsed, refused, signed, taken,
 };
 use crate::organizations::FIND_PROJECT;
+use crate::search::pattern;
 use crate::{Act, Store, StoreError};
 
 const INSERT_DEPLOYMENT: &str = "
@@ -73,6 +74,37 @@ macro_rules! insert_deployments {
                 .await
                 .map_err(|error| missing(error, "provider"))?;
         }
+    };
+}
+
+/// What a model is called, and by whose keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelName {
+    /// The name that clients send.
+    pub name: String,
+    /// Whose keys alone may call it. `None`: those of all.
+    pub project: Option<ProjectId>,
+}
+
+/// Which models are wanted; the empty filter wants all.
+#[derive(Debug, Clone, Default)]
+pub struct ModelFilter {
+    /// Those with this in their name or an alias, whatever its case.
+    pub search: Option<String>,
+    /// Those that this provider serves, among others perhaps.
+    pub provider: Option<ProviderId>,
+}
+
+/// One page of the models `m` that fit. A model's own name is among its names.
+macro_rules! page_of_models {
+    () => {
+        "WHERE m.organization_id = $1 AND m.name > $2
+            AND EXISTS (SELECT 1 FROM model_names n WHERE n.organization_id = m.organization_id
+                AND n.model = m.name AND lower(n.name) LIKE $4 ESCAPE '\\')
+            AND ($5 = '' OR EXISTS (SELECT 1 FROM deployments d
+                WHERE d.organization_id = m.organization_id AND d.model = m.name
+                    AND d.provider_id = $5))
+        ORDER BY m.name LIMIT $3"
     };
 }
 
@@ -269,38 +301,68 @@ impl Store {
         Ok(join(model, deployments)?.pop())
     }
 
-    /// The models of this organization, by name, after the name `after`, at most `limit`.
-    pub async fn list_models(
+    /// The names of the models of this organization, after the name `after`, at most `limit`.
+    pub async fn list_model_names(
         &self,
         organization: OrganizationId,
         after: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<Model>, StoreError> {
-        const MODELS: &str =
-            select_models!("WHERE m.organization_id = $1 AND m.name > $2 ORDER BY m.name LIMIT $3");
-        const DEPLOYMENTS: &str = select_deployments!(
-            "WHERE organization_id = $1 AND model IN (
-                SELECT name FROM models WHERE organization_id = $1 AND name > $2
-                ORDER BY name LIMIT $3)
-            ORDER BY model, position"
-        );
-        let organization = organization.to_string();
+    ) -> Result<Vec<ModelName>, StoreError> {
+        const SQL: &str = "
+            SELECT name, project_id FROM models WHERE organization_id = $1 AND name > $2
+            ORDER BY name LIMIT $3";
         let after = after.unwrap_or_default();
         if !is_storable(after) {
             return Ok(Vec::new());
         }
+        let rows: Vec<(String, Option<String>)> = on!(self.db.read, |pool| {
+            let query = sqlx::query_as(SQL).bind(organization.to_string()).bind(after);
+            query.bind(i64::from(limit)).fetch_all(pool).await?
+        });
+        let read = |(name, project): (String, Option<String>)| {
+            let project = project.map(|id| parsed("project", &id)).transpose()?;
+            Ok(ModelName { name, project })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// The models of this organization that fit, by name, after the name `after`, at most `limit`.
+    pub async fn list_models(
+        &self,
+        organization: OrganizationId,
+        filter: &ModelFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Model>, StoreError> {
+        const MODELS: &str = select_models!(page_of_models!());
+        const DEPLOYMENTS: &str = select_deployments!(concat!(
+            "WHERE organization_id = $1 AND model IN (SELECT m.name FROM models m ",
+            page_of_models!(),
+            ") ORDER BY model, position"
+        ));
+        let organization = organization.to_string();
+        let after = after.unwrap_or_default();
+        let text = filter.search.as_deref().unwrap_or_default();
+        let Some(pattern) = pattern(text).filter(|_| is_storable(after)) else {
+            return Ok(Vec::new());
+        };
+        let provider = filter.provider.map(|id| id.to_string()).unwrap_or_default();
         let limit = i64::from(limit);
         let (models, deployments) = on!(self.db.read, |pool| (
             sqlx::query_as(MODELS)
                 .bind(&organization)
                 .bind(after)
                 .bind(limit)
+                .bind(&pattern)
+                .bind(&provider)
                 .fetch_all(pool)
                 .await?,
             sqlx::query_as(DEPLOYMENTS)
                 .bind(&organization)
                 .bind(after)
                 .bind(limit)
+                .bind(&pattern)
+                .bind(&provider)
                 .fetch_all(pool)
                 .await?
         ));

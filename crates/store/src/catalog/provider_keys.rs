@@ -1,6 +1,6 @@
 //! Provider keys: credentials for providers, sealed in the vault.
 
-use doorward_domain::catalog::ProviderKey;
+use doorward_domain::catalog::{KeyTest, ProviderKey};
 use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::name::Masked;
 use secrecy::{ExposeSecret, SecretString};
@@ -28,7 +28,36 @@ row! {
         note: String,
         created_at_us: i64,
         updated_at_us: i64,
+        tested_at_us: Option<i64>,
+        tested_provider: Option<String>,
+        test_failure: Option<String>,
+        providers: String,
+        models: String,
     }
+}
+
+/// Reads provider keys with what uses them. Neither an id nor the name of a model holds a space.
+macro_rules! select_provider_keys {
+    ($only:literal) => {
+        concat!(
+            "SELECT k.id, k.organization_id, k.name, k.masked, k.note, k.created_at_us, k.updated_at_us,
+                k.tested_at_us, k.tested_provider, k.test_failure,
+                COALESCE((SELECT string_agg(u.provider_id, ' ' ORDER BY u.provider_id) FROM (
+                    SELECT l.provider_id FROM provider_links l
+                    WHERE l.organization_id = k.organization_id AND l.provider_key_id = k.id
+                    ORDER BY 1 LIMIT 20) u), '') AS providers,
+                COALESCE((SELECT string_agg(u.model, ' ' ORDER BY u.model) FROM (
+                    SELECT DISTINCT d.model FROM deployments d
+                    WHERE d.organization_id = k.organization_id AND d.provider_key_id = k.id
+                    ORDER BY 1 LIMIT 20) u), '') AS models
+            FROM provider_keys k ",
+            $only
+        )
+    };
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ').filter(|word| !word.is_empty())
 }
 
 impl NamedRow for ProviderKeyRow {
@@ -39,12 +68,26 @@ impl NamedRow for ProviderKeyRow {
             id: parsed("provider key", &self.id)?,
             organization: parsed("organization", &self.organization_id)?,
             name: self.name,
+            providers: words(&self.providers)
+                .map(|id| parsed("provider", id))
+                .collect::<Result<_, _>>()?,
+            models: words(&self.models).map(str::to_owned).collect(),
+            last_test: tested(self.tested_at_us, self.tested_provider, self.test_failure)?,
             masked: Masked::from_stored(self.masked),
             note: self.note,
             created_at: timestamp(self.created_at_us)?,
             updated_at: timestamp(self.updated_at_us)?,
         })
     }
+}
+
+fn tested(
+    at_us: Option<i64>,
+    provider: Option<String>,
+    failure: Option<String>,
+) -> Result<Option<KeyTest>, StoreError> {
+    let Some((at_us, provider)) = at_us.zip(provider) else { return Ok(None) };
+    Ok(Some(KeyTest { at: timestamp(at_us)?, provider, failure }))
 }
 
 /// Whether an organization has a provider key.
@@ -90,6 +133,9 @@ impl Store {
             note: new.note,
             created_at: whole_us(act.at),
             updated_at: whole_us(act.at),
+            providers: Vec::new(),
+            models: Vec::new(),
+            last_test: None,
         };
         let id = key.id.to_string();
         let secret = new.value.expose_secret().as_bytes();
@@ -146,7 +192,8 @@ impl Store {
     ) -> Result<ProviderKey, StoreError> {
         const SQL: &str = "
             UPDATE provider_keys SET name = $3, note = $4, masked = $5,
-                ciphertext = COALESCE($6, ciphertext), updated_at_us = $7, search_text = $9
+                ciphertext = COALESCE($6, ciphertext), updated_at_us = $7, search_text = $9,
+                tested_at_us = CASE WHEN $6 IS NULL THEN tested_at_us END
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $8";
         let (id, read_at) = (key.id, key.updated_at);
         let text = id.to_string();
@@ -156,6 +203,8 @@ impl Store {
             key.masked = Masked::of(secret);
             sealed =
                 Some(self.keyring.seal(&sealed_for(act.organization, &text), secret.as_bytes())?);
+            // What was found out about the old value says nothing about this one.
+            key.last_test = None;
         }
         key.name = edit.name.unwrap_or(key.name);
         key.note = edit.note.unwrap_or(key.note);
@@ -206,6 +255,30 @@ impl Store {
                 .await?
         });
         rows.into_iter().map(|(id,)| parsed("provider", &id)).collect()
+    }
+
+    /// Notes how it went when a provider key was presented. That changes nothing of the key: it has no new
+    /// version. One that is gone meanwhile is none the worse.
+    pub async fn note_provider_key_test(
+        &self,
+        organization: OrganizationId,
+        id: ProviderKeyId,
+        test: &KeyTest,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "
+            UPDATE provider_keys SET tested_at_us = $3, tested_provider = $4, test_failure = $5
+            WHERE organization_id = $1 AND id = $2";
+        on!(self.db.write, |pool| {
+            sqlx::query(SQL)
+                .bind(organization.to_string())
+                .bind(id.to_string())
+                .bind(test.at.as_microsecond())
+                .bind(&test.provider)
+                .bind(&test.failure)
+                .execute(pool)
+                .await?;
+        });
+        Ok(())
     }
 
     /// Deletes a provider key. What uses it keeps it ([`StoreError::InUse`]: providers and models by
@@ -315,9 +388,7 @@ impl Store {
         organization: OrganizationId,
         id: ProviderKeyId,
     ) -> Result<Option<ProviderKey>, StoreError> {
-        const SQL: &str = "
-            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
-            FROM provider_keys WHERE organization_id = $1 AND id = $2";
+        const SQL: &str = select_provider_keys!("WHERE k.organization_id = $1 AND k.id = $2");
         self.find_one::<ProviderKeyRow>(SQL, organization, &id.to_string()).await
     }
 
@@ -327,9 +398,7 @@ impl Store {
         organization: OrganizationId,
         name: &str,
     ) -> Result<Option<ProviderKey>, StoreError> {
-        const SQL: &str = "
-            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
-            FROM provider_keys WHERE organization_id = $1 AND name = $2";
+        const SQL: &str = select_provider_keys!("WHERE k.organization_id = $1 AND k.name = $2");
         self.find_one::<ProviderKeyRow>(SQL, organization, name).await
     }
 
@@ -340,9 +409,9 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<ProviderKey>, StoreError> {
-        const SQL: &str = "
-            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
-            FROM provider_keys WHERE organization_id = $1 AND name > $2 ORDER BY name LIMIT $3";
+        const SQL: &str = select_provider_keys!(
+            "WHERE k.organization_id = $1 AND k.name > $2 ORDER BY k.name LIMIT $3"
+        );
         self.list_after::<ProviderKeyRow>(SQL, organization, after, limit).await
     }
 
@@ -354,11 +423,10 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<ProviderKey>, StoreError> {
-        const SQL: &str = "
-            SELECT id, organization_id, name, masked, note, created_at_us, updated_at_us
-            FROM provider_keys
-            WHERE organization_id = $1 AND name > $2 AND search_text LIKE $3 ESCAPE '\\'
-            ORDER BY name LIMIT $4";
+        const SQL: &str = select_provider_keys!(
+            "WHERE k.organization_id = $1 AND k.name > $2 AND k.search_text LIKE $3 ESCAPE '\\'
+            ORDER BY k.name LIMIT $4"
+        );
         let after = after.unwrap_or_default();
         let Some(pattern) = pattern(search).filter(|_| is_storable(after)) else {
             return Ok(Vec::new());

@@ -1,7 +1,9 @@
 //! Providers: upstream APIs.
 
+use std::collections::HashMap;
+
 use doorward_domain::aws::AwsRegion;
-use doorward_domain::catalog::Provider;
+use doorward_domain::catalog::{Provider, ProviderKind};
 use doorward_domain::health_check::HealthCheck;
 use doorward_domain::id::{OrganizationId, ProviderId, ProviderKeyId};
 use serde_json::json;
@@ -283,6 +285,21 @@ impl Store {
              ORDER BY p.name LIMIT $3"
         );
         self.list_after::<ProviderRow>(SQL, organization, after, limit).await
+    }
+
+    /// What kind each provider of this organization is of.
+    pub async fn provider_kinds(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<HashMap<ProviderId, ProviderKind>, StoreError> {
+        const SQL: &str = "SELECT id, kind FROM providers WHERE organization_id = $1";
+        let rows: Vec<(String, String)> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL).bind(organization.to_string()).fetch_all(pool).await?
+        });
+        let parse = |(id, kind): (String, String)| {
+            Ok((parsed("provider", &id)?, parsed("provider kind", &kind)?))
+        };
+        rows.into_iter().map(parse).collect()
     }
 
     /// Every provider, for the data plane.

@@ -24,8 +24,9 @@ const OVER: &str = "
     ORDER BY swept_at_us, id LIMIT $4";
 
 /// What belongs to a key, then the key itself.
-const DELETE: [&str; 5] = [
+const DELETE: [&str; 6] = [
     "DELETE FROM limit_increases WHERE organization_id = $1 AND key_id = $2",
+    "DELETE FROM key_denials WHERE organization_id = $1 AND key_id = $2",
     "DELETE FROM key_uses WHERE organization_id = $1 AND key_id = $2",
     "DELETE FROM key_origins WHERE organization_id = $1 AND key_id = $2",
     "DELETE FROM key_secrets WHERE organization_id = $1 AND key_id = $2",

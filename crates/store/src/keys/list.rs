@@ -10,9 +10,10 @@ use doorward_domain::key::ApiKey;
 use doorward_domain::rotation::OVERLAP_MAX;
 use jiff::Timestamp;
 
+use super::cursor::{NEVER_ENDS_US, NEVER_USED_US, Place, name_order};
 use super::page::{PageQuery, Wanted};
 use super::row::{KeyRow, key_columns};
-use super::{KeyCursor, KeyFilter, KeyRecord, Page};
+use super::{KeyCursor, KeyFilter, KeyRecord, KeySort, KeySortBy, Page};
 use crate::calls::Patience;
 use crate::db::{is_storable, on, timestamp};
 use crate::row::row;
@@ -82,13 +83,13 @@ impl Store {
         }))
     }
 
-    /// Keys of this organization, newest first; `after` is where the page before ended. However many
-    /// keys a page has, it takes the same few queries.
+    /// Keys of this organization; `after` is where the page before ended, in the same order. However
+    /// many keys a page has, it takes the same few queries.
     pub async fn list_keys(
         &self,
         organization: OrganizationId,
         filter: &KeyFilter,
-        after: Option<KeyCursor>,
+        after: Option<&KeyCursor>,
         limit: u32,
     ) -> Result<Page<KeyRecord>, StoreError> {
         self.catch_up().await;
@@ -103,7 +104,7 @@ impl Store {
         let mut rows: Vec<ListRow> = on!(self.db.read, |pool| {
             PageQuery::new(&wanted).build().build_query_as().fetch_all(pool).await?
         });
-        rows.sort_unstable_by(|a, b| b.place().cmp(&a.place()));
+        sort(&mut rows, filter.sort);
         let has_more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
         Ok(Page { rows: self.records_of(organization, rows).await?, has_more })
@@ -170,8 +171,15 @@ struct Listed {
 
 impl ListRow {
     /// Its place in the list.
-    fn place(&self) -> (i64, &str) {
-        self.key.place()
+    fn place(&self, by: KeySortBy) -> (Place, &str) {
+        let (created_at_us, id) = self.key.place();
+        let place = match by {
+            KeySortBy::Created => Place::Number(created_at_us),
+            KeySortBy::Name => Place::Text(name_order(self.key.name())),
+            KeySortBy::LastUsed => Place::Number(self.last_used_at_us.unwrap_or(NEVER_USED_US)),
+            KeySortBy::Expires => Place::Number(self.key.end_us().unwrap_or(NEVER_ENDS_US)),
+        };
+        (place, id)
     }
 
     fn parse(self) -> Result<Listed, StoreError> {
@@ -181,6 +189,14 @@ impl ListRow {
             last_used_address: self.last_used_address.and_then(|text| text.parse().ok()),
         })
     }
+}
+
+/// A page's rows, which come in no order.
+fn sort(rows: &mut [ListRow], sort: KeySort) {
+    rows.sort_by(|a, b| {
+        let order = a.place(sort.by).cmp(&b.place(sort.by));
+        if sort.is_descending { order.reverse() } else { order }
+    });
 }
 
 /// Each budget of a key with what was spent of it.

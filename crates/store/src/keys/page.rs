@@ -8,8 +8,9 @@ use doorward_domain::key::KeyStatus;
 use jiff::Timestamp;
 use sqlx::{Database, Encode, QueryBuilder, Type};
 
+use super::cursor::Place;
 use super::row::key_columns;
-use super::{KeyCursor, KeyFilter};
+use super::{KeyCursor, KeyFilter, KeySort, KeySortBy};
 use crate::search::Holding;
 
 /// A part of a query: its text, or a value.
@@ -29,7 +30,7 @@ pub(super) struct PageQuery(Vec<Piece>);
 pub(super) struct Wanted<'a> {
     pub(super) organization: OrganizationId,
     pub(super) filter: &'a KeyFilter,
-    pub(super) after: Option<KeyCursor>,
+    pub(super) after: Option<&'a KeyCursor>,
     pub(super) rows: u32,
     pub(super) now: Timestamp,
     /// What the texts contain that fit. `None`: every text fits.
@@ -38,7 +39,7 @@ pub(super) struct Wanted<'a> {
 
 const ROWS: &str =
     concat!("SELECT ", key_columns!(), ", k.last_used_at_us, k.last_used_address FROM (");
-/// Every key of the organization, or of one owner, in the order of the list.
+/// Every key of the organization, or of one owner.
 const KEYS: &str = "SELECT k.id FROM api_keys k WHERE k.organization_id = ";
 /// The same by their texts. What else a key must be is asked of those alone whose text fits, which a
 /// join would not promise.
@@ -53,7 +54,10 @@ impl PageQuery {
         let filter = wanted.filter;
         let mut query = Self(vec![Piece::Sql(ROWS)]);
         match wanted.holding {
-            Some(holding) if !has_few(filter) => query.by_text(wanted, holding),
+            // The texts stand in one order.
+            Some(holding) if !has_few(filter) && filter.sort.by == KeySortBy::Created => {
+                query.by_text(wanted, holding);
+            }
             Some(_) | None => query.by_key(wanted),
         }
         query.number(i64::from(wanted.rows));
@@ -71,20 +75,27 @@ impl PageQuery {
             self.sql(" AND ").holds("k.search_text", holding);
         }
         self.narrow(wanted.filter, wanted.now);
+        let [before, order] = order(wanted.filter.sort);
         if let Some(after) = wanted.after {
-            self.sql(" AND (k.created_at_us, k.id) < (").place(after);
+            self.sql(before).place(after);
         }
-        self.sql(" ORDER BY k.created_at_us DESC, k.id DESC LIMIT ");
+        self.sql(order);
     }
 
     fn by_text(&mut self, wanted: &Wanted<'_>, holding: &Holding) {
         self.sql(TEXTS).text(&wanted.organization);
         self.sql(" AND ").holds("s.search_text", holding);
+        let is_descending = wanted.filter.sort.is_descending;
         if let Some(after) = wanted.after {
-            self.sql(" AND (s.created_at_us, s.id) < (").place(after);
+            let side = if is_descending { "<" } else { ">" };
+            self.sql(" AND (s.created_at_us, s.id) ").sql(side).sql(" (").place(after);
         }
         self.sql(TEXT_FITS).narrow(wanted.filter, wanted.now);
-        self.sql(") = 1 ORDER BY s.created_at_us DESC, s.id DESC LIMIT ");
+        self.sql(if is_descending {
+            ") = 1 ORDER BY s.created_at_us DESC, s.id DESC LIMIT "
+        } else {
+            ") = 1 ORDER BY s.created_at_us, s.id LIMIT "
+        });
     }
 
     fn holds(&mut self, column: &'static str, holding: &Holding) -> &mut Self {
@@ -98,8 +109,12 @@ impl PageQuery {
         }
     }
 
-    fn place(&mut self, after: KeyCursor) {
-        self.number(after.created_at_us).sql(", ").text(&after.id).sql(")");
+    fn place(&mut self, after: &KeyCursor) {
+        match &after.place {
+            Place::Number(number) => self.number(*number),
+            Place::Text(text) => self.text(text),
+        };
+        self.sql(", ").text(&after.id).sql(")");
     }
 
     fn narrow(&mut self, filter: &KeyFilter, now: Timestamp) {
@@ -174,6 +189,22 @@ impl PageQuery {
             };
         }
         query
+    }
+}
+
+/// What stands before the place that a page begins after, and its order.
+#[rustfmt::skip]
+const fn order(sort: KeySort) -> [&'static str; 2] {
+    use KeySortBy::{Created, Expires, LastUsed, Name};
+    match (sort.by, sort.is_descending) {
+        (Created, true)   => [" AND (k.created_at_us, k.id) < (",      " ORDER BY k.created_at_us DESC, k.id DESC LIMIT "],
+        (Created, false)  => [" AND (k.created_at_us, k.id) > (",      " ORDER BY k.created_at_us, k.id LIMIT "],
+        (Name, true)      => [" AND (k.name_order, k.id) < (",         " ORDER BY k.name_order DESC, k.id DESC LIMIT "],
+        (Name, false)     => [" AND (k.name_order, k.id) > (",         " ORDER BY k.name_order, k.id LIMIT "],
+        (LastUsed, true)  => [" AND (k.last_used_order_us, k.id) < (", " ORDER BY k.last_used_order_us DESC, k.id DESC LIMIT "],
+        (LastUsed, false) => [" AND (k.last_used_order_us, k.id) > (", " ORDER BY k.last_used_order_us, k.id LIMIT "],
+        (Expires, true)   => [" AND (k.end_order_us, k.id) < (",       " ORDER BY k.end_order_us DESC, k.id DESC LIMIT "],
+        (Expires, false)  => [" AND (k.end_order_us, k.id) > (",       " ORDER BY k.end_order_us, k.id LIMIT "],
     }
 }
 

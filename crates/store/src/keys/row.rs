@@ -110,6 +110,14 @@ impl KeyRow {
         (self.created_at_us, &self.id)
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn end_us(&self) -> Option<i64> {
+        self.expires_at_us
+    }
+
     pub(super) fn parse(self) -> Result<ApiKey, StoreError> {
         let expires_at = self.expires_at_us.map(timestamp).transpose()?;
         let rights: StoredRights = parsed_json("rights", &self.rights)?;

@@ -51,6 +51,11 @@ impl Secrets {
         self.0.iter().find(is_it).map(|secret| secret.number)
     }
 
+    /// The one that was made last.
+    pub(crate) fn newest(&self) -> Option<SecretNumber> {
+        self.0.iter().map(|secret| secret.number).max()
+    }
+
     /// Whether a secret is there still, be it over or not.
     pub(crate) fn has(&self, number: SecretNumber) -> bool {
         self.0.iter().any(|secret| secret.number == number)

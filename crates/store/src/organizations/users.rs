@@ -12,12 +12,13 @@ use super::owners::{refuse_above, refuse_ownerless, revoke_all, role_of, shut_ou
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{
-    check_storable, json_text, next_version, on, parsed, parsed_json, set_next_version, taken,
-    timestamp,
+    check_storable, is_storable, json_text, next_version, on, parsed, parsed_json,
+    set_next_version, taken, timestamp,
 };
 use crate::increases::end_held;
 use crate::named::NamedRow;
 use crate::row::row;
+use crate::search::{pattern, search_text};
 use crate::{Act, Removed, Store, StoreError};
 
 /// A person who signs in.
@@ -124,8 +125,8 @@ impl Store {
     pub async fn create_user(&self, act: &Act, new: NewUser) -> Result<User, StoreError> {
         const SQL: &str = "
             INSERT INTO users (id, organization_id, name, email, email_folded, role, bounds,
-                created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
+                created_at_us, updated_at_us, search_text)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)";
         check_storable(&[("name", &new.name)])?;
         let user = self.new_user(act, new);
         let id = user.id.to_string();
@@ -142,6 +143,7 @@ impl Store {
                 .bind(user.role.as_str())
                 .bind(json_text("bounds", &user.bounds)?)
                 .bind(act.at.as_microsecond())
+                .bind(found_by(&user))
                 .execute(&mut *tx)
                 .await
                 .map_err(clash)?;
@@ -197,7 +199,7 @@ impl Store {
     async fn update_user(&self, act: &Act, found: &User, user: &User) -> Result<(), StoreError> {
         const SQL: &str = "
             UPDATE users SET name = $3, email = $4, email_folded = $5, role = $6, bounds = $7,
-                updated_at_us = $8
+                updated_at_us = $8, search_text = $10
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $9 AND removed_at_us IS NULL";
         let id = user.id.to_string();
         let detail = json!({ "before": summary(found), "after": summary(user) });
@@ -216,6 +218,7 @@ impl Store {
                 .bind(json_text("bounds", &user.bounds)?)
                 .bind(user.updated_at.as_microsecond())
                 .bind(found.updated_at.as_microsecond())
+                .bind(found_by(user))
                 .execute(&mut *tx)
                 .await
                 .map_err(clash)?;
@@ -357,6 +360,38 @@ impl Store {
         const SQL: &str = select_users!("name > $2 ORDER BY name LIMIT $3");
         self.list_after::<UserRow>(SQL, organization, after, limit).await
     }
+
+    /// Those of them whose name, e-mail address or id contains a text, whatever its case.
+    pub async fn search_users(
+        &self,
+        organization: OrganizationId,
+        search: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<User>, StoreError> {
+        const SQL: &str =
+            select_users!("name > $2 AND search_text LIKE $3 ESCAPE '\\' ORDER BY name LIMIT $4");
+        let after = after.unwrap_or_default();
+        let Some(pattern) = pattern(search).filter(|_| is_storable(after)) else {
+            return Ok(Vec::new());
+        };
+        let rows: Vec<UserRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(after)
+                .bind(pattern)
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
+        });
+        rows.into_iter().map(UserRow::parse).collect()
+    }
+}
+
+/// What a search for the user looks into.
+fn found_by(user: &User) -> String {
+    let email = user.email.as_ref().map(EmailAddress::as_str).unwrap_or_default();
+    search_text(&[&user.name, email, &user.id.to_string()])
 }
 
 /// Which of the two that must be unique is taken: both engines name it in their words.

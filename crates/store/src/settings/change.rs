@@ -74,6 +74,8 @@ pub struct SettingsEdit {
     pub if_updated_at: Option<Timestamp>,
     /// Whether the audit log may be kept for a shorter time than it is: it tells of administrators, too.
     pub may_forget: bool,
+    /// Whether only to tell what would become of them.
+    pub is_preview: bool,
 }
 
 /// Settings after a change.
@@ -118,7 +120,7 @@ impl Store {
     /// Changes settings, all or none, and audits what was and what is. [`StoreError::Stale`] when they
     /// were changed since the version that the edit names; [`StoreError::AboveOwnRole`] when the audit
     /// log would be kept for a shorter time, which the edit may not. A change that changes nothing leaves no
-    /// trace.
+    /// trace, nor does a preview.
     pub async fn change_settings(
         &self,
         act: &Act,
@@ -174,7 +176,10 @@ impl Store {
             let stored =
                 Stored(sqlx::query_as(LIST).bind(&organization).fetch_all(&mut *tx).await?);
             let list = stored.list(caps)?;
-            tx.commit().await?;
+            // What was only tried goes back with the transaction.
+            if !edit.is_preview {
+                tx.commit().await?;
+            }
             Ok(ChangedSettings { list, outliving })
         })
     }

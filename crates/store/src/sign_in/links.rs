@@ -1,5 +1,6 @@
 //! One-time links with which a user sets a password: invitations and resets.
 
+use doorward_domain::email::EmailAddress;
 use doorward_domain::id::{OrganizationId, UserId};
 use doorward_domain::notice::NoticeKind;
 use doorward_domain::role::OrganizationRole;
@@ -10,7 +11,7 @@ use serde_json::json;
 use super::passwords::set_password;
 use super::{END_SESSIONS, HashedPassword};
 use crate::audit::append_audit;
-use crate::db::{on, parsed};
+use crate::db::{on, parsed, set_next_version, taken, timestamp};
 use crate::notices::{NewNotice, put_notice};
 use crate::organizations::owners::{ACTIVE_ROLE, refuse_above, role_of};
 use crate::store::random_bytes;
@@ -102,7 +103,16 @@ pub struct LinkedUser {
     pub user: User,
     /// Why.
     pub purpose: LinkPurpose,
+    /// When the link ends, used or not.
+    pub expires_at: Timestamp,
 }
+
+/// Gives a user an address who has none.
+const SET_EMAIL: &str = concat!(
+    "UPDATE users SET email = $4, email_folded = $5, ",
+    set_next_version!("$3"),
+    " WHERE organization_id = $1 AND id = $2 AND email IS NULL AND removed_at_us IS NULL"
+);
 
 /// Cancels the mails to a user that carry links for one purpose.
 const CANCEL_ONE: &str = "
@@ -185,11 +195,11 @@ impl Store {
         token: &SignInToken,
     ) -> Result<Option<LinkedUser>, StoreError> {
         const SQL: &str = "
-            SELECT organization_id, user_id, purpose FROM password_links
+            SELECT organization_id, user_id, purpose, expires_at_us FROM password_links
             WHERE digest = $1 AND expires_at_us > $2";
         let now_us = self.clock.now().as_microsecond();
         for digest in self.keyring.sign_in_digests(token) {
-            let row: Option<(String, String, String)> = on!(self.db.read, |pool| {
+            let row: Option<(String, String, String, i64)> = on!(self.db.read, |pool| {
                 let query = sqlx::query_as(SQL).bind(digest.as_slice()).bind(now_us);
                 query.fetch_optional(pool).await?
             });
@@ -202,35 +212,41 @@ impl Store {
 
     async fn linked_user(
         &self,
-        (organization, user, purpose): &(String, String, String),
+        (organization, user, purpose, expires_at_us): &(String, String, String, i64),
     ) -> Result<Option<LinkedUser>, StoreError> {
         let organization: OrganizationId = parsed("organization", organization)?;
         let known = LinkPurpose::ALL.into_iter().find(|known| known.as_str() == purpose);
         let purpose = known.ok_or_else(|| StoreError::Corrupt("purpose of a link".to_owned()))?;
+        let expires_at = timestamp(*expires_at_us)?;
         let user = self.find_user(organization, parsed("user", user)?).await?;
         let active = user.filter(|user| user.disabled_at.is_none());
-        Ok(active.map(|user| LinkedUser { user, purpose }))
+        Ok(active.map(|user| LinkedUser { user, purpose, expires_at }))
     }
 
     /// Uses a link: sets the password, ends every session and every link of the user, and audits it.
     /// Returns whether it was there to be used: of several at once one is.
+    ///
+    /// `email` is what a user signs in with from then on who had no address; [`StoreError::Taken`] when it
+    /// is another one's, [`StoreError::Stale`] when they have one.
     pub async fn use_password_link(
         &self,
         token: &SignInToken,
         linked: &LinkedUser,
         new: &HashedPassword,
+        email: Option<&EmailAddress>,
     ) -> Result<bool, StoreError> {
         const USE: &str = "
             DELETE FROM password_links
             WHERE organization_id = $1 AND user_id = $2 AND digest = $3 AND expires_at_us > $4";
-        let LinkedUser { user, purpose } = linked;
+        let LinkedUser { user, purpose, .. } = linked;
         let at = self.clock.now();
         let act = Act { organization: user.organization, actor: Actor::User(user.id), at };
         let (organization, id) = (user.organization.to_string(), user.id.to_string());
         let digests = self.keyring.sign_in_digests(token);
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            append_audit!(self, tx, act.entry(purpose.used(), &id, &json!({})));
+            let detail = email.map_or_else(|| json!({}), |email| json!({ "email": email }));
+            append_audit!(self, tx, act.entry(purpose.used(), &id, &detail));
             let mut used = 0;
             for digest in &digests {
                 let query = sqlx::query(USE).bind(&organization).bind(&id).bind(digest.as_slice());
@@ -238,6 +254,14 @@ impl Store {
             }
             if used == 0 {
                 return Ok(false);
+            }
+            if let Some(email) = email {
+                let query = sqlx::query(SET_EMAIL).bind(&organization).bind(&id);
+                let query = query.bind(at.as_microsecond()).bind(email.as_str());
+                let done = query.bind(email.folded()).execute(&mut *tx).await;
+                if done.map_err(|error| taken(error, "email"))?.rows_affected() == 0 {
+                    return Err(StoreError::Stale);
+                }
             }
             set_password!(tx, &organization, &id, new, at.as_microsecond());
             sqlx::query(END_SESSIONS).bind(&organization).bind(&id).execute(&mut *tx).await?;

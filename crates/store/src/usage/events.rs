@@ -6,7 +6,7 @@ use doorward_domain::call::UsageEvent;
 use jiff::tz::TimeZone;
 
 use super::figures::columns;
-use super::hours::{add_hours, sum_up};
+use super::hours::{add_hours, bounded_us, sum_up};
 use super::sums::Sums;
 use crate::StoreError;
 use crate::db::{Db, on, signed};
@@ -96,8 +96,8 @@ pub(crate) async fn write_events(
                     .push_bind(hold.deployment.to_string())
                     .push_bind(hold.model.to_string())
                     .push_bind(hold.started_at_us)
-                    .push_bind(signed(settled.duration_us))
-                    .push_bind(signed(settled.first_byte_us))
+                    .push_bind(signed(bounded_us(settled.duration_us)))
+                    .push_bind(signed(bounded_us(settled.first_byte_us)))
                     .push_bind(hold.address.to_string())
                     .push_bind(settled.outcome.as_str())
                     .push_bind(i64::from(settled.outcome.is_error()))

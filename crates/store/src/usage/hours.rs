@@ -12,18 +12,22 @@ use doorward_domain::usage::Usage;
 use super::figures::each;
 
 pub(super) const HOUR_US: i64 = 3_600_000_000;
+/// The longest time of one call: a day.
+const CALL_US_MAX: u64 = 86_400_000_000;
 
 /// The figures follow.
 pub(super) const INSERT: &str = "
     INSERT INTO usage_hours (organization_id, hour_us, key_id, owner_id, project_id, provider_id,
-        model, requests, errors, attempts, cost_nanousd, ";
+        model, requests, errors, attempts, duration_us, first_byte_us, cost_nanousd, ";
 
 /// Rows in one statement.
 pub(super) const ROWS: usize = 50;
 
 /// Adds to what stands there already.
 pub(super) fn add() -> String {
-    let counts = ["requests", "errors", "attempts", "cost_nanousd"].map(add_to).join(", ");
+    const COUNTS: [&str; 6] =
+        ["requests", "errors", "attempts", "duration_us", "first_byte_us", "cost_nanousd"];
+    let counts = COUNTS.map(add_to).join(", ");
     let figures = each(add_to);
     format!(
         " ON CONFLICT (organization_id, hour_us, key_id, project_id, provider_id, model) \
@@ -56,6 +60,8 @@ macro_rules! add_hours {
                     .push_bind(signed(sum.requests))
                     .push_bind(signed(sum.errors))
                     .push_bind(signed(sum.attempts))
+                    .push_bind(signed(sum.duration_us))
+                    .push_bind(signed(sum.first_byte_us))
                     .push_bind(sum.cost.to_column());
                 for figure in sum.usage.figures() {
                     row.push_bind(signed(figure));
@@ -88,6 +94,10 @@ pub(super) struct Sum {
     pub(super) requests: u64,
     pub(super) errors: u64,
     pub(super) attempts: u64,
+    /// How long the requests without an error took, together.
+    pub(super) duration_us: u64,
+    /// The same until the first byte.
+    pub(super) first_byte_us: u64,
     pub(super) usage: Usage,
     pub(super) cost: NanoUsd,
 }
@@ -123,9 +133,18 @@ impl Sum {
         self.requests += u64::from(is_call);
         self.errors += u64::from(is_call && settled.outcome.is_error());
         self.attempts += 1;
+        if is_call && !settled.outcome.is_error() {
+            self.duration_us += bounded_us(settled.duration_us);
+            self.first_byte_us += bounded_us(settled.first_byte_us);
+        }
         self.usage = self.usage.plus(settled.usage.bounded());
         self.cost = self.cost.plus(settled.spend.cost);
     }
+}
+
+/// The time of a call as it is summed up. No call takes so long; sums of what is not true must still be sums.
+pub(super) fn bounded_us(us: u64) -> u64 {
+    us.min(CALL_US_MAX)
 }
 
 /// The first moment of the hour that holds this one. Hours of UTC begin where those of the epoch do.

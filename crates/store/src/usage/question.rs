@@ -15,7 +15,7 @@ const DAY_US: i64 = 24 * HOUR_US;
 /// Whole hours. The columns of the figures, then [`FROM_HOURS`], follow.
 const HOURS: &str = "
     SELECT hour_us AS at_us, key_id, owner_id, project_id, provider_id, model, requests, errors,
-        attempts, cost_nanousd, ";
+        attempts, duration_us, first_byte_us, cost_nanousd, ";
 const FROM_HOURS: &str = " FROM usage_hours WHERE organization_id = ";
 /// Single calls, each as if it were an hour. The columns of the figures, then [`FROM_CALLS`], follow.
 const CALLS: &str = "
@@ -23,7 +23,10 @@ const CALLS: &str = "
     SELECT e.started_at_us, e.key_id,
         COALESCE((SELECT k.owner_id FROM api_keys k WHERE k.id = e.key_id), ''), e.project_id,
         e.provider_id, e.model, CASE WHEN e.attempt = 0 THEN 1 ELSE 0 END,
-        CASE WHEN e.attempt = 0 THEN e.is_error ELSE 0 END, 1, e.cost_nanousd, ";
+        CASE WHEN e.attempt = 0 THEN e.is_error ELSE 0 END, 1,
+        CASE WHEN e.attempt = 0 AND e.is_error = 0 THEN e.duration_us ELSE 0 END,
+        CASE WHEN e.attempt = 0 AND e.is_error = 0 THEN e.first_byte_us ELSE 0 END,
+        e.cost_nanousd, ";
 const FROM_CALLS: &str = " FROM usage_events e WHERE e.organization_id = ";
 
 /// Dollars and the rest of them are summed apart: nano-dollars of many dear calls are more than a
@@ -32,9 +35,20 @@ const SUMS: &str = "
     CAST(SUM(u.requests) AS BIGINT) AS requests,
     CAST(SUM(u.errors) AS BIGINT) AS errors,
     CAST(SUM(u.attempts) AS BIGINT) AS attempts,
+    CAST(SUM(u.duration_us) AS BIGINT) AS duration_us,
+    CAST(SUM(u.first_byte_us) AS BIGINT) AS first_byte_us,
     CAST(SUM(u.cost_nanousd / 1000000000) AS BIGINT)
       + CAST(SUM(u.cost_nanousd % 1000000000) AS BIGINT) / 1000000000 AS cost_usd,
     CAST(SUM(u.cost_nanousd % 1000000000) AS BIGINT) % 1000000000 AS cost_rest_nanousd, ";
+
+/// What rows are named after: the name's column, the table that knows it, and the column of its id.
+const NAMED: [(&str, &str, &str); 5] = [
+    ("key_name", "api_keys", "grouped_key"),
+    ("user_name", "users", "grouped_user"),
+    ("service_account_name", "service_accounts", "grouped_service_account"),
+    ("project_name", "projects", "grouped_project"),
+    ("provider_name", "providers", "grouped_provider"),
+];
 
 /// Columns that are not times, each with what it is called in a row and what it is read from.
 const NAMES: [(GroupBy, &str, &str); 6] = [
@@ -96,7 +110,8 @@ pub(super) fn ask<DB: Database>(
 {
     let grain = grain_us(group_by);
     let mut groups: Vec<&str> = Vec::new();
-    query.push("SELECT ");
+    push_names(query, filter);
+    query.push(" FROM (SELECT ");
     for (column, name, source) in NAMES {
         let is_grouped = group_by.contains(&column);
         groups.extend(is_grouped.then_some(name));
@@ -118,13 +133,31 @@ pub(super) fn ask<DB: Database>(
         query.push(" GROUP BY ").push(groups.join(", "));
     }
     // Nothing is no row, also where it is grouped by nothing.
-    query.push(" HAVING COUNT(*) > 0 ORDER BY grouped_at_us DESC, cost_usd DESC, ");
+    query.push(" HAVING COUNT(*) > 0) r ORDER BY grouped_at_us DESC, cost_usd DESC, ");
     query.push("cost_rest_nanousd DESC, requests DESC");
     for (_, name, _) in NAMES {
         query.push(", ").push(name);
     }
     if let Some(rows) = rows_max {
         query.push(" LIMIT ").push_bind(i64::from(rows));
+    }
+}
+
+/// What each row has, and, where it is wished, what that is called.
+fn push_names<DB: Database>(query: &mut QueryBuilder<DB>, filter: &UsageFilter)
+where
+    String: for<'q> Encode<'q, DB> + Type<DB>,
+{
+    query.push("SELECT r.*");
+    for (column, table, id) in NAMED {
+        if filter.with_names {
+            query.push(format_args!(
+                ", COALESCE((SELECT n.name FROM {table} n WHERE n.id = r.{id} AND n.organization_id = "
+            ));
+            query.push_bind(filter.organization.to_string()).push("), '') AS ").push(column);
+        } else {
+            query.push(", '' AS ").push(column);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use super::figures::Figures;
 use super::hours::HOUR_US;
 use super::question::{Spans, ask};
-use super::{GroupBy, UsageFilter, UsageRow};
+use super::{GroupBy, UsageFilter, UsageNames, UsageRow};
 use crate::calls::Patience;
 use crate::db::{on, timestamp, unsigned};
 use crate::row::row;
@@ -40,6 +40,11 @@ row! {
         grouped_model: String,
         grouped_provider: String,
         grouped_at_us: i64,
+        key_name: String,
+        user_name: String,
+        service_account_name: String,
+        project_name: String,
+        provider_name: String,
     }
 }
 
@@ -49,6 +54,8 @@ row! {
         requests: i64,
         errors: i64,
         attempts: i64,
+        duration_us: i64,
+        first_byte_us: i64,
         cost_usd: i64,
         cost_rest_nanousd: i64,
     }
@@ -82,8 +89,17 @@ impl ReportRow {
             requests: unsigned(self.sums.requests),
             errors: unsigned(self.sums.errors),
             attempts: unsigned(self.sums.attempts),
+            duration_us: unsigned(self.sums.duration_us),
+            first_byte_us: unsigned(self.sums.first_byte_us),
             usage,
             spend: Spend { cost, tokens: usage.total_tokens() },
+            names: UsageNames {
+                key: named(self.key_name),
+                user: named(self.user_name),
+                service_account: named(self.service_account_name),
+                project: named(self.project_name),
+                provider: named(self.provider_name),
+            },
         })
     }
 }
@@ -99,10 +115,20 @@ impl Store {
         filter: &UsageFilter,
         group_by: &[GroupBy],
     ) -> Result<Vec<UsageRow>, StoreError> {
+        self.usage_first(filter, group_by, USAGE_ROWS_MAX).await
+    }
+
+    /// The first rows of the same report: so many, and one more than that where there is one.
+    pub async fn usage_first(
+        &self,
+        filter: &UsageFilter,
+        group_by: &[GroupBy],
+        rows_max: u32,
+    ) -> Result<Vec<UsageRow>, StoreError> {
         self.prepare_report(filter).await?;
         let rows: Vec<ReportRow> = on!(self.db.reports, |pool| {
             let mut query = sqlx::QueryBuilder::new("");
-            ask(&mut query, filter, group_by, Some(USAGE_ROWS_MAX + 1));
+            ask(&mut query, filter, group_by, Some(rows_max.saturating_add(1)));
             query.build_query_as().fetch_all(pool).await?
         });
         rows.into_iter().map(|row| row.into_row(group_by)).collect()

@@ -301,3 +301,30 @@ async fn a_walk_in_steps_finds_what_a_walk_at_once_finds() {
         assert_eq!(broken(1_000).await, BrokenChain::Cut { expected: 2_101, found: 999 });
     }
 }
+
+#[tokio::test]
+async fn what_entries_name_by_id_has_its_name_within_the_organization() {
+    for store in every_store().await {
+        let second = store.second_organization().await;
+        let (key, _) = store.make_key("ci").await;
+        let first = &store.first;
+        let ids = [
+            first.administrator.to_string(),
+            first.project.to_string(),
+            key.id.to_string(),
+            second.administrator.to_string(),
+            "system".to_owned(),
+            "nul\0".to_owned(),
+        ];
+        let names =
+            store.names_of(first.organization, ids.iter().cloned().collect()).await.unwrap();
+        let name = |at: usize| names.get(&ids[at]).map(String::as_str);
+        assert_eq!(
+            (name(0), name(1), name(2)),
+            (Some("administrator"), Some("default"), Some("ci")),
+            "{}",
+            store.engine()
+        );
+        assert_eq!(names.len(), 3);
+    }
+}

@@ -24,7 +24,7 @@ fn budgets(json: &str) -> Bounds {
 async fn with_mail(store: &TestStore) {
     let value = SettingValue::Text("doorward@example.com".to_owned());
     let changes = vec![(Setting::MailFrom, Some(value))];
-    let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true };
+    let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true, is_preview: false };
     store.change_settings(&store.act(), &edit).await.unwrap();
 }
 

@@ -1,13 +1,14 @@
 use doorward_domain::catalog::{
-    Deployment, DeploymentState, Model, Pricing, Provider, ProviderKey, ProviderKind, Routing,
+    Deployment, DeploymentState, KeyTest, Model, Pricing, Provider, ProviderKey, ProviderKind,
+    Routing,
 };
 use doorward_domain::health_check::HealthCheck;
 use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
 use doorward_domain::money::NanoUsd;
 use doorward_domain::price::{Price, Rates, Tier};
-use doorward_store::{NewProviderKey, ProviderKeyEdit, Removed, StoreError};
+use doorward_store::{ModelFilter, NewProviderKey, ProviderKeyEdit, Removed, StoreError};
 use jiff::SignedDuration;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::harness::{TestStore, every_store};
 
@@ -159,6 +160,83 @@ async fn what_something_uses_is_not_deleted() {
             let again = store.delete_provider_key(&act, key.id, is_forced).await.unwrap();
             assert_eq!(again, Removed::NotFound, "{}", store.engine());
         }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_key_knows_what_uses_it_and_how_its_present_value_was_tested() {
+    for store in every_store().await {
+        let act = store.act();
+        let (Provider { id, .. }, key) = linked(&store).await;
+        let find =
+            async || store.find_provider_key(act.organization, key.id).await.unwrap().unwrap();
+        let found = find().await;
+        assert_eq!((found.providers, found.models), (vec![id], vec!["a".into(), "b".into()]));
+        assert_eq!(found.last_test, None, "{}", store.engine());
+
+        let failed = KeyTest {
+            at: act.at,
+            provider: "vllm".to_owned(),
+            failure: Some("it answers 401 Unauthorized".to_owned()),
+        };
+        store.note_provider_key_test(act.organization, key.id, &failed).await.unwrap();
+        let tested = find().await;
+        assert_eq!((tested.last_test.as_ref(), tested.updated_at), (Some(&failed), key.updated_at));
+        let listed = store.list_provider_keys(act.organization, None, 9).await.unwrap();
+        assert_eq!(listed, std::slice::from_ref(&tested), "{}", store.engine());
+        assert_eq!(
+            store.search_provider_keys(act.organization, "KE", None, 9).await.unwrap(),
+            listed
+        );
+
+        let edit = ProviderKeyEdit { note: Some("n".to_owned()), ..ProviderKeyEdit::default() };
+        let edited = store.edit_provider_key(&act, key.id, edit).await.unwrap();
+        assert_eq!(edited.last_test, Some(failed), "the value is the same");
+        assert_eq!(find().await, edited, "{}", store.engine());
+        let value = Some(SecretString::from("sk-another"));
+        let edit = ProviderKeyEdit { value, ..ProviderKeyEdit::default() };
+        let edited = store.edit_provider_key(&act, key.id, edit).await.unwrap();
+        assert_eq!((edited.last_test.as_ref(), find().await), (None, edited.clone()));
+    }
+}
+
+#[tokio::test]
+async fn models_are_found_by_a_part_of_what_they_are_called_and_by_who_serves_them() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let [one, other] =
+            [add_provider(&store, 1, "one").await, add_provider(&store, 2, "other").await];
+        let with = |name, served| model(&store, name, served);
+        let named = Model {
+            aliases: vec!["fast_one".to_owned()],
+            ..with("Llama", vec![deployment(1, one)])
+        };
+        store.create_model(&store.act(), &named).await.unwrap();
+        let both = with("fast-two", vec![deployment(2, one), deployment(3, other)]);
+        store.create_model(&store.act(), &both).await.unwrap();
+        let find = async |search: Option<&str>, provider| {
+            let filter = ModelFilter { search: search.map(str::to_owned), provider };
+            let page = store.list_models(organization, &filter, None, 9).await.unwrap();
+            page.into_iter().map(|model| (model.name, model.deployments.len())).collect::<Vec<_>>()
+        };
+        let (llama, two) = (("Llama".to_owned(), 1), ("fast-two".to_owned(), 2));
+        #[rustfmt::skip]
+        let cases = [
+            (None,           None,        vec![llama.clone(), two.clone()]),
+            (Some("LLAMA"),  None,        vec![llama.clone()]),
+            (Some("fast"),   None,        vec![llama.clone(), two.clone()]),
+            (Some("fast_"),  None,        vec![llama.clone()]),
+            (Some("%"),      None,        vec![]),
+            (None,           Some(one),   vec![llama, two.clone()]),
+            (None,           Some(other), vec![two.clone()]),
+            (Some("two"),    Some(one),   vec![two]),
+            (Some("llama"),  Some(other), vec![]),
+        ];
+        for (search, provider, expected) in cases {
+            assert_eq!(find(search, provider).await, expected, "{search:?} {}", store.engine());
+        }
+        let kinds = store.provider_kinds(organization).await.unwrap();
+        assert_eq!(kinds.len(), 2, "{}", store.engine());
     }
 }
 
@@ -568,7 +646,10 @@ async fn models_are_listed_by_name_in_pages() {
         }
         store.create_model(&store.act(), &model(&store, "unserved", Vec::new())).await.unwrap();
         let names = async |after, limit| -> Vec<String> {
-            let page = store.list_models(organization, after, limit).await.unwrap();
+            let page = store
+                .list_models(organization, &ModelFilter::default(), after, limit)
+                .await
+                .unwrap();
             page.into_iter()
                 .map(|model| format!("{}{}", model.name, model.deployments.len()))
                 .collect()
@@ -598,7 +679,14 @@ async fn the_catalog_of_another_organization_is_out_of_reach() {
         assert!(store.list_provider_keys(other, None, 9).await.unwrap().is_empty());
         assert!(store.reveal_provider_key(other, key.id).await.is_err());
         assert!(store.find_model(other, "m").await.unwrap().is_none());
-        assert!(store.list_models(other, None, 9).await.unwrap().is_empty());
+        let filter = ModelFilter { search: Some("m".to_owned()), provider: Some(id) };
+        assert_eq!(store.list_models(mine.organization, &filter, None, 9).await.unwrap().len(), 1);
+        assert!(store.list_models(other, &filter, None, 9).await.unwrap().is_empty());
+        let test = KeyTest { at: act.at, provider: "one".to_owned(), failure: None };
+        store.note_provider_key_test(other, key.id, &test).await.unwrap();
+        let own = store.find_provider_key(mine.organization, key.id).await.unwrap().unwrap();
+        assert_eq!(own.last_test, None);
+        assert!(store.provider_kinds(other).await.unwrap().is_empty());
         assert_eq!(store.delete_model(&act, "m").await.unwrap(), Removed::NotFound);
         assert_eq!(
             store.delete_provider_key(&act, key.id, false).await.unwrap(),

@@ -280,8 +280,8 @@ impl TestStore {
                 (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
                 VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
             INSERT INTO users
-                (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
-                VALUES ('{user}', '{organization}', 'admin', 'owner', '{{}}', 1, 1);"
+                (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
+                VALUES ('{user}', '{organization}', 'admin', 'admin', 'owner', '{{}}', 1, 1);"
         ))
         .await;
         second

@@ -412,7 +412,8 @@ async fn administrators_are_told_when_asked_and_the_owner_when_decided() {
     for store in every_store().await {
         let from = SettingValue::Text("doorward@example.com".to_owned());
         let changes = vec![(Setting::MailFrom, Some(from))];
-        let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true };
+        let edit =
+            SettingsEdit { changes, if_updated_at: None, may_forget: true, is_preview: false };
         store.change_settings(&store.act(), &edit).await.unwrap();
         let ada = person(&store, "ada", OrganizationRole::Member).await;
         person(&store, "grace", OrganizationRole::Admin).await;

@@ -1,9 +1,11 @@
 //! The list of keys against a naive model: whatever is asked for, its pages are what looking at each
 //! key in turn would give.
 
+use std::cmp::Ordering;
+
 use doorward_domain::key::{ApiKey, KeyStatus, Owner};
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{KeyCursor, KeyFilter};
+use doorward_store::{KeyCursor, KeyFilter, KeySort};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -95,6 +97,25 @@ fn fits(filter: &KeyFilter, known: &Known, now: Timestamp) -> bool {
         && filter.search.as_ref().is_none_or(|q| text.contains(&q.to_lowercase()))
 }
 
+const SORTS: [&str; 8] =
+    ["created", "-created", "name", "-name", "last_used", "-last_used", "expires", "-expires"];
+
+/// The order that is promised: never used before all, never ending after all.
+fn order(sort: KeySort, a: &Known, b: &Known) -> Ordering {
+    let place = |known: &Known| {
+        let (key, used) = (&known.key, known.last_used_at);
+        let by = match sort.by.as_str() {
+            "created" => (key.life.created_at, String::new()),
+            "name" => (Timestamp::MIN, key.name.to_ascii_lowercase()),
+            "last_used" => (used.unwrap_or(Timestamp::UNIX_EPOCH), String::new()),
+            _ => (key.rights.expires_at.unwrap_or(Timestamp::MAX), String::new()),
+        };
+        (by, key.id.to_string())
+    };
+    let order = place(a).cmp(&place(b));
+    if sort.is_descending { order.reverse() } else { order }
+}
+
 fn filters(store: &TestStore, owners: &[Owner]) -> impl Strategy<Value = KeyFilter> + use<> {
     let status = prop::option::of(prop::sample::select(vec![
         KeyStatus::Active,
@@ -117,9 +138,20 @@ fn filters(store: &TestStore, owners: &[Owner]) -> impl Strategy<Value = KeyFilt
         prop::option::of(word),
         prop::option::weighted(0.3, prop::sample::select(makers.to_vec())),
         prop::option::weighted(0.4, at),
+        prop::sample::select(SORTS.to_vec()),
     )
         .prop_map(
-            |(status, owner, project, kind, expires_before, search, created_by, unused_since)| {
+            |(
+                status,
+                owner,
+                project,
+                kind,
+                expires_before,
+                search,
+                created_by,
+                unused_since,
+                sort,
+            )| {
                 KeyFilter {
                     owner,
                     status,
@@ -129,6 +161,7 @@ fn filters(store: &TestStore, owners: &[Owner]) -> impl Strategy<Value = KeyFilt
                     search,
                     created_by,
                     unused_since,
+                    sort: sort.parse().unwrap(),
                 }
             },
         )
@@ -148,21 +181,21 @@ async fn every_filter_and_page_is_what_a_look_at_each_key_would_give() {
         let mut found = 0;
         for _ in 0..200 {
             let (filter, limit) = cases.new_tree(&mut runner).unwrap().current();
-            let expected: Vec<_> = known
-                .iter()
-                .filter(|known| fits(&filter, known, store.now()))
-                .map(|known| known.key.id)
-                .collect();
-            let (mut listed, mut after) = (Vec::new(), None);
+            let mut expected: Vec<_> =
+                known.iter().filter(|known| fits(&filter, known, store.now())).collect();
+            expected.sort_by(|a, b| order(filter.sort, a, b));
+            let expected: Vec<_> = expected.into_iter().map(|known| known.key.id).collect();
+            let (mut listed, mut after) = (Vec::new(), None::<KeyCursor>);
             loop {
                 let page =
-                    store.list_keys(store.first.organization, &filter, after, limit).await.unwrap();
+                    store.list_keys(store.first.organization, &filter, after.as_ref(), limit);
+                let page = page.await.unwrap();
                 assert!(page.rows.len() <= limit as usize);
                 listed.extend(page.rows.iter().map(|row| row.key.id));
                 if !page.has_more {
                     break;
                 }
-                after = page.rows.last().map(|row| KeyCursor::after(&row.key));
+                after = page.rows.last().map(|row| KeyCursor::after(row, filter.sort.by));
             }
             assert_eq!(listed, expected, "{} {filter:?} {limit}", store.engine());
             found += listed.len();

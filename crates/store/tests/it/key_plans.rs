@@ -70,15 +70,21 @@ impl Statements {
     /// The statements of one page.
     async fn of_page(&self, store: &TestStore, filter: &KeyFilter, limit: u32) -> Vec<String> {
         self.0.lock().unwrap().clear();
-        let page = store.list_keys(store.first.organization, filter, Some(middle(store)), limit);
+        let after = middle(store, filter);
+        let page = store.list_keys(store.first.organization, filter, Some(&after), limit);
         page.await.unwrap();
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }
 
 /// A place in the middle of the list.
-fn middle(store: &TestStore) -> KeyCursor {
-    let text = format!("{} dw_zzzzzzzzzzzzzzzz", store.now().as_microsecond() - 1_000_000);
+fn middle(store: &TestStore, filter: &KeyFilter) -> KeyCursor {
+    let by = filter.sort.by.as_str();
+    let place = match by {
+        "name" => "k2000".to_owned(),
+        _ => (store.now().as_microsecond() - 1_000_000).to_string(),
+    };
+    let text = format!("{by} dw_zzzzzzzzzzzzzzzz {place}");
     URL_SAFE_NO_PAD.encode(text).parse().unwrap()
 }
 
@@ -109,7 +115,16 @@ fn filters(store: &TestStore) -> Vec<(&'static str, KeyFilter)> {
     let any = KeyFilter::default;
     let status = |status| KeyFilter { status: Some(status), ..any() };
     let text = |text: &str| Some(text.to_owned());
+    let sort = |sort: &str| KeyFilter { sort: sort.parse().unwrap(), ..any() };
     vec![
+        ("by creation, oldest first", sort("created")),
+        ("by name", sort("name")),
+        ("by name, backwards", sort("-name")),
+        ("by use", sort("last_used")),
+        ("by use, latest first", sort("-last_used")),
+        ("by end", sort("expires")),
+        ("by end, latest first", sort("-expires")),
+        ("by name, of a kind", KeyFilter { kind: text("service"), ..sort("name") }),
         ("none", any()),
         ("active", status(KeyStatus::Active)),
         ("disabled", status(KeyStatus::Disabled)),

@@ -7,7 +7,7 @@ use doorward_domain::limit::Limits;
 use doorward_domain::model_pattern::ModelRule;
 use doorward_domain::rights::Rights;
 use doorward_domain::scope::{Scope, ScopeSet};
-use doorward_store::{KeyCursor, KeyEdit, KeyFilter, StoreError};
+use doorward_store::{KeyCursor, KeyEdit, KeyFilter, KeySortBy, StoreError};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -178,11 +178,12 @@ async fn pages_follow_each_other_newest_first_without_gaps() {
         }
         expected.sort_by_key(|key| std::cmp::Reverse((key.life.created_at, key.id)));
 
-        let (mut seen, mut after) = (Vec::new(), None);
+        let (mut seen, mut after) = (Vec::new(), None::<KeyCursor>);
         loop {
             let filter = KeyFilter::default();
-            let page = store.list_keys(store.first.organization, &filter, after, 10).await.unwrap();
-            after = page.rows.last().map(|record| KeyCursor::after(&record.key));
+            let page = store.list_keys(store.first.organization, &filter, after.as_ref(), 10);
+            let page = page.await.unwrap();
+            after = page.rows.last().map(|record| KeyCursor::after(record, KeySortBy::Created));
             seen.extend(page.rows.into_iter().map(|record| record.key.id));
             if !page.has_more {
                 break;
@@ -311,6 +312,11 @@ async fn the_quota_counts_active_and_disabled_keys() {
         let full = store.create_key(&store.act(), within("third")).await.unwrap_err();
         let StoreError::InUse(names) = full else { panic!("{full:?} on {}", store.engine()) };
         assert_eq!(names, ["disabled", "second"]);
+        let owner = Owner::User(store.first.administrator);
+        let counted = async |organization| store.count_keys(organization, owner).await.unwrap();
+        assert_eq!(counted(store.first.organization).await, 2, "{}", store.engine());
+        let second = store.second_organization().await;
+        assert_eq!(counted(second.organization).await, 0, "{}", store.engine());
     }
 }
 
@@ -345,8 +351,9 @@ async fn another_organization_finds_lists_and_changes_nothing() {
         let page = store.list_keys(other, &KeyFilter::default(), None, 10).await.unwrap();
         assert!(page.rows.is_empty());
         // The place of a key that is out of reach is a place as any other.
-        let place = Some(KeyCursor::after(&key));
-        let page = store.list_keys(other, &KeyFilter::default(), place, 10).await.unwrap();
+        let record = store.find_key(store.first.organization, &key.id).await.unwrap().unwrap();
+        let place = KeyCursor::after(&record, KeySortBy::Created);
+        let page = store.list_keys(other, &KeyFilter::default(), Some(&place), 10).await.unwrap();
         assert!(page.rows.is_empty() && !page.has_more);
         let act = store.act_in(other);
         let edit = KeyEdit { description: Some("mine".to_owned()), ..KeyEdit::default() };

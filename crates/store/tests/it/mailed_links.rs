@@ -89,7 +89,7 @@ async fn a_secret_goes_with_whatever_ends_its_mail() {
         let token = token_of(&take(&store).await);
         let linked = store.find_password_link(&token).await.unwrap().unwrap();
         let hashed = store.hash_password(&"a strange engine 42".into()).await.unwrap();
-        assert!(store.use_password_link(&token, &linked, &hashed).await.unwrap());
+        assert!(store.use_password_link(&token, &linked, &hashed, None).await.unwrap());
         assert_eq!(rows(&store).await[1], "obsolete", "{}", store.engine());
 
         mail(&store, &user, LinkPurpose::Reset).await;

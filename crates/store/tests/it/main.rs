@@ -12,6 +12,7 @@ mod harness;
 mod idempotency;
 mod increases;
 mod journal;
+mod key_denials;
 mod key_list;
 mod key_origins;
 mod key_plans;

@@ -5,7 +5,7 @@ use doorward_domain::catalog::{
     Deployment, DeploymentState, Model, Pricing, Provider, ProviderKind, Routing,
 };
 use doorward_domain::id::{DeploymentId, OrganizationId, ProjectId, ProviderId};
-use doorward_store::{NewProject, Removed, StoreError};
+use doorward_store::{ModelFilter, NewProject, Removed, StoreError};
 
 use crate::harness::{TestStore, every_store};
 
@@ -90,7 +90,8 @@ async fn aliases_keep_their_order_and_are_free_again_once_nobody_has_them() {
         create(&store, "m", &["z", "a", "k"]).await.unwrap();
         let made = store.find_model(place.0, "m").await.unwrap().unwrap();
         assert_eq!(made.aliases, ["z", "a", "k"], "{}", store.engine());
-        assert_eq!(store.list_models(place.0, None, 9).await.unwrap(), std::slice::from_ref(&made));
+        let listed = store.list_models(place.0, &ModelFilter::default(), None, 9).await.unwrap();
+        assert_eq!(listed, std::slice::from_ref(&made));
 
         let edited = Model { aliases: vec!["k".to_owned(), "new".to_owned()], ..made };
         let edited = store.edit_model(&store.act(), &edited).await.unwrap();

@@ -24,6 +24,7 @@ async fn set(store: &TestStore, setting: Setting, value: SettingValue) {
         changes: vec![(setting, Some(value))],
         if_updated_at: None,
         may_forget: true,
+        is_preview: false,
     };
     store.change_settings(&store.act(), &edit).await.unwrap();
 }

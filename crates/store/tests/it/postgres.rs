@@ -7,15 +7,21 @@ use std::process::{ChildStderr, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Runs `initdb` and `postgres`, and waits for the end of its standard input, which this process
-/// holds: when the process ends, the guard stops the server by its process id and removes the
-/// folder. `$1`: folder of the binaries, `$2`: our folder; what follows runs a command as a user
-/// that `initdb` accepts, which root is not.
+/// Starts `postgres` on a copy of what `initdb` makes, and waits for the end of its standard input, which
+/// this process holds: when the process ends, the guard stops the server by its process id and removes the
+/// folder. `initdb` takes a second, and there is a server for each test: it runs once for each version of
+/// PostgreSQL, and whoever comes first leaves what it made for the others. `$1`: folder of the binaries,
+/// `$2`: our folder, `$3`: where the first one leaves it; what follows runs a command as a user that
+/// PostgreSQL accepts, which root is not.
 const GUARD: &str = r#"
 trap '' INT
-bin=$1 dir=$2
-shift 2
-"$@" "$bin/initdb" --pgdata="$dir/data" --username=doorward --auth=trust --encoding=UTF8 --no-sync >&2 </dev/null || exit 1
+bin=$1 dir=$2 made=$3/postgres-$("$1/postgres" -V | tr -dc 0-9.)
+shift 3
+if ! cp -a "$made" "$dir/data" 2>/dev/null; then
+    rm -rf "$dir/data"
+    "$@" "$bin/initdb" --pgdata="$dir/data" --username=doorward --auth=trust --encoding=UTF8 --no-sync >&2 </dev/null || exit 1
+    cp -a "$dir/data" "$made.$$" && mv -T "$made.$$" "$made" 2>/dev/null || rm -rf "$made.$$"
+fi
 "$@" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c max_connections=300 </dev/null &
 server=$!
 cat >/dev/null
@@ -113,6 +119,7 @@ fn start() -> PathBuf {
     let folder = tempfile::Builder::new().prefix("doorward-pg-").tempdir().unwrap().keep();
     let mut guard = Command::new("sh");
     guard.args(["-c", GUARD, "guard"]).arg(binaries()).arg(&folder);
+    guard.arg(env!("CARGO_TARGET_TMPDIR"));
     if let Some(user) = unprivileged_user() {
         std::os::unix::fs::chown(&folder, Some(user), None).unwrap();
         guard.args(["setpriv", "--clear-groups", &format!("--reuid={user}")]);

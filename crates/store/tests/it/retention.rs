@@ -19,7 +19,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 async fn keep(store: &TestStore, setting: Setting, days: u64) {
     let changes = vec![(setting, Some(SettingValue::Number(days)))];
-    let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true };
+    let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true, is_preview: false };
     store.change_settings(&store.act(), &edit).await.unwrap();
 }
 
@@ -220,6 +220,7 @@ async fn a_key_stays_while_its_calls_do_and_another_organizations_are_not_touche
             changes: vec![(Setting::AuditRetentionDays, Some(SettingValue::Number(60)))],
             if_updated_at: None,
             may_forget: true,
+            is_preview: false,
         };
         let there = store.act_in(second.organization);
         store.change_settings(&there, &edit).await.unwrap();

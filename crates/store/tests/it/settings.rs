@@ -9,7 +9,7 @@ use crate::harness::{Setup, TestStore, every_store, every_store_with};
 
 fn number(setting: Setting, value: u64) -> SettingsEdit {
     let changes = vec![(setting, Some(SettingValue::Number(value)))];
-    SettingsEdit { changes, if_updated_at: None, may_forget: true }
+    SettingsEdit { changes, if_updated_at: None, may_forget: true, is_preview: false }
 }
 
 fn value(list: &SettingsList, setting: Setting) -> (String, bool) {
@@ -96,8 +96,12 @@ async fn several_settings_are_changed_at_once_and_reset_one_by_one() {
         let quota = SettingValue::Number(3);
         let changes =
             vec![(Setting::KeyPrefix, Some(prefix)), (Setting::KeysPerUserMax, Some(quota))];
-        let edit =
-            SettingsEdit { changes, if_updated_at: Some(first.updated_at), may_forget: true };
+        let edit = SettingsEdit {
+            changes,
+            if_updated_at: Some(first.updated_at),
+            may_forget: true,
+            is_preview: false,
+        };
         let list = store.change_settings(&store.act(), &edit).await.unwrap().list;
         assert_eq!(list, store.settings_list(organization).await.unwrap());
         assert_eq!(list.updated_at, store.now());
@@ -222,5 +226,22 @@ async fn keys_in_memory_are_told_of_the_status_of_a_spent_budget() {
         let reset = SettingsEdit { changes: vec![(Setting::SpentBudgetStatus, None)], ..edit };
         store.change_settings(&store.act(), &reset).await.unwrap();
         assert_eq!(status().await, 429);
+    }
+}
+
+#[tokio::test]
+async fn a_preview_tells_what_outlives_a_cap_and_changes_nothing() {
+    for store in every_store().await {
+        let (key, _) = store.make_key("long").await;
+        let before = store.settings_list(store.first.organization).await.unwrap();
+        let edit = SettingsEdit { is_preview: true, ..number(Setting::AuthTokenMaxTtlMinutes, 60) };
+        let tried = store.change_settings(&store.act(), &edit).await.unwrap();
+        assert_eq!(tried.outliving, Some(Outliving { count: 1, first: vec![key.id] }));
+        assert_eq!(value(&tried.list, Setting::AuthTokenMaxTtlMinutes).0, "60");
+        let after = store.settings_list(store.first.organization).await.unwrap();
+        assert_eq!(after, before, "{}", store.engine());
+        let entries = store.list_audit(store.first.organization, None, 1).await.unwrap();
+        assert_eq!(entries[0].action, "key.create");
+        assert!(matches!(store.verify_audit().await.unwrap(), AuditVerdict::Whole(_)));
     }
 }

@@ -286,7 +286,8 @@ async fn those_whom_a_raise_concerns_are_told_when_it_begins_and_when_it_is_cut_
     for store in every_store().await {
         let from = SettingValue::Text("doorward@example.com".to_owned());
         let changes = vec![(Setting::MailFrom, Some(from))];
-        let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true };
+        let edit =
+            SettingsEdit { changes, if_updated_at: None, may_forget: true, is_preview: false };
         store.change_settings(&store.act(), &edit).await.unwrap();
         let ada = person(&store, "ada", OrganizationRole::Member).await;
         person(&store, "olga", OrganizationRole::Owner).await;

@@ -1,6 +1,7 @@
 //! Passwords, links, sessions, and what a session may do inside an act.
 
 use doorward_domain::bounds::Bounds;
+use doorward_domain::email::EmailAddress;
 use doorward_domain::id::SessionId;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::SignInToken;
@@ -29,7 +30,7 @@ async fn invited(store: &TestStore, role: OrganizationRole) -> (User, SignInToke
 async fn accepted(store: &TestStore, token: &SignInToken, password: &str) -> bool {
     let Some(linked) = store.find_password_link(token).await.unwrap() else { return false };
     let hashed = store.hash_password(&secret(password)).await.unwrap();
-    store.use_password_link(token, &linked, &hashed).await.unwrap()
+    store.use_password_link(token, &linked, &hashed, None).await.unwrap()
 }
 
 async fn signed_in(store: &TestStore) -> (Session, SignInToken) {
@@ -81,8 +82,8 @@ async fn a_link_is_used_by_one_of_two_at_once_and_ends() {
         let linked = store.find_password_link(&token).await.unwrap().unwrap();
         let hashed = store.hash_password(&secret("a strange engine 42")).await.unwrap();
         let both = [
-            store.use_password_link(&token, &linked, &hashed).await.unwrap(),
-            store.use_password_link(&token, &linked, &hashed).await.unwrap(),
+            store.use_password_link(&token, &linked, &hashed, None).await.unwrap(),
+            store.use_password_link(&token, &linked, &hashed, None).await.unwrap(),
         ];
         assert_eq!(both, [true, false], "{}", store.engine());
         let made =
@@ -90,6 +91,38 @@ async fn a_link_is_used_by_one_of_two_at_once_and_ends() {
         store.pass(SignedDuration::from_hours(24));
         assert!(store.find_password_link(&made.token).await.unwrap().is_none());
         assert_eq!(store.sweep_sign_ins().await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_link_gives_an_address_to_whoever_has_none_and_to_nobody_else() {
+    for store in every_store().await {
+        let (_, other) = invited(&store, OrganizationRole::Member).await;
+        let state = store.sign_in_state().await.unwrap();
+        assert!(!state.is_set_up && !state.has_organizations, "{}", store.engine());
+        let administrator = store.first.administrator;
+        let made =
+            store.make_password_link(&store.act(), administrator, LinkPurpose::Invitation).await;
+        let token = made.unwrap().token;
+        let hashed = store.hash_password(&secret("a strange engine 42")).await.unwrap();
+        let email = |text: &str| Some(text.parse::<EmailAddress>().unwrap());
+        let accept = async |token: &SignInToken, text: &str| {
+            let linked = store.find_password_link(token).await.unwrap().unwrap();
+            store.use_password_link(token, &linked, &hashed, email(text).as_ref()).await
+        };
+        let refused = accept(&token, "ADA@example.com").await;
+        assert!(matches!(refused, Err(StoreError::Taken { field: "email" })), "{refused:?}");
+        let fixed = accept(&other, "new@example.com").await;
+        assert!(matches!(fixed, Err(StoreError::Stale)), "{fixed:?}");
+        assert!(!store.sign_in_state().await.unwrap().is_set_up, "nothing of both was done");
+
+        assert!(accept(&token, "Admin@example.com").await.unwrap());
+        let found = store.find_sign_in("default", &email("admin@example.com").unwrap()).await;
+        let (owner, _) = found.unwrap().unwrap();
+        assert_eq!((owner.id, owner.email), (administrator, email("Admin@example.com")));
+        store.second_organization().await;
+        let state = store.sign_in_state().await.unwrap();
+        assert!(state.is_set_up && state.has_organizations, "{}", store.engine());
     }
 }
 
@@ -206,5 +239,24 @@ async fn a_code_is_taken_once_however_it_is_presented() {
         let removed = store.remove_second_factor(&store.act(), user.id).await.unwrap();
         assert_eq!(removed, Removed::Yes);
         assert_eq!(try_with(None).await, "yes");
+    }
+}
+
+#[tokio::test]
+async fn whoever_signed_in_was_seen_also_when_the_session_is_over() {
+    for store in every_store().await {
+        let (user, session, _) = with_session(&store, OrganizationRole::Member).await;
+        let presence = async || {
+            let presences = store.presences(store.first.organization, &[user.id]).await.unwrap();
+            presences.of(user.id)
+        };
+        assert_eq!(presence().await.last_seen_at, Some(store.now()), "{}", store.engine());
+        assert!(presence().await.has_password && !presence().await.has_second_factor);
+        store.pass(SignedDuration::from_secs(90));
+        store.touch_session(&session, "192.0.2.8".parse().unwrap()).await.unwrap();
+        let seen_at = store.now();
+        store.end_sessions(&store.act(), user.id, None).await.unwrap();
+        store.pass(SignedDuration::from_secs(90));
+        assert_eq!(presence().await.last_seen_at, Some(seen_at));
     }
 }

@@ -11,7 +11,7 @@ use doorward_domain::price::{Price, Rates};
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::{TOKENS_MAX, Usage};
 use doorward_store::{
-    CallRequest, GroupBy, KeyFilter, OpenCall, Store, StoreError, UsageFilter, UsageRow,
+    CallRequest, GroupBy, KeyFilter, OpenCall, Store, StoreError, UsageFilter, UsageNames, UsageRow,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -381,6 +381,9 @@ async fn a_report_sums_every_figure() {
             requests: 4,
             errors: 2,
             attempts: 4,
+            // Of the two that were answered.
+            duration_us: 4_000,
+            first_byte_us: 2_000,
             usage,
             spend: Spend { cost: "3.999999996".parse().unwrap(), tokens: 6_000 },
             ..UsageRow::default()
@@ -541,4 +544,55 @@ async fn make_reports_slow(store: &TestStore) -> Option<PgConnection> {
     let lock = "BEGIN; LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE";
     sqlx::raw_sql(lock).execute(&mut locked).await.unwrap();
     Some(locked)
+}
+
+#[tokio::test]
+async fn a_report_says_what_things_are_called_where_that_is_wished() {
+    for store in every_store().await {
+        let bot = store.make_service_account("bot").await;
+        let (one, two) = (
+            store.make_key("one").await.0,
+            store.make_key_of(Owner::ServiceAccount(bot), "two").await.0,
+        );
+        call(&store, &one, 1).await;
+        call(&store, &one, 2).await;
+        call(&store, &two, 3).await;
+        let columns = [GroupBy::Key, GroupBy::ServiceAccount, GroupBy::Project, GroupBy::Provider];
+        let filter = UsageFilter { with_names: true, ..everything(&store) };
+        let rows = store.usage_report(&filter, &columns).await.unwrap();
+        let names: Vec<_> = rows.iter().map(|row| columns.map(|column| row.name(column))).collect();
+        let expected = [
+            [Some("one"), None, Some("default"), None],
+            [Some("two"), Some("bot"), Some("default"), None],
+        ];
+        assert_eq!(names, expected, "{}: no provider of this id is there", store.engine());
+
+        let plain = store.usage_report(&everything(&store), &columns).await.unwrap();
+        assert!(plain.iter().all(|row| row.names == UsageNames::default()), "{}", store.engine());
+        let first = store.usage_first(&filter, &columns, 1).await.unwrap();
+        assert_eq!(first, rows, "so many, and one more, {}", store.engine());
+        assert_eq!(store.usage_first(&filter, &[GroupBy::Key], 0).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_is_found_by_its_owner_and_nobody_else() {
+    for store in every_store().await {
+        let bot = Owner::ServiceAccount(store.make_service_account("bot").await);
+        let (key, _) = store.make_key_of(bot, "one").await;
+        call(&store, &key, 1).await;
+        let (organization, id) = (store.first.organization, CallId::new(1, 1));
+        let found = store.find_call(organization, Some(bot), id).await.unwrap().unwrap();
+        assert_eq!((found.key.as_str(), found.model.as_str()), (key.id.as_str(), "m"));
+        assert_eq!((found.duration_us, found.first_byte_us), (10, Some(5)), "{}", store.engine());
+        assert_eq!((found.usage.output_tokens, found.cost), (500, "1".parse().unwrap()));
+        assert_eq!((found.outcome.as_str(), found.status, found.attempts), ("done", Some(200), 1));
+
+        let other = Owner::User(store.first.administrator);
+        assert_eq!(store.find_call(organization, Some(other), id).await.unwrap(), None);
+        assert!(store.find_call(organization, None, id).await.unwrap().is_some());
+        let elsewhere = OrganizationId::new(9, 9);
+        assert_eq!(store.find_call(elsewhere, None, id).await.unwrap(), None);
+        assert_eq!(store.find_call(organization, None, CallId::new(1, 2)).await.unwrap(), None);
+    }
 }

@@ -10,7 +10,7 @@ use doorward_domain::money::NanoUsd;
 use doorward_domain::price::Price;
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::Usage;
-use doorward_store::{CallRequest, GroupBy, UsageFilter, UsageRow};
+use doorward_store::{CallRequest, GroupBy, UsageFilter, UsageNames, UsageRow};
 use futures_util::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -63,8 +63,8 @@ impl Made {
             usage,
             spend: Spend { cost: NanoUsd::from_nanos(input), tokens: usage.total_tokens() },
             is_estimated: false,
-            duration_us: 2,
-            first_byte_us: 1,
+            duration_us: 7 * input + 2,
+            first_byte_us: 3 * input + 1,
         }
     }
 }
@@ -119,6 +119,7 @@ fn row(
         Owner::User(id) => (Some(id.to_string()), None),
         Owner::ServiceAccount(id) => (None, Some(id.to_string())),
     };
+    let answered = |us: u64| if settlement.outcome.is_error() { 0 } else { us };
     UsageRow {
         key: Some(key.id.to_string()),
         user,
@@ -131,8 +132,11 @@ fn row(
         requests: 1,
         errors: u64::from(settlement.outcome.is_error()),
         attempts: 1,
+        duration_us: answered(settlement.duration_us),
+        first_byte_us: answered(settlement.first_byte_us),
         usage: settlement.usage,
         spend: settlement.spend,
+        names: UsageNames::default(),
     }
 }
 
@@ -152,6 +156,8 @@ fn sum_up(calls: &[(Timestamp, UsageRow)], wish: &Wish) -> Vec<UsageRow> {
         sum.requests += 1;
         sum.errors += call.errors;
         sum.attempts += call.attempts;
+        sum.duration_us += call.duration_us;
+        sum.first_byte_us += call.first_byte_us;
         sum.usage.input_tokens += call.usage.input_tokens;
         sum.usage.cached_input_tokens += call.usage.cached_input_tokens;
         sum.usage.output_tokens += call.usage.output_tokens;

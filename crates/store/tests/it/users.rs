@@ -6,7 +6,7 @@ use doorward_domain::key::Owner;
 use doorward_domain::project_role::ProjectRole;
 use doorward_domain::role::OrganizationRole::{self, Admin, Member, Viewer};
 use doorward_domain::scope::Scope;
-use doorward_store::{Act, Actor, NewUser, Removed, StoreError, User};
+use doorward_store::{Act, Actor, NewUser, Presence, Removed, StoreError, User};
 use jiff::SignedDuration;
 
 use crate::harness::{TestStore, every_store, is_changed};
@@ -386,5 +386,61 @@ async fn a_start_finds_an_owner_who_can_act() {
         let (found, is_new) = store.bootstrap().await.unwrap();
         assert!(!is_new);
         assert_eq!(found.administrator, next, "{}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn a_search_finds_a_part_of_a_name_or_an_address_in_whatever_case() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let ada = store.create_user(&store.act(), new_user("Ada", "lovelace@example.com")).await;
+        let ada = ada.unwrap();
+        store.create_user(&store.act(), new_user("bob", "bob@example.com")).await.unwrap();
+        let found = async |text: &str| -> Vec<String> {
+            let rows = store.search_users(organization, text, None, 10).await.unwrap();
+            rows.into_iter().map(|user| user.name).collect()
+        };
+        for text in ["ada", "LOVE", "lace@ex", &ada.id.to_string()] {
+            assert_eq!(found(text).await, ["Ada"], "{text} {}", store.engine());
+        }
+        assert_eq!(found("example.com").await, ["Ada", "bob"]);
+        assert_eq!(found("%").await, [""; 0]);
+        let wish = User { name: "Countess".to_owned(), email: None, ..ada };
+        store.edit_user(&store.act(), &wish).await.unwrap();
+        assert_eq!((found("lovelace").await.len(), found("count").await.len()), (0, 1));
+        let rest = store.search_users(organization, "o", Some("Countess"), 10).await.unwrap();
+        assert!(rest.iter().all(|user| user.name.as_str() > "Countess") && !rest.is_empty());
+        let second = store.second_organization().await;
+        assert!(store.search_users(second.organization, "bob", None, 9).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_presence_of_a_user_counts_keys_that_could_be_used() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let ada = store.make_user("ada", Member).await;
+        let presence = async || store.presences(organization, &[ada.id]).await.unwrap().of(ada.id);
+        assert_eq!(presence().await, Presence::default(), "{}", store.engine());
+        let (kept, _) = store.make_key_of(Owner::User(ada.id), "kept").await;
+        let (gone, _) = store.make_key_of(Owner::User(ada.id), "gone").await;
+        store.revoke_key(&store.act(), &gone.id).await.unwrap();
+        assert_eq!(presence().await.keys, 1);
+        store
+            .tamper(&format!(
+                "UPDATE api_keys SET last_used_at_us = 7000000 WHERE id = '{}';
+                UPDATE users SET seen_at_us = 5000000 WHERE id = '{}'",
+                kept.id, ada.id
+            ))
+            .await;
+        assert_eq!(presence().await.last_seen_at.unwrap().as_second(), 7);
+        store
+            .tamper(&format!("UPDATE users SET seen_at_us = 9000000 WHERE id = '{}'", ada.id))
+            .await;
+        assert_eq!(presence().await.last_seen_at.unwrap().as_second(), 9);
+        store
+            .tamper(&format!("UPDATE api_keys SET expires_at_us = 1 WHERE id = '{}'", kept.id))
+            .await;
+        assert_eq!(presence().await.keys, 0);
     }
 }

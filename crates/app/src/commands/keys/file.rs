@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use doorward_store::age::{self, Passphrase};
+use doorward_sealed::age::{self, Passphrase};
+use doorward_sealed::key_file::{self, KEY_VARIABLE, URL_VARIABLE};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
@@ -16,8 +17,6 @@ use crate::{output, passphrase};
 
 /// Far above any file with one key.
 const FILE_BYTES_MAX: usize = 64 << 10;
-const KEY_VARIABLE: &str = "DOORWARD_API_KEY";
-const URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
 /// A file that waits for its key: that it can be written, and the passphrase, are settled before the
 /// key is made.
@@ -66,14 +65,23 @@ impl KeyFile {
     }
 
     fn write(mut self, made: &Value, endpoint: &str) -> anyhow::Result<()> {
-        let content = zeroize::Zeroizing::new(match self.format {
-            KeyFileFormat::Env => env_lines(made, endpoint),
-            KeyFileFormat::Json | KeyFileFormat::Pak => object(made, endpoint),
-        });
-        match &self.passphrase {
-            None => self.draft.write_all(content.as_bytes())?,
-            Some(passphrase) => {
-                self.draft.write_all(&age::seal(passphrase, content.as_bytes())?)?;
+        let (key, secret_key) = (secret(made, "key"), secret(made, "secret_key"));
+        let (access_key, name) = (text(made, "access_key"), text(made, "name"));
+        let file = key_file::KeyFile {
+            key: &key,
+            access_key: &access_key,
+            secret_key: &secret_key,
+            endpoint: &format!("{endpoint}/v1"),
+            name: &name,
+            expires_at: made.get("expires_at").and_then(Value::as_str),
+        };
+        match (self.format, &self.passphrase) {
+            (KeyFileFormat::Env, _) => self.draft.write_all(file.env().as_bytes())?,
+            (KeyFileFormat::Pak, Some(passphrase)) => {
+                self.draft.write_all(&file.pak(passphrase)?)?;
+            }
+            (KeyFileFormat::Json | KeyFileFormat::Pak, _) => {
+                self.draft.write_all(file.json().as_bytes())?;
             }
         }
         Ok(self.draft.keep()?)
@@ -110,24 +118,8 @@ fn format_of(path: &Path) -> KeyFileFormat {
     }
 }
 
-/// Lines that a shell reads as they are meant, whatever the key and the address hold.
-fn env_lines(made: &Value, endpoint: &str) -> String {
-    let (key, url) = (text(made, "key"), format!("{endpoint}/v1"));
-    let lines = [(KEY_VARIABLE, &key), ("OPENAI_API_KEY", &key), (URL_VARIABLE, &url)];
-    lines.map(|(name, value)| format!("{name}={}\n", output::shell_word(value))).concat()
-}
-
-fn object(made: &Value, endpoint: &str) -> String {
-    let field = |name: &str| made.get(name).cloned().unwrap_or_default();
-    let object = json!({
-        "key": field("key"),
-        "access_key": field("access_key"),
-        "secret_key": field("secret_key"),
-        "endpoint": format!("{endpoint}/v1"),
-        "name": field("name"),
-        "expires_at": field("expires_at"),
-    });
-    format!("{object:#}\n")
+fn secret(made: &Value, field: &str) -> SecretString {
+    SecretString::from(text(made, field))
 }
 
 /// `doorward keys open`: needs no server.
@@ -203,24 +195,19 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_reads_the_lines_as_they_are_meant() {
-        let endpoint = "http://[::1]:8440/it's $(touch here)";
-        let lines = env_lines(&made(), endpoint);
-        let script = format!(
-            "set -a; {lines}\nprintf '%s %s %s' \"$DOORWARD_API_KEY\" \"$OPENAI_API_KEY\" \"$OPENAI_BASE_URL\""
-        );
-        let shell = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-        let key = "dw_0123456789abcdef_SECRET";
-        assert_eq!(String::from_utf8(shell.stdout).unwrap(), format!("{key} {key} {endpoint}/v1"));
-        let read = parse(&SecretString::from(lines)).unwrap();
-        assert_eq!(read, json!({ "key": key, "endpoint": format!("{endpoint}/v1") }));
-    }
-
-    #[test]
-    fn the_object_reads_back_whole() {
-        let read = parse(&SecretString::from(object(&made(), "http://127.0.0.1:1"))).unwrap();
-        assert_eq!((&read["name"], &read["secret_key"]), (&json!("it's <ci>"), &json!("SECRET")));
-        assert_eq!(read["endpoint"], "http://127.0.0.1:1/v1");
+    fn what_is_written_reads_back() {
+        let dir = tempfile::tempdir().unwrap();
+        for (format, name) in [(KeyFileFormat::Env, None), (KeyFileFormat::Json, Some("it's <ci>"))]
+        {
+            let path = dir.path().join(format!("{format:?}"));
+            let draft = Draft::create(&path, IfThere::Refuse).unwrap();
+            let file = KeyFile { draft, path: path.clone(), passphrase: None, format };
+            file.save(&made(), "http://127.0.0.1:1/it's").unwrap();
+            let read = parse(&SecretString::from(std::fs::read_to_string(&path).unwrap())).unwrap();
+            assert_eq!(read["key"], "dw_0123456789abcdef_SECRET");
+            assert_eq!(read["endpoint"], "http://127.0.0.1:1/it's/v1");
+            assert_eq!(read.get("name").and_then(Value::as_str), name);
+        }
     }
 
     #[test]

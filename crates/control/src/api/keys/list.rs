@@ -3,7 +3,7 @@
 use axum::extract::State;
 use doorward_domain::id::{ProjectId, UserId};
 use doorward_domain::key::{KeyStatus, Owner};
-use doorward_store::{KeyCursor, KeyFilter};
+use doorward_store::{KeyCursor, KeyFilter, KeySort, KeySortBy};
 use jiff::{SignedDuration, Timestamp};
 
 use super::named::{self, Meant};
@@ -19,11 +19,11 @@ use crate::request::Params;
 /// The longest that anybody looks back, in days.
 const DAYS_MAX: u32 = 3650;
 
-/// Lists API keys, newest first; without `status` all but the revoked ones.
+/// Lists API keys, newest first where `sort` does not say otherwise; without `status` all but the revoked ones.
 #[utoipa::path(
     get,
     path = "/v1/api-keys",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("owner" = Option<Name>, Query), ("status" = Option<KeyStatus>, Query), ("project" = Option<Name>, Query), ("kind" = Option<Kind>, Query), ("expires_before" = Option<Timestamp>, Query), ("created_by" = Option<UserId>, Query), ("unused_since" = Option<Since>, Query), ("q" = Option<String>, Query, max_length = 200)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("owner" = Option<Name>, Query), ("status" = Option<KeyStatus>, Query), ("project" = Option<Name>, Query), ("kind" = Option<Kind>, Query), ("expires_before" = Option<Timestamp>, Query), ("created_by" = Option<UserId>, Query), ("unused_since" = Option<Since>, Query), ("q" = Option<String>, Query, max_length = 200), ("sort" = Option<String>, Query, pattern = "^-?(created|name|last_used|expires)$", description = "With a `-` the other way round: the highest first. `-created` when absent.")),
     responses((status = 200, body = List<KeyObject>)),
 )]
 pub(crate) async fn list_keys(
@@ -31,8 +31,11 @@ pub(crate) async fn list_keys(
     caller: Caller,
     mut params: Params,
 ) -> Result<List<KeyObject>, ApiError> {
-    let (limit, after) = (params.limit(), params.parse::<KeyCursor>("after"));
+    let limit = params.limit();
+    let sort = params.parse_filter::<KeySort>("sort").unwrap_or_default();
+    let after = cursor(&mut params, sort.by);
     let wanted = KeyFilter {
+        sort,
         owner: owner_filter(&control, &caller, &mut params).await?,
         project: project_filter(&control, &caller, &mut params).await?,
         ..filter(&mut params, control.now())
@@ -41,11 +44,21 @@ pub(crate) async fn list_keys(
     let Some(filter) = within_reach(&caller, wanted) else {
         return Ok(List::page(Vec::new(), false, None));
     };
-    let page = control.store.list_keys(caller.organization(), &filter, after, limit).await?;
+    let page =
+        control.store.list_keys(caller.organization(), &filter, after.as_ref(), limit).await?;
     let (now, next) =
-        (control.now(), page.rows.last().map(|row| KeyCursor::after(&row.key).to_string()));
+        (control.now(), page.rows.last().map(|row| KeyCursor::after(row, sort.by).to_string()));
     let rows = page.rows.into_iter().map(|row| KeyObject::new(row, now)).collect();
     Ok(List::page(rows, page.has_more, next))
+}
+
+/// The place where the page before ended, in a list that is sorted so.
+pub(super) fn cursor(params: &mut Params, by: KeySortBy) -> Option<KeyCursor> {
+    let after = params.parse::<KeyCursor>("after")?;
+    if !after.is_of(by) {
+        return refuse(params, "after", "is of a list that is sorted otherwise");
+    }
+    Some(after)
 }
 
 /// Narrows a filter to the caller's own keys, unless they manage others. `None`: nothing is left.

@@ -8,13 +8,13 @@ use doorward_domain::key::KeyStatus;
 use doorward_domain::model_pattern::ModelPattern;
 use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_domain::uses::{KeyUses, UnusedRights};
-use doorward_store::{KeyCursor, KeyFilter, KeyRecord};
+use doorward_store::{KeyCursor, KeyFilter, KeyRecord, KeySortBy};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::find_latest;
-use super::list::{days_before, owner_filter, project_filter, within_reach};
+use super::list::{cursor, days_before, owner_filter, project_filter, within_reach};
 use crate::Control;
 use crate::api::list::List;
 use crate::caller::Caller;
@@ -136,7 +136,7 @@ pub(crate) async fn list_unused_rights(
     caller: Caller,
     mut params: Params,
 ) -> Result<List<UnusedObject>, ApiError> {
-    let (limit, after) = (params.limit(), params.parse::<KeyCursor>("after"));
+    let (limit, after) = (params.limit(), cursor(&mut params, KeySortBy::Created));
     let window = Window::read(&mut params, control.now());
     let wanted = KeyFilter {
         owner: owner_filter(&control, &caller, &mut params).await?,
@@ -149,10 +149,10 @@ pub(crate) async fn list_unused_rights(
         return Ok(List::page(Vec::new(), false, None));
     };
     let organization = caller.organization();
-    let page = control.store.list_keys(organization, &filter, after, limit).await?;
+    let page = control.store.list_keys(organization, &filter, after.as_ref(), limit).await?;
     let ids: Vec<KeyId> = page.rows.iter().map(|row| row.key.id).collect();
     let mut uses = control.store.key_uses(organization, &ids).await?;
-    let next = page.rows.last().map(|row| KeyCursor::after(&row.key).to_string());
+    let next = page.rows.last().map(|row| KeyCursor::after(row, KeySortBy::Created).to_string());
     let object = |row: &KeyRecord| {
         UnusedObject::new(row, &uses.remove(&row.key.id).unwrap_or_default(), window)
     };

@@ -1,14 +1,20 @@
 //! Deployments of a model: references by id or name are looked up, defaults filled in.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 
-use doorward_domain::catalog::{Deployment, DeploymentState, Provider};
-use doorward_domain::id::{DeploymentId, ProviderId, ProviderKeyId};
+use doorward_domain::catalog::{Deployment, DeploymentState, Provider, ProviderKind, listing};
+use doorward_domain::health::{Reason, State};
+use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
+use doorward_domain::price::PriceTable;
+use doorward_store::{DeploymentHealth, Resting, Store};
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::names::check_upstream;
+use super::price::{ListedPrice, table};
 use crate::Control;
 use crate::api::{provider_keys, providers};
 use crate::caller::Caller;
@@ -39,6 +45,14 @@ pub(super) struct DeploymentWish {
     priority: Option<u32>,
     /// One that is there already stays as it is when absent; a new one is active.
     state: Option<DeploymentState>,
+    /// As it was read: what is changed in a list that was read can be sent back whole.
+    #[serde(default, rename = "health")]
+    #[schema(value_type = Option<Object>)]
+    _health: IgnoredAny,
+    /// Likewise.
+    #[serde(default, rename = "listed_price")]
+    #[schema(value_type = Option<Object>)]
+    _listed_price: IgnoredAny,
 }
 
 /// One deployment with everything it refers to.
@@ -64,13 +78,81 @@ pub(super) struct DeploymentObject {
     weight: u32,
     priority: u32,
     state: DeploymentState,
+    /// How it is, as calls and health checks have found out. `null`: the gateway does not call it.
+    #[schema(required)]
+    health: Option<HealthObject>,
+    /// What the built-in table knows of it, also where the model has a price of its own.
+    #[schema(required)]
+    listed_price: Option<ListedPrice>,
 }
 
-impl From<Deployment> for DeploymentObject {
-    fn from(deployment: Deployment) -> Self {
+/// How a deployment is now.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeploymentHealth)]
+struct HealthObject {
+    /// Whether calls go through. With several keys it is as well as the best of them.
+    state: State,
+    /// What of it is left alone.
+    resting: Vec<RestObject>,
+}
+
+/// Something that is left alone.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Rest)]
+struct RestObject {
+    reason: Reason,
+    /// The key that it is about; `null`: all of them.
+    #[schema(required)]
+    provider_key: Option<ProviderKeyId>,
+    since: Timestamp,
+    /// Where it is over, the next call finds out.
+    until: Timestamp,
+}
+
+impl From<DeploymentHealth> for HealthObject {
+    fn from(DeploymentHealth { state, rests }: DeploymentHealth) -> Self {
+        let rest = |rest: Resting| {
+            let Resting { reason, provider_key, since, until } = rest;
+            RestObject { reason, provider_key, since, until }
+        };
+        Self { state, resting: rests.into_iter().map(rest).collect() }
+    }
+}
+
+/// What is said of deployments beside what is stored of them.
+pub(super) struct Known<'a> {
+    store: &'a Store,
+    kinds: HashMap<ProviderId, ProviderKind>,
+    prices: &'static PriceTable,
+}
+
+impl<'a> Known<'a> {
+    pub(super) async fn of(
+        store: &'a Store,
+        organization: OrganizationId,
+    ) -> Result<Self, ApiError> {
+        Ok(Self { store, kinds: store.provider_kinds(organization).await?, prices: table()? })
+    }
+
+    pub(super) fn object(&self, deployment: Deployment) -> DeploymentObject {
         let Deployment { id, provider, upstream_model, provider_key, weight, priority, state } =
             deployment;
-        Self { id, provider, upstream_model, provider_key, weight, priority, state }
+        let kind = self.kinds.get(&provider);
+        let listed = kind.and_then(|kind| listing(self.prices, *kind, &upstream_model));
+        // What was told last may be of before the edit that took it out.
+        let is_called = state == DeploymentState::Active;
+        let health = is_called.then(|| self.store.deployment_health(id)).flatten();
+        DeploymentObject {
+            id,
+            provider,
+            upstream_model,
+            provider_key,
+            weight,
+            priority,
+            state,
+            health: health.map(HealthObject::from),
+            listed_price: listed.map(ListedPrice::from),
+        }
     }
 }
 
@@ -208,6 +290,8 @@ pub(super) fn as_wishes(deployments: &[Deployment]) -> Vec<DeploymentWish> {
         weight: NonZeroU32::new(deployment.weight),
         priority: Some(deployment.priority),
         state: Some(deployment.state),
+        _health: IgnoredAny,
+        _listed_price: IgnoredAny,
     };
     deployments.iter().map(wish).collect()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use doorward_domain::catalog::Pricing;
-use doorward_domain::price::{MalformedPrices, Price, PriceTable, Rates, Tier};
+use doorward_domain::price::{Listing, MalformedPrices, Price, PriceTable, Rates, Tier};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -114,8 +114,26 @@ impl From<Pricing> for PriceObject {
     }
 }
 
+/// What the built-in table knows of a provider's model.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::api) struct ListedPrice {
+    rates: Rates,
+    /// What holds above so many tokens of input.
+    tiers: Vec<Tier>,
+    /// Tokens of input and output together that it can hold, where known.
+    #[schema(required)]
+    context_window: Option<u64>,
+}
+
+impl From<&Listing> for ListedPrice {
+    fn from(listing: &Listing) -> Self {
+        let Price { rates, tiers } = listing.price.clone();
+        Self { rates, tiers, context_window: listing.context_window }
+    }
+}
+
 /// The built-in table, read once: that takes some milliseconds.
-pub(super) fn table() -> Result<&'static PriceTable, ApiError> {
+pub(in crate::api) fn table() -> Result<&'static PriceTable, ApiError> {
     static TABLE: LazyLock<Result<PriceTable, MalformedPrices>> =
         LazyLock::new(PriceTable::built_in);
     TABLE.as_ref().map_err(|error| ApiError::Internal(error.to_string()))

@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use doorward_domain::catalog::{Provider, ProviderKey, ProviderKind};
+use doorward_domain::catalog::{KeyTest, Provider, ProviderKey, ProviderKind};
 use doorward_domain::id::{ProviderId, ProviderKeyId};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -69,7 +69,21 @@ pub(crate) async fn test_provider_key(
     let detail = json!({ "name": key.name, "provider": provider.name });
     control.store.record(&act, "provider_key.test", &key.id.to_string(), detail).await?;
     let secret = control.store.reveal_provider_key(key.organization, key.id).await?;
-    Ok(Json(told(&key, &provider, ask(&control, &provider, secret).await?)))
+    let answer = ask(&control, &provider, Some(secret)).await?;
+    note(&control, &key, &provider, answer.as_ref().err()).await?;
+    Ok(Json(told(&key, &provider, answer)))
+}
+
+/// Keeps how it went, for whoever looks at the key later.
+pub(in crate::api) async fn note(
+    control: &Control,
+    key: &ProviderKey,
+    provider: &Provider,
+    failure: Option<&NoList>,
+) -> Result<(), ApiError> {
+    let failure = failure.map(NoList::to_string);
+    let test = KeyTest { at: control.now(), provider: provider.name.clone(), failure };
+    Ok(control.store.note_provider_key_test(key.organization, key.id, &test).await?)
 }
 
 async fn named(control: &Control, key: &ProviderKey, text: &str) -> Result<Provider, ApiError> {
@@ -95,13 +109,16 @@ fn fault(code: &'static str, detail: &str) -> ApiError {
     ApiError::Invalid(vec![FieldError::new("provider", code, detail)])
 }
 
-async fn ask(
+/// Asks a provider for its models. An error where a provider of its kind cannot be asked.
+pub(in crate::api) async fn ask(
     control: &Control,
     provider: &Provider,
-    secret: SecretString,
+    secret: Option<SecretString>,
 ) -> Result<Result<Vec<String>, NoList>, ApiError> {
     match provider.kind {
-        ProviderKind::Echo => return Err(fault("invalid", "the built-in provider takes no key")),
+        ProviderKind::Echo => {
+            return Err(fault("invalid", "the built-in provider takes no key and has no list"));
+        }
         ProviderKind::Bedrock => {
             return Err(fault("invalid", "Amazon Bedrock lists no models where they are called"));
         }
@@ -115,7 +132,7 @@ async fn ask(
     let agent = control.agent.clone();
     let _turn = control.asking.acquire().await;
     let asking = tokio::task::spawn_blocking(move || {
-        list_models(&agent, &Asked { kind, base_url: &base_url, key: Some(&secret) })
+        list_models(&agent, &Asked { kind, base_url: &base_url, key: secret.as_ref() })
     });
     asking.await.map_err(|error| ApiError::Internal(error.to_string()))
 }

@@ -4,13 +4,11 @@ use std::net::IpAddr;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use doorward_domain::email::EmailAddress;
-use doorward_domain::session::AGE_MAX;
 use doorward_domain::sign_in_token::SignInToken;
 use doorward_store::{Act, Actor, Client, Session, SignedIn, StoredPassword, User};
-use http::header::{HeaderValue, SET_COOKIE, USER_AGENT};
-use http::{HeaderMap, StatusCode, Uri};
+use http::header::USER_AGENT;
+use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::{SessionObject, organization_named};
 use crate::Control;
-use crate::caller::{COOKIE_NAMES, FromAddress, cookie_name, is_same_origin};
+use crate::caller::FromAddress;
 use crate::openapi::text::Name;
 use crate::problem::ApiError;
 use crate::request::JsonBody;
@@ -42,9 +40,6 @@ struct SignIn {
     /// The name of the organization; the first one where nothing is said.
     #[schema(value_type = Option<Name>)]
     organization: Option<String>,
-    /// Whether a browser is to keep the session: it is in a cookie then, and not in the answer.
-    #[serde(default)]
-    cookie: bool,
 }
 
 /// A text of a request that is secret.
@@ -59,12 +54,11 @@ impl SecretText {
 }
 
 #[derive(Serialize, ToSchema)]
-struct NewSession<'a> {
+pub(crate) struct NewSession {
     #[serde(flatten)]
     session: SessionObject,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    token: Option<&'a str>,
+    /// What the session is presented by, as `authorization: Bearer`; this once.
+    token: String,
 }
 
 /// Signs a user in. An e-mail address that nobody has and a wrong password get one answer, in the same
@@ -78,18 +72,13 @@ struct NewSession<'a> {
 pub(crate) async fn create_session(
     State(control): State<Control>,
     FromAddress(address): FromAddress,
-    uri: Uri,
     headers: HeaderMap,
     body: JsonBody,
-) -> Result<Response, ApiError> {
-    let wish: SignIn = body.parse()?;
-    // Else a page of another site could sign its visitors in as somebody else.
-    if wish.cookie && !is_same_origin(&headers, &uri) {
-        return Err(SignInRefusal::CrossSite.into());
-    }
-    let is_cookie = wish.cookie;
-    let (session, token) = sign_in(&control, wish, &headers, address).await?;
-    answer(session, &token, is_cookie.then(|| cookie_name(&headers, &uri)))
+) -> Result<(StatusCode, Json<NewSession>), ApiError> {
+    let (session, token) = sign_in(&control, body.parse()?, &headers, address).await?;
+    let session = SessionObject::new_own(session);
+    let token = token.expose().expose_secret().to_owned();
+    Ok((StatusCode::CREATED, Json(NewSession { session, token })))
 }
 
 async fn sign_in(
@@ -168,56 +157,4 @@ fn note_failure(control: &Control, user: Option<User>, account: Option<&str>, ad
 fn user_agent(headers: &HeaderMap) -> String {
     let text = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     text.chars().take(USER_AGENT_CHARS_MAX).collect()
-}
-
-fn answer(
-    session: Session,
-    token: &SignInToken,
-    cookie: Option<&'static str>,
-) -> Result<Response, ApiError> {
-    let current = Some(session.id);
-    let token = token.expose();
-    let shown = cookie.is_none().then(|| token.expose_secret());
-    let body = NewSession { session: SessionObject::new(session, current), token: shown };
-    let mut response = (StatusCode::CREATED, Json(body)).into_response();
-    if let Some(name) = cookie {
-        let value = set_cookie(name, token.expose_secret(), AGE_MAX.as_secs());
-        let mut value =
-            HeaderValue::try_from(value).map_err(|error| ApiError::Internal(error.to_string()))?;
-        value.set_sensitive(true);
-        response.headers_mut().append(SET_COOKIE, value);
-    }
-    Ok(response)
-}
-
-/// Not for scripts, not with what other sites send but a click on a link, for this host only.
-fn set_cookie(name: &str, value: &str, seconds: i64) -> String {
-    let secure = if name.starts_with("__Host-") { "; Secure" } else { "" };
-    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
-}
-
-/// Has a browser forget the session, whichever name it has.
-pub(super) fn forget_cookies(headers: &mut HeaderMap) {
-    for name in COOKIE_NAMES {
-        if let Ok(value) = HeaderValue::try_from(set_cookie(name, "", 0)) {
-            headers.append(SET_COOKIE, value);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cookie_is_bound_to_its_host_and_kept_from_scripts() {
-        assert_eq!(
-            set_cookie("__Host-doorward", "v", 5),
-            "__Host-doorward=v; Path=/; Max-Age=5; HttpOnly; SameSite=Lax; Secure"
-        );
-        assert_eq!(
-            set_cookie("doorward", "v", 5),
-            "doorward=v; Path=/; Max-Age=5; HttpOnly; SameSite=Lax"
-        );
-    }
 }

@@ -15,15 +15,27 @@ use super::wish::Format;
 /// Rows that leave in one piece.
 const ROWS: usize = 64;
 
+/// What stands in front of the figures.
+pub(super) struct Columns {
+    pub(super) group_by: Vec<GroupBy>,
+    /// Whether each id that has a name is followed by it.
+    pub(super) has_names: bool,
+}
+
+/// What has a name beside its id.
+const fn is_named(column: GroupBy) -> bool {
+    !matches!(column, GroupBy::Model | GroupBy::Day | GroupBy::Hour)
+}
+
 /// Answers with the rows as they come.
-pub(super) fn stream(rows: UsageRows, group_by: Vec<GroupBy>, format: Format) -> Response {
+pub(super) fn stream(rows: UsageRows, columns: Columns, format: Format) -> Response {
     let is_csv = format == Format::Csv;
-    let head = if is_csv { csv_head(&group_by) } else { String::new() };
+    let head = if is_csv { columns.head() } else { String::new() };
     let pieces = rows.ready_chunks(ROWS).map(move |rows| {
         let mut piece = String::new();
         for row in rows {
             if is_csv {
-                push_csv(&mut piece, &row?, &group_by);
+                columns.push(&mut piece, &row?);
             } else {
                 push_json(&mut piece, row?)?;
             }
@@ -48,32 +60,43 @@ pub(super) fn stream(rows: UsageRows, group_by: Vec<GroupBy>, format: Format) ->
     (headers, Body::from_stream(once(async { Ok(head) }).chain(pieces))).into_response()
 }
 
-fn csv_head(group_by: &[GroupBy]) -> String {
-    let mut head = String::new();
-    for column in group_by {
-        head.push_str(column.as_str());
-        head.push(',');
+impl Columns {
+    fn head(&self) -> String {
+        let mut head = String::new();
+        for column in &self.group_by {
+            head.push_str(column.as_str());
+            head.push(',');
+            if self.has_names && is_named(*column) {
+                head.push_str(column.as_str());
+                head.push_str("_name,");
+            }
+        }
+        let figures = Usage::NAMES.join(",");
+        head + "requests,errors,attempts,duration_us,first_byte_us," + &figures + ",cost_usd\r\n"
     }
-    head + "requests,errors,attempts," + &Usage::NAMES.join(",") + ",cost_usd\r\n"
-}
 
-fn push_csv(out: &mut String, row: &UsageRow, group_by: &[GroupBy]) {
-    for column in group_by {
-        push_cell(out, row.group(*column).unwrap_or_default());
-        out.push(',');
+    fn push(&self, out: &mut String, row: &UsageRow) {
+        for column in &self.group_by {
+            push_cell(out, row.group(*column).unwrap_or_default());
+            out.push(',');
+            if self.has_names && is_named(*column) {
+                push_cell(out, row.name(*column).unwrap_or_default());
+                out.push(',');
+            }
+        }
+        let counts = [row.requests, row.errors, row.attempts, row.duration_us, row.first_byte_us];
+        for number in counts.into_iter().chain(row.usage.figures()) {
+            out.push_str(&number.to_string());
+            out.push(',');
+        }
+        out.push_str(&row.spend.cost.to_string());
+        out.push_str("\r\n");
     }
-    let counts = [row.requests, row.errors, row.attempts];
-    for number in counts.into_iter().chain(row.usage.figures()) {
-        out.push_str(&number.to_string());
-        out.push(',');
-    }
-    out.push_str(&row.spend.cost.to_string());
-    out.push_str("\r\n");
 }
 
 /// Writes a text. One that a spreadsheet would compute stands behind an apostrophe: whoever may name a
 /// model must not run anything where the report is opened.
-fn push_cell(out: &mut String, text: &str) {
+pub(in crate::api) fn push_cell(out: &mut String, text: &str) {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let guard = if is_formula { "'" } else { "" };
     if text.contains(['"', ',', '\r', '\n']) {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use doorward_domain::id::OrganizationId;
 use doorward_domain::key::Owner;
-use doorward_store::{GroupBy, Store, StoreError, UsageFilter};
+use doorward_store::{GroupBy, Store, StoreError, USAGE_ROWS_MAX, UsageFilter};
 use http::HeaderMap;
 use http::header::ACCEPT;
 use jiff::civil::Date;
@@ -34,6 +34,8 @@ pub(super) struct Wish {
     pub(super) filter: UsageFilter,
     pub(super) group_by: Vec<GroupBy>,
     pub(super) format: Format,
+    /// Of how many rows it is at most. `None`: of all.
+    pub(super) limit: Option<u32>,
 }
 
 impl Wish {
@@ -54,9 +56,11 @@ impl Wish {
             project: names.find(params, GroupBy::Project).await?,
             model: params.filter("model"),
             provider: names.find(params, GroupBy::Provider).await?,
+            with_names: params.parse("names").unwrap_or_default(),
             ..UsageFilter::all(caller.organization(), from, to)
         };
-        Ok(Self { filter, group_by: columns(params), format: format(params, headers) })
+        let (group_by, format) = (columns(params), format(params, headers));
+        Ok(Self { filter, group_by, format, limit: limit(params, format) })
     }
 }
 
@@ -136,7 +140,7 @@ fn columns(params: &mut Params) -> Vec<GroupBy> {
 }
 
 /// What is asked for by name, else what the client would rather read.
-fn format(params: &mut Params, headers: &HeaderMap) -> Format {
+pub(in crate::api) fn format(params: &mut Params, headers: &HeaderMap) -> Format {
     match params.filter("format").as_deref() {
         Some("json") => Format::Json,
         Some("csv") => Format::Csv,
@@ -147,6 +151,18 @@ fn format(params: &mut Params, headers: &HeaderMap) -> Format {
         }
         None => accepted(headers),
     }
+}
+
+/// Whoever takes rows one by one can stop by themselves.
+fn limit(params: &mut Params, format: Format) -> Option<u32> {
+    let text = params.filter("limit")?;
+    let limit = text.parse().ok().filter(|limit| (1..=USAGE_ROWS_MAX).contains(limit));
+    if limit.is_none() {
+        params.refuse("limit", format!("must be a whole number from 1 to {USAGE_ROWS_MAX}"));
+    } else if format != Format::Json {
+        params.refuse("limit", "is for JSON only; CSV and JSON lines have all rows");
+    }
+    limit
 }
 
 fn accepted(headers: &HeaderMap) -> Format {

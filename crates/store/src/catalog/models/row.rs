@@ -11,7 +11,7 @@ use crate::row::row;
 
 /// Reads models. No name holds a space.
 macro_rules! select_models {
-    ($only:literal) => {
+    ($only:expr) => {
         concat!(
             "SELECT m.organization_id, m.name, m.project_id, m.pricing, m.output_tokens_max, m.routing,
                 m.created_at_us, m.updated_at_us,
@@ -28,7 +28,7 @@ pub(super) use select_models;
 
 /// Reads deployments.
 macro_rules! select_deployments {
-    ($only:literal) => {
+    ($only:expr) => {
         concat!(
             "SELECT organization_id, model, id, provider_id, upstream_model, provider_key_id, weight,
                 priority, state

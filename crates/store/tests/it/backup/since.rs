@@ -153,7 +153,12 @@ async fn a_key_that_was_deleted_after_the_backup_stays_ended() {
         store.revoke_key(&act, &over.id).await.unwrap();
         store.sweep_keys().await.unwrap();
         let days = vec![(Setting::AuditRetentionDays, Some(SettingValue::Number(30)))];
-        let edit = SettingsEdit { changes: days, if_updated_at: None, may_forget: true };
+        let edit = SettingsEdit {
+            changes: days,
+            if_updated_at: None,
+            may_forget: true,
+            is_preview: false,
+        };
         store.change_settings(&act, &edit).await.unwrap();
         store.pass(SignedDuration::from_hours(24 * 40));
         store.sweep_old_records().await.unwrap();
@@ -246,7 +251,7 @@ async fn set_password(store: &TestStore, user: &User, password: &str) {
     let link = store.make_password_link(&store.act(), user.id, LinkPurpose::Reset).await.unwrap();
     let linked = store.find_password_link(&link.token).await.unwrap().unwrap();
     let hashed = store.hash_password(&SecretString::from(password)).await.unwrap();
-    assert!(store.use_password_link(&link.token, &linked, &hashed).await.unwrap());
+    assert!(store.use_password_link(&link.token, &linked, &hashed, None).await.unwrap());
 }
 
 /// Signs ada in; why not, where it does not go.
@@ -395,7 +400,8 @@ async fn an_audit_log_that_was_cut_is_whole_after_a_restore_and_goes_on() {
         store.record(&store.act(), "user.sign_in", "old", detail.clone()).await.unwrap();
         store.pass(SignedDuration::from_hours(24 * 40));
         let changes = vec![(Setting::AuditRetentionDays, Some(SettingValue::Number(30)))];
-        let edit = SettingsEdit { changes, if_updated_at: None, may_forget: true };
+        let edit =
+            SettingsEdit { changes, if_updated_at: None, may_forget: true, is_preview: false };
         store.change_settings(&store.act(), &edit).await.unwrap();
         assert!(store.sweep_old_records().await.unwrap().audit_entries > 0);
         let sealed = backup(&store.store, &store.act()).await;

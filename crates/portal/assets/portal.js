@@ -1,0 +1,127 @@
+// What makes the portal quicker. Every page and every form works without it.
+"use strict";
+
+// The one way from text to markup: whole pages of this very portal.
+const pages = window.trustedTypes
+  ? trustedTypes.createPolicy("doorward", { createHTML: (text) => text })
+  : { createHTML: (text) => text };
+
+const parse = (text) => new DOMParser().parseFromString(pages.createHTML(text), "text/html");
+
+let asked = 0;
+
+/** Fetches a page and shows it in place of this one; where that fails, the browser goes there itself. */
+async function visit(url, options = {}, { push = true } = {}) {
+  const turn = ++asked;
+  document.documentElement.classList.add("busy");
+  try {
+    const answer = await fetch(url, { ...options, headers: { accept: "text/html" } });
+    const kind = answer.headers.get("content-type") ?? "";
+    if (!kind.startsWith("text/html")) return void location.assign(url);
+    const page = parse(await answer.text());
+    if (turn === asked) show(page, answer.url, push);
+  } catch {
+    if (!options.method) location.assign(url);
+    else document.querySelector("main").prepend(failed());
+  } finally {
+    document.documentElement.classList.remove("busy");
+  }
+}
+
+function failed() {
+  const line = document.createElement("p");
+  line.className = "refused";
+  line.setAttribute("role", "alert");
+  line.textContent = "The server does not answer. Nothing is known of what was sent: look before you try again.";
+  return line;
+}
+
+function show(page, url, push) {
+  const same = new URL(url).pathname === location.pathname;
+  document.title = page.title;
+  const theme = page.documentElement.dataset.theme;
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
+  document.body.replaceWith(page.body);
+  if (push && url !== location.href) history.pushState(null, "", url);
+  dress(document);
+  if (!same) window.scrollTo(0, 0);
+  const wrong = document.querySelector(".refused, [aria-invalid]");
+  (wrong?.matches(".refused") ? wrong.querySelector("a") ?? wrong : wrong ?? document.querySelector("[autofocus]") ?? document.querySelector("main"))?.focus({ preventScroll: !wrong });
+}
+
+/** Gives new markup what only scripts can give. */
+function dress(root) {
+  // A token that came in the address stays out of the history, and of what is copied from the bar.
+  if (root.querySelector("[data-forget-query]")) history.replaceState(null, "", location.pathname);
+  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+  for (const time of root.querySelectorAll("time[datetime]")) time.title = new Date(time.dateTime).toLocaleString();
+  // What only one page needs comes with that page.
+  for (const page of root.querySelectorAll("[data-module]")) import(page.dataset.module);
+  const once = root.querySelector("dialog[data-once]");
+  if (once) {
+    once.removeAttribute("open");
+    once.showModal();
+  }
+}
+
+const isPlain = (event) => !(event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+const isOurs = (link) => link.origin === location.origin && !link.target && !link.hasAttribute("download") && !link.pathname.startsWith("/docs");
+
+document.addEventListener("click", (event) => {
+  const copy = event.target.closest("[data-copy]");
+  if (copy) return void copied(copy);
+  const link = event.target.closest("a[href]") ?? rowLink(event);
+  if (!link || !isPlain(event) || !isOurs(link)) return;
+  if (link.pathname === location.pathname && link.hash) return;
+  event.preventDefault();
+  visit(link.href);
+});
+
+/** The whole row opens the thing, unless something in it was meant or its text is being marked. */
+function rowLink(event) {
+  if (event.target.closest("button, input, label, summary") || String(getSelection())) return null;
+  return event.target.closest("tbody tr")?.querySelector("a.name") ?? null;
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.target || form.dataset.plain !== undefined) return;
+  event.preventDefault();
+  if (form.dataset.sent !== undefined) return;
+  // What a second click would send once more is on its way.
+  if (form.method !== "get") form.dataset.sent = "";
+  const data = new FormData(form, event.submitter);
+  const action = new URL(event.submitter?.hasAttribute("formaction") ? event.submitter.formAction : form.action);
+  if (form.method === "get") {
+    const filled = [...data].filter(([, value]) => value !== "");
+    action.search = new URLSearchParams(filled);
+    return void visit(action.href);
+  }
+  visit(action.href, { method: "POST", body: new URLSearchParams(data) }).finally(() => delete form.dataset.sent);
+});
+
+// A choice in a filter is meant at once.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("form.tools select")) event.target.form.requestSubmit();
+});
+
+async function copied(button) {
+  const from = document.getElementById(button.dataset.copy);
+  await navigator.clipboard.writeText(from.value ?? from.textContent);
+  const words = button.querySelector("span") ?? button;
+  const before = words.textContent;
+  words.textContent = button.dataset.done ?? before;
+  setTimeout(() => { words.textContent = before; }, 1500);
+}
+
+// A menu closes when something else is clicked, or by Escape.
+document.addEventListener("pointerdown", (event) => {
+  for (const open of document.querySelectorAll("details.who[open]")) if (!open.contains(event.target)) open.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") for (const open of document.querySelectorAll("details.who[open]")) open.open = false;
+});
+
+window.addEventListener("popstate", () => visit(location.href, {}, { push: false }));
+dress(document);

@@ -1,0 +1,158 @@
+//! The one page that shows a key: after it was made, or got a new secret.
+
+use askama::Template;
+use doorward_domain::credential::PlainKey;
+use doorward_sealed::key_file::shell_quoted;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::object::NewKey;
+use crate::api::List;
+use crate::form::Form;
+use crate::frame::Frame;
+use crate::query::segment;
+use crate::visitor::Visitor;
+
+/// What a program's own variable is called.
+const VARIABLE: &str = "DOORWARD_API_KEY";
+/// Where a snippet names a model that is not known.
+const NO_MODEL: &str = "MODEL";
+
+#[derive(Debug, Template)]
+#[template(path = "keys/created.html")]
+pub(super) struct CreatedPage {
+    frame: Frame,
+    /// For what is wrong with the passphrase.
+    form: Form,
+    id: String,
+    name: String,
+    expires_at: Option<Timestamp>,
+    expires_clamped: bool,
+    /// The one string; `None`: it is not shown any more, for the form was sent again, too late.
+    plain: Option<SecretString>,
+    /// A model that it may call.
+    model: String,
+    back: &'static str,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    name: String,
+}
+
+impl CreatedPage {
+    pub(super) async fn new(visitor: &Visitor, key: NewKey) -> Self {
+        let back = if key.object.is_of_service() { "/agent-keys" } else { "/keys" };
+        Self {
+            frame: visitor.frame(back),
+            form: Form::default(),
+            model: model(visitor, &key.object.id).await,
+            id: key.object.id,
+            name: key.object.name,
+            expires_at: key.object.expires_at,
+            expires_clamped: key.expires_clamped,
+            plain: key.key,
+            back,
+        }
+    }
+
+    /// The same again, of what the page itself sent: a file could not be made as it was asked for.
+    pub(super) async fn again(visitor: &Visitor, key: &PlainKey, form: Form) -> Self {
+        let id = key.id().to_string();
+        Self {
+            frame: visitor.frame("/keys"),
+            name: form.value("name").to_owned(),
+            expires_at: form.value("expires_at").parse().ok(),
+            expires_clamped: false,
+            model: model(visitor, &id).await,
+            plain: Some(SecretString::from(key.expose())),
+            id,
+            back: "/keys",
+            form: form.without(&["key", "passphrase", "passphrase_again"]),
+        }
+    }
+
+    fn plain(&self) -> &str {
+        self.plain.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default()
+    }
+
+    fn secret_key(&self) -> String {
+        let plain = PlainKey::parse(self.plain().as_bytes()).ok();
+        plain.map(|key| key.expose_secret_key()).unwrap_or_default()
+    }
+
+    /// What a shell runs.
+    fn curl(&self) -> String {
+        let body = json!({
+            "model": self.model, "messages": [{"role": "user", "content": "Say hello."}],
+        });
+        format!(
+            "curl {} \\\n  -H \"Authorization: Bearer ${VARIABLE}\" \\\n  \
+             -H 'Content-Type: application/json' \\\n  -d {}",
+            shell_quoted(&format!("{}/chat/completions", self.frame.endpoint)),
+            shell_quoted(&body.to_string()),
+        )
+    }
+
+    fn python(&self) -> String {
+        let (url, model) = (json!(self.frame.endpoint), json!(self.model));
+        format!(
+            "import os\nfrom openai import OpenAI\n\n\
+             client = OpenAI(base_url={url}, api_key=os.environ[\"{VARIABLE}\"])\n\
+             answer = client.chat.completions.create(\n    model={model},\n    \
+             messages=[{{\"role\": \"user\", \"content\": \"Say hello.\"}}],\n)\n\
+             print(answer.choices[0].message.content)"
+        )
+    }
+
+    fn javascript(&self) -> String {
+        let (url, model) = (json!(self.frame.endpoint), json!(self.model));
+        format!(
+            "import OpenAI from \"openai\";\n\n\
+             const client = new OpenAI({{ baseURL: {url}, apiKey: process.env.{VARIABLE} }});\n\
+             const answer = await client.chat.completions.create({{\n  model: {model},\n  \
+             messages: [{{ role: \"user\", content: \"Say hello.\" }}],\n}});\n\
+             console.log(answer.choices[0].message.content);"
+        )
+    }
+}
+
+/// The first model that a key may call, one that really answers before the one that echoes.
+async fn model(visitor: &Visitor, id: &str) -> String {
+    let path = format!("/v1/allowed-models?limit=50&api_key={}", segment(id));
+    let models = visitor.api.get::<List<Model>>(&path).await.map(|list| list.data);
+    let names: Vec<String> =
+        models.unwrap_or_default().into_iter().map(|model| model.name).collect();
+    let real = names.iter().find(|name| !name.starts_with("doorward/"));
+    real.or(names.first()).cloned().unwrap_or_else(|| NO_MODEL.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_model_cannot_leave_its_place_in_a_snippet() {
+        let frame = Frame {
+            endpoint: "https://models.acme.example/v1".to_owned(),
+            ..Frame::bare(None, None, Timestamp::UNIX_EPOCH)
+        };
+        let page = CreatedPage {
+            frame,
+            form: Form::default(),
+            id: String::new(),
+            name: String::new(),
+            expires_at: None,
+            expires_clamped: false,
+            plain: None,
+            model: "x'\"$(id)".to_owned(),
+            back: "/keys",
+        };
+        assert!(page.curl().contains(r#""model":"x'\''\"$(id)""#), "{}", page.curl());
+        for text in [page.python(), page.javascript()] {
+            assert!(text.contains(r#""x'\"$(id)""#), "{text}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! `/models`: what clients call, and where that goes.
+
+mod create;
+mod delete;
+mod edit;
+mod list;
+mod object;
+mod price;
+mod show;
+mod state;
+
+pub(crate) use create::{act as create, show as new};
+pub(crate) use delete::{act as delete, show as confirm};
+pub(crate) use edit::{act as save, show as edit};
+pub(crate) use list::list;
+pub(super) use object::{Model, model_path};
+pub(super) use price::ListedPrice;
+pub(crate) use show::show;
+pub(crate) use state::act as set_state;

@@ -1,0 +1,120 @@
+//! What is typed into the playground, as a call says it.
+
+use serde_json::Value;
+
+use crate::form::Form;
+use crate::refusal::FieldError;
+
+/// What is asked of a model.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) model: &'a str,
+    system: &'a str,
+    prompt: &'a str,
+    temperature: &'a str,
+    max_tokens: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of(form: &'a Form) -> Self {
+        Self {
+            model: form.value("model"),
+            system: form.value("system").trim(),
+            prompt: form.value("prompt"),
+            temperature: form.value("temperature").trim(),
+            max_tokens: form.value("max_tokens").trim(),
+        }
+    }
+
+    /// The body of the call as JSON; or what is wrong with a field of it.
+    pub(super) fn body(&self) -> Result<String, FieldError> {
+        let needed = [("model", self.model), ("prompt", self.prompt.trim())];
+        if let Some((name, _)) = needed.iter().find(|(_, text)| text.is_empty()) {
+            return Err(FieldError::new(name, "wrong-empty"));
+        }
+        let members = self.members().into_iter().map(|(name, value)| match value {
+            Ok(value) => Ok(format!("\"{name}\":{value}")),
+            Err(wrong) => Err(FieldError::new(name, wrong)),
+        });
+        Ok(format!("{{{}}}", members.collect::<Result<Vec<_>, _>>()?.join(",")))
+    }
+
+    /// Each member as JSON, or the name of what is said of one that cannot be read.
+    pub(super) fn members(&self) -> Vec<(&'static str, Result<String, &'static str>)> {
+        let mut members = vec![
+            ("model", Ok(Value::from(self.model).to_string())),
+            ("messages", Ok(self.messages())),
+        ];
+        if !self.temperature.is_empty() {
+            members.push(("temperature", temperature(self.temperature)));
+        }
+        if !self.max_tokens.is_empty() {
+            members.push(("max_tokens", max_tokens(self.max_tokens)));
+        }
+        members
+    }
+
+    /// Spelled out, so that the role comes first for whoever reads it.
+    fn messages(&self) -> String {
+        let system = (!self.system.is_empty()).then_some(("system", self.system));
+        let messages = system.into_iter().chain([("user", self.prompt)]).map(|(role, content)| {
+            format!("{{\"role\":\"{role}\",\"content\":{}}}", Value::from(content))
+        });
+        format!("[{}]", messages.collect::<Vec<_>>().join(","))
+    }
+}
+
+fn temperature(text: &str) -> Result<String, &'static str> {
+    let value = text.parse::<f64>().ok().filter(|value| (0.0..=2.0).contains(value));
+    value.map(|value| value.to_string()).ok_or("wrong-temperature")
+}
+
+fn max_tokens(text: &str) -> Result<String, &'static str> {
+    let value = text.parse::<u32>().ok().filter(|value| *value > 0);
+    value.map(|value| value.to_string()).ok_or("wrong-max-tokens")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn body(typed: &str) -> Result<Value, String> {
+        let form = Form::read(typed.as_bytes()).unwrap();
+        let body = Asked::of(&form).body().map_err(|error| error.field)?;
+        Ok(serde_json::from_str(&body).unwrap())
+    }
+
+    #[test]
+    fn what_is_typed_becomes_a_call() {
+        let full = body("model=m&system=+be+brief+&prompt=%22hi%22&temperature=0.5&max_tokens=9");
+        let expected = json!({
+            "model": "m",
+            "messages": [
+                {"role": "system", "content": "be brief"},
+                {"role": "user", "content": "\"hi\""},
+            ],
+            "temperature": 0.5,
+            "max_tokens": 9,
+        });
+        assert_eq!(full.unwrap(), expected);
+        let little = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+        assert_eq!(body("model=m&prompt=hi&temperature=+").unwrap(), little);
+    }
+
+    #[test]
+    fn what_no_model_could_take_is_refused_at_its_field() {
+        for (typed, field) in [
+            ("prompt=hi", "model"),
+            ("model=m&prompt=+%0A", "prompt"),
+            ("model=m&prompt=hi&temperature=hot", "temperature"),
+            ("model=m&prompt=hi&temperature=2.1", "temperature"),
+            ("model=m&prompt=hi&temperature=NaN", "temperature"),
+            ("model=m&prompt=hi&max_tokens=0", "max_tokens"),
+            ("model=m&prompt=hi&max_tokens=1.5", "max_tokens"),
+        ] {
+            assert_eq!(body(typed).unwrap_err(), field, "{typed}");
+        }
+    }
+}

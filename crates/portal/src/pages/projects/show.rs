@@ -1,0 +1,81 @@
+//! `GET /projects/{id}`.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::object::{Member, Model, Project, path_of};
+use crate::answer::{again, ok};
+use crate::api::List;
+use crate::form::Form;
+use crate::frame::Frame;
+use crate::query::Query;
+use crate::refusal::Refusal;
+use crate::visitor::Visitor;
+
+/// Roles in a project, the least first.
+pub(crate) const ROLES: [&str; 3] = ["viewer", "member", "admin"];
+
+#[derive(Debug, Template)]
+#[template(path = "projects/show.html")]
+struct ShowPage {
+    frame: Frame,
+    /// Who is to be let in.
+    form: Form,
+    project: Project,
+    members: Vec<Member>,
+    /// Where the next page of members is.
+    next: Option<String>,
+    /// Names that can be let in.
+    people: Vec<Named>,
+    /// The models that only its keys may call.
+    models: Vec<Model>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    id: String,
+    name: String,
+}
+
+impl ShowPage {
+    async fn new(visitor: &Visitor, id: &str, form: Form, query: &Query) -> Result<Self, Refusal> {
+        let path = path_of(id);
+        let project: Project = visitor.api.get(&path).await?;
+        let path = query.path(&format!("{path}/members"), &["after"], &[]);
+        let List { data: members, next } = visitor.api.get::<List<Member>>(&path).await?;
+        let people: List<Named> = visitor.api.get("/v1/users?limit=200").await?;
+        let models: List<Model> = visitor.api.get("/v1/models?view=routes&limit=200").await?;
+        let own = |model: &Model| model.project.as_ref() == Some(&project.id);
+        let here = format!("/projects/{}", project.id);
+        let is_outside = |one: &Named| !members.iter().any(|member| member.user == one.id);
+        Ok(Self {
+            frame: visitor.frame("/projects"),
+            form,
+            models: models.data.into_iter().filter(own).collect(),
+            people: people.data.into_iter().filter(is_outside).collect(),
+            members,
+            next: next.map(|after| query.path(&here, &[], &[("after", &after)])),
+            project,
+        })
+    }
+}
+
+pub(crate) async fn show(
+    visitor: Visitor,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Response, Refusal> {
+    let form = Form::filled([("role", "member".to_owned())]);
+    Ok(ok(&ShowPage::new(&visitor, &id, form, &query).await?))
+}
+
+/// The page again, with what is wrong with the form for a new member.
+pub(super) async fn show_again(
+    visitor: &Visitor,
+    id: &str,
+    form: Form,
+) -> Result<Response, Refusal> {
+    Ok(again(&ShowPage::new(visitor, id, form, &Query::default()).await?))
+}

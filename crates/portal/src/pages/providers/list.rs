@@ -1,0 +1,39 @@
+//! `GET /providers`.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::object::Provider;
+use crate::answer::ok;
+use crate::api::List;
+use crate::frame::Frame;
+use crate::pages::general_keys::{self, GeneralKey};
+use crate::query::Query;
+use crate::refusal::Refusal;
+use crate::visitor::Visitor;
+
+#[derive(Debug, Template)]
+#[template(path = "providers/list.html")]
+struct ListPage {
+    frame: Frame,
+    providers: Vec<Provider>,
+    keys: Vec<GeneralKey>,
+    next: Option<String>,
+}
+
+impl ListPage {
+    /// The names of the keys that share its calls.
+    fn keys_of(&self, provider: &Provider) -> Vec<&str> {
+        let name = |id: &String| self.keys.iter().find(|key| key.id == *id).map(|key| &*key.name);
+        provider.general_keys.iter().filter_map(name).collect()
+    }
+}
+
+pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
+    let path = query.path("/v1/providers", &["after"], &[("limit", "50")]);
+    let List { data: providers, next } = visitor.api.get(&path).await?;
+    let next = next.map(|after| query.path("/providers", &[], &[("after", &after)]));
+    let keys = general_keys::all(&visitor).await?;
+    let frame = visitor.frame("/providers");
+    Ok(ok(&ListPage { frame, providers, keys, next }))
+}

@@ -1,0 +1,132 @@
+//! `/requests/{id}`: granting as asked or otherwise, declining, taking back.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::Response;
+use doorward_domain::budget::Amount;
+use http::Method;
+use serde_json::{Map, Value};
+
+use super::Increase;
+use super::ask::{Figure, figures, raise, refused};
+use crate::answer::{again, ok, see_other};
+use crate::api::Sent;
+use crate::form::{Form, Kind, Member};
+use crate::frame::Frame;
+use crate::names::Names;
+use crate::pages::keys::object::{Key, limits_of};
+use crate::posted::Posted;
+use crate::query::segment;
+use crate::refusal::Refusal;
+use crate::visitor::Visitor;
+
+const GRANT: [Member; 2] = [
+    Member { path: "ends_in_days", kind: Kind::Number },
+    Member { path: "note", kind: Kind::Wish },
+];
+const DECLINE: [Member; 1] = [Member { path: "note", kind: Kind::Wish }];
+/// How long it may hold, in days.
+pub(super) const DAYS: [&str; 4] = ["1", "7", "30", "90"];
+
+#[derive(Debug, Template)]
+#[template(path = "requests/show.html")]
+struct ShowPage {
+    frame: Frame,
+    form: Form,
+    names: Names,
+    request: Increase,
+    /// What can be raised; empty where the key is gone.
+    figures: Vec<Figure>,
+}
+
+impl ShowPage {
+    async fn new(visitor: &Visitor, request: Increase, form: Form) -> Self {
+        let ids = [Some(&*request.asked_by), request.decided_by.as_deref()].into_iter().flatten();
+        let names = Names::of(visitor, ids).await;
+        let key = key(visitor, &request).await;
+        let figures = key.as_ref().map(figures).unwrap_or_default();
+        Self { frame: visitor.frame("/requests"), form, names, request, figures }
+    }
+
+    /// Whether the visitor asked for it, or for whoever did.
+    fn may_decide(&self) -> bool {
+        self.request.is_open() && self.frame.is_admin()
+    }
+}
+
+fn path(id: &str) -> String {
+    format!("/v1/limit-increases/{}", segment(id))
+}
+
+async fn key(visitor: &Visitor, request: &Increase) -> Option<Key> {
+    if !request.is_of_key() {
+        return None;
+    }
+    let path = format!("/v1/api-keys/{}", segment(&request.subject));
+    visitor.api.get::<Key>(&path).await.ok()
+}
+
+/// The form as it was asked for.
+fn asked(request: &Increase, key: Option<&Key>) -> Form {
+    let mut form = Form::default();
+    for (name, limit) in limits_of(&request.asked.limits) {
+        let limit = limit.map(|limit| limit.to_string()).unwrap_or_default();
+        form.add(&format!("limits.{name}"), limit);
+    }
+    for (at, own) in key.iter().flat_map(|key| key.budgets.iter().enumerate()) {
+        let is_money = |amount: Amount| matches!(amount, Amount::Usd(_));
+        let named =
+            request.asked.budgets.iter().find(|one| {
+                one.period == own.period && is_money(one.amount) == is_money(own.amount)
+            });
+        let amount = named.map(|one| match one.amount {
+            Amount::Usd(usd) => usd.to_string(),
+            Amount::Tokens(tokens) => tokens.to_string(),
+        });
+        form.add(&format!("budgets[{at}]"), amount.unwrap_or_default());
+    }
+    form
+}
+
+pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let request = visitor.api.get::<Increase>(&path(&id)).await?;
+    let key = key(&visitor, &request).await;
+    let form = asked(&request, key.as_ref());
+    Ok(ok(&ShowPage::new(&visitor, request, form).await))
+}
+
+/// Grants, declines or takes back, as the button says that sent the form. A form without figures grants what
+/// was asked for.
+pub(crate) async fn act(
+    Path(id): Path<String>,
+    Posted { visitor, form }: Posted,
+) -> Result<Response, Refusal> {
+    let request = visitor.api.get::<Increase>(&path(&id)).await?;
+    let (act, members, done): (_, &[Member], _) = match form.value("act") {
+        "grant" => ("grant", &GRANT, "increase-granted"),
+        "decline" => ("decline", &DECLINE, "increase-declined"),
+        "withdraw" => ("withdraw", &[], "increase-withdrawn"),
+        _ => return Err(Refusal::stale_form()),
+    };
+    let mut body = form.body(members);
+    let mut places = Vec::new();
+    if act == "grant" && !form.value("figures").is_empty() {
+        let figures: Map<String, Value>;
+        let key = key(&visitor, &request).await.ok_or_else(Refusal::not_found)?;
+        (figures, places) = raise(&form, &key);
+        body.extend(figures);
+    }
+    let body = (act != "withdraw").then_some(&body);
+    let path = format!("{}/{act}", path(&id));
+    match visitor.api.act(Method::POST, &path, body, Sent::default()).await {
+        Ok(()) => Ok(see_other(&format!("/requests?done={done}"))),
+        Err(refusal) => {
+            let mut form = refused(form, refusal, &places)?;
+            if form.value("figures").is_empty() {
+                let key = key(&visitor, &request).await;
+                form.fill(asked(&request, key.as_ref()));
+            }
+            Ok(again(&ShowPage::new(&visitor, request, form).await))
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! A request for higher limits, as pages show it.
+
+use doorward_domain::budget::Budget;
+use doorward_domain::limit::Limits;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::frame::Frame;
+use crate::money::count;
+use crate::pages::keys::object::{amount, limits_of, period_text};
+use crate::query::segment;
+use crate::text::text;
+
+/// What the API says of one.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Increase {
+    pub(crate) id: String,
+    /// What kind the subject is: `key`, `user`, `project`, `organization`.
+    of: String,
+    pub(crate) subject: String,
+    pub(crate) subject_name: String,
+    pub(crate) state: String,
+    pub(crate) asked: Raise,
+    pub(crate) reason: String,
+    pub(crate) asked_by: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) granted: Option<Raise>,
+    pub(crate) ends_at: Option<Timestamp>,
+    pub(crate) decided_by: Option<String>,
+    pub(crate) decided_at: Option<Timestamp>,
+    pub(crate) note: String,
+}
+
+/// What is raised, and how high.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Raise {
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    #[serde(default)]
+    pub(crate) budgets: Vec<Budget>,
+}
+
+impl Raise {
+    /// Each figure in words: `Requests per minute 120`.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let limits = limits_of(&self.limits).into_iter().filter_map(|(name, limit)| {
+            let label = text(&format!("limit-{}", name.replace('_', "-")));
+            Some(format!("{label} {}", count(limit?.get().into())))
+        });
+        let budgets = self.budgets.iter();
+        let budgets =
+            budgets.map(|one| format!("{} {}", amount(one), text(period_text(one.period))));
+        limits.chain(budgets).collect()
+    }
+}
+
+impl Increase {
+    /// The page of what is raised.
+    pub(crate) fn place(&self) -> String {
+        let id = segment(&self.subject);
+        match self.of.as_str() {
+            "user" => format!("/people/{id}"),
+            "project" => format!("/projects/{id}"),
+            "organization" => "/settings/organization".to_owned(),
+            _ => format!("/keys/{id}"),
+        }
+    }
+
+    pub(crate) fn is_of_key(&self) -> bool {
+        self.of == "key"
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == "open"
+    }
+
+    /// Whether it raises its key's limits at this moment, and not for good.
+    pub(crate) fn holds(&self, frame: &Frame) -> bool {
+        self.state == "granted" && self.ends_at.is_some_and(|at| at > frame.now)
+    }
+}

@@ -1,0 +1,34 @@
+## Playground
+
+play-about = Call a model with the rights, limits and budget of one of your keys. It is billed like any other call.
+play-no-keys-title = A key is needed first
+play-no-keys = The playground calls models as one of your own keys. Make one that may call models, and come back.
+play-no-key = Choose a key.
+play-key = Key
+play-key-help = Its own secret is not needed, and not shown.
+play-models = Show its models
+play-model = Model
+play-no-models = This key may call no model that there is.
+play-system = System message
+play-system-help = How the model should behave. It may be empty.
+play-prompt = Prompt
+play-prompt-first = Say hello in three languages.
+play-temperature = Temperature
+play-temperature-help = From 0 to 2. Empty: as the model has it.
+play-max-tokens = Longest answer, in tokens
+play-max-tokens-help = Empty: as the model has it.
+play-send = Send
+play-stop = Stop
+play-answer = Answer
+play-nothing = The answer will be here.
+play-waiting = Waiting for the first word
+play-failed = The call could not be made.
+play-stopped = Stopped.
+play-broken = The answer broke off.
+play-took = Took
+play-call = Call
+play-estimated = { $tokens } (counted here)
+play-code = The same as code
+wrong-empty = must not be empty
+wrong-temperature = must be a number from 0 to 2
+wrong-max-tokens = must be a whole number from 1 on

@@ -1,0 +1,57 @@
+"""What tests are given: a browser, a program, and somebody who visits it."""
+import pytest
+from playwright.sync_api import sync_playwright
+
+from program import ADMIN, Program
+from visit import Visit, chromium
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        browser = chromium(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def program():
+    """A program of this test's own, whose administrator can sign in."""
+    program = Program()
+    program.administrator()
+    yield program
+    log = program.log()
+    program.end()
+    assert "internal error" not in log and "panicked" not in log, log
+
+
+@pytest.fixture(params=[True, False], ids=["scripts", "no-scripts"])
+def scripts(request):
+    """Each test that asks for this runs with JavaScript and without."""
+    return request.param
+
+
+@pytest.fixture
+def visitor(browser, program):
+    """Opens contexts: `visitor(email, scripts=True)`. At the end, none may have had anything to complain of."""
+    visits = []
+
+    def open(email=None, **more):
+        visits.append(Visit(browser, program, email=email, **more))
+        return visits[-1]
+
+    yield open
+    for visit in visits:
+        visit.close()
+
+
+@pytest.fixture
+def visit(visitor, scripts):
+    """The administrator, signed in, with JavaScript and without."""
+    return visitor(ADMIN, scripts=scripts)
+
+
+@pytest.fixture
+def guest(visitor, scripts):
+    """Nobody, with JavaScript and without."""
+    return visitor(scripts=scripts)

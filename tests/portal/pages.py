@@ -1,0 +1,97 @@
+"""The pages of the portal, read from its table of routes: what is measured, drawn and attacked is all of them."""
+import re
+
+from program import PASSWORD, ROOT
+
+TABLE = (ROOT / "crates/portal/src/routes.rs").read_text()
+ROUTES = re.findall(r'^\s*(show|act)\s*\("([^"]+)"', TABLE, re.MULTILINE)
+#: The paths of all forms, such as `/keys/{id}/delete`.
+FORMS = [path for verb, path in ROUTES if verb == "act"]
+#: Those that need nobody to be signed in.
+GUESTS = ["/sign-in", "/welcome", "/invitation", "/password-reset"]
+#: What is shown, and is no page.
+NO_PAGES = ["/", "/assets/{content}/{name}", "/usage/export", "/audit/download", "/playground/calls/{id}",
+            "/providers/{id}/offer", "/account/second-factor/remove"]
+PAGES = [path for verb, path in ROUTES if verb == "show" and path not in NO_PAGES]
+
+
+def bare(path):
+    """The path with something in place of each name in braces."""
+    return re.sub(r"\{[^}]*\}", "some", path)
+
+
+def name(path):
+    """What a file about this page is called: `keys-delete`."""
+    return re.sub(r"\{[^}]*\}", "", path).strip("/").replace("//", "/").replace("/", "-")
+
+
+# What is shown only after something was done: each leads a visitor there, and is drawn and measured as a page is.
+
+def created(visit, world):
+    visit.go("/keys/new")
+    visit.type("Name", f"made-{id(visit)}")
+    visit.press("Create API key")
+    visit.page.locator("#plain").wait_for()
+
+
+def refused(visit, world):
+    visit.go("/keys/new")
+    visit.page.locator("details.more").evaluate_all("nodes => { for (const node of nodes) node.open = true; }")
+    visit.type("Name", "production-search")
+    visit.page.locator('[name="ip_allow"]').fill("not an address")
+    visit.press("Create API key")
+    visit.refused("ip_allow")
+
+
+def menu(visit, world):
+    visit.go("/keys")
+    visit.page.get_by_text("Account & API Keys").click()
+
+
+def none_found(visit, world):
+    visit.go("/keys?q=nothing-is-called-so")
+
+
+def invited(visit, world):
+    visit.go("/people/new")
+    visit.type("Name", f"invited-{id(visit)}")
+    visit.put("email", f"invited-{id(visit)}@example.com")
+    visit.put("role", "member")
+    visit.press("Invite")
+    visit.page.locator("#link").wait_for()
+
+
+def offered(visit, world):
+    visit.go(world.path("/providers/{id}"))
+    visit.press("See its models")
+    visit.page.get_by_label("house-model", exact=True).wait_for()
+
+
+def answered(visit, world):
+    visit.go(f"/playground?key={world.ids['keys']}")
+    visit.put("model", "gpt-5.1")
+    visit.put("prompt", "Say hello.")
+    visit.press("Send")
+    visit.sees("Hello from upstream.")
+
+
+def second_factor(visit, world):
+    visit.go("/account/second-factor")
+    visit.put("current_password", PASSWORD)
+    visit.press("Go on")
+    visit.page.locator('[name="code"]').wait_for()
+
+
+def webhook_made(visit, world):
+    visit.go("/notifications/webhooks/new")
+    visit.type("Name", f"made-{id(visit)}")
+    visit.put("url", "https://hooks.example.com/doorward")
+    visit.press("Create webhook")
+    visit.page.locator("#secret").wait_for()
+
+
+STATES = {f"state-{name.replace('_', '-')}": state for name, state in [
+    ("keys-created", created), ("keys-refused", refused), ("menu", menu), ("keys-none-found", none_found),
+    ("invited", invited), ("offered", offered), ("answered", answered), ("second-factor", second_factor),
+    ("webhook-made", webhook_made),
+]}

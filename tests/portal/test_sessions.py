@@ -1,0 +1,78 @@
+"""A session is of one sign-in, ends when it is ended, and its pages are shown in no frame."""
+import pytest
+
+from program import ADMIN, PASSWORD
+from evil import Evil
+
+
+def test_no_session_is_begun_before_the_sign_in(guest, program):
+    """One that was planted is not taken over."""
+    planted = program.session(program.ask("GET", f"/v1/users/{program.person('mallory')}")["email"])
+    guest.take(planted)
+    guest.sign_in(ADMIN, PASSWORD)
+    guest.at("/keys$")
+    assert guest.cookie() not in (None, planted)
+    cookie = next(cookie for cookie in guest.context.cookies() if cookie["value"] == guest.cookie())
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Lax" and cookie["path"] == "/"
+
+
+def test_the_cookie_of_somebody_who_is_not_signed_in_is_none(guest):
+    guest.go("/sign-in")
+    assert guest.cookie() is None
+
+
+def sign_out(visit, program, me):
+    visit.page.get_by_text("Account & API Keys").click()
+    visit.page.get_by_role("button", name="Sign out").click()
+    visit.at("/sign-in")
+
+
+def change_password(visit, program, me):
+    body = {"current_password": PASSWORD, "password": "another strange engine"}
+    program.ask("POST", "/v1/users/me/password", body, key=program.session("ada@example.com"))
+
+
+def disable(visit, program, me):
+    program.ask("POST", f"/v1/users/{me}/disable")
+
+
+def end_sessions(visit, program, me):
+    program.ask("DELETE", f"/v1/users/{me}/sessions")
+
+
+@pytest.mark.parametrize("end", [sign_out, change_password, disable, end_sessions], ids=lambda end: end.__name__)
+def test_a_session_that_was_ended_is_over(visitor, program, scripts, end):
+    me = program.person("ada")
+    visit = visitor("ada@example.com", scripts=scripts)
+    old = visit.cookie()
+    visit.go("/keys")
+    visit.heading("API keys")
+    end(visit, program, me)
+    visit.take(old)
+    visit.go("/keys")
+    visit.at("/sign-in")
+
+
+def test_a_form_of_a_session_that_is_over_leads_to_sign_in(visitor, program, scripts):
+    me = program.person("ada")
+    visit = visitor("ada@example.com", scripts=scripts)
+    visit.go("/keys/new")
+    visit.type("Name", "too-late")
+    program.ask("DELETE", f"/v1/users/{me}/sessions")
+    visit.press("Create API key")
+    visit.at("/sign-in")
+    assert not program.ask("GET", "/v1/api-keys?q=too-late")["data"]
+
+
+@pytest.mark.parametrize("frame", ["<iframe src='{}'></iframe>", "<object data='{}'></object>", "<embed src='{}'>"],
+                         ids=["iframe", "object", "embed"])
+def test_no_other_site_shows_a_page_in_a_frame(browser, visitor, program, frame):
+    visit = visitor(ADMIN)
+    with Evil() as evil:
+        evil.page = frame.format(f"{program.url}/keys")
+        page = visit.context.new_page()
+        page.goto(evil.url("evil.localhost"))
+        page.wait_for_load_state("networkidle")
+        assert not [of.url for of in page.frames[1:] if of.locator("main").count()]
+        visit.complaints = [line for line in visit.complaints
+                            if "frame-ancestors" not in line and evil.address not in line]
