@@ -24,13 +24,13 @@ def test_a_key_is_edited_rotated_disabled_and_deleted(visit, program):
     visit.press("I have saved it")
     visit.sees("Old secrets still work")
     visit.press("End old secrets")
-    visit.heading("End the old secrets of production-search")
+    visit.heading("End the old secrets of production-search?")
     visit.press("End old secrets")
     visit.sees("Only the newest secret works now.")
     assert (program.call(old)[0], program.call(new)[0]) == (401, 200)
 
     visit.press("Disable")
-    visit.heading("Disable production-search")
+    visit.heading("Disable production-search?")
     visit.press("Disable")
     visit.sees("The key is disabled.")
     assert program.call(new)[0] == 401
@@ -39,7 +39,7 @@ def test_a_key_is_edited_rotated_disabled_and_deleted(visit, program):
     assert program.call(new)[0] == 200
 
     visit.press("Delete")
-    visit.heading("Delete production-search")
+    visit.heading("Delete production-search?")
     visit.press("Delete")
     visit.sees("The key is deleted.")
     assert program.call(new)[0] == 401
@@ -72,7 +72,7 @@ def test_a_service_account_gets_a_key(visit, program):
     visit.go("/service-accounts")
     visit.press("ticket-triage")
     visit.press("Disable")
-    visit.heading("Disable ticket-triage")
+    visit.heading("Disable ticket-triage?")
     visit.press("Disable")
     visit.sees("The account is disabled.")
     assert program.call(key)[0] == 401

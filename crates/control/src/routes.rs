@@ -137,7 +137,6 @@ fn table() -> Vec<Route> {
         route(Delete, "/v1/api-keys/{id}/previous-secrets", KeysWrite, keys::end_previous_secrets),
         route(Post,   "/v1/api-keys/{id}/explain", KeysRead,      keys::explain_key),
         route(Post,   "/v1/api-keys/{id}/token",   SignedIn,      keys::create_key_token),
-        route(Get,    "/v1/api-keys/{id}/models",  KeysRead,      keys::list_key_models),
         route(Get,    "/v1/api-keys/{id}/unused-rights", KeysRead, keys::show_unused_rights),
         route(Get,    "/v1/api-keys/{id}/denials", KeysRead,      keys::list_denials),
         route(Get,    "/v1/unused-rights",         KeysRead,      keys::list_unused_rights),

@@ -8,7 +8,6 @@ mod expiry;
 mod explain;
 pub(super) mod grant;
 mod list;
-mod models;
 mod named;
 pub(super) mod object;
 mod place;
@@ -26,7 +25,6 @@ pub(crate) use edit::edit_key;
 pub(super) use edit::refuse_excess as refuse_edit;
 pub(crate) use explain::explain_key;
 pub(crate) use list::list_keys;
-pub(crate) use models::list_key_models;
 pub(crate) use revoke::revoke_key;
 pub(crate) use rotate::{end_previous_secrets, rotate_key};
 pub(crate) use show::show_key;
@@ -59,7 +57,6 @@ use crate::problem::ApiError;
     explain::explain_key,
     denials::list_denials,
     token::create_key_token,
-    models::list_key_models,
     unused::show_unused_rights,
     unused::list_unused_rights,
 ))]

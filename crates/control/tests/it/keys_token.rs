@@ -1,4 +1,4 @@
-//! `POST /v1/api-keys/{id}/token` and `GET /v1/api-keys/{id}/models`.
+//! `POST /v1/api-keys/{id}/token`.
 
 use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::model_pattern::ModelRule;
@@ -101,40 +101,4 @@ async fn no_token_is_given_for_a_key_that_could_not_be_used_or_is_not_ones_own()
     let edit = format!("PATCH /v1/api-keys/{}", key.id);
     app.call(&session, &edit, Some(block)).await.expect(200);
     assert_eq!(app.call(&session, &path(&key), None).await.problem(409), "ip_not_allowed");
-}
-
-#[tokio::test]
-async fn a_key_has_the_models_that_it_may_call() {
-    let app = TestApp::new().await;
-    app.post("/v1/providers", json!({"name": "p", "kind": "echo"})).await.expect(201);
-    let project = app.post("/v1/projects", json!({"name": "other"})).await.expect(201);
-    for (name, aliases, project) in [
-        ("claude", json!([]), json!(null)),
-        ("gpt-4o", json!(["best"]), json!(null)),
-        ("gpt-5", json!([]), json!(null)),
-        ("hidden", json!([]), project["id"].clone()),
-    ] {
-        let on = [json!({"provider": "p"})];
-        let model = json!({
-            "name": name, "aliases": aliases, "project": project, "price": "free", "deployments": on,
-        });
-        app.post("/v1/models", model).await.expect(201);
-    }
-    let owner = Owner::User(app.first.administrator);
-    let gpts = ModelRule::Only(vec!["gpt-*".parse().unwrap()]);
-    let (all, _) = app.key(owner, "all", only(&CALLS)).await;
-    let (some, _) = app.key(owner, "some", Rights { models: gpts, ..only(&CALLS) }).await;
-    for (key, query, names, next) in [
-        (&all, "", vec!["claude", "gpt-4o", "gpt-5"], json!(null)),
-        (&all, "?limit=2", vec!["claude", "gpt-4o"], json!("gpt-4o")),
-        (&all, "?limit=2&after=gpt-4o", vec!["gpt-5"], json!(null)),
-        (&some, "", vec!["gpt-4o", "gpt-5"], json!(null)),
-    ] {
-        let list = app.get(&format!("/v1/api-keys/{}/models{query}", key.id)).await.expect(200);
-        let data = list["data"].as_array().unwrap();
-        let found: Vec<_> = data.iter().map(|model| model["name"].as_str().unwrap()).collect();
-        assert_eq!((found, &list["next"]), (names, &next), "{query}");
-        let best = data.iter().find(|model| model["name"] == "gpt-4o");
-        assert!(best.is_none_or(|model| model["aliases"] == json!(["best"])), "{list}");
-    }
 }

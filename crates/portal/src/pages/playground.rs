@@ -35,6 +35,9 @@ use crate::query::{Query, segment, with_query};
 use crate::refusal::{FieldError, Refusal};
 use crate::visitor::{Turned, Visitor};
 
+/// As many pages of models' names are read to find those that a key may call.
+const MODEL_PAGES_MAX: usize = 5;
+
 /// A key that can be chosen.
 #[derive(Debug, Deserialize)]
 struct Key {
@@ -100,8 +103,16 @@ async fn keys(visitor: &Visitor, chosen: &str) -> Result<Vec<Key>, Refusal> {
 }
 
 async fn models(visitor: &Visitor, key: &str) -> Result<Vec<Model>, Refusal> {
-    let path = format!("/v1/api-keys/{}/models?limit=200", segment(key));
-    let list: List<Model> = visitor.api.get(&path).await?;
+    let path = format!("/v1/allowed-models?limit=200&api_key={}", segment(key));
+    let mut list: List<Model> = visitor.api.get(&path).await?;
+    // A page of names has only those of them that the key may call, perhaps none.
+    for _ in 1..MODEL_PAGES_MAX {
+        let Some(next) = list.next else { break };
+        let after = format!("{path}&after={}", segment(&next));
+        let more: List<Model> = visitor.api.get(&after).await?;
+        list.data.extend(more.data);
+        list.next = more.next;
+    }
     Ok(list.data)
 }
 

@@ -44,7 +44,7 @@ struct Model {
 
 impl CreatedPage {
     pub(super) async fn new(visitor: &Visitor, key: NewKey) -> Self {
-        let back = if key.object.is_of_service() { "/agent-keys" } else { "/keys" };
+        let back = key.object.list_path();
         Self {
             frame: visitor.frame(back),
             form: Form::default(),

@@ -38,7 +38,7 @@ impl EditPage {
                 offer.scopes.push(scope);
             }
         }
-        let frame = visitor.frame(if key.is_of_service() { "/agent-keys" } else { "/keys" });
+        let frame = visitor.frame(key.list_path());
         Self { frame, form, offer, key }
     }
 }

@@ -1,116 +1,87 @@
 //! `/keys/{id}/disable`, `/enable`, `/delete` and `/end-overlap`.
 
-use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 use http::Method;
 
-use super::object::Key;
 use super::show::{find, path};
-use crate::answer::{again, ok, see_other};
+use crate::answer::{ok, see_other};
 use crate::api::Sent;
 use crate::form::Form;
-use crate::frame::Frame;
 use crate::posted::Posted;
 use crate::query::segment;
+use crate::question::{Deed, Question};
 use crate::refusal::Refusal;
+use crate::text::{text, text_with};
 use crate::visitor::Visitor;
 
-/// What is asked before something ends.
-#[derive(Debug, Template)]
-#[template(path = "keys/end.html")]
-struct EndPage {
-    frame: Frame,
-    form: Form,
-    key: Key,
-    /// `delete`, `disable` or `end-overlap`: the last part of the path, and of the texts' names.
-    act: &'static str,
-}
-
-impl EndPage {
-    fn new(visitor: &Visitor, key: Key, form: Form, act: &'static str) -> Self {
-        let here = if key.is_of_service() { "/agent-keys" } else { "/keys" };
-        Self { frame: visitor.frame(here), form, key, act }
-    }
-
-    fn title(&self) -> String {
-        self.frame.t1(&format!("key-{}-title", self.act), "name", &self.key.name)
-    }
-
-    fn about(&self) -> String {
-        self.frame.t(&format!("key-{}-about", self.act))
-    }
-
-    fn button(&self) -> String {
-        self.frame.t(&format!("key-{}", self.act))
-    }
-}
-
-async fn confirm(visitor: Visitor, id: &str, act: &'static str) -> Result<Response, Refusal> {
-    let key = find(&visitor, id).await?;
-    Ok(ok(&EndPage::new(&visitor, key, Form::default(), act)))
+/// What is asked before a key, or its old secrets, end. `act` is the last part of the path, and of the texts'
+/// names.
+async fn question(visitor: &Visitor, id: &str, act: &str) -> Result<Question, Refusal> {
+    let key = find(visitor, id).await?;
+    let back = format!("/keys/{}", segment(&key.id));
+    Ok(Question {
+        frame: visitor.frame(key.list_path()),
+        form: Form::default(),
+        title: text_with(&format!("key-{act}-title"), "name", key.name.as_str()),
+        lines: vec![text(&format!("key-{act}-about")), key.last_use(visitor.now)],
+        touched: vec![],
+        yes: Some(text(&format!("key-{act}"))),
+        to: format!("{back}/{act}"),
+        back,
+        back_title: key.name,
+    })
 }
 
 pub(crate) async fn delete(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    confirm(visitor, &id, "delete").await
+    Ok(ok(&question(&visitor, &id, "delete").await?))
 }
 
 pub(crate) async fn disable(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    confirm(visitor, &id, "disable").await
+    Ok(ok(&question(&visitor, &id, "disable").await?))
 }
 
 pub(crate) async fn overlap(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    confirm(visitor, &id, "end-overlap").await
-}
-
-/// Does it, and leads on; or asks again, with why it cannot be done.
-async fn done(
-    Posted { visitor, form }: Posted,
-    id: &str,
-    (method, part, act): (Method, &str, &'static str),
-    to: &str,
-) -> Result<Response, Refusal> {
-    let path = format!("{}{part}", path(id));
-    match visitor.api.act(method, &path, None, Sent::default()).await {
-        Ok(()) => Ok(see_other(to)),
-        Err(refusal) => {
-            let form = form.refused(refusal)?;
-            let key = find(&visitor, id).await?;
-            Ok(again(&EndPage::new(&visitor, key, form, act)))
-        }
-    }
+    Ok(ok(&question(&visitor, &id, "end-overlap").await?))
 }
 
 pub(crate) async fn act_delete(
     Path(id): Path<String>,
-    posted: Posted,
+    Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
-    let key = find(&posted.visitor, &id).await?;
-    let list = if key.is_of_service() { "/agent-keys" } else { "/keys" };
-    let to = format!("{list}?done=key-deleted");
-    done(posted, &id, (Method::DELETE, "", "delete"), &to).await
+    let question = question(&visitor, &id, "delete").await?;
+    let done = format!("{}?done=key-deleted", question.frame.here);
+    let deed = Deed { method: Method::DELETE, path: &path(&id), done: &done };
+    question.yes(&visitor, form, deed).await
 }
 
 pub(crate) async fn act_disable(
     Path(id): Path<String>,
-    posted: Posted,
+    Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
-    let to = format!("/keys/{}?done=key-disabled", segment(&id));
-    done(posted, &id, (Method::POST, "/disable", "disable"), &to).await
-}
-
-pub(crate) async fn act_enable(
-    Path(id): Path<String>,
-    posted: Posted,
-) -> Result<Response, Refusal> {
-    let to = format!("/keys/{}?done=key-enabled", segment(&id));
-    done(posted, &id, (Method::POST, "/enable", "enable"), &to).await
+    let (path, done) = (format!("{}/disable", path(&id)), done(&id, "key-disabled"));
+    let deed = Deed { method: Method::POST, path: &path, done: &done };
+    question(&visitor, &id, "disable").await?.yes(&visitor, form, deed).await
 }
 
 pub(crate) async fn act_overlap(
     Path(id): Path<String>,
-    posted: Posted,
+    Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
-    let to = format!("/keys/{}?done=overlap-ended", segment(&id));
-    done(posted, &id, (Method::DELETE, "/previous-secrets", "end-overlap"), &to).await
+    let (path, done) = (format!("{}/previous-secrets", path(&id)), done(&id, "overlap-ended"));
+    let deed = Deed { method: Method::DELETE, path: &path, done: &done };
+    question(&visitor, &id, "end-overlap").await?.yes(&visitor, form, deed).await
+}
+
+pub(crate) async fn act_enable(
+    Path(id): Path<String>,
+    Posted { visitor, form: _ }: Posted,
+) -> Result<Response, Refusal> {
+    let path = format!("{}/enable", path(&id));
+    visitor.api.act(Method::POST, &path, None, Sent::default()).await?;
+    Ok(see_other(&done(&id, "key-enabled")))
+}
+
+fn done(id: &str, what: &str) -> String {
+    format!("/keys/{}?done={what}", segment(id))
 }

@@ -12,7 +12,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::money::{count, dollars};
-use crate::text::{text_of, text_with};
+use crate::text::{text, text_of, text_with};
+use crate::time::relative;
 
 /// A key that ends within this time is said to end soon: when its owner is told for the first time.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -125,6 +126,23 @@ impl Key {
 
     pub(crate) fn is_of_service(&self) -> bool {
         self.kind == "service"
+    }
+
+    /// The list that it is in.
+    pub(crate) fn list_path(&self) -> &'static str {
+        if self.is_of_service() { "/agent-keys" } else { "/keys" }
+    }
+
+    /// When and from where it was last used, in a sentence: who may notice that it ends.
+    pub(crate) fn last_use(&self, now: Timestamp) -> String {
+        let Some(at) = self.last_used_at else {
+            return text("key-was-never-used");
+        };
+        let when = relative(at, now);
+        match &self.last_used_ip {
+            Some(address) => text_of("key-was-used-from", [("when", &when), ("address", address)]),
+            None => text_with("key-was-used", "when", when),
+        }
     }
 
     /// The scopes that a row has room for.

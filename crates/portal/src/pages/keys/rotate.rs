@@ -37,8 +37,7 @@ struct RotatePage {
 
 impl RotatePage {
     fn new(visitor: &Visitor, key: Key, form: Form) -> Self {
-        let here = if key.is_of_service() { "/agent-keys" } else { "/keys" };
-        Self { frame: visitor.frame(here), form, key }
+        Self { frame: visitor.frame(key.list_path()), form, key }
     }
 }
 

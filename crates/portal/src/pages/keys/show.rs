@@ -179,10 +179,6 @@ impl ShowPage {
         if self.key.is_of_service() { "agent-keys-title" } else { "keys-title" }
     }
 
-    fn back(&self) -> &'static str {
-        if self.key.is_of_service() { "/agent-keys" } else { "/keys" }
-    }
-
     /// A description's words in the right number.
     fn times(&self, denial: &Denial) -> String {
         text_with("denial-times", "n", denial.times)
@@ -222,9 +218,8 @@ pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Res
     let of_key = [key.owner.as_str(), &key.created_by, &key.project];
     let names = Names::of(&visitor, actors.chain(of_key)).await;
     let may_change = visitor.me.may_make_keys();
-    let here = if key.is_of_service() { "/agent-keys" } else { "/keys" };
     Ok(ok(&ShowPage {
-        frame: visitor.frame(here),
+        frame: visitor.frame(key.list_path()),
         names,
         usage,
         denials: denials.map(|list| list.data).unwrap_or_default(),

@@ -1,30 +1,21 @@
 //! `/models/delete/{name}`.
 
-use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 use http::Method;
 use serde::Deserialize;
 
+use super::model_path;
 use super::object::{Model, api_path};
-use crate::answer::{again, ok, see_other};
-use crate::api::Sent;
+use crate::answer::ok;
 use crate::form::Form;
-use crate::frame::Frame;
+use crate::money::count;
 use crate::posted::Posted;
 use crate::query::segment;
+use crate::question::{Deed, Question};
 use crate::refusal::Refusal;
+use crate::text::{text, text_with};
 use crate::visitor::Visitor;
-
-#[derive(Debug, Template)]
-#[template(path = "models/delete.html")]
-struct DeletePage {
-    frame: Frame,
-    form: Form,
-    model: Model,
-    /// Calls of the last thirty days. `None`: they cannot be counted now.
-    calls: Option<u64>,
-}
 
 /// What was called of late.
 #[derive(Debug, Deserialize)]
@@ -37,26 +28,46 @@ struct UsageLine {
     requests: u64,
 }
 
-impl DeletePage {
-    async fn new(visitor: &Visitor, form: Form, name: &str) -> Result<Self, Refusal> {
-        let model: Model = visitor.api.get(&format!("{}?view=routes", api_path(name))).await?;
-        let path = format!("/v1/usage?group_by=model&model={}", segment(&model.name));
-        let usage = visitor.api.get::<Usage>(&path).await.ok();
-        let calls = usage.map(|usage| usage.data.iter().map(|line| line.requests).sum());
-        Ok(Self { frame: visitor.frame("/models"), form, model, calls })
+async fn question(visitor: &Visitor, name: &str) -> Result<Question, Refusal> {
+    let model: Model = visitor.api.get(&format!("{}?view=routes", api_path(name))).await?;
+    let mut lines = vec![text("model-delete-about")];
+    lines.extend(calls(visitor, &model.name).await);
+    if !model.aliases.is_empty() {
+        lines.push(text_with("model-delete-aliases", "names", model.aliases.join(", ")));
     }
+    Ok(Question {
+        frame: visitor.frame("/models"),
+        form: Form::default(),
+        title: text_with("delete-title", "name", model.name.as_str()),
+        lines,
+        touched: vec![],
+        yes: Some(text("model-delete")),
+        to: model_path("delete", &model.name),
+        back: model_path("show", &model.name),
+        back_title: model.name,
+    })
+}
+
+/// How often it was called in the last thirty days, in words. `None`: that cannot be counted now.
+async fn calls(visitor: &Visitor, name: &str) -> Option<String> {
+    let path = format!("/v1/usage?group_by=model&model={}", segment(name));
+    let usage: Usage = visitor.api.get(&path).await.ok()?;
+    let calls = usage.data.iter().map(|line| line.requests).sum();
+    Some(match calls {
+        0 => text("model-delete-uncalled"),
+        calls => text_with("model-delete-called", "calls", count(calls)),
+    })
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response, Refusal> {
-    Ok(ok(&DeletePage::new(&visitor, Form::default(), &name).await?))
+    Ok(ok(&question(&visitor, &name).await?))
 }
 
 pub(crate) async fn act(
     Path(name): Path<String>,
     Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
-    match visitor.api.act(Method::DELETE, &api_path(&name), None, Sent::default()).await {
-        Ok(()) => Ok(see_other("/models?done=model-deleted")),
-        Err(refusal) => Ok(again(&DeletePage::new(&visitor, form.refused(refusal)?, &name).await?)),
-    }
+    let path = api_path(&name);
+    let deed = Deed { method: Method::DELETE, path: &path, done: "/models?done=model-deleted" };
+    question(&visitor, &name).await?.yes(&visitor, form, deed).await
 }

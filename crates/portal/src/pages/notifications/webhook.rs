@@ -14,7 +14,7 @@ use crate::form::Form;
 use crate::frame::Frame;
 use crate::posted::Posted;
 use crate::query::segment;
-use crate::question::Question;
+use crate::question::{Deed, Question};
 use crate::refusal::Refusal;
 use crate::text::{text, text_with};
 use crate::visitor::Visitor;
@@ -38,37 +38,21 @@ impl WebhookPage {
     }
 }
 
-/// What is asked before it is done.
-#[derive(Debug, Clone, Copy)]
-enum Deed {
-    Rotate,
-    Delete,
-}
-
-impl Deed {
-    /// The last part of its path, and of the names of its texts.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Rotate => "rotate",
-            Self::Delete => "delete",
-        }
-    }
-
-    async fn question(self, visitor: &Visitor, id: &str, form: Form) -> Result<Question, Refusal> {
-        let webhook: Webhook = visitor.api.get(&path_of(id)).await?;
-        let name = self.name();
-        let back = format!("/notifications/webhooks/{}", segment(&webhook.id));
-        Ok(Question {
-            frame: visitor.frame("/notifications"),
-            form,
-            title: text_with(&format!("webhook-{name}-title"), "name", webhook.name.as_str()),
-            lines: vec![text(&format!("webhook-{name}-what"))],
-            yes: text(&format!("webhook-{name}-act")),
-            to: format!("{back}/{name}"),
-            back,
-            back_title: webhook.name,
-        })
-    }
+/// What is asked before it is done. `act` is the last part of the path, and of the names of the texts.
+async fn question(visitor: &Visitor, id: &str, act: &str) -> Result<Question, Refusal> {
+    let webhook: Webhook = visitor.api.get(&path_of(id)).await?;
+    let back = format!("/notifications/webhooks/{}", segment(&webhook.id));
+    Ok(Question {
+        frame: visitor.frame("/notifications"),
+        form: Form::default(),
+        title: text_with(&format!("webhook-{act}-title"), "name", webhook.name.as_str()),
+        lines: vec![text(&format!("webhook-{act}-what"))],
+        touched: vec![],
+        yes: Some(text(&format!("webhook-{act}-act"))),
+        to: format!("{back}/{act}"),
+        back,
+        back_title: webhook.name,
+    })
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
@@ -114,7 +98,7 @@ pub(crate) async fn ask_rotate(
     visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    Ok(ok(&Deed::Rotate.question(&visitor, &id, Form::default()).await?))
+    Ok(ok(&question(&visitor, &id, "rotate").await?))
 }
 
 /// `POST /notifications/webhooks/{id}/rotate`.
@@ -129,7 +113,7 @@ pub(crate) async fn rotate(
         Ok(made) => Ok(ok(&SecretPage::new(&visitor, made, true))),
         Err(refusal) => {
             let form = form.refused(refusal)?;
-            Ok(again(&Deed::Rotate.question(&visitor, &id, form).await?))
+            Ok(again(&Question { form, ..question(&visitor, &id, "rotate").await? }))
         }
     }
 }
@@ -139,7 +123,7 @@ pub(crate) async fn ask_delete(
     visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    Ok(ok(&Deed::Delete.question(&visitor, &id, Form::default()).await?))
+    Ok(ok(&question(&visitor, &id, "delete").await?))
 }
 
 /// `POST /notifications/webhooks/{id}/delete`.
@@ -147,13 +131,9 @@ pub(crate) async fn delete(
     Path(id): Path<String>,
     Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
-    match visitor.api.act(Method::DELETE, &path_of(&id), None, Sent::default()).await {
-        Ok(()) => Ok(see_other("/notifications?done=webhook-deleted")),
-        Err(refusal) => {
-            let form = form.refused(refusal)?;
-            Ok(again(&Deed::Delete.question(&visitor, &id, form).await?))
-        }
-    }
+    let done = "/notifications?done=webhook-deleted";
+    let deed = Deed { method: Method::DELETE, path: &path_of(&id), done };
+    question(&visitor, &id, "delete").await?.yes(&visitor, form, deed).await
 }
 
 fn done(id: &str, what: &str) -> Response {

@@ -5,12 +5,12 @@ use axum::response::Response;
 use http::Method;
 
 use super::object::Person;
-use crate::answer::{again, ok, see_other};
+use crate::answer::{ok, see_other};
 use crate::api::Sent;
 use crate::form::Form;
 use crate::posted::Posted;
 use crate::query::segment;
-use crate::question::Question;
+use crate::question::{self, Question};
 use crate::refusal::Refusal;
 use crate::text::{text, text_with};
 use crate::visitor::Visitor;
@@ -42,7 +42,7 @@ impl Deed {
         }
     }
 
-    fn question(self, visitor: &Visitor, person: &Person, form: Form) -> Question {
+    fn question(self, visitor: &Visitor, person: &Person) -> Question {
         let name = self.name();
         let mut lines = vec![text(&format!("person-{name}-what"))];
         if self != Self::TakeSecondFactor && person.keys > 0 {
@@ -54,10 +54,11 @@ impl Deed {
         let back = format!("/people/{}", segment(&person.id));
         Question {
             frame: visitor.frame("/people"),
-            form,
+            form: Form::default(),
             title: text_with(&format!("person-{name}-title"), "name", person.name.as_str()),
             lines,
-            yes: text(&format!("person-{name}-act")),
+            touched: vec![],
+            yes: Some(text(&format!("person-{name}-act"))),
             to: format!("{back}/{name}"),
             back,
             back_title: person.name.clone(),
@@ -66,7 +67,7 @@ impl Deed {
 
     async fn ask(self, visitor: Visitor, id: &str) -> Result<Response, Refusal> {
         let person: Person = visitor.api.get(&path_of(id)).await?;
-        Ok(ok(&self.question(&visitor, &person, Form::default())))
+        Ok(ok(&self.question(&visitor, &person)))
     }
 
     async fn act(self, id: &str, Posted { visitor, form }: Posted) -> Result<Response, Refusal> {
@@ -74,14 +75,13 @@ impl Deed {
         let person: Person = visitor.api.get(&path).await?;
         let (method, rest) = self.call();
         let path = format!("{path}{rest}");
-        if let Err(refusal) = visitor.api.act(method, &path, None, Sent::default()).await {
-            return Ok(again(&self.question(&visitor, &person, form.refused(refusal)?)));
-        }
-        Ok(match self {
-            Self::Remove => see_other("/people?done=person-removed"),
+        let done = match self {
+            Self::Remove => "/people?done=person-removed".to_owned(),
             Self::Disable => done(id, "person-disabled"),
             Self::TakeSecondFactor => done(id, "second-factor-taken"),
-        })
+        };
+        let deed = question::Deed { method, path: &path, done: &done };
+        self.question(&visitor, &person).yes(&visitor, form, deed).await
     }
 }
 
@@ -89,8 +89,8 @@ fn path_of(id: &str) -> String {
     format!("/v1/users/{}", segment(id))
 }
 
-fn done(id: &str, what: &str) -> Response {
-    see_other(&format!("/people/{}?done={what}", segment(id)))
+fn done(id: &str, what: &str) -> String {
+    format!("/people/{}?done={what}", segment(id))
 }
 
 /// `GET /people/{id}/second-factor`.
@@ -142,7 +142,7 @@ pub(crate) async fn enable(
 ) -> Result<Response, Refusal> {
     let path = format!("{}/enable", path_of(&id));
     visitor.api.act(Method::POST, &path, None, Sent::default()).await?;
-    Ok(done(&id, "person-enabled"))
+    Ok(see_other(&done(&id, "person-enabled")))
 }
 
 /// `POST /people/{id}/end-sessions`.
@@ -152,7 +152,7 @@ pub(crate) async fn end_sessions(
 ) -> Result<Response, Refusal> {
     let path = format!("{}/sessions", path_of(&id));
     visitor.api.act(Method::DELETE, &path, None, Sent::default()).await?;
-    Ok(done(&id, "person-sessions-ended"))
+    Ok(see_other(&done(&id, "person-sessions-ended")))
 }
 
 #[cfg(test)]

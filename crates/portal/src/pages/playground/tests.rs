@@ -66,7 +66,7 @@ fn told(call: &str, token: (StatusCode, &Value)) -> (StatusCode, Value) {
             { "id": KEY, "name": "ci", "scopes": ["inference:write"] },
             { "id": "dw_blind", "name": "blind", "scopes": ["keys:read"] },
         ])),
-        "GET /v1/api-keys/dw_0123456789abcdef/models" => list(json!([{ "name": "m<1>" }])),
+        "GET /v1/allowed-models" => list(json!([{ "name": "m<1>" }])),
         "POST /v1/api-keys/dw_0123456789abcdef/token" => (token.0, token.1.clone()),
         "GET /v1/calls/req_1" => ok(json!({
             "id": "req_1", "duration_us": 1_500_000, "first_byte_us": 200_000, "input_tokens": 1_200,

@@ -1,103 +1,77 @@
 //! `/service-accounts/{id}/disable`, `/enable` and `/remove`.
 
-use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 use http::Method;
 
 use super::Account;
-use crate::answer::{again, ok, see_other};
+use crate::answer::{ok, see_other};
 use crate::api::Sent;
 use crate::form::Form;
-use crate::frame::Frame;
 use crate::posted::Posted;
 use crate::query::segment;
+use crate::question::{Deed, Question};
 use crate::refusal::Refusal;
+use crate::text::{text, text_with};
 use crate::visitor::Visitor;
 
-/// What is asked before all keys of an account stop.
-#[derive(Debug, Template)]
-#[template(path = "service_accounts/end.html")]
-struct EndPage {
-    frame: Frame,
-    form: Form,
-    account: Account,
-    /// `disable` or `remove`: the last part of the path, and of the texts' names.
-    act: &'static str,
-}
-
-impl EndPage {
-    fn title(&self) -> String {
-        self.frame.t1(&format!("service-account-{}-title", self.act), "name", &self.account.name)
-    }
-
-    fn about(&self) -> String {
-        self.frame.t(&format!("service-account-{}-about", self.act))
-    }
-
-    fn button(&self) -> String {
-        self.frame.t(&format!("service-account-{}", self.act))
-    }
+/// What is asked before all keys of an account stop. `act` is the last part of the path, and of the texts' names.
+async fn question(visitor: &Visitor, id: &str, act: &str) -> Result<Question, Refusal> {
+    let account: Account = visitor.api.get(&path(id)).await?;
+    let back = format!("/service-accounts/{}", segment(&account.id));
+    Ok(Question {
+        frame: visitor.frame("/service-accounts"),
+        form: Form::default(),
+        title: text_with(&format!("service-account-{act}-title"), "name", account.name.as_str()),
+        lines: vec![text(&format!("service-account-{act}-about"))],
+        touched: vec![],
+        yes: Some(text(&format!("service-account-{act}"))),
+        to: format!("{back}/{act}"),
+        back,
+        back_title: account.name,
+    })
 }
 
 fn path(id: &str) -> String {
     format!("/v1/service-accounts/{}", segment(id))
 }
 
-async fn page(
-    visitor: &Visitor,
-    id: &str,
-    form: Form,
-    act: &'static str,
-) -> Result<EndPage, Refusal> {
-    let account = visitor.api.get::<Account>(&path(id)).await?;
-    Ok(EndPage { frame: visitor.frame("/service-accounts"), form, account, act })
+fn done(id: &str, what: &str) -> String {
+    format!("/service-accounts/{}?done={what}", segment(id))
 }
 
 pub(crate) async fn disable(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    Ok(ok(&page(&visitor, &id, Form::default(), "disable").await?))
+    Ok(ok(&question(&visitor, &id, "disable").await?))
 }
 
 pub(crate) async fn remove(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    Ok(ok(&page(&visitor, &id, Form::default(), "remove").await?))
-}
-
-async fn done(
-    Posted { visitor, form }: Posted,
-    id: &str,
-    (method, part, act): (Method, &str, &'static str),
-    to: &str,
-) -> Result<Response, Refusal> {
-    let path = format!("{}{part}", path(id));
-    match visitor.api.act(method, &path, None, Sent::default()).await {
-        Ok(()) => Ok(see_other(to)),
-        Err(refusal) => {
-            let form = form.refused(refusal)?;
-            Ok(again(&page(&visitor, id, form, act).await?))
-        }
-    }
+    Ok(ok(&question(&visitor, &id, "remove").await?))
 }
 
 pub(crate) async fn act_disable(
     Path(id): Path<String>,
-    posted: Posted,
+    Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
-    let to = format!("/service-accounts/{}?done=service-account-disabled", segment(&id));
-    done(posted, &id, (Method::POST, "/disable", "disable"), &to).await
-}
-
-pub(crate) async fn act_enable(
-    Path(id): Path<String>,
-    posted: Posted,
-) -> Result<Response, Refusal> {
-    let to = format!("/service-accounts/{}?done=service-account-enabled", segment(&id));
-    done(posted, &id, (Method::POST, "/enable", "enable"), &to).await
+    let path = format!("{}/disable", path(&id));
+    let done = done(&id, "service-account-disabled");
+    let deed = Deed { method: Method::POST, path: &path, done: &done };
+    question(&visitor, &id, "disable").await?.yes(&visitor, form, deed).await
 }
 
 pub(crate) async fn act_remove(
     Path(id): Path<String>,
-    posted: Posted,
+    Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
-    let to = "/service-accounts?done=service-account-removed";
-    done(posted, &id, (Method::DELETE, "", "remove"), to).await
+    let done = "/service-accounts?done=service-account-removed";
+    let deed = Deed { method: Method::DELETE, path: &path(&id), done };
+    question(&visitor, &id, "remove").await?.yes(&visitor, form, deed).await
+}
+
+pub(crate) async fn act_enable(
+    Path(id): Path<String>,
+    Posted { visitor, form: _ }: Posted,
+) -> Result<Response, Refusal> {
+    let path = format!("{}/enable", path(&id));
+    visitor.api.act(Method::POST, &path, None, Sent::default()).await?;
+    Ok(see_other(&done(&id, "service-account-enabled")))
 }
