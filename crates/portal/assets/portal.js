@@ -58,6 +58,8 @@ function dress(root) {
   for (const time of root.querySelectorAll("time[datetime]")) time.title = new Date(time.dateTime).toLocaleString();
   // What only one page needs comes with that page.
   for (const page of root.querySelectorAll("[data-module]")) import(page.dataset.module);
+  for (const tools of root.querySelectorAll("[data-sifter]")) tools.hidden = false;
+  for (const count of root.querySelectorAll("[data-counts]")) recount(count);
   const once = root.querySelector("dialog[data-once]");
   if (once) {
     once.removeAttribute("open");
@@ -105,6 +107,32 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("change", (event) => {
   if (event.target.matches("form.tools select")) event.target.form.requestSubmit();
 });
+
+// What is typed beside a choice makes it; another choice forgets what was typed.
+document.addEventListener("input", ({ target }) => {
+  if (target.dataset.sifts !== undefined) return sift(target);
+  if (target.dataset.chooses && target.value) target.form.elements[target.dataset.chooses].value = target.dataset.choice;
+});
+document.addEventListener("change", ({ target }) => {
+  const typed = target.type === "radio" && target.form?.querySelector(`[data-chooses="${target.name}"]`);
+  if (typed && target.value !== typed.dataset.choice) typed.value = "";
+  for (const count of document.querySelectorAll("[data-counts]")) recount(count);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.dataset.sifts !== undefined) event.preventDefault();
+});
+
+/** Shows the boxes whose words have what was typed in them, and those that are ticked. */
+function sift(field) {
+  const wanted = field.value.trim().toLowerCase();
+  for (const label of document.getElementById(field.dataset.sifts).children) {
+    label.hidden = !label.textContent.toLowerCase().includes(wanted) && !label.querySelector(":checked");
+  }
+}
+
+function recount(count) {
+  count.textContent = document.getElementById(count.dataset.counts).querySelectorAll(":checked").length;
+}
 
 async function copied(button) {
   const from = document.getElementById(button.dataset.copy);

@@ -22,6 +22,8 @@ use crate::query::{Query, with_query};
 use crate::refusal::{Refusal, signed_out};
 use crate::text::{is_there, text};
 
+const MINUTES_PER_DAY: u64 = 24 * 60;
+
 /// Somebody who is signed in.
 #[derive(Debug)]
 pub(crate) struct Visitor {
@@ -86,6 +88,14 @@ pub(crate) struct Membership {
     pub(crate) name: String,
 }
 
+impl KeyQuota {
+    /// The longest life of a key in whole days. `None`: it need not end.
+    pub(crate) fn days_max(&self) -> Option<u64> {
+        let minutes = self.max_lifetime_minutes.filter(|minutes| *minutes > 0);
+        minutes.map(|minutes| minutes / MINUTES_PER_DAY)
+    }
+}
+
 impl Me {
     pub(crate) fn is_admin(&self) -> bool {
         self.scopes.allows(Scope::Admin)
@@ -106,6 +116,16 @@ impl Visitor {
     /// What clients use as base URL.
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// A page of what only administrators do says so, before anything is filled in.
+    pub(crate) fn refuse_others_than_admins(&self) -> Result<(), Refusal> {
+        self.me.is_admin().then_some(()).ok_or_else(Refusal::of_role)
+    }
+
+    /// The same of what only those do who may make keys.
+    pub(crate) fn refuse_who_makes_no_keys(&self) -> Result<(), Refusal> {
+        self.me.may_make_keys().then_some(()).ok_or_else(Refusal::of_role)
     }
 
     /// The frame of a page; `here` is the path of the entry that is marked among the ways.

@@ -10,6 +10,8 @@ mod list;
 pub(crate) mod object;
 mod rotate;
 mod show;
+#[cfg(test)]
+mod tests;
 
 use axum::response::Response;
 

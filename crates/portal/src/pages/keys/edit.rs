@@ -31,6 +31,7 @@ impl EditPage {
     async fn new(visitor: &Visitor, key: Key, mut form: Form) -> Self {
         let mut offer = Offer::load(visitor, &form).await;
         fields::tick_models(&mut form, &offer.models);
+        offer.ask_about(visitor, &form, Some(&key));
         // What the key has that the visitor could not give it stays to be seen, and can be taken away.
         for scope in doorward_domain::scope::Scope::ALL {
             let has = key.scopes.iter().any(|one| one == scope.as_str());
@@ -44,6 +45,7 @@ impl EditPage {
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
+    visitor.refuse_who_makes_no_keys()?;
     let (key, version) = visitor.api.get_versioned::<Key>(&path(&id)).await?;
     let mut form = fields::filled(&key);
     form.add("version", version);

@@ -13,7 +13,6 @@ use crate::answer::{again, ok, see_other};
 use crate::api::Sent;
 use crate::form::{Form, Kind, Member};
 use crate::frame::Frame;
-use crate::names::Names;
 use crate::pages::keys::object::{Key, limits_of};
 use crate::posted::Posted;
 use crate::query::segment;
@@ -33,7 +32,6 @@ pub(super) const DAYS: [&str; 4] = ["1", "7", "30", "90"];
 struct ShowPage {
     frame: Frame,
     form: Form,
-    names: Names,
     request: Increase,
     /// What can be raised; empty where the key is gone.
     figures: Vec<Figure>,
@@ -41,11 +39,9 @@ struct ShowPage {
 
 impl ShowPage {
     async fn new(visitor: &Visitor, request: Increase, form: Form) -> Self {
-        let ids = [Some(&*request.asked_by), request.decided_by.as_deref()].into_iter().flatten();
-        let names = Names::of(visitor, ids).await;
         let key = key(visitor, &request).await;
         let figures = key.as_ref().map(figures).unwrap_or_default();
-        Self { frame: visitor.frame("/requests"), form, names, request, figures }
+        Self { frame: visitor.frame("/requests"), form, request, figures }
     }
 
     /// Whether the visitor asked for it, or for whoever did.
@@ -89,7 +85,7 @@ fn asked(request: &Increase, key: Option<&Key>) -> Form {
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let request = visitor.api.get::<Increase>(&path(&id)).await?;
+    let request = visitor.api.get::<Increase>(&format!("{}?names=true", path(&id))).await?;
     let key = key(&visitor, &request).await;
     let form = asked(&request, key.as_ref());
     Ok(ok(&ShowPage::new(&visitor, request, form).await))
@@ -101,7 +97,7 @@ pub(crate) async fn act(
     Path(id): Path<String>,
     Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
-    let request = visitor.api.get::<Increase>(&path(&id)).await?;
+    let request = visitor.api.get::<Increase>(&format!("{}?names=true", path(&id))).await?;
     let (act, members, done): (_, &[Member], _) = match form.value("act") {
         "grant" => ("grant", &GRANT, "increase-granted"),
         "decline" => ("decline", &DECLINE, "increase-declined"),

@@ -8,7 +8,6 @@ use super::decide::DAYS;
 use crate::answer::ok;
 use crate::api::List;
 use crate::frame::Frame;
-use crate::names::Names;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::visitor::Visitor;
@@ -20,7 +19,6 @@ const STATES: [&str; 5] = ["open", "granted", "declined", "withdrawn", "lapsed"]
 struct ListPage {
     frame: Frame,
     query: Query,
-    names: Names,
     requests: Vec<Increase>,
     next: Option<String>,
 }
@@ -28,14 +26,10 @@ struct ListPage {
 pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
     let state = STATES.into_iter().find(|state| *state == query.text("state"));
     let own: Vec<_> =
-        [("limit", "50")].into_iter().chain(state.map(|state| ("state", state))).collect();
+        [("limit", "50"), ("names", "true")].into_iter().chain(state.map(|state| ("state", state))).collect();
     let path = query.path("/v1/limit-increases", &["after"], &own);
     let List { data: requests, next } = visitor.api.get::<List<Increase>>(&path).await?;
     let next = next.map(|after| query.path("/requests", &["state"], &[("after", &after)]));
-    let ids = requests
-        .iter()
-        .flat_map(|one| [Some(&*one.asked_by), one.decided_by.as_deref()].into_iter().flatten());
-    let names = Names::of(&visitor, ids).await;
     let frame = visitor.frame("/requests");
-    Ok(ok(&ListPage { frame, query, names, requests, next }))
+    Ok(ok(&ListPage { frame, query, requests, next }))
 }

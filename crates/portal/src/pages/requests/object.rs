@@ -22,11 +22,13 @@ pub(crate) struct Increase {
     pub(crate) state: String,
     pub(crate) asked: Raise,
     pub(crate) reason: String,
-    pub(crate) asked_by: String,
+    asked_by: String,
+    asked_by_name: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) granted: Option<Raise>,
     pub(crate) ends_at: Option<Timestamp>,
-    pub(crate) decided_by: Option<String>,
+    decided_by: Option<String>,
+    decided_by_name: Option<String>,
     pub(crate) decided_at: Option<Timestamp>,
     pub(crate) note: String,
 }
@@ -63,6 +65,19 @@ impl Increase {
             "project" => format!("/projects/{id}"),
             "organization" => "/settings/organization".to_owned(),
             _ => format!("/keys/{id}"),
+        }
+    }
+
+    /// Who asked, by name where that was asked for and is known.
+    pub(crate) fn asked_by(&self) -> &str {
+        self.asked_by_name.as_ref().unwrap_or(&self.asked_by)
+    }
+
+    /// Who decided: the same.
+    pub(crate) fn decided_by(&self) -> Option<String> {
+        match self.decided_by.as_deref()? {
+            "system" => Some(text("audit-system")),
+            id => Some(self.decided_by_name.clone().unwrap_or_else(|| id.to_owned())),
         }
     }
 
