@@ -26,6 +26,8 @@ class Visit:
     def __init__(self, browser, program, scripts=True, email=None, url=None, **more):
         self.program, self.scripts, self.url = program, scripts, url or program.url
         self.complaints, self.expected = [], [422]
+        # Things that still move are measured and pressed where they are not.
+        more.setdefault("reduced_motion", "reduce")
         self.context = browser.new_context(java_script_enabled=scripts, base_url=self.url, **more)
         self.context.set_default_timeout(WAIT_MS)
         self.context.on("request", self.on_request)
