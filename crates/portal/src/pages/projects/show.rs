@@ -42,11 +42,14 @@ struct Named {
 impl ShowPage {
     async fn new(visitor: &Visitor, id: &str, form: Form, query: &Query) -> Result<Self, Refusal> {
         let path = path_of(id);
-        let project: Project = visitor.api.get(&path).await?;
-        let path = query.path(&format!("{path}/members"), &["after"], &[]);
-        let List { data: members, next } = visitor.api.get::<List<Member>>(&path).await?;
-        let people: List<Named> = visitor.api.get("/v1/users?limit=200").await?;
-        let models: List<Model> = visitor.api.get("/v1/models?view=routes&limit=200").await?;
+        let members = query.path(&format!("{path}/members"), &["after"], &[]);
+        let (project, members, people, models) = tokio::try_join!(
+            visitor.api.get::<Project>(&path),
+            visitor.api.get::<List<Member>>(&members),
+            visitor.api.get::<List<Named>>("/v1/users?limit=200"),
+            visitor.api.get::<List<Model>>("/v1/models?view=routes&limit=200"),
+        )?;
+        let List { data: members, next } = members;
         let own = |model: &Model| model.project.as_ref() == Some(&project.id);
         let here = format!("/projects/{}", project.id);
         let is_outside = |one: &Named| !members.iter().any(|member| member.user == one.id);
