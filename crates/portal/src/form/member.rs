@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Form;
+use crate::refusal::FieldError;
 
 /// One member of a body, and the field that sets it.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,13 @@ impl Form {
             }
         }
         body
+    }
+
+    /// Numbers that are none.
+    pub(crate) fn unread(&self, members: &[Member]) -> Vec<FieldError> {
+        let numbers = members.iter().filter(|member| member.kind == Kind::Number);
+        let unread = numbers.filter(|member| !is_whole(self.value(member.path)));
+        unread.map(|member| FieldError::new(member.path, "wrong-number")).collect()
     }
 
     fn member(&self, Member { path, kind }: Member) -> Option<Value> {

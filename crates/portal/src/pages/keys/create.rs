@@ -182,7 +182,8 @@ async fn make(visitor: &Visitor, form: Form, whose: Whose) -> Result<Response, R
     let body = match body(visitor, &form, whose) {
         Ok(body) => body,
         Err(wrong) => {
-            return Ok(again(&CreatePage::new(visitor, form.wrong(wrong), whose).await));
+            let form = fields::with_unread(form.wrong(wrong));
+            return Ok(again(&CreatePage::new(visitor, form, whose).await));
         }
     };
     let once = form.once();

@@ -2,6 +2,7 @@
 
 use doorward_domain::address::{AddressBlock, AddressDecision, AddressRules};
 use doorward_domain::budget::{Amount, Budget, Overrun};
+use doorward_domain::money::NanoUsd;
 use doorward_domain::scope::Scope;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -176,7 +177,7 @@ fn budget_places(form: &Form) -> Vec<usize> {
 }
 
 fn amount(form: &Form, at: usize) -> &str {
-    form.value(&format!("budgets[{at}].amount")).trim()
+    form.value(&amount_field(at)).trim()
 }
 
 fn budget(form: &Form, at: usize) -> Value {
@@ -188,6 +189,10 @@ fn budget(form: &Form, at: usize) -> Value {
         budget.insert("tokens".to_owned(), tokens);
     } else {
         budget.insert("usd".to_owned(), amount.trim_start_matches('$').into());
+fn amount_field(at: usize) -> String {
+    format!("budgets[{at}].amount")
+}
+
     }
     budget.insert("period".to_owned(), field("period").into());
     if !field("overrun").is_empty() {
