@@ -73,7 +73,13 @@ impl Form {
     }
 }
 
-fn number(text: &str) -> Value {
+/// Whether a field is empty or holds a whole number.
+pub(crate) fn is_whole(typed: &str) -> bool {
+    typed.trim().is_empty() || number(typed.trim()).is_number()
+}
+
+/// What is no number goes on as text, and is refused by name.
+pub(crate) fn number(text: &str) -> Value {
     text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
 }
 

@@ -55,6 +55,9 @@ pub(crate) async fn act(
     Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
     let key = find(&visitor, &id).await?;
+    if fields::wants_row(&form) {
+        return Ok(ok(&EditPage::new(&visitor, key, form).await));
+    }
     let checked = fields::body(&form, Purpose::Edit)
         .and_then(|body| fields::lockout(&visitor, &form, Some(&key)).map_or(Ok(body), Err));
     let body = match checked {
