@@ -59,10 +59,22 @@ function dress(root) {
   // What only one page needs comes with that page.
   for (const page of root.querySelectorAll("[data-module]")) import(page.dataset.module);
   const once = root.querySelector("dialog[data-once]");
-  if (once) {
-    once.removeAttribute("open");
-    once.showModal();
-  }
+  if (once) keepOpen(once);
+}
+
+/** What is shown once goes only by the way that says so: Escape leads to that way, and closes nothing. */
+function keepOpen(dialog) {
+  const open = () => {
+    dialog.removeAttribute("open");
+    dialog.showModal();
+  };
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    dialog.querySelector(".dialog-foot .primary")?.focus();
+  });
+  // A browser may close it all the same, where Escape is pressed again and again.
+  dialog.addEventListener("close", open);
+  open();
 }
 
 const isPlain = (event) => !(event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);

@@ -143,7 +143,7 @@ impl ShowPage {
     /// Limits for some models: the pattern, and what is limited.
     fn model_limits(&self) -> Vec<(String, String)> {
         let words = |name: &str, limit: String| {
-            format!("{} {limit}", text(&format!("limit-{}", name.replace('_', "-"))))
+            text_with(&format!("limited-{}", name.replace('_', "-")), "n", limit)
         };
         let all = self.key.model_limits.iter().map(|one| {
             let limits = limits_of(&one.limits).into_iter();
