@@ -15,9 +15,15 @@ def browser():
 
 
 @pytest.fixture
-def program():
+def env():
+    """The environment of the program, for tests that set it."""
+    return {}
+
+
+@pytest.fixture
+def program(env):
     """A program of this test's own, whose administrator can sign in."""
-    program = Program()
+    program = Program(env=env)
     program.administrator()
     yield program
     log = program.log()

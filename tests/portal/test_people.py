@@ -90,21 +90,3 @@ def test_what_is_wrong_with_a_person_is_said_beside_the_field(visit, program):
         expect(visit.page.get_by_label("Name", exact=True)).to_have_value(name)
         expect(visit.page.locator('main [name="email"]')).to_have_value(email)
         assert program.rows() == before
-
-
-def test_a_project_is_made_and_lets_somebody_in(visit, program):
-    program.person("ada")
-    visit.go("/projects")
-    visit.press("Create project")
-    visit.type("Name", "search")
-    visit.press("Create project")
-    visit.sees("Created.")
-    visit.put("user", "ada")
-    visit.press("Add member")
-    visit.sees("Added.")
-    assert [project["name"] for project in program.ask("GET", "/v1/users/me", key=program.session("ada@example.com"))["projects"]
-            if project["name"] != "default"] == ["search"]
-    visit.press("Remove project")
-    visit.heading("Remove search?")
-    visit.press("Remove project")
-    visit.sees("Removed.")

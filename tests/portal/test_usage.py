@@ -26,7 +26,7 @@ def test_the_playground_calls_a_model_with_the_rights_of_a_key(visit, program):
     made = program.ask("POST", "/v1/api-keys", {"name": "to-try", "owner": me, "models": ["doorward/echo"]})
     visit.go(f"/playground?key={made['id']}")
     visit.put("prompt", "Say it again, please.")
-    visit.press("Send")
+    visit.button("Send").click()
     expect(visit.page.locator("#answer")).to_contain_text("Say it again, please.")
     expect(visit.page.locator("#facts")).to_contain_text("$0")
     assert made["key"] not in visit.page.content()
