@@ -15,15 +15,15 @@ def browser():
 
 
 @pytest.fixture
-def env():
-    """The environment of the program, for tests that set it."""
+def options():
+    """How the program is started, for tests that have a say in it."""
     return {}
 
 
 @pytest.fixture
-def program(env):
+def program(options):
     """A program of this test's own, whose administrator can sign in."""
-    program = Program(env=env)
+    program = Program(**options)
     program.administrator()
     yield program
     log = program.log()

@@ -1,17 +1,19 @@
 """A mail server on this machine, and the letters that it was given."""
-import email, email.policy, json, re, subprocess, sys
+import email, email.policy, json, re, socket, subprocess, sys
 
 from program import ROOT
 
 
 class Letters:
-    """`env`: what a program is started with so that its letters come here."""
+    """`options`: how a program is started so that its letters come here, and lead to its own pages."""
 
     def __enter__(self):
         self.process = subprocess.Popen([sys.executable, ROOT / "tests/clients/smtp_sink.py"], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.env = {"DOORWARD__MAIL__HOST": "127.0.0.1", "DOORWARD__MAIL__PORT": str(self.line()["port"]),
-                    "DOORWARD__MAIL__TLS": "none"}
+        port = free_port()
+        env = {"DOORWARD__MAIL__HOST": "127.0.0.1", "DOORWARD__MAIL__PORT": str(self.line()["port"]),
+               "DOORWARD__MAIL__TLS": "none", "DOORWARD__SERVER__PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        self.options = {"env": env, "port": port}
         return self
 
     def line(self):
@@ -25,6 +27,11 @@ class Letters:
 
     def __exit__(self, *_):
         self.process.communicate()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def link_in(text):
