@@ -104,7 +104,8 @@ document.addEventListener("submit", (event) => {
   // What a second click would send once more is on its way.
   if (form.method !== "get") form.dataset.sent = "";
   const data = new FormData(form, event.submitter);
-  const action = new URL(event.submitter?.hasAttribute("formaction") ? event.submitter.formAction : form.action);
+  // A form may have a field that is called `action`: the attribute is what is meant.
+  const action = new URL(event.submitter?.getAttribute("formaction") ?? form.getAttribute("action"), location);
   if (form.method === "get") {
     const filled = [...data].filter(([, value]) => value !== "");
     action.search = new URLSearchParams(filled);
