@@ -100,10 +100,6 @@ impl CreatePage {
         }
     }
 
-    fn list_title(&self) -> &'static str {
-        if self.is_service { "agent-keys-title" } else { "keys-title" }
-    }
-
     fn here(&self) -> &'static str {
         if self.is_service { Whose::Services.path() } else { Whose::Users.path() }
     }
