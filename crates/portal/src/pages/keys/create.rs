@@ -107,10 +107,6 @@ impl CreatePage {
         if self.offer.has_more_rows { NAMED } else { NAMED_FIRST }
     }
 
-    fn list_title(&self) -> &'static str {
-        if self.is_service { "agent-keys-title" } else { "keys-title" }
-    }
-
     fn here(&self) -> &'static str {
         if self.is_service { Whose::Services.path() } else { Whose::Users.path() }
     }

@@ -34,7 +34,6 @@ pub(super) struct CreatedPage {
     plain: Option<SecretString>,
     /// A model that it may call.
     model: String,
-    back: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -44,9 +43,8 @@ struct Model {
 
 impl CreatedPage {
     pub(super) async fn new(visitor: &Visitor, key: NewKey) -> Self {
-        let back = key.object.list_path();
         Self {
-            frame: visitor.frame(back),
+            frame: visitor.frame(key.object.list_path()),
             form: Form::default(),
             model: model(visitor, &key.object.id).await,
             id: key.object.id,
@@ -54,7 +52,6 @@ impl CreatedPage {
             expires_at: key.object.expires_at,
             expires_clamped: key.expires_clamped,
             plain: key.key,
-            back,
         }
     }
 
@@ -69,7 +66,6 @@ impl CreatedPage {
             model: model(visitor, &id).await,
             plain: Some(SecretString::from(key.expose())),
             id,
-            back: "/keys",
             form: form.without(&["key", "passphrase", "passphrase_again"]),
         }
     }
@@ -148,7 +144,6 @@ mod tests {
             expires_clamped: false,
             plain: None,
             model: "x'\"$(id)".to_owned(),
-            back: "/keys",
         };
         assert!(page.curl().contains(r#""model":"x'\''\"$(id)""#), "{}", page.curl());
         for text in [page.python(), page.javascript()] {

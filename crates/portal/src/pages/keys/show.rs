@@ -175,10 +175,6 @@ impl ShowPage {
         !self.key.previous_secrets.is_empty()
     }
 
-    fn list_title(&self) -> &'static str {
-        if self.key.is_of_service() { "agent-keys-title" } else { "keys-title" }
-    }
-
     /// A description's words in the right number.
     fn times(&self, denial: &Denial) -> String {
         text_with("denial-times", "n", denial.times)
