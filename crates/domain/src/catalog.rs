@@ -420,7 +420,10 @@ mod tests {
         let known = ["mistral-large-latest", "llama-3.3-70b-versatile", "deepseek-chat", "gpt-5.1"];
         assert_eq!(all.count(), 9);
         assert!(known.into_iter().all(|model| {
-            SERVICES.into_iter().chain(MAKERS.map(|list| ("", list))).any(|(_, list)| table.find(list, model).is_some())
+            SERVICES
+                .into_iter()
+                .chain(MAKERS.map(|list| ("", list)))
+                .any(|(_, list)| table.find(list, model).is_some())
         }));
     }
 

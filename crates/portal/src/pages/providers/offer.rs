@@ -244,7 +244,8 @@ mod tests {
             {"name": "gpt-5.1", "listed_price": null, "usual_price": usual},
             {"name": "house", "listed_price": null, "usual_price": null},
         ]});
-        for (base_url, is_free) in [("http://127.0.0.1:8000/v1", true), ("https://a.com/v1", false)] {
+        for (base_url, is_free) in [("http://127.0.0.1:8000/v1", true), ("https://a.com/v1", false)]
+        {
             let mut provider = json!({
                 "id": "prv_1", "name": "p", "kind": "openai-compatible", "region": null,
                 "provider_keys": [], "health_check": null, "created_at": "2026-01-01T00:00:00Z",
