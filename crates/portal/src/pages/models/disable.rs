@@ -155,10 +155,10 @@ mod tests {
         let path = "/models/disable/m/1?deployment=a&version=%226%22";
         let done = portal.post(path, "").await;
         assert_eq!(done.location, "/models/show/m/1?done=deployment-disabled");
-        let [patch] = portal.changes().try_into().unwrap();
-        assert_eq!(patch.version.as_deref(), Some("\"6\""));
+        let [edit] = portal.changes().try_into().unwrap();
+        assert_eq!(edit.version.as_deref(), Some("\"6\""));
         let states: Vec<_> =
-            patch.body["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+            edit.body["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
         assert_eq!(states, ["disabled", "active"]);
     }
 }
