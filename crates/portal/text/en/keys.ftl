@@ -32,7 +32,6 @@ key-edit-about = Its secret stays the same. Programs that use it notice changes 
 key-name-help = What will use it, such as production-search. It cannot be changed later.
 key-owner-help = The person it acts as, by name. Empty: yourself.
 key-project-help = Where its calls are counted and billed.
-service-account = Service account
 service-account-along = Make a new one
 service-account-help = The key acts as this account.
 service-account-name = Name of the new account

@@ -118,7 +118,7 @@ mod tests {
         )
     }
 
-    const BUTTON: &str = "class=\"button danger\"";
+    const BUTTON: &str = "class=\"button primary danger\"";
 
     #[tokio::test]
     async fn what_keeps_a_project_is_listed_and_there_is_no_button() {

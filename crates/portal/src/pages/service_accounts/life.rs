@@ -135,7 +135,7 @@ mod tests {
             assert!(asked.contains("These 2 keys stop working"), "{asked}");
             assert!(asked.contains(">nightly, last used 30 minutes ago</a>"), "{asked}");
             assert!(asked.contains(">spare, never used</a>"), "{asked}");
-            assert!(asked.contains("class=\"button danger\""), "{asked}");
+            assert!(asked.contains("class=\"button primary danger\""), "{asked}");
         }
         assert!(portal.changes().is_empty());
         let done = portal.post("/service-accounts/sva_1/disable", "").await;
