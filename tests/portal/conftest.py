@@ -15,9 +15,15 @@ def browser():
 
 
 @pytest.fixture
-def program():
+def options():
+    """How the program is started, for tests that have a say in it."""
+    return {}
+
+
+@pytest.fixture
+def program(options):
     """A program of this test's own, whose administrator can sign in."""
-    program = Program()
+    program = Program(**options)
     program.administrator()
     yield program
     log = program.log()

@@ -15,6 +15,16 @@ NO_PAGES = ["/", "/assets/{content}/{name}", "/usage/export", "/audit/download",
 PAGES = [path for verb, path in ROUTES if verb == "show" and path not in NO_PAGES]
 
 
+#: What is sent to each form, those that name nothing first: `/general-keys/new` is no id.
+SENT_TO = [(path, re.compile(re.sub(r"\{[^}]*\}", "[^/]+", re.sub(r"\{\*[^}]*\}", ".+", path))))
+           for path in sorted(FORMS, key=lambda path: path.count("{"))]
+
+
+def form_of(path):
+    """The form that takes what is sent to this path."""
+    return next((form for form, pattern in SENT_TO if pattern.fullmatch(path)), None)
+
+
 def bare(path):
     """The path with something in place of each name in braces."""
     return re.sub(r"\{[^}]*\}", "some", path)
@@ -71,7 +81,7 @@ def answered(visit, world):
     visit.go(f"/playground?key={world.ids['keys']}")
     visit.put("model", "gpt-5.1")
     visit.put("prompt", "Say hello.")
-    visit.press("Send")
+    visit.button("Send").click()
     visit.sees("Hello from upstream.")
 
 

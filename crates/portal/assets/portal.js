@@ -11,7 +11,7 @@ const parse = (text) => new DOMParser().parseFromString(pages.createHTML(text), 
 let asked = 0;
 
 /** Fetches a page and shows it in place of this one; where that fails, the browser goes there itself. */
-async function visit(url, options = {}, { push = true } = {}) {
+async function visit(url, options = {}, { push = true, top = 0 } = {}) {
   const turn = ++asked;
   document.documentElement.classList.add("busy");
   try {
@@ -19,12 +19,12 @@ async function visit(url, options = {}, { push = true } = {}) {
     const kind = answer.headers.get("content-type") ?? "";
     if (!kind.startsWith("text/html")) return void location.assign(url);
     const page = parse(await answer.text());
-    if (turn === asked) show(page, answer.url, push);
+    if (turn === asked) show(page, withoutNotice(answer.url), { push, top });
   } catch {
     if (!options.method) location.assign(url);
     else document.querySelector("main").prepend(failed());
   } finally {
-    document.documentElement.classList.remove("busy");
+    if (turn === asked) document.documentElement.classList.remove("busy");
   }
 }
 
@@ -36,16 +36,26 @@ function failed() {
   return line;
 }
 
-function show(page, url, push) {
+/** What was just done is said once: loading the page again does not say it again. */
+function withoutNotice(address) {
+  const url = new URL(address);
+  url.searchParams.delete("done");
+  return url.href;
+}
+
+function show(page, url, { push, top }) {
   const same = new URL(url).pathname === location.pathname;
   document.title = page.title;
   const theme = page.documentElement.dataset.theme;
   if (theme) document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
   document.body.replaceWith(page.body);
-  if (push && url !== location.href) history.pushState(null, "", url);
+  if (push && url !== location.href) {
+    keepPlace();
+    history.pushState(null, "", url);
+  }
   dress(document);
-  if (!same) window.scrollTo(0, 0);
+  if (!push || !same) window.scrollTo(0, top);
   const wrong = document.querySelector(".refused, [aria-invalid]");
   (wrong?.matches(".refused") ? wrong.querySelector("a") ?? wrong : wrong ?? document.querySelector("[autofocus]") ?? document.querySelector("main"))?.focus({ preventScroll: !wrong });
 }
@@ -55,16 +65,30 @@ function dress(root) {
   // A token that came in the address stays out of the history, and of what is copied from the bar.
   if (root.querySelector("[data-forget-query]")) history.replaceState(null, "", location.pathname);
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+  // A dialog hides what is outside of it from those who listen, so each has its own place for that.
+  for (const place of root.querySelectorAll("main, dialog")) place.append(status());
   for (const time of root.querySelectorAll("time[datetime]")) time.title = new Date(time.dateTime).toLocaleString();
   // What only one page needs comes with that page.
   for (const page of root.querySelectorAll("[data-module]")) import(page.dataset.module);
   for (const tools of root.querySelectorAll("[data-sifter]")) tools.hidden = false;
   for (const count of root.querySelectorAll("[data-counts]")) recount(count);
   const once = root.querySelector("dialog[data-once]");
-  if (once) {
-    once.removeAttribute("open");
-    once.showModal();
-  }
+  if (once) keepOpen(once);
+}
+
+/** What is shown once goes only by the way that says so: Escape leads to that way, and closes nothing. */
+function keepOpen(dialog) {
+  const open = () => {
+    dialog.removeAttribute("open");
+    dialog.showModal();
+  };
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    dialog.querySelector(".dialog-foot .primary")?.focus();
+  });
+  // A browser may close it all the same, where Escape is pressed again and again.
+  dialog.addEventListener("close", open);
+  open();
 }
 
 const isPlain = (event) => !(event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
@@ -94,7 +118,8 @@ document.addEventListener("submit", (event) => {
   // What a second click would send once more is on its way.
   if (form.method !== "get") form.dataset.sent = "";
   const data = new FormData(form, event.submitter);
-  const action = new URL(event.submitter?.hasAttribute("formaction") ? event.submitter.formAction : form.action);
+  // A form may have a field that is called `action`: the attribute is what is meant.
+  const action = new URL(event.submitter?.getAttribute("formaction") ?? form.getAttribute("action"), location);
   if (form.method === "get") {
     const filled = [...data].filter(([, value]) => value !== "");
     action.search = new URLSearchParams(filled);
@@ -134,13 +159,29 @@ function recount(count) {
   count.textContent = document.getElementById(count.dataset.counts).querySelectorAll(":checked").length;
 }
 
+function status() {
+  const place = document.createElement("p");
+  place.className = "unseen";
+  place.setAttribute("role", "status");
+  return place;
+}
+
 async function copied(button) {
-  const from = document.getElementById(button.dataset.copy);
-  await navigator.clipboard.writeText(from.value ?? from.textContent);
-  const words = button.querySelector("span") ?? button;
-  const before = words.textContent;
-  words.textContent = button.dataset.done ?? before;
-  setTimeout(() => { words.textContent = before; }, 1500);
+  const { copy, done } = button.dataset;
+  // A second click while it says so would keep those words.
+  if (button.textContent === done) return;
+  const from = document.getElementById(copy);
+  if (navigator.clipboard) await navigator.clipboard.writeText(from.textContent);
+  else if (!copiedAsMarked(from)) return;
+  const [said, before] = [button.closest("main, dialog").querySelector(":scope > .unseen"), button.textContent];
+  said.textContent = button.textContent = done;
+  setTimeout(() => { [said.textContent, button.textContent] = ["", before]; }, 1500);
+}
+
+/** Without TLS there is no clipboard for scripts: the text is marked, and copied as if by hand where that may be. */
+function copiedAsMarked(from) {
+  getSelection().selectAllChildren(from);
+  return document.execCommand("copy");
 }
 
 // A menu closes when something else is clicked, or by Escape.
@@ -148,8 +189,17 @@ document.addEventListener("pointerdown", (event) => {
   for (const open of document.querySelectorAll("details.who[open]")) if (!open.contains(event.target)) open.open = false;
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") for (const open of document.querySelectorAll("details.who[open]")) open.open = false;
+  const menu = event.key === "Escape" && document.querySelector("details.who[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
 });
 
-window.addEventListener("popstate", () => visit(location.href, {}, { push: false }));
+// Whoever goes back is where they were on that page.
+history.scrollRestoration = "manual";
+const keepPlace = () => history.replaceState({ top: window.scrollY }, "");
+window.addEventListener("pagehide", keepPlace);
+window.addEventListener("popstate", (event) => visit(location.href, {}, { push: false, top: event.state?.top ?? 0 }));
+history.replaceState(history.state, "", withoutNotice(location.href));
 dress(document);
+if (history.state) window.scrollTo(0, history.state.top);

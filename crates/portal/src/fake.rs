@@ -52,6 +52,19 @@ pub(crate) fn me(role: &str) -> Value {
     })
 }
 
+/// What the API says of a key that nobody used yet; its id begins as its name does.
+pub(crate) fn key(name: &str) -> Value {
+    json!({
+        "id": format!("dw_{name}"), "name": name, "description": "", "kind": "user",
+        "fingerprint": format!("dw_{name}…wxyz"), "status": "active", "owner": "usr_1",
+        "created_by": "usr_1", "project": "prj_1", "scopes": [], "models": null,
+        "ip_allow": null, "ip_deny": [], "limits": {}, "model_limits": [], "increase": null,
+        "allowed_origins": null, "spent": [], "budgets": [], "created_at": "2026-11-01T12:00:00Z",
+        "last_used_at": null, "last_used_ip": null, "expires_at": null, "rotated_at": null,
+        "previous_secrets": [],
+    })
+}
+
 impl Fake {
     /// `answers`: `GET /v1/settings`, a status, and a body; of several alike, the first that is left.
     pub(crate) fn new(role: &str, answers: &[(&'static str, u16, Value)]) -> Self {

@@ -87,6 +87,9 @@ const GROUPS: [Group; 3] = [
     },
 ];
 
+/// The way that only the menu of whoever is signed in has.
+const ACCOUNT: Way = way("/account", "nav-account");
+
 impl Group {
     /// Those of its ways that somebody may go.
     pub(crate) fn for_visitor(&self, frame: &Frame) -> Vec<&'static Way> {
@@ -202,6 +205,12 @@ impl Frame {
     /// Groups of ways to other pages, those without any left out.
     pub(crate) fn groups(&self) -> Vec<&'static Group> {
         GROUPS.iter().filter(|group| !group.for_visitor(self).is_empty()).collect()
+    }
+
+    /// The way to the pages that this one belongs to: the first of the crumbs.
+    pub(crate) fn section(&self) -> Option<&'static Way> {
+        let ways = GROUPS.iter().flat_map(|group| group.ways).chain([&ACCOUNT]);
+        ways.into_iter().find(|way| way.path == self.here)
     }
 
     /// Whether the visitor may do what administrators do.

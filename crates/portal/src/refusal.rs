@@ -50,20 +50,6 @@ impl FieldError {
     pub(crate) fn new(field: &str, text: &str) -> Self {
         Self { field: field.to_owned(), detail: crate::text::text(text) }
     }
-
-    /// The name of the form's field, of which it may be one line: `ip_allow` of `ip_allow[2]`.
-    pub(crate) fn place(&self) -> &str {
-        let is_line = self.field.ends_with(']');
-        self.field.rsplit_once('[').filter(|_| is_line).map_or(&*self.field, |(name, _)| name)
-    }
-
-    /// The field, for people: `ip_allow[2]` is `Ip allow [2]`.
-    pub(crate) fn label(&self) -> String {
-        let words = self.field.replace('_', " ").replace('.', ": ").replace('[', " [");
-        let mut letters = words.chars();
-        let first = letters.next().into_iter().flat_map(char::to_uppercase);
-        first.chain(letters).collect()
-    }
 }
 
 impl Why {
@@ -185,19 +171,6 @@ impl IntoResponse for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_field_is_called_by_words() {
-        for (field, expected) in [
-            ("current_password", "Current password"),
-            ("limits.requests_per_minute", "Limits: requests per minute"),
-            ("ip_allow[2]", "Ip allow [2]"),
-            ("", ""),
-        ] {
-            let error = FieldError { field: field.to_owned(), detail: String::new() };
-            assert_eq!(error.label(), expected);
-        }
-    }
 
     #[test]
     fn whoever_tried_too_often_is_told_when_to_try_again() {

@@ -135,6 +135,8 @@ fn table() -> Vec<Route> {
         show("/models/edit/{*name}",       models::edit),
         act ("/models/edit/{*name}",       models::save),
         act ("/models/show/{*name}",       models::set_state),
+        show("/models/disable/{*name}",    models::ask_disable),
+        act ("/models/disable/{*name}",    models::disable),
         show("/models/delete/{*name}",     models::confirm),
         act ("/models/delete/{*name}",     models::delete),
         show("/providers",                 providers::list),

@@ -9,18 +9,22 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// `just now`, `2 minutes ago`, `in 71 days`: in the largest unit of which there are two, days at most.
+/// `just now`, `2 minutes ago`, `in 71 days`: in the largest unit of which there is one, days at most. What is to
+/// come is rounded, so that what was just said to end in 90 days does not end in 89.
 pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
     let seconds = at.as_second().saturating_sub(now.as_second());
-    let unit = match seconds.unsigned_abs().cast_signed() {
-        ..MINUTE => return text_with(if seconds > 0 { "time-soon" } else { "time-now" }, "n", 0),
-        MINUTE..HOUR => ("minutes", MINUTE),
-        HOUR..DAY => ("hours", HOUR),
-        _ => ("days", DAY),
+    let is_ahead = seconds > 0;
+    let seconds = seconds.saturating_abs();
+    if seconds < MINUTE {
+        return text_with(if is_ahead { "time-soon" } else { "time-now" }, "n", 0);
+    }
+    let count = |unit: i64| seconds.saturating_add(if is_ahead { unit / 2 } else { 0 }) / unit;
+    let (name, count) = match (count(MINUTE), count(HOUR), count(DAY)) {
+        (minutes @ ..60, ..) => ("minutes", minutes),
+        (_, hours @ ..24, _) => ("hours", hours),
+        (.., days) => ("days", days),
     };
-    let (name, size) = unit;
-    let count = seconds.abs() / size;
-    let way = if seconds > 0 { "in" } else { "ago" };
+    let way = if is_ahead { "in" } else { "ago" };
     text_with(&format!("time-{way}-{name}"), "n", count)
 }
 
@@ -68,6 +72,11 @@ mod tests {
             ("2026-11-23T12:00:00Z", "tomorrow"),
             ("2027-01-31T12:00:00Z", "in 70 days"),
             ("2026-11-01T12:00:00Z", "21 days ago"),
+            ("2027-02-20T11:59:58Z", "in 90 days"),
+            ("2026-11-24T11:59:58Z", "in 2 days"),
+            ("2026-11-23T11:59:58Z", "tomorrow"),
+            ("2026-11-22T12:59:50Z", "in an hour"),
+            ("2026-11-20T12:00:01Z", "yesterday"),
         ];
         for (at, expected) in cases {
             assert_eq!(relative(at.parse().unwrap(), now), expected, "{at}");

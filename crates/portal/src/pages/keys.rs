@@ -7,6 +7,7 @@ mod fields;
 mod file;
 mod life;
 mod list;
+mod model_limits;
 pub(crate) mod object;
 mod rotate;
 mod show;

@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod disable;
 mod edit;
 mod list;
 mod object;
@@ -11,6 +12,7 @@ mod state;
 
 pub(crate) use create::{act as create, show as new};
 pub(crate) use delete::{act as delete, show as confirm};
+pub(crate) use disable::{act as disable, show as ask_disable};
 pub(crate) use edit::{act as save, show as edit};
 pub(crate) use list::list;
 pub(super) use object::{Model, model_path};

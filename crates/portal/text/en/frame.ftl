@@ -20,6 +20,7 @@ nav-audit = Audit log
 nav-notifications = Notifications
 nav-settings = Settings
 nav-account = Account
+nav-docs = API reference
 who = Account & API keys
 theme = Theme
 theme-light = Light

@@ -66,7 +66,13 @@ deployment-enable = Enable
 deployment-drain = Drain
 deployment-drain-help = No new calls; those that run may end.
 deployment-disable = Disable
-deployment-disable-help = No calls, and those that run are ended.
+deployment-disable-title = Disable { $provider } for { $model }?
+deployment-disable-what = It gets no calls any more, and those that run there are ended. It can be enabled again.
+deployment-disable-only = It is the only one: nothing else serves { $model }: calls of it are refused from then on.
+deployment-disable-others = { $n ->
+    [one] One other takes its calls.
+   *[other] { $n } others take its calls.
+}
 deployment-acts-help = Drain: no new calls, those that run may end. Disable: no calls, and those that run are ended.
 condition-well = Healthy
 condition-half-open = One call finds out

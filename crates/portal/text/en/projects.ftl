@@ -15,6 +15,8 @@ project-models-help = Models whose names begin with { $prefix } can be called by
 project-models-none = It has none. Its keys call the models of the organization.
 project-remove-title = Remove { $name }?
 project-remove-what = A project can be removed once it has no keys, service accounts and models. Its members stay in the organization, and the audit log keeps what happened in it.
+project-remove-holds = This is in it. Delete it, or leave the project as it is:
+project-remove-default = This one stays: keys go to it that name no project.
 project-remove-act = Remove project
 no-limits = No limits
 

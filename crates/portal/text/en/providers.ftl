@@ -110,6 +110,7 @@ offer-output = output
 offer-input-of = Price of a million input tokens of { $name }
 offer-output-of = Price of a million output tokens of { $name }
 offer-prices-help = A call needs a price before it is made: budgets count with it. Where the built-in table has none, say what it costs in dollars, or that it is free because you run it yourself.
+offer-usual = what it costs where it is sold
 offer-new = not added
 offer-served = added as { $name }
 offer-hidden = { $n ->

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
-use doorward_domain::catalog::{Deployment, DeploymentState, Provider, ProviderKind, listing};
+use doorward_domain::catalog::{
+    Deployment, DeploymentState, Model, Pricing, Provider, ProviderKind, listing,
+};
 use doorward_domain::health::{Reason, State};
 use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::price::PriceTable;
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::names::check_upstream;
-use super::price::{ListedPrice, table};
+use super::price::{ListedPrice, PriceObject, table};
 use crate::Control;
 use crate::api::{provider_keys, providers};
 use crate::caller::Caller;
@@ -132,6 +134,18 @@ impl<'a> Known<'a> {
         organization: OrganizationId,
     ) -> Result<Self, ApiError> {
         Ok(Self { store, kinds: store.provider_kinds(organization).await?, prices: table()? })
+    }
+
+    /// What calls of a model cost, the built-in table looked up at its first deployment.
+    pub(super) fn price(&self, model: &Model) -> PriceObject {
+        let first = model.deployments.first();
+        let price = first.and_then(|one| {
+            model.pricing.resolve(self.prices, *self.kinds.get(&one.provider)?, &one.upstream_model)
+        });
+        match price {
+            Some(price) if model.pricing == Pricing::Listed => Pricing::Set(Box::new(price)).into(),
+            Some(_) | None => model.pricing.clone().into(),
+        }
     }
 
     pub(super) fn object(&self, deployment: Deployment) -> DeploymentObject {

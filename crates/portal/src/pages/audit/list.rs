@@ -102,7 +102,7 @@ impl Entry {
     fn who(&self) -> String {
         match self.actor.as_str() {
             "system" => text("audit-system"),
-            id => self.actor_name.clone().unwrap_or_else(|| id.to_owned()),
+            id => self.actor_name.clone().unwrap_or_else(|| short(id)),
         }
     }
 
@@ -116,9 +116,18 @@ impl Entry {
         with_query("/audit", [("subject", self.subject.as_str())].into_iter())
     }
 
-    fn about(&self) -> &str {
-        self.subject_name.as_deref().unwrap_or(&self.subject)
+    fn about(&self) -> String {
+        self.subject_name.clone().unwrap_or_else(|| short(&self.subject))
     }
+}
+
+/// An id by its kind and its last letters: `ses_…K3XQ2A`. All of it is in the details.
+fn short(id: &str) -> String {
+    let is_random =
+        |rest: &str| rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
+    let parts = id.split_once('_').filter(|(_, rest)| is_random(rest));
+    let end = parts.and_then(|(kind, rest)| Some((kind, rest.get(20..)?)));
+    end.map_or_else(|| id.to_owned(), |(kind, end)| format!("{kind}_…{end}"))
 }
 
 /// A group of actions and what it is called.
@@ -175,6 +184,19 @@ pub(crate) async fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_without_a_name_is_told_by_its_kind_and_end() {
+        for (id, expected) in [
+            ("ses_01M81ZZZZZZZZZZZZZZZK3XQ2A", "ses_…K3XQ2A"),
+            ("gpt-5.1", "gpt-5.1"),
+            ("my_model", "my_model"),
+            ("my_model-with-a-name-of-26-chs", "my_model-with-a-name-of-26-chs"),
+            ("my_ééééééééééééé", "my_ééééééééééééé"),
+        ] {
+            assert_eq!(short(id), expected);
+        }
+    }
 
     #[test]
     fn every_group_of_actions_has_a_name() {

@@ -28,6 +28,8 @@ const MEMBERS: [Member; 3] =
 const DEFAULT: &str = "default";
 /// How long a key lives where nobody chose, in days.
 const DAYS_USUAL: u64 = 90;
+const NAMED: &str = "required maxlength=\"80\" autocomplete=\"off\"";
+const NAMED_FIRST: &str = "required maxlength=\"80\" autocomplete=\"off\" autofocus";
 const ACCOUNT: [Member; 1] = [member("project", Kind::Wish)];
 
 /// Whose keys are made.
@@ -132,8 +134,9 @@ impl CreatePage {
         }
     }
 
-    fn list_title(&self) -> &'static str {
-        if self.is_service { "agent-keys-title" } else { "keys-title" }
+    /// Where one more row was asked for, that row is where typing goes on.
+    const fn name_attributes(&self) -> &'static str {
+        if self.offer.has_more_rows { NAMED } else { NAMED_FIRST }
     }
 
     fn title(&self) -> &'static str {
@@ -201,10 +204,16 @@ fn empty(query: &Query) -> Form {
 }
 
 pub(crate) async fn act(Posted { visitor, form }: Posted) -> Result<Response, Refusal> {
+    if fields::wants_row(&form) {
+        return Ok(ok(&CreatePage::new(&visitor, form, Whose::Users).await));
+    }
     make(&visitor, form, Whose::Users).await
 }
 
 pub(crate) async fn act_service(Posted { visitor, mut form }: Posted) -> Result<Response, Refusal> {
+    if fields::wants_row(&form) {
+        return Ok(ok(&CreatePage::new(&visitor, form, Whose::Services).await));
+    }
     form.set("service", "yes");
     if form.value("owner").is_empty() {
         match make_account(&visitor, &form).await {
@@ -236,7 +245,8 @@ async fn make(visitor: &Visitor, form: Form, whose: Whose) -> Result<Response, R
     let body = match body(visitor, &form, whose) {
         Ok(body) => body,
         Err(wrong) => {
-            return Ok(again(&CreatePage::new(visitor, form.wrong(wrong), whose).await));
+            let form = fields::with_unread(form.wrong(wrong));
+            return Ok(again(&CreatePage::new(visitor, form, whose).await));
         }
     };
     let once = form.once();

@@ -37,7 +37,6 @@ pub(super) struct CreatedPage {
     model: String,
     /// Whether the visitor can call it in the playground: one of their own, that may call models.
     may_call: bool,
-    back: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -47,9 +46,8 @@ struct Model {
 
 impl CreatedPage {
     pub(super) async fn new(visitor: &Visitor, key: NewKey) -> Self {
-        let back = key.object.list_path();
         Self {
-            frame: visitor.frame(back),
+            frame: visitor.frame(key.object.list_path()),
             form: Form::default(),
             model: model(visitor, &key.object.id).await,
             may_call: key.object.may_call(visitor),
@@ -58,7 +56,6 @@ impl CreatedPage {
             expires_at: key.object.expires_at,
             expires_clamped: key.expires_clamped,
             plain: key.key,
-            back,
         }
     }
 
@@ -74,7 +71,6 @@ impl CreatedPage {
             may_call: !form.value("may_call").is_empty(),
             plain: Some(SecretString::from(key.expose())),
             id,
-            back: "/keys",
             form: form.without(&["key", "passphrase", "passphrase_again"]),
         }
     }
@@ -165,7 +161,6 @@ mod tests {
             plain: Some(SecretString::from("dw_a_b")),
             model: "x'\"$(id)".to_owned(),
             may_call: false,
-            back: "/keys",
         };
         assert!(page.curl().contains(r#""model": "x'\''\"$(id)", "messages""#), "{}", page.curl());
         // What is pasted into a shell works there.

@@ -57,11 +57,17 @@ pub(crate) async fn act(
     Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
     let key = find(&visitor, &id).await?;
+    if fields::wants_row(&form) {
+        return Ok(ok(&EditPage::new(&visitor, key, form).await));
+    }
     let checked = fields::body(&form, Purpose::Edit)
         .and_then(|body| fields::lockout(&visitor, &form, Some(&key)).map_or(Ok(body), Err));
     let body = match checked {
         Ok(body) => body,
-        Err(wrong) => return Ok(again(&EditPage::new(&visitor, key, form.wrong(wrong)).await)),
+        Err(wrong) => {
+            let form = fields::with_unread(form.wrong(wrong));
+            return Ok(again(&EditPage::new(&visitor, key, form).await));
+        }
     };
     let version = form.value("version").to_owned();
     let sent = Sent { version: Some(&version), ..Sent::default() };

@@ -2,6 +2,7 @@
 
 use doorward_domain::address::{AddressBlock, AddressDecision, AddressRules};
 use doorward_domain::budget::{Amount, Budget, Overrun};
+use doorward_domain::money::NanoUsd;
 use doorward_domain::scope::Scope;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -9,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::model_limits;
 use super::object::{Key, limits_of};
 use crate::api::List;
 use crate::form::{Form, Kind, Member};
@@ -62,6 +64,9 @@ pub(super) struct Offer {
     pub(super) budgets: Vec<usize>,
     /// What is ticked where the address lists are meant as they are. `None`: there is nothing to ask about.
     pub(super) anyway: Option<String>,
+    pub(super) model_limits: Vec<model_limits::Row>,
+    /// Whether one more row is all that was asked for.
+    pub(super) has_more_rows: bool,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +99,8 @@ impl Offer {
             address: visitor.address.0.to_string(),
             budgets: (0..BUDGETS_MIN.max(filled + 1).min(BUDGETS_MAX)).collect(),
             anyway: None,
+            model_limits: model_limits::rows(form),
+            has_more_rows: wants_row(form),
         }
     }
 }
@@ -118,6 +125,7 @@ pub(super) fn filled(key: &Key) -> Form {
     for (at, budget) in key.budgets.iter().enumerate() {
         fill_budget(&mut form, at, budget);
     }
+    model_limits::fill(&mut form, &key.model_limits);
     form
 }
 
@@ -132,6 +140,11 @@ fn fill_budget(form: &mut Form, at: usize, budget: &Budget) {
     if budget.overrun == Overrun::Allow {
         form.add(&format!("budgets[{at}].overrun"), "allow");
     }
+}
+
+/// Whether the form was sent to get one more row, and nothing else is to be done.
+pub(super) fn wants_row(form: &Form) -> bool {
+    !form.value(model_limits::MORE).is_empty()
 }
 
 /// Models that are chosen from the list are ticked there, the rest stays to be typed.
@@ -177,6 +190,7 @@ pub(super) fn body(form: &Form, purpose: Purpose) -> Result<Map<String, Value>, 
     }
     let budgets: Vec<Value> = budget_places(form).into_iter().map(|at| budget(form, at)).collect();
     body.insert("budgets".to_owned(), budgets.into());
+    body.insert("model_limits".to_owned(), model_limits::said(form));
     body.extend(end(form)?);
     Ok(body)
 }
@@ -186,8 +200,12 @@ fn budget_places(form: &Form) -> Vec<usize> {
     (0..BUDGETS_MAX).filter(|at| !amount(form, *at).is_empty()).collect()
 }
 
+fn amount_field(at: usize) -> String {
+    format!("budgets[{at}].amount")
+}
+
 fn amount(form: &Form, at: usize) -> &str {
-    form.value(&format!("budgets[{at}].amount")).trim()
+    form.value(&amount_field(at)).trim()
 }
 
 fn budget(form: &Form, at: usize) -> Value {
@@ -209,13 +227,37 @@ fn budget(form: &Form, at: usize) -> Value {
 
 /// The form with what the API says of it, each fault at the field that it is about.
 pub(super) fn refused(form: Form, refusal: Refusal) -> Result<Form, Refusal> {
-    let places = budget_places(&form);
-    Ok(form.refused(refusal)?.renamed(|field| {
+    let (places, rows) = (budget_places(&form), model_limits::places(&form));
+    let form = form.refused(refusal)?.renamed(|field| {
+        if let Some(own) = model_limits::renamed(&rows, field) {
+            return Some(own);
+        }
+        if ["expires_in_days", "never_expires"].contains(&field) {
+            return Some("ends".to_owned());
+        }
         let rest = field.strip_prefix("budgets[")?;
         let (index, _) = rest.split_once(']')?;
         let place = places.get(index.parse::<usize>().ok()?)?;
-        Some(format!("budgets[{place}].amount"))
-    }))
+        Some(amount_field(*place))
+    });
+    Ok(with_unread(form))
+}
+
+/// The form with everything that cannot be read: the API tells of the first only.
+pub(super) fn with_unread(form: Form) -> Form {
+    let mut unread = form.unread(&MEMBERS);
+    let amounts = budget_places(&form).into_iter().filter(|at| !is_amount(&form, *at));
+    unread.extend(amounts.map(|at| FieldError::new(&amount_field(at), "wrong-amount")));
+    unread.extend(model_limits::unread(&form));
+    form.also_wrong(unread)
+}
+
+fn is_amount(form: &Form, at: usize) -> bool {
+    let amount = amount(form, at);
+    match form.value(&format!("budgets[{at}].unit")) {
+        "tokens" => amount.parse::<u64>().is_ok(),
+        _ => amount.trim_start_matches('$').parse::<NanoUsd>().is_ok(),
+    }
 }
 
 /// The one member that says when the key ends. A day that is typed beside another choice is a contradiction.

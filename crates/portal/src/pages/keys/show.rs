@@ -145,7 +145,7 @@ impl ShowPage {
     /// Limits for some models: the pattern, and what is limited.
     fn model_limits(&self) -> Vec<(String, String)> {
         let words = |name: &str, limit: String| {
-            format!("{} {limit}", text(&format!("limit-{}", name.replace('_', "-"))))
+            text_with(&format!("limited-{}", name.replace('_', "-")), "n", limit)
         };
         let all = self.key.model_limits.iter().map(|one| {
             let limits = limits_of(&one.limits).into_iter();
@@ -178,10 +178,6 @@ impl ShowPage {
     /// Whether a secret that was replaced still works.
     fn overlaps(&self) -> bool {
         !self.key.previous_secrets.is_empty()
-    }
-
-    fn list_title(&self) -> &'static str {
-        if self.key.is_of_service() { "agent-keys-title" } else { "keys-title" }
     }
 
     /// A description's words in the right number.

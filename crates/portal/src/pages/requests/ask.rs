@@ -89,7 +89,7 @@ pub(super) fn refused(form: Form, refusal: Refusal, places: &[usize]) -> Result<
 
 impl AskPage {
     fn new(visitor: &Visitor, key: Key, form: Form) -> Self {
-        Self { frame: visitor.frame("/requests"), figures: figures(&key), form, key }
+        Self { frame: visitor.frame(key.list_path()), figures: figures(&key), form, key }
     }
 }
 
