@@ -84,6 +84,11 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, Why::default())
     }
 
+    /// The visitor's role does not go so far.
+    pub(crate) fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, Why::default())
+    }
+
     /// A page of another site sent the form, or one that is too old.
     pub(crate) fn stale_form() -> Self {
         let code = "stale_form".to_owned();

@@ -37,6 +37,10 @@ pub(crate) struct Visitor {
     notice: Option<String>,
 }
 
+/// Somebody who is signed in and may do what administrators do: whose the forms are that nobody else may send.
+#[derive(Debug)]
+pub(crate) struct Administrator(pub(crate) Visitor);
+
 /// Somebody of whom nothing is known.
 #[derive(Debug)]
 pub(crate) struct Guest {
@@ -191,6 +195,15 @@ impl FromRequestParts<Portal> for Visitor {
             theme: cookie::theme(&parts.headers),
             notice: notice(&Query::of(parts)),
         })
+    }
+}
+
+impl FromRequestParts<Portal> for Administrator {
+    type Rejection = Turned;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Turned> {
+        let visitor = Visitor::from_request_parts(parts, portal).await?;
+        if visitor.me.is_admin() { Ok(Self(visitor)) } else { Err(Refusal::forbidden().into()) }
     }
 }
 

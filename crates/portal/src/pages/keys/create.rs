@@ -17,7 +17,7 @@ use crate::frame::Frame;
 use crate::posted::Posted;
 use crate::query::Query;
 use crate::refusal::{FieldError, Refusal};
-use crate::visitor::{Membership, Visitor};
+use crate::visitor::{Administrator, Membership, Visitor};
 
 /// What only a new key says.
 const MEMBERS: [Member; 3] =
@@ -124,11 +124,14 @@ async fn all<T: for<'de> Deserialize<'de>>(visitor: &Visitor, noun: &str) -> Vec
     list.map(|list| list.data).unwrap_or_default()
 }
 
-pub(crate) async fn show(visitor: Visitor, query: Query) -> Response {
-    fresh(&visitor, &query, Whose::Users).await
+pub(crate) async fn show(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
+    if !visitor.me.may_make_keys() {
+        return Err(Refusal::forbidden());
+    }
+    Ok(fresh(&visitor, &query, Whose::Users).await)
 }
 
-pub(crate) async fn show_service(visitor: Visitor, query: Query) -> Response {
+pub(crate) async fn show_service(Administrator(visitor): Administrator, query: Query) -> Response {
     fresh(&visitor, &query, Whose::Services).await
 }
 

@@ -12,7 +12,7 @@ use crate::names::Names;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::text::text_of;
-use crate::visitor::{Membership, Visitor};
+use crate::visitor::{Administrator, Membership, Visitor};
 
 /// What a list is narrowed by and how it is sorted: kept from page to page.
 const KEPT: [&str; 6] = ["q", "status", "project", "owner", "of", "sort"];
@@ -136,7 +136,10 @@ pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Ref
     page(visitor, query, false).await
 }
 
-pub(crate) async fn list_service(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
+pub(crate) async fn list_service(
+    Administrator(visitor): Administrator,
+    query: Query,
+) -> Result<Response, Refusal> {
     page(visitor, query, true).await
 }
 
