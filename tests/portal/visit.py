@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from pages import form_of
 
 #: How long something may take to come about; far above what it takes, for machines that are busy.
-WAIT_MS = 4_000
+WAIT_MS = 30_000
 expect.set_options(timeout=WAIT_MS)
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 390)]
 COOKIE = "doorward"
