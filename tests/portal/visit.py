@@ -115,6 +115,7 @@ class Visit:
         self.page.evaluate("document.body.dataset.left = ''")
         self.button(name, within).click()
         self.page.locator("body:not([data-left])").wait_for()
+        self.page.wait_for_load_state("domcontentloaded")
 
     def row(self, name):
         """The row of a table that has this text."""

@@ -70,8 +70,8 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, Why::default())
     }
 
-    /// The visitor's role does not allow it.
-    pub(crate) fn of_role() -> Self {
+    /// The visitor's role does not go so far.
+    pub(crate) fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, Why::default())
     }
 

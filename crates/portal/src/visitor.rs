@@ -39,6 +39,10 @@ pub(crate) struct Visitor {
     notice: Option<String>,
 }
 
+/// Somebody who is signed in and may do what administrators do: whose the forms are that nobody else may send.
+#[derive(Debug)]
+pub(crate) struct Administrator(pub(crate) Visitor);
+
 /// Somebody of whom nothing is known.
 #[derive(Debug)]
 pub(crate) struct Guest {
@@ -120,12 +124,12 @@ impl Visitor {
 
     /// A page of what only administrators do says so, before anything is filled in.
     pub(crate) fn refuse_others_than_admins(&self) -> Result<(), Refusal> {
-        self.me.is_admin().then_some(()).ok_or_else(Refusal::of_role)
+        self.me.is_admin().then_some(()).ok_or_else(Refusal::forbidden)
     }
 
     /// The same of what only those do who may make keys.
     pub(crate) fn refuse_who_makes_no_keys(&self) -> Result<(), Refusal> {
-        self.me.may_make_keys().then_some(()).ok_or_else(Refusal::of_role)
+        self.me.may_make_keys().then_some(()).ok_or_else(Refusal::forbidden)
     }
 
     /// The frame of a page; `here` is the path of the entry that is marked among the ways.
@@ -211,6 +215,15 @@ impl FromRequestParts<Portal> for Visitor {
             theme: cookie::theme(&parts.headers),
             notice: notice(&Query::of(parts)),
         })
+    }
+}
+
+impl FromRequestParts<Portal> for Administrator {
+    type Rejection = Turned;
+
+    async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Turned> {
+        let visitor = Visitor::from_request_parts(parts, portal).await?;
+        if visitor.me.is_admin() { Ok(Self(visitor)) } else { Err(Refusal::forbidden().into()) }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::pages::general_keys;
 use crate::posted::Posted;
 use crate::query::Query;
 use crate::refusal::{FieldError, Refusal};
-use crate::visitor::Visitor;
+use crate::visitor::{Administrator, Visitor};
 
 const MEMBERS: [Member; 3] = [
     Member { path: "name", kind: Kind::Text },
@@ -63,7 +63,10 @@ impl CreatePage {
     }
 }
 
-pub(crate) async fn show(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
+pub(crate) async fn show(
+    Administrator(visitor): Administrator,
+    query: Query,
+) -> Result<Response, Refusal> {
     let Some(preset) = query.get("preset").and_then(Preset::find) else {
         let groups =
             [("presets-sold", Preset::of(Group::Sold)), ("presets-own", Preset::of(Group::Own))];
