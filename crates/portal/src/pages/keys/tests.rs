@@ -19,13 +19,15 @@ fn key(change: Value) -> Value {
         "created_at": "2026-11-01T00:00:00Z", "last_used_at": null, "last_used_ip": null,
         "expires_at": null, "rotated_at": null, "previous_secrets": [],
     });
-    let change = change.as_object().unwrap().clone();
+    let Value::Object(change) = change else { panic!("{change}") };
     key.as_object_mut().unwrap().extend(change);
     key
 }
 
 fn list(data: Value) -> Value {
-    json!({ "data": data, "next": null })
+    let mut list = json!({ "next": null });
+    list["data"] = data;
+    list
 }
 
 /// The page of one key.
@@ -77,9 +79,7 @@ async fn only_what_can_be_done_to_a_key_is_offered() {
 
 #[tokio::test]
 async fn a_member_reads_what_was_done_to_their_key_and_by_whom() {
-    let entry = |actor: &str, name: Value| {
-        json!({ "at": "2026-11-22T11:00:00Z", "actor": actor, "actor_name": name, "action": "key.disable" })
-    };
+    let entry = |actor: &str, name: Value| json!({ "at": "2026-11-22T11:00:00Z", "actor": actor, "actor_name": name, "action": "key.disable" });
     let entries = list(json!([entry("dw_hand", json!("Ben's key")), entry("system", Value::Null)]));
     let answers =
         [(PATH, 200, key(json!({}))), ("GET /v1/api-keys/dw_one/audit?limit=20", 200, entries)];
@@ -117,8 +117,7 @@ async fn many_models_are_folded() {
     assert!(!page("member", json!({ "models": models[..8] })).await.contains(" more</summary>"));
 }
 
-const OWN: &str =
-    "GET /v1/api-keys?kind=user&limit=50&names=true&owner=usr%5Fme";
+const OWN: &str = "GET /v1/api-keys?kind=user&limit=50&names=true&owner=usr%5Fme";
 
 #[tokio::test]
 async fn the_list_says_what_was_spent_where_there_is_no_budget_and_counts_what_it_shows() {
