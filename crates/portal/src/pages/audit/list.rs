@@ -123,7 +123,8 @@ impl Entry {
 
 /// An id by its kind and its last letters: `ses_…K3XQ2A`. All of it is in the details.
 fn short(id: &str) -> String {
-    let is_random = |rest: &str| rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_random =
+        |rest: &str| rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
     let parts = id.split_once('_').filter(|(_, rest)| is_random(rest));
     let end = parts.and_then(|(kind, rest)| Some((kind, rest.get(20..)?)));
     end.map_or_else(|| id.to_owned(), |(kind, end)| format!("{kind}_…{end}"))
