@@ -149,8 +149,9 @@ const ours = (element) => element.closest?.("form[data-stream]");
 document.addEventListener("submit", (event) => {
   const form = ours(event.target);
   if (!form || event.submitter?.value === "models") return;
-  // What is no number is refused by the form as a page, which says so beside the field.
-  if (Object.values(members(form)).some(Number.isNaN)) return;
+  // What is wrong with a number is said by the form as a page, beside the field.
+  const { temperature = 1, max_tokens: longest = 1 } = members(form);
+  if (!(temperature >= 0 && temperature <= 2) || !(Number.isInteger(longest) && longest > 0)) return;
   event.preventDefault();
   send(form);
 }, true);
