@@ -11,7 +11,7 @@ use crate::form::{Form, Kind, Member};
 use crate::frame::Frame;
 use crate::posted::Posted;
 use crate::refusal::Refusal;
-use crate::visitor::{Administrator, Visitor};
+use crate::visitor::Visitor;
 
 const MEMBERS: [Member; 3] = [
     Member { path: "name", kind: Kind::Text },
@@ -32,7 +32,7 @@ impl CreatePage {
     }
 }
 
-pub(crate) async fn show(Administrator(visitor): Administrator) -> Response {
+pub(crate) async fn show(visitor: Visitor) -> Response {
     ok(&CreatePage::new(&visitor, Form::default()))
 }
 

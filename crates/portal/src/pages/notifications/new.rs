@@ -12,7 +12,7 @@ use crate::form::{Form, Kind, Member};
 use crate::frame::Frame;
 use crate::posted::Posted;
 use crate::refusal::Refusal;
-use crate::visitor::{Administrator, Visitor};
+use crate::visitor::Visitor;
 
 pub(super) const MEMBERS: [Member; 2] =
     [Member { path: "name", kind: Kind::Text }, Member { path: "url", kind: Kind::Text }];
@@ -44,7 +44,7 @@ impl SecretPage {
     }
 }
 
-pub(crate) async fn show(Administrator(visitor): Administrator) -> Response {
+pub(crate) async fn show(visitor: Visitor) -> Response {
     ok(&NewPage { frame: visitor.frame("/notifications"), form: Form::default() })
 }
 

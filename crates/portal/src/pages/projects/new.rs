@@ -12,7 +12,7 @@ use crate::form::{Form, Kind, Member};
 use crate::frame::Frame;
 use crate::posted::Posted;
 use crate::refusal::Refusal;
-use crate::visitor::{Administrator, Visitor};
+use crate::visitor::Visitor;
 
 const MEMBERS: [Member; 2] =
     [Member { path: "name", kind: Kind::Text }, Member { path: "description", kind: Kind::Text }];
@@ -31,7 +31,7 @@ impl NewPage {
     }
 }
 
-pub(crate) async fn show(Administrator(visitor): Administrator) -> Response {
+pub(crate) async fn show(visitor: Visitor) -> Response {
     ok(&NewPage::new(&visitor, Form::default()))
 }
 

@@ -16,7 +16,7 @@ use crate::pages::general_keys;
 use crate::posted::Posted;
 use crate::query::Query;
 use crate::refusal::{FieldError, Refusal};
-use crate::visitor::{Administrator, Visitor};
+use crate::visitor::Visitor;
 
 const MEMBERS: [Member; 3] = [
     Member { path: "name", kind: Kind::Text },
@@ -58,15 +58,19 @@ impl CreatePage {
         Ok(Self { keys: std::iter::once(none).chain(known).collect(), frame, form, preset })
     }
 
+    fn title(&self) -> String {
+        match self.preset.id {
+            "compatible" => self.frame.t("provider-add-other"),
+            _ => self.frame.t1("provider-add-title", "name", self.preset.name(&self.frame)),
+        }
+    }
+
     fn has_checks(&self) -> bool {
         has_checks(self.preset.kind)
     }
 }
 
-pub(crate) async fn show(
-    Administrator(visitor): Administrator,
-    query: Query,
-) -> Result<Response, Refusal> {
+pub(crate) async fn show(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
     let Some(preset) = query.get("preset").and_then(Preset::find) else {
         let groups =
             [("presets-sold", Preset::of(Group::Sold)), ("presets-own", Preset::of(Group::Own))];

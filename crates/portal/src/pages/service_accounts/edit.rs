@@ -15,7 +15,7 @@ use crate::pages::keys::object::Key;
 use crate::posted::Posted;
 use crate::query::{segment, with_query};
 use crate::refusal::Refusal;
-use crate::visitor::{Administrator, Membership, Visitor};
+use crate::visitor::{Membership, Visitor};
 
 const MEMBERS: [Member; 2] =
     [Member { path: "name", kind: Kind::Text }, Member { path: "description", kind: Kind::Text }];
@@ -66,7 +66,7 @@ fn path(id: &str) -> String {
     format!("/v1/service-accounts/{}", segment(id))
 }
 
-pub(crate) async fn new(Administrator(visitor): Administrator) -> Response {
+pub(crate) async fn new(visitor: Visitor) -> Response {
     ok(&CreatePage::new(&visitor, Form::default()).await)
 }
 
