@@ -164,7 +164,11 @@ mod tests {
         };
         assert!(page.curl().contains(r#""model": "x'\''\"$(id)", "messages""#), "{}", page.curl());
         // What is pasted into a shell works there.
-        assert!(page.curl().starts_with("export DOORWARD_API_KEY='dw_a_b'\n\ncurl "), "{}", page.curl());
+        assert!(
+            page.curl().starts_with("export DOORWARD_API_KEY='dw_a_b'\n\ncurl "),
+            "{}",
+            page.curl()
+        );
         for text in [page.python(), page.javascript()] {
             assert!(text.contains(r#""x'\"$(id)""#), "{text}");
         }

@@ -25,8 +25,10 @@ struct ListPage {
 
 pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
     let state = STATES.into_iter().find(|state| *state == query.text("state"));
-    let own: Vec<_> =
-        [("limit", "50"), ("names", "true")].into_iter().chain(state.map(|state| ("state", state))).collect();
+    let own: Vec<_> = [("limit", "50"), ("names", "true")]
+        .into_iter()
+        .chain(state.map(|state| ("state", state)))
+        .collect();
     let path = query.path("/v1/limit-increases", &["after"], &own);
     let List { data: requests, next } = visitor.api.get::<List<Increase>>(&path).await?;
     let next = next.map(|after| query.path("/requests", &["state"], &[("after", &after)]));
