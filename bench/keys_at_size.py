@@ -56,8 +56,8 @@ def fill_sql(count, template, sqlite):
     words = "'nightly report of the search agent ' || (n % 977)"
     identity = f"'dw_' || {pad(n, 16)}"
     return f"""
-        INSERT INTO users (id, organization_id, name, role, bounds, created_at_us, updated_at_us)
-        SELECT 'usr_' || {pad(n, 26)}, organization_id, 'user ' || n, 'member', '{{}}', 1, 1
+        INSERT INTO users (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
+        SELECT 'usr_' || {pad(n, 26)}, organization_id, 'user ' || n, 'user ' || n, 'member', '{{}}', 1, 1
         FROM users CROSS JOIN {users} WHERE id = (SELECT owner_id FROM api_keys WHERE id = '{template}');
         INSERT INTO api_keys (id, organization_id, project_id, owner_kind, owner_id, name, name_look, description,
             search_text, tail, rights, metadata, created_by, created_at_us, updated_at_us, expires_at_us,

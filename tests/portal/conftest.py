@@ -4,6 +4,12 @@ from playwright.sync_api import sync_playwright
 
 from program import ADMIN, Program
 from visit import Visit, chromium
+from world import World
+
+
+def pytest_collection_modifyitems(items):
+    """What is said of the whole run comes last."""
+    items.sort(key=lambda item: item.path.name == "test_whole.py")
 
 
 @pytest.fixture(scope="session")
@@ -15,14 +21,28 @@ def browser():
 
 
 @pytest.fixture
-def program():
+def options():
+    """How the program is started, for tests that have a say in it."""
+    return {}
+
+
+@pytest.fixture
+def program(options):
     """A program of this test's own, whose administrator can sign in."""
-    program = Program()
+    program = Program(**options)
     program.administrator()
     yield program
     log = program.log()
     program.end()
     assert "internal error" not in log and "panicked" not in log, log
+
+
+@pytest.fixture(scope="session")
+def world():
+    """An organization as there might be one, for tests that look at it, and leave what is in it as it is."""
+    world = World()
+    yield world
+    world.end()
 
 
 @pytest.fixture(params=[True, False], ids=["scripts", "no-scripts"])
@@ -36,8 +56,8 @@ def visitor(browser, program):
     """Opens contexts: `visitor(email, scripts=True)`. At the end, none may have had anything to complain of."""
     visits = []
 
-    def open(email=None, **more):
-        visits.append(Visit(browser, program, email=email, **more))
+    def open(email=None, of=program, **more):
+        visits.append(Visit(browser, of, email=email, **more))
         return visits[-1]
 
     yield open

@@ -27,14 +27,14 @@ class Refused(Exception):
 class Program:
     """`doorward quickstart`, whose administrator has a password. `url`: `http://127.0.0.1:<port>`."""
 
-    def __init__(self, folder=None, env=None):
-        self.own = folder is None
+    def __init__(self, folder=None, env=None, port=0):
+        self.port, self.own = port, folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="doorward-portal-"))
         self.env = {"PATH": os.environ["PATH"], **(env or {})}
         self.start()
 
     def start(self):
-        command = [binary(), "quickstart", "--json", "--data", self.folder / "data", "--listen", "127.0.0.1:0"]
+        command = [binary(), "quickstart", "--json", "--data", self.folder / "data", "--listen", f"127.0.0.1:{self.port}"]
         with open(self.folder / "log", "a") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                                             env=self.env)
@@ -102,9 +102,9 @@ class Program:
     def accept(self, token):
         self.ask("POST", "/v1/invitations/accept", {"token": token, "password": PASSWORD})
 
-    def session(self, email=ADMIN):
+    def session(self, email=ADMIN, password=PASSWORD):
         """The token of a new session."""
-        return self.ask("POST", "/v1/sessions", {"email": email, "password": PASSWORD})["token"]
+        return self.ask("POST", "/v1/sessions", {"email": email, "password": password})["token"]
 
     def rows(self):
         """Every row of the database, by table: what an act that was refused must leave as it was. Left out is

@@ -1,18 +1,8 @@
 """One's own account: the password, the second factor, where one is signed in."""
-import base64, hmac, struct, time
-
 from playwright.sync_api import expect
 
-from program import PASSWORD, Program
-from visit import Visit
-
-
-def code(secret, step=0):
-    """The one-time code of a secret now (RFC 6238), or some steps from now."""
-    key = base64.b32decode(secret.replace(" ", "") + "=" * (-len(secret.replace(" ", "")) % 8))
-    digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30 + step), "sha1")
-    at = digest[-1] & 15
-    return f"{(struct.unpack('>I', digest[at:at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"
+from program import PASSWORD
+from second_factor import code, second_factor
 
 
 def test_a_password_is_changed_and_other_sessions_end(visitor, program, scripts):
@@ -55,14 +45,15 @@ def test_a_second_factor_is_set_up_and_asked_for(visitor, program, scripts):
     ada.sees("The second factor is on.")
     assert not any(one in ada.page.content() for one in [secret, *recovery])
 
-    again = visitor(scripts=scripts)
-    again.expected.append(401)
-    again.sign_in("ada@example.com", PASSWORD)
-    again.page.locator('[name="code"]').wait_for()
-    assert again.cookie() is None
-    again.put("code", recovery[0])
-    again.press("Sign in")
-    again.at("/keys$")
+    for lost in (False, True):
+        again = visitor(scripts=scripts)
+        again.expected.append(401)
+        again.sign_in("ada@example.com", PASSWORD)
+        again.page.locator('[name="code"]').wait_for()
+        assert again.cookie() is None
+        again.put("code", recovery[0] if lost else code(secret, 1))
+        again.press("Sign in")
+        again.at("/keys$")
 
 
 def test_a_session_elsewhere_is_ended(visitor, program, scripts):
@@ -77,29 +68,33 @@ def test_a_session_elsewhere_is_ended(visitor, program, scripts):
     other.at("/sign-in")
 
 
-def test_the_key_of_the_server_is_asked_for_before_anybody_comes_in(visitor, program, scripts):
-    guest = visitor(scripts=scripts)
-    before = program.rows()
-    guest.go("/welcome")
-    guest.put("key", "dw_0123456789abcdef_nothing")
-    guest.put("email", "root@example.com")
-    guest.put("password", "another strange engine")
-    guest.press("Set password and sign in")
-    assert guest.refused("key")
-    assert guest.page.locator('[name="email"]').input_value() == "root@example.com"
-    assert guest.page.locator('[name="password"]').input_value() == ""
-    assert program.rows() == before
+def test_one_session_elsewhere_is_ended_and_the_others_go_on(visitor, program, scripts):
+    program.person("ada")
+    others = [visitor("ada@example.com", scripts=scripts, user_agent=f"Firefox/{number}.0") for number in (1, 2)]
+    ada = visitor("ada@example.com", scripts=scripts)
+    for other in others:
+        other.go("/keys")
+    ada.go("/account")
+    ada.page.get_by_role("button", name="End the session").first.click()
+    ada.sees("The session is over.")
+    expect(ada.page.get_by_role("row")).to_have_count(3)
+    ended = []
+    for other in others:
+        other.go("/keys")
+        ended.append("/sign-in" in other.page.url)
+    assert sorted(ended) == [False, True]
 
 
-def test_the_first_administrator_comes_in_with_the_key_of_the_server(browser, scripts):
-    new = Program()
-    guest = Visit(browser, new, scripts=scripts)
-    guest.go("/welcome")
-    guest.put("key", new.admin_key)
-    guest.put("email", "root@example.com")
-    guest.put("password", PASSWORD)
-    guest.press("Set password and sign in")
-    guest.at("/keys")
-    assert new.admin_key not in guest.page.content()
-    guest.close()
-    new.end()
+def test_a_second_factor_is_removed_with_the_password(visitor, program, scripts):
+    program.person("ada")
+    session = program.session("ada@example.com")
+    ada = visitor(scripts=scripts)
+    ada.take(session)
+    second_factor(program, session)
+    ada.go("/account")
+    ada.press("Remove")
+    ada.heading("Remove the second factor")
+    ada.put("current_password", PASSWORD)
+    ada.press("Remove")
+    ada.sees("The second factor is removed.")
+    assert program.session("ada@example.com")

@@ -1,4 +1,4 @@
-"""What becomes of keys: edited, rotated, disabled, deleted; of service accounts; raised for a while."""
+"""What becomes of keys: edited, rotated, disabled, deleted; why they are refused."""
 from playwright.sync_api import expect
 
 
@@ -53,45 +53,3 @@ def test_why_a_key_was_refused_is_on_its_page(visit, program):
     visit.go(f"/keys/{made['id']}")
     visit.sees("Model not on its list")
     visit.sees("3 times")
-
-
-def test_a_service_account_gets_a_key(visit, program):
-    visit.go("/service-accounts")
-    visit.page.get_by_role("link", name="Create service account").first.click()
-    visit.type("Name", "ticket-triage")
-    visit.press("Create service account")
-    visit.sees("The account is made.")
-    visit.press("Create agent key")
-    visit.type("Name", "triage-key")
-    visit.press("Create agent key")
-    visit.heading("triage-key is ready")
-    key = visit.page.locator("#plain").inner_text()
-    assert program.call(key)[0] == 200
-    visit.go("/agent-keys")
-    visit.sees("triage-key")
-    visit.go("/service-accounts")
-    visit.press("ticket-triage")
-    visit.press("Disable")
-    visit.heading("Disable ticket-triage?")
-    visit.press("Disable")
-    visit.sees("The account is disabled.")
-    assert program.call(key)[0] == 401
-
-
-def test_higher_limits_are_asked_for_and_granted(visit, visitor, program):
-    program.person("ada")
-    wish = {"name": "busy", "limits": {"requests_per_minute": 5}}
-    made = program.ask("POST", "/v1/api-keys", wish, key=program.session("ada@example.com"))
-    ada = visitor("ada@example.com", scripts=visit.scripts)
-    ada.go(f"/keys/{made['id']}")
-    ada.press("Ask for higher limits")
-    ada.put("limits.requests_per_minute", "500")
-    ada.put("reason", "The launch on Thursday")
-    ada.press("Ask for higher limits")
-    ada.sees("Asked.")
-    visit.go("/requests")
-    visit.sees("The launch on Thursday")
-    visit.press("Grant")
-    visit.sees("Granted.")
-    ada.go(f"/keys/{made['id']}")
-    ada.sees("500")

@@ -1,9 +1,11 @@
 """People: invited, let in, given another role, and seen to be able to do less."""
 import urllib.parse
 
+import pytest
 from playwright.sync_api import expect
 
-from program import PASSWORD
+from program import PASSWORD, Refused
+from second_factor import second_factor
 
 
 def invite(visit, name, role):
@@ -15,6 +17,11 @@ def invite(visit, name, role):
     visit.put("role", role)
     visit.press("Invite")
     visit.heading(f"{name} is invited")
+    return handed(visit)
+
+
+def handed(visit):
+    """The path of the link that is shown once."""
     link = urllib.parse.urlsplit(visit.page.locator("#link").inner_text())
     return f"{link.path}?{link.query}"
 
@@ -75,36 +82,91 @@ def test_somebody_who_is_disabled_is_out(visit, visitor, program):
     assert program.call(key)[0] == 200
 
 
-def test_what_is_wrong_with_a_person_is_said_beside_the_field(visit, program):
-    program.person("ada")
-    before = program.rows()
-    visit.go("/people/new")
-    for name, email, field in (("ada", "new@example.com", "name"), ("eve", "not an address", "email"),
-                               ("\u202eeve", "new@example.com", "name"), ("аda", "new@example.com", "name")):
-        visit.page.locator("main form").evaluate("form => { form.noValidate = true; }")
-        visit.type("Name", name)
-        visit.put("email", email)
-        visit.put("role", "member")
-        visit.press("Invite")
-        assert visit.refused(field), (name, email)
-        expect(visit.page.get_by_label("Name", exact=True)).to_have_value(name)
-        expect(visit.page.locator('main [name="email"]')).to_have_value(email)
-        assert program.rows() == before
+def test_somebody_is_edited_and_what_their_keys_share_is_bounded(visit, program):
+    ada = program.person("ada")
+    visit.go(f"/people/{ada}")
+    visit.press("Edit")
+    visit.heading("Edit ada")
+    visit.type("Name", "ada.okafor")
+    visit.type("E-mail", "ada@example.org")
+    visit.put("budgets[0].amount", "50")
+    visit.put("budgets[0].period", "month")
+    visit.put("limits.concurrency", "4")
+    visit.press("Save")
+    visit.sees("Saved.")
+    visit.heading("ada.okafor")
+    visit.sees("$50.00")
+    visit.sees("4 calls at once")
+    now = program.ask("GET", f"/v1/users/{ada}")
+    assert (now["email"], now["role"], now["limits"]["concurrency"]) == ("ada@example.org", "member", 4)
 
 
-def test_a_project_is_made_and_lets_somebody_in(visit, program):
-    program.person("ada")
-    visit.go("/projects")
-    visit.press("Create project")
-    visit.type("Name", "search")
-    visit.press("Create project")
-    visit.sees("Created.")
-    visit.put("user", "ada")
-    visit.press("Add member")
-    visit.sees("Added.")
-    assert [project["name"] for project in program.ask("GET", "/v1/users/me", key=program.session("ada@example.com"))["projects"]
-            if project["name"] != "default"] == ["search"]
-    visit.press("Remove project")
-    visit.heading("Remove search?")
-    visit.press("Remove project")
-    visit.sees("Removed.")
+def test_somebody_is_signed_out_everywhere(visit, visitor, program):
+    ada = program.person("ada")
+    theirs = visitor("ada@example.com", scripts=visit.scripts)
+    theirs.go("/keys")
+    visit.go(f"/people/{ada}")
+    visit.press("End all sessions")
+    visit.sees("Their sessions are over.")
+    theirs.go("/keys")
+    theirs.at("/sign-in")
+
+
+def test_a_new_invitation_ends_the_one_before(visit, visitor, program):
+    first = invite(visit, "ada", "member")
+    visit.press("I have handed it over")
+    visit.press("New invitation")
+    visit.heading("ada is invited")
+    second = handed(visit)
+    ada = visitor(scripts=visit.scripts)
+    ada.go(first)
+    ada.sees("Paste the link that you were given")
+    ada.go(second)
+    ada.put("password", PASSWORD)
+    ada.press("Set password and sign in")
+    ada.at("/keys")
+
+
+def test_a_link_lets_somebody_set_a_new_password(visit, visitor, program):
+    person = program.person("ada")
+    visit.go(f"/people/{person}")
+    visit.press("Reset password")
+    visit.heading("ada can set a new password")
+    link = handed(visit)
+    ada = visitor(scripts=visit.scripts)
+    ada.go(link)
+    ada.put("password", "another strange engine")
+    ada.press("Set password and sign in")
+    ada.at("/keys")
+    program.session("ada@example.com", "another strange engine")
+
+
+def test_the_second_factor_of_somebody_who_lost_it_is_taken_away(visit, program):
+    ada = program.person("ada")
+    second_factor(program, program.session("ada@example.com"))
+    with pytest.raises(Refused):
+        program.session("ada@example.com")
+    visit.go(f"/people/{ada}")
+    visit.press("Take second factor away")
+    visit.heading("Take the second factor of ada away?")
+    visit.press("Take second factor away")
+    visit.sees("The password alone lets them in.")
+    assert program.session("ada@example.com")
+
+
+def test_somebody_is_removed_and_their_keys_with_them(visit, program):
+    ada = program.person("ada")
+    key = program.ask("POST", "/v1/api-keys", {"name": "app"}, key=program.session("ada@example.com"))["key"]
+    visit.go("/people")
+    visit.page.get_by_label("Search by name or e-mail").fill("ada@")
+    visit.press("Filter")
+    expect(visit.page.locator("tbody a.name")).to_have_text(["ada"])
+    visit.press("ada")
+    visit.press("Remove")
+    visit.heading("Remove ada?")
+    visit.sees("1 key ends now")
+    visit.press("Remove")
+    visit.sees("Removed, and their keys have ended.")
+    assert program.call(key)[0] == 401
+    with pytest.raises(Refused):
+        program.session("ada@example.com")

@@ -1,4 +1,4 @@
-"""Providers, their keys and their models: added, linked, called, drained, deleted."""
+"""Providers, their keys and their models: added, linked, called, edited, deleted."""
 import re
 
 from playwright.sync_api import expect
@@ -37,47 +37,61 @@ def test_a_provider_key_is_added_linked_and_called_through(visit, program):
         assert status == 200 and "Hello from upstream." in answer
         assert upstream.credentials[-1] == SECRET
 
-        visit.go("/models/show/house-model")
-        visit.press("Drain")
-        visit.sees("It takes no new calls.")
-        assert program.call(key, "house-model")[0] >= 400
-        visit.press("Enable")
-        visit.sees("It takes calls again.")
-        assert program.call(key, "house-model")[0] == 200
-        visit.press("Delete")
-        visit.press("Delete model")
-        visit.sees("The model is deleted.")
-        assert program.call(key, "house-model")[0] == 404
 
-
-def test_a_key_that_its_provider_refuses_is_told_to_be_so(visit, program):
-    with Upstream(wanted="another") as upstream:
-        key = program.ask("POST", "/v1/provider-keys", {"name": "wrong", "value": SECRET})
-        body = {"name": "house", "kind": "openai-compatible", "base_url": upstream.url, "provider_keys": ["wrong"]}
+def test_a_provider_is_edited_and_its_calls_go_the_new_way(visit, program):
+    with Upstream() as old, Upstream(wanted=SECRET) as new:
+        for name, value in (("OLD", "sk-old-0123456789abcdef"), ("NEW", SECRET)):
+            program.ask("POST", "/v1/provider-keys", {"name": name, "value": value})
+        body = {"name": "house", "kind": "openai-compatible", "base_url": old.url, "provider_keys": ["OLD"]}
         program.ask("POST", "/v1/providers", body)
-        visit.go(f"/general-keys/{key['id']}")
-        visit.press("Test it now")
-        visit.sees("Does not work")
-        assert SECRET not in visit.page.content()
+        program.ask("POST", "/v1/models", {"name": "house-model", "price": "free", "deployments": [{"provider": "house"}]})
+        visit.go("/providers")
+        visit.press("house")
+        visit.press("Edit")
+        visit.type("Name", "house-eu")
+        visit.type("Base URL", new.url)
+        visit.page.get_by_role("checkbox", name="OLD").uncheck()
+        visit.page.get_by_role("checkbox", name="NEW").check()
+        visit.type("Every so many seconds", "3600")
+        visit.press("Save")
+        visit.sees("The provider is changed.")
+        visit.heading("house-eu")
+        visit.sees("every 3600 s")
+        key = program.ask("POST", "/v1/api-keys", {"name": "app"})["key"]
+        assert program.call(key, "house-model")[0] == 200
+        assert (len(old.credentials), SECRET in new.credentials) == (0, True)
 
 
-def test_what_is_wrong_with_a_provider_is_said_beside_the_field(visit, program):
-    program.ask("POST", "/v1/provider-keys", {"name": "taken", "value": SECRET})
-    before = program.rows()
-    visit.go("/providers/new?preset=compatible")
-    visit.type("Name", "house")
-    visit.put("base_url", "not an address")
-    visit.press("Add provider")
-    assert visit.refused("base_url")
-    expect(visit.page.locator('[name="base_url"]')).to_have_value("not an address")
-    expect(visit.page.get_by_label("Name", exact=True)).to_have_value("house")
-    visit.go("/general-keys/new")
-    visit.type("Name", "taken")
-    visit.put("value", "sk-another-0123456789")
-    visit.put("note", "kept as typed")
-    visit.press("Add general key")
-    visit.page.locator(".refused, .wrong").first.wait_for()
-    expect(visit.page.get_by_label("Name", exact=True)).to_have_value("taken")
-    expect(visit.page.locator('[name="note"]')).to_have_value("kept as typed")
-    assert "sk-another-0123456789" not in visit.page.content()
-    assert program.rows() == before
+def test_a_provider_is_deleted_once_no_model_goes_there(visit, program):
+    with Upstream() as upstream:
+        body = {"name": "house", "kind": "openai-compatible", "base_url": upstream.url}
+        provider = program.ask("POST", "/v1/providers", body)["id"]
+        program.ask("POST", "/v1/models", {"name": "house-model", "price": "free", "deployments": [{"provider": "house"}]})
+        visit.go(f"/providers/{provider}")
+        visit.press("Delete")
+        visit.sees("These models go there.")
+        expect(visit.button("Delete provider")).to_have_count(0)
+        program.ask("DELETE", "/v1/models/house-model")
+        visit.press("Back")
+        visit.press("Delete")
+        visit.press("Delete provider")
+        visit.sees("The provider is deleted.")
+        assert "house" not in [one["name"] for one in program.ask("GET", "/v1/providers")["data"]]
+
+
+def test_among_the_models_of_a_provider_one_is_found_priced_and_added(visit, program):
+    with Upstream() as upstream:
+        body = {"name": "house", "kind": "openai-compatible", "base_url": upstream.url}
+        provider = program.ask("POST", "/v1/providers", body)["id"]
+        visit.go(f"/providers/{provider}")
+        visit.press("See its models")
+        visit.page.get_by_label("Search by name").fill("house")
+        visit.press("Filter")
+        expect(visit.page.locator("tbody tr")).to_have_count(1)
+        visit.page.get_by_label("house-model", exact=True).check()
+        visit.page.get_by_label("free").uncheck()
+        visit.page.get_by_label("Price of a million input tokens of house-model").fill("0.5")
+        visit.page.get_by_label("Price of a million output tokens of house-model").fill("2")
+        visit.press("Add the ticked models")
+        visit.sees("The models are added.")
+        assert program.ask("GET", "/v1/models/house-model?view=routes")["price"] == {"input": "0.50", "output": "2.00"}

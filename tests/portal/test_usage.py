@@ -1,32 +1,67 @@
-"""What was used, seen and taken along; and the playground."""
-import csv, io
+"""What was used: seen, narrowed, taken along."""
+import csv, datetime, io, json
 
+import pytest
 from playwright.sync_api import expect
 
+FORMULA = '=HYPERLINK("http://x")'
 
-def test_usage_is_seen_and_leaves_as_a_table_without_formulas(visit, program):
-    formula = '=HYPERLINK("http://x")'
-    key = program.ask("POST", "/v1/api-keys", {"name": formula, "owner": program.administrator()})["key"]
-    for _ in range(3):
-        assert program.call(key)[0] == 200
+
+@pytest.fixture
+def used(visit, program):
+    """Three calls of one key, one of another; the administrator looks at them."""
+    for name, calls in ((FORMULA, 3), ("other", 1)):
+        key = program.ask("POST", "/v1/api-keys", {"name": name, "owner": program.administrator()})["key"]
+        for _ in range(calls):
+            assert program.call(key)[0] == 200
     visit.go("/usage")
     visit.sees("doorward/echo")
-    visit.page.get_by_role("navigation", name="Usage by").get_by_role("link", name="Key").click()
-    visit.sees(formula)
-    path = visit.page.get_by_role("link", name="Download CSV").get_attribute("href")
-    answer = visit.context.request.get(path)
-    assert answer.headers["content-type"].startswith("text/csv")
-    cells = [cell for row in csv.reader(io.StringIO(answer.text())) for cell in row]
-    assert "'" + formula in cells
+    return visit
+
+
+def by(visit, what):
+    visit.button(what, visit.page.get_by_role("navigation", name="Usage by")).click()
+
+
+def test_usage_is_narrowed_to_a_key_and_widened_again(used):
+    by(used, "Key")
+    used.sees("other")
+    names = used.page.locator("tbody a.name")
+    used.page.locator("table").last.get_by_role("link", name=FORMULA).click()
+    expect(used.page.get_by_role("link", name="Show without this")).to_have_count(1)
+    by(used, "Model")
+    line = used.page.locator("tr").filter(has=used.page.get_by_role("link", name="doorward/echo"))
+    expect(line.locator("td").nth(1)).to_have_text("3")
+    used.page.get_by_role("link", name="Show without this").click()
+    expect(line.locator("td").nth(1)).to_have_text("4")
+    expect(names).to_have_text(["doorward/echo"])
+
+
+def test_usage_of_other_days_is_seen(used):
+    used.page.get_by_label("Period").select_option("range")
+    if not used.scripts:
+        used.press("Show")
+    used.type("From", "2001-01-01")
+    used.type("through", "2001-01-31")
+    used.press("Show")
+    used.sees("No calls in this time")
+    used.type("through", "2000-01-31")
+    used.press("Show")
+    assert used.refused("from")
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    used.type("From", today)
+    used.type("through", today)
+    used.press("Show")
+    used.sees("doorward/echo")
+
+
+def test_usage_leaves_as_tables_without_formulas(used):
+    by(used, "Key")
+    used.sees(FORMULA)
+    name, text = used.download("Download CSV")
+    cells = [cell for row in csv.reader(io.StringIO(text.decode())) for cell in row]
+    assert name.endswith(".csv") and "'" + FORMULA in cells
     assert not any(cell[:1] in "=+-@\t\r" for cell in cells if cell)
-
-
-def test_the_playground_calls_a_model_with_the_rights_of_a_key(visit, program):
-    me = program.administrator()
-    made = program.ask("POST", "/v1/api-keys", {"name": "to-try", "owner": me, "models": ["doorward/echo"]})
-    visit.go(f"/playground?key={made['id']}")
-    visit.put("prompt", "Say it again, please.")
-    visit.press("Send")
-    expect(visit.page.locator("#answer")).to_contain_text("Say it again, please.")
-    expect(visit.page.locator("#facts")).to_contain_text("$0")
-    assert made["key"] not in visit.page.content()
+    name, text = used.download("JSON lines")
+    rows = [json.loads(line) for line in text.decode().splitlines()]
+    assert name.endswith(".jsonl") and sorted(row["requests"] for row in rows) == [1, 3]

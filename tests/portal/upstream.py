@@ -1,5 +1,5 @@
 """A provider of our own making on this machine: it lists models, answers chats and keeps what it was called with."""
-import http.server, json, threading
+import contextlib, http.server, json, threading
 
 MODELS = ["gpt-5.1", "gpt-5.1-mini", "house-model", "text-embedding-3-large"]
 
@@ -8,7 +8,7 @@ class Upstream:
     """`credentials`: those of the calls that came, in their order. `wanted`: the one that is let in, if not any."""
 
     def __init__(self, wanted=None):
-        self.credentials, self.wanted = [], wanted
+        self.credentials, self.wanted, self.turn = [], wanted, None
         upstream = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -29,8 +29,20 @@ class Upstream:
                 last = {"index": 0, "delta": {}, "finish_reason": "stop"}
                 events = [{**base, "object": "chat.completion.chunk", "choices": [part]} for part in [*words, last]]
                 events.append({**base, "object": "chat.completion.chunk", "choices": [], "usage": count})
-                body = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
-                self.answer(body.encode(), "text/event-stream")
+                lines = [*(f"data: {json.dumps(event)}\n\n".encode() for event in events), b"data: [DONE]\n\n"]
+                if upstream.turn:
+                    return self.answer_slowly(lines, upstream.turn)
+                self.answer(b"".join(lines), "text/event-stream")
+
+            def answer_slowly(self, lines, turn):
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.send_header("connection", "close")
+                self.end_headers()
+                with contextlib.suppress(OSError):  # the other side may leave
+                    for line in lines:
+                        turn.acquire()
+                        self.wfile.write(line)
 
             def answer(self, body, kind="application/json"):
                 credential = self.headers.get("authorization", "").removeprefix("Bearer ")
@@ -50,6 +62,14 @@ class Upstream:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+    @contextlib.contextmanager
+    def word_by_word(self):
+        """While this lasts, an answer that streams says one more word each time that what is given is called."""
+        self.turn = threading.Semaphore(0)
+        yield self.turn.release
+        self.turn.release(100)
+        self.turn = None
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

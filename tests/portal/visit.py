@@ -1,7 +1,9 @@
 """Somebody with a browser of their own: what they do on pages, and everything that their browser complains of."""
-import os, re, shutil
+import os, pathlib, re, shutil, urllib.parse
 
 from playwright.sync_api import expect
+
+from pages import form_of
 
 #: How long something may take to come about; far above what it takes, for machines that are busy.
 WAIT_MS = 30_000
@@ -20,15 +22,23 @@ def chromium(playwright, **more):
     return playwright.chromium.launch(executable_path=path, args=args, **more)
 
 
+#: What was done with all visits: each form that was sent and taken, and each parameter by which a page was asked for
+#: (`/keys?status`), with whether scripts ran.
+DONE = set()
+
+
 class Visit:
     """One context of the browser. `complaints`: dialogs, console errors, requests to other hosts; none is expected."""
 
     def __init__(self, browser, program, scripts=True, email=None, url=None, **more):
         self.program, self.scripts, self.url = program, scripts, url or program.url
         self.complaints, self.expected = [], [422]
+        # Things that still move are measured and pressed where they are not.
+        more.setdefault("reduced_motion", "reduce")
         self.context = browser.new_context(java_script_enabled=scripts, base_url=self.url, **more)
         self.context.set_default_timeout(WAIT_MS)
         self.context.on("request", self.on_request)
+        self.context.on("response", self.on_response)
         self.context.on("console", self.on_console)
         self.context.on("dialog", self.on_dialog)
         self.context.on("weberror", lambda error: self.complaints.append(f"error: {error.error}"))
@@ -46,6 +56,13 @@ class Visit:
     def on_request(self, request):
         if not request.url.startswith(self.url + "/") and not request.url.startswith("about:"):
             self.complaints.append(f"request to {request.url}")
+
+    def on_response(self, answer):
+        path = urllib.parse.urlsplit(answer.url)
+        if answer.request.method == "POST" and answer.status in (200, 303):
+            DONE.add((form_of(path.path), self.scripts))
+        elif answer.ok:
+            DONE.update((f"{path.path}?{name}", self.scripts) for name, _ in urllib.parse.parse_qsl(path.query))
 
     def on_console(self, message):
         expected = [f"{REFUSED}{status} " for status in self.expected]
@@ -88,11 +105,27 @@ class Visit:
         else:
             field.fill(text)
 
-    def press(self, name):
-        """Presses the one button, or follows the one link, of this name in the middle of the page."""
-        main = self.page.get_by_role("main")
-        exact = re.compile(f"^{re.escape(name)}$")
-        main.get_by_role("button", name=exact).or_(main.get_by_role("link", name=exact)).click()
+    def button(self, name, within=None):
+        """The one button or link of this name in the middle of the page, or in a part of it."""
+        main, exact = within or self.page.get_by_role("main"), re.compile(f"^{re.escape(name)}$")
+        return main.get_by_role("button", name=exact).or_(main.get_by_role("link", name=exact))
+
+    def press(self, name, within=None):
+        """Presses what leads to another page, or to this one anew, and waits until that is there."""
+        self.page.evaluate("document.body.dataset.left = ''")
+        self.button(name, within).click()
+        self.page.locator("body:not([data-left])").wait_for()
+        self.page.wait_for_load_state("domcontentloaded")
+
+    def row(self, name):
+        """The row of a table that has this text."""
+        return self.page.get_by_role("row").filter(has_text=name)
+
+    def download(self, name):
+        """Presses what gives a file; its name and its bytes."""
+        with self.page.expect_download() as coming:
+            self.button(name).click()
+        return coming.value.suggested_filename, pathlib.Path(coming.value.path()).read_bytes()
 
     def at(self, pattern):
         """Waits until the path is this one."""

@@ -139,6 +139,7 @@ fn table() -> Vec<Route> {
         route(Post,   "/v1/api-keys/{id}/token",   SignedIn,      keys::create_key_token),
         route(Get,    "/v1/api-keys/{id}/unused-rights", KeysRead, keys::show_unused_rights),
         route(Get,    "/v1/api-keys/{id}/denials", KeysRead,      keys::list_denials),
+        route(Get,    "/v1/api-keys/{id}/audit", KeysRead,      keys::list_key_audit),
         route(Get,    "/v1/unused-rights",         KeysRead,      keys::list_unused_rights),
         route(Post,   "/v1/limit-increases",       Holder,        increases::ask_increase),
         route(Get,    "/v1/limit-increases",       Holder,        increases::list_increases),

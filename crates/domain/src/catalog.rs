@@ -219,6 +219,35 @@ pub fn listing<'a>(
     table.find(kind.price_list()?, upstream_model)
 }
 
+/// Services that speak as OpenAI does, by their hosts, and their names in the price table.
+const SERVICES: [(&str, &str); 6] = [
+    ("api.mistral.ai", "mistral"),
+    ("api.groq.com", "groq"),
+    ("api.deepseek.com", "deepseek"),
+    ("openrouter.ai", "openrouter"),
+    ("api.together.xyz", "together"),
+    ("api.x.ai", "x-ai"),
+];
+
+/// Those who alone serve what they made: whoever else has a model of theirs resells it.
+const MAKERS: [&str; 3] = ["openai", "anthropic", "google"];
+
+/// What a model of this name costs elsewhere, where the kind of its provider has no list: at the service of
+/// this base URL; where that is none that is known, at its maker. Somewhere for a person to begin, and
+/// nothing that calls are counted with.
+pub fn usual_listing<'a>(
+    table: &'a PriceTable,
+    base_url: Option<&str>,
+    upstream_model: &str,
+) -> Option<&'a Listing> {
+    let host = base_url.and_then(|url| url.split_once("://")?.1.split(['/', ':']).next());
+    let service = SERVICES.into_iter().find(|(known, _)| Some(*known) == host);
+    match service {
+        Some((_, list)) => table.find(list, upstream_model),
+        None => MAKERS.into_iter().find_map(|list| table.find(list, upstream_model)),
+    }
+}
+
 /// Most further names of one model.
 pub const ALIASES_MAX: usize = 16;
 
@@ -370,6 +399,32 @@ mod tests {
         for bad in ["", "OpenAI", "openai ", "azure "] {
             assert_eq!(bad.parse::<ProviderKind>(), Err(UnknownKind(bad.to_owned())));
         }
+    }
+
+    #[test]
+    fn what_a_model_costs_elsewhere_is_that_of_its_service_or_maker() {
+        let table = PriceTable::built_in().unwrap();
+        for (url, model, is_known) in [
+            (Some("http://127.0.0.1:4000/v1"), "gpt-5.1", true),
+            (Some("https://proxy.example.com/v1"), "claude-sonnet-4-5", true),
+            (None, "gpt-5.1", true),
+            (Some("https://api.groq.com/openai/v1"), "llama-3.3-70b-versatile", true),
+            (Some("https://api.groq.com/openai/v1"), "gpt-5.1", false),
+            (Some("https://proxy.example.com/v1"), "llama-3.3-70b-versatile", false),
+            (Some("nonsense"), "house-model", false),
+        ] {
+            let found = usual_listing(&table, url, model);
+            assert_eq!(found.is_some(), is_known, "{url:?} {model}");
+        }
+        let all = SERVICES.map(|(_, list)| list).into_iter().chain(MAKERS);
+        let known = ["mistral-large-latest", "llama-3.3-70b-versatile", "deepseek-chat", "gpt-5.1"];
+        assert_eq!(all.count(), 9);
+        assert!(known.into_iter().all(|model| {
+            SERVICES
+                .into_iter()
+                .chain(MAKERS.map(|list| ("", list)))
+                .any(|(_, list)| table.find(list, model).is_some())
+        }));
     }
 
     #[test]

@@ -18,6 +18,12 @@ function members(form) {
   return asked;
 }
 
+/** Whether the form as a page would take what is typed. */
+function isRight(form) {
+  const { temperature = 0, max_tokens = 1 } = members(form);
+  return field(form, "prompt") !== "" && temperature >= 0 && temperature <= 2 && Number.isInteger(max_tokens) && max_tokens > 0;
+}
+
 async function token(form) {
   const key = field(form, "key");
   if (held.key === key && held.until > Date.now()) return held.token;
@@ -149,8 +155,8 @@ const ours = (element) => element.closest?.("form[data-stream]");
 document.addEventListener("submit", (event) => {
   const form = ours(event.target);
   if (!form || event.submitter?.value === "models") return;
-  // What is no number is refused by the form as a page, which says so beside the field.
-  if (Object.values(members(form)).some(Number.isNaN)) return;
+  // What is wrong is refused by the form as a page, which says so beside the field.
+  if (!isRight(form)) return;
   event.preventDefault();
   send(form);
 }, true);

@@ -69,11 +69,25 @@ function dress(root) {
   for (const time of root.querySelectorAll("time[datetime]")) time.title = new Date(time.dateTime).toLocaleString();
   // What only one page needs comes with that page.
   for (const page of root.querySelectorAll("[data-module]")) import(page.dataset.module);
+  for (const tools of root.querySelectorAll("[data-sifter]")) tools.hidden = false;
+  for (const count of root.querySelectorAll("[data-counts]")) recount(count);
   const once = root.querySelector("dialog[data-once]");
-  if (once) {
-    once.removeAttribute("open");
-    once.showModal();
-  }
+  if (once) keepOpen(once);
+}
+
+/** What is shown once goes only by the way that says so: Escape leads to that way, and closes nothing. */
+function keepOpen(dialog) {
+  const open = () => {
+    dialog.removeAttribute("open");
+    dialog.showModal();
+  };
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    dialog.querySelector(".dialog-foot .primary")?.focus();
+  });
+  // A browser may close it all the same, where Escape is pressed again and again.
+  dialog.addEventListener("close", open);
+  open();
 }
 
 const isPlain = (event) => !(event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
@@ -103,7 +117,8 @@ document.addEventListener("submit", (event) => {
   // What a second click would send once more is on its way.
   if (form.method !== "get") form.dataset.sent = "";
   const data = new FormData(form, event.submitter);
-  const action = new URL(event.submitter?.hasAttribute("formaction") ? event.submitter.formAction : form.action);
+  // A form may have a field that is called `action`: the attribute is what is meant.
+  const action = new URL(event.submitter?.getAttribute("formaction") ?? form.getAttribute("action"), location);
   if (form.method === "get") {
     const filled = [...data].filter(([, value]) => value !== "");
     action.search = new URLSearchParams(filled);
@@ -116,6 +131,32 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("change", (event) => {
   if (event.target.matches("form.tools select")) event.target.form.requestSubmit();
 });
+
+// What is typed beside a choice makes it; another choice forgets what was typed.
+document.addEventListener("input", ({ target }) => {
+  if (target.dataset.sifts !== undefined) return sift(target);
+  if (target.dataset.chooses && target.value) target.form.elements[target.dataset.chooses].value = target.dataset.choice;
+});
+document.addEventListener("change", ({ target }) => {
+  const typed = target.type === "radio" && target.form?.querySelector(`[data-chooses="${target.name}"]`);
+  if (typed && target.value !== typed.dataset.choice) typed.value = "";
+  for (const count of document.querySelectorAll("[data-counts]")) recount(count);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.dataset.sifts !== undefined) event.preventDefault();
+});
+
+/** Shows the boxes whose words have what was typed in them, and those that are ticked. */
+function sift(field) {
+  const wanted = field.value.trim().toLowerCase();
+  for (const label of document.getElementById(field.dataset.sifts).children) {
+    label.hidden = !label.textContent.toLowerCase().includes(wanted) && !label.querySelector(":checked");
+  }
+}
+
+function recount(count) {
+  count.textContent = document.getElementById(count.dataset.counts).querySelectorAll(":checked").length;
+}
 
 function status() {
   const place = document.createElement("p");

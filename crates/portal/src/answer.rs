@@ -27,8 +27,10 @@ pub(crate) fn ok(template: &impl Template) -> Response {
     page(StatusCode::OK, template)
 }
 
-/// A form again, with what is wrong with it.
+/// A form again, with what is wrong with it. That stands above the fields, by their labels: these are known
+/// when the page is made once.
 pub(crate) fn again(template: &impl Template) -> Response {
+    drop(template.render());
     page(StatusCode::UNPROCESSABLE_ENTITY, template)
 }
 

@@ -3,12 +3,14 @@
 
 use doorward_domain::budget::{Amount, Budget, Overrun};
 use doorward_domain::limit::Limits;
+use doorward_domain::money::NanoUsd;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::form::{Form, Kind, Member};
 use crate::money::count;
 use crate::pages::keys::object::{Gauge, Spent};
+use crate::refusal::{FieldError, Refusal};
 use crate::text::text_with;
 
 /// Budgets that one thing can have; the API refuses more.
@@ -111,6 +113,18 @@ impl Row {
         part(self.place, name)
     }
 
+    /// Which one it is, counted as people do.
+    pub(crate) const fn number(&self) -> usize {
+        self.place.saturating_add(1)
+    }
+
+    fn is_readable(&self) -> bool {
+        match self.unit.as_str() {
+            "tokens" => self.amount.parse::<u64>().is_ok(),
+            _ => self.amount.parse::<NanoUsd>().is_ok(),
+        }
+    }
+
     fn body(&self) -> Value {
         let mut budget = Map::new();
         let amount = self.amount.as_str();
@@ -167,6 +181,14 @@ pub(crate) fn say(form: &Form, body: &mut Map<String, Value>) {
     body.extend(form.body(&LIMITS));
     let budgets = typed(form).iter().map(Row::body).collect();
     body.insert("budgets".to_owned(), budgets);
+}
+
+/// The form with what the API says of it, and with everything else that it could not have read.
+pub(crate) fn refused(form: Form, refusal: Refusal) -> Result<Form, Refusal> {
+    let mut unread = form.unread(&LIMITS);
+    let amounts = typed(&form).into_iter().filter(|row| !row.is_readable());
+    unread.extend(amounts.map(|row| FieldError::new(&row.name, "wrong-amount")));
+    Ok(form.refused(refusal)?.also_wrong(unread))
 }
 
 #[cfg(test)]

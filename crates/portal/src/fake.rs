@@ -11,7 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_domain::address::ClientAddress;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
-use http::header::{CONTENT_TYPE, COOKIE, ETAG, HOST, IF_MATCH, LOCATION, ORIGIN};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, ETAG, HOST, IF_MATCH, LOCATION, ORIGIN};
 use http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -49,6 +49,19 @@ pub(crate) fn me(role: &str) -> Value {
         "id": "usr_me", "name": "Ada L", "role": role, "scopes": known.scopes(), "projects": [],
         "organization": { "id": "org_1", "name": "Acme" }, "has_second_factor": false,
         "key_quota": { "count": 1, "max": 20, "max_lifetime_minutes": null },
+    })
+}
+
+/// What the API says of a key that nobody used yet; its id begins as its name does.
+pub(crate) fn key(name: &str) -> Value {
+    json!({
+        "id": format!("dw_{name}"), "name": name, "description": "", "kind": "user",
+        "fingerprint": format!("dw_{name}…wxyz"), "status": "active", "owner": "usr_1",
+        "created_by": "usr_1", "project": "prj_1", "scopes": [], "models": null,
+        "ip_allow": null, "ip_deny": [], "limits": {}, "model_limits": [], "increase": null,
+        "allowed_origins": null, "spent": [], "budgets": [], "created_at": "2026-11-01T12:00:00Z",
+        "last_used_at": null, "last_used_ip": null, "expires_at": null, "rotated_at": null,
+        "previous_secrets": [],
     })
 }
 
@@ -103,6 +116,7 @@ impl Fake {
             .uri(path)
             .header(HOST, "localhost")
             .header(ORIGIN, "http://localhost")
+            .header(ACCEPT, "text/html")
             .header(COOKIE, format!("doorward={}", self.token.expose().expose_secret()))
             .extension(ClientAddress("192.0.2.7".parse().unwrap()))
             .body(body)

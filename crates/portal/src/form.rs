@@ -3,16 +3,19 @@
 //! A field is called as the member of the API's body that it sets, `limits.requests_per_minute`: what the
 //! API refuses by that name stands beside the field.
 
+mod called;
 mod choice;
 mod member;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+use called::Labels;
+
 use crate::refusal::{FieldError, Refusal};
 
 pub(crate) use choice::Choice;
-pub(crate) use member::{Kind, Member};
+pub(crate) use member::{Kind, Member, is_whole, number};
 
 /// Fields that a form may have, the repeated ones counted each time.
 const FIELDS_MAX: usize = 2_000;
@@ -25,6 +28,8 @@ pub(crate) struct Form {
     errors: Vec<FieldError>,
     /// What is wrong with all of it.
     detail: String,
+    /// What the page that shows it calls its fields.
+    labels: Labels,
 }
 
 impl Form {
@@ -70,27 +75,6 @@ impl Form {
         self.all(name).any(|one| one == value)
     }
 
-    /// What is wrong with a field, its parts (`ip_allow[2]`, `limits.concurrency`) included; empty: nothing.
-    pub(crate) fn error(&self, name: &str) -> String {
-        let of = |error: &&FieldError| {
-            let rest = error.field.strip_prefix(name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
-        };
-        let found: Vec<_> =
-            self.errors.iter().filter(of).map(|error| error.detail.as_str()).collect();
-        found.join("; ")
-    }
-
-    /// All that is wrong with fields.
-    pub(crate) fn errors(&self) -> &[FieldError] {
-        &self.errors
-    }
-
-    /// What is wrong, where it is with no field.
-    pub(crate) fn detail(&self) -> &str {
-        &self.detail
-    }
-
     /// Whether it is shown again because something is wrong.
     pub(crate) fn is_refused(&self) -> bool {
         !self.errors.is_empty() || !self.detail.is_empty()
@@ -119,6 +103,17 @@ impl Form {
     /// The form with what is wrong with a field, found before the API was asked.
     pub(crate) fn wrong(mut self, error: FieldError) -> Self {
         self.errors.push(error);
+        self
+    }
+
+    /// The form with these faults too, each at a field that is not named yet, where some are: the API stops
+    /// at the first field that it cannot read.
+    pub(crate) fn also_wrong(mut self, more: Vec<FieldError>) -> Self {
+        let is_new = |one: &FieldError| self.error(&one.field).is_empty();
+        let more: Vec<_> = more.into_iter().filter(is_new).collect();
+        if !self.errors.is_empty() {
+            self.errors.extend(more);
+        }
         self
     }
 

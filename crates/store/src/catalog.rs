@@ -1,7 +1,6 @@
 //! Providers, provider keys, models and deployments.
 
 mod models;
-pub use models::ModelName;
 mod provider_keys;
 mod providers;
 

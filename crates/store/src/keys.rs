@@ -83,6 +83,8 @@ pub struct KeyRecord {
     pub key: ApiKey,
     /// What it spent in the present period of each of its budgets, in their order.
     pub spent: Vec<(Budget, Spend)>,
+    /// What it spent in the present month, whether it has budgets or not.
+    pub spent_this_month: Spend,
     /// When it was last used.
     pub last_used_at: Option<Timestamp>,
     /// From where.

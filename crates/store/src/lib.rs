@@ -45,7 +45,7 @@ pub use calls::{
     Admitted, BudgetStanding, CallKey, CallRequest, ConcurrencyStanding, Cost, KeyState,
     LimitStanding, OpenCall, Quota, RefusedKey, Standing,
 };
-pub use catalog::{CatalogRow, ModelFilter, ModelName, NewProviderKey, ProviderKeyEdit, Removed};
+pub use catalog::{CatalogRow, ModelFilter, NewProviderKey, ProviderKeyEdit, Removed};
 pub use clock::Clock;
 pub use error::{OpenError, StoreError};
 pub use health::{Boards, DeploymentHealth, RestBoard, Resting};
@@ -65,7 +65,7 @@ pub use notices::{
 };
 pub use organizations::{
     Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Presence,
-    Presences, Project, ServiceAccount, SharedStanding, User,
+    Presences, Project, ServiceAccount, SharedStanding, User, UserFilter,
 };
 pub use prompts::{Excerpt, KeptText, PromptRecord, StoredPrompt};
 pub use retention::Forgotten;

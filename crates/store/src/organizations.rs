@@ -26,7 +26,7 @@ pub use presence::{Presence, Presences};
 pub(crate) use projects::FIND_PROJECT;
 pub use projects::{NewProject, Project};
 pub use service_accounts::{NewServiceAccount, ServiceAccount};
-pub use users::{NewUser, User};
+pub use users::{NewUser, User, UserFilter};
 
 /// The name of what the first start makes, and of the project where keys go that name none.
 const DEFAULT: &str = "default";

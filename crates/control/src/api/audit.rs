@@ -66,6 +66,11 @@ impl EntryObject {
             detail: serde_json::from_str(&entry.detail).unwrap_or(Value::String(entry.detail)),
         }
     }
+
+    /// What `after` says to go on behind it.
+    pub(super) fn cursor(&self) -> String {
+        self.sequence.to_string()
+    }
 }
 
 /// Whether the chain of entries is as it was written.
@@ -124,10 +129,10 @@ pub(crate) async fn list_audit(
         return Ok(lines::stream(control, organization, filter, format));
     }
     let rows = page(&control, organization, &filter, before, limit + 1).await?;
-    Ok(List::cut(rows, limit, |entry| entry.sequence.to_string()).into_response())
+    Ok(List::cut(rows, limit, EntryObject::cursor).into_response())
 }
 
-/// Entries with the names of whom and what they are about.
+/// A page of those that fit a filter.
 async fn page(
     control: &Control,
     organization: OrganizationId,
@@ -136,6 +141,15 @@ async fn page(
     limit: u32,
 ) -> Result<Vec<EntryObject>, ApiError> {
     let rows = control.store.search_audit(organization, filter, before, limit).await?;
+    entries(control, organization, rows).await
+}
+
+/// Entries with the names of whom and what they are about.
+pub(super) async fn entries(
+    control: &Control,
+    organization: OrganizationId,
+    rows: Vec<AuditEntry>,
+) -> Result<Vec<EntryObject>, ApiError> {
     let ids = rows.iter().flat_map(|entry| [entry.actor.clone(), entry.subject.clone()]);
     let ids: HashSet<String> = ids.collect();
     let names = control.store.names_of(organization, ids).await?;

@@ -1,6 +1,7 @@
 //! `/v1/api-keys`.
 
 mod addresses;
+mod audit;
 mod create;
 mod denials;
 mod edit;
@@ -19,6 +20,7 @@ mod switch;
 mod token;
 mod unused;
 
+pub(crate) use audit::list_key_audit;
 pub(crate) use create::create_key;
 pub(crate) use denials::list_denials;
 pub(crate) use edit::edit_key;
@@ -56,6 +58,7 @@ use crate::problem::ApiError;
     rotate::end_previous_secrets,
     explain::explain_key,
     denials::list_denials,
+    audit::list_key_audit,
     token::create_key_token,
     unused::show_unused_rights,
     unused::list_unused_rights,

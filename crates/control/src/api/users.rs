@@ -14,7 +14,7 @@ use doorward_domain::name::check_name;
 use doorward_domain::project_role::ProjectRole;
 use doorward_domain::role::OrganizationRole;
 use doorward_store::{
-    LinkPurpose, Membership, NewUser, Presences, SharedStanding, StoreError, User,
+    LinkPurpose, Membership, NewUser, Presences, SharedStanding, StoreError, User, UserFilter,
 };
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
@@ -246,11 +246,12 @@ async fn invited(control: &Control, caller: &Caller, user: User) -> Result<Respo
     Ok(response)
 }
 
-/// Lists the users by name; `q`: those whose name, e-mail address or id contains it.
+/// Lists the users by name; `q`: those whose name, e-mail address or id contains it; `role` and `status`:
+/// those of it.
 #[utoipa::path(
     get,
     path = "/v1/users",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, max_length = 200)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, max_length = 200), ("role" = Option<OrganizationRole>, Query), ("status" = Option<Standing>, Query)),
     responses((status = 200, body = List<UserObject>)),
 )]
 pub(crate) async fn list_users(
@@ -259,15 +260,27 @@ pub(crate) async fn list_users(
     mut params: Params,
 ) -> Result<List<UserObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
-    let search = params.search();
-    params.finish()?;
-    let (store, organization, after) = (&control.store, caller.organization(), after.as_deref());
-    let rows = match search {
-        Some(text) => store.search_users(organization, &text, after, limit + 1).await?,
-        None => store.list_users(organization, after, limit + 1).await?,
+    let filter = UserFilter {
+        search: params.search(),
+        role: params.parse_filter("role"),
+        is_disabled: is_disabled(&mut params),
     };
+    params.finish()?;
+    let (organization, after) = (caller.organization(), after.as_deref());
+    let rows = control.store.search_users(organization, &filter, after, limit + 1).await?;
     let rows = objects(&control, organization, rows).await?;
     Ok(List::cut(rows, limit, |user| user.name.clone()))
+}
+
+fn is_disabled(params: &mut Params) -> Option<bool> {
+    match params.filter("status")?.as_str() {
+        "active" => Some(false),
+        "disabled" => Some(true),
+        _ => {
+            params.refuse("status", "must be active or disabled");
+            None
+        }
+    }
 }
 
 /// Shows one user, by id or name.

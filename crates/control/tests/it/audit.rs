@@ -189,3 +189,29 @@ async fn all_entries_leave_as_csv_and_as_json_lines() {
     let listed = app.get("/v1/audit?format=csv&actor=nobody").await;
     assert_eq!(listed.text.lines().count(), 1);
 }
+
+#[tokio::test]
+async fn an_owner_reads_what_was_done_to_their_own_key_and_nothing_else() {
+    let app = TestApp::new().await;
+    let member = app.post("/v1/users", json!({"name": "ada", "role": "member"})).await.expect(201);
+    let owner = Owner::User(member["id"].as_str().unwrap().parse().unwrap());
+    let (own, secret) = app.key(owner, "own", only(&[Scope::KeysRead])).await;
+    let other = app.post("/v1/api-keys", json!({"name": "other"})).await.expect(201);
+    let path = format!("/v1/api-keys/{}", own.id);
+    app.patch(&path, json!({"description": "d"})).await.expect(200);
+    app.post(&format!("{path}/disable"), json!({})).await.expect(200);
+    app.post(&format!("{path}/enable"), json!({})).await.expect(200);
+
+    let first = app.call(&secret, &format!("GET {path}/audit?limit=3"), None).await.expect(200);
+    assert_eq!(actions(&first), ["key.enable", "key.disable", "key.edit"]);
+    assert_eq!(first["data"][0]["actor_name"], "test");
+    assert_eq!(first["data"][0]["subject"], json!(own.id));
+    let after = first["next"].as_str().unwrap();
+    let rest = format!("GET {path}/audit?after={after}");
+    let rest = app.call(&secret, &rest, None).await.expect(200);
+    assert_eq!((actions(&rest), &rest["next"]), (vec!["key.create"], &Value::Null));
+
+    let other = format!("GET /v1/api-keys/{}/audit", other["id"].as_str().unwrap());
+    app.call(&secret, &other, None).await.expect(404);
+    app.call(&secret, "GET /v1/audit", None).await.expect(403);
+}

@@ -92,6 +92,8 @@ async fn the_models_of_a_key_are_those_of_its_patterns_and_project() {
     assert_eq!(of(&format!("api_key={}", narrow["id"].as_str().unwrap())).await, (1, 0));
     assert_eq!(of(&format!("api_key={}", of_project["id"].as_str().unwrap())).await, (2, 1));
     app.get("/v1/allowed-models?api_key=dw_0000000000000000").await.expect(404);
+    let found = app.get("/v1/allowed-models?q=pt-b").await.expect(200);
+    assert_eq!((names(&found), &found["data"][0]["price"]), (vec!["gpt-b"], &json!("free")));
 
     let rights = Rights {
         models: ModelRule::Only(vec!["gpt-b".parse().unwrap()]),

@@ -1,9 +1,11 @@
 //! Owners and projects of keys by their names.
 
+use doorward_domain::key::Owner;
 use doorward_domain::role::OrganizationRole;
+use doorward_domain::scope::Scope;
 use serde_json::{Value, json};
 
-use crate::app::{Answer, TestApp, all_rights};
+use crate::app::{Answer, TestApp, all_rights, only};
 
 fn names(list: &Value) -> Vec<&str> {
     list["data"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect()
@@ -79,4 +81,22 @@ async fn whoever_manages_only_their_own_learns_no_names() {
         };
         assert_eq!(ask(there).await, ask(not_there).await, "{there}");
     }
+}
+
+#[tokio::test]
+async fn a_key_says_what_its_ids_are_called_where_that_is_asked_for() {
+    let app = TestApp::new().await;
+    let member = app.post("/v1/users", json!({"name": "ada", "role": "member"})).await.expect(201);
+    let owner = Owner::User(member["id"].as_str().unwrap().parse().unwrap());
+    let (own, secret) = app.key(owner, "own", only(&[Scope::KeysRead])).await;
+    // Whoever owns the key may know, without a right to look at people and projects.
+    let path = format!("GET /v1/api-keys/{}", own.id);
+    let shown = app.call(&secret, &format!("{path}?names=true"), None).await.expect(200);
+    let listed = app.call(&secret, "GET /v1/api-keys?names=true", None).await.expect(200);
+    for key in [&shown, &listed["data"][0]] {
+        let told = ["owner_name", "created_by_name", "project_name"].map(|name| key[name].clone());
+        assert_eq!(told, ["ada", "admin", "default"]);
+    }
+    let unasked = app.call(&secret, &path, None).await.expect(200);
+    assert_eq!(unasked.get("owner_name"), None);
 }

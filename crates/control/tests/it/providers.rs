@@ -249,12 +249,15 @@ async fn a_provider_says_which_models_it_has_and_the_table_what_they_cost() {
 #[tokio::test]
 async fn a_provider_without_a_key_is_asked_without_one() {
     let app = TestApp::new().await;
-    let (base_url, asked) = provider_once("200 OK", r#"{"data":[{"id":"llama"}]}"#);
+    let (base_url, asked) =
+        provider_once("200 OK", r#"{"data":[{"id":"llama"},{"id":"gpt-5.1"}]}"#);
     let wish = json!({"name": "vllm", "kind": "openai-compatible", "base_url": base_url});
     app.post("/v1/providers", wish).await.expect(201);
     let told = app.post("/v1/providers/vllm/test", json!({})).await.expect(200);
     assert_eq!((&told["works"], &told["provider_key"]), (&json!(true), &json!(null)));
-    assert_eq!(told["models"], json!([{"name": "llama", "listed_price": null}]));
+    let llama = json!({"name": "llama", "listed_price": null, "usual_price": null});
+    assert_eq!((&told["models"][0], &told["models"][1]["listed_price"]), (&llama, &json!(null)));
+    assert_eq!(told["models"][1]["usual_price"]["rates"]["input"], "1.25");
     assert!(!asked.join().unwrap().contains("authorization"));
 
     app.post("/v1/providers", json!({"name": "echo", "kind": "echo"})).await.expect(201);

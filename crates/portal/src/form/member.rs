@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Form;
+use crate::refusal::FieldError;
 
 /// One member of a body, and the field that sets it.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +48,13 @@ impl Form {
         body
     }
 
+    /// Numbers that are none.
+    pub(crate) fn unread(&self, members: &[Member]) -> Vec<FieldError> {
+        let numbers = members.iter().filter(|member| member.kind == Kind::Number);
+        let unread = numbers.filter(|member| !is_whole(self.value(member.path)));
+        unread.map(|member| FieldError::new(member.path, "wrong-number")).collect()
+    }
+
     fn member(&self, Member { path, kind }: Member) -> Option<Value> {
         let text = self.value(path);
         let trimmed = text.trim();
@@ -65,7 +73,13 @@ impl Form {
     }
 }
 
-fn number(text: &str) -> Value {
+/// Whether a field is empty or holds a whole number.
+pub(crate) fn is_whole(typed: &str) -> bool {
+    typed.trim().is_empty() || number(typed.trim()).is_number()
+}
+
+/// What is no number goes on as text, and is refused by name.
+pub(crate) fn number(text: &str) -> Value {
     text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
 }
 

@@ -7,9 +7,12 @@ mod fields;
 mod file;
 mod life;
 mod list;
+mod model_limits;
 pub(crate) mod object;
 mod rotate;
 mod show;
+#[cfg(test)]
+mod tests;
 
 use axum::response::Response;
 

@@ -197,12 +197,15 @@ pub(crate) async fn hand_token(Posted { visitor, form }: Posted) -> Result<Respo
     })
 }
 
-/// `GET /playground/calls/{id}`: what a call used, cost and took, in the words of the page.
+/// `GET /playground/calls/{id}`: what a call used, cost and took, in the words of the page. Nothing, of one that
+/// is not over yet or was refused: a script of ours asks, and no browser is to take that for a fault.
 pub(crate) async fn show_call(
     visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    let Some(facts) = facts(&visitor.api, &id).await? else { return Err(Refusal::not_found()) };
+    let Some(facts) = facts(&visitor.api, &id).await? else {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    };
     let facts: Vec<_> = facts.iter().map(|fact| [&fact.name, &fact.value]).collect();
     Ok(json_answer(StatusCode::OK, json!(facts)))
 }

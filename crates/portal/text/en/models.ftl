@@ -13,6 +13,11 @@ models-count = { $n ->
 }
 models-next = Next: a key that calls them
 models-next-help = Give each program a key of its own, with its own rights and budget.
+my-models-about = What your keys may call, and what it costs. A key may call fewer: its page says which.
+my-models-none = An administrator adds models. As soon as there are some, they are here.
+my-models-by = May be called by
+my-models-all = all your keys
+my-models-of = keys of { $project }
 model = Model
 model-add = Add model
 model-add-about = A model by hand: where its provider has no list, or it is to be called by a name of your own.
@@ -21,7 +26,6 @@ model-more = Aliases, project and bounds
 model-also-called = Also called
 model-aliases-help = One in each line. A call by an alias is a call of this model.
 model-aliases = Also called { $names }
-model-no-aliases = It has no other name.
 model-project = Project
 model-project-all = all projects
 model-project-help = A model of one project is there for that project's keys only, and its name begins with the project's prefix.
@@ -49,16 +53,19 @@ deployments-help = The lowest number is asked first; the next one, where it fail
 deployment-upstream = Name there
 deployment-upstream-help = What the provider calls it. Empty: the same.
 deployment-condition = State
-deployment-turn = Turn
-deployment-priority = turn { $n }
-deployment-priority-label = Turn
+deployment-turn = Order
+deployment-priority = { $n ->
+    [0] asked first
+   *[other] order { $n }
+}
+deployment-priority-label = Order
 deployment-weight = weight { $n }
 deployment-weight-label = Weight
 deployment-key = General key
 deployment-key-own = those of the provider
 deployment-listed = Built-in price
 deployment-window = holds { $n } tokens
-deployment-remove = Take out
+deployment-remove = Remove
 deployment-add = One more provider
 deployment-nobody = nobody
 deployment-acts = What can be done
@@ -66,14 +73,20 @@ deployment-enable = Enable
 deployment-drain = Drain
 deployment-drain-help = No new calls; those that run may end.
 deployment-disable = Disable
-deployment-disable-help = No calls, and those that run are ended.
+deployment-disable-title = Disable { $provider } for { $model }?
+deployment-disable-what = It gets no calls any more, and those that run there are ended. It can be enabled again.
+deployment-disable-only = It is the only one: nothing else serves { $model }: calls of it are refused from then on.
+deployment-disable-others = { $n ->
+    [one] One other takes its calls.
+   *[other] { $n } others take its calls.
+}
 deployment-acts-help = Drain: no new calls, those that run may end. Disable: no calls, and those that run are ended.
 condition-well = Healthy
 condition-half-open = One call finds out
 condition-open = Left alone
 condition-draining = Draining
 condition-disabled = Disabled
-condition-uncalled = Not called yet
+condition-unchecked = Not checked yet
 rest-until = { $reason } { $since }. Left alone until { $until }.
 rest-over = { $reason } { $since }. The next call finds out.
 rest-failures = Calls failed
@@ -81,8 +94,8 @@ rest-asked = It asked to be left alone
 rest-rate-limited = A key had its share (429)
 rest-refused = A key was refused
 rest-checks = Health checks began to fail
-routing = Sharing
-routing-one = one only
+routing = Shared out
+routing-one = one provider
 routing-weighted = By weight
 routing-weighted-help = Each gets its share of the calls.
 routing-least-latency = To the quicker one

@@ -15,6 +15,8 @@ project-models-help = Models whose names begin with { $prefix } can be called by
 project-models-none = It has none. Its keys call the models of the organization.
 project-remove-title = Remove { $name }?
 project-remove-what = A project can be removed once it has no keys, service accounts and models. Its members stay in the organization, and the audit log keeps what happened in it.
+project-remove-holds = This is in it. Delete it, or leave the project as it is:
+project-remove-default = This one stays: keys go to it that name no project.
 project-remove-act = Remove project
 no-limits = No limits
 
@@ -28,14 +30,14 @@ members-title = Members
 members-help = Members make keys in the project. Administrators of the organization may do so everywhere.
 members-who = Name
 members-add = Add member
-members-remove = Take out
-members-remove-name = Take { $name } out
+members-remove = Remove
+members-remove-name = Remove { $name }
 members-role-of = Role of { $name }
 member-unknown = is nobody of the organization
 
 done-member-added = Added.
 done-member-saved = Saved.
-done-member-removed = Taken out. Their keys in the project stay.
+done-member-removed = Removed. Their keys in the project stay.
 
 ## Whether prompts are kept
 

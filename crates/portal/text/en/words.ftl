@@ -46,6 +46,10 @@ period-month = this month
 period-total = in total
 gauge = { $spent } of { $of }
 form-refused = Some of it cannot be done as it is.
+form-part = { $whole }, { $label }
+form-entry = { $label }, entry { $n }
+wrong-number = must be a whole number
+wrong-amount = must be an amount, such as 20 or 12.50
 
 time-now = just now
 time-soon = in a moment

@@ -394,6 +394,7 @@ CREATE TABLE audit_entries (
 );
 
 CREATE INDEX audit_entries_list ON audit_entries (organization_id, sequence DESC);
+CREATE INDEX audit_entries_subject ON audit_entries (organization_id, subject, sequence DESC);
 
 CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$;

@@ -393,6 +393,7 @@ CREATE TABLE audit_entries (
 ) STRICT;
 
 CREATE INDEX audit_entries_list ON audit_entries (organization_id, sequence DESC);
+CREATE INDEX audit_entries_subject ON audit_entries (organization_id, subject, sequence DESC);
 
 CREATE TRIGGER audit_entries_no_update BEFORE UPDATE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;

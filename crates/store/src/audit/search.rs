@@ -80,4 +80,33 @@ impl Store {
         });
         rows.into_iter().map(|row| row.parse().map(|(entry, _)| entry)).collect()
     }
+
+    /// What was done to one thing, newest first, at most `limit`, before the sequence `before`. However long
+    /// the log is, it reads only what it answers.
+    pub async fn audit_of(
+        &self,
+        organization: OrganizationId,
+        subject: &str,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        const SQL: &str = "
+            SELECT sequence, at_us, organization_id, actor, action, subject, detail, link
+            FROM audit_entries
+            WHERE organization_id = $1 AND subject = $2 AND sequence < $3
+            ORDER BY sequence DESC LIMIT $4";
+        if !is_storable(subject) {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<EntryRow> = on!(self.db.read, |pool| {
+            sqlx::query_as(SQL)
+                .bind(organization.to_string())
+                .bind(subject)
+                .bind(before.unwrap_or(i64::MAX))
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
+        });
+        rows.into_iter().map(|row| row.parse().map(|(entry, _)| entry)).collect()
+    }
 }

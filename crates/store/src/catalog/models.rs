@@ -14,7 +14,7 @@ use super::providers::FIND_PROVIDER;
 use super::{CatalogRow, Removed};
 use crate::audit::{Deed, append_audit};
 use crate::db::{
-    check_storable, finds, is_storable, missing, next_version, on, parsed, refused, signed, taken,
+    check_storable, finds, is_storable, missing, next_version, on, refused, signed, taken,
 };
 use crate::organizations::FIND_PROJECT;
 use crate::search::pattern;
@@ -75,15 +75,6 @@ macro_rules! insert_deployments {
                 .map_err(|error| missing(error, "provider"))?;
         }
     };
-}
-
-/// What a model is called, and by whose keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelName {
-    /// The name that clients send.
-    pub name: String,
-    /// Whose keys alone may call it. `None`: those of all.
-    pub project: Option<ProjectId>,
 }
 
 /// Which models are wanted; the empty filter wants all.
@@ -299,31 +290,6 @@ impl Store {
             sqlx::query_as(DEPLOYMENTS).bind(&organization).bind(name).fetch_all(pool).await?
         ));
         Ok(join(model, deployments)?.pop())
-    }
-
-    /// The names of the models of this organization, after the name `after`, at most `limit`.
-    pub async fn list_model_names(
-        &self,
-        organization: OrganizationId,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<ModelName>, StoreError> {
-        const SQL: &str = "
-            SELECT name, project_id FROM models WHERE organization_id = $1 AND name > $2
-            ORDER BY name LIMIT $3";
-        let after = after.unwrap_or_default();
-        if !is_storable(after) {
-            return Ok(Vec::new());
-        }
-        let rows: Vec<(String, Option<String>)> = on!(self.db.read, |pool| {
-            let query = sqlx::query_as(SQL).bind(organization.to_string()).bind(after);
-            query.bind(i64::from(limit)).fetch_all(pool).await?
-        });
-        let read = |(name, project): (String, Option<String>)| {
-            let project = project.map(|id| parsed("project", &id)).transpose()?;
-            Ok(ModelName { name, project })
-        };
-        rows.into_iter().map(read).collect()
     }
 
     /// The models of this organization that fit, by name, after the name `after`, at most `limit`.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use doorward_domain::bounds::Subject;
-use doorward_domain::budget::{Budget, Spend};
+use doorward_domain::budget::{Budget, Period, Spend};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::key::ApiKey;
@@ -139,24 +139,24 @@ impl Store {
         let ids = |is_needed: &dyn Fn(&ApiKey) -> bool| -> Vec<KeyId> {
             rows.iter().map(|row| &row.key).filter(|key| is_needed(key)).map(|key| key.id).collect()
         };
-        let with_budgets = ids(&|key| !key.rights.budgets.is_empty());
-        let with_budgets: Vec<Subject> = with_budgets.into_iter().map(Subject::Key).collect();
-        let mut spent = load_spent_of(&self.db, &with_budgets, now, &self.time_zone).await?;
+        let all: Vec<Subject> = rows.iter().map(|row| Subject::Key(row.key.id)).collect();
+        let spent = load_spent_of(&self.db, &all, now, &self.time_zone).await?;
         let rotated = ids(&|key| may_overlap(key, now));
         let mut secrets = self.previous_secrets_of(organization, &rotated, now).await?;
         let bounded = ids(&|key| !key.rights.may_make_keys());
         let bounded: Vec<Subject> = bounded.into_iter().map(Subject::Key).collect();
         let mut increases = self.held_increases(organization, &bounded, now).await?;
-        let record = |row: Listed| KeyRecord {
-            spent: budgets_with(
-                &row.key,
-                &spent.remove(&Subject::Key(row.key.id)).unwrap_or_default(),
-            ),
-            last_used_at: row.last_used_at,
-            last_used_address: row.last_used_address,
-            previous_secrets: secrets.remove(&row.key.id).unwrap_or_default(),
-            increase: increases.remove(&Subject::Key(row.key.id)),
-            key: row.key,
+        let record = |row: Listed| {
+            let spent = spent.get(&Subject::Key(row.key.id)).copied().unwrap_or_default();
+            KeyRecord {
+                spent: budgets_with(&row.key, &spent),
+                spent_this_month: spent.of(Period::Month),
+                last_used_at: row.last_used_at,
+                last_used_address: row.last_used_address,
+                previous_secrets: secrets.remove(&row.key.id).unwrap_or_default(),
+                increase: increases.remove(&Subject::Key(row.key.id)),
+                key: row.key,
+            }
         };
         Ok(rows.into_iter().map(record).collect())
     }

@@ -44,6 +44,17 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
 }
 
+/// Which users are wanted; the empty filter wants all.
+#[derive(Debug, Clone, Default)]
+pub struct UserFilter {
+    /// Those whose name, e-mail address or id contains this, whatever its case.
+    pub search: Option<String>,
+    /// Those of this role.
+    pub role: Option<OrganizationRole>,
+    /// Those who are switched off, or those who are not.
+    pub is_disabled: Option<bool>,
+}
+
 /// A user to be added.
 #[derive(Debug, Clone)]
 pub struct NewUser {
@@ -350,28 +361,21 @@ impl Store {
         self.find_one::<UserRow>(SQL, organization, name).await
     }
 
-    /// The users of this organization, by name, after the name `after`, at most `limit`.
-    pub async fn list_users(
-        &self,
-        organization: OrganizationId,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<User>, StoreError> {
-        const SQL: &str = select_users!("name > $2 ORDER BY name LIMIT $3");
-        self.list_after::<UserRow>(SQL, organization, after, limit).await
-    }
-
-    /// Those of them whose name, e-mail address or id contains a text, whatever its case.
+    /// The users of this organization that fit, by name, after the name `after`, at most `limit`.
     pub async fn search_users(
         &self,
         organization: OrganizationId,
-        search: &str,
+        filter: &UserFilter,
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<User>, StoreError> {
-        const SQL: &str =
-            select_users!("name > $2 AND search_text LIKE $3 ESCAPE '\\' ORDER BY name LIMIT $4");
+        const SQL: &str = select_users!(
+            "name > $2 AND search_text LIKE $3 ESCAPE '\\' AND ($5 = '' OR role = $5)
+                AND ($6 = -1 OR $6 = CASE WHEN disabled_at_us IS NULL THEN 0 ELSE 1 END)
+             ORDER BY name LIMIT $4"
+        );
         let after = after.unwrap_or_default();
+        let search = filter.search.as_deref().unwrap_or_default();
         let Some(pattern) = pattern(search).filter(|_| is_storable(after)) else {
             return Ok(Vec::new());
         };
@@ -381,6 +385,8 @@ impl Store {
                 .bind(after)
                 .bind(pattern)
                 .bind(i64::from(limit))
+                .bind(filter.role.map_or("", OrganizationRole::as_str))
+                .bind(filter.is_disabled.map_or(-1_i64, i64::from))
                 .fetch_all(pool)
                 .await?
         });

@@ -265,6 +265,15 @@ async fn all_conditions_of_a_filter_hold() {
             let sequences: Vec<i64> = found.iter().map(|entry| entry.sequence).collect();
             assert_eq!(sequences, expected, "{filter:?} on {}", store.engine());
         }
+        let sequences = async |subject: &str, before| -> Vec<i64> {
+            let found = store.audit_of(organization, subject, before, 2).await.unwrap();
+            found.iter().map(|entry| entry.sequence).collect()
+        };
+        assert_eq!(sequences("a", None).await, [4, 3], "{}", store.engine());
+        assert_eq!(sequences("a", Some(3)).await, [2]);
+        for other in ["c", "a\0", ""] {
+            assert_eq!(sequences(other, None).await, [0_i64; 0], "{other:?}");
+        }
         let filter = AuditFilter { action: text("key."), ..any() };
         let next = store.search_audit(organization, &filter, Some(5), 1).await.unwrap();
         assert_eq!(next[0].sequence, 3);

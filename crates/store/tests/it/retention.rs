@@ -278,6 +278,7 @@ async fn old_calls_are_forgotten_and_what_they_cost_is_not() {
         assert_eq!(calls(&store).await, 2, "reports of whole hours know of it");
         let record = store.find_key(made.organization, &made.id).await.unwrap().unwrap();
         assert_eq!(record.spent[0].1.tokens, 900, "of the budget of the month");
+        assert_eq!(record.spent_this_month.tokens, 900);
         let newest = store.list_audit(made.organization, None, 1).await.unwrap().remove(0);
         assert_eq!((newest.action.as_str(), newest.actor.as_str()), ("usage.sweep", "system"));
         assert_eq!(store.sweep_old_records().await.unwrap(), Forgotten::default());

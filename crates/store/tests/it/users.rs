@@ -6,7 +6,7 @@ use doorward_domain::key::Owner;
 use doorward_domain::project_role::ProjectRole;
 use doorward_domain::role::OrganizationRole::{self, Admin, Member, Viewer};
 use doorward_domain::scope::Scope;
-use doorward_store::{Act, Actor, NewUser, Presence, Removed, StoreError, User};
+use doorward_store::{Act, Actor, NewUser, Presence, Removed, StoreError, User, UserFilter};
 use jiff::SignedDuration;
 
 use crate::harness::{TestStore, every_store, is_changed};
@@ -98,7 +98,10 @@ async fn users_are_listed_by_name_without_those_who_were_removed() {
         let gone = store.make_user("gone", Member).await;
         store.remove_user(&store.act(), gone.id).await.unwrap();
         let names = async |after: Option<&str>, limit| {
-            let users = store.list_users(organization, after, limit).await.unwrap();
+            let users = store
+                .search_users(organization, &UserFilter::default(), after, limit)
+                .await
+                .unwrap();
             users.into_iter().map(|user| user.name).collect::<Vec<_>>()
         };
         assert_eq!(names(None, 10).await, ["C", "a", "administrator", "b"], "{}", store.engine());
@@ -397,7 +400,7 @@ async fn a_search_finds_a_part_of_a_name_or_an_address_in_whatever_case() {
         let ada = ada.unwrap();
         store.create_user(&store.act(), new_user("bob", "bob@example.com")).await.unwrap();
         let found = async |text: &str| -> Vec<String> {
-            let rows = store.search_users(organization, text, None, 10).await.unwrap();
+            let rows = store.search_users(organization, &holding(text), None, 10).await.unwrap();
             rows.into_iter().map(|user| user.name).collect()
         };
         for text in ["ada", "LOVE", "lace@ex", &ada.id.to_string()] {
@@ -408,10 +411,40 @@ async fn a_search_finds_a_part_of_a_name_or_an_address_in_whatever_case() {
         let wish = User { name: "Countess".to_owned(), email: None, ..ada };
         store.edit_user(&store.act(), &wish).await.unwrap();
         assert_eq!((found("lovelace").await.len(), found("count").await.len()), (0, 1));
-        let rest = store.search_users(organization, "o", Some("Countess"), 10).await.unwrap();
+        let rest =
+            store.search_users(organization, &holding("o"), Some("Countess"), 10).await.unwrap();
         assert!(rest.iter().all(|user| user.name.as_str() > "Countess") && !rest.is_empty());
         let second = store.second_organization().await;
-        assert!(store.search_users(second.organization, "bob", None, 9).await.unwrap().is_empty());
+        let other = store.search_users(second.organization, &holding("bob"), None, 9).await;
+        assert!(other.unwrap().is_empty());
+    }
+}
+
+fn holding(text: &str) -> UserFilter {
+    UserFilter { search: Some(text.to_owned()), ..UserFilter::default() }
+}
+
+#[tokio::test]
+async fn users_are_found_by_their_role_and_by_whether_they_are_switched_off() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let viewer = |name: &str| NewUser {
+            role: OrganizationRole::Viewer,
+            ..new_user(name, &format!("{name}@example.com"))
+        };
+        let bob = store.create_user(&store.act(), viewer("bob")).await.unwrap();
+        store.create_user(&store.act(), viewer("cy")).await.unwrap();
+        store.disable_user(&store.act(), bob.id).await.unwrap();
+        let found = async |role: Option<OrganizationRole>, is_disabled: Option<bool>| {
+            let filter = UserFilter { role, is_disabled, ..UserFilter::default() };
+            let rows = store.search_users(organization, &filter, None, 10).await.unwrap();
+            rows.into_iter().map(|user| user.name).collect::<Vec<_>>().join(" ")
+        };
+        let viewers = Some(OrganizationRole::Viewer);
+        assert_eq!(found(viewers, None).await, "bob cy", "{}", store.engine());
+        assert_eq!(found(viewers, Some(false)).await, "cy");
+        assert_eq!(found(None, Some(true)).await, "bob");
+        assert_eq!(found(Some(OrganizationRole::Member), None).await, "");
     }
 }
 

@@ -20,7 +20,7 @@ use crate::request::{Params, PathText};
 #[utoipa::path(
     get,
     path = "/v1/limit-increases",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("state" = Option<IncreaseState>, Query), ("api_key" = Option<KeyId>, Query)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("state" = Option<IncreaseState>, Query), ("api_key" = Option<KeyId>, Query), ("names" = Option<bool>, Query, description = "Whether they say what those who asked and decided are called, beside their ids.")),
     responses((status = 200, body = List<IncreaseObject>)),
 )]
 pub(crate) async fn list_increases(
@@ -35,13 +35,17 @@ pub(crate) async fn list_increases(
         owner: None,
         is_of_keys: false,
     };
+    let has_names = params.parse::<bool>("names").unwrap_or(false);
     params.finish()?;
     let Some(filter) = within(Sight::of(&caller), wanted) else {
         return Ok(List::page(Vec::new(), false, None));
     };
     let page = control.store.list_increases(caller.organization(), &filter, after, limit).await?;
     let next = page.rows.last().map(|increase| increase.id.to_string());
-    let rows = page.rows.into_iter().map(IncreaseObject::from).collect();
+    let mut rows: Vec<_> = page.rows.into_iter().map(IncreaseObject::from).collect();
+    if has_names {
+        object::name(&control, caller.organization(), &mut rows).await?;
+    }
     Ok(List::page(rows, page.has_more, next))
 }
 
@@ -63,12 +67,21 @@ fn within(sight: Sight, filter: IncreaseFilter) -> Option<IncreaseFilter> {
 #[utoipa::path(
     get,
     path = "/v1/limit-increases/{id}",
+    params(("names" = Option<bool>, Query, description = "Whether it says what those who asked and decided are called, beside their ids.")),
     responses((status = 200, body = IncreaseObject)),
 )]
 pub(crate) async fn show_increase(
     State(control): State<Control>,
     caller: Caller,
     PathText(id): PathText,
+    mut params: Params,
 ) -> Result<Json<IncreaseObject>, ApiError> {
-    Ok(object::answer(find(&control, &caller, &id).await?))
+    let has_names = params.parse::<bool>("names").unwrap_or(false);
+    params.finish()?;
+    let mut increase = [IncreaseObject::from(find(&control, &caller, &id).await?)];
+    if has_names {
+        object::name(&control, caller.organization(), &mut increase).await?;
+    }
+    let [increase] = increase;
+    Ok(Json(increase))
 }

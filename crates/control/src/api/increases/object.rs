@@ -2,12 +2,15 @@
 
 use axum::Json;
 use doorward_domain::bounds::BoundOf;
-use doorward_domain::id::IncreaseId;
+use doorward_domain::id::{IncreaseId, OrganizationId};
 use doorward_domain::increase::{IncreaseState, Raise};
 use doorward_store::Increase;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::Control;
+use crate::problem::ApiError;
 
 /// The limit increase object of the API.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,6 +42,15 @@ pub(crate) struct IncreaseObject {
     #[schema(required)]
     decided_at: Option<Timestamp>,
     note: String,
+    #[serde(flatten)]
+    names: Option<IncreaseNames>,
+}
+
+/// What those who asked and decided are called, where `names` asks for it. `null`: nobody knows, or nobody did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct IncreaseNames {
+    asked_by_name: Option<String>,
+    decided_by_name: Option<String>,
 }
 
 impl From<Increase> for IncreaseObject {
@@ -59,8 +71,26 @@ impl From<Increase> for IncreaseObject {
             decided_by: increase.decided_by,
             decided_at: increase.decided_at,
             note: increase.note,
+            names: None,
         }
     }
+}
+
+/// Has increases say what those who asked and decided are called.
+pub(super) async fn name(
+    control: &Control,
+    organization: OrganizationId,
+    increases: &mut [IncreaseObject],
+) -> Result<(), ApiError> {
+    let ids = increases.iter().flat_map(|one| [Some(&one.asked_by), one.decided_by.as_ref()]);
+    let names = control.store.names_of(organization, ids.flatten().cloned().collect()).await?;
+    for one in increases {
+        one.names = Some(IncreaseNames {
+            asked_by_name: names.get(&one.asked_by).cloned(),
+            decided_by_name: one.decided_by.as_ref().and_then(|id| names.get(id)).cloned(),
+        });
+    }
+    Ok(())
 }
 
 pub(super) fn answer(increase: Increase) -> Json<IncreaseObject> {

@@ -198,6 +198,7 @@ fn fresh(key: ApiKey) -> KeyRecord {
     KeyRecord {
         key,
         spent,
+        spent_this_month: Spend::default(),
         last_used_at: None,
         last_used_address: None,
         previous_secrets: Vec::new(),

@@ -7,7 +7,7 @@ use doorward_store::{KeyCursor, KeyFilter, KeySort, KeySortBy};
 use jiff::{SignedDuration, Timestamp};
 
 use super::named::{self, Meant};
-use super::object::KeyObject;
+use super::object::{self, KeyObject};
 use super::place::Kind;
 use crate::Control;
 use crate::api::list::List;
@@ -23,7 +23,7 @@ const DAYS_MAX: u32 = 3650;
 #[utoipa::path(
     get,
     path = "/v1/api-keys",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("owner" = Option<Name>, Query), ("status" = Option<KeyStatus>, Query), ("project" = Option<Name>, Query), ("kind" = Option<Kind>, Query), ("expires_before" = Option<Timestamp>, Query), ("created_by" = Option<UserId>, Query), ("unused_since" = Option<Since>, Query), ("q" = Option<String>, Query, max_length = 200), ("sort" = Option<String>, Query, pattern = "^-?(created|name|last_used|expires)$", description = "With a `-` the other way round: the highest first. `-created` when absent.")),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("owner" = Option<Name>, Query), ("status" = Option<KeyStatus>, Query), ("project" = Option<Name>, Query), ("kind" = Option<Kind>, Query), ("expires_before" = Option<Timestamp>, Query), ("created_by" = Option<UserId>, Query), ("unused_since" = Option<Since>, Query), ("names" = Option<bool>, Query, description = "Whether keys say what their owners, makers and projects are called, beside their ids."), ("q" = Option<String>, Query, max_length = 200), ("sort" = Option<String>, Query, pattern = "^-?(created|name|last_used|expires)$", description = "With a `-` the other way round: the highest first. `-created` when absent.")),
     responses((status = 200, body = List<KeyObject>)),
 )]
 pub(crate) async fn list_keys(
@@ -32,6 +32,7 @@ pub(crate) async fn list_keys(
     mut params: Params,
 ) -> Result<List<KeyObject>, ApiError> {
     let limit = params.limit();
+    let has_names = params.parse::<bool>("names").unwrap_or(false);
     let sort = params.parse_filter::<KeySort>("sort").unwrap_or_default();
     let after = cursor(&mut params, sort.by);
     let wanted = KeyFilter {
@@ -48,7 +49,10 @@ pub(crate) async fn list_keys(
         control.store.list_keys(caller.organization(), &filter, after.as_ref(), limit).await?;
     let (now, next) =
         (control.now(), page.rows.last().map(|row| KeyCursor::after(row, sort.by).to_string()));
-    let rows = page.rows.into_iter().map(|row| KeyObject::new(row, now)).collect();
+    let mut rows: Vec<_> = page.rows.into_iter().map(|row| KeyObject::new(row, now)).collect();
+    if has_names {
+        object::name(&control, caller.organization(), &mut rows).await?;
+    }
     Ok(List::page(rows, page.has_more, next))
 }
 

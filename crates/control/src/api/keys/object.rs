@@ -21,8 +21,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::Control;
 use crate::api::answer::versioned;
 use crate::openapi::text::{IpAddress, OwnerId};
+use crate::problem::ApiError;
 
 /// The key object of the API. The secret is not in it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,6 +43,8 @@ pub(crate) struct KeyObject {
     owner: String,
     created_by: UserId,
     project: ProjectId,
+    #[serde(flatten)]
+    names: Option<KeyNames>,
     organization: OrganizationId,
     scopes: ScopeSet,
     /// `null`: all that the project has.
@@ -62,6 +66,8 @@ pub(crate) struct KeyObject {
     allowed_origins: Option<Origins>,
     /// One entry per budget, in their order.
     spent: Vec<Spent>,
+    /// In the present month, whether it has budgets or not.
+    spent_this_month: Spent,
     created_at: Timestamp,
     #[schema(required)]
     last_used_at: Option<Timestamp>,
@@ -75,6 +81,14 @@ pub(crate) struct KeyObject {
     previous_secrets: Vec<PreviousSecret>,
     #[schema(value_type = Object)]
     metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What those that a key names by their ids are called, where `names` asks for it. `null`: nobody knows any more.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct KeyNames {
+    owner_name: Option<String>,
+    created_by_name: Option<String>,
+    project_name: Option<String>,
 }
 
 /// What was spent in the present period of one budget.
@@ -126,8 +140,8 @@ impl PreviousSecret {
 
 impl KeyObject {
     pub(super) fn new(record: KeyRecord, now: Timestamp) -> Self {
-        let KeyRecord { key, spent, last_used_at, last_used_address, previous_secrets, increase } =
-            record;
+        let KeyRecord { key, spent, spent_this_month, .. } = record;
+        let KeyRecord { last_used_at, last_used_address, previous_secrets, increase, .. } = record;
         let status = key.status(now);
         let of = |(budget, spend): (Budget, Spend)| Spent::new(budget.period, spend);
         Self {
@@ -141,6 +155,7 @@ impl KeyObject {
             owner: key.owner.to_string(),
             created_by: key.created_by,
             project: key.project,
+            names: None,
             organization: key.organization,
             scopes: key.rights.scopes,
             models: key.rights.models,
@@ -152,6 +167,7 @@ impl KeyObject {
             increase: increase.map(HeldObject::from),
             allowed_origins: key.rights.allowed_origins,
             spent: spent.into_iter().map(of).collect(),
+            spent_this_month: Spent::new(Period::Month, spent_this_month),
             created_at: key.life.created_at,
             last_used_at,
             last_used_ip: last_used_address,
@@ -164,6 +180,28 @@ impl KeyObject {
             metadata: key.metadata,
         }
     }
+
+    /// Whom and what it names by their ids.
+    fn named(&self) -> [String; 3] {
+        [self.owner.clone(), self.created_by.to_string(), self.project.to_string()]
+    }
+}
+
+/// Has keys say what their owners, makers and projects are called.
+pub(super) async fn name(
+    control: &Control,
+    organization: OrganizationId,
+    keys: &mut [KeyObject],
+) -> Result<(), ApiError> {
+    let ids = keys.iter().flat_map(KeyObject::named).collect();
+    let names = control.store.names_of(organization, ids).await?;
+    for key in keys {
+        let [owner, created_by, project] = key.named().map(|id| names.get(&id).cloned());
+        let told =
+            KeyNames { owner_name: owner, created_by_name: created_by, project_name: project };
+        key.names = Some(told);
+    }
+    Ok(())
 }
 
 impl Spent {

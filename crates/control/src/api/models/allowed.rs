@@ -1,14 +1,17 @@
-//! `GET /v1/allowed-models`: the names of the models that keys may call.
+//! `GET /v1/allowed-models`: the models that keys may call, and what they cost.
 
 use axum::extract::State;
+use doorward_domain::catalog::Model;
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::ProjectId;
 use doorward_domain::key::Owner;
 use doorward_domain::model_pattern::ModelRule;
-use doorward_store::ModelName;
+use doorward_store::ModelFilter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::deployments::Known;
+use super::price::{PriceObject, PriceWish};
 use crate::Control;
 use crate::api::keys;
 use crate::api::list::List;
@@ -23,9 +26,14 @@ pub(crate) struct AllowedModel {
     #[schema(pattern = "^allowed_model$")]
     object: &'static str,
     name: String,
+    /// What it may be called instead.
+    aliases: Vec<String>,
     /// Whose keys alone may call it; `null`: those of all.
     #[schema(required)]
     project: Option<ProjectId>,
+    /// What calls of it cost, at its first deployment where the built-in table says it.
+    #[schema(value_type = PriceWish)]
+    price: PriceObject,
 }
 
 /// Whose names are listed.
@@ -35,12 +43,12 @@ struct Sight {
     rule: ModelRule,
 }
 
-/// Lists the names of the models that the caller's keys may call: in all projects of theirs, in one, or with
+/// Lists the models that the caller's keys may call, with what they cost: in all projects of theirs, in one, or with
 /// one key. A page looks at `limit` models and shows those of them; it may be empty and not the last one.
 #[utoipa::path(
     get,
     path = "/v1/allowed-models",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("project" = Option<ProjectId>, Query), ("api_key" = Option<KeyId>, Query)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only models with this in their name or an alias.", max_length = 200), ("project" = Option<ProjectId>, Query), ("api_key" = Option<KeyId>, Query)),
     responses((status = 200, body = List<AllowedModel>), (status = 404)),
 )]
 pub(crate) async fn list_allowed_models(
@@ -51,22 +59,27 @@ pub(crate) async fn list_allowed_models(
     let (limit, after) = (params.limit(), params.text("after"));
     let project = params.parse_filter::<ProjectId>("project");
     let key = params.filter("api_key");
+    let filter = ModelFilter { search: params.search(), provider: None };
     params.finish()?;
     let sight = match key {
         Some(key) => Sight::of_key(&control, &caller, &key).await?,
         None => Sight::of(&control, &caller, project).await?,
     };
-    let organization = caller.organization();
-    let found = control.store.list_model_names(organization, after.as_deref(), limit + 1).await?;
+    let (organization, after) = (caller.organization(), after.as_deref());
+    let found = control.store.list_models(organization, &filter, after, limit + 1).await?;
     let has_more = found.len() > limit as usize;
-    let looked_at: Vec<ModelName> = found.into_iter().take(limit as usize).collect();
+    let looked_at: Vec<Model> = found.into_iter().take(limit as usize).collect();
     let next = looked_at.last().map(|model| model.name.clone());
     let is_allowed =
-        |model: &ModelName| sight.includes(model) && caller.rights.models.allows(&model.name);
-    let rows = looked_at
-        .into_iter()
-        .filter(is_allowed)
-        .map(|ModelName { name, project }| AllowedModel { object: "allowed_model", name, project });
+        |model: &Model| sight.includes(model) && caller.rights.models.allows(&model.name);
+    let known = Known::of(&control.store, organization).await?;
+    let rows = looked_at.into_iter().filter(is_allowed).map(|model| AllowedModel {
+        object: "allowed_model",
+        price: known.price(&model),
+        name: model.name,
+        aliases: model.aliases,
+        project: model.project,
+    });
     Ok(List::page(rows.collect(), has_more, next))
 }
 
@@ -100,7 +113,7 @@ impl Sight {
         Ok(Self { projects, rule: ModelRule::All })
     }
 
-    fn includes(&self, model: &ModelName) -> bool {
+    fn includes(&self, model: &Model) -> bool {
         let is_here = |projects: &Vec<ProjectId>| {
             model.project.is_none_or(|project| projects.contains(&project))
         };

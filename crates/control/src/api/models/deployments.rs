@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
-use doorward_domain::catalog::{Deployment, DeploymentState, Provider, ProviderKind, listing};
+use doorward_domain::catalog::{
+    Deployment, DeploymentState, Model, Pricing, Provider, ProviderKind, listing,
+};
 use doorward_domain::health::{Reason, State};
 use doorward_domain::id::{DeploymentId, OrganizationId, ProviderId, ProviderKeyId};
 use doorward_domain::price::PriceTable;
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::names::check_upstream;
-use super::price::{ListedPrice, table};
+use super::price::{ListedPrice, PriceObject, table};
 use crate::Control;
 use crate::api::{provider_keys, providers};
 use crate::caller::Caller;
@@ -92,6 +94,8 @@ pub(super) struct DeploymentObject {
 struct HealthObject {
     /// Whether calls go through. With several keys it is as well as the best of them.
     state: State,
+    /// Whether a call or a check has found that out since the program started; else it is hoped.
+    is_known: bool,
     /// What of it is left alone.
     resting: Vec<RestObject>,
 }
@@ -110,12 +114,12 @@ struct RestObject {
 }
 
 impl From<DeploymentHealth> for HealthObject {
-    fn from(DeploymentHealth { state, rests }: DeploymentHealth) -> Self {
+    fn from(DeploymentHealth { state, is_known, rests }: DeploymentHealth) -> Self {
         let rest = |rest: Resting| {
             let Resting { reason, provider_key, since, until } = rest;
             RestObject { reason, provider_key, since, until }
         };
-        Self { state, resting: rests.into_iter().map(rest).collect() }
+        Self { state, is_known, resting: rests.into_iter().map(rest).collect() }
     }
 }
 
@@ -132,6 +136,18 @@ impl<'a> Known<'a> {
         organization: OrganizationId,
     ) -> Result<Self, ApiError> {
         Ok(Self { store, kinds: store.provider_kinds(organization).await?, prices: table()? })
+    }
+
+    /// What calls of a model cost, the built-in table looked up at its first deployment.
+    pub(super) fn price(&self, model: &Model) -> PriceObject {
+        let first = model.deployments.first();
+        let price = first.and_then(|one| {
+            model.pricing.resolve(self.prices, *self.kinds.get(&one.provider)?, &one.upstream_model)
+        });
+        match price {
+            Some(price) if model.pricing == Pricing::Listed => Pricing::Set(Box::new(price)).into(),
+            Some(_) | None => model.pricing.clone().into(),
+        }
     }
 
     pub(super) fn object(&self, deployment: Deployment) -> DeploymentObject {

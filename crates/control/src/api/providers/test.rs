@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use doorward_domain::catalog::{Provider, ProviderKey, listing};
+use doorward_domain::catalog::{Provider, ProviderKey, listing, usual_listing};
 use doorward_domain::id::{ProviderId, ProviderKeyId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -53,6 +53,9 @@ struct OfferedModel {
     /// What the built-in table knows of it.
     #[schema(required)]
     listed_price: Option<ListedPrice>,
+    /// Where that knows nothing: what it costs where it is sold. Calls are not counted with it.
+    #[schema(required)]
+    usual_price: Option<ListedPrice>,
 }
 
 /// Asks a provider for its models, with one of its keys where it has some, and says what came back.
@@ -121,8 +124,10 @@ fn told(
     };
     let table = price_table()?;
     let offered = |name: String| {
-        let listed_price = listing(table, provider.kind, &name).map(ListedPrice::from);
-        OfferedModel { name, listed_price }
+        let listed = listing(table, provider.kind, &name);
+        let usual = || usual_listing(table, provider.base_url.as_deref(), &name);
+        let usual_price = if listed.is_none() { usual() } else { None }.map(ListedPrice::from);
+        OfferedModel { listed_price: listed.map(ListedPrice::from), usual_price, name }
     };
     let models_total = names.len();
     let models = names.into_iter().take(MODELS_MAX).map(offered).collect();

@@ -9,14 +9,16 @@ use serde_json::{Map, Value};
 
 use super::created::CreatedPage;
 use super::fields::{self, Offer, Purpose, member};
-use super::object::NewKey;
+use super::object::{Key, NewKey};
+use super::show::find;
 use crate::answer::{again, ok};
 use crate::api::{List, Sent};
-use crate::form::{Form, Kind, Member};
+use crate::form::{Choice, Form, Kind, Member};
 use crate::frame::Frame;
 use crate::posted::Posted;
 use crate::query::Query;
 use crate::refusal::{FieldError, Refusal};
+use crate::text::{text, text_with};
 use crate::visitor::{Membership, Visitor};
 
 /// What only a new key says.
@@ -26,6 +28,8 @@ const MEMBERS: [Member; 3] =
 const DEFAULT: &str = "default";
 /// How long a key lives where nobody chose, in days.
 const DAYS_USUAL: u64 = 90;
+const NAMED: &str = "required maxlength=\"80\" autocomplete=\"off\"";
+const NAMED_FIRST: &str = "required maxlength=\"80\" autocomplete=\"off\" autofocus";
 const ACCOUNT: [Member; 1] = [member("project", Kind::Wish)];
 
 /// Whose keys are made.
@@ -47,11 +51,15 @@ struct CreatePage {
     /// Where a key can belong. One or none: there is nothing to choose.
     projects: Vec<Membership>,
     /// Whose it can be: people for administrators, or service accounts.
-    owners: Vec<String>,
+    owners: Vec<Choice>,
+    /// Whether there are others, who can be typed.
+    has_more_owners: bool,
 }
 
+/// Somebody whose key it can be.
 #[derive(Deserialize)]
 struct Named {
+    id: String,
     name: String,
 }
 
@@ -67,37 +75,64 @@ impl Whose {
             Self::Services => "/agent-keys",
         }
     }
+
+    /// Owners to choose from, the one that is meant where nobody chooses first.
+    fn choices(self, visitor: &Visitor, owners: Vec<Named>) -> Vec<Choice> {
+        let unsaid = match self {
+            Self::Users => text_with("key-owner-self", "name", visitor.me.name.as_str()),
+            Self::Services => text("service-account-along"),
+        };
+        let others = owners.into_iter().filter(|owner| owner.id != visitor.me.id);
+        let others = others.map(|owner| Choice::new(owner.id, owner.name));
+        [Choice::new("", unsaid)].into_iter().chain(others).collect()
+    }
 }
 
 impl CreatePage {
     async fn new(visitor: &Visitor, mut form: Form, whose: Whose) -> Self {
         let is_admin = visitor.me.is_admin();
         let is_service = whose == Whose::Services;
-        let offer = Offer::load(visitor, &form).await;
+        let mut offer = Offer::load(visitor, &form).await;
         fields::tick_models(&mut form, &offer.models);
+        offer.ask_about(visitor, &form, None);
         if form.value("ends").is_empty() {
             let usual = offer.days.iter().rev().find(|days| **days <= DAYS_USUAL);
             form.set("ends", usual.map(u64::to_string).unwrap_or_default());
         }
         // What cannot be listed can still be typed, or is left to the API.
         let projects = if is_admin {
-            all::<Membership>(visitor, "projects").await
+            all::<Membership>(visitor, "projects").await.data
         } else {
             own_projects(visitor)
         };
         let owners = match whose {
             Whose::Services => all::<Named>(visitor, "service-accounts").await,
             Whose::Users if is_admin => all::<Named>(visitor, "users").await,
-            Whose::Users => Vec::new(),
+            Whose::Users => List { data: Vec::new(), next: None },
         };
+        // A link names them as people do.
+        let named = owners.data.iter().find(|owner| owner.name == form.value("owner"));
+        if let Some(owner) = named {
+            form.set("owner", owner.id.as_str());
+        }
         Self {
             frame: visitor.frame(whose.path()),
             form,
             offer,
             is_service,
             projects,
-            owners: owners.into_iter().map(|owner| owner.name).collect(),
+            has_more_owners: owners.next.is_some(),
+            owners: whose.choices(visitor, owners.data),
         }
+    }
+
+    /// Where one more row was asked for, that row is where typing goes on.
+    const fn name_attributes(&self) -> &'static str {
+        if self.offer.has_more_rows { NAMED } else { NAMED_FIRST }
+    }
+
+    fn title(&self) -> &'static str {
+        if self.is_service { "agent-key-create" } else { "key-create" }
     }
 
     fn here(&self) -> &'static str {
@@ -115,20 +150,38 @@ fn own_projects(visitor: &Visitor) -> Vec<Membership> {
 }
 
 /// As many as a list has on one page.
-async fn all<T: for<'de> Deserialize<'de>>(visitor: &Visitor, noun: &str) -> Vec<T> {
+async fn all<T: for<'de> Deserialize<'de>>(visitor: &Visitor, noun: &str) -> List<T> {
     let list = visitor.api.get::<List<T>>(&format!("/v1/{noun}?limit=200")).await;
-    list.map(|list| list.data).unwrap_or_default()
+    list.unwrap_or(List { data: Vec::new(), next: None })
 }
 
-pub(crate) async fn show(visitor: Visitor, query: Query) -> Response {
+pub(crate) async fn show(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
     fresh(&visitor, &query, Whose::Users).await
 }
 
-pub(crate) async fn show_service(visitor: Visitor, query: Query) -> Response {
+pub(crate) async fn show_service(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
     fresh(&visitor, &query, Whose::Services).await
 }
 
-async fn fresh(visitor: &Visitor, query: &Query, whose: Whose) -> Response {
+async fn fresh(visitor: &Visitor, query: &Query, whose: Whose) -> Result<Response, Refusal> {
+    visitor.refuse_who_makes_no_keys()?;
+    let form = match query.get("like") {
+        Some(id) => like(&find(visitor, id).await?),
+        None => empty(query),
+    };
+    Ok(ok(&CreatePage::new(visitor, form, whose).await))
+}
+
+/// The form of a key like one that is there, whose end is chosen anew.
+fn like(key: &Key) -> Form {
+    let mut form = fields::filled(key).without(&["ends"]);
+    form.add("name", &*key.name);
+    form.add("owner", &*key.owner);
+    form.add("project", &*key.project);
+    form
+}
+
+fn empty(query: &Query) -> Form {
     let mut form = Form::filled([
         ("name", query.text("name").to_owned()),
         ("owner", query.text("owner").to_owned()),
@@ -139,14 +192,20 @@ async fn fresh(visitor: &Visitor, query: &Query, whose: Whose) -> Response {
     for scope in [Scope::InferenceRead, Scope::InferenceWrite] {
         form.add("scopes", scope.as_str());
     }
-    ok(&CreatePage::new(visitor, form, whose).await)
+    form
 }
 
 pub(crate) async fn act(Posted { visitor, form }: Posted) -> Result<Response, Refusal> {
+    if fields::wants_row(&form) {
+        return Ok(ok(&CreatePage::new(&visitor, form, Whose::Users).await));
+    }
     make(&visitor, form, Whose::Users).await
 }
 
 pub(crate) async fn act_service(Posted { visitor, mut form }: Posted) -> Result<Response, Refusal> {
+    if fields::wants_row(&form) {
+        return Ok(ok(&CreatePage::new(&visitor, form, Whose::Services).await));
+    }
     form.set("service", "yes");
     if form.value("owner").is_empty() {
         match make_account(&visitor, &form).await {
@@ -178,7 +237,8 @@ async fn make(visitor: &Visitor, form: Form, whose: Whose) -> Result<Response, R
     let body = match body(visitor, &form, whose) {
         Ok(body) => body,
         Err(wrong) => {
-            return Ok(again(&CreatePage::new(visitor, form.wrong(wrong), whose).await));
+            let form = fields::with_unread(form.wrong(wrong));
+            return Ok(again(&CreatePage::new(visitor, form, whose).await));
         }
     };
     let once = form.once();

@@ -13,6 +13,7 @@ use crate::api::List;
 use crate::form::Form;
 use crate::frame::Frame;
 use crate::query::segment;
+use crate::text::{text, text_with};
 use crate::visitor::Visitor;
 
 /// What a program's own variable is called.
@@ -34,6 +35,8 @@ pub(super) struct CreatedPage {
     plain: Option<SecretString>,
     /// A model that it may call.
     model: String,
+    /// Whether the visitor can call it in the playground: one of their own, that may call models.
+    may_call: bool,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +50,7 @@ impl CreatedPage {
             frame: visitor.frame(key.object.list_path()),
             form: Form::default(),
             model: model(visitor, &key.object.id).await,
+            may_call: key.object.may_call(visitor),
             id: key.object.id,
             name: key.object.name,
             expires_at: key.object.expires_at,
@@ -64,9 +68,19 @@ impl CreatedPage {
             expires_at: form.value("expires_at").parse().ok(),
             expires_clamped: false,
             model: model(visitor, &id).await,
+            may_call: !form.value("may_call").is_empty(),
             plain: Some(SecretString::from(key.expose())),
             id,
             form: form.without(&["key", "passphrase", "passphrase_again"]),
+        }
+    }
+
+    /// Why it ends sooner than was asked for, or than it lived before.
+    fn clamped(&self) -> String {
+        let days = self.frame.me.as_ref().and_then(|me| me.key_quota.days_max());
+        match days.filter(|days| *days > 0) {
+            Some(days) => text_with("key-clamped", "n", days),
+            None => text("key-clamped-short"),
         }
     }
 
@@ -81,14 +95,16 @@ impl CreatedPage {
 
     /// What a shell runs.
     fn curl(&self) -> String {
-        let body = json!({
-            "model": self.model, "messages": [{"role": "user", "content": "Say hello."}],
-        });
+        let body = format!(
+            "{{\"model\": {}, \"messages\": [{{\"role\": \"user\", \"content\": \"Say hello.\"}}]}}",
+            json!(self.model),
+        );
         format!(
-            "curl {} \\\n  -H \"Authorization: Bearer ${VARIABLE}\" \\\n  \
+            "export {VARIABLE}={}\n\ncurl {} \\\n  -H \"Authorization: Bearer ${VARIABLE}\" \\\n  \
              -H 'Content-Type: application/json' \\\n  -d {}",
+            shell_quoted(self.plain()),
             shell_quoted(&format!("{}/chat/completions", self.frame.endpoint)),
-            shell_quoted(&body.to_string()),
+            shell_quoted(&body),
         )
     }
 
@@ -96,7 +112,7 @@ impl CreatedPage {
         let (url, model) = (json!(self.frame.endpoint), json!(self.model));
         format!(
             "import os\nfrom openai import OpenAI\n\n\
-             client = OpenAI(base_url={url}, api_key=os.environ[\"{VARIABLE}\"])\n\
+             client = OpenAI(\n    base_url={url},\n    api_key=os.environ[\"{VARIABLE}\"],\n)\n\
              answer = client.chat.completions.create(\n    model={model},\n    \
              messages=[{{\"role\": \"user\", \"content\": \"Say hello.\"}}],\n)\n\
              print(answer.choices[0].message.content)"
@@ -107,7 +123,7 @@ impl CreatedPage {
         let (url, model) = (json!(self.frame.endpoint), json!(self.model));
         format!(
             "import OpenAI from \"openai\";\n\n\
-             const client = new OpenAI({{ baseURL: {url}, apiKey: process.env.{VARIABLE} }});\n\
+             const client = new OpenAI({{\n  baseURL: {url},\n  apiKey: process.env.{VARIABLE},\n}});\n\
              const answer = await client.chat.completions.create({{\n  model: {model},\n  \
              messages: [{{ role: \"user\", content: \"Say hello.\" }}],\n}});\n\
              console.log(answer.choices[0].message.content);"
@@ -142,10 +158,17 @@ mod tests {
             name: String::new(),
             expires_at: None,
             expires_clamped: false,
-            plain: None,
+            plain: Some(SecretString::from("dw_a_b")),
             model: "x'\"$(id)".to_owned(),
+            may_call: false,
         };
-        assert!(page.curl().contains(r#""model":"x'\''\"$(id)""#), "{}", page.curl());
+        assert!(page.curl().contains(r#""model": "x'\''\"$(id)", "messages""#), "{}", page.curl());
+        // What is pasted into a shell works there.
+        assert!(
+            page.curl().starts_with("export DOORWARD_API_KEY='dw_a_b'\n\ncurl "),
+            "{}",
+            page.curl()
+        );
         for text in [page.python(), page.javascript()] {
             assert!(text.contains(r#""x'\"$(id)""#), "{text}");
         }

@@ -31,6 +31,7 @@ impl EditPage {
     async fn new(visitor: &Visitor, key: Key, mut form: Form) -> Self {
         let mut offer = Offer::load(visitor, &form).await;
         fields::tick_models(&mut form, &offer.models);
+        offer.ask_about(visitor, &form, Some(&key));
         // What the key has that the visitor could not give it stays to be seen, and can be taken away.
         for scope in doorward_domain::scope::Scope::ALL {
             let has = key.scopes.iter().any(|one| one == scope.as_str());
@@ -44,6 +45,7 @@ impl EditPage {
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
+    visitor.refuse_who_makes_no_keys()?;
     let (key, version) = visitor.api.get_versioned::<Key>(&path(&id)).await?;
     let mut form = fields::filled(&key);
     form.add("version", version);
@@ -55,11 +57,17 @@ pub(crate) async fn act(
     Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
     let key = find(&visitor, &id).await?;
+    if fields::wants_row(&form) {
+        return Ok(ok(&EditPage::new(&visitor, key, form).await));
+    }
     let checked = fields::body(&form, Purpose::Edit)
         .and_then(|body| fields::lockout(&visitor, &form, Some(&key)).map_or(Ok(body), Err));
     let body = match checked {
         Ok(body) => body,
-        Err(wrong) => return Ok(again(&EditPage::new(&visitor, key, form.wrong(wrong)).await)),
+        Err(wrong) => {
+            let form = fields::with_unread(form.wrong(wrong));
+            return Ok(again(&EditPage::new(&visitor, key, form).await));
+        }
     };
     let version = form.value("version").to_owned();
     let sent = Sent { version: Some(&version), ..Sent::default() };

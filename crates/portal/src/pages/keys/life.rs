@@ -18,6 +18,7 @@ use crate::visitor::Visitor;
 /// What is asked before a key, or its old secrets, end. `act` is the last part of the path, and of the texts'
 /// names.
 async fn question(visitor: &Visitor, id: &str, act: &str) -> Result<Question, Refusal> {
+    visitor.refuse_who_makes_no_keys()?;
     let key = find(visitor, id).await?;
     let back = format!("/keys/{}", segment(&key.id));
     Ok(Question {
@@ -42,7 +43,19 @@ pub(crate) async fn disable(visitor: Visitor, Path(id): Path<String>) -> Result<
 }
 
 pub(crate) async fn overlap(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    Ok(ok(&question(&visitor, &id, "end-overlap").await?))
+    Ok(ok(&overlap_question(&visitor, &id).await?))
+}
+
+/// What is asked before old secrets end: who still uses them, or that none works any more.
+async fn overlap_question(visitor: &Visitor, id: &str) -> Result<Question, Refusal> {
+    let key = find(visitor, id).await?;
+    let uses = key.previous_secrets.iter().map(|secret| secret.last_use(visitor.now));
+    let question = question(visitor, id, "end-overlap").await?;
+    if key.previous_secrets.is_empty() {
+        return Ok(Question { lines: vec![text("key-end-overlap-none")], yes: None, ..question });
+    }
+    let lines = [text("key-end-overlap-about")].into_iter().chain(uses).collect();
+    Ok(Question { lines, ..question })
 }
 
 pub(crate) async fn act_delete(
@@ -70,7 +83,7 @@ pub(crate) async fn act_overlap(
 ) -> Result<Response, Refusal> {
     let (path, done) = (format!("{}/previous-secrets", path(&id)), done(&id, "overlap-ended"));
     let deed = Deed { method: Method::DELETE, path: &path, done: &done };
-    question(&visitor, &id, "end-overlap").await?.yes(&visitor, form, deed).await
+    overlap_question(&visitor, &id).await?.yes(&visitor, form, deed).await
 }
 
 pub(crate) async fn act_enable(

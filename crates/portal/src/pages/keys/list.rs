@@ -3,15 +3,15 @@
 use askama::Template;
 use axum::response::Response;
 use jiff::SignedDuration;
+use serde::Deserialize;
 
 use super::object::Key;
-use crate::answer::ok;
+use crate::answer::{again, ok};
 use crate::api::List;
 use crate::frame::Frame;
-use crate::names::Names;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::text::text_of;
+use crate::text::{text, text_of};
 use crate::visitor::{Membership, Visitor};
 
 /// What a list is narrowed by and how it is sorted: kept from page to page.
@@ -54,10 +54,18 @@ struct ListPage {
     query: Query,
     keys: Vec<Key>,
     projects: Vec<Membership>,
-    names: Names,
+    /// Names of whom the list can be narrowed to.
+    owners: Vec<String>,
     is_service: bool,
     /// Where the next page is.
     next: Option<String>,
+    /// What is wrong with what is asked for.
+    wrong: String,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
 }
 
 impl ListPage {
@@ -94,6 +102,11 @@ impl ListPage {
             _ => column.sort.to_owned(),
         };
         self.query.path(self.here(), &KEPT[..5], &[("sort", &sort)])
+    }
+
+    /// The list without its filters.
+    fn clear_path(&self) -> String {
+        self.query.path(self.here(), &["of", "sort"], &[])
     }
 
     /// The list as it is, from its beginning.
@@ -142,7 +155,8 @@ pub(crate) async fn list_service(visitor: Visitor, query: Query) -> Result<Respo
 
 async fn page(visitor: Visitor, query: Query, is_service: bool) -> Result<Response, Refusal> {
     let is_of_all = is_service || visitor.me.is_admin() && query.text("of") == "all";
-    let mut own = vec![("kind", if is_service { "service" } else { "user" }), ("limit", "50")];
+    let kind = if is_service { "service" } else { "user" };
+    let mut own = vec![("kind", kind), ("limit", "50"), ("names", "true")];
     if !is_of_all {
         own.push(("owner", visitor.me.id.as_str()));
     }
@@ -155,11 +169,16 @@ async fn page(visitor: Visitor, query: Query, is_service: bool) -> Result<Respon
     }
     let passed: &[_] = if is_of_all { &PASSED } else { &["q", "project", "sort", "after"] };
     let path = query.path("/v1/api-keys", passed, &own);
-    let List { data: keys, next } = visitor.api.get::<List<Key>>(&path).await?;
+    let (List { data: keys, next }, wrong) = match visitor.api.get::<List<Key>>(&path).await {
+        Ok(list) => (list, String::new()),
+        Err(refusal) if refusal.why.errors.iter().any(|error| error.field == "owner") => {
+            (List { data: Vec::new(), next: None }, text("keys-no-such-owner"))
+        }
+        Err(refusal) => return Err(refusal),
+    };
     let here = if is_service { "/agent-keys" } else { "/keys" };
     let next = next.map(|after| query.path(here, &KEPT, &[("after", &after)]));
-    let ids = keys.iter().flat_map(|key| [&*key.owner, &*key.created_by, &*key.project]);
-    let names = Names::of(&visitor, ids).await;
+    let owners = if is_of_all { owners(&visitor, is_service).await } else { Vec::new() };
     let projects = if visitor.me.is_admin() {
         let all = visitor.api.get::<List<Membership>>("/v1/projects?limit=200").await;
         all.map(|list| list.data).unwrap_or_default()
@@ -167,5 +186,13 @@ async fn page(visitor: Visitor, query: Query, is_service: bool) -> Result<Respon
         visitor.me.projects.clone()
     };
     let frame = visitor.frame(here);
-    Ok(ok(&ListPage { frame, query, keys, projects, names, is_service, next }))
+    let shown = ListPage { frame, query, keys, projects, owners, is_service, next, wrong };
+    if shown.wrong.is_empty() { Ok(ok(&shown)) } else { Ok(again(&shown)) }
+}
+
+/// Names of owners, as many as a list has on one page. Others can be typed.
+async fn owners(visitor: &Visitor, is_service: bool) -> Vec<String> {
+    let noun = if is_service { "service-accounts" } else { "users" };
+    let list = visitor.api.get::<List<Named>>(&format!("/v1/{noun}?limit=200")).await;
+    list.map(|list| list.data).unwrap_or_default().into_iter().map(|one| one.name).collect()
 }

@@ -7,13 +7,16 @@ use doorward_domain::budget::{Amount, Budget, Period};
 use doorward_domain::key::KeyStatus;
 use doorward_domain::limit::Limits;
 use doorward_domain::money::NanoUsd;
+use doorward_domain::scope::Scope;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::money::{count, dollars};
+use crate::query::{segment, with_query};
 use crate::text::{text, text_of, text_with};
 use crate::time::relative;
+use crate::visitor::Visitor;
 
 /// A key that ends within this time is said to end soon: when its owner is told for the first time.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -21,6 +24,8 @@ const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 const NEAR_PERCENT: u64 = 80;
 /// Scopes that a row of the list has room for.
 const SCOPES_SHOWN: usize = 2;
+/// Models that its page shows before the rest is folded.
+const MODELS_SHOWN: usize = 8;
 
 /// What the API says of a key.
 #[derive(Debug, Deserialize)]
@@ -33,8 +38,12 @@ pub(crate) struct Key {
     pub(crate) fingerprint: String,
     pub(crate) status: KeyStatus,
     pub(crate) owner: String,
-    pub(crate) created_by: String,
+    /// What the owner is called, where that was asked for and is known; so with the next two.
+    owner_name: Option<String>,
+    created_by: String,
+    created_by_name: Option<String>,
     pub(crate) project: String,
+    project_name: Option<String>,
     pub(crate) scopes: Vec<String>,
     /// `None`: all that its project has.
     pub(crate) models: Option<Vec<String>>,
@@ -47,6 +56,7 @@ pub(crate) struct Key {
     pub(crate) increase: Option<Held>,
     pub(crate) allowed_origins: Option<Vec<String>>,
     pub(crate) spent: Vec<Spent>,
+    spent_this_month: Option<Spent>,
     pub(crate) created_at: Timestamp,
     pub(crate) last_used_at: Option<Timestamp>,
     pub(crate) last_used_ip: Option<String>,
@@ -71,6 +81,24 @@ pub(crate) struct PreviousSecret {
     pub(crate) ends_at: Option<Timestamp>,
     pub(crate) last_used_at: Option<Timestamp>,
     pub(crate) last_used_ip: Option<String>,
+}
+
+impl PreviousSecret {
+    /// When and from where it was last used, in a sentence.
+    pub(crate) fn last_use(&self, now: Timestamp) -> String {
+        let secret = self.fingerprint.as_str();
+        let Some(at) = self.last_used_at else {
+            return text_with("overlap-secret-unused", "secret", secret);
+        };
+        let when = relative(at, now);
+        let said = [("secret", secret), ("when", &when)];
+        match &self.last_used_ip {
+            None => text_of("overlap-secret-used", said),
+            Some(address) => {
+                text_of("overlap-secret-used-from", [said[0], said[1], ("address", address)])
+            }
+        }
+    }
 }
 
 /// What the API says of a key that was just made, or got a new secret.
@@ -120,6 +148,14 @@ impl Key {
         matches!(self.status, KeyStatus::Active | KeyStatus::Disabled)
     }
 
+    /// Whether somebody can call with it in the playground: an active one of their own, that may call models.
+    pub(crate) fn may_call(&self, visitor: &Visitor) -> bool {
+        let calls = Scope::InferenceWrite.as_str();
+        self.status == KeyStatus::Active
+            && self.owner == visitor.me.id
+            && self.scopes.iter().any(|scope| scope == calls)
+    }
+
     pub(crate) fn is_disabled(&self) -> bool {
         self.status == KeyStatus::Disabled
     }
@@ -158,6 +194,46 @@ impl Key {
     /// How many those are.
     pub(crate) fn more_scopes_count(&self) -> usize {
         self.scopes.len().saturating_sub(SCOPES_SHOWN)
+    }
+
+    pub(crate) fn owner_name(&self) -> &str {
+        self.owner_name.as_ref().unwrap_or(&self.owner)
+    }
+
+    pub(crate) fn created_by_name(&self) -> &str {
+        self.created_by_name.as_ref().unwrap_or(&self.created_by)
+    }
+
+    pub(crate) fn project_name(&self) -> &str {
+        self.project_name.as_ref().unwrap_or(&self.project)
+    }
+
+    /// The page of its owner, for those who may open it.
+    pub(crate) fn owner_path(&self) -> String {
+        let noun = if self.is_of_service() { "service-accounts" } else { "people" };
+        format!("/{noun}/{}", segment(&self.owner))
+    }
+
+    /// The page of its project, for those who may open it.
+    pub(crate) fn project_path(&self) -> String {
+        format!("/projects/{}", segment(&self.project))
+    }
+
+    /// Where one like it is made.
+    pub(crate) fn like_path(&self) -> String {
+        with_query(&format!("{}/new", self.list_path()), [("like", &*self.id)].into_iter())
+    }
+
+    /// Its models, those that are shown and those that are folded. `None`: all that its project has.
+    pub(crate) fn models_folded(&self) -> Option<(&[String], &[String])> {
+        let models = self.models.as_ref()?;
+        Some(models.split_at_checked(MODELS_SHOWN).unwrap_or((models, &[])))
+    }
+
+    /// What was spent where no budget tells it; `None`: nothing.
+    pub(crate) fn spent_without_budget(&self) -> Option<String> {
+        let spent = self.spent_this_month.as_ref()?.usd;
+        (spent > NanoUsd::ZERO).then(|| dollars(spent))
     }
 
     pub(crate) fn ends_soon(&self, now: &Timestamp) -> bool {

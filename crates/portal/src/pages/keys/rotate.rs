@@ -42,6 +42,7 @@ impl RotatePage {
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
+    visitor.refuse_who_makes_no_keys()?;
     let key = find(&visitor, &id).await?;
     let form = Form::filled([("overlap_seconds", OVERLAP_USUAL.to_owned())]);
     Ok(ok(&RotatePage::new(&visitor, key, form)))

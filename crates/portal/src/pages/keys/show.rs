@@ -3,50 +3,43 @@
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
-use doorward_domain::money::NanoUsd;
+use doorward_domain::key::KeyStatus;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::object::{Gauge, Key, amount, limits_of, period_text};
 use crate::answer::ok;
 use crate::api::List;
+use crate::chart::Chart;
 use crate::frame::Frame;
-use crate::money::{count, dollars};
-use crate::names::Names;
+use crate::money::count;
 use crate::pages::requests::Increase;
 use crate::query::segment;
 use crate::refusal::Refusal;
 use crate::text::{is_there, text, text_with};
+use crate::usage::{Period, Usage};
 use crate::visitor::Visitor;
+
+/// Of how many days its usage is shown.
+const DAYS: i64 = 30;
+/// How many acts of its audit log are shown.
+const ENTRIES: u32 = 20;
 
 #[derive(Debug, Template)]
 #[template(path = "keys/show.html")]
 struct ShowPage {
     frame: Frame,
     key: Key,
-    names: Names,
-    usage: Vec<Day>,
+    /// Pictures of what it used; empty: nothing.
+    charts: Vec<Chart>,
     denials: Vec<Denial>,
     unused: Option<Unused>,
-    /// `None`: the visitor may not read the audit log.
+    /// What was done to it, newest first. `None`: that is not known now.
     audit: Option<Vec<Entry>>,
     /// What was asked for and nobody has decided.
     asked: Option<Increase>,
     may_change: bool,
-}
-
-/// What the key consumed on one day.
-#[derive(Debug, Deserialize)]
-struct Day {
-    #[serde(rename = "day")]
-    date: String,
-    requests: u64,
-    errors: u64,
-    #[serde(default)]
-    input_tokens: u64,
-    #[serde(default)]
-    output_tokens: u64,
-    cost_usd: NanoUsd,
+    may_call: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,6 +72,7 @@ struct UnusedPattern {
 struct Entry {
     at: Timestamp,
     actor: String,
+    actor_name: Option<String>,
     action: String,
 }
 
@@ -95,6 +89,14 @@ impl Denial {
 }
 
 impl Entry {
+    /// Who did it: by name, as the audit log has it.
+    fn who(&self) -> String {
+        match self.actor.as_str() {
+            "system" => text("audit-system"),
+            id => self.actor_name.clone().unwrap_or_else(|| id.to_owned()),
+        }
+    }
+
     /// What was done, in words.
     fn words(&self) -> String {
         let name = format!("deed-{}", self.action.replace(['.', '_'], "-"));
@@ -143,7 +145,7 @@ impl ShowPage {
     /// Limits for some models: the pattern, and what is limited.
     fn model_limits(&self) -> Vec<(String, String)> {
         let words = |name: &str, limit: String| {
-            format!("{} {limit}", text(&format!("limit-{}", name.replace('_', "-"))))
+            text_with(&format!("limited-{}", name.replace('_', "-")), "n", limit)
         };
         let all = self.key.model_limits.iter().map(|one| {
             let limits = limits_of(&one.limits).into_iter();
@@ -154,20 +156,23 @@ impl ShowPage {
         all.collect()
     }
 
-    fn requests(&self) -> String {
-        count(self.usage.iter().map(|day| day.requests).sum())
+    /// Its scopes in words, and as the API calls them.
+    fn scopes(&self) -> Vec<(String, &str)> {
+        let words = |scope: &String| text(&format!("scope-{}", scope.replace(':', "-")));
+        self.key.scopes.iter().map(|scope| (words(scope), scope.as_str())).collect()
     }
 
-    fn tokens(&self) -> String {
-        count(self.usage.iter().map(|day| day.input_tokens + day.output_tokens).sum())
+    /// Why it cannot be used or switched on again; empty: it can.
+    fn over(&self) -> &'static str {
+        match self.key.status {
+            KeyStatus::Active | KeyStatus::Disabled => "",
+            KeyStatus::Expired => "key-over-expired",
+            KeyStatus::Revoked => "key-over-revoked",
+        }
     }
 
-    fn cost(&self) -> String {
-        dollars(NanoUsd::from_nanos(self.usage.iter().map(|day| day.cost_usd.nanos()).sum()))
-    }
-
-    fn errors(&self) -> String {
-        count(self.usage.iter().map(|day| day.errors).sum())
+    fn is_expired(&self) -> bool {
+        self.key.status == KeyStatus::Expired
     }
 
     /// Whether a secret that was replaced still works.
@@ -192,37 +197,31 @@ pub(super) fn path(id: &str) -> String {
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let key = find(&visitor, &id).await?;
+    let key: Key = visitor.api.get(&format!("{}?names=true", path(&id))).await?;
     let (path, id) = (path(&id), segment(&id));
     let api = &visitor.api;
-    let usage = format!("/v1/usage?key={id}&group_by=day");
+    let (period, of_key) = (Period::days(DAYS, visitor.now), [("key", key.id.as_str())]);
     let (denials, unused) = (format!("{path}/denials"), format!("{path}/unused-rights"));
-    let audit = format!("/v1/audit?subject={id}&limit=20");
+    let audit = format!("{path}/audit?limit={ENTRIES}");
     let asked = format!("/v1/limit-increases?api_key={id}&state=open&limit=1");
     // What the visitor may not see beside the key, or what is not there now, is left out of its page.
     let (usage, denials, unused, audit, asked) = tokio::join!(
-        api.get::<List<Day>>(&usage),
+        Usage::ask(api, period, &of_key),
         api.get::<List<Denial>>(&denials),
         api.get::<Unused>(&unused),
         api.get::<List<Entry>>(&audit),
         api.get::<List<Increase>>(&asked),
     );
-    let mut usage = usage.map(|list| list.data).unwrap_or_default();
-    usage.sort_by(|a, b| b.date.cmp(&a.date));
-    let audit = audit.ok().map(|list| list.data);
-    let actors = audit.iter().flatten().map(|entry| entry.actor.as_str());
-    let of_key = [key.owner.as_str(), &key.created_by, &key.project];
-    let names = Names::of(&visitor, actors.chain(of_key)).await;
-    let may_change = visitor.me.may_make_keys();
+    let used = usage.ok().filter(|usage| usage.total.requests > 0);
     Ok(ok(&ShowPage {
         frame: visitor.frame(key.list_path()),
-        names,
-        usage,
+        charts: used.map(|usage| vec![usage.requests(), usage.cost()]).unwrap_or_default(),
         denials: denials.map(|list| list.data).unwrap_or_default(),
         unused: unused.ok().filter(Unused::has_any),
-        audit,
+        audit: audit.ok().map(|list| list.data),
         asked: asked.ok().and_then(|list| list.data.into_iter().next()),
-        may_change,
+        may_change: visitor.me.may_make_keys(),
+        may_call: key.may_call(&visitor),
         key,
     }))
 }

@@ -49,7 +49,7 @@ async fn question(visitor: &Visitor, name: &str) -> Result<Question, Refusal> {
 }
 
 /// How often it was called in the last thirty days, in words. `None`: that cannot be counted now.
-async fn calls(visitor: &Visitor, name: &str) -> Option<String> {
+pub(super) async fn calls(visitor: &Visitor, name: &str) -> Option<String> {
     let path = format!("/v1/usage?group_by=model&model={}", segment(name));
     let usage: Usage = visitor.api.get(&path).await.ok()?;
     let calls = usage.data.iter().map(|line| line.requests).sum();

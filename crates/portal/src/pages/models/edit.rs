@@ -10,12 +10,12 @@ use super::object::{Model, api_path, model_path};
 use super::price::{self, PriceField};
 use crate::answer::{again, ok, see_other};
 use crate::api::Sent;
-use crate::form::{Choice, Form, Kind, Member};
+use crate::form::{Choice, Form, Kind, Member, is_whole};
 use crate::frame::Frame;
 use crate::pages::general_keys;
 use crate::pages::providers::{self, Provider};
 use crate::posted::Posted;
-use crate::refusal::Refusal;
+use crate::refusal::{FieldError, Refusal};
 use crate::visitor::Visitor;
 
 const MEMBERS: [Member; 3] = [
@@ -93,11 +93,6 @@ impl EditPage {
         let found = self.providers.iter().find(|provider| provider.id == id);
         found.map_or("", |provider| provider.name.as_str())
     }
-
-    /// What is wrong with the deployments together.
-    fn whole_error(&self) -> &str {
-        exact_error(&self.form, "deployments")
-    }
 }
 
 /// One deployment in the form.
@@ -116,16 +111,10 @@ impl Row<'_> {
         self.form.value(&self.field(name))
     }
 
-    /// What is wrong with it, but with none of its fields.
-    fn error(&self) -> &str {
-        exact_error(self.form, &format!("deployments[{}]", self.at))
+    /// How the API names all of it.
+    fn whole(&self) -> String {
+        format!("deployments[{}]", self.at)
     }
-}
-
-/// What is wrong with a field, its parts left out.
-fn exact_error<'a>(form: &'a Form, field: &str) -> &'a str {
-    let found = form.errors().iter().find(|error| error.field == field);
-    found.map_or("", |error| error.detail.as_str())
 }
 
 fn field(row: usize, name: &str) -> String {
@@ -148,6 +137,8 @@ pub(crate) async fn act(
         Ok(_) => Ok(see_other(&format!("{}?done=model-saved", model_path("show", &name)))),
         Err(refusal) => {
             let form = form.refused(in_rows(refusal, &rows))?;
+            let unread = unread(&form);
+            let form = form.also_wrong(unread);
             Ok(again(&EditPage::new(&visitor, form, &name).await?))
         }
     }
@@ -193,6 +184,16 @@ fn body(form: &Form) -> (Map<String, Value>, Vec<usize>) {
     (body, rows)
 }
 
+/// Numbers that are none: the API tells of the first only.
+fn unread(form: &Form) -> Vec<FieldError> {
+    let is_number = |kind| kind == Kind::Number;
+    let names = ROW.into_iter().filter(|(_, kind)| is_number(*kind)).map(|(name, _)| name);
+    let of_rows = names.flat_map(|name| (0..ROWS_MAX).map(move |row| field(row, name)));
+    let unread = of_rows.filter(|field| !is_whole(form.value(field)));
+    let unread = unread.map(|field| FieldError::new(&field, "wrong-number"));
+    form.unread(&MEMBERS).into_iter().chain(unread).collect()
+}
+
 fn deployment(form: &Form, row: usize) -> Map<String, Value> {
     let of_row = |(name, kind): (&'static str, Kind)| {
         let typed = form.value(&field(row, name)).trim();
@@ -224,7 +225,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::refusal::{FieldError, Why};
+    use crate::refusal::Why;
 
     fn model() -> Model {
         let deployment = |provider: &str| {

@@ -4,12 +4,13 @@ use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 
-use super::object::{Model, api_path};
+use super::object::{Deployment, Model, api_path, model_path};
 use super::price::{Line, lines};
 use crate::answer::ok;
 use crate::form::Form;
 use crate::frame::Frame;
 use crate::pages::providers::{self, Provider};
+use crate::query::with_query;
 use crate::refusal::Refusal;
 use crate::visitor::Visitor;
 
@@ -34,6 +35,12 @@ impl ShowPage {
     /// The prices that count: the operator's own.
     fn prices(&self) -> Vec<Line> {
         self.model.price.rates().map(lines).unwrap_or_default()
+    }
+
+    /// Where it is asked before a deployment's calls are ended.
+    fn disable_path(&self, one: &Deployment) -> String {
+        let asked = [("deployment", one.id.as_str()), ("version", self.version.as_str())];
+        with_query(&model_path("disable", &self.model.name), asked.into_iter())
     }
 
     /// How many share the calls of the first turn.

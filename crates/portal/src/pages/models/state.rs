@@ -30,7 +30,7 @@ pub(crate) async fn act(
     }
 }
 
-fn body(model: &Model, id: &str, state: &str) -> Map<String, Value> {
+pub(super) fn body(model: &Model, id: &str, state: &str) -> Map<String, Value> {
     let wish = |(one, mut wish): (&Deployment, Value)| {
         if let (true, Some(wish)) = (one.id == id, wish.as_object_mut()) {
             wish.insert("state".to_owned(), state.into());

@@ -70,6 +70,6 @@ pub(crate) async fn act(
     let sent = Sent { version: Some(form.value("version")), ..Sent::default() };
     match visitor.api.send::<IgnoredAny>(Method::PATCH, &path, &body, sent).await {
         Ok(_) => Ok(see_other(&format!("/people/{}?done=person-saved", segment(&id)))),
-        Err(refusal) => Ok(again(&EditPage::new(&visitor, id, form.refused(refusal)?))),
+        Err(refusal) => Ok(again(&EditPage::new(&visitor, id, bounds::refused(form, refusal)?))),
     }
 }

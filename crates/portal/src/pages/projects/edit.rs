@@ -54,6 +54,6 @@ pub(crate) async fn act(
     let sent = Sent { version: Some(form.value("version")), ..Sent::default() };
     match visitor.api.send::<Project>(Method::PATCH, &path_of(&id), &body, sent).await {
         Ok(_) => Ok(see_other(&format!("/projects/{}?done=project-saved", segment(&id)))),
-        Err(refusal) => Ok(again(&EditPage::new(&visitor, id, form.refused(refusal)?))),
+        Err(refusal) => Ok(again(&EditPage::new(&visitor, id, bounds::refused(form, refusal)?))),
     }
 }

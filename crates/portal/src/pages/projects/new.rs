@@ -42,6 +42,6 @@ pub(crate) async fn act(Posted { visitor, form }: Posted) -> Result<Response, Re
     let sent = Sent { once: Some(&once), ..Sent::default() };
     match visitor.api.send::<Project>(Method::POST, "/v1/projects", &body, sent).await {
         Ok(project) => Ok(see_other(&format!("/projects/{}?done=project-made", project.id))),
-        Err(refusal) => Ok(again(&NewPage::new(&visitor, form.refused(refusal)?))),
+        Err(refusal) => Ok(again(&NewPage::new(&visitor, bounds::refused(form, refusal)?))),
     }
 }

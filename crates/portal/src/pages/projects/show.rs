@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::object::{Member, Model, Project, path_of};
 use crate::answer::{again, ok};
 use crate::api::List;
-use crate::form::Form;
+use crate::form::{Choice, Form};
 use crate::frame::Frame;
 use crate::query::Query;
 use crate::refusal::Refusal;
@@ -27,8 +27,10 @@ struct ShowPage {
     members: Vec<Member>,
     /// Where the next page of members is.
     next: Option<String>,
-    /// Names that can be let in.
-    people: Vec<Named>,
+    /// Who can be let in.
+    people: Vec<Choice>,
+    /// Whether there are others, who can be typed.
+    has_more_people: bool,
     /// The models that only its keys may call.
     models: Vec<Model>,
 }
@@ -42,19 +44,24 @@ struct Named {
 impl ShowPage {
     async fn new(visitor: &Visitor, id: &str, form: Form, query: &Query) -> Result<Self, Refusal> {
         let path = path_of(id);
-        let project: Project = visitor.api.get(&path).await?;
-        let path = query.path(&format!("{path}/members"), &["after"], &[]);
-        let List { data: members, next } = visitor.api.get::<List<Member>>(&path).await?;
-        let people: List<Named> = visitor.api.get("/v1/users?limit=200").await?;
-        let models: List<Model> = visitor.api.get("/v1/models?view=routes&limit=200").await?;
+        let members = query.path(&format!("{path}/members"), &["after"], &[]);
+        let (project, members, people, models) = tokio::try_join!(
+            visitor.api.get::<Project>(&path),
+            visitor.api.get::<List<Member>>(&members),
+            visitor.api.get::<List<Named>>("/v1/users?limit=200"),
+            visitor.api.get::<List<Model>>("/v1/models?view=routes&limit=200"),
+        )?;
+        let List { data: members, next } = members;
         let own = |model: &Model| model.project.as_ref() == Some(&project.id);
         let here = format!("/projects/{}", project.id);
         let is_outside = |one: &Named| !members.iter().any(|member| member.user == one.id);
+        let choice = |one: Named| Choice::new(one.id, one.name);
         Ok(Self {
             frame: visitor.frame("/projects"),
             form,
             models: models.data.into_iter().filter(own).collect(),
-            people: people.data.into_iter().filter(is_outside).collect(),
+            has_more_people: people.next.is_some(),
+            people: people.data.into_iter().filter(is_outside).map(choice).collect(),
             members,
             next: next.map(|after| query.path(&here, &[], &[("after", &after)])),
             project,

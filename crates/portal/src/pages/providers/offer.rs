@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
+use doorward_domain::usage::Kind;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -37,6 +38,8 @@ struct Offer {
 struct Offered {
     name: String,
     listed_price: Option<ListedPrice>,
+    /// What it costs where it is sold, where the table has nothing for this provider.
+    usual_price: Option<ListedPrice>,
 }
 
 /// What is looked at of a model that was added.
@@ -90,17 +93,35 @@ impl OfferPage {
         self.served.get(name)
     }
 
-    /// Whether a model without a price of its own is meant to be free: where somebody here runs it, until
-    /// they say otherwise.
-    fn is_free(&self, name: &str) -> bool {
-        if self.form.has("models", name) {
-            return self.form.has("free", name);
+    /// Whether a model without a listed price is meant to be free: where somebody here runs it and nobody
+    /// sells it, until they say otherwise. What passes calls on may stand here too, and is paid for.
+    fn is_free(&self, model: &Offered) -> bool {
+        if self.is_said(model) {
+            return self.form.has("free", &model.name);
         }
-        self.provider.is_own()
+        self.provider.is_own() && model.usual_price.is_none()
     }
 
-    fn typed(&self, what: &str, name: &str) -> &str {
-        self.form.value(&format!("{what} {name}"))
+    /// What is in the field of a price: what was typed, else what it costs where it is sold.
+    fn price(&self, kind: Kind, model: &Offered) -> String {
+        if self.is_said(model) {
+            return self.form.value(&format!("{} {}", kind.name(), model.name)).to_owned();
+        }
+        let usual = model.usual_price.as_ref().and_then(|price| price.rates.get(kind));
+        usual.map(|price| price.to_string()).unwrap_or_default()
+    }
+
+    fn input(&self, model: &Offered) -> String {
+        self.price(Kind::Input, model)
+    }
+
+    fn output(&self, model: &Offered) -> String {
+        self.price(Kind::Output, model)
+    }
+
+    /// Whether the form that came was of this model too.
+    fn is_said(&self, model: &Offered) -> bool {
+        self.form.value("act") == "add" && self.form.has("models", &model.name)
     }
 
     fn wrong_with(&self, name: &str) -> &str {
@@ -198,6 +219,7 @@ fn words(refusal: Refusal) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::Fake;
 
     fn provider() -> Provider {
         serde_json::from_value(json!({
@@ -206,6 +228,48 @@ mod tests {
             "created_at": "2026-01-01T00:00:00Z",
         }))
         .unwrap()
+    }
+
+    /// The row of one model of a page.
+    fn row<'a>(page: &'a str, name: &str) -> &'a str {
+        page.split("<tr>").find(|row| row.contains(&format!("value=\"{name}\""))).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_what_runs_here_and_nobody_sells_is_free_beforehand() {
+        let usual = json!({
+            "rates": {"input": "1.25", "output": "10.00"}, "tiers": [], "context_window": null,
+        });
+        let offer = json!({"works": true, "detail": "", "models": [
+            {"name": "gpt-5.1", "listed_price": null, "usual_price": usual},
+            {"name": "house", "listed_price": null, "usual_price": null},
+        ]});
+        for (base_url, is_free) in [("http://127.0.0.1:8000/v1", true), ("https://a.com/v1", false)]
+        {
+            let mut provider = json!({
+                "id": "prv_1", "name": "p", "kind": "openai-compatible", "region": null,
+                "provider_keys": [], "health_check": null, "created_at": "2026-01-01T00:00:00Z",
+            });
+            provider["base_url"] = base_url.into();
+            let portal = Fake::new(
+                "admin",
+                &[
+                    ("GET /v1/providers/prv_1", 200, provider),
+                    ("POST /v1/providers/prv_1/test", 200, offer.clone()),
+                    (
+                        "GET /v1/models?view=routes&limit=200&provider=prv_1",
+                        200,
+                        json!({"data": [], "next": null}),
+                    ),
+                ],
+            );
+            let page = portal.post("/providers/prv_1/offer", "").await.text;
+            let sold = row(&page, "gpt-5.1");
+            assert!(!sold.contains("checked"), "{sold}");
+            assert!(sold.contains("value=\"1.25\"") && sold.contains("value=\"10.00\""), "{sold}");
+            let house = row(&page, "house");
+            assert_eq!(house.contains("checked"), is_free, "{base_url} {house}");
+        }
     }
 
     #[test]

@@ -8,12 +8,11 @@ use http::Method;
 use serde_json::{Map, Value};
 
 use super::Increase;
-use super::ask::{Figure, figures, raise, refused};
+use super::ask::{Figure, figures, raise, refused, same};
 use crate::answer::{again, ok, see_other};
 use crate::api::Sent;
 use crate::form::{Form, Kind, Member};
 use crate::frame::Frame;
-use crate::names::Names;
 use crate::pages::keys::object::{Key, limits_of};
 use crate::posted::Posted;
 use crate::query::segment;
@@ -26,14 +25,15 @@ const GRANT: [Member; 2] = [
 ];
 const DECLINE: [Member; 1] = [Member { path: "note", kind: Kind::Wish }];
 /// How long it may hold, in days.
-pub(super) const DAYS: [&str; 4] = ["1", "7", "30", "90"];
+pub(super) const DAYS: [usize; 4] = [1, 7, 30, 90];
+/// How long it holds where nobody says otherwise: what is meant for good is chosen.
+pub(super) const DAYS_DEFAULT: usize = 30;
 
 #[derive(Debug, Template)]
 #[template(path = "requests/show.html")]
 struct ShowPage {
     frame: Frame,
     form: Form,
-    names: Names,
     request: Increase,
     /// What can be raised; empty where the key is gone.
     figures: Vec<Figure>,
@@ -41,11 +41,10 @@ struct ShowPage {
 
 impl ShowPage {
     async fn new(visitor: &Visitor, request: Increase, form: Form) -> Self {
-        let ids = [Some(&*request.asked_by), request.decided_by.as_deref()].into_iter().flatten();
-        let names = Names::of(visitor, ids).await;
-        let key = key(visitor, &request).await;
-        let figures = key.as_ref().map(figures).unwrap_or_default();
-        Self { frame: visitor.frame("/requests"), form, names, request, figures }
+        let mut request = request;
+        request.key = key(visitor, &request).await;
+        let figures = request.key.as_ref().map(figures).unwrap_or_default();
+        Self { frame: visitor.frame("/requests"), form, request, figures }
     }
 
     /// Whether the visitor asked for it, or for whoever did.
@@ -58,7 +57,8 @@ fn path(id: &str) -> String {
     format!("/v1/limit-increases/{}", segment(id))
 }
 
-async fn key(visitor: &Visitor, request: &Increase) -> Option<Key> {
+/// The key that it is about, if it is about one that is there.
+pub(super) async fn key(visitor: &Visitor, request: &Increase) -> Option<Key> {
     if !request.is_of_key() {
         return None;
     }
@@ -74,12 +74,7 @@ fn asked(request: &Increase, key: Option<&Key>) -> Form {
         form.add(&format!("limits.{name}"), limit);
     }
     for (at, own) in key.iter().flat_map(|key| key.budgets.iter().enumerate()) {
-        let is_money = |amount: Amount| matches!(amount, Amount::Usd(_));
-        let named =
-            request.asked.budgets.iter().find(|one| {
-                one.period == own.period && is_money(one.amount) == is_money(own.amount)
-            });
-        let amount = named.map(|one| match one.amount {
+        let amount = same(&request.asked.budgets, own).map(|one| match one.amount {
             Amount::Usd(usd) => usd.to_string(),
             Amount::Tokens(tokens) => tokens.to_string(),
         });
@@ -89,9 +84,10 @@ fn asked(request: &Increase, key: Option<&Key>) -> Form {
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let request = visitor.api.get::<Increase>(&path(&id)).await?;
+    let request = visitor.api.get::<Increase>(&format!("{}?names=true", path(&id))).await?;
     let key = key(&visitor, &request).await;
-    let form = asked(&request, key.as_ref());
+    let mut form = asked(&request, key.as_ref());
+    form.add("ends_in_days", DAYS_DEFAULT.to_string());
     Ok(ok(&ShowPage::new(&visitor, request, form).await))
 }
 
@@ -101,7 +97,7 @@ pub(crate) async fn act(
     Path(id): Path<String>,
     Posted { visitor, form }: Posted,
 ) -> Result<Response, Refusal> {
-    let request = visitor.api.get::<Increase>(&path(&id)).await?;
+    let request = visitor.api.get::<Increase>(&format!("{}?names=true", path(&id))).await?;
     let (act, members, done): (_, &[Member], _) = match form.value("act") {
         "grant" => ("grant", &GRANT, "increase-granted"),
         "decline" => ("decline", &DECLINE, "increase-declined"),

@@ -4,11 +4,10 @@ use askama::Template;
 use axum::response::Response;
 
 use super::Increase;
-use super::decide::DAYS;
+use super::decide::{DAYS, DAYS_DEFAULT, key};
 use crate::answer::ok;
 use crate::api::List;
 use crate::frame::Frame;
-use crate::names::Names;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::visitor::Visitor;
@@ -20,22 +19,23 @@ const STATES: [&str; 5] = ["open", "granted", "declined", "withdrawn", "lapsed"]
 struct ListPage {
     frame: Frame,
     query: Query,
-    names: Names,
     requests: Vec<Increase>,
     next: Option<String>,
 }
 
 pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
     let state = STATES.into_iter().find(|state| *state == query.text("state"));
-    let own: Vec<_> =
-        [("limit", "50")].into_iter().chain(state.map(|state| ("state", state))).collect();
+    let own: Vec<_> = [("limit", "50"), ("names", "true")]
+        .into_iter()
+        .chain(state.map(|state| ("state", state)))
+        .collect();
     let path = query.path("/v1/limit-increases", &["after"], &own);
-    let List { data: requests, next } = visitor.api.get::<List<Increase>>(&path).await?;
+    let List { data: mut requests, next } = visitor.api.get::<List<Increase>>(&path).await?;
+    // Whoever decides wants to know what it is now. Few wait at a time.
+    for one in requests.iter_mut().filter(|one| one.is_open()) {
+        one.key = key(&visitor, one).await;
+    }
     let next = next.map(|after| query.path("/requests", &["state"], &[("after", &after)]));
-    let ids = requests
-        .iter()
-        .flat_map(|one| [Some(&*one.asked_by), one.decided_by.as_deref()].into_iter().flatten());
-    let names = Names::of(&visitor, ids).await;
     let frame = visitor.frame("/requests");
-    Ok(ok(&ListPage { frame, query, names, requests, next }))
+    Ok(ok(&ListPage { frame, query, requests, next }))
 }

@@ -44,6 +44,8 @@ pub(crate) async fn act(Posted { visitor, form }: Posted) -> Result<Response, Re
     let sent = Sent { version: Some(form.value("version")), ..Sent::default() };
     match visitor.api.send::<Organization>(Method::PATCH, PATH, &body, sent).await {
         Ok(_) => Ok(see_other("/settings?done=organization-saved")),
-        Err(refusal) => Ok(again(&OrganizationPage::new(&visitor, form.refused(refusal)?))),
+        Err(refusal) => {
+            Ok(again(&OrganizationPage::new(&visitor, bounds::refused(form, refusal)?)))
+        }
     }
 }
