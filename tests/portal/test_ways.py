@@ -1,8 +1,10 @@
 """What scripts add to going about: the way back, what was done, what is copied, the menu."""
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from program import ADMIN
+from program import ADMIN, ROOT
 
 
 @pytest.fixture
@@ -74,3 +76,10 @@ def test_a_form_is_checked_where_it_says_what_is_wrong_beside_the_field(visit):
     assert visit.page.locator('[name="name"]').get_attribute("required") is not None
     visit.press("Create API key")
     visit.refused("name")
+
+
+def test_no_form_that_a_browser_would_check_is_checked_by_it():
+    checked = re.compile(r'required|minlength|type=\\"(email|url|number|date)')
+    for file in (ROOT / "crates/portal/templates").rglob("*.html"):
+        for tag, body in re.findall(r'(<form\b[^>]*method="post"[^>]*>)(.*?)</form>', file.read_text(), re.DOTALL):
+            assert "novalidate" in tag or not checked.search(body), (file.name, tag)
