@@ -4,6 +4,12 @@ from playwright.sync_api import sync_playwright
 
 from program import ADMIN, Program
 from visit import Visit, chromium
+from world import World
+
+
+def pytest_collection_modifyitems(items):
+    """What is said of the whole run comes last."""
+    items.sort(key=lambda item: item.path.name == "test_whole.py")
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +37,14 @@ def program(options):
     assert "internal error" not in log and "panicked" not in log, log
 
 
+@pytest.fixture(scope="session")
+def world():
+    """An organization as there might be one, for tests that look at it, and leave what is in it as it is."""
+    world = World()
+    yield world
+    world.end()
+
+
 @pytest.fixture(params=[True, False], ids=["scripts", "no-scripts"])
 def scripts(request):
     """Each test that asks for this runs with JavaScript and without."""
@@ -42,8 +56,8 @@ def visitor(browser, program):
     """Opens contexts: `visitor(email, scripts=True)`. At the end, none may have had anything to complain of."""
     visits = []
 
-    def open(email=None, **more):
-        visits.append(Visit(browser, program, email=email, **more))
+    def open(email=None, of=program, **more):
+        visits.append(Visit(browser, of, email=email, **more))
         return visits[-1]
 
     yield open

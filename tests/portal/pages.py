@@ -2,6 +2,7 @@
 import re
 
 from program import PASSWORD, ROOT
+from second_factor import second_factor as set_up_second_factor
 
 TABLE = (ROOT / "crates/portal/src/routes.rs").read_text()
 ROUTES = re.findall(r'^\s*(show|act)\s*\("([^"]+)"', TABLE, re.MULTILINE)
@@ -11,8 +12,10 @@ FORMS = [path for verb, path in ROUTES if verb == "act"]
 GUESTS = ["/sign-in", "/welcome", "/invitation", "/password-reset"]
 #: What is shown, and is no page.
 NO_PAGES = ["/", "/assets/{content}/{name}", "/usage/export", "/audit/download", "/playground/calls/{id}",
-            "/providers/{id}/offer", "/account/second-factor/remove"]
-PAGES = [path for verb, path in ROUTES if verb == "show" and path not in NO_PAGES]
+            "/providers/{id}/offer"]
+#: What is shown to those only who have something: drawn among the states below.
+CONDITIONAL = ["/account/second-factor/remove"]
+PAGES = [path for verb, path in ROUTES if verb == "show" and path not in NO_PAGES + CONDITIONAL]
 
 
 #: What is sent to each form, those that name nothing first: `/general-keys/new` is no id.
@@ -92,6 +95,16 @@ def second_factor(visit, world):
     visit.page.locator('[name="code"]').wait_for()
 
 
+def second_factor_removal(visit, world):
+    name = f"careful-{id(visit)}"
+    world.program.person(name)
+    session = world.program.session(f"{name}@example.com")
+    set_up_second_factor(world.program, session)
+    visit.take(session)
+    visit.go("/account/second-factor/remove")
+    visit.heading("Remove the second factor")
+
+
 def webhook_made(visit, world):
     visit.go("/notifications/webhooks/new")
     visit.type("Name", f"made-{id(visit)}")
@@ -103,5 +116,6 @@ def webhook_made(visit, world):
 STATES = {f"state-{name.replace('_', '-')}": state for name, state in [
     ("keys-created", created), ("keys-refused", refused), ("menu", menu), ("keys-none-found", none_found),
     ("invited", invited), ("offered", offered), ("answered", answered), ("second-factor", second_factor),
+    ("second-factor-removal", second_factor_removal),
     ("webhook-made", webhook_made),
 ]}

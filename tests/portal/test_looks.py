@@ -7,7 +7,6 @@ import pytest
 from pages import GUESTS, PAGES, STATES
 from program import ADMIN
 from visit import LOOKS, Visit
-from world import World
 
 AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 RULES = "axe.run(document, { resultTypes: ['violations'], rules: { 'target-size': { enabled: true } } })"
@@ -19,13 +18,6 @@ SIDEWAYS = """() => [document.documentElement, ...document.querySelectorAll("bod
 PAGE_BYTES_MAX = 150_000
 #: The widths at which nothing may stick out.
 WIDTHS = [360, 390, 1280, 2560]
-
-
-@pytest.fixture(scope="module")
-def world():
-    world = World()
-    yield world
-    world.end()
 
 
 @pytest.fixture

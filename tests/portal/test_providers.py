@@ -95,25 +95,3 @@ def test_among_the_models_of_a_provider_one_is_found_priced_and_added(visit, pro
         visit.press("Add the ticked models")
         visit.sees("The models are added.")
         assert program.ask("GET", "/v1/models/house-model?view=routes")["price"] == {"input": "0.50", "output": "2.00"}
-
-
-def test_what_is_wrong_with_a_provider_is_said_beside_the_field(visit, program):
-    program.ask("POST", "/v1/provider-keys", {"name": "taken", "value": SECRET})
-    before = program.rows()
-    visit.go("/providers/new?preset=compatible")
-    visit.type("Name", "house")
-    visit.put("base_url", "not an address")
-    visit.press("Add provider")
-    assert visit.refused("base_url")
-    expect(visit.page.locator('[name="base_url"]')).to_have_value("not an address")
-    expect(visit.page.get_by_label("Name", exact=True)).to_have_value("house")
-    visit.go("/general-keys/new")
-    visit.type("Name", "taken")
-    visit.put("value", "sk-another-0123456789")
-    visit.put("note", "kept as typed")
-    visit.press("Add general key")
-    visit.page.locator(".refused, .wrong").first.wait_for()
-    expect(visit.page.get_by_label("Name", exact=True)).to_have_value("taken")
-    expect(visit.page.locator('[name="note"]')).to_have_value("kept as typed")
-    assert "sk-another-0123456789" not in visit.page.content()
-    assert program.rows() == before

@@ -68,11 +68,17 @@ def test_a_form_of_a_session_that_is_over_leads_to_sign_in(visitor, program, scr
                          ids=["iframe", "object", "embed"])
 def test_no_other_site_shows_a_page_in_a_frame(browser, visitor, program, frame):
     visit = visitor(ADMIN)
-    with Evil() as evil:
-        evil.page = frame.format(f"{program.url}/keys")
+    with Evil() as evil, Evil() as other:
+        other.page = "<main>Anybody may frame this.</main>"
+        # Beside a page that shows what a frame that is let in looks like.
+        evil.page = frame.format(f"{program.url}/keys") + frame.format(other.url("other.localhost"))
+        asked = []
+        visit.context.on("response", lambda answer: asked.append(answer.url))
         page = visit.context.new_page()
         page.goto(evil.url("evil.localhost"))
         page.wait_for_load_state("networkidle")
-        assert not [of.url for of in page.frames[1:] if of.locator("main").count()]
-        visit.complaints = [line for line in visit.complaints
-                            if "frame-ancestors" not in line and evil.address not in line]
+        assert f"{program.url}/keys" in asked
+        shown = [of.locator("main").inner_text() for of in page.frames[1:] if of.locator("main").count()]
+        assert shown == ["Anybody may frame this."]
+        visit.complaints = [line for line in visit.complaints if "frame-ancestors" not in line
+                            and evil.address not in line and other.address not in line]

@@ -39,6 +39,13 @@ class World:
         self.upstream = Upstream().__enter__()
         self.program = Program(env=env)
         self.ids = {}
+        try:
+            self.fill()
+        except BaseException:
+            self.end()
+            raise
+
+    def fill(self):
         ask = self.program.ask
         me = self.program.administrator()
         people = {name: ask("POST", "/v1/users", {"name": name, "role": role, "email": f"{name}@example.com"
@@ -90,8 +97,8 @@ class World:
         self.ids = {
             "keys": keys["production-search"]["id"], "agent-keys": agents[0]["id"], "general-keys": key["id"],
             "service-accounts": accounts["ticket-triage"], "providers": provider["id"], "models": "gpt-5.1",
-            "projects": projects["search"], "people": people["jonas.lindqvist"], "requests": increase["id"],
-            "webhooks": webhook["id"], "calls": call,
+            "projects": projects["search"], "people": people["jonas.lindqvist"], "members": people["jonas.lindqvist"],
+            "requests": increase["id"], "webhooks": webhook["id"], "calls": call, "notices": "ntc_none",
         }
 
     def path(self, page):

@@ -136,6 +136,7 @@ impl Health {
     /// A round of checks is over. It says nothing about calls that fail, nor about credentials: a key that serves
     /// calls may not be let at what is asked. But whoever wants to be left alone for a while is.
     pub(crate) fn checked(&self, now_us: u64, found: Found) {
+        self.deployment.checks.knows();
         let rest = match found {
             Found::There => return self.is_there(),
             Found::Down(rest) => rest,

@@ -45,15 +45,14 @@ function withoutNotice(address) {
 
 function show(page, url, { push, top }) {
   const same = new URL(url).pathname === location.pathname;
+  const isNext = push && url !== location.href;
+  if (isNext) keepPlace();
   document.title = page.title;
   const theme = page.documentElement.dataset.theme;
   if (theme) document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
   document.body.replaceWith(page.body);
-  if (push && url !== location.href) {
-    keepPlace();
-    history.pushState(null, "", url);
-  }
+  if (isNext) history.pushState(null, "", url);
   dress(document);
   if (!push || !same) window.scrollTo(0, top);
   const wrong = document.querySelector(".refused, [aria-invalid]");

@@ -11,7 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_domain::address::ClientAddress;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
-use http::header::{CONTENT_TYPE, COOKIE, ETAG, HOST, IF_MATCH, LOCATION, ORIGIN};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, ETAG, HOST, IF_MATCH, LOCATION, ORIGIN};
 use http::{Method, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -116,6 +116,7 @@ impl Fake {
             .uri(path)
             .header(HOST, "localhost")
             .header(ORIGIN, "http://localhost")
+            .header(ACCEPT, "text/html")
             .header(COOKIE, format!("doorward={}", self.token.expose().expose_secret()))
             .extension(ClientAddress("192.0.2.7".parse().unwrap()))
             .body(body)

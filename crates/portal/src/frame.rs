@@ -35,8 +35,16 @@ pub(crate) struct Way {
     pub(crate) path: &'static str,
     /// The name of its text.
     pub(crate) text: &'static str,
-    /// Whether it leads to what only administrators do.
-    is_for_admins: bool,
+    whom: Whom,
+}
+
+/// Who goes a way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    All,
+    Admins,
+    /// Those who are no administrators: for these, another way shows more.
+    Others,
 }
 
 /// Ways that belong together.
@@ -48,11 +56,15 @@ pub(crate) struct Group {
 }
 
 const fn way(path: &'static str, text: &'static str) -> Way {
-    Way { path, text, is_for_admins: false }
+    Way { path, text, whom: Whom::All }
 }
 
 const fn admin(path: &'static str, text: &'static str) -> Way {
-    Way { path, text, is_for_admins: true }
+    Way { path, text, whom: Whom::Admins }
+}
+
+const fn other(path: &'static str, text: &'static str) -> Way {
+    Way { path, text, whom: Whom::Others }
 }
 
 const GROUPS: [Group; 3] = [
@@ -60,6 +72,7 @@ const GROUPS: [Group; 3] = [
         text: "",
         ways: &[
             way("/keys", "nav-keys"),
+            other("/my-models", "nav-models"),
             way("/usage", "nav-usage"),
             way("/playground", "nav-playground"),
             way("/requests", "nav-requests"),
@@ -90,11 +103,21 @@ const GROUPS: [Group; 3] = [
 /// The way that only the menu of whoever is signed in has.
 const ACCOUNT: Way = way("/account", "nav-account");
 
+/// Whether a page is one that only administrators have, or below one.
+pub(crate) fn is_for_admins(path: &str) -> bool {
+    let is_below = |way: &Way| {
+        let rest = path.strip_prefix(way.path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let found = GROUPS.iter().flat_map(|group| group.ways).find(|way| is_below(way));
+    found.is_some_and(|way| way.whom == Whom::Admins)
+}
+
 impl Group {
     /// Those of its ways that somebody may go.
     pub(crate) fn for_visitor(&self, frame: &Frame) -> Vec<&'static Way> {
-        let is_admin = frame.is_admin();
-        self.ways.iter().filter(|way| is_admin || !way.is_for_admins).collect()
+        let hidden = if frame.is_admin() { Whom::Others } else { Whom::Admins };
+        self.ways.iter().filter(|way| way.whom != hidden).collect()
     }
 }
 
@@ -226,5 +249,44 @@ impl Frame {
     /// The path of a file of the portal.
     pub(crate) fn asset(&self, name: &str) -> &'static str {
         assets::path(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fake::Fake;
+
+    use super::*;
+
+    #[test]
+    #[rustfmt::skip]
+    fn what_administrators_have_is_told_by_its_path() {
+        for (path, expected) in [
+            ("/people",         true),
+            ("/providers/new",  true),
+            ("/settings/organization", true),
+            ("/peoples",        false),
+            ("/keys/new",       false),
+            ("/",               false),
+        ] {
+            assert_eq!(is_for_admins(path), expected, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_that_ends_in_a_refusal_is_not_shown_and_the_menu_stays() {
+        for role in ["member", "viewer"] {
+            let portal = Fake::new(role, &[]);
+            for path in ["/providers/new", "/people/new", "/service-accounts/new", "/nowhere"] {
+                let shown = portal.get(path).await;
+                let status = if path == "/nowhere" { 404 } else { 403 };
+                assert_eq!(shown.status, status, "{path}");
+                assert!(
+                    shown.text.contains("href=\"/usage\"")
+                        && !shown.text.contains("<form class=\"form"),
+                    "{path}"
+                );
+            }
+        }
     }
 }

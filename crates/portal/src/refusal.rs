@@ -4,14 +4,18 @@ use std::fmt::Display;
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::SET_COOKIE;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::answer::{page, see_other};
 use crate::cookie;
 use crate::frame::Frame;
-use crate::text::text_with;
+use crate::portal::Portal;
+use crate::text::{text, text_with};
+use crate::visitor::Visitor;
 
 /// Why something was not done.
 #[derive(Debug)]
@@ -65,14 +69,14 @@ impl Refusal {
         Self { status, why }
     }
 
+    /// The role of the visitor has no such page.
+    pub(crate) fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, Why::default())
+    }
+
     /// There is no such page, or nothing that the visitor may see.
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, Why::default())
-    }
-
-    /// The visitor's role does not allow it.
-    pub(crate) fn of_role() -> Self {
-        Self::new(StatusCode::FORBIDDEN, Why::default())
     }
 
     /// A page of another site sent the form, or one that is too old.
@@ -122,17 +126,32 @@ fn too_many(seconds: u32) -> String {
     }
 }
 
-#[derive(Debug, Template)]
-#[template(path = "refusal.html")]
-struct RefusalPage {
-    frame: Frame,
+/// What is said instead of a page. It goes along with the answer, for [`framed`].
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    status: StatusCode,
     title: String,
     text: String,
 }
 
-impl RefusalPage {
+/// For somebody of whom nothing is known.
+#[derive(Debug, Template)]
+#[template(path = "refusal.html")]
+struct BarePage {
+    frame: Frame,
+    told: Told,
+}
+
+/// For somebody who is signed in: the ways to other pages stay where they are.
+#[derive(Debug, Template)]
+#[template(path = "refusal_framed.html")]
+struct FramedPage {
+    frame: Frame,
+    told: Told,
+}
+
+impl Told {
     fn new(refusal: &Refusal) -> Self {
-        let frame = Frame::bare(None, None, jiff::Timestamp::UNIX_EPOCH);
         let kind = match refusal.status {
             StatusCode::NOT_FOUND => "missing",
             StatusCode::FORBIDDEN if refusal.why.code == "stale_form" => "stale-form",
@@ -141,12 +160,25 @@ impl RefusalPage {
             status if status.is_client_error() => "refused",
             _ => "fault",
         };
-        let title = frame.t(&format!("refusal-{kind}-title"));
+        let title = text(&format!("refusal-{kind}-title"));
         let text = match (kind, refusal.why.detail.as_str()) {
             ("refused", detail) if !detail.is_empty() => refusal.words(),
-            _ => frame.t(&format!("refusal-{kind}-text")),
+            _ => text(&format!("refusal-{kind}-text")),
         };
-        Self { frame, title, text }
+        Self { status: refusal.status, title, text }
+    }
+}
+
+/// The same in the frame of whoever is signed in; of whoever is not, as it is.
+pub(crate) async fn framed(answer: Response, head: Parts, portal: &Portal) -> Response {
+    let Some(told) = answer.extensions().get::<Told>().cloned() else { return answer };
+    // What a page of another site sends asks nothing of the API.
+    if head.method != Method::GET && !cookie::is_same_origin(&head) {
+        return answer;
+    }
+    match Visitor::of(&head, portal).await {
+        Ok(visitor) => page(told.status, &FramedPage { frame: visitor.frame(""), told }),
+        Err(_) => answer,
     }
 }
 
@@ -164,7 +196,10 @@ impl IntoResponse for Refusal {
         if self.is_signed_out() {
             return signed_out("/sign-in?done=session-over");
         }
-        page(self.status, &RefusalPage::new(&self))
+        let (told, frame) = (Told::new(&self), Frame::bare(None, None, Timestamp::UNIX_EPOCH));
+        let mut answer = page(self.status, &BarePage { frame, told: told.clone() });
+        answer.extensions_mut().insert(told);
+        answer
     }
 }
 

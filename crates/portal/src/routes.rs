@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::handler::Handler;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use http::header::{
@@ -20,7 +20,7 @@ use crate::pages::{
     welcome,
 };
 use crate::portal::Portal;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, framed};
 
 /// Far above any form; a list of addresses is the longest field.
 const FORM_BYTES_MAX: usize = 256 << 10;
@@ -128,6 +128,7 @@ fn table() -> Vec<Route> {
         act ("/playground",                playground::act),
         act ("/playground/token",          playground::hand_token),
         show("/playground/calls/{id}",     playground::show_call),
+        show("/my-models",                 models::mine),
         show("/models",                    models::list),
         show("/models/new",                models::new),
         act ("/models/new",                models::create),
@@ -145,6 +146,7 @@ fn table() -> Vec<Route> {
         show("/providers/{id}",            providers::show),
         show("/providers/{id}/offer",      providers::back),
         act ("/providers/{id}/offer",      providers::offer),
+        act ("/providers/{id}/test",       providers::test),
         show("/providers/{id}/edit",       providers::edit),
         act ("/providers/{id}/edit",       providers::save),
         show("/providers/{id}/delete",     providers::confirm),
@@ -202,7 +204,7 @@ pub fn router(portal: Portal) -> Router {
         .into_iter()
         .fold(Router::new(), add)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .layer(from_fn(guard))
+        .layer(from_fn_with_state(portal.clone(), guard))
         .fallback(elsewhere)
         .with_state(portal)
 }
@@ -211,12 +213,14 @@ pub fn router(portal: Portal) -> Router {
 /// a page.
 async fn elsewhere(State(portal): State<Portal>, request: Request) -> Response {
     let is_person = request.headers().get(ACCEPT).is_some_and(names_html);
-    let answer = match portal.api.oneshot(request).await {
+    let (head, body) = request.into_parts();
+    let request = Request::from_parts(head.clone(), body);
+    let answer = match portal.api.clone().oneshot(request).await {
         Ok(answer) => answer,
         Err(never) => match never {},
     };
     if is_person && answer.status() == StatusCode::NOT_FOUND {
-        let mut page = Refusal::not_found().into_response();
+        let mut page = framed(Refusal::not_found().into_response(), head, &portal).await;
         protect(page.headers_mut());
         return page;
     }
@@ -228,8 +232,10 @@ fn names_html(accept: &HeaderValue) -> bool {
     accept.to_str().is_ok_and(|accept| accept.contains("text/html"))
 }
 
-async fn guard(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+async fn guard(State(portal): State<Portal>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let response = next.run(Request::from_parts(head.clone(), body)).await;
+    let mut response = framed(response, head, &portal).await;
     protect(response.headers_mut());
     response
 }

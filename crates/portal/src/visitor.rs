@@ -8,15 +8,16 @@ use doorward_domain::address::ClientAddress;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::{Scope, ScopeSet};
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
-use http::header::USER_AGENT;
+use http::header::{HOST, REFERER, USER_AGENT};
 use http::request::Parts;
+use http::{Method, Uri};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::answer::see_other;
 use crate::api::Api;
 use crate::cookie;
-use crate::frame::Frame;
+use crate::frame::{Frame, is_for_admins};
 use crate::portal::Portal;
 use crate::query::{Query, with_query};
 use crate::refusal::{Refusal, signed_out};
@@ -118,14 +119,9 @@ impl Visitor {
         &self.endpoint
     }
 
-    /// A page of what only administrators do says so, before anything is filled in.
-    pub(crate) fn refuse_others_than_admins(&self) -> Result<(), Refusal> {
-        self.me.is_admin().then_some(()).ok_or_else(Refusal::of_role)
-    }
-
-    /// The same of what only those do who may make keys.
+    /// A page of what only those do who may make keys says so, before anything is filled in.
     pub(crate) fn refuse_who_makes_no_keys(&self) -> Result<(), Refusal> {
-        self.me.may_make_keys().then_some(()).ok_or_else(Refusal::of_role)
+        self.me.may_make_keys().then_some(()).ok_or_else(Refusal::forbidden)
     }
 
     /// The frame of a page; `here` is the path of the entry that is marked among the ways.
@@ -188,16 +184,28 @@ impl IntoResponse for Turned {
 impl FromRequestParts<Portal> for Visitor {
     type Rejection = Turned;
 
+    /// On a page that only administrators have, nobody else: what they would fill in is refused at its end.
     async fn from_request_parts(parts: &mut Parts, portal: &Portal) -> Result<Self, Turned> {
+        let visitor = Self::of(parts, portal).await?;
+        if is_for_admins(parts.uri.path()) && !visitor.me.is_admin() {
+            return Err(Refusal::forbidden().into());
+        }
+        Ok(visitor)
+    }
+}
+
+impl Visitor {
+    /// Whoever is signed in, on whichever page.
+    pub(crate) async fn of(parts: &Parts, portal: &Portal) -> Result<Self, Turned> {
         let token = cookie::session(parts)
             .and_then(|text| SignInToken::parse(TokenKind::Session, text).ok());
-        let Some(token) = token else { return Err(Turned::ToSignIn(sign_in(parts, None))) };
+        let Some(token) = token else { return Err(Turned::ToSignIn(sign_in(parts, false))) };
         let address = address(parts)?;
         let csrf = BASE64_URL_SAFE_NO_PAD.encode(*token.mac("form of the portal", &[]));
         let api = Api::new(portal.api.clone(), Some(token.expose()), address, user_agent(parts));
         let me = match api.get::<Me>("/v1/users/me").await {
             Err(refusal) if refusal.is_signed_out() => {
-                return Err(Turned::SessionOver(sign_in(parts, Some("session-over"))));
+                return Err(Turned::SessionOver(sign_in(parts, true)));
             }
             answer => answer?,
         };
@@ -221,12 +229,26 @@ fn notice(query: &Query) -> Option<String> {
     is_there(&name).then(|| text(&name))
 }
 
-/// The page to sign in, with the way back, and with what became of the session.
-fn sign_in(parts: &Parts, done: Option<&str>) -> String {
-    let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let next = Some(wanted).filter(|path| parts.method == http::Method::GET && *path != "/");
+/// The page to sign in, with the way back, and with what became of the session, or of a form of it.
+fn sign_in(parts: &Parts, is_over: bool) -> String {
+    let (wanted, done) = if parts.method == Method::GET {
+        let path = parts.uri.path_and_query().map(ToString::to_string);
+        (path, is_over.then_some("session-over"))
+    } else {
+        (form_page(parts), Some("form-not-sent"))
+    };
+    let next = wanted.as_deref().filter(|path| *path != "/");
     let pairs = [("next", next), ("done", done)];
     with_query("/sign-in", pairs.into_iter().filter_map(|(name, value)| Some((name, value?))))
+}
+
+/// The page of this portal that a form was sent from, as far as the browser says it.
+fn form_page(parts: &Parts) -> Option<String> {
+    let from = parts.headers.get(REFERER)?.to_str().ok()?;
+    let from: Uri = from.parse().ok()?;
+    // A page of another site is nowhere to lead back to.
+    let is_ours = from.authority()?.as_str() == parts.headers.get(HOST)?.to_str().ok()?;
+    is_ours.then(|| from.path_and_query().map(ToString::to_string))?
 }
 
 fn address(parts: &Parts) -> Result<ClientAddress, Refusal> {
@@ -236,4 +258,46 @@ fn address(parts: &Parts) -> Result<ClientAddress, Refusal> {
 
 fn user_agent(parts: &Parts) -> Option<http::HeaderValue> {
     parts.headers.get(USER_AGENT).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn parts(method: Method, headers: &[(&'static str, &str)]) -> Parts {
+        let mut request = Request::builder().method(method).uri("/keys/a/enable?x=1");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn whoever_signs_in_again_comes_back_to_where_they_were() {
+        let ours =
+            [("host", "keys.example:8080"), ("referer", "http://keys.example:8080/keys/a?b=c")];
+        let other = [("host", "keys.example"), ("referer", "https://evil.example/keys")];
+        for (method, headers, is_over, expected) in [
+            (Method::GET, &ours[..0], false, "/sign-in?next=%2Fkeys%2Fa%2Fenable%3Fx%3D1"),
+            (
+                Method::GET,
+                &ours[..0],
+                true,
+                "/sign-in?next=%2Fkeys%2Fa%2Fenable%3Fx%3D1&done=session%2Dover",
+            ),
+            (
+                Method::POST,
+                &ours[..],
+                true,
+                "/sign-in?next=%2Fkeys%2Fa%3Fb%3Dc&done=form%2Dnot%2Dsent",
+            ),
+            (Method::POST, &other[..], true, "/sign-in?done=form%2Dnot%2Dsent"),
+            (Method::POST, &ours[..1], false, "/sign-in?done=form%2Dnot%2Dsent"),
+        ] {
+            assert_eq!(sign_in(&parts(method, headers), is_over), expected);
+        }
+        assert!(is_there("done-form-not-sent") && is_there("done-session-over"));
+    }
 }

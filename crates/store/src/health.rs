@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use doorward_domain::health::{Reason, State};
 use doorward_domain::id::{DeploymentId, ProviderKeyId};
@@ -13,7 +14,11 @@ use crate::Store;
 
 /// Where the gateway says that something is left alone.
 #[derive(Debug, Default)]
-pub struct RestBoard(Mutex<Option<Rest>>);
+pub struct RestBoard {
+    rest: Mutex<Option<Rest>>,
+    /// Whether anything was found out there yet.
+    is_known: AtomicBool,
+}
 
 /// Times are those of the monotonic clock.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +44,8 @@ pub struct Boards {
 pub struct DeploymentHealth {
     /// Whether calls go through. One with several credentials is as well as the best of them.
     pub state: State,
+    /// Whether a call or a check has found that out since the program started.
+    pub is_known: bool,
     /// What is left alone of it.
     pub rests: Vec<Resting>,
 }
@@ -59,18 +66,30 @@ pub struct Resting {
 impl RestBoard {
     /// It is left alone until then. Since when stays as it is where it was before.
     pub fn rests(&self, now_us: u64, until_us: u64, reason: Reason) {
-        let mut rest = self.0.lock();
+        let mut rest = self.rest.lock();
         let since_us = rest.map_or(now_us, |rest| rest.since_us);
         *rest = Some(Rest { since_us, until_us, reason });
     }
 
     /// It is called again.
     pub fn is_over(&self) {
-        *self.0.lock() = None;
+        *self.rest.lock() = None;
+    }
+
+    /// A call or a check has found out how it is.
+    pub fn knows(&self) {
+        // Read first: once it is known, calls share the line of memory and none of them takes it.
+        if !self.is_known.load(Ordering::Relaxed) {
+            self.is_known.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Relaxed)
     }
 
     fn rest(&self) -> Option<Rest> {
-        *self.0.lock()
+        *self.rest.lock()
     }
 }
 
@@ -97,7 +116,8 @@ impl Boards {
         });
         let rests = rests.collect();
         let state = state(calls).max(state(checks)).max(best.unwrap_or(State::Closed));
-        DeploymentHealth { state, rests }
+        let is_known = self.calls.is_known() || self.checks.is_known();
+        DeploymentHealth { state, is_known, rests }
     }
 }
 
@@ -136,6 +156,10 @@ mod tests {
         Boards { credentials: (0..credentials).map(key).collect(), ..Boards::default() }
     }
 
+    fn well(is_known: bool) -> DeploymentHealth {
+        DeploymentHealth { state: State::Closed, is_known, rests: vec![] }
+    }
+
     fn health(boards: &Boards, now_us: u64) -> DeploymentHealth {
         let now = Timestamp::from_microsecond(i64::try_from(now_us).unwrap()).unwrap();
         boards.health(now, now_us)
@@ -144,7 +168,7 @@ mod tests {
     #[test]
     fn a_deployment_is_as_well_as_its_best_credential_and_no_better_than_itself() {
         let boards = boards(2);
-        assert_eq!(health(&boards, 0), DeploymentHealth { state: State::Closed, rests: vec![] });
+        assert_eq!(health(&boards, 0), well(false));
         let [(_, one), (_, other)] = boards.credentials.as_slice() else { panic!() };
         one.rests(0, 9 * SECOND, Reason::RateLimited);
         assert_eq!(health(&boards, 0).state, State::Closed);
@@ -177,9 +201,15 @@ mod tests {
         let boards = boards(1);
         boards.checks.rests(0, SECOND, Reason::Checks);
         assert_eq!(health(&boards, 0).state, State::Open);
-        assert_eq!(
-            health(&boards, SECOND),
-            DeploymentHealth { state: State::Closed, rests: vec![] }
-        );
+        assert_eq!(health(&boards, SECOND), well(false));
+    }
+
+    #[test]
+    fn what_was_neither_called_nor_checked_is_not_known_to_be_well() {
+        for found in [|boards: &Boards| boards.calls.knows(), |boards| boards.checks.knows()] {
+            let boards = boards(1);
+            found(&boards);
+            assert_eq!(health(&boards, 0), well(true));
+        }
     }
 }

@@ -124,7 +124,11 @@ fn the_keys_of_a_provider_share_its_calls_and_one_that_is_refused_rests_alone() 
             assert_eq!(house.call().status, 200);
         }
         assert!(house.presented().split_off(91).contains(&refused), "{name}");
-        assert_eq!(house.health(0), json!({"state": "closed", "resting": []}), "{name}");
+        assert_eq!(
+            house.health(0),
+            json!({"state": "closed", "is_known": true, "resting": []}),
+            "{name}"
+        );
     }
 }
 

@@ -294,5 +294,5 @@ fn what_checks_held_against_a_deployment_is_void_when_they_are_switched_off() {
     );
     house.check("p-first", &Value::Null);
     assert_eq!(house.call().header("x-doorward-provider"), "p-first");
-    assert_eq!(health(), json!({"state": "closed", "resting": []}));
+    assert_eq!(health(), json!({"state": "closed", "is_known": true, "resting": []}));
 }

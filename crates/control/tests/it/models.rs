@@ -299,15 +299,16 @@ async fn a_deployment_tells_how_it_is_as_far_as_the_gateway_calls_it() {
     };
     let now_us = app.store.clock().monotonic_us();
     let boards = Boards::default();
+    boards.calls.knows();
     boards.calls.rests(now_us, now_us + 30_000_000, Reason::Failures);
     app.store.tell_health(HashMap::from([(id, boards)]));
     let resting = json!([{
         "reason": "failures", "provider_key": null,
         "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:30Z",
     }]);
-    assert_eq!(health().await, json!({"state": "open", "resting": resting}));
+    assert_eq!(health().await, json!({"state": "open", "is_known": true, "resting": resting}));
     app.pass(30);
-    assert_eq!(health().await, json!({"state": "half_open", "resting": resting}));
+    assert_eq!(health().await, json!({"state": "half_open", "is_known": true, "resting": resting}));
     let list = app.get("/v1/models?view=routes").await.expect(200);
     assert_eq!(list["data"][0]["deployments"][0]["health"]["state"], "half_open");
     let drained = json!({"deployments": [{"provider": "openai", "state": "draining"}]});

@@ -6,7 +6,7 @@ use doorward_store::RestBoard;
 use parking_lot::Mutex;
 
 use super::Ending;
-use super::breaker::{Breaker, Change, Entry, State};
+use super::breaker::{Breaker, Change, Entry, State, Verdict};
 
 /// The board is written under the breaker's lock, so that it never tells an older change; and only when
 /// something changes.
@@ -43,6 +43,9 @@ impl Watched {
         entry: Entry,
         (verdict, reason): Ending,
     ) -> Option<Change> {
+        if verdict != Verdict::Unknown {
+            self.board.knows();
+        }
         let mut breaker = self.breaker.lock();
         let change = breaker.end(now_us, entry, verdict)?;
         match change {

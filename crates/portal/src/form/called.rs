@@ -236,7 +236,7 @@ mod tests {
             "member",
             &[("POST /v1/api-keys", 400, refusal), ("GET /v1/allowed-models?limit=200", 200, list)],
         );
-        let typed = "name=a&limits.requests_per_minute=many&limits.concurrency=few&\
+        let typed = "name=a&scopes=inference:write&limits.requests_per_minute=many&limits.concurrency=few&\
             budgets[1].amount=lots&budgets[1].unit=usd&budgets[1].period=day";
         let page = portal.post("/keys/new", typed).await;
         assert_eq!(page.status, 422);

@@ -9,6 +9,8 @@ mod object;
 mod offer;
 mod preset;
 mod show;
+mod standing;
+mod test;
 
 pub(crate) use create::{act as create, show as new};
 pub(crate) use delete::{act as delete, show as confirm};
@@ -17,3 +19,4 @@ pub(crate) use list::list;
 pub(super) use object::{Provider, all};
 pub(crate) use offer::{act as offer, back};
 pub(crate) use show::show;
+pub(crate) use test::act as test;

@@ -90,11 +90,16 @@ impl UsagePage {
 }
 
 pub(crate) async fn show(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
-    let form = Form::filled(["from", "to"].map(|name| (name, query.text(name).to_owned())));
     let period = match Period::read(&query, visitor.now) {
         Ok(period) => period,
-        Err(wrong) => return Ok(again(&UsagePage::empty(&visitor, query, form.wrong(wrong)))),
+        Err(wrong) => {
+            let typed = ["from", "to"].map(|name| (name, query.text(name).to_owned()));
+            let form = Form::filled(typed).wrong(wrong);
+            return Ok(again(&UsagePage::empty(&visitor, query, form)));
+        }
     };
+    let (from, to) = period.as_days();
+    let form = Form::filled([("from", from), ("to", to)]);
     let filters: Vec<_> =
         FILTERS.into_iter().filter_map(|name| Some((name, query.get(name)?))).collect();
     let usage = match Usage::ask(&visitor.api, period, &filters).await {

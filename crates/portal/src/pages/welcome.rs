@@ -3,6 +3,7 @@
 
 use askama::Template;
 use axum::response::Response;
+use doorward_domain::password::check_password;
 use http::Method;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -91,6 +92,7 @@ async fn prove(guest: &Guest, form: &Form) -> Result<Map<String, Value>, Wrong> 
         Err(refusal) if refusal.status.is_client_error() => return Err(wrong_key()),
         answer => answer?,
     };
+    check(password, &me.name, email)?;
     set_email(&api, &me, email).await?;
     let path = format!("/v1/users/{}/invitation", segment(&me.id));
     let made: Invitation = api.send(Method::POST, &path, &Map::new(), Sent::default()).await?;
@@ -106,6 +108,14 @@ async fn prove(guest: &Guest, form: &Form) -> Result<Map<String, Value>, Wrong> 
         ("password".to_owned(), password.into()),
         ("organization".to_owned(), me.organization.name.into()),
     ]))
+}
+
+/// Checks the password before anything is done: the API gets it with the last step.
+fn check(password: &str, name: &str, email: &str) -> Result<(), Wrong> {
+    let mailbox = email.split('@').next().unwrap_or_default();
+    check_password(password, &[email, mailbox, name]).map_err(|weak| {
+        Wrong::Field(FieldError { field: "password".to_owned(), detail: weak.to_string() })
+    })
 }
 
 /// Whoever has an address keeps it: another one is set where people are managed.

@@ -44,8 +44,12 @@ impl Period {
         Self::of(floor(now, DAY_S) - hours(24 * (days - 1)), now, DAY_S)
     }
 
-    /// From the first of two days through the last; today where that is not said.
+    /// From the first of two days through the last; today where that is not said. Where neither is, nobody has
+    /// had a field for them yet: the last 30 days, to begin with.
     fn range(query: &Query, now: Timestamp) -> Result<Self, FieldError> {
+        if !query.has_any(&["from", "to"]) {
+            return Ok(Self::days(30, now));
+        }
         let day = |name: &'static str| match query.get(name) {
             None => Ok(floor(now, DAY_S)),
             Some(text) => {
@@ -66,6 +70,12 @@ impl Period {
             1..=2 => Self::of(from, to, HOUR_S),
             _ => Self::of(from, to, DAY_S * (days - 1).div_euclid(BARS_MAX) + DAY_S),
         })
+    }
+
+    /// Its first and its last day, as a field for a day has them.
+    pub(crate) fn as_days(&self) -> (String, String) {
+        let last = self.to - SignedDuration::from_micros(1);
+        (utc(self.from, "%Y-%m-%d"), utc(last, "%Y-%m-%d"))
     }
 
     fn of(from: Timestamp, to: Timestamp, part_s: i64) -> Self {
@@ -153,6 +163,7 @@ mod tests {
             ("last=range&from=2026-11-01&to=2026-11-01", "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z", "hour", 24),
             ("last=range&from=2026-11-01&to=2026-11-10", "2026-11-01T00:00:00Z", "2026-11-11T00:00:00Z", "day",  10),
             ("last=range&from=2026-01-01&to=2026-12-31", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z", "day",  92),
+            ("last=range",                              "2026-10-24T00:00:00Z", "2026-11-22T10:30:00Z", "day",  30),
             ("last=range&from=2026-11-22",              "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z", "hour", 24),
         ];
         for (query, from, to, by, parts) in cases {
@@ -166,6 +177,17 @@ mod tests {
         }
         let year = read("last=range&from=2026-01-01&to=2026-12-31").unwrap();
         assert_eq!(year.time(year.from), "1 Jan 2026 – 4 Jan 2026");
+    }
+
+    #[test]
+    fn a_period_fills_the_fields_for_its_days() {
+        for (query, from, to) in [
+            ("", "2026-10-24", "2026-11-22"),
+            ("last=range&from=2026-11-01&to=2026-11-10", "2026-11-01", "2026-11-10"),
+            ("last=24h", "2026-11-21", "2026-11-22"),
+        ] {
+            assert_eq!(read(query).unwrap().as_days(), (from.to_owned(), to.to_owned()), "{query}");
+        }
     }
 
     #[test]

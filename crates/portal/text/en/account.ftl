@@ -32,6 +32,7 @@ done-password-set = Your password is set.
 done-link-mailed = A letter with a link is on its way to your address. Open it to set your password.
 done-reset-asked = If somebody here has that address, a letter is on its way to it. Its link is good for an hour.
 done-session-over = Your session is over. Sign in again.
+done-form-not-sent = You were signed out, and what you sent was not done. Sign in, and you are back where you were.
 too-many-seconds = Too many attempts. Try again in { $n ->
     [one] a second
    *[other] { $n } seconds

@@ -1,8 +1,8 @@
 ## The audit log
 
 audit-about = Everything that was done to the organization. Entries are chained: none can be changed or taken out unnoticed.
-audit-csv = CSV
-audit-jsonl = JSON lines
+audit-csv = Download CSV
+audit-jsonl = Download JSON lines
 audit-actor = Who: name or id
 audit-subject = About: id
 audit-action = Action
@@ -70,8 +70,8 @@ audit-did-key-end-secrets = Old secrets of keys ended
 audit-did-key-forget = Forgot ended keys
 audit-did-key-revoke = Ended a key
 audit-did-key-rotate = Rotated a key
-audit-did-key-sweep = Put expired keys away
-audit-did-key-sweep-secrets = Put old secrets away
+audit-did-key-sweep = Took ended keys off the lists
+audit-did-key-sweep-secrets = Deleted replaced secrets
 audit-did-limit-increase-ask = Asked for higher limits
 audit-did-limit-increase-decline = Declined higher limits
 audit-did-limit-increase-end = Ended higher limits

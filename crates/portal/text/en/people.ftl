@@ -8,6 +8,8 @@ people-count = { $n ->
    *[other] { $n } people
 }
 person-role = Role
+role-any = Any role
+status-invited = Invited
 person-keys = Keys
 person-seen = Last seen
 person-signs-in = Signs in

@@ -30,14 +30,14 @@ members-title = Members
 members-help = Members make keys in the project. Administrators of the organization may do so everywhere.
 members-who = Name
 members-add = Add member
-members-remove = Take out
-members-remove-name = Take { $name } out
+members-remove = Remove
+members-remove-name = Remove { $name }
 members-role-of = Role of { $name }
 member-unknown = is nobody of the organization
 
 done-member-added = Added.
 done-member-saved = Saved.
-done-member-removed = Taken out. Their keys in the project stay.
+done-member-removed = Removed. Their keys in the project stay.
 
 ## Whether prompts are kept
 

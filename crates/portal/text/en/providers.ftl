@@ -9,9 +9,19 @@ providers-count = { $n ->
    *[other] { $n } providers
 }
 provider = Provider
+provider-is-empty = No model
+provider-is-idle = Takes no calls
+provider-is-unchecked = Not checked yet
+provider-is-well = Healthy
+provider-is-some = { $resting } of { $active } left alone
+provider-is-open = Left alone
+provider-test = Test it now
+provider-test-works = It answers.
+provider-test-fails = It does not work as it is.
 provider-any = Any provider
 provider-add = Add provider
 provider-add-title = Add { $name }
+provider-add-other = Add another provider
 provider-name-help = What you call it here. Answers say in a header which provider gave them.
 provider-kind = Speaks like
 provider-region = Region

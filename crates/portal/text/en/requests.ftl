@@ -38,6 +38,7 @@ increase-ask-about = An administrator decides, and you are told. Fill in only wh
 increase-nothing = This key has no limit or budget of its own that could be raised.
 increase-now = Now { $now }
 increase-reason-help = What the higher limits are for, and how long you need them.
+increase-raised = { $raised } for a while, usually { $usual }
 increase-holds = Higher limits hold, and end { $when }.
 increase-usually = usually { $limit }
 increase-waits = Higher limits are asked for, and nobody has decided yet.
@@ -46,5 +47,10 @@ done-increase-asked = Asked. You are told when somebody decides.
 done-increase-granted = Granted. It holds from now on.
 done-increase-declined = Declined.
 done-increase-withdrawn = Done. The usual limits hold.
+request-from = { $asked }, now { $now }
+requests-count = { $n ->
+    [one] 1 request
+   *[other] { $n } requests
+}
 request-for = For
 request-decide = Decide

@@ -5,6 +5,10 @@ service-accounts-about = Identities of apps and agents. They never sign in; thei
 service-accounts-none-title = No service accounts yet
 service-accounts-none = Give each app or agent an account of its own: its keys then do not end with a person's.
 service-account = Service account
+service-accounts-count = { $n ->
+    [one] 1 service account
+   *[other] { $n } service accounts
+}
 service-account-create = Create service account
 service-account-create-about = It belongs to one project, and its keys with it.
 service-account-project-help = Where its calls are counted and billed. It cannot be changed later.

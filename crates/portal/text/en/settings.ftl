@@ -21,9 +21,14 @@ setting-usage-sums-retention-days = Days that hourly sums are kept
 setting-range = From { $min } to { $max }.
 setting-default = Default: { $default }.
 setting-default-empty = By default it is empty.
-setting-in-days = { $n ->
-    [one] It is a day now.
-   *[other] It is { $n } days now.
+setting-now = It is { $span } now.
+setting-days = { $n ->
+    [one] 1 day
+   *[other] { $n } days
+}
+setting-hours = { $n ->
+    [one] 1 hour
+   *[other] { $n } hours
 }
 setting-owners = You may only raise it.
 setting-for-ever = for ever

@@ -3,7 +3,7 @@
 usage-about = What your keys used.
 usage-about-all = What every key of the organization used.
 usage-csv = Download CSV
-usage-jsonl = JSON lines
+usage-jsonl = Download JSON lines
 usage-period = Period
 usage-last-24h = Last 24 hours
 usage-last-7d = Last 7 days

@@ -94,6 +94,8 @@ pub(super) struct DeploymentObject {
 struct HealthObject {
     /// Whether calls go through. With several keys it is as well as the best of them.
     state: State,
+    /// Whether a call or a check has found that out since the program started; else it is hoped.
+    is_known: bool,
     /// What of it is left alone.
     resting: Vec<RestObject>,
 }
@@ -112,12 +114,12 @@ struct RestObject {
 }
 
 impl From<DeploymentHealth> for HealthObject {
-    fn from(DeploymentHealth { state, rests }: DeploymentHealth) -> Self {
+    fn from(DeploymentHealth { state, is_known, rests }: DeploymentHealth) -> Self {
         let rest = |rest: Resting| {
             let Resting { reason, provider_key, since, until } = rest;
             RestObject { reason, provider_key, since, until }
         };
-        Self { state, resting: rests.into_iter().map(rest).collect() }
+        Self { state, is_known, resting: rests.into_iter().map(rest).collect() }
     }
 }
 

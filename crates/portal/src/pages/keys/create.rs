@@ -86,14 +86,6 @@ impl Whose {
         let others = others.map(|owner| Choice::new(owner.id, owner.name));
         [Choice::new("", unsaid)].into_iter().chain(others).collect()
     }
-
-    /// Who has no right to make them is told before the form is filled in.
-    fn refuse(self, visitor: &Visitor) -> Result<(), Refusal> {
-        match self {
-            Self::Users => visitor.refuse_who_makes_no_keys(),
-            Self::Services => visitor.refuse_others_than_admins(),
-        }
-    }
 }
 
 impl CreatePage {
@@ -172,7 +164,7 @@ pub(crate) async fn show_service(visitor: Visitor, query: Query) -> Result<Respo
 }
 
 async fn fresh(visitor: &Visitor, query: &Query, whose: Whose) -> Result<Response, Refusal> {
-    whose.refuse(visitor)?;
+    visitor.refuse_who_makes_no_keys()?;
     let form = match query.get("like") {
         Some(id) => like(&find(visitor, id).await?),
         None => empty(query),

@@ -231,8 +231,8 @@ mod tests {
                 ("GET /v1/allowed-models?limit=200", 200, offered()),
             ],
         );
-        let typed = "name=ci&model_limits[0].model=gone&model_limits[0].remove=on&\
-            model_limits[2].model=gpt-*";
+        let typed = "name=ci&scopes=inference:write&model_limits[0].model=gone&\
+            model_limits[0].remove=on&model_limits[2].model=gpt-*";
         let page = portal.post("/keys/new", typed).await;
         assert_eq!(page.status, 422);
         let sent = portal.changes().remove(0).body;

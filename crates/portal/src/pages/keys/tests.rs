@@ -19,13 +19,15 @@ fn key(change: Value) -> Value {
         "created_at": "2026-11-01T00:00:00Z", "last_used_at": null, "last_used_ip": null,
         "expires_at": null, "rotated_at": null, "previous_secrets": [],
     });
-    let change = change.as_object().unwrap().clone();
+    let Value::Object(change) = change else { panic!("{change}") };
     key.as_object_mut().unwrap().extend(change);
     key
 }
 
 fn list(data: Value) -> Value {
-    json!({ "data": data, "next": null })
+    let mut list = json!({ "next": null });
+    list["data"] = data;
+    list
 }
 
 /// The page of one key.

@@ -9,7 +9,7 @@ use super::price::{ListedPrice, Price};
 use crate::frame::Frame;
 use crate::pages::providers::Provider;
 use crate::query::segments;
-use crate::text::{text, text_of};
+use crate::text::{text, text_of, text_with};
 
 /// What the API says of a model.
 #[derive(Debug, Deserialize)]
@@ -46,6 +46,9 @@ pub(crate) struct Deployment {
 pub(crate) struct Health {
     /// `closed`: calls go through.
     state: String,
+    /// Whether that was found out; else it is hoped.
+    #[serde(default)]
+    is_known: bool,
     pub(crate) resting: Vec<Rest>,
 }
 
@@ -96,13 +99,16 @@ impl Deployment {
 
     /// The class of its state, and the name of its text: what an administrator set, else how it is.
     pub(crate) fn condition(&self) -> &'static str {
-        match (self.state, self.health.as_ref().map(|health| health.state.as_str())) {
-            (DeploymentState::Draining, _) => "draining",
-            (DeploymentState::Disabled, _) => "disabled",
-            (DeploymentState::Active, Some("closed")) => "well",
-            (DeploymentState::Active, Some("half_open")) => "half-open",
-            (DeploymentState::Active, Some(_)) => "open",
-            (DeploymentState::Active, None) => "uncalled",
+        let known = |health: &Health| match health.state.as_str() {
+            "closed" if !health.is_known => "unchecked",
+            "closed" => "well",
+            "half_open" => "half-open",
+            _ => "open",
+        };
+        match self.state {
+            DeploymentState::Draining => "draining",
+            DeploymentState::Disabled => "disabled",
+            DeploymentState::Active => self.health.as_ref().map_or("unchecked", known),
         }
     }
 
@@ -122,6 +128,11 @@ impl Deployment {
 
     pub(crate) fn rests(&self) -> &[Rest] {
         self.health.as_ref().map(|health| health.resting.as_slice()).unwrap_or_default()
+    }
+
+    /// When it is asked, of all that serve the model.
+    pub(crate) fn order(&self) -> String {
+        text_with("deployment-priority", "n", self.priority)
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -171,12 +182,14 @@ mod tests {
 
     #[test]
     fn what_an_administrator_set_is_told_before_how_it_is() {
-        let health = |state: &str| json!({"state": state, "resting": []});
+        let health = |state: &str| json!({"state": state, "is_known": true, "resting": []});
+        let hoped = json!({"state": "closed", "is_known": false, "resting": []});
         for (state, health, expected) in [
             ("active", health("closed"), "well"),
             ("active", health("half_open"), "half-open"),
             ("active", health("open"), "open"),
-            ("active", Value::Null, "uncalled"),
+            ("active", hoped, "unchecked"),
+            ("active", Value::Null, "unchecked"),
             ("draining", health("open"), "draining"),
             ("disabled", Value::Null, "disabled"),
         ] {

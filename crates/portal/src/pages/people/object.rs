@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::bounds::Bounds;
+use crate::query::with_query;
 use crate::visitor::Me;
 
 /// What the API says of a user.
@@ -61,6 +62,17 @@ pub(crate) struct Link {
 impl Person {
     pub(crate) fn is_disabled(&self) -> bool {
         self.status == "disabled"
+    }
+
+    /// The class and text of their status: `invited` until they came for the first time.
+    pub(crate) fn state(&self) -> &str {
+        let is_invited = !self.is_disabled() && !self.has_password && self.last_seen_at.is_none();
+        if is_invited { "invited" } else { &self.status }
+    }
+
+    /// The list of their keys.
+    pub(crate) fn keys_path(&self) -> String {
+        with_query("/keys", [("of", "all"), ("owner", self.id.as_str())].into_iter())
     }
 
     /// The name of the text that says how they sign in.

@@ -58,6 +58,13 @@ impl CreatePage {
         Ok(Self { keys: std::iter::once(none).chain(known).collect(), frame, form, preset })
     }
 
+    fn title(&self) -> String {
+        match self.preset.id {
+            "compatible" => self.frame.t("provider-add-other"),
+            _ => self.frame.t1("provider-add-title", "name", self.preset.name(&self.frame)),
+        }
+    }
+
     fn has_checks(&self) -> bool {
         has_checks(self.preset.kind)
     }

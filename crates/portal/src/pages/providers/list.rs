@@ -4,10 +4,12 @@ use askama::Template;
 use axum::response::Response;
 
 use super::object::Provider;
+use super::standing::Standing;
 use crate::answer::ok;
 use crate::api::List;
 use crate::frame::Frame;
 use crate::pages::general_keys::{self, GeneralKey};
+use crate::pages::models::Model;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::visitor::Visitor;
@@ -18,10 +20,16 @@ struct ListPage {
     frame: Frame,
     providers: Vec<Provider>,
     keys: Vec<GeneralKey>,
+    models: Vec<Model>,
     next: Option<String>,
 }
 
 impl ListPage {
+    /// How it is, as what goes there says.
+    fn standing(&self, provider: &Provider) -> Standing {
+        Standing::of(provider, &self.models)
+    }
+
     /// The names of the keys that share its calls.
     fn keys_of(&self, provider: &Provider) -> Vec<&str> {
         let name = |id: &String| self.keys.iter().find(|key| key.id == *id).map(|key| &*key.name);
@@ -34,6 +42,7 @@ pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Ref
     let List { data: providers, next } = visitor.api.get(&path).await?;
     let next = next.map(|after| query.path("/providers", &[], &[("after", &after)]));
     let keys = general_keys::all(&visitor).await?;
+    let List { data: models, .. } = visitor.api.get("/v1/models?view=routes&limit=200").await?;
     let frame = visitor.frame("/providers");
-    Ok(ok(&ListPage { frame, providers, keys, next }))
+    Ok(ok(&ListPage { frame, providers, keys, models, next }))
 }

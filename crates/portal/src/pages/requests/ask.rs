@@ -11,11 +11,12 @@ use crate::answer::{again, ok, see_other};
 use crate::api::Sent;
 use crate::form::{Form, Kind, Member};
 use crate::frame::Frame;
+use crate::money::count;
 use crate::pages::keys::object::{Key, amount, limits_of, period_text};
 use crate::posted::Posted;
 use crate::query::segment;
 use crate::refusal::Refusal;
-use crate::text::text;
+use crate::text::{text, text_of};
 use crate::visitor::Visitor;
 
 const REASON: [Member; 1] = [Member { path: "reason", kind: Kind::Text }];
@@ -40,19 +41,36 @@ pub(super) struct Figure {
 
 /// The limits and budgets that a key has: what it has not cannot be raised.
 pub(super) fn figures(key: &Key) -> Vec<Figure> {
-    let limits = limits_of(&key.limits).into_iter().filter_map(|(name, limit)| {
+    let held = key.increase.as_ref();
+    let raised = limits_of(&held.map(|held| held.limits).unwrap_or_default());
+    let limits = limits_of(&key.limits).into_iter().zip(raised);
+    let limits = limits.filter_map(|((name, limit), (_, raised))| {
         Some(Figure {
             field: format!("limits.{name}"),
             label: text(&format!("limit-{}", name.replace('_', "-"))),
-            now: crate::money::count(limit?.get().into()),
+            now: now(count(limit?.get().into()), raised.map(|raised| count(raised.get().into()))),
         })
     });
     let budget = |(at, budget): (usize, &Budget)| Figure {
         field: format!("budgets[{at}]"),
         label: format!("{} {}", text("budget"), text(period_text(budget.period))),
-        now: amount(budget),
+        now: now(amount(budget), held.and_then(|held| same(&held.budgets, budget)).map(amount)),
     };
     limits.chain(key.budgets.iter().enumerate().map(budget)).collect()
+}
+
+/// What holds now: where it is raised for a while, that and what it is else.
+fn now(usual: String, raised: Option<String>) -> String {
+    match raised {
+        Some(raised) => text_of("increase-raised", [("raised", &raised), ("usual", &usual)]),
+        None => usual,
+    }
+}
+
+/// The one of several budgets that is of the same period, and of the same kind.
+pub(super) fn same<'a>(budgets: &'a [Budget], own: &Budget) -> Option<&'a Budget> {
+    let is_money = |budget: &Budget| matches!(budget.amount, Amount::Usd(_));
+    budgets.iter().find(|one| one.period == own.period && is_money(one) == is_money(own))
 }
 
 /// What is typed of them, as the API reads it; and which budget each of those named is.
@@ -148,5 +166,21 @@ mod tests {
         assert_eq!(Value::Object(raise), json!({"limits": {}, "budgets": budgets}));
         assert_eq!(places, [1]);
         assert_eq!(figures(&key()).len(), 3);
+    }
+
+    #[test]
+    fn a_figure_says_what_holds_for_a_while_and_what_does_else() {
+        let mut key = key();
+        key.increase = serde_json::from_value(json!({
+            "id": "inc_1", "limits": {"requests_per_minute": 900},
+            "budgets": [{"tokens": 5, "period": "day"}, {"usd": "20", "period": "day"}],
+            "ends_at": "2026-12-01T00:00:00Z",
+        }))
+        .unwrap();
+        let now: Vec<_> = figures(&key).into_iter().map(|figure| figure.now).collect();
+        assert_eq!(
+            now,
+            ["900 for a while, usually 60", "$20.00 for a while, usually $5.00", "9 tokens"]
+        );
     }
 }

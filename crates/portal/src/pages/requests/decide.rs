@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Map, Value};
 
 use super::Increase;
-use super::ask::{Figure, figures, raise, refused};
+use super::ask::{Figure, figures, raise, refused, same};
 use crate::answer::{again, ok, see_other};
 use crate::api::Sent;
 use crate::form::{Form, Kind, Member};
@@ -25,7 +25,9 @@ const GRANT: [Member; 2] = [
 ];
 const DECLINE: [Member; 1] = [Member { path: "note", kind: Kind::Wish }];
 /// How long it may hold, in days.
-pub(super) const DAYS: [&str; 4] = ["1", "7", "30", "90"];
+pub(super) const DAYS: [usize; 4] = [1, 7, 30, 90];
+/// How long it holds where nobody says otherwise: what is meant for good is chosen.
+pub(super) const DAYS_DEFAULT: usize = 30;
 
 #[derive(Debug, Template)]
 #[template(path = "requests/show.html")]
@@ -39,8 +41,9 @@ struct ShowPage {
 
 impl ShowPage {
     async fn new(visitor: &Visitor, request: Increase, form: Form) -> Self {
-        let key = key(visitor, &request).await;
-        let figures = key.as_ref().map(figures).unwrap_or_default();
+        let mut request = request;
+        request.key = key(visitor, &request).await;
+        let figures = request.key.as_ref().map(figures).unwrap_or_default();
         Self { frame: visitor.frame("/requests"), form, request, figures }
     }
 
@@ -54,7 +57,8 @@ fn path(id: &str) -> String {
     format!("/v1/limit-increases/{}", segment(id))
 }
 
-async fn key(visitor: &Visitor, request: &Increase) -> Option<Key> {
+/// The key that it is about, if it is about one that is there.
+pub(super) async fn key(visitor: &Visitor, request: &Increase) -> Option<Key> {
     if !request.is_of_key() {
         return None;
     }
@@ -70,12 +74,7 @@ fn asked(request: &Increase, key: Option<&Key>) -> Form {
         form.add(&format!("limits.{name}"), limit);
     }
     for (at, own) in key.iter().flat_map(|key| key.budgets.iter().enumerate()) {
-        let is_money = |amount: Amount| matches!(amount, Amount::Usd(_));
-        let named =
-            request.asked.budgets.iter().find(|one| {
-                one.period == own.period && is_money(one.amount) == is_money(own.amount)
-            });
-        let amount = named.map(|one| match one.amount {
+        let amount = same(&request.asked.budgets, own).map(|one| match one.amount {
             Amount::Usd(usd) => usd.to_string(),
             Amount::Tokens(tokens) => tokens.to_string(),
         });
@@ -87,7 +86,8 @@ fn asked(request: &Increase, key: Option<&Key>) -> Form {
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
     let request = visitor.api.get::<Increase>(&format!("{}?names=true", path(&id))).await?;
     let key = key(&visitor, &request).await;
-    let form = asked(&request, key.as_ref());
+    let mut form = asked(&request, key.as_ref());
+    form.add("ends_in_days", DAYS_DEFAULT.to_string());
     Ok(ok(&ShowPage::new(&visitor, request, form).await))
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::Increase;
-use super::decide::DAYS;
+use super::decide::{DAYS, DAYS_DEFAULT, key};
 use crate::answer::ok;
 use crate::api::List;
 use crate::frame::Frame;
@@ -30,7 +30,11 @@ pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Ref
         .chain(state.map(|state| ("state", state)))
         .collect();
     let path = query.path("/v1/limit-increases", &["after"], &own);
-    let List { data: requests, next } = visitor.api.get::<List<Increase>>(&path).await?;
+    let List { data: mut requests, next } = visitor.api.get::<List<Increase>>(&path).await?;
+    // Whoever decides wants to know what it is now. Few wait at a time.
+    for one in requests.iter_mut().filter(|one| one.is_open()) {
+        one.key = key(&visitor, one).await;
+    }
     let next = next.map(|after| query.path("/requests", &["state"], &[("after", &after)]));
     let frame = visitor.frame("/requests");
     Ok(ok(&ListPage { frame, query, requests, next }))

@@ -7,7 +7,8 @@ use crate::bounds::Bounds;
 use crate::money::count;
 use crate::text::{is_there, text, text_of, text_with};
 
-const MINUTES_OF_DAY: u64 = 24 * 60;
+const MINUTES_OF_HOUR: u64 = 60;
+const MINUTES_OF_DAY: u64 = 24 * MINUTES_OF_HOUR;
 
 /// What the API says of all settings.
 #[derive(Debug, Deserialize)]
@@ -82,12 +83,12 @@ impl Setting {
             "" => text("setting-default-empty"),
             default => text_with("setting-default", "default", self.words(default)),
         };
-        let mut parts = vec![self.help.clone()];
+        let mut parts: Vec<_> = self.in_words().into_iter().collect();
+        parts.push(self.help.clone());
         if let (Some(min), Some(max)) = (self.min, self.max) {
-            let (min, max) = (count(min), count(max));
+            let (min, max) = (count(min), self.counted(&max.to_string()));
             parts.push(text_of("setting-range", [("min", &min), ("max", &max)]));
         }
-        parts.extend(self.in_days());
         parts.push(default);
         if self.lowered_by == "owner" && !is_owner {
             parts.push(text("setting-owners"));
@@ -98,17 +99,28 @@ impl Setting {
     /// A value with what it counts.
     fn counted(&self, value: &str) -> String {
         let number = value.parse().map_or_else(|_| value.to_owned(), count);
-        match &self.unit {
-            Some(unit) => format!("{number} {unit}"),
-            None => number,
+        match (&self.unit, self.span(value.parse().ok())) {
+            (Some(unit), Some(span)) => format!("{number} {unit} ({span})"),
+            (Some(unit), None) => format!("{number} {unit}"),
+            (None, _) => number,
         }
     }
 
-    /// Minutes that are whole days, said as such.
-    fn in_days(&self) -> Option<String> {
-        let minutes = self.value.as_u64().filter(|_| self.unit.as_deref() == Some("minutes"))?;
-        let is_whole = minutes > 0 && minutes.is_multiple_of(MINUTES_OF_DAY);
-        is_whole.then(|| text_with("setting-in-days", "n", minutes / MINUTES_OF_DAY))
+    /// What it is now, where people count it in something larger than the field does.
+    fn in_words(&self) -> Option<String> {
+        let span = self.span(self.value.as_u64())?;
+        Some(text_with("setting-now", "span", span))
+    }
+
+    /// Minutes that are whole days or hours, said as such.
+    fn span(&self, minutes: Option<u64>) -> Option<String> {
+        let minutes = minutes.filter(|_| self.unit.as_deref() == Some("minutes"))?;
+        let in_units = |(name, size): (&str, u64)| {
+            let is_whole = minutes > 0 && minutes.is_multiple_of(size);
+            is_whole.then(|| text_with(name, "n", minutes / size))
+        };
+        let units = [("setting-days", MINUTES_OF_DAY), ("setting-hours", MINUTES_OF_HOUR)];
+        units.into_iter().find_map(in_units)
     }
 
     /// What was typed, as the API takes it: empty resets it, and numbers may have their thousands apart.
@@ -155,6 +167,11 @@ mod tests {
             assert!(hint.contains(part), "{part}: {hint}");
         }
         assert!(!hint.contains("raise"));
+        assert!(hint.starts_with("It is 2 days now.") && hint.contains("(36500 days)"), "{hint}");
+        let hours = setting(&json!({"value": 180, "unit": "minutes"})).hint(true);
+        assert!(hours.starts_with("It is 3 hours now."), "{hours}");
+        let odd = setting(&json!({"value": 61, "unit": "minutes"})).hint(true);
+        assert!(odd.starts_with("It helps."), "{odd}");
         let owners = setting(&json!({"lowered_by": "owner", "one_of": [0, 30], "default": 0}));
         let told = owners.hint(false);
         assert!(told.contains("You may only raise it") && told.contains("for ever"), "{told}");
