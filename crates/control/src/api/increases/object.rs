@@ -29,6 +29,9 @@ pub(crate) struct IncreaseObject {
     asked: Raise,
     reason: String,
     asked_by: String,
+    /// What that one is called, as with whoever decided, where `names` asks for it and it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked_by_name: Option<String>,
     created_at: Timestamp,
     /// `null`: nothing was.
     #[schema(required)]
@@ -39,18 +42,11 @@ pub(crate) struct IncreaseObject {
     /// A key, a user, or `system`.
     #[schema(required)]
     decided_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_by_name: Option<String>,
     #[schema(required)]
     decided_at: Option<Timestamp>,
     note: String,
-    #[serde(flatten)]
-    names: Option<IncreaseNames>,
-}
-
-/// What those who asked and decided are called, where `names` asks for it. `null`: nobody knows, or nobody did.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct IncreaseNames {
-    asked_by_name: Option<String>,
-    decided_by_name: Option<String>,
 }
 
 impl From<Increase> for IncreaseObject {
@@ -65,13 +61,14 @@ impl From<Increase> for IncreaseObject {
             asked: increase.asked,
             reason: increase.reason,
             asked_by: increase.asked_by,
+            asked_by_name: None,
             created_at: increase.created_at,
             granted: increase.granted,
             ends_at: increase.ends_at,
             decided_by: increase.decided_by,
+            decided_by_name: None,
             decided_at: increase.decided_at,
             note: increase.note,
-            names: None,
         }
     }
 }
@@ -85,10 +82,8 @@ pub(super) async fn name(
     let ids = increases.iter().flat_map(|one| [Some(&one.asked_by), one.decided_by.as_ref()]);
     let names = control.store.names_of(organization, ids.flatten().cloned().collect()).await?;
     for one in increases {
-        one.names = Some(IncreaseNames {
-            asked_by_name: names.get(&one.asked_by).cloned(),
-            decided_by_name: one.decided_by.as_ref().and_then(|id| names.get(id)).cloned(),
-        });
+        one.asked_by_name = names.get(&one.asked_by).cloned();
+        one.decided_by_name = one.decided_by.as_ref().and_then(|id| names.get(id)).cloned();
     }
     Ok(())
 }

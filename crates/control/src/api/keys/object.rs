@@ -41,10 +41,15 @@ pub(crate) struct KeyObject {
     fingerprint: String,
     #[schema(value_type = OwnerId)]
     owner: String,
+    /// What the owner is called, as with the next two, where `names` asks for it and it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_name: Option<String>,
     created_by: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by_name: Option<String>,
     project: ProjectId,
-    #[serde(flatten)]
-    names: Option<KeyNames>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project_name: Option<String>,
     organization: OrganizationId,
     scopes: ScopeSet,
     /// `null`: all that the project has.
@@ -81,14 +86,6 @@ pub(crate) struct KeyObject {
     previous_secrets: Vec<PreviousSecret>,
     #[schema(value_type = Object)]
     metadata: serde_json::Map<String, serde_json::Value>,
-}
-
-/// What those that a key names by their ids are called, where `names` asks for it. `null`: nobody knows any more.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct KeyNames {
-    owner_name: Option<String>,
-    created_by_name: Option<String>,
-    project_name: Option<String>,
 }
 
 /// What was spent in the present period of one budget.
@@ -153,9 +150,11 @@ impl KeyObject {
             status,
             fingerprint: key.id.fingerprint(&key.tail),
             owner: key.owner.to_string(),
+            owner_name: None,
             created_by: key.created_by,
+            created_by_name: None,
             project: key.project,
-            names: None,
+            project_name: None,
             organization: key.organization,
             scopes: key.rights.scopes,
             models: key.rights.models,
@@ -196,10 +195,8 @@ pub(super) async fn name(
     let ids = keys.iter().flat_map(KeyObject::named).collect();
     let names = control.store.names_of(organization, ids).await?;
     for key in keys {
-        let [owner, created_by, project] = key.named().map(|id| names.get(&id).cloned());
-        let told =
-            KeyNames { owner_name: owner, created_by_name: created_by, project_name: project };
-        key.names = Some(told);
+        [key.owner_name, key.created_by_name, key.project_name] =
+            key.named().map(|id| names.get(&id).cloned());
     }
     Ok(())
 }
