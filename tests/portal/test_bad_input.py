@@ -7,6 +7,8 @@ from pages import GUESTS, PAGES, form_of
 from program import ADMIN
 from wrongs import FREE, WRONGS, page
 
+#: They go out, or fail to, all the time.
+NOTICES = "notices"
 #: What is typed and chosen in a form, but for passwords, which are never shown again.
 VALUES = """form => Object.fromEntries([...form.elements]
     .filter((field) => field.name && !["hidden", "password", "submit"].includes(field.type))
@@ -68,11 +70,6 @@ class Form:
             yield "a password is shown again"
 
 
-def stored(world, wrong):
-    """What is stored, but for notices: they go out, or fail to, all the time."""
-    return {name: rows for name, rows in world.program.rows().items() if name not in ("notices", *wrong.notes)}
-
-
 @pytest.mark.parametrize("name", WRONGS)
 def test_what_is_wrong_is_said_kept_and_not_stored(world, visitor, scripts, name):
     wrong = WRONGS[name]
@@ -82,14 +79,14 @@ def test_what_is_wrong_is_said_kept_and_not_stored(world, visitor, scripts, name
     (wrong.lead or page(name.split()[0]))(visit, world)
     form = Form(visit, wrong)
     form.put(right)
-    before, faults = stored(world, wrong), []
+    before, faults = world.program.rows((NOTICES, *wrong.notes)), []
     for row in wrong.rows:
         was, typed = form.send(row)
         if not form.here().count():
             faults.append(f"{row}: it is taken")
             break
         faults += [f"{row}: {fault}" for fault in form.faults(row, typed)]
-        now = stored(world, wrong)
+        now = world.program.rows((NOTICES, *wrong.notes))
         faults += [f"{row}: {table} is changed" for table in now if now[table] != before[table]]
         form.put({**right, **was})
     assert not faults, "\n".join(faults)

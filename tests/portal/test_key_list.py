@@ -39,7 +39,7 @@ def test_keys_are_found_and_filtered(visit, names, program):
     choose(visit, "Status", {"value": "revoked"})
     visit.sees("No key is like that.")
     visit.press("Show all")
-    expect(names).to_have_count(4)  # with the one that the quickstart made
+    expect(names).to_have_count(5)  # with the two that were there
 
 
 def test_keys_are_sorted(visit, names, program):

@@ -9,7 +9,7 @@ from world import World
 WIDTHS = [1280, 1024, 768, 390, 320]
 LISTS = [path for path in PAGES if "{" not in path and path not in GUESTS and not path.endswith("/new")]
 #: What shows the things of one other.
-INNER = ["/keys/{id}", "/models/{id}", "/people/{id}", "/projects/{id}", "/providers/{id}", "/service-accounts/{id}"]
+INNER = ["/keys/{id}", "/models/show/{name}", "/people/{id}", "/projects/{id}", "/providers/{id}", "/service-accounts/{id}"]
 #: How far the page, and what scrolls in itself, goes beyond what is seen of it.
 BEYOND = """() => [document.scrollingElement, ...document.querySelectorAll(".table, main, .rail, dialog")]
     .filter((node) => node.scrollWidth > node.clientWidth)

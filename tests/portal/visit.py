@@ -58,11 +58,14 @@ class Visit:
             self.complaints.append(f"request to {request.url}")
 
     def on_response(self, answer):
-        path = urllib.parse.urlsplit(answer.url)
         if answer.request.method == "POST" and answer.status in (200, 303):
-            DONE.add((form_of(path.path), self.scripts))
+            DONE.add((form_of(urllib.parse.urlsplit(answer.url).path), self.scripts))
         elif answer.ok:
-            DONE.update((f"{path.path}?{name}", self.scripts) for name, _ in urllib.parse.parse_qsl(path.query))
+            self.note_query(answer.url)
+
+    def note_query(self, url):
+        url = urllib.parse.urlsplit(url)
+        DONE.update((f"{url.path}?{name}", self.scripts) for name, _ in urllib.parse.parse_qsl(url.query))
 
     def on_console(self, message):
         expected = [f"{REFUSED}{status} " for status in self.expected]
@@ -125,6 +128,7 @@ class Visit:
         """Presses what gives a file; its name and its bytes."""
         with self.page.expect_download() as coming:
             self.button(name).click()
+        self.note_query(coming.value.url)
         return coming.value.suggested_filename, pathlib.Path(coming.value.path()).read_bytes()
 
     def at(self, pattern):

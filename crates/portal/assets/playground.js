@@ -6,11 +6,25 @@ let running = null;
 
 const field = (form, name) => form.elements.namedItem(name)?.value.trim() ?? "";
 
+/** What was said before, questions and answers by turns: the page keeps it in the form, and nowhere else. */
+const said = (form) => [...form.querySelectorAll("[name=said]")].map((input) => input.value);
+
+/** Whether another question fits; the page says so where none does. */
+const fits = (form) => {
+  const all = said(form);
+  const bytes = new Blob([...all, form.elements.namedItem("prompt").value]).size;
+  return all.length < 2 * form.dataset.turns && bytes <= form.dataset.bytes;
+};
+
 /** What is asked, by its members. */
 function members(form) {
   const messages = [];
   if (field(form, "system")) messages.push({ role: "system", content: field(form, "system") });
-  messages.push({ role: "user", content: form.elements.namedItem("prompt").value });
+  const before = said(form);
+  before.forEach((content, at) => messages.push({ role: at % 2 ? "assistant" : "user", content }));
+  const prompt = form.elements.namedItem("prompt").value;
+  // What was just answered stands as code before the next question is typed.
+  if (prompt.trim() || !before.length) messages.push({ role: "user", content: prompt });
   const asked = { model: field(form, "model"), messages };
   for (const name of ["temperature", "max_tokens"]) {
     if (field(form, name) !== "") asked[name] = Number(field(form, name));
@@ -58,12 +72,14 @@ async function* events(body) {
 async function send(form) {
   running?.abort();
   const turn = running = new AbortController();
-  const said = document.getElementById("answer");
+  const answered = document.getElementById("answer");
+  const prompt = form.elements.namedItem("prompt").value;
+  begin(form, prompt);
   const stop = form.querySelector("[data-stop]");
-  const act = form.querySelector("[value=send]");
+  const act = form.querySelector(".primary");
   document.getElementById("facts").replaceChildren();
-  said.replaceChildren(words(form.dataset.waiting, "soft"));
-  said.setAttribute("aria-busy", "true");
+  answered.replaceChildren(words(form.dataset.waiting, "soft"));
+  answered.setAttribute("aria-busy", "true");
   stop.hidden = false;
   act.disabled = true;
   let id = null;
@@ -79,18 +95,48 @@ async function send(form) {
     });
     id = answer.headers.get("x-request-id");
     if (!answer.ok) throw new Error((await answer.json().catch(() => null))?.error?.message ?? form.dataset.failed);
-    await read(answer, said);
+    await read(answer, answered);
+    if (turn === running) keep(form, prompt, answered.textContent);
   } catch (error) {
-    if (turn.signal.aborted) said.append(words(` ${form.dataset.stopped}`, "soft"));
-    else refuse(said, error instanceof TypeError ? form.dataset.broken : error.message);
+    if (turn.signal.aborted) answered.append(words(` ${form.dataset.stopped}`, "soft"));
+    else refuse(answered, error instanceof TypeError ? form.dataset.broken : error.message);
   } finally {
     if (turn === running) {
-      said.removeAttribute("aria-busy");
+      answered.removeAttribute("aria-busy");
       stop.hidden = true;
       act.disabled = false;
     }
   }
   if (id && turn === running) tell(id);
+}
+
+/** Shows the question, and puts the last one with its answer among those before. */
+function begin(form, prompt) {
+  const turns = document.getElementById("turns");
+  const shown = turns.querySelectorAll(".said").length;
+  const [question, answer] = said(form).slice(2 * shown);
+  if (answer !== undefined) turns.append(block(question, "asked"), block(answer, "said"));
+  turns.hidden = !turns.childElementCount;
+  turns.scrollTop = turns.scrollHeight;
+  const asked = document.getElementById("asked");
+  asked.textContent = prompt;
+  asked.hidden = false;
+}
+
+/** Takes a question with its answer along to the next one. */
+function keep(form, question, answer) {
+  for (const value of [question, answer]) {
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "said", value }));
+  }
+  form.querySelector("[value=anew]").hidden = false;
+  // Who types the next question already keeps it.
+  const box = form.elements.namedItem("prompt");
+  if (box.value === question) box.value = "";
+  spell(form);
+}
+
+function block(text, kind) {
+  return Object.assign(document.createElement("div"), { className: kind, textContent: text });
 }
 
 async function read(answer, said) {
@@ -154,9 +200,9 @@ const ours = (element) => element.closest?.("form[data-stream]");
 // Before the portal's own listener, which would send the form as a page.
 document.addEventListener("submit", (event) => {
   const form = ours(event.target);
-  if (!form || event.submitter?.value === "models") return;
+  if (!form || ["models", "anew"].includes(event.submitter?.value)) return;
   // What is wrong is refused by the form as a page, which says so beside the field.
-  if (!isRight(form)) return;
+  if (!isRight(form) || !fits(form)) return;
   event.preventDefault();
   send(form);
 }, true);

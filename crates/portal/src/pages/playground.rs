@@ -9,6 +9,7 @@ mod code;
 #[cfg(test)]
 mod tests;
 mod told;
+mod turns;
 
 use askama::Template;
 use axum::Json;
@@ -24,6 +25,7 @@ use asked::Asked;
 use call::Outcome;
 use code::{Snippet, snippets};
 use told::{Fact, facts};
+use turns::{BYTES_MAX, SAID, TURNS_MAX};
 
 use crate::answer::{again, ok};
 use crate::api::{List, Sent};
@@ -60,8 +62,10 @@ struct PlaygroundPage {
     keys: Vec<Key>,
     models: Vec<Model>,
     snippets: Vec<Snippet>,
-    /// What came of a call that was made here.
-    outcome: Option<Outcome>,
+    /// Questions with their answers, but the last one.
+    earlier: Vec<(String, String)>,
+    /// The last question, and its answer; or, where a call that was made here failed, why.
+    last: Option<(String, Result<String, String>)>,
     facts: Vec<Fact>,
 }
 
@@ -84,7 +88,20 @@ impl PlaygroundPage {
         }
         let frame = visitor.frame("/playground");
         let snippets = snippets(&frame.endpoint, &Asked::of(&form));
-        Ok(Self { frame, form, keys, models, snippets, outcome: None, facts: Vec::new() })
+        let mut earlier: Vec<_> = turns::turns(&form)
+            .into_iter()
+            .map(|turn| (turn.question.to_owned(), turn.answer.to_owned()))
+            .collect();
+        let last = earlier.pop().map(|(question, answer)| (question, Ok(answer)));
+        Ok(Self { frame, form, keys, models, snippets, earlier, last, facts: Vec::new() })
+    }
+
+    /// The page with a question that was not answered, which can be sent again.
+    fn failed(mut self, why: String) -> Self {
+        let question = self.form.value("prompt").to_owned();
+        let last = self.last.replace((question, Err(why)));
+        self.earlier.extend(last.and_then(|(question, answer)| Some((question, answer.ok()?))));
+        self
     }
 }
 
@@ -128,10 +145,12 @@ pub(crate) async fn show(visitor: Visitor, query: Query) -> Result<Response, Ref
 /// Calls the model, and shows the whole answer; or only what another key may call.
 pub(crate) async fn act(
     State(portal): State<Portal>,
-    Posted { visitor, form }: Posted,
+    Posted { visitor, mut form }: Posted,
 ) -> Result<Response, Refusal> {
-    if form.value("act") == "models" {
-        return Ok(ok(&PlaygroundPage::new(&visitor, form).await?));
+    match form.value("act") {
+        "models" => return Ok(ok(&PlaygroundPage::new(&visitor, form).await?)),
+        "anew" => return Ok(ok(&PlaygroundPage::new(&visitor, form.without(&[SAID])).await?)),
+        _ => {}
     }
     let asked = Asked::of(&form);
     let body = match asked.body() {
@@ -145,13 +164,22 @@ pub(crate) async fn act(
             return refused(&visitor, form).await;
         }
     };
-    let outcome = call::make(&portal, &visitor, &token.token, &body).await?;
-    let facts = match &outcome.id {
+    let Outcome { text, id } = call::make(&portal, &visitor, &token.token, &body).await?;
+    let facts = match &id {
         Some(id) => facts(&visitor.api, id).await?.unwrap_or_default(),
         None => Vec::new(),
     };
-    let page = PlaygroundPage::new(&visitor, form).await?;
-    Ok(ok(&PlaygroundPage { outcome: Some(outcome), facts, ..page }))
+    let page = match text {
+        Ok(answer) => {
+            let question = form.value("prompt").to_owned();
+            form.add(SAID, question);
+            form.add(SAID, answer);
+            form.set("prompt", "");
+            PlaygroundPage::new(&visitor, form).await?
+        }
+        Err(why) => PlaygroundPage::new(&visitor, form).await?.failed(why),
+    };
+    Ok(ok(&PlaygroundPage { facts, ..page }))
 }
 
 async fn refused(visitor: &Visitor, form: Form) -> Result<Response, Refusal> {

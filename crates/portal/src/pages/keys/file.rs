@@ -81,11 +81,20 @@ async fn pak(
 }
 
 async fn seal(content: Content, passphrase: Passphrase) -> Result<Vec<u8>, SealError> {
+    in_turn(move || content.file().pak(&passphrase)).await.unwrap_or(Err(SealError::Cipher))
+}
+
+/// Works off the threads of connections. The turn ends with the work, also where nobody waits for it any more:
+/// else whoever hangs up and asks again would fill the memory. `None`: it panicked.
+async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     // Nobody closes it.
     let turn = SEALING.acquire().await;
-    let sealed = spawn_blocking(move || content.file().pak(&passphrase)).await;
-    drop(turn);
-    sealed.unwrap_or(Err(SealError::Cipher))
+    let working = spawn_blocking(move || {
+        let done = work();
+        drop(turn);
+        done
+    });
+    working.await.ok()
 }
 
 impl Content {
@@ -138,5 +147,21 @@ mod tests {
             assert_eq!(file_name(name), expected);
         }
         assert_eq!(file_name(&"x".repeat(200)).len(), NAME_CHARS_MAX);
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_keeps_its_turn_until_it_is_done() {
+        let (begun, is_begun) = tokio::sync::oneshot::channel();
+        let (end, is_ended) = std::sync::mpsc::channel::<()>();
+        let waiting = tokio::spawn(in_turn(move || {
+            begun.send(()).unwrap();
+            is_ended.recv().unwrap();
+        }));
+        is_begun.await.unwrap();
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        assert_eq!(SEALING.available_permits(), 0);
+        end.send(()).unwrap();
+        assert_eq!(in_turn(|| 5).await, Some(5));
     }
 }

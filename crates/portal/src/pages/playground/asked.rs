@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::turns::{Turn, fits, turns};
 use crate::form::Form;
 use crate::refusal::FieldError;
 
@@ -10,6 +11,7 @@ use crate::refusal::FieldError;
 pub(super) struct Asked<'a> {
     pub(super) model: &'a str,
     system: &'a str,
+    turns: Vec<Turn<'a>>,
     prompt: &'a str,
     temperature: &'a str,
     max_tokens: &'a str,
@@ -20,6 +22,7 @@ impl<'a> Asked<'a> {
         Self {
             model: form.value("model"),
             system: form.value("system").trim(),
+            turns: turns(form),
             prompt: form.value("prompt"),
             temperature: form.value("temperature").trim(),
             max_tokens: form.value("max_tokens").trim(),
@@ -31,6 +34,9 @@ impl<'a> Asked<'a> {
         let needed = [("model", self.model), ("prompt", self.prompt.trim())];
         if let Some((name, _)) = needed.iter().find(|(_, text)| text.is_empty()) {
             return Err(FieldError::new(name, "wrong-empty"));
+        }
+        if !fits(&self.turns, self.prompt) {
+            return Err(FieldError::new("prompt", "play-too-long"));
         }
         let members = self.members().into_iter().map(|(name, value)| match value {
             Ok(value) => Ok(format!("\"{name}\":{value}")),
@@ -57,8 +63,15 @@ impl<'a> Asked<'a> {
     /// Spelled out, so that the role comes first for whoever reads it.
     fn messages(&self) -> String {
         let system = (!self.system.is_empty()).then_some(("system", self.system));
-        let messages = system.into_iter().chain([("user", self.prompt)]).map(|(role, content)| {
-            format!("{{\"role\":\"{role}\",\"content\":{}}}", Value::from(content))
+        let turns = self.turns.iter();
+        let turns = turns.flat_map(|turn| [("user", turn.question), ("assistant", turn.answer)]);
+        // What was just answered stands as code before the next question is typed.
+        let is_asked = self.turns.is_empty() || !self.prompt.trim().is_empty();
+        let prompt = is_asked.then_some(("user", self.prompt));
+        let messages = system.into_iter().chain(turns).chain(prompt).map(|(role, content)| {
+            // Forms end lines as mail does.
+            let content = Value::from(content.replace("\r\n", "\n"));
+            format!("{{\"role\":\"{role}\",\"content\":{content}}}")
         });
         format!("[{}]", messages.collect::<Vec<_>>().join(","))
     }
@@ -99,12 +112,22 @@ mod tests {
             "max_tokens": 9,
         });
         assert_eq!(full.unwrap(), expected);
+        let said = body("model=m&said=1%2B1%0D%0A%3F&said=2&prompt=and+so%3F").unwrap();
+        let messages = json!([
+            {"role": "user", "content": "1+1\n?"},
+            {"role": "assistant", "content": "2"},
+            {"role": "user", "content": "and so?"},
+        ]);
+        assert_eq!(said["messages"], messages);
         let little = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
         assert_eq!(body("model=m&prompt=hi&temperature=+").unwrap(), little);
     }
 
     #[test]
     fn what_no_model_could_take_is_refused_at_its_field() {
+        let long =
+            format!("model=m&prompt=hi{}", "&said=x".repeat(2 * super::super::turns::TURNS_MAX));
+        assert_eq!(body(&long).unwrap_err(), "prompt");
         for (typed, field) in [
             ("prompt=hi", "model"),
             ("model=m&prompt=+%0A", "prompt"),

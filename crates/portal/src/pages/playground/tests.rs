@@ -139,6 +139,10 @@ async fn a_form_is_a_call_with_a_token_and_never_with_the_session() {
     }
     assert!(!page.text.contains("ey.tok") && !page.text.contains("<b>Hello"), "{}", page.text);
     assert!(page.text.contains("be brief</textarea>") && page.text.contains("value=\"5\""));
+    for kept in ["hi", "&#60;b&#62;Hello&#60;/b&#62;"] {
+        let field = format!("<input type=\"hidden\" name=\"said\" value=\"{kept}\">");
+        assert!(page.text.contains(&field), "{field}: {}", page.text);
+    }
 }
 
 #[tokio::test]
@@ -194,4 +198,39 @@ async fn a_script_gets_a_token_with_the_form_of_its_session_only() {
     let facts = world.ask(Method::GET, "/playground/calls/req_1", "").await.text;
     let expected = r#"[["Tokens","1,200 in, 3 out"],["Cost","$0.000123"],["Until the first word","200 ms"],["Took","1.5 s"],["Call","req_1"]]"#;
     assert_eq!(facts, expected);
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_until_it_is_begun_anew() {
+    let world = World::usual();
+    let before = "said=one&said=%3Ci%3E1%3C/i%3E&said=two&said=2";
+    let form = format!("act=send&key={KEY}&model=m<1>&prompt=three&{before}");
+    let page = world.post("/playground", &form).await.text;
+    let messages = world.calls.lock().unwrap()[0].2["messages"].clone();
+    let contents: Vec<_> = messages.as_array().unwrap().iter().map(|one| &one["content"]).collect();
+    assert_eq!(contents, ["one", "<i>1</i>", "two", "2", "three"]);
+    assert_eq!(page.matches("name=\"said\"").count(), 6);
+    for shown in [
+        "<div class=\"asked\">one</div><div class=\"said\">&#60;i&#62;1&#60;/i&#62;</div>",
+        "<div class=\"asked\">two</div><div class=\"said\">2</div>",
+        "<div class=\"asked\" id=\"asked\">three</div>",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    let anew =
+        world.post("/playground", &format!("act=anew&key={KEY}&system=brief&{before}")).await;
+    assert!(!anew.text.contains("name=\"said\"") && anew.text.contains("brief</textarea>"));
+    assert_eq!(world.calls.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_question_that_failed_is_shown_and_can_be_sent_again() {
+    let token = json!({ "token": "ey.tok", "expires_at": "2026-11-22T12:05:00Z" });
+    let refusal = json!({ "error": { "message": "Not now." } });
+    let world = World::new((StatusCode::CREATED, token), (StatusCode::TOO_MANY_REQUESTS, refusal));
+    let form = format!("act=send&key={KEY}&model=m<1>&prompt=again&said=one&said=1");
+    let page = world.post("/playground", &form).await.text;
+    assert_eq!(page.matches("name=\"said\"").count(), 2);
+    assert!(page.contains("<div class=\"asked\">one</div><div class=\"said\">1</div>"), "{page}");
+    assert!(page.contains("Not now.") && page.contains("again</textarea>"), "{page}");
 }
