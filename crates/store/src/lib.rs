@@ -64,8 +64,8 @@ pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
 };
 pub use organizations::{
-    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Presence,
-    Presences, Project, ServiceAccount, SharedStanding, User,
+    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization,
+    Population, Populations, Presence, Presences, Project, ServiceAccount, SharedStanding, User,
 };
 pub use prompts::{Excerpt, KeptText, PromptRecord, StoredPrompt};
 pub use retention::Forgotten;
