@@ -64,8 +64,9 @@ pub use notices::{
     Delivery, NewNotice, Notice, NoticeFilter, NoticeTarget, Outcome, Planned, Receiver,
 };
 pub use organizations::{
-    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization, Presence,
-    Presences, Project, ServiceAccount, SharedStanding, User, UserFilter,
+    Bootstrap, Member, Membership, NewProject, NewServiceAccount, NewUser, Organization,
+    Population, Populations, Presence, Presences, Project, ServiceAccount, SharedStanding, User,
+    UserFilter,
 };
 pub use prompts::{Excerpt, KeptText, PromptRecord, StoredPrompt};
 pub use retention::Forgotten;

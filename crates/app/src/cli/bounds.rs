@@ -49,9 +49,12 @@ pub(crate) enum OrganizationCommand {
     EndIncrease,
 }
 
-/// Edit what bounds all keys of the organization together
+/// Edit the name of the organization, and what bounds all its keys together
 #[derive(Debug, Args)]
 pub(crate) struct EditOrganization {
+    /// A new name: whoever signs in where there are several organizations types it
+    #[arg(long = "rename", value_name = "NAME")]
+    pub(crate) rename: Option<String>,
     #[command(flatten)]
     pub(crate) bounds: EditBoundsArgs,
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::bail;
 use doorward_domain::catalog::DeploymentState;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::catalog::Noun;
@@ -186,12 +187,58 @@ fn served_by(model: &Value, names: &Names) -> String {
         let (id, upstream) = (text(row, "provider"), text(row, "upstream_model"));
         let provider = names.get(&id).cloned().unwrap_or(id);
         let told = if upstream == public { provider } else { format!("{provider} as {upstream}") };
-        match text(row, "state").as_str() {
-            "" | "active" => told,
-            state => format!("{told} ({state})"),
+        match condition(row) {
+            Some(condition) => format!("{told} ({condition})"),
+            None => told,
         }
     });
     told.collect::<Vec<_>>().join(", ")
+}
+
+/// How a deployment is, where calls do not simply go to it.
+fn condition(deployment: &Value) -> Option<String> {
+    match text(deployment, "state").as_str() {
+        "" | "active" => {}
+        state => return Some(state.to_owned()),
+    }
+    let health = deployment.get("health")?;
+    match text(health, "state").as_str() {
+        "open" => Some("left alone".to_owned()),
+        "half_open" => Some("one call finds out".to_owned()),
+        _ => None,
+    }
+}
+
+/// What of the deployments is left alone: why, since when and until when.
+fn rests(model: &Value, names: &Names, now: Timestamp) -> String {
+    let deployments = model.get("deployments").and_then(Value::as_array).into_iter().flatten();
+    let told = deployments.flat_map(|row| {
+        let id = text(row, "provider");
+        let provider = names.get(&id).cloned().unwrap_or(id);
+        let resting = row.get("health").and_then(|health| health.get("resting"));
+        let resting = resting.and_then(Value::as_array).into_iter().flatten();
+        resting.map(move |rest| {
+            let of = match text(rest, "provider_key") {
+                key if key.is_empty() => provider.clone(),
+                key => format!("{provider} with {key}"),
+            };
+            let (since, until) = (instant(rest, "since", now, ""), instant(rest, "until", now, ""));
+            format!("{of}: {}, {since}; until {until}", reason(&text(rest, "reason")))
+        })
+    });
+    told.collect::<Vec<_>>().join("\n")
+}
+
+/// Why something is left alone, in words.
+fn reason(code: &str) -> &str {
+    match code {
+        "failures" => "calls failed",
+        "asked" => "it asked for that",
+        "rate_limited" => "the key had its share (429)",
+        "refused" => "the key was refused",
+        "checks" => "health checks failed",
+        newer => newer,
+    }
 }
 
 fn details(model: &Value, names: &Names) -> Details {
@@ -204,6 +251,7 @@ fn details(model: &Value, names: &Names) -> Details {
         ("output tokens", text(model, "output_tokens_max")),
         ("routing", text(model, "routing")),
         ("served by", served_by(model, names)),
+        ("left alone", rests(model, names, now)),
         ("created", instant(model, "created_at", now, "")),
         ("edited", instant(model, "updated_at", now, "")),
     ]
@@ -317,10 +365,37 @@ mod tests {
             { "name": "doorward/echo", "price": "free", "deployments":
                 [{ "provider": "prv_1", "upstream_model": "doorward/echo" }] },
             { "name": "big", "price": { "input": "3.00", "output": "15.00" }, "deployments":
-                [{ "provider": "prv_2", "upstream_model": "big-2026" }, { "provider": "prv_3", "upstream_model": "big" }] },
+                [{ "provider": "prv_2", "upstream_model": "big-2026", "state": "active",
+                   "health": { "state": "open", "resting": [] } },
+                 { "provider": "prv_3", "upstream_model": "big", "state": "draining",
+                   "health": { "state": "open", "resting": [] } }] },
         ]});
         let names =
             Names::from([("prv_1".into(), "echo".into()), ("prv_2".into(), "openai".into())]);
         insta::assert_snapshot!(table(&list, &names).render(Some(100)));
+    }
+
+    #[test]
+    fn what_is_left_alone_is_told_with_its_reason_and_its_end() {
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let rest = |key: Value, reason: &str| {
+            json!({
+                "reason": reason, "provider_key": key,
+                "since": "2026-11-22T11:58:00Z", "until": "2026-11-22T12:01:00Z",
+            })
+        };
+        let resting = [rest(Value::Null, "checks"), rest(json!("pky_1"), "rate_limited")];
+        let model = json!({ "deployments": [
+            { "provider": "prv_1", "health": { "state": "closed", "resting": [] } },
+            { "provider": "prv_2", "health": { "state": "open", "resting": resting } },
+            { "provider": "prv_3", "health": null },
+        ]});
+        let names = Names::from([("prv_2".into(), "openai".into())]);
+        let times =
+            "2026-11-22T11:58:00Z (2 minutes ago); until 2026-11-22T12:01:00Z (in 1 minute)";
+        let expected = format!(
+            "openai: health checks failed, {times}\nopenai with pky_1: the key had its share (429), {times}"
+        );
+        assert_eq!(rests(&model, &names, now), expected);
     }
 }

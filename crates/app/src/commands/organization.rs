@@ -24,6 +24,7 @@ pub(crate) fn run(
         OrganizationCommand::Edit(wish) => {
             let found = asked.client.get(&PATH, &[])?;
             let mut body = Body::default();
+            body.set_if("name", wish.rename.clone());
             bounds::set_edit(&mut body, &wish.bounds, &found);
             let edited = asked.client.patch(&PATH, &body.finish_edit()?)?;
             confirm(asked.is_json, &edited, &format!("Edited {}.", text(&edited, "name")))

@@ -107,10 +107,11 @@ fn prompts_told(project: &Value) -> String {
 }
 
 fn table(list: &Value) -> Table {
-    let mut table = Table::new(&["name", "description", "id"], "There are no projects.")
-        .with_spare(&["description"]);
+    const COLUMNS: [&str; 5] = ["name", "description", "keys", "members", "id"];
+    let mut table =
+        Table::new(&COLUMNS, "There are no projects.").with_spare(&["description", "members"]);
     for row in rows(list) {
-        table.push(&["name", "description", "id"].map(|field| text(row, field)));
+        table.push(&COLUMNS.map(|field| text(row, field)));
     }
     table
 }
@@ -131,6 +132,8 @@ fn details(project: &Value) -> Details {
         ("name", text(project, "name")),
         ("description", text(project, "description")),
         ("model prefix", text(project, "model_prefix")),
+        ("keys", text(project, "keys")),
+        ("members", text(project, "members")),
     ];
     details.extend(bounds::details(project));
     details.push(("prompts", prompts_told(project)));

@@ -6,6 +6,7 @@ use doorward_domain::bounds::Subject;
 use doorward_domain::budget::Budget;
 use doorward_domain::id::OrganizationId;
 use doorward_domain::limit::Limits;
+use doorward_domain::name::check_name;
 use doorward_store::Organization;
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -31,6 +32,8 @@ pub(crate) struct Described;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct EditOrganization {
+    #[schema(value_type = Option<Name>)]
+    name: Option<String>,
     #[serde(default)]
     #[schema(value_type = Option<Limits>)]
     limits: Field<Limits>,
@@ -77,7 +80,7 @@ pub(crate) async fn show_organization(
     answer(&control, found).await
 }
 
-/// Edits the limits and budgets that all keys of the organization share.
+/// Edits the name of the organization, and the limits and budgets that all its keys share.
 #[utoipa::path(
     patch,
     path = "/v1/organization",
@@ -91,18 +94,21 @@ pub(crate) async fn edit_organization(
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let wish: EditOrganization =
-        body.parse().map_err(|error| error.naming_fixed(&["id", "name"]))?;
+    let wish: EditOrganization = body.parse().map_err(|error| error.naming_fixed(&["id"]))?;
     let found = control.store.get_organization(caller.organization()).await?;
     check_if_match(&headers, found.updated_at)?;
     let mut faults = Faults::new();
+    if let Some(name) = &wish.name {
+        faults.check("name", check_name(name));
+    }
     let bounds = edited(&found.bounds, &wish.limits, wish.budgets, &mut faults);
     faults.finish()?;
     let subject = found.id.to_string();
     let attempt = Attempt { action: "organization.edit", subject, name: &found.name };
     refuse_loosening(&control, &caller, (&found.bounds, &bounds), &attempt).await?;
     // The version that was read goes along: an edit in between must not be undone by this one.
-    let wanted = Organization { bounds, ..found };
+    let name = wish.name.unwrap_or_else(|| found.name.clone());
+    let wanted = Organization { name, bounds, ..found };
     let edited = control.store.edit_organization(&caller.act(control.now()), &wanted).await?;
     answer(&control, edited).await
 }

@@ -13,7 +13,7 @@ use doorward_domain::limit::Limits;
 use doorward_domain::name::{check_description, check_name};
 use doorward_domain::project_model::model_prefix;
 use doorward_domain::prompts::PromptPolicy;
-use doorward_store::{NewProject, Project, SharedStanding};
+use doorward_store::{NewProject, Populations, Project, SharedStanding};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,10 @@ pub(crate) struct ProjectObject {
     /// What raises them for a while.
     #[schema(required)]
     increase: Option<HeldObject>,
+    /// How many active and disabled keys it has.
+    keys: u64,
+    /// How many users were let in.
+    members: u64,
     /// How it keeps what its calls ask and are answered. `null`: not at all.
     #[schema(required)]
     prompts: Option<PromptPolicy>,
@@ -109,8 +113,9 @@ pub(crate) struct ProjectObject {
 }
 
 impl ProjectObject {
-    fn new(project: Project, standing: &SharedStanding) -> Self {
+    fn new(project: Project, (standing, populations): (&SharedStanding, &Populations)) -> Self {
         let subject = Subject::Project(project.id);
+        let population = populations.of(project.id);
         Self {
             id: project.id,
             object: "project",
@@ -121,6 +126,8 @@ impl ProjectObject {
             spent: spent_of(standing, &subject, &project.bounds),
             limits: project.bounds.limits,
             budgets: project.bounds.budgets,
+            keys: population.keys,
+            members: population.members,
             prompts: project.prompts,
             created_at: project.created_at,
             updated_at: project.updated_at,
@@ -170,7 +177,10 @@ pub(crate) async fn list_projects(
     let rows = control.store.list_projects(organization, after.as_deref(), limit + 1).await?;
     let bounded = rows.iter().map(|project| (Subject::Project(project.id), &project.bounds));
     let standing = control.store.shared_standing(organization, bounded).await?;
-    let rows = rows.into_iter().map(|project| ProjectObject::new(project, &standing)).collect();
+    let ids: Vec<_> = rows.iter().map(|project| project.id).collect();
+    let populations = control.store.populations(organization, &ids).await?;
+    let known = (&standing, &populations);
+    let rows = rows.into_iter().map(|project| ProjectObject::new(project, known)).collect();
     Ok(List::cut(rows, limit, |project| project.name.clone()))
 }
 
@@ -268,5 +278,6 @@ async fn answer(control: &Control, project: Project) -> Result<Response, ApiErro
     let updated_at = project.updated_at;
     let bounded = [(Subject::Project(project.id), &project.bounds)];
     let standing = control.store.shared_standing(project.organization, bounded.into_iter()).await?;
-    Ok(versioned(ProjectObject::new(project, &standing), updated_at))
+    let populations = control.store.populations(project.organization, &[project.id]).await?;
+    Ok(versioned(ProjectObject::new(project, (&standing, &populations)), updated_at))
 }

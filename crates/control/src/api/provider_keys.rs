@@ -169,7 +169,7 @@ pub(crate) async fn create_provider_key(
 #[utoipa::path(
     get,
     path = "/v1/provider-keys",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, max_length = 200)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only keys with this in their name, note or id.", max_length = 200)),
     responses((status = 200, body = List<ProviderKeyObject>)),
 )]
 pub(crate) async fn list_provider_keys(

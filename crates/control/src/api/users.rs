@@ -251,7 +251,7 @@ async fn invited(control: &Control, caller: &Caller, user: User) -> Result<Respo
 #[utoipa::path(
     get,
     path = "/v1/users",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, max_length = 200), ("role" = Option<OrganizationRole>, Query, description = "Only users of this role."), ("status" = Option<Standing>, Query, description = "Only users who are switched on, or only those who are not.")),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only users with this in their name, e-mail address or id.", max_length = 200), ("role" = Option<OrganizationRole>, Query, description = "Only users of this role."), ("status" = Option<Standing>, Query, description = "Only users who are switched on, or only those who are not.")),
     responses((status = 200, body = List<UserObject>)),
 )]
 pub(crate) async fn list_users(

@@ -210,3 +210,25 @@ async fn a_member_is_told_whether_a_shared_budget_has_room_and_not_what_others_s
     let all = app.post(&path, json!({})).await.expect(200);
     assert_eq!(all["budgets"][0]["of"], "organization", "{all}");
 }
+
+#[tokio::test]
+async fn the_organization_is_renamed_and_keeps_what_bounds_it() {
+    let app = TestApp::new().await;
+    app.patch(PATHS[0], bounds()).await.expect(200);
+    app.pass(1);
+    let renamed = app.patch(PATHS[0], json!({"name": "Acme Ltd"})).await.expect(200);
+    assert_eq!((&renamed["name"], &renamed["limits"]), (&json!("Acme Ltd"), &bounds()["limits"]));
+    assert_eq!(app.get(PATHS[0]).await.expect(200), renamed);
+    for name in [json!(""), json!(" x"), json!("x".repeat(81)), json!(5)] {
+        let refused = app.patch(PATHS[0], json!({"name": name})).await;
+        assert_eq!(
+            (refused.problem(400).as_str(), refused.fields()),
+            ("invalid_request", vec!["name".to_owned()])
+        );
+    }
+    let entry = app.get("/v1/audit?limit=1").await.expect(200)["data"][0].clone();
+    assert_eq!(
+        (&entry["action"], &entry["detail"]["name"]),
+        (&json!("organization.edit"), &json!("Acme Ltd"))
+    );
+}

@@ -34,7 +34,9 @@ setting-owners = You may only raise it.
 setting-for-ever = for ever
 organization-title = Organization { $name }
 organization-help = What all keys of the organization together may spend and call, whatever people, projects and keys have of their own.
+organization-rename = Rename
 organization-edit = Edit limits and budgets
+organization-name-help = Stands at the top of every page. Where a server has several organizations, people type it to sign in.
 outliving-title = { $n ->
     [one] 1 key lives longer than this
    *[other] { $n } keys live longer than this
@@ -47,4 +49,4 @@ outliving-more = { $n ->
 outliving-act = Set the cap
 
 done-settings-saved = Saved. It holds from now on.
-done-organization-saved = Saved. It holds for every call from now on.
+done-organization-saved = Saved. Limits and budgets hold for every call from now on.

@@ -1,11 +1,13 @@
 //! Projects and who belongs to them.
 
 use doorward_domain::bounds::Bounds;
-use doorward_domain::id::{ProjectId, UserId};
+use doorward_domain::id::{OrganizationId, ProjectId, UserId};
 use doorward_domain::key::Owner;
 use doorward_domain::project_role::ProjectRole;
 use doorward_domain::role::OrganizationRole;
-use doorward_store::{NewKey, NewProject, NewServiceAccount, Project, Removed, StoreError};
+use doorward_store::{
+    NewKey, NewProject, NewServiceAccount, Population, Project, Removed, StoreError,
+};
 use jiff::SignedDuration;
 
 use crate::harness::{TestStore, every_store};
@@ -206,5 +208,35 @@ async fn another_organization_changes_no_project() {
         assert!(store.is_owner_active(store.first.organization, owner).await.unwrap());
         let found = store.find_project(store.first.organization, web.id).await.unwrap();
         assert_eq!(found, Some(web));
+    }
+}
+
+#[tokio::test]
+async fn the_keys_that_live_and_the_members_of_a_project_are_counted() {
+    for store in every_store().await {
+        let (act, web) = (store.act(), make(&store, "web").await);
+        let (organization, empty) = (store.first.organization, make(&store, "empty").await);
+        for name in ["ada", "bob"] {
+            let user = store.make_user(name, OrganizationRole::Member).await.id;
+            store.set_project_member(&act, web, user, ProjectRole::Member).await.unwrap();
+        }
+        let of_web = |name: &str| NewKey { project: web, ..store.new_key(name) };
+        for name in ["active", "disabled", "revoked"] {
+            let (key, _) = store.create_key(&act, of_web(name)).await.unwrap();
+            match name {
+                "disabled" => drop(store.set_key_disabled(&act, &key.id, true).await.unwrap()),
+                "revoked" => drop(store.revoke_key(&act, &key.id).await.unwrap()),
+                _ => {}
+            }
+        }
+        let mut soon = of_web("expired");
+        soon.rights.expires_at = Some(store.now() + SignedDuration::from_secs(1));
+        store.create_key(&act, soon).await.unwrap();
+        store.pass(SignedDuration::from_secs(2));
+        let counted = store.populations(organization, &[web, empty]).await.unwrap();
+        assert_eq!(counted.of(web), Population { keys: 2, members: 2 }, "{}", store.engine());
+        assert_eq!(counted.of(empty), Population::default());
+        let elsewhere = store.populations(OrganizationId::new(1, 2), &[web]).await.unwrap();
+        assert_eq!(elsewhere.of(web), Population::default());
     }
 }

@@ -434,7 +434,7 @@ async fn users_are_found_by_their_role_and_by_whether_they_are_switched_off() {
         };
         let bob = store.create_user(&store.act(), viewer("bob")).await.unwrap();
         store.create_user(&store.act(), viewer("cy")).await.unwrap();
-        store.disable_user(&store.act(), bob.id).await.unwrap();
+        store.set_user_disabled(&store.act(), bob.id, true).await.unwrap();
         let found = async |role: Option<OrganizationRole>, is_disabled: Option<bool>| {
             let filter = UserFilter { role, is_disabled, ..UserFilter::default() };
             let rows = store.search_users(organization, &filter, None, 10).await.unwrap();

@@ -153,13 +153,13 @@ mod tests {
     async fn work_that_nobody_waits_for_keeps_its_turn_until_it_is_done() {
         let (begun, is_begun) = tokio::sync::oneshot::channel();
         let (end, is_ended) = std::sync::mpsc::channel::<()>();
-        let waiting = tokio::spawn(in_turn(move || {
+        let mut waiting = tokio::task::JoinSet::new();
+        waiting.spawn(in_turn(move || {
             begun.send(()).unwrap();
             is_ended.recv().unwrap();
         }));
         is_begun.await.unwrap();
-        waiting.abort();
-        assert!(waiting.await.unwrap_err().is_cancelled());
+        waiting.shutdown().await;
         assert_eq!(SEALING.available_permits(), 0);
         end.send(()).unwrap();
         assert_eq!(in_turn(|| 5).await, Some(5));

@@ -7,6 +7,7 @@ use super::object::Model;
 use crate::answer::ok;
 use crate::api::List;
 use crate::frame::Frame;
+use crate::names::Names;
 use crate::pages::providers::{self, Provider};
 use crate::query::Query;
 use crate::refusal::Refusal;
@@ -19,6 +20,7 @@ struct ListPage {
     query: Query,
     models: Vec<Model>,
     providers: Vec<Provider>,
+    names: Names,
     next: Option<String>,
 }
 
@@ -36,9 +38,11 @@ impl ListPage {
 pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
     let fixed = [("view", "routes"), ("limit", "50")];
     let path = query.path("/v1/models", &["q", "provider", "after"], &fixed);
-    let List { data: models, next } = visitor.api.get(&path).await?;
+    let List::<Model> { data: models, next } = visitor.api.get(&path).await?;
     let next = next.map(|after| query.path("/models", &["q", "provider"], &[("after", &after)]));
     let providers = providers::all(&visitor).await?;
+    let projects = models.iter().filter_map(|model| model.project.as_deref());
+    let names = Names::of(&visitor, projects).await;
     let frame = visitor.frame("/models");
-    Ok(ok(&ListPage { frame, query, models, providers, next }))
+    Ok(ok(&ListPage { frame, query, models, providers, names, next }))
 }

@@ -9,6 +9,7 @@ use super::price::{Line, lines};
 use crate::answer::ok;
 use crate::form::Form;
 use crate::frame::Frame;
+use crate::names::Names;
 use crate::pages::providers::{self, Provider};
 use crate::query::with_query;
 use crate::refusal::Refusal;
@@ -22,14 +23,16 @@ pub(super) struct ShowPage {
     model: Model,
     version: String,
     providers: Vec<Provider>,
+    names: Names,
 }
 
 impl ShowPage {
     pub(super) async fn new(visitor: &Visitor, form: Form, name: &str) -> Result<Self, Refusal> {
         let path = format!("{}?view=routes", api_path(name));
-        let (model, version) = visitor.api.get_versioned(&path).await?;
+        let (model, version) = visitor.api.get_versioned::<Model>(&path).await?;
+        let names = Names::of(visitor, model.project.iter().map(String::as_str)).await;
         let providers = providers::all(visitor).await?;
-        Ok(Self { frame: visitor.frame("/models"), form, model, version, providers })
+        Ok(Self { frame: visitor.frame("/models"), form, model, version, providers, names })
     }
 
     /// The prices that count: the operator's own.

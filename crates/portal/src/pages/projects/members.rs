@@ -73,7 +73,7 @@ mod tests {
 
     fn answers(put: (u16, Value)) -> Vec<(&'static str, u16, Value)> {
         let project = json!({
-            "id": "prj_1", "name": "search", "description": "", "model_prefix": "u-0123456789ab/",
+            "id": "prj_1", "name": "search", "description": "", "model_prefix": "u-0123456789ab/", "keys": 2, "members": 1,
             "prompts": { "retention_days": 7, "redact": true }, "created_at": "2026-11-01T12:00:00Z",
             "limits": {}, "budgets": [], "spent": [],
         });

@@ -15,6 +15,10 @@ pub(crate) struct Project {
     pub(crate) description: String,
     /// What the names of models begin with that only its keys may call.
     pub(crate) model_prefix: String,
+    /// Active and disabled ones.
+    pub(crate) keys: u64,
+    /// How many people were let in.
+    pub(crate) members: u64,
     pub(crate) prompts: Option<PromptPolicy>,
     pub(crate) created_at: Timestamp,
     #[serde(flatten)]
