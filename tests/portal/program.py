@@ -8,6 +8,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"
 #: The address of the first administrator, who signs in with PASSWORD.
 ADMIN = "admin@example.com"
+#: Tables that change in time by themselves: notices go out or fail to, and answers with secrets are forgotten.
+BY_THEMSELVES = ("notices", "idempotent_requests")
 
 
 def binary():

@@ -4,11 +4,9 @@ import re
 import pytest
 
 from pages import GUESTS, PAGES, form_of
-from program import ADMIN
+from program import ADMIN, BY_THEMSELVES
 from wrongs import FREE, WRONGS, page
 
-#: They go out, or fail to, all the time.
-NOTICES = "notices"
 #: What is typed and chosen in a form, but for passwords, which are never shown again.
 VALUES = """form => Object.fromEntries([...form.elements]
     .filter((field) => field.name && !["hidden", "password", "submit"].includes(field.type))
@@ -79,14 +77,14 @@ def test_what_is_wrong_is_said_kept_and_not_stored(world, visitor, scripts, name
     (wrong.lead or page(name.split()[0]))(visit, world)
     form = Form(visit, wrong)
     form.put(right)
-    before, faults = world.program.rows((NOTICES, *wrong.notes)), []
+    before, faults = world.program.rows((*BY_THEMSELVES, *wrong.notes)), []
     for row in wrong.rows:
         was, typed = form.send(row)
         if not form.here().count():
             faults.append(f"{row}: it is taken")
             break
         faults += [f"{row}: {fault}" for fault in form.faults(row, typed)]
-        now = world.program.rows((NOTICES, *wrong.notes))
+        now = world.program.rows((*BY_THEMSELVES, *wrong.notes))
         faults += [f"{row}: {table} is changed" for table in now if now[table] != before[table]]
         form.put({**right, **was})
     assert not faults, "\n".join(faults)
