@@ -206,7 +206,9 @@ mod tests {
 
     #[test]
     fn what_was_neither_called_nor_checked_is_not_known_to_be_well() {
-        for found in [|boards: &Boards| boards.calls.knows(), |boards| boards.checks.knows()] {
+        let ways: [fn(&Boards); 2] =
+            [|boards| boards.calls.knows(), |boards| boards.checks.knows()];
+        for found in ways {
             let boards = boards(1);
             found(&boards);
             assert_eq!(health(&boards, 0), well(true));

@@ -3,6 +3,7 @@ use doorward_domain::role::OrganizationRole;
 use doorward_domain::scope::Scope;
 use doorward_store::{Organization, StoreError};
 use jiff::SignedDuration;
+use serde_json::Value;
 
 use crate::harness::every_store;
 

@@ -428,10 +428,8 @@ fn holding(text: &str) -> UserFilter {
 async fn users_are_found_by_their_role_and_by_whether_they_are_switched_off() {
     for store in every_store().await {
         let organization = store.first.organization;
-        let viewer = |name: &str| NewUser {
-            role: OrganizationRole::Viewer,
-            ..new_user(name, &format!("{name}@example.com"))
-        };
+        let viewer =
+            |name: &str| NewUser { role: Viewer, ..new_user(name, &format!("{name}@example.com")) };
         let bob = store.create_user(&store.act(), viewer("bob")).await.unwrap();
         store.create_user(&store.act(), viewer("cy")).await.unwrap();
         store.set_user_disabled(&store.act(), bob.id, true).await.unwrap();
@@ -440,11 +438,11 @@ async fn users_are_found_by_their_role_and_by_whether_they_are_switched_off() {
             let rows = store.search_users(organization, &filter, None, 10).await.unwrap();
             rows.into_iter().map(|user| user.name).collect::<Vec<_>>().join(" ")
         };
-        let viewers = Some(OrganizationRole::Viewer);
+        let viewers = Some(Viewer);
         assert_eq!(found(viewers, None).await, "bob cy", "{}", store.engine());
         assert_eq!(found(viewers, Some(false)).await, "cy");
         assert_eq!(found(None, Some(true)).await, "bob");
-        assert_eq!(found(Some(OrganizationRole::Member), None).await, "");
+        assert_eq!(found(Some(Member), None).await, "");
     }
 }
 
