@@ -204,7 +204,7 @@ async fn an_owner_reads_what_was_done_to_their_own_key_and_nothing_else() {
 
     let first = app.call(&secret, &format!("GET {path}/audit?limit=3"), None).await.expect(200);
     assert_eq!(actions(&first), ["key.enable", "key.disable", "key.edit"]);
-    assert_eq!(first["data"][0]["actor_name"], "test");
+    assert_eq!(first["data"][0]["actor_name"], "admin");
     assert_eq!(first["data"][0]["subject"], json!(own.id));
     let after = first["next"].as_str().unwrap();
     let rest = format!("GET {path}/audit?after={after}");

@@ -95,7 +95,7 @@ async fn a_key_says_what_its_ids_are_called_where_that_is_asked_for() {
     let listed = app.call(&secret, "GET /v1/api-keys?names=true", None).await.expect(200);
     for key in [&shown, &listed["data"][0]] {
         let told = ["owner_name", "created_by_name", "project_name"].map(|name| key[name].clone());
-        assert_eq!(told, ["ada", "admin", "default"]);
+        assert_eq!(told, ["ada", "administrator", "default"]);
     }
     let unasked = app.call(&secret, &path, None).await.expect(200);
     assert_eq!(unasked.get("owner_name"), None);

@@ -159,21 +159,23 @@ async fn a_use_on_the_management_api_is_noted_at_most_once_a_minute() {
 #[tokio::test]
 async fn an_organization_is_renamed_once_for_all_and_to_no_name_that_is_taken() {
     for store in every_store().await {
-        let other = store.second_organization().await.organization;
         let found = store.get_organization(store.first.organization).await.unwrap();
         let renamed = |name: &str| Organization { name: name.to_owned(), ..found.clone() };
-        let taken = store.edit_organization(&store.act(), &renamed("other")).await;
-        assert!(matches!(taken, Err(StoreError::Taken { field: "name" })), "{}", store.engine());
         let edited = store.edit_organization(&store.act(), &renamed("acme")).await.unwrap();
         assert_eq!((edited.name.as_str(), &edited.bounds), ("acme", &found.bounds));
         assert_eq!(store.get_organization(found.id).await.unwrap(), edited);
-        assert_eq!(store.get_organization(other).await.unwrap().name, "other");
+        let entry = store.list_audit(found.id, None, 1).await.unwrap().remove(0);
+        let detail: Value = serde_json::from_str(&entry.detail).unwrap();
+        assert_eq!([&detail["name"], &detail["name_before"]], ["acme", "default"]);
         let lost = store.edit_organization(&store.act(), &renamed("late")).await;
         assert!(matches!(lost, Err(StoreError::Stale)), "{}", store.engine());
         // The next start finds it by no name.
         assert_eq!(store.bootstrap().await.unwrap().0.organization, found.id);
-        let entry = store.list_audit(found.id, None, 1).await.unwrap().remove(0);
-        let detail: Value = serde_json::from_str(&entry.detail).unwrap();
-        assert_eq!([&detail["name"], &detail["name_before"]], ["acme", "default"]);
+
+        let other = store.second_organization().await.organization;
+        let wish = Organization { name: "other".to_owned(), ..edited };
+        let taken = store.edit_organization(&store.act(), &wish).await;
+        assert!(matches!(taken, Err(StoreError::Taken { field: "name" })), "{}", store.engine());
+        assert_eq!(store.get_organization(other).await.unwrap().name, "other");
     }
 }

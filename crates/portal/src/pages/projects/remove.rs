@@ -105,6 +105,7 @@ mod tests {
         let project = json!({
             "id": "prj_1", "name": name, "description": "", "model_prefix": "u-0/", "prompts": null,
             "created_at": "2026-11-01T12:00:00Z", "limits": {}, "budgets": [], "spent": [],
+            "keys": 0, "members": 0,
         });
         Fake::new(
             "admin",
