@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use doorward_domain::address::AddressDecision;
 use doorward_domain::bounds::BoundOf;
-use doorward_domain::budget::{Amount, Budget, NoRoom};
+use doorward_domain::budget::{Amount, NoRoom, Overrun, Period};
 use doorward_domain::catalog::Model;
 use doorward_domain::credential::KeyId;
 use doorward_domain::denial::Denial;
@@ -101,8 +101,14 @@ struct LimitObject {
 struct BudgetObject {
     /// Whose it is: the key's own, or what it shares with others.
     of: BoundOf,
-    #[serde(flatten)]
-    budget: Budget,
+    /// How much money; or `tokens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usd: Option<NanoUsd>,
+    /// How many tokens; or `usd`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<u64>,
+    period: Period,
+    overrun: Overrun,
     spent_usd: NanoUsd,
     spent_tokens: u64,
     held_usd: NanoUsd,
@@ -403,9 +409,16 @@ impl From<LimitStanding> for LimitObject {
 
 impl From<BudgetStanding> for BudgetObject {
     fn from(BudgetStanding { of, budget, spent, held, .. }: BudgetStanding) -> Self {
+        let (usd, tokens) = match budget.amount {
+            Amount::Usd(most) => (Some(most), None),
+            Amount::Tokens(most) => (None, Some(most)),
+        };
         Self {
             of,
-            budget,
+            usd,
+            tokens,
+            period: budget.period,
+            overrun: budget.overrun,
             spent_usd: spent.cost,
             spent_tokens: spent.tokens,
             held_usd: held.cost,
