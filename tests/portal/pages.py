@@ -14,7 +14,7 @@ GUESTS = ["/sign-in", "/welcome", "/invitation", "/password-reset"]
 NO_PAGES = ["/", "/assets/{content}/{name}", "/usage/export", "/audit/download", "/playground/calls/{id}",
             "/providers/{id}/offer"]
 #: What is shown to those only who have something: drawn among the states below.
-CONDITIONAL = ["/account/second-factor/remove"]
+CONDITIONAL = ["/account/second-factor/remove", "/models/disable/{*name}"]
 PAGES = [path for verb, path in ROUTES if verb == "show" and path not in NO_PAGES + CONDITIONAL]
 
 
@@ -34,8 +34,8 @@ def bare(path):
 
 
 def name(path):
-    """What a file about this page is called: `keys-delete`."""
-    return re.sub(r"\{[^}]*\}", "", path).strip("/").replace("//", "/").replace("/", "-")
+    """What a file about this page is called: `keys-one-delete`."""
+    return re.sub(r"\{[^}]*\}", "one", path).strip("/").replace("/", "-")
 
 
 # What is shown only after something was done: each leads a visitor there, and is drawn and measured as a page is.
@@ -105,6 +105,12 @@ def second_factor_removal(visit, world):
     visit.heading("Remove the second factor")
 
 
+def deployment_off(visit, world):
+    visit.go(world.path("/models/show/{*name}"))
+    visit.press("Disable")
+    visit.heading("Disable openai-eu for gpt-5.1?")
+
+
 def webhook_made(visit, world):
     visit.go("/notifications/webhooks/new")
     visit.type("Name", f"made-{id(visit)}")
@@ -117,5 +123,5 @@ STATES = {f"state-{name.replace('_', '-')}": state for name, state in [
     ("keys-created", created), ("keys-refused", refused), ("menu", menu), ("keys-none-found", none_found),
     ("invited", invited), ("offered", offered), ("answered", answered), ("second-factor", second_factor),
     ("second-factor-removal", second_factor_removal),
-    ("webhook-made", webhook_made),
+    ("webhook-made", webhook_made), ("deployment-off", deployment_off),
 ]}

@@ -131,7 +131,7 @@ def test_a_key_has_the_rights_the_models_the_owner_and_the_bounds_that_were_chos
     project = program.ask("POST", "/v1/projects", {"name": "search"})["id"]
     visit.go("/keys/new")
     visit.type("Name", "chosen")
-    visit.type("Owner", "ada")
+    visit.page.get_by_label("Owner", exact=True).select_option(label="ada")
     visit.page.get_by_label("Project").select_option(label="search")
     visit.put("scopes", "analytics:read")
     visit.put("models.chosen", "doorward/echo")
@@ -140,7 +140,7 @@ def test_a_key_has_the_rights_the_models_the_owner_and_the_bounds_that_were_chos
     visit.put("budgets[0].amount", "20.00")
     visit.put("budgets[0].period", "week")
     visit.page.get_by_text("Addresses, web pages and limits").click()
-    visit.type("Calls at once", "3")
+    visit.put("limits.concurrency", "3")
     visit.press("Create API key")
     visit.heading("chosen is ready")
     made = program.ask("GET", "/v1/api-keys?q=chosen")["data"][0]

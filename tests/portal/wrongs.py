@@ -16,12 +16,16 @@ BIDI = "a\u202eb"
 LIMITS = [{f"limits.{name}": typed} for name, typed in [
     ("requests_per_minute", "many"), ("requests_per_hour", "-1"), ("requests_per_day", "1.5"),
     ("tokens_per_minute", "0"), ("tokens_per_hour", "4294967296"), ("tokens_per_day", "1e9"), ("concurrency", "∞")]]
+#: The same for one model.
+MODEL_LIMITS = [{"model_limits[0].model": "gpt-*-[a] b"},
+                *({f"model_limits[0].{name}": typed for name, typed in row.items()} for row in LIMITS)]
 #: Of whoever sits there; the keys of service accounts are used elsewhere.
 LOCKED_OUT = {"ip_deny": "127.0.0.0/8"}
 #: Fields of a key, as it is made and edited.
 KEY = [*LIMITS, {"description": LONG}, {"models": "gpt-*-*-[a]\nb c"}, {"budgets[0].amount": "five"},
        {"budgets[0].amount": "-5"}, {"expires_at": "2001-01-01"}, {"ip_allow": "10.0.0.0/8\nnot an address"},
-       {"ip_deny": "300.1.1.1"}, LOCKED_OUT, {"allowed_origins": "not an origin"}]
+       {"ip_deny": "300.1.1.1"}, LOCKED_OUT, {"allowed_origins": "not an origin"},
+       *MODEL_LIMITS]  # the last: each of them brings a row more
 #: One that is shown at once, and one of the others.
 PRICES = [{"price.output": "cheap"}, {"price.audio_hour": "-1"}]
 
@@ -149,7 +153,7 @@ WRONGS = {
         {"keys-per-user-max": "many"}, {"key-prefix": "not a prefix!"}, {"mail-from": "not an address"},
         {"notice-days": "often"}, {"rotation-reminder-days": "never"}, {"usage-retention-days": "x"},
         {"usage-sums-retention-days": "x"}, {"audit-retention-days": "1"}, {"spent-budget-status": "200"}]),
-    "/settings/organization": Wrong("Save", [*LIMITS, {"budgets[0].amount": "five"}],
+    "/settings/organization": Wrong("Save", [{"name": " "}, {"name": BIDI}, *LIMITS, {"budgets[0].amount": "five"}],
                                     at={"budgets[0].amount": BUDGET}),
     "/playground": Wrong("Send", [{"temperature": "hot"}, {"temperature": "3"}, {"max_tokens": "0"}, {"prompt": " "}]),
 }
