@@ -76,6 +76,8 @@ def test_a_provider_of_a_model_is_drained_switched_off_and_on(visit, program, up
     visit.sees("It takes no new calls.")
     assert called() == [1, 1]
     visit.press("Disable", visit.row("first"))
+    visit.heading("Disable first for house-model?")
+    visit.press("Disable")
     visit.sees("It takes no calls, and those that ran are ended.")
     visit.press("Enable", visit.row("first"))
     visit.sees("It takes calls again.")

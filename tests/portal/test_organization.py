@@ -81,12 +81,12 @@ def test_the_audit_log_leaves_as_tables_without_formulas(visit, program):
     program.ask("POST", "/v1/projects", {"name": formula})
     program.ask("POST", "/v1/service-accounts", {"name": "triage"})
     visit.go("/audit?action=project")
-    name, text = visit.download("CSV")
+    name, text = visit.download("Download CSV")
     rows = list(csv.reader(io.StringIO(text.decode())))
     cells = [cell for row in rows for cell in row]
     assert name.endswith(".csv") and any(formula in cell for cell in cells)
     assert not any(cell[:1] in "=+-@\t\r" for cell in cells if cell)
     assert "service-account.create" not in cells  # the file is of what is shown
-    name, text = visit.download("JSON lines")
+    name, text = visit.download("Download JSON lines")
     entries = [json.loads(line) for line in text.decode().splitlines()]
     assert name.endswith(".jsonl") and [entry["action"] for entry in entries] == ["project.create"]

@@ -62,7 +62,8 @@ def test_the_call_is_copied_as_code(visit, program, upstream):
     expect(code).to_contain_text('"content":"Say it\'s \\"fine\\"."')
     expect(code).to_contain_text("max_tokens=9")
     if visit.scripts:
-        listing = visit.page.locator(".listing").filter(has=code)
+        visit.page.get_by_text("Python", exact=True).click()
+        listing = visit.page.locator(".sample").filter(has=code)
         visit.button("Copy", listing).click()
         expect(visit.button("Copied", listing)).to_be_visible()
         assert visit.page.evaluate("navigator.clipboard.readText()") == code.inner_text()

@@ -1,4 +1,6 @@
 """What is shown once stays until somebody says that they have it: Escape, however often, takes nothing away."""
+from playwright.sync_api import expect
+
 from test_keys import create
 
 
@@ -7,8 +9,8 @@ def test_escape_keeps_the_key_and_leads_to_the_way_on(visit):
     for _ in range(4):
         visit.page.keyboard.press("Escape")
         assert visit.page.locator("#plain").inner_text() == key
-        assert visit.page.get_by_role("dialog").is_visible()
+        expect(visit.page.get_by_role("dialog")).to_be_visible()
     if visit.scripts:
-        assert visit.page.evaluate("document.activeElement.textContent") == "I have saved it"
+        expect(visit.page.get_by_role("link", name="I have saved it")).to_be_focused()
         visit.page.keyboard.press("Enter")
         visit.at("/keys/dw_[^/]+$")

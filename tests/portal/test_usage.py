@@ -62,6 +62,6 @@ def test_usage_leaves_as_tables_without_formulas(used):
     cells = [cell for row in csv.reader(io.StringIO(text.decode())) for cell in row]
     assert name.endswith(".csv") and "'" + FORMULA in cells
     assert not any(cell[:1] in "=+-@\t\r" for cell in cells if cell)
-    name, text = used.download("JSON lines")
+    name, text = used.download("Download JSON lines")
     rows = [json.loads(line) for line in text.decode().splitlines()]
     assert name.endswith(".jsonl") and sorted(row["requests"] for row in rows) == [1, 3]

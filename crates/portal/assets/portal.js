@@ -81,12 +81,16 @@ function keepOpen(dialog) {
     dialog.removeAttribute("open");
     dialog.showModal();
   };
+  const lead = () => dialog.querySelector(".dialog-foot .primary")?.focus();
   dialog.addEventListener("cancel", (event) => {
     event.preventDefault();
-    dialog.querySelector(".dialog-foot .primary")?.focus();
+    lead();
   });
   // A browser may close it all the same, where Escape is pressed again and again.
-  dialog.addEventListener("close", open);
+  dialog.addEventListener("close", () => {
+    open();
+    lead();
+  });
   open();
 }
 
