@@ -83,3 +83,18 @@ def test_no_form_that_a_browser_would_check_is_checked_by_it():
     for file in (ROOT / "crates/portal/templates").rglob("*.html"):
         for tag, body in re.findall(r'(<form\b[^>]*method="post"[^>]*>)(.*?)</form>', file.read_text(), re.DOTALL):
             assert "novalidate" in tag or not checked.search(body), (file.name, tag)
+
+
+def test_a_link_to_a_field_that_is_wrong_keeps_what_was_typed(admin, program):
+    admin.go("/keys/new")
+    admin.type("Name", "kept as typed")
+    admin.page.get_by_text("Addresses, web pages and limits").click()
+    admin.put("ip_allow", "not an address")
+    admin.press("Create API key")
+    admin.refused("ip_allow")
+    with admin.page.expect_event("framenavigated"):
+        admin.page.get_by_role("alert").get_by_role("link").first.click()
+    expect(admin.page.locator("#ip_allow")).to_be_focused()
+    admin.put("ip_allow", "")
+    admin.press("Create API key")
+    admin.heading("kept as typed is ready")

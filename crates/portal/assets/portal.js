@@ -9,6 +9,9 @@ const pages = window.trustedTypes
 const parse = (text) => new DOMParser().parseFromString(pages.createHTML(text), "text/html");
 
 let asked = 0;
+/** The address of a page, without a place on it. */
+const here = () => location.pathname + location.search;
+let shown = here();
 
 /** Fetches a page and shows it in place of this one; where that fails, the browser goes there itself. */
 async function visit(url, options = {}, { push = true, top = 0 } = {}) {
@@ -53,6 +56,7 @@ function show(page, url, { push, top }) {
   else delete document.documentElement.dataset.theme;
   document.body.replaceWith(page.body);
   if (isNext) history.pushState(null, "", url);
+  shown = here();
   dress(document);
   if (!push || !same) window.scrollTo(0, top);
   const wrong = document.querySelector(".refused, [aria-invalid]");
@@ -202,7 +206,12 @@ document.addEventListener("keydown", (event) => {
 history.scrollRestoration = "manual";
 const keepPlace = () => history.replaceState({ top: window.scrollY }, "");
 window.addEventListener("pagehide", keepPlace);
-window.addEventListener("popstate", (event) => visit(location.href, {}, { push: false, top: event.state?.top ?? 0 }));
+window.addEventListener("popstate", (event) => {
+  // A link to a place on this page, such as a field that is wrong, keeps what was typed on it.
+  if (here() === shown) return;
+  visit(location.href, {}, { push: false, top: event.state?.top ?? 0 });
+});
 history.replaceState(history.state, "", withoutNotice(location.href));
+shown = here();
 dress(document);
 if (history.state) window.scrollTo(0, history.state.top);
