@@ -67,7 +67,7 @@ def test_somebody_is_let_into_a_project_gets_a_role_and_is_taken_out(visit, prog
     visit.sees("Saved.")
     assert role() == "viewer"
     visit.press("Remove ada")
-    visit.sees("Taken out.")
+    visit.sees("Removed.")
     assert role() is None
 
 
