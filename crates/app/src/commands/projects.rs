@@ -35,7 +35,7 @@ pub(crate) fn run(
     let asked = Asked::new(&args.remote, environment)?;
     match &args.command {
         ProjectsCommand::Create(wish) => NOUN.create(&asked, wish),
-        ProjectsCommand::List => NOUN.list(&asked),
+        ProjectsCommand::List => NOUN.list_some(&asked, &[("counts", "true")]),
         ProjectsCommand::Show(named) => NOUN.show(&asked, &named.name),
         ProjectsCommand::Edit(wish) => NOUN.edit(&asked, wish),
         ProjectsCommand::Increase(wish) => {

@@ -101,10 +101,12 @@ pub(crate) struct ProjectObject {
     /// What raises them for a while.
     #[schema(required)]
     increase: Option<HeldObject>,
-    /// How many active and disabled keys it has.
-    keys: u64,
-    /// How many users were let in.
-    members: u64,
+    /// How many active and disabled keys it has, where `counts` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<u64>,
+    /// How many users were let in, where `counts` asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<u64>,
     /// How it keeps what its calls ask and are answered. `null`: not at all.
     #[schema(required)]
     prompts: Option<PromptPolicy>,
@@ -113,9 +115,9 @@ pub(crate) struct ProjectObject {
 }
 
 impl ProjectObject {
-    fn new(project: Project, (standing, populations): (&SharedStanding, &Populations)) -> Self {
+    fn new(project: Project, standing: &SharedStanding, counts: Option<&Populations>) -> Self {
         let subject = Subject::Project(project.id);
-        let population = populations.of(project.id);
+        let population = counts.map(|all| all.of(project.id));
         Self {
             id: project.id,
             object: "project",
@@ -126,8 +128,8 @@ impl ProjectObject {
             spent: spent_of(standing, &subject, &project.bounds),
             limits: project.bounds.limits,
             budgets: project.bounds.budgets,
-            keys: population.keys,
-            members: population.members,
+            keys: population.map(|one| one.keys),
+            members: population.map(|one| one.members),
             prompts: project.prompts,
             created_at: project.created_at,
             updated_at: project.updated_at,
@@ -163,7 +165,7 @@ pub(crate) async fn create_project(
 #[utoipa::path(
     get,
     path = "/v1/projects",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("counts" = Option<bool>, Query, description = "Whether projects tell how many keys and members they have.")),
     responses((status = 200, body = List<ProjectObject>)),
 )]
 pub(crate) async fn list_projects(
@@ -172,15 +174,19 @@ pub(crate) async fn list_projects(
     mut params: Params,
 ) -> Result<List<ProjectObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
+    let has_counts = params.parse::<bool>("counts").unwrap_or(false);
     params.finish()?;
     let organization = caller.organization();
     let rows = control.store.list_projects(organization, after.as_deref(), limit + 1).await?;
     let bounded = rows.iter().map(|project| (Subject::Project(project.id), &project.bounds));
     let standing = control.store.shared_standing(organization, bounded).await?;
     let ids: Vec<_> = rows.iter().map(|project| project.id).collect();
-    let populations = control.store.populations(organization, &ids).await?;
-    let known = (&standing, &populations);
-    let rows = rows.into_iter().map(|project| ProjectObject::new(project, known)).collect();
+    let counts = match has_counts {
+        true => Some(control.store.populations(organization, &ids).await?),
+        false => None,
+    };
+    let object = |project| ProjectObject::new(project, &standing, counts.as_ref());
+    let rows = rows.into_iter().map(object).collect();
     Ok(List::cut(rows, limit, |project| project.name.clone()))
 }
 
@@ -278,6 +284,5 @@ async fn answer(control: &Control, project: Project) -> Result<Response, ApiErro
     let updated_at = project.updated_at;
     let bounded = [(Subject::Project(project.id), &project.bounds)];
     let standing = control.store.shared_standing(project.organization, bounded.into_iter()).await?;
-    let populations = control.store.populations(project.organization, &[project.id]).await?;
-    Ok(versioned(ProjectObject::new(project, (&standing, &populations)), updated_at))
+    Ok(versioned(ProjectObject::new(project, &standing, None), updated_at))
 }

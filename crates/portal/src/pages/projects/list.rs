@@ -21,7 +21,7 @@ struct ListPage {
 }
 
 pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
-    let path = query.path("/v1/projects", &["after"], &[]);
+    let path = query.path("/v1/projects", &["after"], &[("counts", "true")]);
     let List { data: projects, next } = visitor.api.get(&path).await?;
     let next = next.map(|after| query.path("/projects", &[], &[("after", &after)]));
     Ok(ok(&ListPage { frame: visitor.frame("/projects"), projects, next }))

@@ -15,9 +15,11 @@ pub(crate) struct Project {
     pub(crate) description: String,
     /// What the names of models begin with that only its keys may call.
     pub(crate) model_prefix: String,
-    /// Active and disabled ones.
+    /// Active and disabled ones, where the list counts them.
+    #[serde(default)]
     pub(crate) keys: u64,
-    /// How many people were let in.
+    /// How many people were let in, where the list counts them.
+    #[serde(default)]
     pub(crate) members: u64,
     pub(crate) prompts: Option<PromptPolicy>,
     pub(crate) created_at: Timestamp,
