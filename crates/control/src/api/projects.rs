@@ -181,10 +181,8 @@ pub(crate) async fn list_projects(
     let bounded = rows.iter().map(|project| (Subject::Project(project.id), &project.bounds));
     let standing = control.store.shared_standing(organization, bounded).await?;
     let ids: Vec<_> = rows.iter().map(|project| project.id).collect();
-    let counts = match has_counts {
-        true => Some(control.store.populations(organization, &ids).await?),
-        false => None,
-    };
+    let counts =
+        if has_counts { Some(control.store.populations(organization, &ids).await?) } else { None };
     let object = |project| ProjectObject::new(project, &standing, counts.as_ref());
     let rows = rows.into_iter().map(object).collect();
     Ok(List::cut(rows, limit, |project| project.name.clone()))
