@@ -65,7 +65,7 @@ struct Named {
 
 #[derive(Deserialize)]
 struct Account {
-    name: String,
+    id: String,
 }
 
 impl Whose {
@@ -209,7 +209,7 @@ pub(crate) async fn act_service(Posted { visitor, mut form }: Posted) -> Result<
     form.set("service", "yes");
     if form.value("owner").is_empty() {
         match make_account(&visitor, &form).await {
-            Ok(account) => form.set("owner", account.name),
+            Ok(account) => form.set("owner", account.id),
             Err(refusal) => {
                 let form = form.refused(refusal)?;
                 let form = form.renamed(|field| (field == "name").then(|| "account".to_owned()));
