@@ -133,6 +133,7 @@ save-pak-help = The file opens with a passphrase only, by doorward keys open or 
 passphrase = Passphrase
 passphrase-again = The same again
 passphrase-differs = is not the same
+passphrase-busy = was not used: other files are being sealed just now. Try again in a moment
 passphrase-unfit = must have from 12 to 1,024 characters
 
 ## One key
