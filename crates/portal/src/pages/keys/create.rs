@@ -92,24 +92,31 @@ impl CreatePage {
     async fn new(visitor: &Visitor, mut form: Form, whose: Whose) -> Self {
         let is_admin = visitor.me.is_admin();
         let is_service = whose == Whose::Services;
-        let mut offer = Offer::load(visitor, &form).await;
+        // What cannot be listed can still be typed, or is left to the API.
+        let projects = async {
+            if is_admin {
+                all::<Membership>(visitor, "/v1/projects?limit=200").await.data
+            } else {
+                own_projects(visitor)
+            }
+        };
+        let owners = async {
+            match whose {
+                Whose::Services => all::<Named>(visitor, "/v1/service-accounts?limit=200").await,
+                Whose::Users if is_admin => {
+                    all::<Named>(visitor, "/v1/users?limit=200&presence=false").await
+                }
+                Whose::Users => List { data: Vec::new(), next: None },
+            }
+        };
+        let (mut offer, projects, owners) =
+            tokio::join!(Offer::load(visitor, &form), projects, owners);
         fields::tick_models(&mut form, &offer.models);
         offer.ask_about(visitor, &form, None);
         if form.value("ends").is_empty() {
             let usual = offer.days.iter().rev().find(|days| **days <= DAYS_USUAL);
             form.set("ends", usual.map(u64::to_string).unwrap_or_default());
         }
-        // What cannot be listed can still be typed, or is left to the API.
-        let projects = if is_admin {
-            all::<Membership>(visitor, "projects").await.data
-        } else {
-            own_projects(visitor)
-        };
-        let owners = match whose {
-            Whose::Services => all::<Named>(visitor, "service-accounts").await,
-            Whose::Users if is_admin => all::<Named>(visitor, "users").await,
-            Whose::Users => List { data: Vec::new(), next: None },
-        };
         // A link names them as people do.
         let named = owners.data.iter().find(|owner| owner.name == form.value("owner"));
         if let Some(owner) = named {
@@ -150,8 +157,8 @@ fn own_projects(visitor: &Visitor) -> Vec<Membership> {
 }
 
 /// As many as a list has on one page.
-async fn all<T: for<'de> Deserialize<'de>>(visitor: &Visitor, noun: &str) -> List<T> {
-    let list = visitor.api.get::<List<T>>(&format!("/v1/{noun}?limit=200")).await;
+async fn all<T: for<'de> Deserialize<'de>>(visitor: &Visitor, path: &str) -> List<T> {
+    let list = visitor.api.get::<List<T>>(path).await;
     list.unwrap_or(List { data: Vec::new(), next: None })
 }
 

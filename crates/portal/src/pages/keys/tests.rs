@@ -169,7 +169,8 @@ async fn an_administrator_chooses_owners_by_their_ids_and_the_kind_above() {
     let people = list(json!([
         { "id": "usr_me", "name": "Ada L" }, { "id": "usr_ben", "name": "Ben B" },
     ]));
-    let fake = Fake::new("admin", &[("GET /v1/users?limit=200", 200, people.clone())]);
+    let fake =
+        Fake::new("admin", &[("GET /v1/users?limit=200&presence=false", 200, people.clone())]);
     let shown = fake.get("/keys/new?owner=Ben%20B").await.text;
     assert!(shown.contains("<option value=\"\">Ada L (you)</option>"), "{shown}");
     assert!(shown.contains("<option value=\"usr_ben\" selected>Ben B</option>"), "{shown}");
@@ -177,7 +178,7 @@ async fn an_administrator_chooses_owners_by_their_ids_and_the_kind_above() {
     // Of more than a list has on one page, nobody can be left out.
     let mut more = people;
     more["next"] = "Ben B".into();
-    let fake = Fake::new("admin", &[("GET /v1/users?limit=200", 200, more)]);
+    let fake = Fake::new("admin", &[("GET /v1/users?limit=200&presence=false", 200, more)]);
     let shown = fake.get("/keys/new").await.text;
     assert!(shown.contains("name=\"owner\" value=\"\" list=\"owners\""), "{shown}");
 }

@@ -87,7 +87,7 @@ mod tests {
         vec![
             ("GET /v1/projects/prj_1", 200, project),
             ("GET /v1/projects/prj_1/members", 200, list(json!([member]))),
-            ("GET /v1/users?limit=200", 200, list(people)),
+            ("GET /v1/users?limit=200&presence=false", 200, list(people)),
             ("GET /v1/models?view=routes&limit=200", 200, list(models)),
             ("PUT /v1/projects/prj_1/members/cy", put.0, put.1),
         ]
