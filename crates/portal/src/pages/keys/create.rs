@@ -181,9 +181,6 @@ fn empty(query: &Query) -> Form {
     let mut form = Form::filled([
         ("name", query.text("name").to_owned()),
         ("owner", query.text("owner").to_owned()),
-        ("budgets[0].period", "month".to_owned()),
-        ("budgets[1].period", "day".to_owned()),
-        ("budgets[2].period", "total".to_owned()),
     ]);
     for scope in [Scope::InferenceRead, Scope::InferenceWrite] {
         form.add("scopes", scope.as_str());
