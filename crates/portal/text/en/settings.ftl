@@ -34,8 +34,7 @@ setting-owners = You may only raise it.
 setting-for-ever = for ever
 organization-title = Organization { $name }
 organization-help = What all keys of the organization together may spend and call, whatever people, projects and keys have of their own.
-organization-rename = Rename
-organization-edit = Edit limits and budgets
+organization-edit = Edit organization
 organization-name-help = Stands at the top of every page. Where a server has several organizations, people type it to sign in.
 outliving-title = { $n ->
     [one] 1 key lives longer than this
