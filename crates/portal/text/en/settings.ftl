@@ -2,6 +2,7 @@
 
 settings-about = They hold from the next call on. Administrators may change them; to go back to a default, empty the field.
 settings-keys = API keys
+settings-sessions = Signing in
 settings-notices = Notices
 settings-records = Records
 settings-calls = Calls
@@ -11,6 +12,8 @@ setting-user-key-default-ttl-days = Life of a person's new key, in days
 setting-service-key-default-ttl-days = Life of a service account's new key, in days
 setting-keys-per-user-max = Most keys of one owner
 setting-key-prefix = Prefix of new keys
+setting-session-idle-minutes = Signed out when idle for, in minutes
+setting-session-max-hours = Sign in again after, in hours
 setting-spent-budget-status = HTTP status when a budget is spent
 setting-notice-days = Days before a key ends at which its owner is told
 setting-rotation-reminder-days = Days after which a key should be rotated

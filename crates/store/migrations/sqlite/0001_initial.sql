@@ -479,11 +479,12 @@ CREATE TABLE sessions (
     user_agent        TEXT    NOT NULL,
     created_at_us     INTEGER NOT NULL,
     last_seen_at_us   INTEGER NOT NULL,
+    ends_at_us        INTEGER NOT NULL,  -- if it is not used any more
     FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
 ) STRICT;
 
 CREATE INDEX sessions_user ON sessions (organization_id, user_id, created_at_us DESC);
-CREATE INDEX sessions_seen ON sessions (last_seen_at_us);
+CREATE INDEX sessions_end ON sessions (ends_at_us);
 
 -- One-time links with which a user sets a password. The newest for each purpose replaces the one before;
 -- one that was used is deleted.
