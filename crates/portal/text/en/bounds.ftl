@@ -3,7 +3,7 @@
 bounds-title = Limits and budgets
 bounds-none = None: only what each key has of its own holds.
 bounds-budgets = Budgets
-bounds-budgets-help = All the keys together spend no more than this. To take one away, empty its amount; save to get a row for another.
+bounds-budgets-help = All the keys together spend no more than this. To remove one, empty its amount; save to get a row for another.
 bounds-amount = Amount
 bounds-unit = Counted in
 bounds-per-day = a day

@@ -14,6 +14,7 @@ CREATE TABLE projects (
     organization_id  TEXT    NOT NULL REFERENCES organizations (id),
     name             TEXT    NOT NULL,
     description      TEXT    NOT NULL,
+    search_text      TEXT    NOT NULL,              -- name, description and id in lower case
     bounds           TEXT    NOT NULL,              -- JSON: the limits and budgets that all its keys share
     prompts          TEXT,                          -- JSON: how its prompts and answers are kept; NULL: none is
     created_at_us    INTEGER NOT NULL,
@@ -52,6 +53,7 @@ CREATE TABLE service_accounts (
     project_id       TEXT    NOT NULL,
     name             TEXT    NOT NULL,
     description      TEXT    NOT NULL,
+    search_text      TEXT    NOT NULL,              -- name, description and id in lower case
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     disabled_at_us   INTEGER,                       -- NULL: switched on
@@ -187,6 +189,7 @@ CREATE TABLE providers (
     name             TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     base_url         TEXT,                          -- NULL: the kind needs none
+    search_text      TEXT    NOT NULL,              -- name, kind, base URL and id in lower case
     region           TEXT,                          -- of Amazon Bedrock; NULL: the base URL says it, or there is none
     check_seconds    INTEGER,                       -- between two health checks; NULL: there are none
     check_path       TEXT,                          -- NULL: the list of models
@@ -303,6 +306,8 @@ CREATE TABLE usage_events (
 ) STRICT;
 
 CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);
+CREATE INDEX usage_events_failed ON usage_events (organization_id, started_at_us)
+    WHERE attempt = 0 AND is_error = 1;
 
 -- What calls consumed, summed up by the hour in which they began: what reports of whole hours read, and what
 -- is left when single calls are no longer kept. Written in the transaction of the calls. Each sum stops at the

@@ -14,6 +14,7 @@ use crate::db::{
 };
 use crate::named::NamedRow;
 use crate::row::row;
+use crate::search::search_text;
 use crate::{Act, Removed, Store, StoreError};
 
 /// What a missing service account is called.
@@ -120,8 +121,8 @@ impl Store {
     ) -> Result<ServiceAccount, StoreError> {
         const SQL: &str = "
             INSERT INTO service_accounts (id, organization_id, project_id, name, description,
-                created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $6)";
+                created_at_us, updated_at_us, search_text)
+            VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
         check_storable(&[("name", &new.name), ("description", &new.description)])?;
         let account = self.new_service_account(act, new);
         let (id, project) = (account.id.to_string(), account.project.to_string());
@@ -139,6 +140,7 @@ impl Store {
                 .bind(&account.name)
                 .bind(&account.description)
                 .bind(act.at.as_microsecond())
+                .bind(found_by(&account))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -190,7 +192,8 @@ impl Store {
         account: &ServiceAccount,
     ) -> Result<(), StoreError> {
         const SQL: &str = "
-            UPDATE service_accounts SET name = $3, description = $4, updated_at_us = $5
+            UPDATE service_accounts SET name = $3, description = $4, updated_at_us = $5,
+                search_text = $7
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6 AND removed_at_us IS NULL";
         let id = account.id.to_string();
         let detail = json!({ "name": account.name });
@@ -204,6 +207,7 @@ impl Store {
                 .bind(&account.description)
                 .bind(account.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
+                .bind(found_by(account))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -332,4 +336,23 @@ impl Store {
         const SQL: &str = select_service_accounts!("name > $2 ORDER BY name LIMIT $3");
         self.list_after::<ServiceAccountRow>(SQL, organization, after, limit).await
     }
+
+    /// Those of them whose name, description or id contains a text, whatever its case.
+    pub async fn search_service_accounts(
+        &self,
+        organization: OrganizationId,
+        search: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ServiceAccount>, StoreError> {
+        const SQL: &str = select_service_accounts!(
+            "name > $2 AND search_text LIKE $3 ESCAPE '\\' ORDER BY name LIMIT $4"
+        );
+        self.search_after::<ServiceAccountRow>(SQL, organization, search, (after, limit)).await
+    }
+}
+
+/// What a search for the service account looks into.
+fn found_by(account: &ServiceAccount) -> String {
+    search_text(&[&account.name, &account.description, &account.id.to_string()])
 }
