@@ -33,6 +33,10 @@ done-link-mailed = A letter with a link is on its way to your address. Open it t
 done-reset-asked = If somebody here has that address, a letter is on its way to it. Its link is good for an hour.
 done-session-over = Your session is over. Sign in again.
 done-form-not-sent = You were signed out, and what you sent was not done. Sign in, and you are back where you were.
+done-signed-in-again = You are signed in. What you typed waits in the other tab: send it again there.
+sign-in-kept = You were signed out, and what you sent was not done. What you typed is still here:
+sign-in-kept-act = sign in in another tab
+sign-in-kept-then = , come back, and send it again.
 too-many-seconds = Too many attempts. Try again in { $n ->
     [one] a second
    *[other] { $n } seconds
