@@ -161,7 +161,7 @@ WRONGS = {
                                       {"budgets[0]": "lots"}, {"note": LONG}, {"ends_in_days": "some"}]),
     "/settings": Wrong("Save", [
         {"auth-token-max-ttl-minutes": "many"}, {"user-key-default-ttl-days": "-1"}, {"service-key-default-ttl-days": "x"},
-        {"keys-per-user-max": "many"}, {"key-prefix": "not a prefix!"}, {"mail-from": "not an address"},
+        {"session-idle-minutes": "4"}, {"session-max-hours": "0"}, {"keys-per-user-max": "many"}, {"key-prefix": "not a prefix!"}, {"mail-from": "not an address"},
         {"notice-days": "often"}, {"rotation-reminder-days": "never"}, {"usage-retention-days": "x"},
         {"usage-sums-retention-days": "x"}, {"audit-retention-days": "1"}, {"spent-budget-status": "200"}]),
     "/settings/organization": Wrong("Save", [{"name": " "}, {"name": BIDI}, *LIMITS, {"budgets[0].amount": "five"}]),

@@ -25,7 +25,8 @@ async function visit(url, options = {}, { push = true, top = 0, form = null } = 
     const page = parse(await answer.text());
     const kept = form && page.getElementById("kept");
     if (kept && turn === asked) keepTyped(form, kept);
-    else if (turn === asked) show(page, withoutNotice(answer.url), { push, top });
+    // What is answered says nothing of a place on the page.
+    else if (turn === asked) show(page, withoutNotice(answer.url) + new URL(url, location).hash, { push, top });
   } catch {
     if (!options.method) location.assign(url);
     else document.querySelector("main").prepend(failed());
@@ -75,9 +76,11 @@ function show(page, url, { push, top }) {
   if (isNext) history.pushState(null, "", url);
   shown = here();
   dress(document);
-  if (!push || !same) window.scrollTo(0, top);
+  const place = document.getElementById(decodeURIComponent(new URL(url).hash.slice(1)));
+  if (push && place) place.scrollIntoView();
+  else if (!push || !same) window.scrollTo(0, top);
   const wrong = document.querySelector(".refused, [aria-invalid]");
-  (wrong?.matches(".refused") ? wrong.querySelector("a") ?? wrong : wrong ?? document.querySelector("[autofocus]") ?? document.querySelector("main"))?.focus({ preventScroll: !wrong });
+  (wrong?.matches(".refused") ? wrong.querySelector("a") ?? wrong : wrong ?? place ?? document.querySelector("[autofocus]") ?? document.querySelector("main"))?.focus({ preventScroll: !wrong });
 }
 
 /** Gives new markup what only scripts can give. */
@@ -130,7 +133,7 @@ document.addEventListener("click", (event) => {
 
 /** The whole row opens the thing, unless something in it was meant or its text is being marked. */
 function rowLink(event) {
-  if (event.target.closest("button, input, label, summary") || String(getSelection())) return null;
+  if (event.target.closest("button, input, label, summary, [popover]") || String(getSelection())) return null;
   return event.target.closest("tbody tr")?.querySelector("a.name") ?? null;
 }
 

@@ -246,12 +246,12 @@ async fn invited(control: &Control, caller: &Caller, user: User) -> Result<Respo
     Ok(response)
 }
 
-/// Lists the users by name; `q`: those whose name, e-mail address or id contains it; `role` and `status`:
-/// those of it.
+/// Lists the users by name; `q`: those whose name, e-mail address or id contains it; `role`, `status`
+/// and `new`: those of it.
 #[utoipa::path(
     get,
     path = "/v1/users",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only users with this in their name, e-mail address or id.", max_length = 200), ("role" = Option<OrganizationRole>, Query, description = "Only users of this role."), ("status" = Option<Standing>, Query, description = "Only users who are switched on, or only those who are not.")),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only users with this in their name, e-mail address or id.", max_length = 200), ("role" = Option<OrganizationRole>, Query, description = "Only users of this role."), ("status" = Option<Standing>, Query, description = "Only users who are switched on, or only those who are not."), ("new" = Option<bool>, Query, description = "Only users who never signed in, never used a key and have no password; or only the others.")),
     responses((status = 200, body = List<UserObject>)),
 )]
 pub(crate) async fn list_users(
@@ -264,6 +264,7 @@ pub(crate) async fn list_users(
         search: params.search(),
         role: params.parse_filter("role"),
         is_disabled: is_disabled(&mut params),
+        is_new: params.parse_filter("new"),
     };
     params.finish()?;
     let (organization, after) = (caller.organization(), after.as_deref());

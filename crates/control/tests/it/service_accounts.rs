@@ -144,6 +144,39 @@ async fn its_keys_belong_to_its_project() {
     assert_eq!(app.post("/v1/api-keys", elsewhere).await.fields(), ["project"]);
 }
 
+#[tokio::test]
+async fn lists_are_searched() {
+    let app = TestApp::new().await;
+    for name in ["mail bot", "crawler"] {
+        app.post("/v1/service-accounts", json!({"name": name})).await.expect(201);
+    }
+    app.post("/v1/projects", json!({"name": "Website", "description": "the shop"}))
+        .await
+        .expect(201);
+    app.post("/v1/providers", json!({"name": "Local", "kind": "echo"})).await.expect(201);
+    for (path, names) in [
+        ("/v1/service-accounts?q=MAIL", vec!["mail bot"]),
+        ("/v1/service-accounts?q=a&after=crawler", vec!["mail bot"]),
+        ("/v1/service-accounts?q=", vec!["crawler", "mail bot"]),
+        ("/v1/projects?q=shop", vec!["Website"]),
+        ("/v1/projects?q=%25", vec![]),
+        ("/v1/providers?q=echo", vec!["Local"]),
+        ("/v1/providers?q=remote", vec![]),
+    ] {
+        let list = app.get(path).await.expect(200);
+        let found: Vec<_> =
+            list["data"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+        assert_eq!(found, names, "{path}");
+    }
+    for list in ["service-accounts", "projects", "providers"] {
+        let refused = app.get(&format!("/v1/{list}?q={}", "a".repeat(201))).await;
+        assert_eq!(
+            (refused.problem(400), refused.fields()),
+            ("invalid_request".to_owned(), vec!["q".to_owned()])
+        );
+    }
+}
+
 /// The names of all service accounts and keys.
 async fn there(app: &TestApp) -> Vec<String> {
     let mut names = Vec::new();

@@ -11,6 +11,7 @@ use crate::clock::whole_us;
 use crate::db::{check_storable, next_version, on, parsed, set_next_version, taken, timestamp};
 use crate::named::NamedRow;
 use crate::row::row;
+use crate::search::search_text;
 use crate::{Act, Removed, Store, StoreError};
 
 /// What a missing service account is called.
@@ -109,8 +110,8 @@ const REMOVE: &str = change_service_account!("removed_at_us = $3", "removed_at_u
 
 pub(crate) const INSERT: &str = "
     INSERT INTO service_accounts (id, organization_id, project_id, name, description,
-        created_at_us, updated_at_us)
-    VALUES ($1, $2, $3, $4, $5, $6, $6)";
+        created_at_us, updated_at_us, search_text)
+    VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
 
 /// What the audit log says about a new service account.
 pub(crate) fn summary(account: &ServiceAccount) -> Value {
@@ -140,6 +141,7 @@ macro_rules! insert_service_account {
             .bind(&account.name)
             .bind(&account.description)
             .bind(account.created_at.as_microsecond())
+            .bind($crate::organizations::service_accounts::found_by(account))
             .execute(&mut *$tx)
             .await
             .map_err(|error| $crate::db::taken(error, $field))?;
@@ -209,7 +211,8 @@ impl Store {
         account: &ServiceAccount,
     ) -> Result<(), StoreError> {
         const SQL: &str = "
-            UPDATE service_accounts SET name = $3, description = $4, updated_at_us = $5
+            UPDATE service_accounts SET name = $3, description = $4, updated_at_us = $5,
+                search_text = $7
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6 AND removed_at_us IS NULL";
         let id = account.id.to_string();
         let detail = json!({ "name": account.name });
@@ -223,6 +226,7 @@ impl Store {
                 .bind(&account.description)
                 .bind(account.updated_at.as_microsecond())
                 .bind(read_at.as_microsecond())
+                .bind(found_by(account))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -351,4 +355,23 @@ impl Store {
         const SQL: &str = select_service_accounts!("name > $2 ORDER BY name LIMIT $3");
         self.list_after::<ServiceAccountRow>(SQL, organization, after, limit).await
     }
+
+    /// Those of them whose name, description or id contains a text, whatever its case.
+    pub async fn search_service_accounts(
+        &self,
+        organization: OrganizationId,
+        search: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ServiceAccount>, StoreError> {
+        const SQL: &str = select_service_accounts!(
+            "name > $2 AND search_text LIKE $3 ESCAPE '\\' ORDER BY name LIMIT $4"
+        );
+        self.search_after::<ServiceAccountRow>(SQL, organization, search, (after, limit)).await
+    }
+}
+
+/// What a search for the service account looks into.
+pub(crate) fn found_by(account: &ServiceAccount) -> String {
+    search_text(&[&account.name, &account.description, &account.id.to_string()])
 }

@@ -119,6 +119,31 @@ async fn service_accounts_are_listed_by_name() {
 }
 
 #[tokio::test]
+async fn a_search_finds_a_part_of_a_name_a_description_or_an_id_in_whatever_case() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let bot = store.create_service_account(&store.act(), new(&store, "Öl-Bot")).await.unwrap();
+        let idle = NewServiceAccount { description: String::new(), ..new(&store, "idle") };
+        store.create_service_account(&store.act(), idle).await.unwrap();
+        let found = async |text: &str, after: Option<&str>| -> Vec<String> {
+            let found = store.search_service_accounts(organization, text, after, 9).await.unwrap();
+            found.into_iter().map(|account| account.name).collect()
+        };
+        for text in ["öL", "ANSWERS", &bot.id.to_string()] {
+            assert_eq!(found(text, None).await, ["Öl-Bot"], "{text} {}", store.engine());
+        }
+        assert_eq!(found("", Some("idl")).await, ["idle", "Öl-Bot"]);
+        assert_eq!(found("%", None).await, [""; 0]);
+        let wish = ServiceAccount { description: "reads".to_owned(), ..bot };
+        store.edit_service_account(&store.act(), &wish).await.unwrap();
+        assert_eq!((found("answers", None).await.len(), found("reads", None).await.len()), (0, 1));
+        let other = store.second_organization().await.organization;
+        let elsewhere = store.search_service_accounts(other, "", None, 9).await.unwrap();
+        assert!(elsewhere.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_service_account_that_is_off_stops_its_keys_until_it_is_on() {
     for store in every_store().await {
         let bot = store.make_service_account("bot").await;

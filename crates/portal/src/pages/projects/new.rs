@@ -30,8 +30,9 @@ impl NewPage {
     }
 }
 
-pub(crate) async fn show(visitor: Visitor) -> Response {
-    ok(&NewPage::new(&visitor, Form::default()))
+pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
+    visitor.refuse_who_is_no_administrator()?;
+    Ok(ok(&NewPage::new(&visitor, Form::default())))
 }
 
 pub(crate) async fn act(Posted { visitor, form }: Posted) -> Result<Response, Refusal> {

@@ -118,6 +118,7 @@ async fn find(visitor: &Visitor, id: &str) -> Result<Key, Refusal> {
 }
 
 pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Response, Refusal> {
+    visitor.refuse_who_makes_no_keys()?;
     let key = find(&visitor, &id).await?;
     Ok(ok(&AskPage::new(&visitor, key, Form::default())))
 }

@@ -59,7 +59,7 @@ mod tests {
     async fn the_organization_gets_another_name_and_keeps_what_it_has() {
         let there = json!({
             "name": "default", "limits": {"concurrency": 2}, "budgets": [], "spent": [],
-            "sends_mail": false,
+            "sends_mail": false, "mails_lead_to": null,
         });
         let taken = json!({
             "code": "name_taken", "detail": "This name is taken.",
