@@ -1,37 +1,22 @@
 """A site of somebody who means harm: one page, on a port of this machine, under any name of `localhost`."""
-import http.server, threading
+from local_server import Handler, LocalServer
 
 
-class Evil:
+class Page(Handler):
+    def do_GET(self):
+        self.owner.came.append(self.path)
+        self.answer(self.owner.page.encode(), "text/html; charset=utf-8")
+
+
+class Evil(LocalServer):
     """`page`: the HTML that it shows. `came`: the paths that were asked for."""
 
+    handler = Page
+
     def __init__(self):
+        super().__init__()
         self.page, self.came = "", []
-        site = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                site.came.append(self.path)
-                body = site.page.encode()
-                self.send_response(200)
-                self.send_header("content-type", "text/html; charset=utf-8")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f":{self.server.server_port}/"
+        self.address = f":{self.port}/"
 
     def url(self, name):
-        return f"http://{name}:{self.server.server_port}/"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        return f"http://{name}:{self.port}/"

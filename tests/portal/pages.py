@@ -61,6 +61,12 @@ def menu(visit, world):
     visit.page.get_by_text("Account & API Keys").click()
 
 
+def deeds(visit, world):
+    visit.go("/keys")
+    visit.row("load-test").get_by_role("button").click()
+    visit.page.get_by_role("link", name="Rotate").wait_for()
+
+
 def none_found(visit, world):
     visit.go("/keys?q=nothing-is-called-so")
 
@@ -120,7 +126,7 @@ def webhook_made(visit, world):
 
 
 STATES = {f"state-{name.replace('_', '-')}": state for name, state in [
-    ("keys-created", created), ("keys-refused", refused), ("menu", menu), ("keys-none-found", none_found),
+    ("keys-created", created), ("keys-refused", refused), ("menu", menu), ("keys-deeds", deeds), ("keys-none-found", none_found),
     ("invited", invited), ("offered", offered), ("answered", answered), ("second-factor", second_factor),
     ("second-factor-removal", second_factor_removal),
     ("webhook-made", webhook_made), ("deployment-off", deployment_off),

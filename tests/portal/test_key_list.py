@@ -42,6 +42,29 @@ def test_keys_are_found_and_filtered(visit, names, program):
     expect(names).to_have_count(5)  # with the two that were there
 
 
+def test_what_can_be_done_with_a_key_is_in_its_row(visit, names, program):
+    key = make(program, "load-test")["id"]
+    visit.go("/keys?q=load-test")
+    menu = visit.row("load-test").get_by_role("button", name="What can be done with load-test")
+    expect(visit.page.get_by_role("link", name="Rotate")).to_have_count(0)
+    menu.click()
+    visit.press("Disable")
+    visit.heading("Disable load-test?")
+    visit.press("Disable")
+    visit.sees("The key is disabled.")
+    visit.go("/keys?q=load-test")
+    menu.click()
+    visit.press("Enable")
+    visit.heading("load-test")
+    assert program.ask("GET", f"/v1/api-keys/{key}")["status"] == "active"
+    visit.go("/keys?q=load-test")
+    menu.click()
+    visit.press("Delete")
+    visit.heading("Delete load-test?")
+    visit.press("Delete")
+    visit.sees("The key is deleted.")
+
+
 def test_keys_are_sorted(visit, names, program):
     for name, days in (("key-b", 7), ("key-a", 30), ("key-c", 90)):
         make(program, name, expires_in_days=days)

@@ -35,7 +35,7 @@ def test_which_keys_outlive_a_cap_is_said_before_it_is_set(visit, program):
 
 def test_what_all_keys_together_may_spend_is_set(visit, program):
     visit.go("/settings")
-    visit.press("Edit limits and budgets")
+    visit.press("Edit organization")
     visit.put("budgets[0].amount", "5,000")
     visit.put("budgets[0].period", "month")
     visit.type("Tokens per day", "1000000")
@@ -62,6 +62,10 @@ def test_the_audit_log_is_verified_and_searched(visit, program):
         visit.press("Filter")
     expect(deeds).to_have_text(["Created a project"])
     visit.press("Show all")
+    visit.press("Without sign-ins")
+    expect(deeds.get_by_text("Created a project")).to_be_visible()
+    expect(deeds.get_by_text("Signed in")).to_have_count(0)
+    visit.press("All")
     visit.page.get_by_label("Who: name or id").fill("ada")
     visit.press("Filter")
     expect(deeds).to_have_text(["Created a key", "Signed in", "Accepted an invitation"])

@@ -52,6 +52,16 @@ def test_somebody_is_invited_comes_in_and_may_do_less_then(visit, visitor, progr
     expect(ada.page.get_by_role("link", name="Invite somebody")).to_have_count(0)
 
 
+def test_whoever_never_came_is_found(visit, program):
+    program.person("ada")
+    program.ask("POST", "/v1/users", {"name": "bob", "role": "member"})
+    visit.go("/people")
+    visit.page.get_by_label("Status").select_option(label="Invited")
+    if not visit.scripts:
+        visit.press("Filter")
+    expect(visit.page.locator("tbody a.name")).to_have_text(["bob"])
+
+
 def test_a_link_lets_in_once(visit, visitor, program):
     path = invite(visit, "ada", "member")
     for times in range(2):
@@ -147,9 +157,9 @@ def test_the_second_factor_of_somebody_who_lost_it_is_taken_away(visit, program)
     with pytest.raises(Refused):
         program.session("ada@example.com")
     visit.go(f"/people/{ada}")
-    visit.press("Take second factor away")
-    visit.heading("Take the second factor of ada away?")
-    visit.press("Take second factor away")
+    visit.press("Remove second factor")
+    visit.heading("Remove the second factor of ada?")
+    visit.press("Remove second factor")
     visit.sees("The password alone lets them in.")
     assert program.session("ada@example.com")
 

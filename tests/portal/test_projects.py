@@ -32,20 +32,20 @@ def test_a_project_is_made_edited_and_removed(visit, program):
     assert (project["budgets"], project["limits"]["requests_per_minute"]) == ([], 60)
     assert project["description"] == "Ranking and answers"
 
-    visit.press("Remove project")
-    visit.heading("Remove public-search?")
-    visit.press("Remove project")
-    visit.sees("Removed.")
+    visit.press("Delete project")
+    visit.heading("Delete public-search?")
+    visit.press("Delete project")
+    visit.sees("The project is deleted.")
     expect(visit.page.get_by_role("link", name="public-search")).to_have_count(0)
 
 
-def test_a_project_that_has_keys_is_not_removed_and_it_is_said_why(visit, program):
+def test_a_project_that_has_keys_is_not_deleted_and_it_is_said_why(visit, program):
     project = made(program)
     program.ask("POST", "/v1/api-keys", {"name": "app", "project": project})
     visit.go(f"/projects/{project}/remove")
-    visit.heading("Remove search?")
+    visit.heading("Delete search?")
     expect(visit.button("app")).to_be_visible()
-    expect(visit.button("Remove project")).to_have_count(0)
+    expect(visit.button("Delete project")).to_have_count(0)
 
 
 def test_somebody_is_let_into_a_project_gets_a_role_and_is_taken_out(visit, program):

@@ -33,10 +33,10 @@ def test_a_service_account_is_made_edited_switched_off_and_on_and_removed(visit,
     visit.press("Enable")
     visit.sees("The account is enabled again.")
     assert program.call(key)[0] == 200
-    visit.press("Remove")
-    visit.heading("Remove ticket-sorting?")
-    visit.press("Remove")
-    visit.sees("The account is removed, and its keys with it.")
+    visit.press("Delete")
+    visit.heading("Delete ticket-sorting?")
+    visit.press("Delete")
+    visit.sees("The account is deleted, and its keys with it.")
     assert program.call(key)[0] == 401
 
 

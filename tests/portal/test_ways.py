@@ -22,6 +22,16 @@ def test_whoever_goes_back_is_where_they_were_on_that_page(admin):
     admin.page.wait_for_function("() => !location.search && scrollY === 200")
 
 
+def test_a_link_to_a_place_on_another_page_leads_there(admin):
+    admin.look("light", 1280, 300)
+    admin.go("/notifications")
+    admin.press("Sender of mails")
+    admin.at("/settings#mail-from")
+    field = admin.page.locator("#mail-from")
+    expect(field).to_be_focused()
+    expect(field).to_be_in_viewport()
+
+
 def test_what_was_done_is_said_once(admin, program):
     key = program.ask("POST", "/v1/api-keys", {"name": "ends"})["id"]
     admin.go(f"/keys/{key}/disable")

@@ -10,8 +10,8 @@ from visit import DONE
 #: Where lists and reports are narrowed, and what takes them along.
 SEARCHES = [
     "/keys?q", "/keys?status", "/keys?project", "/keys?sort", "/keys?of", "/keys?after", "/agent-keys?q", "/agent-keys?status",
-    "/people?q", "/general-keys?q", "/models?q", "/models?provider", "/requests?state", "/notifications?state",
-    "/notifications?kind", "/audit?actor", "/audit?subject", "/audit?action", "/audit?from", "/audit?to",
+    "/people?q", "/people?status", "/projects?q", "/providers?q", "/service-accounts?q", "/general-keys?q", "/models?q", "/models?provider", "/requests?state", "/notifications?state",
+    "/notifications?kind", "/audit?actor", "/audit?subject", "/audit?action", "/audit?except", "/audit?from", "/audit?to",
     "/audit/download?format", "/usage?last", "/usage?from", "/usage?to", "/usage?by", "/usage?key", "/usage/export?format",
     "/playground?key"]
 #: What only a script of ours sends.

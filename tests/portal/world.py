@@ -20,6 +20,8 @@ ACCOUNTS = [("ticket-triage", "support", "Sorts new tickets and drafts a first a
 PROVIDERS = ["openai-eu", "anthropic", "on-premises"]
 MODELS = {"gpt-5.1": ("openai-eu", "1.25", "10"), "gpt-5.1-mini": ("openai-eu", "0.25", "2"),
           "claude-sonnet-4-5": ("anthropic", "3", "15"), "llama-4-scout": ("on-premises", "0.1", "0.1")}
+#: How calls failed, and what the provider answered with; 0: nothing.
+FAILURES = [("failed", 503), ("failed", 503), ("failed", 429), ("failed", 0), ("interrupted", 200), ("failed", 503)]
 #: Name, models, state, dollars a month of which how many percent are spent, days until its end, calls an hour.
 KEYS = [
     ("production-search", ["gpt-5.1", "gpt-5.1-mini"], "active", ("600", 69), 71, 60),
@@ -152,6 +154,10 @@ def age(database, keys):
         copies(database, "usage_events", sample, [
             {"id": f"req_{number:026d}", "started_at_us": now - number * HOUR_US // 3, "duration_us": 400_000 + 37_000 * (number % 29),
              "first_byte_us": 210_000 + 9_000 * (number % 17)} for number in range(60)])
+        copies(database, "usage_events", sample, [
+            {"id": f"req_{number:026d}", "started_at_us": now - number * HOUR_US // 3, "is_error": 1,
+             "outcome": FAILURES[number % len(FAILURES)][0], "status": FAILURES[number % len(FAILURES)][1]}
+            for number in range(60, 99)])
     starts = {period: start for period, start in database.execute(
         "SELECT period, MAX(period_start_us) FROM spend GROUP BY period")}
     organization = database.execute("SELECT id FROM organizations").fetchone()[0]

@@ -122,7 +122,8 @@ impl Prepared {
         };
         let control = Control::new(Arc::clone(&store), agent)
             .allowing_private_webhooks(allow_private_webhooks)
-            .with_mail(can_mail);
+            .with_mail(can_mail)
+            .with_links_to(server.public_url.as_deref());
         let endpoint = endpoint(listener.local_addr()?, &server.transport);
         store.set_public_url(server.public_url.unwrap_or_else(|| endpoint.clone()));
         let faces = Faces {

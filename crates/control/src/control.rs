@@ -36,6 +36,8 @@ pub struct Control {
     pub(crate) allow_private_webhooks: bool,
     /// Whether there is a mail server.
     pub(crate) can_mail: bool,
+    /// Where links in mails lead. `None`: nobody said so, and there are none.
+    pub(crate) linked_url: Option<Arc<str>>,
 }
 
 impl Control {
@@ -52,6 +54,7 @@ impl Control {
             asking: Turns::new(ASKED_MAX, ASKED_WAIT_MAX),
             allow_private_webhooks: false,
             can_mail: false,
+            linked_url: None,
         }
     }
 
@@ -59,6 +62,12 @@ impl Control {
     #[must_use]
     pub fn with_mail(self, can_mail: bool) -> Self {
         Self { can_mail, ..self }
+    }
+
+    /// Where links in mails lead. `None`: nobody said so, and there are none.
+    #[must_use]
+    pub fn with_links_to(self, url: Option<&str>) -> Self {
+        Self { linked_url: url.map(Arc::from), ..self }
     }
 
     /// Whether webhooks may go to private and loopback addresses.

@@ -226,6 +226,7 @@ fn table() -> Vec<Route> {
         route(Get,    "/v1/calls/{id}",            AnalyticsRead, calls::show_call),
         route(Get,    "/v1/calls/{id}/prompt",     Admin,         calls::show_prompt),
         route(Get,    "/v1/usage",                 AnalyticsRead, usage::report_usage),
+        route(Get,    "/v1/usage/failures",        AnalyticsRead, usage::list_failures),
         route(Get,    "/v1/audit",                 AuditRead,     audit::list_audit),
         route(Get,    "/v1/audit/verify",          AuditRead,     audit::verify_audit),
         route(Post,   "/v1/backup",                Admin,         backup::make_backup),

@@ -13,8 +13,9 @@ let asked = 0;
 const here = () => location.pathname + location.search;
 let shown = here();
 
-/** Fetches a page and shows it in place of this one; where that fails, the browser goes there itself. */
-async function visit(url, options = {}, { push = true, top = 0 } = {}) {
+/** Fetches a page and shows it in place of this one; where that fails, the browser goes there itself. `form`: what is
+ * sent from this page, and is worth keeping. */
+async function visit(url, options = {}, { push = true, top = 0, form = null } = {}) {
   const turn = ++asked;
   document.documentElement.classList.add("busy");
   try {
@@ -22,13 +23,30 @@ async function visit(url, options = {}, { push = true, top = 0 } = {}) {
     const kind = answer.headers.get("content-type") ?? "";
     if (!kind.startsWith("text/html")) return void location.assign(url);
     const page = parse(await answer.text());
-    if (turn === asked) show(page, withoutNotice(answer.url), { push, top });
+    const kept = form && page.getElementById("kept");
+    if (kept && turn === asked) keepTyped(form, kept);
+    // What is answered says nothing of a place on the page.
+    else if (turn === asked) show(page, withoutNotice(answer.url) + new URL(url, location).hash, { push, top });
   } catch {
     if (!options.method) location.assign(url);
     else document.querySelector("main").prepend(failed());
   } finally {
     if (turn === asked) document.documentElement.classList.remove("busy");
   }
+}
+
+/** The session is over, and what was typed is not: the form stays, and says where to sign in. */
+function keepTyped(form, { content }) {
+  form.querySelector("[data-kept]")?.remove();
+  form.prepend(document.importNode(content, true));
+  form.querySelector("[data-kept] a").focus();
+}
+
+/** A form that outlived its session is one of the next session, once there is one. */
+async function renew(data) {
+  const answer = await fetch("/account", { headers: { accept: "text/html" } });
+  const field = parse(await answer.text()).querySelector("[name=csrf]");
+  if (field) data.set("csrf", field.value);
 }
 
 function failed() {
@@ -58,9 +76,11 @@ function show(page, url, { push, top }) {
   if (isNext) history.pushState(null, "", url);
   shown = here();
   dress(document);
-  if (!push || !same) window.scrollTo(0, top);
+  const place = document.getElementById(decodeURIComponent(new URL(url).hash.slice(1)));
+  if (push && place) place.scrollIntoView();
+  else if (!push || !same) window.scrollTo(0, top);
   const wrong = document.querySelector(".refused, [aria-invalid]");
-  (wrong?.matches(".refused") ? wrong.querySelector("a") ?? wrong : wrong ?? document.querySelector("[autofocus]") ?? document.querySelector("main"))?.focus({ preventScroll: !wrong });
+  (wrong?.matches(".refused") ? wrong.querySelector("a") ?? wrong : wrong ?? place ?? document.querySelector("[autofocus]") ?? document.querySelector("main"))?.focus({ preventScroll: !wrong });
 }
 
 /** Gives new markup what only scripts can give. */
@@ -113,7 +133,7 @@ document.addEventListener("click", (event) => {
 
 /** The whole row opens the thing, unless something in it was meant or its text is being marked. */
 function rowLink(event) {
-  if (event.target.closest("button, input, label, summary") || String(getSelection())) return null;
+  if (event.target.closest("button, input, label, summary, [popover]") || String(getSelection())) return null;
   return event.target.closest("tbody tr")?.querySelector("a.name") ?? null;
 }
 
@@ -132,8 +152,15 @@ document.addEventListener("submit", (event) => {
     action.search = new URLSearchParams(filled);
     return void visit(action.href);
   }
-  visit(action.href, { method: "POST", body: new URLSearchParams(data) }).finally(() => delete form.dataset.sent);
+  post(form, action.href, data).finally(() => delete form.dataset.sent);
 });
+
+async function post(form, url, data) {
+  // Without an answer there is none to what is sent then either, and that is told.
+  if (form.querySelector("[data-kept]")) await renew(data).catch(() => {});
+  const isTyped = form.closest("main") && data.has("csrf");
+  await visit(url, { method: "POST", body: new URLSearchParams(data) }, { form: isTyped ? form : null });
+}
 
 // A choice in a filter is meant at once.
 document.addEventListener("change", (event) => {

@@ -9,6 +9,8 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use unic_langid::langid;
 
+use crate::money::count;
+
 type Bundle = FluentBundle<FluentResource>;
 
 /// One file for each group of pages.
@@ -37,6 +39,7 @@ static EN: LazyLock<Bundle> = LazyLock::new(|| {
     let mut bundle = Bundle::new_concurrent(vec![langid!("en")]);
     // Marks of direction around each value would be copied along with names and keys.
     bundle.set_use_isolating(false);
+    bundle.set_formatter(Some(grouped));
     for file in ENGLISH {
         let resource = FluentResource::try_new(file.to_owned());
         // What could be read is there even where something could not; a test holds that all can.
@@ -44,6 +47,12 @@ static EN: LazyLock<Bundle> = LazyLock::new(|| {
     }
     bundle
 });
+
+/// A whole number with its thousands apart; what is none of those is said as it is.
+fn grouped<M>(value: &FluentValue<'_>, _: &M) -> Option<String> {
+    let FluentValue::Number(number) = value else { return None };
+    number.as_string().parse().ok().map(count)
+}
 
 /// The text of this name. Where there is none, its name: a page with a word missing beats no page.
 pub(crate) fn text(name: &str) -> String {
@@ -136,6 +145,16 @@ mod tests {
             again.swap_remove(at);
         }
         assert_eq!(again, [""; 0], "given twice");
+    }
+
+    #[test]
+    fn numbers_have_their_thousands_apart_and_choose_their_words_all_the_same() {
+        for (number, expected) in
+            [(1, "1 entry fits"), (999, "999 entries fit"), (36_500, "36,500 entries fit")]
+        {
+            assert_eq!(text_with("chain-entries", "n", number), expected);
+        }
+        assert_eq!(text_with("delete-title", "name", "36500"), "Delete 36500?", "a name is none");
     }
 
     #[test]

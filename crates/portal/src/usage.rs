@@ -1,6 +1,7 @@
 //! What keys used over time, asked of the API and made into pictures: of everything that a visitor may see, or
 //! of one key, project and so on.
 
+mod failures;
 mod period;
 mod sums;
 
@@ -14,6 +15,7 @@ use crate::query::with_query;
 use crate::refusal::Refusal;
 use crate::text::{text, text_of};
 
+pub(crate) use failures::Failure;
 pub(crate) use period::{CHOICES, Period};
 pub(crate) use sums::Sums;
 

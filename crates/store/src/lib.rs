@@ -81,6 +81,7 @@ pub use sign_in::{
 };
 pub use store::{JournalSync, LOCK_FILE, Options, Store, StoreStats};
 pub use usage::{
-    FinishedCall, GroupBy, USAGE_ROWS_MAX, UsageFilter, UsageNames, UsageRow, UsageRows,
+    FinishedCall, GroupBy, USAGE_ROWS_MAX, UsageFailure, UsageFilter, UsageNames, UsageRow,
+    UsageRows,
 };
 pub use webhooks::{NewWebhook, WEBHOOKS_MAX, Webhook, WebhookEdit, WebhookSecrets};

@@ -6,6 +6,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 
 use crate::db::{is_storable, on};
+use crate::search::pattern;
 use crate::{Store, StoreError};
 
 /// A row of something that has a name, on either engine.
@@ -55,6 +56,31 @@ impl Store {
             sqlx::query_as(sql)
                 .bind(organization.to_string())
                 .bind(after)
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
+        });
+        rows.into_iter().map(R::parse).collect()
+    }
+
+    /// Those that `sql` finds, of an organization (`$1`) after a name (`$2`), at most `limit` (`$4`), whose
+    /// `search_text` is like a pattern (`$3`): they contain `search`, whatever its case.
+    pub(crate) async fn search_after<R: NamedRow>(
+        &self,
+        sql: &'static str,
+        organization: OrganizationId,
+        search: &str,
+        (after, limit): (Option<&str>, u32),
+    ) -> Result<Vec<R::Named>, StoreError> {
+        let after = after.unwrap_or_default();
+        let Some(pattern) = pattern(search).filter(|_| is_storable(after)) else {
+            return Ok(Vec::new());
+        };
+        let rows: Vec<R> = on!(self.db.read, |pool| {
+            sqlx::query_as(sql)
+                .bind(organization.to_string())
+                .bind(after)
+                .bind(&pattern)
                 .bind(i64::from(limit))
                 .fetch_all(pool)
                 .await?

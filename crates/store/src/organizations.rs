@@ -7,7 +7,7 @@ pub(crate) mod owners;
 mod population;
 mod presence;
 mod projects;
-mod service_accounts;
+pub(crate) mod service_accounts;
 mod users;
 
 use doorward_domain::id::{OrganizationId, ProjectId, UserId};
@@ -93,8 +93,9 @@ impl Store {
             VALUES ($1, $2, '{}', $3, $3)";
         const PROJECT: &str = "
             INSERT INTO projects
-                (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, '', '{}', $4, $4)";
+                (id, organization_id, name, description, bounds, created_at_us, updated_at_us,
+                 search_text)
+            VALUES ($1, $2, $3, '', '{}', $4, $4, $5)";
         const USER: &str = "
             INSERT INTO users
                 (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
@@ -116,6 +117,7 @@ impl Store {
                 .bind(&organization)
                 .bind(DEFAULT)
                 .bind(us)
+                .bind(search_text(&[DEFAULT, &made.project.to_string()]))
                 .execute(&mut *tx)
                 .await?;
             sqlx::query(USER)

@@ -4,6 +4,7 @@ mod alerts;
 mod call;
 mod day;
 mod events;
+mod failures;
 mod figures;
 mod hours;
 mod question;
@@ -19,6 +20,7 @@ use doorward_domain::usage::Usage;
 use jiff::Timestamp;
 
 pub use call::FinishedCall;
+pub use failures::UsageFailure;
 pub use report::{USAGE_ROWS_MAX, UsageRows};
 
 pub(crate) use alerts::note_alerts;

@@ -110,7 +110,7 @@ impl From<AuditStep> for VerdictObject {
 #[utoipa::path(
     get,
     path = "/v1/audit",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<i64>, Query), ("actor" = Option<String>, Query, min_length = 1, description = "Only what this key did, or any key of this user or service account, by id or name; or `system`."), ("action" = Option<String>, Query, min_length = 1), ("subject" = Option<String>, Query, min_length = 1), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query), ("format" = Option<Format>, Query, description = "How the entries are written; without it as the `accept` header says. CSV and JSON lines hold all of them, without `limit` and `after`.")),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<i64>, Query), ("actor" = Option<String>, Query, min_length = 1, description = "Only what this key did, or any key of this user or service account, by id or name; or `system`."), ("action" = Option<String>, Query, min_length = 1, description = "Only actions that begin so, such as `key.`."), ("except" = Option<String>, Query, min_length = 1, description = "Only actions that do not begin so, such as `session.`."), ("subject" = Option<String>, Query, min_length = 1), ("from" = Option<Instant>, Query), ("to" = Option<Instant>, Query), ("format" = Option<Format>, Query, description = "How the entries are written; without it as the `accept` header says. CSV and JSON lines hold all of them, without `limit` and `after`.")),
     responses((status = 200, content((List<EntryObject> = "application/json"), (String = "text/csv"), (String = "application/jsonl")))),
 )]
 pub(crate) async fn list_audit(
@@ -200,6 +200,7 @@ fn filter(params: &mut Params) -> AuditFilter {
     AuditFilter {
         actor: params.filter("actor"),
         action: params.filter("action"),
+        except: params.filter("except"),
         subject: params.filter("subject"),
         from,
         to,

@@ -62,6 +62,10 @@ struct OrganizationObject {
     increase: Option<HeldObject>,
     /// Whether it sends mail: there is a server, and the setting `mail-from` names a sender.
     sends_mail: bool,
+    /// Where links in its mails lead: `server.public_url` of the server's configuration. `null`: it is not set, and
+    /// mails hold a token without a link.
+    #[schema(required)]
+    mails_lead_to: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -127,6 +131,7 @@ async fn answer(control: &Control, found: Organization) -> Result<Response, ApiE
         limits: found.bounds.limits,
         budgets: found.bounds.budgets,
         sends_mail,
+        mails_lead_to: control.linked_url.as_deref().map(str::to_owned),
         created_at: found.created_at,
         updated_at: found.updated_at,
     };

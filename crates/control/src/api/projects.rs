@@ -166,7 +166,7 @@ pub(crate) async fn create_project(
 #[utoipa::path(
     get,
     path = "/v1/projects",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("counts" = Option<bool>, Query, description = "Whether projects tell how many keys and members they have.")),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only projects with this in their name, description or id.", max_length = 200), ("counts" = Option<bool>, Query, description = "Whether projects tell how many keys and members they have.")),
     responses((status = 200, body = List<ProjectObject>)),
 )]
 pub(crate) async fn list_projects(
@@ -175,10 +175,15 @@ pub(crate) async fn list_projects(
     mut params: Params,
 ) -> Result<List<ProjectObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
+    let search = params.search();
     let has_counts = params.parse::<bool>("counts").unwrap_or(false);
     params.finish()?;
     let organization = caller.organization();
-    let rows = control.store.list_projects(organization, after.as_deref(), limit + 1).await?;
+    let after = after.as_deref();
+    let rows = match search {
+        Some(text) => control.store.search_projects(organization, &text, after, limit + 1).await?,
+        None => control.store.list_projects(organization, after, limit + 1).await?,
+    };
     let bounded = rows.iter().map(|project| (Subject::Project(project.id), &project.bounds));
     let ids: Vec<_> = rows.iter().map(|project| project.id).collect();
     let standing = control.store.shared_standing(organization, bounded);

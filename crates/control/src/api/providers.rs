@@ -211,7 +211,7 @@ pub(crate) async fn create_provider(
 #[utoipa::path(
     get,
     path = "/v1/providers",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only providers with this in their name, kind, base URL or id.", max_length = 200)),
     responses((status = 200, body = List<ProviderObject>)),
 )]
 pub(crate) async fn list_providers(
@@ -220,9 +220,13 @@ pub(crate) async fn list_providers(
     mut params: Params,
 ) -> Result<List<ProviderObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
+    let search = params.search();
     params.finish()?;
-    let organization = caller.organization();
-    let rows = control.store.list_providers(organization, after.as_deref(), limit + 1).await?;
+    let (organization, after, rows) = (caller.organization(), after.as_deref(), limit + 1);
+    let rows = match search {
+        Some(text) => control.store.search_providers(organization, &text, after, rows).await?,
+        None => control.store.list_providers(organization, after, rows).await?,
+    };
     let rows = rows.into_iter().map(ProviderObject::from).collect();
     Ok(List::cut(rows, limit, |provider| provider.name.clone()))
 }

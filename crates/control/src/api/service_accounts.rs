@@ -133,7 +133,7 @@ async fn project(
 #[utoipa::path(
     get,
     path = "/v1/service-accounts",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query)),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only service accounts with this in their name, description or id.", max_length = 200)),
     responses((status = 200, body = List<ServiceAccountObject>)),
 )]
 pub(crate) async fn list_service_accounts(
@@ -142,9 +142,14 @@ pub(crate) async fn list_service_accounts(
     mut params: Params,
 ) -> Result<List<ServiceAccountObject>, ApiError> {
     let (limit, after) = (params.limit(), params.text("after"));
+    let search = params.search();
     params.finish()?;
-    let (organization, after) = (caller.organization(), after.as_deref());
-    let rows = control.store.list_service_accounts(organization, after, limit + 1).await?;
+    let (organization, after, rows) = (caller.organization(), after.as_deref(), limit + 1);
+    let store = &control.store;
+    let rows = match search {
+        Some(text) => store.search_service_accounts(organization, &text, after, rows).await?,
+        None => store.list_service_accounts(organization, after, rows).await?,
+    };
     let rows = rows.into_iter().map(ServiceAccountObject::from).collect();
     Ok(List::cut(rows, limit, |account| account.name.clone()))
 }

@@ -1,5 +1,6 @@
 //! `/v1/usage`.
 
+mod failures;
 mod lines;
 mod wish;
 
@@ -21,6 +22,7 @@ use crate::openapi::text::{Instant, Name};
 use crate::problem::ApiError;
 use crate::request::Params;
 
+pub(crate) use failures::list_failures;
 pub(super) use lines::push_cell;
 use lines::{Columns, stream};
 pub(crate) use wish::Format;
@@ -30,7 +32,7 @@ pub(super) use wish::{format, instant};
 
 /// What is described of these routes.
 #[derive(OpenApi)]
-#[openapi(paths(report_usage,))]
+#[openapi(paths(report_usage, failures::list_failures,))]
 pub(crate) struct Described;
 
 /// One row of a report; what it is not grouped by, or what there is none of, is left out.

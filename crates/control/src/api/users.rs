@@ -252,12 +252,12 @@ async fn invited(control: &Control, caller: &Caller, user: User) -> Result<Respo
     Ok(response)
 }
 
-/// Lists the users by name; `q`: those whose name, e-mail address or id contains it; `role` and `status`:
-/// those of it.
+/// Lists the users by name; `q`: those whose name, e-mail address or id contains it; `role`, `status`
+/// and `new`: those of it.
 #[utoipa::path(
     get,
     path = "/v1/users",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only users with this in their name, e-mail address or id.", max_length = 200), ("role" = Option<OrganizationRole>, Query, description = "Only users of this role."), ("status" = Option<Standing>, Query, description = "Only users who are switched on, or only those who are not."), ("presence" = Option<bool>, Query, description = "`false`: what they come in with is left out, which is dear to tell of many: how many keys they have, password and second factor, and when they were last seen.")),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only users with this in their name, e-mail address or id.", max_length = 200), ("role" = Option<OrganizationRole>, Query, description = "Only users of this role."), ("status" = Option<Standing>, Query, description = "Only users who are switched on, or only those who are not."), ("new" = Option<bool>, Query, description = "Only users who never signed in, never used a key and have no password; or only the others."), ("presence" = Option<bool>, Query, description = "`false`: what they come in with is left out, which is dear to tell of many: how many keys they have, password and second factor, and when they were last seen.")),
     responses((status = 200, body = List<UserObject>)),
 )]
 pub(crate) async fn list_users(
@@ -270,6 +270,7 @@ pub(crate) async fn list_users(
         search: params.search(),
         role: params.parse_filter("role"),
         is_disabled: is_disabled(&mut params),
+        is_new: params.parse_filter("new"),
     };
     let has_presence = params.parse::<bool>("presence").unwrap_or(true);
     params.finish()?;

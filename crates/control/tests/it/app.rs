@@ -134,7 +134,7 @@ impl TestApp {
     /// The same with a mail server, and a sender that is set.
     pub(crate) async fn mailing() -> Self {
         let mut app = Self::new().await;
-        app.control = app.control.with_mail(true);
+        app.control = app.control.with_mail(true).with_links_to(Some("https://models.example"));
         app.router = router(app.control.clone());
         app.patch("/v1/settings", json!({"mail-from": "doorward@example.com"})).await.expect(200);
         app
@@ -197,8 +197,8 @@ impl TestApp {
             "INSERT INTO organizations (id, name, bounds, created_at_us, updated_at_us)
                 VALUES ('{organization}', 'o', '{{}}', 1, 1);
             INSERT INTO projects
-                (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
-                VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
+                (id, organization_id, name, description, search_text, bounds, created_at_us, updated_at_us)
+                VALUES ('{project}', '{organization}', 'default', '', 'default', '{{}}', 1, 1);
             INSERT INTO users
                 (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
                 VALUES ('{user}', '{organization}', 'admin', 'admin', 'owner', '{{}}', 1, 1);"

@@ -27,6 +27,13 @@ async fn every_change_leaves_an_entry_newest_first() {
     let entry = &list["data"][4];
     assert_eq!(entry["actor"], *app.admin.rsplit_once('_').unwrap().0);
     assert_eq!(entry["subject"], made["id"]);
+    let list = app.get("/v1/audit?limit=3&except=key.e").await.expect(200);
+    assert_eq!(actions(&list), ["key.revoke", "key.disable", "key.create"]);
+    let refused = app.get("/v1/audit?except=").await;
+    assert_eq!(
+        (refused.status, refused.fields()),
+        (400.try_into().unwrap(), vec!["except".to_owned()])
+    );
     assert_eq!(shape(entry.clone())["object"], "audit_entry");
 }
 

@@ -215,3 +215,13 @@ async fn the_organization_says_whether_it_sends_mail() {
     without.patch("/v1/settings", json!({"mail-from": "a@example.com"})).await.expect(200);
     assert_eq!(sends(&without).await, false, "there is no server");
 }
+
+#[tokio::test]
+async fn the_organization_says_where_links_of_its_mails_lead() {
+    for (app, expected) in [
+        (TestApp::new().await, Value::Null),
+        (TestApp::mailing().await, "https://models.example".into()),
+    ] {
+        assert_eq!(app.get("/v1/organization").await.expect(200)["mails_lead_to"], expected);
+    }
+}

@@ -7,7 +7,7 @@ use doorward_domain::rotation::SecretNumber;
 use doorward_domain::scope::Scope;
 use doorward_domain::usage::Usage;
 use doorward_store::CallRequest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::{TestApp, only, request};
 
@@ -101,6 +101,10 @@ async fn a_key_without_an_administrator_behind_it_sees_the_usage_of_its_owner_on
     };
     assert_eq!((rows.len(), requests(&first), requests(&second)), (2, 1, 2));
 
+    // Dropped before anything came of it, a call has failed.
+    let failures = |list: &Value| list["data"][0]["requests"].as_u64();
+    let own = app.call(&first_key, "GET /v1/usage/failures", None).await.expect(200);
+    assert_eq!(failures(&own), Some(3), "{own}");
     let report = app.call(&idle_key, "GET /v1/usage", None).await.expect(200);
     assert_eq!(report["data"], json!([]), "{}", idle.id);
     let report = app.get("/v1/usage").await.expect(200);
@@ -191,7 +195,7 @@ async fn a_row_says_what_it_is_of_and_nothing_else() {
     let [admins, agents] = some_calls(&app).await;
     let all = "key,user,service_account,project,model,provider,day,hour";
     let report = app.get(&format!("/v1/usage?group_by={all}&model=gpt-4o")).await.expect(200);
-    let sums = |row: &mut serde_json::Value, requests: u64| {
+    let sums = |row: &mut Value, requests: u64| {
         row["requests"] = json!(requests);
         row["errors"] = json!(requests);
         row["attempts"] = json!(requests);
@@ -239,7 +243,7 @@ async fn a_report_is_told_as_csv_and_as_json_lines() {
 
     let lines = app.get(&format!("{path}&format=jsonl")).await;
     assert_eq!(lines.header("content-type"), "application/jsonl");
-    let lines: Vec<serde_json::Value> =
+    let lines: Vec<Value> =
         lines.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(json!(lines), app.get(path).await.expect(200)["data"]);
 
@@ -346,4 +350,32 @@ async fn a_call_is_told_to_whoever_may_see_it() {
     );
     assert_eq!(app.call(&app.admin, &path(9), None).await.problem(404), "not_found");
     assert_eq!(app.get("/v1/calls/mine").await.problem(404), "not_found");
+}
+
+#[tokio::test]
+async fn failures_are_narrowed_as_reports_are() {
+    let app = TestApp::new().await;
+    let owner = Owner::User(app.first.administrator);
+    let (key, _) = app.key(owner, "one", only(&[Scope::InferenceWrite])).await;
+    let (other, _) = app.key(owner, "other", only(&[Scope::InferenceWrite])).await;
+    for (n, key) in [&key, &key, &other].into_iter().enumerate() {
+        call(&app, key, n as u128).await;
+    }
+    app.pass(1);
+    let of = async |query: String| app.get(&format!("/v1/usage/failures?{query}")).await;
+    let all = of(String::new()).await.expect(200);
+    let failed = json!({"outcome": "interrupted", "status": null, "requests": 3});
+    assert_eq!(all["data"], json!([failed]));
+    assert_eq!(of(format!("key={}", key.id)).await.expect(200)["data"][0]["requests"], 2);
+    assert_eq!(of("model=n".to_owned()).await.expect(200)["data"], json!([]));
+    assert_eq!(of("to=2025-01-01".to_owned()).await.expect(200)["data"], json!([]));
+    for (query, field) in
+        [("group_by=key", "group_by"), ("provider=none", "provider"), ("from=x", "from")]
+    {
+        let refused = of(query.to_owned()).await;
+        assert_eq!(
+            (refused.problem(400), refused.fields()),
+            ("invalid_request".to_owned(), vec![field.to_owned()])
+        );
+    }
 }

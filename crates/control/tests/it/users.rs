@@ -261,13 +261,17 @@ async fn a_user_is_shown_with_their_keys_projects_and_what_they_sign_in_with() {
         let found: Vec<_> = list["data"].as_array().unwrap().iter().map(|u| &u["name"]).collect();
         assert_eq!(found, names, "{q}");
     }
-    for (query, count) in
-        [("role=owner", 1), ("role=member&status=active", 1), ("status=disabled", 0)]
-    {
+    for (query, count) in [
+        ("role=owner", 1),
+        ("role=member&status=active", 1),
+        ("status=disabled", 0),
+        ("new=false&role=member", 1),
+        ("new=true&role=member", 0),
+    ] {
         let list = app.get(&format!("/v1/users?{query}")).await.expect(200);
         assert_eq!(list["data"].as_array().unwrap().len(), count, "{query}");
     }
-    for (query, field) in [("role=king", "role"), ("status=asleep", "status")] {
+    for (query, field) in [("role=king", "role"), ("status=asleep", "status"), ("new=yes", "new")] {
         let refused = app.get(&format!("/v1/users?{query}")).await.expect(400);
         assert_eq!(refused["errors"][0]["field"], field);
     }

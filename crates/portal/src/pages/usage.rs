@@ -15,7 +15,7 @@ use crate::form::Form;
 use crate::frame::Frame;
 use crate::query::{Query, with_query};
 use crate::refusal::Refusal;
-use crate::usage::{CHOICES, FILTERS, Period, Usage};
+use crate::usage::{CHOICES, FILTERS, Failure, Period, Usage};
 use crate::visitor::Visitor;
 
 pub(crate) use export::export;
@@ -34,6 +34,8 @@ struct UsagePage {
     /// What the report is narrowed to.
     narrowed: Vec<Narrowed>,
     charts: Vec<Chart>,
+    /// In which ways calls failed.
+    failures: Vec<Failure>,
     /// What was used by each, dearest first.
     lines: Vec<Line>,
     has_more: bool,
@@ -59,6 +61,7 @@ impl UsagePage {
             form,
             narrowed: Vec::new(),
             charts: Vec::new(),
+            failures: Vec::new(),
             lines: Vec::new(),
             has_more: false,
         }
@@ -112,8 +115,10 @@ pub(crate) async fn show(visitor: Visitor, query: Query) -> Result<Response, Ref
     let by = By::read(&query, visitor.me.is_admin());
     let Found { data, has_more } = by.ask(&visitor, period, &filters).await?;
     let narrowed = narrowed(&visitor, period, &query, &filters).await?;
+    let failures = Failure::ask(&visitor.api, period, &filters, usage.total.errors).await?;
     let page = UsagePage {
         narrowed,
+        failures,
         charts: if usage.total.requests == 0 { Vec::new() } else { usage.charts() },
         lines: data.into_iter().map(|row| Line::new(by, row, &usage.total, &query)).collect(),
         has_more,

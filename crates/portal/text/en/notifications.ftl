@@ -7,6 +7,7 @@ mail-from = From { $address }
 mail-no-sender = There is no address to send from yet.
 mail-no-server = The sender is { $address }, but the server was started without a mail server: set [mail] in its configuration.
 mail-settings = Sender of mails
+mail-no-links = Mails to invite somebody or to set a password hold no link, only a code to paste. For links, set where people open this portal, in the server's configuration:
 webhooks-title = Webhooks
 webhooks-none = A webhook tells a program of yours, such as a chat or an alerting system. Every notice goes to each of them.
 webhook-create = Create webhook

@@ -34,9 +34,9 @@ person-invitation-what = They have not set a password yet. A new link to do so e
 person-invitation-act = New invitation
 person-reset-what = Lets them set a new password by a link that works once. The old one works until then.
 person-reset-act = Reset password
-person-second-factor-title = Take the second factor of { $name } away?
+person-second-factor-title = Remove the second factor of { $name }?
 person-second-factor-what = For somebody who lost their phone and recovery codes: they sign in with the password alone, until they set up another.
-person-second-factor-act = Take second factor away
+person-second-factor-act = Remove second factor
 person-disable-title = Disable { $name }?
 person-disable-what = Disabled people cannot sign in, and none of their keys works until they are enabled again.
 person-disable-keys = { $n ->
@@ -44,7 +44,7 @@ person-disable-keys = { $n ->
    *[other] { $n } keys stop working now.
 }
 person-disable-act = Disable
-person-enable-what = They are disabled: they cannot sign in, and their keys do not work. What was revoked stays revoked.
+person-enable-what = They are disabled: they cannot sign in, and their keys do not work. What was deleted stays deleted.
 person-enable-act = Enable
 person-remove-title = Remove { $name }?
 person-remove-what = Removed people leave every list and project, and their keys end for good. The audit log keeps what they did.
@@ -59,7 +59,7 @@ done-person-saved = Saved. It holds from now on.
 done-person-disabled = Disabled. Their sessions are over, and their keys do not work.
 done-person-enabled = Enabled. They can sign in, and their keys work.
 done-person-removed = Removed, and their keys have ended.
-done-second-factor-taken = The second factor is taken away. The password alone lets them in.
+done-second-factor-taken = The second factor is removed. The password alone lets them in.
 done-person-sessions-ended = Their sessions are over.
 
 ## Links to set a password

@@ -1,6 +1,8 @@
 ## Projects
 
 projects-about = Each project has keys, members and models of its own, and a budget that they share.
+projects-search = Search by name or description
+projects-none-found = No project is like that.
 projects-count = { $n ->
     [one] 1 project
    *[other] { $n } projects
@@ -13,16 +15,16 @@ project-bounds-help = What all keys of the project share, whatever each key has 
 project-models = Models of this project
 project-models-help = Models whose names begin with { $prefix } can be called by keys of this project only; for all others there are none such.
 project-models-none = It has none. Its keys call the models of the organization.
-project-remove-title = Remove { $name }?
-project-remove-what = A project can be removed once it has no keys, service accounts and models. Its members stay in the organization, and the audit log keeps what happened in it.
+project-remove-title = Delete { $name }?
+project-remove-what = A project can be deleted once it has no keys, service accounts and models. Its members stay in the organization, and the audit log keeps what happened in it.
 project-remove-holds = This is in it. Delete it, or leave the project as it is:
 project-remove-default = This one stays: keys go to it that name no project.
-project-remove-act = Remove project
+project-remove-act = Delete project
 no-limits = No limits
 
 done-project-made = Created. Let people in, or make its first key.
 done-project-saved = Saved. It holds for every call from now on.
-done-project-removed = Removed.
+done-project-removed = The project is deleted.
 
 ## Members of a project
 
@@ -30,6 +32,7 @@ members-title = Members
 members-help = Members make keys in the project. Administrators of the organization may do so everywhere.
 members-who = Name
 members-add = Add member
+members-all = Everybody of the organization is a member.
 members-remove = Remove
 members-remove-name = Remove { $name }
 members-role-of = Role of { $name }

@@ -4,6 +4,8 @@ providers-title = Providers
 providers-about = Where calls go: APIs that you buy, and model servers that you run.
 providers-none-title = No provider yet
 providers-none = Add the first one. Then choose which of its models may be called, and make a key that calls them.
+providers-search = Search by name, kind or URL
+providers-none-found = No provider is like that.
 providers-count = { $n ->
     [one] 1 provider
    *[other] { $n } providers
@@ -57,9 +59,9 @@ provider-models-none-listed = It has no list of models here. Add them by the nam
 provider-models-all = All of them
 provider-ask = See its models
 provider-delete = Delete provider
-provider-delete-about = Its base URL and settings are removed. General keys stay in the vault.
+provider-delete-about = Its base URL and settings are deleted. General keys stay in the vault.
 provider-delete-unused = No model goes there. No call will notice.
-provider-delete-used = These models go there. Take it out of them, or delete them, before it can be deleted:
+provider-delete-used = These models go there. Remove it from them, or delete them, before it can be deleted:
 done-provider-added = The provider is added.
 done-provider-saved = The provider is changed.
 done-provider-deleted = The provider is deleted.

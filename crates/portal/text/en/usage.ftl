@@ -44,5 +44,28 @@ usage-by-service-account = Service account
 usage-by-provider = Provider
 usage-nobody = none
 usage-more = These are the 50 that cost most. The file has all of them.
+
+## In which ways calls failed
+
+failures-title = What failed
+failures-how = How
+failure-status = { $what } ({ $status })
+failure-no-answer = No answer from the provider
+failure-no-answer-help = It could not be reached, or took longer than it may.
+failure-broke-off = The answer broke off
+failure-broke-off-help = The provider, or this server, ended in the middle of it. What came until then is counted.
+failure-credential = The provider refused our key
+failure-credential-help = Test the general key that its calls go out with.
+failure-not-found = The provider has no such model
+failure-not-found-help = Look at what the model is called there.
+failure-too-many = Too many calls for the provider
+failure-too-many-help = Its own limit was reached. A second key or provider takes what is too much for one.
+failure-refused = The provider refused the call
+failure-refused-help = It was asked for something that the model does not do, or that is wrong.
+failure-fault = The provider failed
+failure-fault-help = The fault is on its side. A model with a second provider goes on there.
+failure-forgotten = Longer ago
+failure-forgotten-help = Of these only the count is kept.
+
 chart-table = { $title } as a table
 chart-time = Time

@@ -15,6 +15,7 @@ CREATE TABLE projects (
     organization_id  TEXT COLLATE "C" NOT NULL REFERENCES organizations (id),
     name             TEXT COLLATE "C" NOT NULL,
     description      TEXT COLLATE "C" NOT NULL,
+    search_text      TEXT COLLATE "C" NOT NULL,              -- name, description and id in lower case
     bounds           TEXT COLLATE "C" NOT NULL,              -- JSON: the limits and budgets that all its keys share
     prompts          TEXT COLLATE "C",                       -- JSON: how its prompts and answers are kept; NULL: none is
     created_at_us    BIGINT           NOT NULL,
@@ -53,6 +54,7 @@ CREATE TABLE service_accounts (
     project_id       TEXT COLLATE "C" NOT NULL,
     name             TEXT COLLATE "C" NOT NULL,
     description      TEXT COLLATE "C" NOT NULL,
+    search_text      TEXT COLLATE "C" NOT NULL,              -- name, description and id in lower case
     created_at_us    BIGINT           NOT NULL,
     updated_at_us    BIGINT           NOT NULL,
     disabled_at_us   BIGINT,                                 -- NULL: switched on
@@ -206,6 +208,7 @@ CREATE TABLE providers (
     name             TEXT COLLATE "C" NOT NULL,
     kind             TEXT COLLATE "C" NOT NULL,
     base_url         TEXT COLLATE "C",                       -- NULL: the kind needs none
+    search_text      TEXT COLLATE "C" NOT NULL,              -- name, kind, base URL and id in lower case
     region           TEXT COLLATE "C",                       -- of Amazon Bedrock; NULL: the base URL says it, or there is none
     check_seconds    BIGINT,                                 -- between two health checks; NULL: there are none
     check_path       TEXT COLLATE "C",                       -- NULL: the list of models
@@ -322,6 +325,8 @@ CREATE TABLE usage_events (
 );
 
 CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);
+CREATE INDEX usage_events_failed ON usage_events (organization_id, started_at_us)
+    WHERE attempt = 0 AND is_error = 1;
 
 -- What calls consumed, summed up by the hour in which they began: what reports of whole hours read, and what
 -- is left when single calls are no longer kept. Written in the transaction of the calls. Each sum stops at the
@@ -508,11 +513,12 @@ CREATE TABLE sessions (
     user_agent        TEXT COLLATE "C" NOT NULL,
     created_at_us     BIGINT           NOT NULL,
     last_seen_at_us   BIGINT           NOT NULL,
+    ends_at_us        BIGINT           NOT NULL,  -- if it is not used any more
     FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
 );
 
 CREATE INDEX sessions_user ON sessions (organization_id, user_id, created_at_us DESC);
-CREATE INDEX sessions_seen ON sessions (last_seen_at_us);
+CREATE INDEX sessions_end ON sessions (ends_at_us);
 
 -- One-time links with which a user sets a password. The newest for each purpose replaces the one before;
 -- one that was used is deleted.

@@ -14,6 +14,7 @@ CREATE TABLE projects (
     organization_id  TEXT    NOT NULL REFERENCES organizations (id),
     name             TEXT    NOT NULL,
     description      TEXT    NOT NULL,
+    search_text      TEXT    NOT NULL,              -- name, description and id in lower case
     bounds           TEXT    NOT NULL,              -- JSON: the limits and budgets that all its keys share
     prompts          TEXT,                          -- JSON: how its prompts and answers are kept; NULL: none is
     created_at_us    INTEGER NOT NULL,
@@ -52,6 +53,7 @@ CREATE TABLE service_accounts (
     project_id       TEXT    NOT NULL,
     name             TEXT    NOT NULL,
     description      TEXT    NOT NULL,
+    search_text      TEXT    NOT NULL,              -- name, description and id in lower case
     created_at_us    INTEGER NOT NULL,
     updated_at_us    INTEGER NOT NULL,
     disabled_at_us   INTEGER,                       -- NULL: switched on
@@ -205,6 +207,7 @@ CREATE TABLE providers (
     name             TEXT    NOT NULL,
     kind             TEXT    NOT NULL,
     base_url         TEXT,                          -- NULL: the kind needs none
+    search_text      TEXT    NOT NULL,              -- name, kind, base URL and id in lower case
     region           TEXT,                          -- of Amazon Bedrock; NULL: the base URL says it, or there is none
     check_seconds    INTEGER,                       -- between two health checks; NULL: there are none
     check_path       TEXT,                          -- NULL: the list of models
@@ -321,6 +324,8 @@ CREATE TABLE usage_events (
 ) STRICT;
 
 CREATE INDEX usage_events_time ON usage_events (organization_id, started_at_us);
+CREATE INDEX usage_events_failed ON usage_events (organization_id, started_at_us)
+    WHERE attempt = 0 AND is_error = 1;
 
 -- What calls consumed, summed up by the hour in which they began: what reports of whole hours read, and what
 -- is left when single calls are no longer kept. Written in the transaction of the calls. Each sum stops at the
@@ -497,11 +502,12 @@ CREATE TABLE sessions (
     user_agent        TEXT    NOT NULL,
     created_at_us     INTEGER NOT NULL,
     last_seen_at_us   INTEGER NOT NULL,
+    ends_at_us        INTEGER NOT NULL,  -- if it is not used any more
     FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
 ) STRICT;
 
 CREATE INDEX sessions_user ON sessions (organization_id, user_id, created_at_us DESC);
-CREATE INDEX sessions_seen ON sessions (last_seen_at_us);
+CREATE INDEX sessions_end ON sessions (ends_at_us);
 
 -- One-time links with which a user sets a password. The newest for each purpose replaces the one before;
 -- one that was used is deleted.

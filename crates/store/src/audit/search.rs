@@ -15,6 +15,8 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// Only actions that begin so: `key.` or `key.create`.
     pub action: Option<String>,
+    /// Only actions that do not begin so: `session.`.
+    pub except: Option<String>,
     /// Only what was done to this.
     pub subject: Option<String>,
     /// Only what was done at this instant or later.
@@ -58,6 +60,7 @@ impl Store {
               AND (CAST($3 AS TEXT) IS NULL OR actor = $3 OR actor IN (
                   SELECT k.id FROM api_keys k WHERE k.organization_id = $1 AND k.owner_id = $3))
               AND (CAST($4 AS TEXT) IS NULL OR substr(action, 1, length($4)) = $4)
+              AND (CAST($9 AS TEXT) IS NULL OR substr(action, 1, length($9)) <> $9)
               AND (CAST($5 AS TEXT) IS NULL OR subject = $5)
               AND (CAST($6 AS BIGINT) IS NULL OR at_us >= $6)
               AND (CAST($7 AS BIGINT) IS NULL OR at_us < $7)
@@ -65,6 +68,7 @@ impl Store {
         if !filter.is_storable() {
             return Ok(Vec::new());
         }
+        let except = filter.except.as_deref().filter(|text| is_storable(text));
         let rows: Vec<EntryRow> = on!(self.db.reports, |pool| {
             sqlx::query_as(SQL)
                 .bind(organization.to_string())
@@ -75,6 +79,7 @@ impl Store {
                 .bind(filter.from.map(Timestamp::as_microsecond))
                 .bind(filter.to.map(Timestamp::as_microsecond))
                 .bind(i64::from(limit))
+                .bind(except)
                 .fetch_all(pool)
                 .await?
         });

@@ -10,13 +10,12 @@ use super::{NewProviderKey, ProviderKeyEdit, Removed};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{
-    check_storable, in_use, is_storable, next_version, on, parsed, set_next_version, taken,
-    timestamp,
+    check_storable, in_use, next_version, on, parsed, set_next_version, taken, timestamp,
 };
 use crate::keyring::SealedFor;
 use crate::named::NamedRow;
 use crate::row::row;
-use crate::search::{pattern, search_text};
+use crate::search::search_text;
 use crate::{Act, Store, StoreError};
 
 row! {
@@ -427,20 +426,7 @@ impl Store {
             "WHERE k.organization_id = $1 AND k.name > $2 AND k.search_text LIKE $3 ESCAPE '\\'
             ORDER BY k.name LIMIT $4"
         );
-        let after = after.unwrap_or_default();
-        let Some(pattern) = pattern(search).filter(|_| is_storable(after)) else {
-            return Ok(Vec::new());
-        };
-        let rows: Vec<ProviderKeyRow> = on!(self.db.read, |pool| {
-            sqlx::query_as(SQL)
-                .bind(organization.to_string())
-                .bind(after)
-                .bind(&pattern)
-                .bind(i64::from(limit))
-                .fetch_all(pool)
-                .await?
-        });
-        rows.into_iter().map(NamedRow::parse).collect()
+        self.search_after::<ProviderKeyRow>(SQL, organization, search, (after, limit)).await
     }
 }
 

@@ -16,6 +16,7 @@ use crate::db::{
 };
 use crate::named::NamedRow;
 use crate::row::row;
+use crate::search::search_text;
 use crate::{Act, Store, StoreError};
 
 /// The columns of [`ProviderRow`].
@@ -127,8 +128,8 @@ impl Store {
         const SQL: &str = "
             INSERT INTO providers
                 (id, organization_id, name, kind, base_url, created_at_us, updated_at_us, region,
-                 check_seconds, check_path)
-            VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9)";
+                 check_seconds, check_path, search_text)
+            VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10)";
         let organization = act.organization.to_string();
         let (check_seconds, check_path) = check_columns(provider);
         on!(self.db.write, |pool| {
@@ -144,6 +145,7 @@ impl Store {
                 .bind(provider.region.as_ref().map(AwsRegion::as_str))
                 .bind(check_seconds)
                 .bind(check_path)
+                .bind(found_by(provider))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -171,7 +173,7 @@ impl Store {
     async fn update_provider(&self, act: &Act, edited: &Provider) -> Result<Provider, StoreError> {
         const SQL: &str = "
             UPDATE providers SET name = $3, base_url = $4, updated_at_us = $5, region = $7,
-                check_seconds = $8, check_path = $9
+                check_seconds = $8, check_path = $9, search_text = $10
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $6";
         const UNLINK: &str =
             "DELETE FROM provider_links WHERE organization_id = $1 AND provider_id = $2";
@@ -192,6 +194,7 @@ impl Store {
                 .bind(provider.region.as_ref().map(AwsRegion::as_str))
                 .bind(check_seconds)
                 .bind(check_path)
+                .bind(found_by(&provider))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -287,6 +290,24 @@ impl Store {
         self.list_after::<ProviderRow>(SQL, organization, after, limit).await
     }
 
+    /// Those of them whose name, kind, base URL or id contains a text, whatever its case.
+    pub async fn search_providers(
+        &self,
+        organization: OrganizationId,
+        search: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Provider>, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            provider_columns!(),
+            " FROM providers p
+             WHERE p.organization_id = $1 AND p.name > $2 AND p.search_text LIKE $3 ESCAPE '\\'
+             ORDER BY p.name LIMIT $4"
+        );
+        self.search_after::<ProviderRow>(SQL, organization, search, (after, limit)).await
+    }
+
     /// What kind each provider of this organization is of.
     pub async fn provider_kinds(
         &self,
@@ -309,6 +330,12 @@ impl Store {
             on!(self.db.read, |pool| sqlx::query_as(SQL).fetch_all(pool).await?);
         rows.into_iter().map(ProviderRow::parse).collect()
     }
+}
+
+/// What a search for the provider looks into.
+fn found_by(provider: &Provider) -> String {
+    let base_url = provider.base_url.as_deref().unwrap_or_default();
+    search_text(&[&provider.name, provider.kind.as_str(), base_url, &provider.id.to_string()])
 }
 
 fn check_texts(provider: &Provider) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@ use crate::db::{
 use crate::increases::end_held;
 use crate::named::NamedRow;
 use crate::row::row;
+use crate::search::search_text;
 use crate::{Act, Removed, Store, StoreError};
 
 /// A group of keys, members and limits.
@@ -123,8 +124,9 @@ impl Store {
     pub async fn create_project(&self, act: &Act, new: NewProject) -> Result<Project, StoreError> {
         const SQL: &str = "
             INSERT INTO projects
-                (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $6)";
+                (id, organization_id, name, description, bounds, created_at_us, updated_at_us,
+                 search_text)
+            VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
         check_storable(&[("name", &new.name), ("description", &new.description)])?;
         let project = Project {
             id: self.new_id(ProjectId::new),
@@ -148,6 +150,7 @@ impl Store {
                 .bind(&project.description)
                 .bind(json_text("bounds", &project.bounds)?)
                 .bind(act.at.as_microsecond())
+                .bind(found_by(&project))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -197,7 +200,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         const SQL: &str = "
             UPDATE projects
-            SET name = $3, description = $4, bounds = $5, updated_at_us = $6, prompts = $8
+            SET name = $3, description = $4, bounds = $5, updated_at_us = $6, prompts = $8,
+                search_text = $9
             WHERE organization_id = $1 AND id = $2 AND updated_at_us = $7 AND removed_at_us IS NULL";
         let id = project.id.to_string();
         let prompts = project.prompts.map(|prompts| json_text("prompts", &prompts)).transpose()?;
@@ -216,6 +220,7 @@ impl Store {
                 .bind(project.updated_at.as_microsecond())
                 .bind(found.updated_at.as_microsecond())
                 .bind(&prompts)
+                .bind(found_by(project))
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| taken(error, "name"))?;
@@ -308,4 +313,23 @@ impl Store {
         const SQL: &str = select_projects!("name > $2 ORDER BY name LIMIT $3");
         self.list_after::<ProjectRow>(SQL, organization, after, limit).await
     }
+
+    /// Those of them whose name, description or id contains a text, whatever its case.
+    pub async fn search_projects(
+        &self,
+        organization: OrganizationId,
+        search: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Project>, StoreError> {
+        const SQL: &str = select_projects!(
+            "name > $2 AND search_text LIKE $3 ESCAPE '\\' ORDER BY name LIMIT $4"
+        );
+        self.search_after::<ProjectRow>(SQL, organization, search, (after, limit)).await
+    }
+}
+
+/// What a search for the project looks into.
+fn found_by(project: &Project) -> String {
+    search_text(&[&project.name, &project.description, &project.id.to_string()])
 }

@@ -53,6 +53,21 @@ pub struct UserFilter {
     pub role: Option<OrganizationRole>,
     /// Those who are switched off, or those who are not.
     pub is_disabled: Option<bool>,
+    /// Those who were never here, neither signed in nor with a key, and have no password; or the others.
+    pub is_new: Option<bool>,
+}
+
+/// Whether a user was never here.
+macro_rules! is_new {
+    () => {
+        "seen_at_us IS NULL AND NOT EXISTS (
+             SELECT 1 FROM passwords p
+             WHERE p.organization_id = users.organization_id AND p.user_id = users.id)
+         AND NOT EXISTS (
+             SELECT 1 FROM api_keys k
+             WHERE k.organization_id = users.organization_id AND k.owner_id = users.id
+               AND k.last_used_at_us IS NOT NULL)"
+    };
 }
 
 /// A user to be added.
@@ -369,10 +384,14 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<User>, StoreError> {
-        const SQL: &str = select_users!(
-            "name > $2 AND search_text LIKE $3 ESCAPE '\\' AND ($5 = '' OR role = $5)
+        const SQL: &str = concat!(
+            select_users!(
+                "name > $2 AND search_text LIKE $3 ESCAPE '\\' AND ($5 = '' OR role = $5)
                 AND ($6 = -1 OR $6 = CASE WHEN disabled_at_us IS NULL THEN 0 ELSE 1 END)
-             ORDER BY name LIMIT $4"
+                AND ($7 = -1 OR $7 = CASE WHEN "
+            ),
+            is_new!(),
+            " THEN 1 ELSE 0 END) ORDER BY name LIMIT $4"
         );
         let after = after.unwrap_or_default();
         let search = filter.search.as_deref().unwrap_or_default();
@@ -387,6 +406,7 @@ impl Store {
                 .bind(i64::from(limit))
                 .bind(filter.role.map_or("", OrganizationRole::as_str))
                 .bind(filter.is_disabled.map_or(-1_i64, i64::from))
+                .bind(filter.is_new.map_or(-1_i64, i64::from))
                 .fetch_all(pool)
                 .await?
         });

@@ -179,7 +179,8 @@ where
     }
 }
 
-fn push_filters<DB: Database>(query: &mut QueryBuilder<DB>, filter: &UsageFilter)
+/// Narrows rows of `u` to what is asked for.
+pub(super) fn push_filters<DB: Database>(query: &mut QueryBuilder<DB>, filter: &UsageFilter)
 where
     String: for<'q> Encode<'q, DB> + Type<DB>,
 {

@@ -254,9 +254,13 @@ async fn all_conditions_of_a_filter_hold() {
             (AuditFilter { action: text("key%"), ..any() },                            vec![]),
             (AuditFilter { action: text("KEY."), ..any() },                            vec![]),
             (AuditFilter { action: text("key."), subject: text("b"), ..any() },        vec![5]),
+            (AuditFilter { except: text("key."), ..any() },                            vec![4, 1]),
+            (AuditFilter { except: text("key%"), from: at(2), ..any() },               vec![5, 4, 3]),
+            (AuditFilter { except: text("key.c"), action: text("key."), ..any() },     vec![3]),
             (AuditFilter { actor: text("system"), ..any() },                           vec![5, 4, 3, 2, 1]),
             (AuditFilter { actor: text("sys"), ..any() },                              vec![]),
             (AuditFilter { subject: text("a\0"), ..any() },                            vec![]),
+            (AuditFilter { except: text("a\0"), from: at(4), ..any() },                vec![5]),
             (AuditFilter { from: at(2), to: at(4), ..any() },                          vec![4, 3]),
             (AuditFilter { from: at(5), ..any() },                                     vec![]),
         ];

@@ -557,8 +557,9 @@ async fn no_provider_or_provider_key_is_out_of_sight_however_many_there_are() {
         );
         store
             .tamper(&format!(
-                "INSERT INTO providers (id, organization_id, name, kind, created_at_us, updated_at_us)
-                    SELECT v.column1, '{organization}', v.column2, 'echo', 1, 1
+                "INSERT INTO providers
+                    (id, organization_id, name, search_text, kind, created_at_us, updated_at_us)
+                    SELECT v.column1, '{organization}', v.column2, '', 'echo', 1, 1
                     FROM (VALUES {providers}) v;
                 INSERT INTO provider_keys
                     (id, organization_id, name, search_text, masked, ciphertext, note, created_at_us,
@@ -617,6 +618,34 @@ async fn a_provider_is_found_by_id_by_name_and_in_the_list() {
         assert!(store.find_provider_by_name(organization, "Echo\0").await.unwrap().is_none());
         let list = store.list_providers(organization, None, 9).await.unwrap();
         assert_eq!(list, [echo, vllm], "by byte: capitals first, {}", store.engine());
+    }
+}
+
+#[tokio::test]
+async fn a_search_finds_a_part_of_a_name_a_kind_an_address_or_an_id_in_whatever_case() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let vllm = provider(&store, 1, "vLLM");
+        let base_url = Some("https://gpu.example:8000/v1".to_owned());
+        let vllm = Provider { base_url, ..vllm };
+        let echo =
+            Provider { kind: ProviderKind::Echo, base_url: None, ..provider(&store, 2, "E") };
+        store.create_provider(&store.act(), &vllm).await.unwrap();
+        store.create_provider(&store.act(), &echo).await.unwrap();
+        let found = async |text: &str, after: Option<&str>| -> Vec<String> {
+            let found = store.search_providers(organization, text, after, 9).await.unwrap();
+            found.into_iter().map(|provider| provider.name).collect()
+        };
+        for text in ["VLL", "GPU.example", &vllm.id.to_string()] {
+            assert_eq!(found(text, None).await, ["vLLM"], "{text} {}", store.engine());
+        }
+        assert_eq!(found("echo", None).await, ["E"], "its kind");
+        assert_eq!(found("", Some("E")).await, ["vLLM"]);
+        let wish = Provider { name: "ours".to_owned(), ..vllm };
+        store.edit_provider(&store.act(), &wish).await.unwrap();
+        assert_eq!((found("vll", None).await.len(), found("OURS", None).await.len()), (0, 1));
+        let other = store.second_organization().await.organization;
+        assert!(store.search_providers(other, "", None, 9).await.unwrap().is_empty());
     }
 }
 

@@ -277,8 +277,8 @@ impl TestStore {
             "INSERT INTO organizations (id, name, bounds, created_at_us, updated_at_us)
             VALUES ('{organization}', 'other', '{{}}', 1, 1);
             INSERT INTO projects
-                (id, organization_id, name, description, bounds, created_at_us, updated_at_us)
-                VALUES ('{project}', '{organization}', 'default', '', '{{}}', 1, 1);
+                (id, organization_id, name, description, search_text, bounds, created_at_us, updated_at_us)
+                VALUES ('{project}', '{organization}', 'default', '', 'default', '{{}}', 1, 1);
             INSERT INTO users
                 (id, organization_id, name, search_text, role, bounds, created_at_us, updated_at_us)
                 VALUES ('{user}', '{organization}', 'admin', 'admin', 'owner', '{{}}', 1, 1);"

@@ -556,10 +556,13 @@ async fn no_row_points_across_the_border_of_an_organization() {
         let (home, away) = (first.organization, second.organization);
         let setup = format!(
             "INSERT INTO service_accounts
-                (id, organization_id, project_id, name, description, created_at_us, updated_at_us)
-                VALUES ('sva_there', '{away}', '{}', 'bot', '', 1, 1);
-            INSERT INTO providers (id, organization_id, name, kind, created_at_us, updated_at_us)
-                VALUES ('prv_here', '{home}', 'p', 'echo', 1, 1), ('prv_there', '{away}', 'p', 'echo', 1, 1);
+                (id, organization_id, project_id, name, description, search_text, created_at_us,
+                 updated_at_us)
+                VALUES ('sva_there', '{away}', '{}', 'bot', '', '', 1, 1);
+            INSERT INTO providers
+                (id, organization_id, name, search_text, kind, created_at_us, updated_at_us)
+                VALUES ('prv_here', '{home}', 'p', '', 'echo', 1, 1),
+                    ('prv_there', '{away}', 'p', '', 'echo', 1, 1);
             INSERT INTO provider_keys
                 (id, organization_id, name, search_text, masked, ciphertext, note, created_at_us,
                  updated_at_us)

@@ -46,6 +46,30 @@ async fn a_project_reads_back_as_made_and_edited() {
 }
 
 #[tokio::test]
+async fn a_search_finds_a_part_of_a_name_a_description_or_an_id_in_whatever_case() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let web = store.create_project(&store.act(), new("Web")).await.unwrap();
+        let found = async |text: &str| -> Vec<String> {
+            let found = store.search_projects(organization, text, None, 9).await.unwrap();
+            found.into_iter().map(|project| project.name).collect()
+        };
+        for text in ["wEB", "For Tests", &web.id.to_string()] {
+            assert_eq!(found(text).await, ["Web"], "{text} {}", store.engine());
+        }
+        assert_eq!(found("defau").await, ["default"], "that of the first start");
+        assert_eq!(found(&store.first.project.to_string()).await, ["default"]);
+        let wish = Project { name: "Shop".to_owned(), ..web };
+        store.edit_project(&store.act(), &wish).await.unwrap();
+        assert_eq!((found("web").await.len(), found("shop").await.len()), (0, 1));
+        let rest = store.search_projects(organization, "", Some("Shop"), 1).await.unwrap();
+        assert_eq!(rest[0].name, "default");
+        let other = store.second_organization().await.organization;
+        assert!(store.search_projects(other, "shop", None, 9).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn the_name_of_a_project_is_unique_among_those_that_are_there() {
     for store in every_store().await {
         let (act, web) = (store.act(), make(&store, "web").await);

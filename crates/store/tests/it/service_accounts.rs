@@ -1,7 +1,7 @@
 //! Service accounts and what becomes of their keys.
 
 use doorward_domain::key::Owner;
-use doorward_store::{NewServiceAccount, Removed, ServiceAccount, StoreError};
+use doorward_store::{NewKey, NewServiceAccount, Removed, ServiceAccount, StoreError};
 use jiff::SignedDuration;
 
 use crate::harness::{TestStore, every_store, is_changed};
@@ -63,6 +63,44 @@ async fn its_name_is_unique_and_its_project_there() {
     }
 }
 
+/// A key of an account that is only drafted.
+fn key_of(store: &TestStore, account: &ServiceAccount, name: &str) -> NewKey {
+    let (owner, project) = (Owner::ServiceAccount(account.id), account.project);
+    NewKey { owner, project, ..store.new_key(name) }
+}
+
+#[tokio::test]
+async fn an_account_and_its_first_key_are_made_together_or_not_at_all() {
+    for store in every_store().await {
+        let (act, organization) = (store.act(), store.first.organization);
+        let bot = store.draft_service_account(&act, new(&store, "bot"));
+        assert_eq!(store.find_service_account(organization, bot.id).await.unwrap(), None);
+        // The key is refused last, when both are written already.
+        let full = NewKey { quota: Some(0), ..key_of(&store, &bot, "agent") };
+        let refused = store.create_key_and_account(&act, &bot, full).await.map(drop).unwrap_err();
+        assert!(matches!(refused, StoreError::InUse(_)), "{refused:?}");
+        assert_eq!(store.find_service_account(organization, bot.id).await.unwrap(), None);
+        assert!(!actions(&store, 1).await.contains(&"key.create".to_owned()), "{}", store.engine());
+
+        let wish = key_of(&store, &bot, "agent");
+        let (key, plain) = store.create_key_and_account(&act, &bot, wish).await.unwrap();
+        assert_eq!(store.find_service_account(organization, bot.id).await.unwrap(), Some(bot));
+        assert!(store.identify(&plain).await.unwrap().unwrap().owner_is_active);
+        assert_eq!(actions(&store, 2).await, ["key.create", "service_account.create"]);
+
+        let twin = store.draft_service_account(&act, new(&store, "bot"));
+        let wish = key_of(&store, &twin, "agent");
+        let refused = store.create_key_and_account(&act, &twin, wish).await.map(drop).unwrap_err();
+        let field = "new_service_account.name";
+        assert!(matches!(refused, StoreError::Taken { field: f } if f == field), "{refused:?}");
+        assert_eq!(
+            store.count_keys(organization, Owner::ServiceAccount(twin.id)).await.unwrap(),
+            0
+        );
+        assert_eq!(store.count_keys(organization, key.owner).await.unwrap(), 1);
+    }
+}
+
 #[tokio::test]
 async fn service_accounts_are_listed_by_name() {
     for store in every_store().await {
@@ -77,6 +115,31 @@ async fn service_accounts_are_listed_by_name() {
         let rows = store.list_service_accounts(organization, None, 9).await.unwrap();
         let names: Vec<_> = rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["a", "c"]);
+    }
+}
+
+#[tokio::test]
+async fn a_search_finds_a_part_of_a_name_a_description_or_an_id_in_whatever_case() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let bot = store.create_service_account(&store.act(), new(&store, "Öl-Bot")).await.unwrap();
+        let idle = NewServiceAccount { description: String::new(), ..new(&store, "idle") };
+        store.create_service_account(&store.act(), idle).await.unwrap();
+        let found = async |text: &str, after: Option<&str>| -> Vec<String> {
+            let found = store.search_service_accounts(organization, text, after, 9).await.unwrap();
+            found.into_iter().map(|account| account.name).collect()
+        };
+        for text in ["öL", "ANSWERS", &bot.id.to_string()] {
+            assert_eq!(found(text, None).await, ["Öl-Bot"], "{text} {}", store.engine());
+        }
+        assert_eq!(found("", Some("idl")).await, ["idle", "Öl-Bot"]);
+        assert_eq!(found("%", None).await, [""; 0]);
+        let wish = ServiceAccount { description: "reads".to_owned(), ..bot };
+        store.edit_service_account(&store.act(), &wish).await.unwrap();
+        assert_eq!((found("answers", None).await.len(), found("reads", None).await.len()), (0, 1));
+        let other = store.second_organization().await.organization;
+        let elsewhere = store.search_service_accounts(other, "", None, 9).await.unwrap();
+        assert!(elsewhere.is_empty());
     }
 }
 

@@ -11,7 +11,8 @@ use doorward_domain::price::{Price, Rates};
 use doorward_domain::rotation::SecretNumber;
 use doorward_domain::usage::{TOKENS_MAX, Usage};
 use doorward_store::{
-    CallRequest, GroupBy, KeyFilter, OpenCall, Store, StoreError, UsageFilter, UsageNames, UsageRow,
+    CallRequest, GroupBy, KeyFilter, OpenCall, Store, StoreError, UsageFailure, UsageFilter,
+    UsageNames, UsageRow,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -594,5 +595,50 @@ async fn a_call_that_is_over_is_found_by_its_owner_and_nobody_else() {
         let elsewhere = OrganizationId::new(9, 9);
         assert_eq!(store.find_call(elsewhere, None, id).await.unwrap(), None);
         assert_eq!(store.find_call(organization, None, CallId::new(1, 2)).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn failures_are_told_by_how_they_ended_and_what_the_provider_said() {
+    for store in every_store().await {
+        let (mine, _) = store.make_key("mine").await;
+        let bot = Owner::ServiceAccount(store.make_service_account("bot").await);
+        let (of_bot, _) = store.make_key_of(bot, "of the bot").await;
+        let from = store.now();
+        let ended = [
+            (Outcome::Failed, 503, &mine),
+            (Outcome::Failed, 503, &of_bot),
+            (Outcome::Failed, 0, &mine),
+            (Outcome::Interrupted, 200, &mine),
+            (Outcome::Done, 200, &mine),
+            (Outcome::Disconnected, 200, &mine),
+        ];
+        for (n, (outcome, status, key)) in (1..).zip(ended) {
+            let end = |made: &mut Settlement| (made.outcome, made.status) = (outcome, status);
+            book(&store, key, n, end).await;
+        }
+        let told = async |filter: UsageFilter| -> Vec<(String, Option<u16>, u64)> {
+            let failures = store.usage_failures(&filter).await.unwrap();
+            let told = |one: UsageFailure| (one.outcome, one.status, one.requests);
+            failures.into_iter().map(told).collect()
+        };
+        let kind = |outcome: &str, status, requests| (outcome.to_owned(), status, requests);
+        let all = everything(&store);
+        let expected = [
+            kind("failed", Some(503), 2),
+            kind("failed", None, 1),
+            kind("interrupted", Some(200), 1),
+        ];
+        assert_eq!(told(all.clone()).await, expected, "{}", store.engine());
+        let errors = store.usage_report(&all, &[]).await.unwrap()[0].errors;
+        assert_eq!(errors, 4, "the same calls");
+        let of_bot = UsageFilter { owner: Some(bot), ..all.clone() };
+        assert_eq!(told(of_bot).await, [kind("failed", Some(503), 1)]);
+        let of_model = UsageFilter { model: Some("other".to_owned()), ..all.clone() };
+        assert_eq!(told(of_model).await, []);
+        let before = UsageFilter { to: from, ..all.clone() };
+        assert_eq!(told(before).await, []);
+        let elsewhere = UsageFilter { organization: OrganizationId::new(9, 9), ..all };
+        assert_eq!(told(elsewhere).await, []);
     }
 }

@@ -447,6 +447,46 @@ async fn users_are_found_by_their_role_and_by_whether_they_are_switched_off() {
 }
 
 #[tokio::test]
+async fn whoever_was_never_here_is_told_from_the_others() {
+    for store in every_store().await {
+        let organization = store.first.organization;
+        let add = async |name: &str| {
+            let new = new_user(name, &format!("{name}@example.com"));
+            store.create_user(&store.act(), new).await.unwrap().id
+        };
+        store.make_key("for its digest").await;
+        add("fresh").await;
+        for (name, sql) in [
+            ("seen", "UPDATE users SET seen_at_us = 1 WHERE id = '{}'"),
+            (
+                "password",
+                "INSERT INTO passwords (user_id, organization_id, hash, salt, memory_kib, passes,
+                    pepper_version, set_at_us)
+                SELECT '{}', organization_id, digest, substr(digest, 1, 16), 1, 1, 1, 1
+                FROM key_secrets",
+            ),
+        ] {
+            let id = add(name).await;
+            store.tamper(&sql.replace("{}", &id.to_string())).await;
+        }
+        let owner = Owner::User(add("caller").await);
+        store.make_key_of(owner, "unused").await;
+        let found = async |is_new| {
+            let filter = UserFilter { is_new, ..holding("@example.com") };
+            let rows = store.search_users(organization, &filter, None, 10).await.unwrap();
+            rows.into_iter().map(|user| user.name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(found(Some(true)).await, "caller fresh", "{}", store.engine());
+        store
+            .tamper(&format!("UPDATE api_keys SET last_used_at_us = 1 WHERE owner_id = '{owner}'"))
+            .await;
+        assert_eq!(found(Some(true)).await, "fresh");
+        assert_eq!(found(Some(false)).await, "caller password seen");
+        assert_eq!(found(None).await, "caller fresh password seen");
+    }
+}
+
+#[tokio::test]
 async fn the_presence_of_a_user_counts_keys_that_could_be_used() {
     for store in every_store().await {
         let organization = store.first.organization;

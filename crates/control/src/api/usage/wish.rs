@@ -46,22 +46,32 @@ impl Wish {
         headers: &HeaderMap,
         params: &mut Params,
     ) -> Result<Self, ApiError> {
-        let names = Names { store: &control.store, caller };
-        let (from, to) = span(params, control.now());
-        let filter = UsageFilter {
-            owner: only_owner(caller),
-            key: params.parse_filter("key"),
-            user: names.find(params, GroupBy::User).await?,
-            service_account: names.find(params, GroupBy::ServiceAccount).await?,
-            project: names.find(params, GroupBy::Project).await?,
-            model: params.filter("model"),
-            provider: names.find(params, GroupBy::Provider).await?,
-            with_names: params.parse("names").unwrap_or_default(),
-            ..UsageFilter::all(caller.organization(), from, to)
-        };
+        let filter = filter(control, caller, params).await?;
+        let with_names = params.parse("names").unwrap_or_default();
+        let filter = UsageFilter { with_names, ..filter };
         let (group_by, format) = (columns(params), format(params, headers));
         Ok(Self { filter, group_by, format, limit: limit(params, format) })
     }
+}
+
+/// Which calls are asked for; faults are noted in `params`.
+pub(super) async fn filter(
+    control: &Control,
+    caller: &Caller,
+    params: &mut Params,
+) -> Result<UsageFilter, ApiError> {
+    let names = Names { store: &control.store, caller };
+    let (from, to) = span(params, control.now());
+    Ok(UsageFilter {
+        owner: only_owner(caller),
+        key: params.parse_filter("key"),
+        user: names.find(params, GroupBy::User).await?,
+        service_account: names.find(params, GroupBy::ServiceAccount).await?,
+        project: names.find(params, GroupBy::Project).await?,
+        model: params.filter("model"),
+        provider: names.find(params, GroupBy::Provider).await?,
+        ..UsageFilter::all(caller.organization(), from, to)
+    })
 }
 
 /// Whose calls the caller may see. `None`: everyone's in the organization.

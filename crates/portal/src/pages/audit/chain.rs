@@ -102,7 +102,7 @@ mod tests {
         assert!(portal.get("/audit").await.text.contains("Chain not verified yet"));
         assert_eq!(portal.post("/audit/verify", "").await.location, "/audit");
         let shown = portal.get("/audit").await.text;
-        for words in ["status active\">Chain verified", "1234 entries fit", "just now"] {
+        for words in ["status active\">Chain verified", "1,234 entries fit", "just now"] {
             assert!(shown.contains(words), "{words}: {shown}");
         }
     }
@@ -144,8 +144,37 @@ mod tests {
         for words in ["Edited somebody", "member → admin", "2 minutes ago", ">bob<", "after=9"] {
             assert!(shown.text.contains(words), "{words}: {}", shown.text);
         }
+        assert!(shown.text.contains("title=\"usr_2\""), "the whole id: {}", shown.text);
         let wrong = portal.get("/audit?from=soon").await;
         assert_eq!(wrong.status, 400);
         assert!(wrong.text.contains("must be a time") && wrong.text.contains("value=\"soon\""));
+    }
+
+    #[tokio::test]
+    async fn what_is_often_looked_at_is_one_click_away() {
+        let none = || json!({ "data": [], "next": null });
+        let portal = Fake::new(
+            "admin",
+            &[
+                ("GET /v1/audit?except=session%2E&subject=dw%5F1", 200, none()),
+                ("GET /v1/audit?action=key%2E", 200, none()),
+                ("GET /v1/audit", 200, none()),
+            ],
+        );
+        let shown = portal.get("/audit?except=session.&subject=dw_1").await.text;
+        for link in [
+            "<a href=\"/audit?subject=dw%5F1&#38;except=session%2E\" aria-current=\"page\">Without sign-ins<",
+            "<a href=\"/audit?subject=dw%5F1&#38;action=key%2E\">Keys<",
+            "<a href=\"/audit?subject=dw%5F1\">All<",
+            "<input type=\"hidden\" name=\"except\" value=\"session.\">",
+            "/audit/download?except=session%2E&#38;subject=dw%5F1&#38;format=csv",
+        ] {
+            assert!(shown.contains(link), "{link}: {shown}");
+        }
+        for (path, current) in [("/audit", "All"), ("/audit?action=key.", "Keys")] {
+            let shown = portal.get(path).await.text;
+            let marked = format!("aria-current=\"page\">{current}<");
+            assert!(shown.contains(&marked), "{path}: {shown}");
+        }
     }
 }

@@ -21,9 +21,9 @@ use crate::refusal::Refusal;
 use crate::text::{is_there, text};
 use crate::visitor::Visitor;
 
-const FILTERS: [&str; 5] = ["actor", "action", "subject", "from", "to"];
+const FILTERS: [&str; 6] = ["actor", "action", "except", "subject", "from", "to"];
 /// What the API takes as it is.
-const PASSED: [&str; 4] = ["actor", "action", "subject", "from"];
+const PASSED: [&str; 5] = ["actor", "action", "except", "subject", "from"];
 
 /// What actions are about, by what they begin with.
 const GROUPS: [&str; 18] = [
@@ -45,6 +45,16 @@ const GROUPS: [&str; 18] = [
     "webhook.",
     "notice.",
     "installation.",
+];
+
+/// What is often looked at: the name of its text, and the filter that it is.
+const VIEWS: [(&str, Option<(&str, &str)>); 6] = [
+    ("audit-view-all", None),
+    ("audit-view-quiet", Some(("except", "session."))),
+    ("audit-group-session", Some(("action", "session."))),
+    ("audit-group-key", Some(("action", "key."))),
+    ("audit-group-user", Some(("action", "user."))),
+    ("audit-group-settings", Some(("action", "settings."))),
 ];
 
 #[derive(Debug, Template)]
@@ -80,6 +90,21 @@ struct Entry {
 impl ListPage {
     fn is_filtered(&self) -> bool {
         self.query.has_any(&FILTERS)
+    }
+
+    /// What is often looked at: the name of its text, where it is, and whether it is shown.
+    fn views(&self) -> impl Iterator<Item = (&'static str, String, bool)> {
+        VIEWS.into_iter().map(|(text, filter)| {
+            let path =
+                self.query.path("/audit", &["actor", "subject", "from", "to"], filter.as_slice());
+            let shown =
+                ["action", "except"].map(|name| self.query.get(name).map(|value| (name, value)));
+            (
+                text,
+                path,
+                shown == ["action", "except"].map(|name| filter.filter(|(of, _)| *of == name)),
+            )
+        })
     }
 
     /// Where all that fits is had as a file.

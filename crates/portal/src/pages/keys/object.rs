@@ -160,6 +160,10 @@ impl Key {
         self.status == KeyStatus::Disabled
     }
 
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.status == KeyStatus::Revoked
+    }
+
     pub(crate) fn is_of_service(&self) -> bool {
         self.kind == "service"
     }

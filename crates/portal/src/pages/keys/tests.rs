@@ -165,6 +165,32 @@ async fn whoever_may_not_is_told_so_before_a_form_is_filled_in() {
 }
 
 #[tokio::test]
+async fn an_agent_key_and_its_account_are_one_act_and_each_fault_stands_at_its_field() {
+    let problem = json!({
+        "code": "invalid_request", "detail": "no", "errors": [
+            { "field": "new_service_account.name", "detail": "is taken" },
+            { "field": "ip_allow[0]", "detail": "is no address" },
+        ],
+    });
+    let fake = Fake::new("admin", &[("POST /v1/api-keys", 400, problem)]);
+    let typed = "name=nightly&scopes=inference:write&project=prj_1&ip_allow=nowhere";
+    for (account, expected) in [("", "nightly"), ("&account=+bot+", "bot")] {
+        let page = fake.post("/agent-keys/new", &format!("{typed}{account}")).await;
+        assert_eq!(page.status, 422);
+        for wrong in ["id=\"account-wrong\">is taken", "id=\"ip_allow-wrong\">is no address"] {
+            assert!(page.text.contains(wrong), "{wrong}: {}", page.text);
+        }
+        let sent = fake.changes().pop().unwrap().body;
+        assert_eq!(sent["new_service_account"], json!({ "name": expected }));
+        assert_eq!((&sent["kind"], &sent["project"]), (&json!("service"), &json!("prj_1")));
+    }
+    assert_eq!(fake.changes().len(), 2, "nothing else is asked for");
+    fake.post("/agent-keys/new", &format!("{typed}&owner=sva_1")).await;
+    let sent = fake.changes().pop().unwrap().body;
+    assert_eq!((sent.get("new_service_account"), sent.get("project")), (None, None));
+}
+
+#[tokio::test]
 async fn an_administrator_chooses_owners_by_their_ids_and_the_kind_above() {
     let people = list(json!([
         { "id": "usr_me", "name": "Ada L" }, { "id": "usr_ben", "name": "Ben B" },
@@ -256,4 +282,58 @@ async fn a_new_key_is_called_at_once_where_it_can_be_and_its_end_is_explained() 
         let fake = Fake::new("member", &[("POST /v1/api-keys", 201, made(change))]);
         assert!(!fake.post("/keys/new", typed).await.text.contains("Make a first call"));
     }
+}
+
+#[tokio::test]
+async fn each_row_of_the_list_offers_what_can_be_done_with_its_key() {
+    let ways = [
+        ("edit", "/keys/dw_one/edit"),
+        ("rotate", "/keys/dw_one/rotate"),
+        ("disable", "/keys/dw_one/disable"),
+        ("enable", "action=\"/keys/dw_one/enable\""),
+        ("like", "/keys/new?like=dw%5Fone"),
+        ("delete", "/keys/dw_one/delete"),
+    ];
+    let offered = async |role: &str, status: &str| {
+        let path = "GET /v1/api-keys?kind=user&limit=50&names=true&owner=usr%5Fme";
+        let keys = list(json!([key(json!({ "status": status }))]));
+        let shown = Fake::new(role, &[(path, 200, keys)]).get("/keys").await.text;
+        let menu = shown.split_once(" popover>").map_or("", |(_, menu)| menu);
+        let menu = menu.split_once("</div>").map_or("", |(menu, _)| menu);
+        let found = ways.into_iter().filter(|(_, way)| menu.contains(way));
+        found.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+    };
+    for (role, status, expected) in [
+        ("member", "active", "edit rotate disable delete"),
+        ("member", "disabled", "edit rotate enable delete"),
+        ("member", "expired", "like delete"),
+        ("member", "revoked", "like"),
+        ("viewer", "active", ""),
+    ] {
+        assert_eq!(offered(role, status).await, expected, "{role} {status}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_not_do_it_is_told_before_a_form_is_filled_in() {
+    let known = [(PATH, 200, key(json!({})))];
+    for path in ["/keys/new", "/keys/dw_one/edit", "/keys/dw_one/rotate", "/keys/dw_one/ask"] {
+        assert_eq!(Fake::new("viewer", &known).get(path).await.status, 403, "{path}");
+    }
+    for path in [
+        "/people/new",
+        "/projects/new",
+        "/providers/new",
+        "/providers/new?preset=openai",
+        "/models/new",
+        "/general-keys/new",
+        "/notifications/webhooks/new",
+        "/service-accounts/new",
+    ] {
+        assert_eq!(Fake::new("member", &[]).get(path).await.status, 403, "{path}");
+    }
+    let limited = json!({ "limits": { "requests_per_minute": 5 } });
+    let asks = "/keys/dw_one/ask\"";
+    assert!(page("member", limited.clone()).await.contains(asks));
+    assert!(!page("viewer", limited).await.contains(asks));
 }

@@ -27,7 +27,7 @@ struct ListPage {
     notices: Vec<Notice>,
     /// Where the next page of notices is.
     next: Option<String>,
-    sends_mail: bool,
+    mail: Mail,
     mail_from: String,
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Ref
     let webhooks: List<Webhook> = api.get("/v1/webhooks?limit=200").await?;
     let path = query.path("/v1/notices", &["state", "kind", "after"], &[]);
     let notices: List<Notice> = api.get(&path).await?;
-    let Mail { sends_mail } = api.get("/v1/organization").await?;
+    let mail: Mail = api.get("/v1/organization").await?;
     let settings: Settings = api.get("/v1/settings").await?;
     let path = |after: String| query.path("/notifications", &FILTERS, &[("after", &after)]);
     let kinds = NoticeKind::ALL.map(NoticeKind::as_str);
@@ -61,7 +61,7 @@ pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Ref
         webhooks: webhooks.data,
         next: notices.next.map(path),
         notices: notices.data,
-        sends_mail,
+        mail,
         mail_from: settings.text("mail-from"),
         query,
     }))

@@ -44,8 +44,9 @@ impl SecretPage {
     }
 }
 
-pub(crate) async fn show(visitor: Visitor) -> Response {
-    ok(&NewPage { frame: visitor.frame("/notifications"), form: Form::default() })
+pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
+    visitor.refuse_who_is_no_administrator()?;
+    Ok(ok(&NewPage { frame: visitor.frame("/notifications"), form: Form::default() }))
 }
 
 pub(crate) async fn act(Posted { visitor, form }: Posted) -> Result<Response, Refusal> {

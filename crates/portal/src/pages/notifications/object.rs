@@ -9,9 +9,11 @@ use crate::query::segment;
 use crate::text::{is_there, text};
 
 /// Whether mail is sent.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Mail {
     pub(crate) sends_mail: bool,
+    /// Where its links lead. `None`: it holds none.
+    pub(crate) mails_lead_to: Option<String>,
 }
 
 /// What the API says of a webhook.

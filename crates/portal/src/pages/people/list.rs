@@ -11,6 +11,13 @@ use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::visitor::Visitor;
 
+/// Where somebody can be, and how the API is asked for those who are there.
+const STATES: [(&str, &[(&str, &str)]); 3] = [
+    ("active", &[("status", "active"), ("new", "false")]),
+    ("invited", &[("status", "active"), ("new", "true")]),
+    ("disabled", &[("status", "disabled")]),
+];
+
 /// What the list is narrowed by.
 const FILTERS: [&str; 3] = ["q", "role", "status"];
 
@@ -25,7 +32,9 @@ struct ListPage {
 }
 
 pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
-    let path = query.path("/v1/users", &["q", "role", "status", "after"], &[]);
+    let state = STATES.iter().find(|(name, _)| *name == query.text("status"));
+    let own = state.map_or(&[][..], |(_, asked)| asked);
+    let path = query.path("/v1/users", &["q", "role", "after"], own);
     let List { data: people, next } = visitor.api.get(&path).await?;
     let next = next.map(|after| query.path("/people", &FILTERS, &[("after", &after)]));
     Ok(ok(&ListPage { frame: visitor.frame("/people"), query, people, next }))
@@ -55,8 +64,10 @@ mod tests {
             person("program", false, &seen, "active"),
             person("ada", true, &json!(null), "active"),
         ], "next": "ada" });
-        let portal =
-            Fake::new("admin", &[("GET /v1/users?role=member&status=active", 200, people)]);
+        let portal = Fake::new(
+            "admin",
+            &[("GET /v1/users?role=member&status=active&new=false", 200, people)],
+        );
         let shown = portal.get("/people?role=member&status=active").await.text;
         let row = |name: &str| {
             shown.split("<tr>").find(|row| row.contains(&format!("/people/usr_{name}\""))).unwrap()
@@ -68,5 +79,21 @@ mod tests {
         }
         assert!(row("ada").contains("href=\"/keys?of=all&#38;owner=usr%5Fada\""), "{}", row("ada"));
         assert!(shown.contains("/people?role=member&#38;status=active&#38;after=ada"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn each_state_that_a_person_can_be_in_is_a_filter() {
+        let found = |name: &str, status: &str| json!({ "data": [person(name, false, &json!(null), status)], "next": null });
+        let portal = Fake::new(
+            "admin",
+            &[
+                ("GET /v1/users?q=a&status=active&new=true", 200, found("fresh", "active")),
+                ("GET /v1/users?status=disabled", 200, found("off", "disabled")),
+            ],
+        );
+        let invited = portal.get("/people?q=a&status=invited").await.text;
+        assert!(invited.contains("/people/usr_fresh\""), "{invited}");
+        assert!(invited.contains("<option value=\"invited\" selected>Invited<"), "{invited}");
+        assert!(portal.get("/people?status=disabled").await.text.contains("/people/usr_off\""));
     }
 }

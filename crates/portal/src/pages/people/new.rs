@@ -33,7 +33,7 @@ struct NewPage {
 
 impl NewPage {
     async fn new(visitor: &Visitor, form: Form) -> Result<Self, Refusal> {
-        let Mail { sends_mail } = visitor.api.get("/v1/organization").await?;
+        let Mail { sends_mail, .. } = visitor.api.get("/v1/organization").await?;
         let (frame, roles) = (visitor.frame("/people"), roles_of(&visitor.me));
         Ok(Self { frame, form, roles, sends_mail })
     }
@@ -47,6 +47,7 @@ struct Invited {
 }
 
 pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
+    visitor.refuse_who_is_no_administrator()?;
     let form = Form::filled([("role", "member".to_owned())]);
     Ok(ok(&NewPage::new(&visitor, form).await?))
 }
@@ -106,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_offered_a_role_above_their_own() {
-        let organization = json!({ "sends_mail": true });
+        let organization = json!({ "sends_mail": true, "mails_lead_to": null });
         let portal = Fake::new("admin", &[("GET /v1/organization", 200, organization)]);
         let shown = portal.get("/people/new").await;
         assert!(shown.text.contains("value=\"admin\"") && !shown.text.contains("value=\"owner\""));

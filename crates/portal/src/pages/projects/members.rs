@@ -106,6 +106,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_everybody_is_a_member_there_is_nobody_to_add() {
+        let mut answers = answers((200, json!({})));
+        answers[2].2 = json!({ "data": [{ "id": "usr_1", "name": "bob" }], "next": null });
+        let shown = Fake::new("admin", &answers).get("/projects/prj_1").await.text;
+        assert!(shown.contains("Everybody of the organization is a member."), "{shown}");
+        assert!(!shown.contains("Add member"), "{shown}");
+    }
+
+    #[tokio::test]
     async fn a_name_that_nobody_has_is_said_at_its_field() {
         let portal = Fake::new("admin", &answers((404, json!({ "detail": "no such user" }))));
         for typed in ["user=cy&role=viewer", "user=&role=viewer"] {

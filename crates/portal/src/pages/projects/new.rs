@@ -22,17 +22,17 @@ const MEMBERS: [Member; 2] =
 struct NewPage {
     frame: Frame,
     form: Form,
-    budgets: Vec<bounds::Row>,
 }
 
 impl NewPage {
     fn new(visitor: &Visitor, form: Form) -> Self {
-        Self { frame: visitor.frame("/projects"), budgets: bounds::rows(&form), form }
+        Self { frame: visitor.frame("/projects"), form }
     }
 }
 
-pub(crate) async fn show(visitor: Visitor) -> Response {
-    ok(&NewPage::new(&visitor, Form::default()))
+pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
+    visitor.refuse_who_is_no_administrator()?;
+    Ok(ok(&NewPage::new(&visitor, Form::default())))
 }
 
 pub(crate) async fn act(Posted { visitor, form }: Posted) -> Result<Response, Refusal> {

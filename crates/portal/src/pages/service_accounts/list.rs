@@ -18,6 +18,7 @@ use crate::visitor::Visitor;
 #[template(path = "service_accounts/list.html")]
 struct ListPage {
     frame: Frame,
+    query: Query,
     accounts: Vec<Account>,
     names: Names,
     keys: Vec<Key>,
@@ -48,14 +49,21 @@ impl ListPage {
 }
 
 pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
-    let path = query.path("/v1/service-accounts", &["after"], &[("limit", "50")]);
+    let path = query.path("/v1/service-accounts", &["q", "after"], &[("limit", "50")]);
     let List { data: accounts, next } = visitor.api.get::<List<Account>>(&path).await?;
-    let next = next.map(|after| query.path("/service-accounts", &[], &[("after", &after)]));
+    let next = next.map(|after| query.path("/service-accounts", &["q"], &[("after", &after)]));
     // Those that were used last come first: where there are more than this, the last use still is one.
     let keys = format!("/v1/api-keys?kind=service&status=active&sort=-last_used&limit={KEYS_MAX}");
     let keys = visitor.api.get::<List<Key>>(&keys).await?.data;
     let names = Names::of(&visitor, accounts.iter().map(|account| account.project.as_str())).await;
-    Ok(ok(&ListPage { frame: visitor.frame("/service-accounts"), accounts, names, keys, next }))
+    Ok(ok(&ListPage {
+        frame: visitor.frame("/service-accounts"),
+        query,
+        accounts,
+        names,
+        keys,
+        next,
+    }))
 }
 
 #[cfg(test)]
@@ -97,5 +105,35 @@ mod tests {
             |id: &str| shown.split("<tr>").find(|row| row.contains(&format!("/{id}\""))).unwrap();
         assert!(row("sva_1").contains(">2<") && row("sva_1").contains("30 minutes ago"), "{shown}");
         assert!(row("sva_2").contains(">0<") && row("sva_2").contains("never"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn a_search_goes_to_the_api_and_is_kept_by_a_fresh_look() {
+        let portal = Fake::new(
+            "admin",
+            &[
+                (
+                    "GET /v1/service-accounts?q=mail&limit=50",
+                    200,
+                    json!({ "data": [], "next": "m" }),
+                ),
+                (
+                    "GET /v1/api-keys?kind=service&status=active&sort=-last_used&limit=200",
+                    200,
+                    json!({ "data": [], "next": null }),
+                ),
+            ],
+        );
+        let shown = portal.get("/service-accounts?q=mail").await.text;
+        assert!(shown.contains("name=\"q\" value=\"mail\""), "{shown}");
+        assert!(
+            shown.contains("No service account is like that.")
+                && shown.contains("<a class=\"button quiet\" href=\"/service-accounts\">"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("<a class=\"button icon\" href=\"/service-accounts?q=mail\""),
+            "{shown}"
+        );
     }
 }

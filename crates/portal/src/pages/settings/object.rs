@@ -43,6 +43,8 @@ pub(crate) struct Setting {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Organization {
     pub(crate) name: String,
+    /// Where links in mails lead. `None`: they hold none.
+    pub(crate) mails_lead_to: Option<String>,
     #[serde(flatten)]
     pub(crate) bounds: Bounds,
 }
@@ -167,7 +169,7 @@ mod tests {
             assert!(hint.contains(part), "{part}: {hint}");
         }
         assert!(!hint.contains("raise"));
-        assert!(hint.starts_with("It is 2 days now.") && hint.contains("(36500 days)"), "{hint}");
+        assert!(hint.starts_with("It is 2 days now.") && hint.contains("(36,500 days)"), "{hint}");
         let hours = setting(&json!({"value": 180, "unit": "minutes"})).hint(true);
         assert!(hours.starts_with("It is 3 hours now."), "{hours}");
         let odd = setting(&json!({"value": 61, "unit": "minutes"})).hint(true);

@@ -22,12 +22,11 @@ const PATH: &str = "/v1/organization";
 struct OrganizationPage {
     frame: Frame,
     form: Form,
-    budgets: Vec<bounds::Row>,
 }
 
 impl OrganizationPage {
     fn new(visitor: &Visitor, form: Form) -> Self {
-        Self { frame: visitor.frame("/settings"), budgets: bounds::rows(&form), form }
+        Self { frame: visitor.frame("/settings"), form }
     }
 }
 
@@ -60,7 +59,7 @@ mod tests {
     async fn the_organization_gets_another_name_and_keeps_what_it_has() {
         let there = json!({
             "name": "default", "limits": {"concurrency": 2}, "budgets": [], "spent": [],
-            "sends_mail": false,
+            "sends_mail": false, "mails_lead_to": null,
         });
         let taken = json!({
             "code": "name_taken", "detail": "This name is taken.",

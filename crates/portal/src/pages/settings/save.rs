@@ -214,7 +214,7 @@ mod tests {
             "code": "invalid_request", "detail": "no",
             "errors": [{ "field": CAP, "detail": detail, "code": "invalid" }],
         });
-        let organization = json!({ "name": "acme", "limits": {}, "budgets": [], "spent": [], "sends_mail": false });
+        let organization = json!({ "name": "acme", "limits": {}, "budgets": [], "spent": [], "sends_mail": false, "mails_lead_to": null });
         let portal = Fake::new(
             "owner",
             &[
