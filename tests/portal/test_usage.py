@@ -4,6 +4,8 @@ import csv, datetime, io, json
 import pytest
 from playwright.sync_api import expect
 
+from upstream import Upstream
+
 FORMULA = '=HYPERLINK("http://x")'
 
 
@@ -35,6 +37,23 @@ def test_usage_is_narrowed_to_a_key_and_widened_again(used):
     used.page.get_by_role("link", name="Show without this").click()
     expect(line.locator("td").nth(1)).to_have_text("4")
     expect(names).to_have_text(["doorward/echo"])
+
+
+def test_what_failed_is_told_by_how_it_did(used, program):
+    expect(used.page.get_by_role("heading", name="What failed")).to_have_count(0)
+    with Upstream(wanted="another") as upstream:
+        program.ask("POST", "/v1/provider-keys", {"name": "first", "value": "sk-first-0123456789abcdef"})
+        program.ask("POST", "/v1/providers", {"name": "first", "kind": "openai-compatible", "base_url": upstream.url,
+                                              "provider_keys": ["first"]})
+        program.ask("POST", "/v1/models", {"name": "house-model", "price": "free", "deployments": [{"provider": "first"}]})
+        key = program.ask("POST", "/v1/api-keys", {"name": "app", "owner": program.administrator()})["key"]
+        assert program.call(key, "house-model")[0] >= 400
+    used.go("/usage")
+    row = used.page.locator("section tr").filter(has_text="The provider could not be called (502)")
+    expect(row.locator("td").nth(1)).to_have_text("1")
+    used.go("/usage?model=doorward/echo")
+    used.sees("doorward/echo")
+    expect(used.page.get_by_role("heading", name="What failed")).to_have_count(0)
 
 
 def test_usage_of_other_days_is_seen(used):

@@ -20,7 +20,7 @@ ACCOUNTS = [("ticket-triage", "support", "Sorts new tickets and drafts a first a
 PROVIDERS = ["openai-eu", "anthropic", "on-premises"]
 MODELS = {"gpt-5.1": ("openai-eu", "1.25", "10"), "gpt-5.1-mini": ("openai-eu", "0.25", "2"),
           "claude-sonnet-4-5": ("anthropic", "3", "15"), "llama-4-scout": ("on-premises", "0.1", "0.1")}
-#: How calls failed, and what the provider answered with; 0: nothing.
+#: How calls failed, and the status that clients got; 0: none.
 FAILURES = [("failed", 503), ("failed", 503), ("failed", 429), ("failed", 0), ("interrupted", 200), ("failed", 503)]
 #: Name, models, state, dollars a month of which how many percent are spent, days until its end, calls an hour.
 KEYS = [

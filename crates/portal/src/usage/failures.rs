@@ -14,7 +14,7 @@ use crate::text::{text, text_of};
 struct Told {
     /// `failed` or `interrupted`.
     outcome: String,
-    /// What the provider answered with. `None`: it did not answer.
+    /// The status that the client got: the provider's, but for 502 and 504. `None`: none went out.
     status: Option<u16>,
     requests: u64,
 }
@@ -76,10 +76,11 @@ impl Told {
             ("", _) => "forgotten",
             ("interrupted", _) => "broke-off",
             (_, None) => "no-answer",
-            (_, Some(401 | 403)) => "credential",
             (_, Some(404)) => "not-found",
             (_, Some(429)) => "too-many",
             (_, Some(400..500)) => "refused",
+            (_, Some(502)) => "not-called",
+            (_, Some(504)) => "too-slow",
             (_, Some(_)) => "fault",
         };
         let said = self.status.filter(|_| self.outcome != "interrupted");
@@ -105,14 +106,15 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn each_way_to_fail_is_said_in_words_with_what_the_provider_answered() {
+    fn each_way_to_fail_is_said_in_words_with_the_status_that_clients_got() {
         for (outcome, status, expected) in [
             ("failed",      Some(503), "The provider failed (503)"),
             ("failed",      Some(429), "Too many calls for the provider (429)"),
-            ("failed",      Some(401), "The provider refused our key (401)"),
+            ("failed",      Some(502), "The provider could not be called (502)"),
+            ("failed",      Some(504), "The provider took too long (504)"),
             ("failed",      Some(404), "The provider has no such model (404)"),
             ("failed",      Some(422), "The provider refused the call (422)"),
-            ("failed",      None,      "No answer from the provider"),
+            ("failed",      None,      "No answer went out"),
             ("interrupted", Some(200), "The answer broke off"),
             ("interrupted", None,      "The answer broke off"),
         ] {

@@ -28,7 +28,8 @@ const GROUPED: &str =
 pub struct UsageFailure {
     /// How they ended: `failed` or `interrupted`.
     pub outcome: String,
-    /// The status of the provider that was asked last. `None`: it did not answer.
+    /// The status that the client got: the provider's, or 502 and 504 where that could not be called or took too
+    /// long. `None`: none went out.
     pub status: Option<u16>,
     /// How many they are.
     pub requests: u64,

@@ -20,7 +20,8 @@ pub(crate) struct FailureObject {
     /// `failed`: the provider refused or failed; `interrupted`: its answer broke off.
     #[schema(pattern = "^(failed|interrupted)$")]
     outcome: String,
-    /// The status of the provider that was asked last. `null`: it did not answer.
+    /// The status that the client got: the provider's; 502 where that could not be reached or refused our credential,
+    /// 504 where it took too long. `null`: none went out.
     #[schema(required)]
     status: Option<u16>,
     requests: u64,

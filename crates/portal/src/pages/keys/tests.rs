@@ -285,6 +285,17 @@ async fn a_new_key_is_called_at_once_where_it_can_be_and_its_end_is_explained() 
 }
 
 #[tokio::test]
+async fn in_the_list_of_all_keys_owner_and_project_are_a_click_away() {
+    let path = "GET /v1/api-keys?kind=user&limit=50&names=true";
+    let known = [(path, 200, list(json!([key(json!({}))])))];
+    let shown = Fake::new("admin", &known).get("/keys?of=all").await.text;
+    for link in ["<a href=\"/people/usr_me\">Ada L</a>", "<a href=\"/projects/prj_1\">website</a>"]
+    {
+        assert!(shown.contains(link), "{link}: {shown}");
+    }
+}
+
+#[tokio::test]
 async fn each_row_of_the_list_offers_what_can_be_done_with_its_key() {
     let ways = [
         ("edit", "/keys/dw_one/edit"),
@@ -321,6 +332,8 @@ async fn whoever_may_not_do_it_is_told_before_a_form_is_filled_in() {
         assert_eq!(Fake::new("viewer", &known).get(path).await.status, 403, "{path}");
     }
     for path in [
+        "/agent-keys",
+        "/agent-keys/new",
         "/people/new",
         "/projects/new",
         "/providers/new",
