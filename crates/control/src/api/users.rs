@@ -106,6 +106,20 @@ struct EditUser {
     budgets: Field<Vec<Budget>>,
 }
 
+/// When somebody was last seen, as answers tell it: an instant, or `null`.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum LastSeen {
+    Never,
+    At(Timestamp),
+}
+
+impl LastSeen {
+    fn new(at: Option<Timestamp>) -> Self {
+        at.map_or(Self::Never, Self::At)
+    }
+}
+
 /// A user, as answers show it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
@@ -141,7 +155,7 @@ pub(crate) struct UserObject {
     /// When they were last signed in, or a key of theirs was used. `null`: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Timestamp>)]
-    last_seen_at: Option<Option<Timestamp>>,
+    last_seen_at: Option<LastSeen>,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[schema(required)]
@@ -166,7 +180,7 @@ impl UserObject {
             keys: presence.map(|one| one.keys),
             has_password: presence.map(|one| one.has_password),
             has_second_factor: presence.map(|one| one.has_second_factor),
-            last_seen_at: presence.map(|one| one.last_seen_at),
+            last_seen_at: presence.map(|one| LastSeen::new(one.last_seen_at)),
             created_at: user.created_at,
             updated_at: user.updated_at,
             disabled_at: user.disabled_at,

@@ -70,7 +70,8 @@ impl Statements {
     /// The statements of one page.
     async fn of_page(&self, store: &TestStore, filter: &KeyFilter, limit: u32) -> Vec<String> {
         let after = middle(store, filter);
-        self.of(store.list_keys(store.first.organization, filter, Some(&after), limit)).await
+        self.of(Box::pin(store.list_keys(store.first.organization, filter, Some(&after), limit)))
+            .await
     }
 
     /// The statements of whatever is asked.
