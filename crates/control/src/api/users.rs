@@ -141,6 +141,7 @@ pub(crate) struct UserObject {
     /// When they were last signed in, or a key of theirs was used. `null`: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Timestamp>)]
+    #[expect(clippy::option_option, reason = "left out, never, or then")]
     last_seen_at: Option<Option<Timestamp>>,
     created_at: Timestamp,
     updated_at: Timestamp,
