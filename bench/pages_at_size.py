@@ -74,7 +74,8 @@ def paths(ids):
         if path in GUESTS or "{" in path and noun not in ids:
             continue
         yield "/".join(ids[noun] if part.startswith("{") else part for part in path.split("/"))
-    yield from ("/keys?q=zzzqqq", "/keys?status=expired", "/keys?q=nightly&sort=name")
+    yield from ("/keys?q=zzzqqq", "/keys?status=expired", "/keys?q=nightly&sort=name", "/keys?of=all",
+                "/keys?of=all&sort=-last_used", "/agent-keys?sort=name", "/agent-keys?q=zzzqqq")
 
 
 def measure(api, session, ids, words):

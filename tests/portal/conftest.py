@@ -2,6 +2,7 @@
 import pytest
 from playwright.sync_api import sync_playwright
 
+from letters import Mailing
 from program import ADMIN, Program
 from visit import Visit, chromium
 from world import World
@@ -43,6 +44,14 @@ def world():
     world = World()
     yield world
     world.end()
+
+
+@pytest.fixture(scope="session")
+def mailing():
+    """A program that sends letters, for the same."""
+    mailing = Mailing()
+    yield mailing
+    mailing.end()
 
 
 @pytest.fixture(params=[True, False], ids=["scripts", "no-scripts"])

@@ -1,7 +1,7 @@
 """A mail server on this machine, and the letters that it was given."""
-import email, email.policy, json, re, socket, subprocess, sys
+import email, email.policy, json, re, socket, sqlite3, subprocess, sys
 
-from program import ROOT
+from program import ADMIN, ROOT, Program
 
 
 class Letters:
@@ -37,3 +37,32 @@ def free_port():
 def link_in(text):
     """The path of the one link to a page of the portal that stands in a text."""
     return re.search(r"/(?:invitation|password-reset)\?token=dwl_\w+", text)[0]
+
+
+class Mailing:
+    """A program that sends letters, and has a second organization, so that whoever is not signed in names theirs."""
+
+    def __init__(self):
+        self.letters = Letters().__enter__()
+        self.program = Program(**self.letters.options)
+        self.program.administrator()
+        self.program.ask("PATCH", "/v1/settings", {"mail-from": "doorward@example.com"})
+        self.program.stop()
+        with sqlite3.connect(self.program.folder / "data/doorward.db") as database:
+            database.execute("INSERT INTO organizations (id, name, bounds, created_at_us, updated_at_us)"
+                             " VALUES ('org_00000000000000000000000002', 'other', '{}', 1, 1)")
+        self.program.start()
+
+    def path(self, page):
+        return page
+
+    def reset(self):
+        """The path of a link by which the administrator sets another password."""
+        self.program.ask("POST", "/v1/password-resets", {"email": ADMIN})
+        to, text = self.letters.next()
+        assert to == [ADMIN]
+        return link_in(text)
+
+    def end(self):
+        self.program.end()
+        self.letters.__exit__()

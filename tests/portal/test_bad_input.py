@@ -69,8 +69,9 @@ class Form:
 
 
 @pytest.mark.parametrize("name", WRONGS)
-def test_what_is_wrong_is_said_kept_and_not_stored(world, visitor, scripts, name):
+def test_what_is_wrong_is_said_kept_and_not_stored(request, visitor, scripts, name):
     wrong = WRONGS[name]
+    world = request.getfixturevalue("mailing" if wrong.mails else "world")
     right = {field: text(world) if callable(text) else text for field, text in wrong.right.items()}
     visit = visitor(wrong.email, of=world.program, scripts=scripts)
     visit.expected += [401]
@@ -101,14 +102,18 @@ def kind(name):
     return re.sub(r"\[\d+\]", "[0]", re.sub(r"^price\..*", "price", name)).split(" ")[0]
 
 
-def test_every_field_that_is_typed_into_is_wrong_once(world, visitor):
+def test_every_field_that_is_typed_into_is_wrong_once(world, mailing, visitor):
     typed = {(form.split()[0], kind(name)) for form, wrong in WRONGS.items() for row in wrong.rows for name in row}
-    admin, guest = visitor(ADMIN, of=world.program), visitor(of=world.program)
-    leads = [(guest if path in GUESTS else admin, page(path)) for path in PAGES]
-    leads += [(visitor(wrong.email, of=world.program), wrong.lead) for wrong in WRONGS.values() if wrong.lead]
+    admin, guest, other = visitor(ADMIN, of=world.program), visitor(of=world.program), visitor(of=mailing.program)
+    leads = [(world, guest if path in GUESTS else admin, page(path)) for path in PAGES]
+    leads += [(mailing, other, page(path)) for path in GUESTS]
+    for wrong in WRONGS.values():
+        if wrong.lead:
+            of = mailing if wrong.mails else world
+            leads.append((of, visitor(wrong.email, of=of.program), wrong.lead))
     missing = set()
-    for visit, lead in leads:
-        lead(visit, world)
+    for of, visit, lead in leads:
+        lead(visit, of)
         for path, names in visit.page.evaluate(FIELDS):
             missing |= {(form_of(path), kind(name)) for name in names} - typed - {*FREE}
     assert not missing, "\n".join(map(str, sorted(missing)))

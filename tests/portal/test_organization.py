@@ -35,7 +35,7 @@ def test_which_keys_outlive_a_cap_is_said_before_it_is_set(visit, program):
 
 def test_what_all_keys_together_may_spend_is_set(visit, program):
     visit.go("/settings")
-    visit.press("Edit limits and budgets")
+    visit.press("Edit organization")
     visit.put("budgets[0].amount", "5,000")
     visit.put("budgets[0].period", "month")
     visit.type("Tokens per day", "1000000")

@@ -1,5 +1,6 @@
 """A session is of one sign-in, ends when it is ended, and its pages are shown in no frame."""
 import pytest
+from playwright.sync_api import expect
 
 from program import ADMIN, PASSWORD
 from evil import Evil
@@ -53,15 +54,59 @@ def test_a_session_that_was_ended_is_over(visitor, program, scripts, end):
     visit.at("/sign-in")
 
 
-def test_a_form_of_a_session_that_is_over_leads_to_sign_in(visitor, program, scripts):
+def lose_the_session(visitor, program, scripts):
+    """A form that is filled in by somebody whose session ends before it is sent."""
     me = program.person("ada")
     visit = visitor("ada@example.com", scripts=scripts)
-    visit.go("/keys/new")
+    visit.go("/keys/new?name=from-a-link")
     visit.type("Name", "too-late")
     program.ask("DELETE", f"/v1/users/{me}/sessions")
+    return visit
+
+
+def test_a_form_of_a_session_that_is_over_leads_to_sign_in_and_back(visitor, program):
+    visit = lose_the_session(visitor, program, scripts=False)
     visit.press("Create API key")
     visit.at("/sign-in")
+    visit.sees("You were signed out, and what you sent was not done.")
     assert not program.ask("GET", "/v1/api-keys?q=too-late")["data"]
+    visit.type("E-mail", "ada@example.com")
+    visit.type("Password", PASSWORD)
+    visit.press("Sign in")
+    visit.at("/keys/new[?]name=from-a-link$")
+    visit.heading("Create API key")
+
+
+def test_what_was_typed_outlives_its_session(visitor, program):
+    """The page that is left has it, and nothing else does: no storage, no address."""
+    visit = lose_the_session(visitor, program, scripts=True)
+    for _ in range(2):  # once more before anybody signed in
+        visit.button("Create API key").click()
+        visit.sees("You were signed out, and what you sent was not done. What you typed is still here")
+        expect(visit.page.get_by_role("link", name="sign in in another tab")).to_be_focused()
+        assert visit.page.locator("[data-kept]").count() == 1
+        assert visit.page.get_by_label("Name", exact=True).input_value() == "too-late"
+    assert not program.ask("GET", "/v1/api-keys?q=too-late")["data"]
+    with visit.context.expect_page() as opened:
+        visit.button("sign in in another tab").click()
+    form, visit.page = visit.page, opened.value
+    visit.type("E-mail", "ada@example.com")
+    visit.type("Password", PASSWORD)
+    visit.press("Sign in")
+    visit.sees("What you typed waits in the other tab")
+    visit.page.close()
+    visit.page = form
+    visit.press("Create API key")
+    visit.heading("too-late is ready")
+    assert len(program.ask("GET", "/v1/api-keys?q=too-late")["data"]) == 1
+
+
+def test_whoever_leaves_after_their_session_is_led_to_sign_in(visitor, program):
+    """What is worth keeping is what was typed: the menu has nothing of that."""
+    visit = lose_the_session(visitor, program, scripts=True)
+    visit.page.get_by_text("Account & API Keys").click()
+    visit.page.get_by_role("button", name="Sign out").click()
+    visit.at("/sign-in")
 
 
 @pytest.mark.parametrize("frame", ["<iframe src='{}'></iframe>", "<object data='{}'></object>", "<embed src='{}'>"],

@@ -15,6 +15,7 @@ use doorward_domain::key::{ApiKey, Owner};
 use doorward_domain::presented::Presented;
 use doorward_domain::rights::{Axis, Rights};
 use doorward_domain::role::OrganizationRole;
+use doorward_domain::scope::Scope;
 use doorward_domain::sign_in_token::SignInToken;
 use doorward_domain::token::Claims;
 use doorward_store::{Act, Actor, Identity, Session, SessionIdentity, StoreError};
@@ -265,6 +266,25 @@ async fn admit_session(
         tracing::warn!(%error, "the use of a session is not noted");
     }
     Ok(caller)
+}
+
+/// Refuses what takes one more scope than its route does, as a route of that scope would be refused.
+pub(crate) async fn require(
+    control: &Control,
+    caller: &Caller,
+    scope: Scope,
+) -> Result<(), ApiError> {
+    if caller.rights.scopes.allows(scope) {
+        if let Some(key) = caller.key() {
+            control.store.note_scope(key, scope);
+        }
+        return Ok(());
+    }
+    denials::note(control, caller, Denial::InsufficientScope).await;
+    match caller.principal {
+        Principal::Key(_) => Err(ApiError::Denied(Denial::InsufficientScope)),
+        Principal::User(_) => Err(SignInRefusal::RoleTooLow.into()),
+    }
 }
 
 /// Finds whose key or token this is. `None`: nobody's.

@@ -1,20 +1,23 @@
 //! What every use case needs: the store, the time and random bits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use doorward_domain::id::OrganizationId;
 use doorward_store::{Store, StoreError};
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::attempts::Attempts;
 use crate::denials::Denials;
 use crate::oauth::Pace;
 use crate::problem::ApiError;
+use crate::turns::Turns;
 
 /// Most providers that are asked at the same time.
 const ASKED_MAX: usize = 8;
+/// Longest wait for a turn to ask one.
+const ASKED_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The control plane over one store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,7 +32,7 @@ pub struct Control {
     /// credentials away.
     pub(crate) agent: ureq::Agent,
     /// A thread waits for each provider that is asked.
-    pub(crate) asking: Arc<Semaphore>,
+    pub(crate) asking: Turns,
     pub(crate) allow_private_webhooks: bool,
     /// Whether there is a mail server.
     pub(crate) can_mail: bool,
@@ -48,7 +51,7 @@ impl Control {
             tokens_issued: Pace::default(),
             later: TaskTracker::new(),
             agent,
-            asking: Arc::new(Semaphore::new(ASKED_MAX)),
+            asking: Turns::new(ASKED_MAX, ASKED_WAIT_MAX),
             allow_private_webhooks: false,
             can_mail: false,
             linked_url: None,

@@ -21,6 +21,7 @@ mod problem;
 mod request;
 mod routes;
 mod sign_in_refusal;
+mod turns;
 mod unknown_path;
 
 pub use control::Control;

@@ -276,7 +276,10 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Taken { field } => Self::Conflict {
                 code: if field == "email" { "email_taken" } else { "name_taken" },
-                detail: format!("There is already one with this {field}."),
+                detail: format!(
+                    "There is already one with this {}.",
+                    field.rsplit('.').next().unwrap_or(field)
+                ),
                 field: Some(field),
             },
             StoreError::LooksAlike { other } => Self::Conflict {

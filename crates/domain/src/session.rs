@@ -2,31 +2,25 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A session that was not used for so long is over.
-pub const IDLE_MAX: SignedDuration = SignedDuration::from_hours(12);
-/// However much it is used, it is over after this time.
-pub const AGE_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// The most hours that sessions can be let last: 30 days.
+pub const SESSION_HOURS_MAX: u16 = 720;
 
-/// When a session was begun and last seen.
+/// How long the sessions of an organization last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionLife {
-    /// When the user signed in.
-    pub created_at: Timestamp,
-    /// When it was last used.
-    pub last_seen_at: Timestamp,
+pub struct SessionBounds {
+    /// One that was not used for so long is over, in minutes.
+    pub idle_minutes: u16,
+    /// However much it is used, it is over after this time, in hours.
+    pub max_hours: u16,
 }
 
-impl SessionLife {
-    /// When it ends if it is not used any more.
-    pub fn ends_at(self) -> Timestamp {
-        let idle = self.last_seen_at.checked_add(IDLE_MAX).unwrap_or(Timestamp::MAX);
-        let aged = self.created_at.checked_add(AGE_MAX).unwrap_or(Timestamp::MAX);
-        idle.min(aged)
-    }
-
-    /// Whether it is over: it ends at the stated instant, not after it.
-    pub fn is_over(self, now: Timestamp) -> bool {
-        self.ends_at() <= now
+impl SessionBounds {
+    /// When a session ends that is not used any more: it is over at this instant, not after it.
+    pub fn end(self, created_at: Timestamp, last_seen_at: Timestamp) -> Timestamp {
+        let idle = SignedDuration::from_mins(self.idle_minutes.into());
+        let age = SignedDuration::from_hours(self.max_hours.into());
+        let after = |at: Timestamp, time| at.checked_add(time).unwrap_or(Timestamp::MAX);
+        after(last_seen_at, idle).min(after(created_at, age))
     }
 }
 
@@ -34,27 +28,22 @@ impl SessionLife {
 mod tests {
     use super::*;
 
-    fn life(created_hours: i64, seen_hours: i64) -> SessionLife {
-        let at = |hours: i64| Timestamp::from_second(hours * 3_600).unwrap();
-        SessionLife { created_at: at(created_hours), last_seen_at: at(seen_hours) }
-    }
-
     #[test]
     fn a_session_ends_when_it_is_idle_or_old() {
+        let bounds = SessionBounds { idle_minutes: 30, max_hours: 12 };
+        let at = |minutes: i64| Timestamp::from_second(minutes * 60).unwrap();
         #[rustfmt::skip]
         let cases = [
-            // created, seen, ends
-            (0,         0,    12),
-            (0,         5,    17),
-            (0,         700,  712),
+            // created, seen, ends, in minutes
+            (0,         0,    30),
+            (0,         5,    35),
+            (0,         690,  720),
             (0,         719,  720),
-            (100,       800,  812),
+            (100,       800,  820),
         ];
         for (created, seen, ends) in cases {
-            let (life, ends) = (life(created, seen), Timestamp::from_second(ends * 3_600).unwrap());
-            assert_eq!(life.ends_at(), ends);
-            assert!(life.is_over(ends));
-            assert!(!life.is_over(ends - SignedDuration::from_micros(1)));
+            assert_eq!(bounds.end(at(created), at(seen)), at(ends), "{created} {seen}");
         }
+        assert_eq!(bounds.end(Timestamp::MAX, Timestamp::MAX), Timestamp::MAX);
     }
 }

@@ -8,6 +8,7 @@ use crate::credential::KeyPrefix;
 use crate::email::EmailAddress;
 use crate::reminder::NoticeDays;
 use crate::role::OrganizationRole;
+use crate::session::SESSION_HOURS_MAX;
 
 /// The longest cap on the life of a key: 100 years.
 pub const TTL_MINUTES_MAX: u64 = 52_560_000;
@@ -27,6 +28,10 @@ pub enum Setting {
     KeysPerUserMax,
     /// The brand of new keys.
     KeyPrefix,
+    /// A session that was not used for so long is over, in minutes.
+    SessionIdleMinutes,
+    /// A session is over after this time, however much it is used, in hours.
+    SessionMaxHours,
     /// The HTTP status of a call that a spent budget refuses.
     SpentBudgetStatus,
     /// How many days before the end of a key it is told.
@@ -90,12 +95,14 @@ pub struct UnknownSetting;
 
 impl Setting {
     /// Every setting, in the order in which they are shown.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::AuthTokenMaxTtlMinutes,
         Self::UserKeyDefaultTtlDays,
         Self::ServiceKeyDefaultTtlDays,
         Self::KeysPerUserMax,
         Self::KeyPrefix,
+        Self::SessionIdleMinutes,
+        Self::SessionMaxHours,
         Self::SpentBudgetStatus,
         Self::NoticeDays,
         Self::RotationReminderDays,
@@ -113,6 +120,8 @@ impl Setting {
             Self::ServiceKeyDefaultTtlDays => "service-key-default-ttl-days",
             Self::KeysPerUserMax => "keys-per-user-max",
             Self::KeyPrefix => "key-prefix",
+            Self::SessionIdleMinutes => "session-idle-minutes",
+            Self::SessionMaxHours => "session-max-hours",
             Self::SpentBudgetStatus => "spent-budget-status",
             Self::NoticeDays => "notice-days",
             Self::RotationReminderDays => "rotation-reminder-days",
@@ -141,6 +150,12 @@ impl Setting {
             }
             Self::KeyPrefix => {
                 "What new API keys begin with; keys made under an older prefix go on working."
+            }
+            Self::SessionIdleMinutes => {
+                "After how many minutes without a use somebody who signed in is signed out."
+            }
+            Self::SessionMaxHours => {
+                "After how many hours somebody who signed in has to sign in again, in any case."
             }
             Self::SpentBudgetStatus => {
                 "The HTTP status of a call that is refused because its budget is spent."
@@ -171,7 +186,8 @@ impl Setting {
     /// What its number counts, where it counts something.
     pub const fn unit(self) -> Option<&'static str> {
         match self {
-            Self::AuthTokenMaxTtlMinutes => Some("minutes"),
+            Self::AuthTokenMaxTtlMinutes | Self::SessionIdleMinutes => Some("minutes"),
+            Self::SessionMaxHours => Some("hours"),
             Self::UserKeyDefaultTtlDays
             | Self::ServiceKeyDefaultTtlDays
             | Self::NoticeDays
@@ -193,6 +209,8 @@ impl Setting {
             | Self::ServiceKeyDefaultTtlDays
             | Self::KeysPerUserMax
             | Self::KeyPrefix
+            | Self::SessionIdleMinutes
+            | Self::SessionMaxHours
             | Self::SpentBudgetStatus
             | Self::NoticeDays
             | Self::RotationReminderDays
@@ -211,6 +229,8 @@ impl Setting {
             }
             Self::KeysPerUserMax => Bounds::Whole { min: 1, max: KEYS_PER_USER_MAX },
             Self::KeyPrefix => Bounds::Prefix,
+            Self::SessionIdleMinutes => Bounds::Whole { min: 5, max: 1_440 },
+            Self::SessionMaxHours => Bounds::Whole { min: 1, max: SESSION_HOURS_MAX as u64 },
             Self::SpentBudgetStatus => Bounds::OneOf(&[429, 402]),
             Self::NoticeDays => Bounds::Days,
             Self::RotationReminderDays
@@ -230,6 +250,8 @@ impl Setting {
             }
             Self::KeysPerUserMax => SettingValue::Number(20),
             Self::KeyPrefix => SettingValue::Text("dw".to_owned()),
+            Self::SessionIdleMinutes => SettingValue::Number(30),
+            Self::SessionMaxHours => SettingValue::Number(12),
             Self::SpentBudgetStatus => SettingValue::Number(429),
             Self::NoticeDays => SettingValue::Days(NoticeDays::default()),
             Self::RotationReminderDays

@@ -13,8 +13,9 @@ let asked = 0;
 const here = () => location.pathname + location.search;
 let shown = here();
 
-/** Fetches a page and shows it in place of this one; where that fails, the browser goes there itself. */
-async function visit(url, options = {}, { push = true, top = 0 } = {}) {
+/** Fetches a page and shows it in place of this one; where that fails, the browser goes there itself. `form`: what is
+ * sent from this page, and is worth keeping. */
+async function visit(url, options = {}, { push = true, top = 0, form = null } = {}) {
   const turn = ++asked;
   document.documentElement.classList.add("busy");
   try {
@@ -22,14 +23,30 @@ async function visit(url, options = {}, { push = true, top = 0 } = {}) {
     const kind = answer.headers.get("content-type") ?? "";
     if (!kind.startsWith("text/html")) return void location.assign(url);
     const page = parse(await answer.text());
+    const kept = form && page.getElementById("kept");
+    if (kept && turn === asked) keepTyped(form, kept);
     // What is answered says nothing of a place on the page.
-    if (turn === asked) show(page, withoutNotice(answer.url) + new URL(url, location).hash, { push, top });
+    else if (turn === asked) show(page, withoutNotice(answer.url) + new URL(url, location).hash, { push, top });
   } catch {
     if (!options.method) location.assign(url);
     else document.querySelector("main").prepend(failed());
   } finally {
     if (turn === asked) document.documentElement.classList.remove("busy");
   }
+}
+
+/** The session is over, and what was typed is not: the form stays, and says where to sign in. */
+function keepTyped(form, { content }) {
+  form.querySelector("[data-kept]")?.remove();
+  form.prepend(document.importNode(content, true));
+  form.querySelector("[data-kept] a").focus();
+}
+
+/** A form that outlived its session is one of the next session, once there is one. */
+async function renew(data) {
+  const answer = await fetch("/account", { headers: { accept: "text/html" } });
+  const field = parse(await answer.text()).querySelector("[name=csrf]");
+  if (field) data.set("csrf", field.value);
 }
 
 function failed() {
@@ -135,8 +152,15 @@ document.addEventListener("submit", (event) => {
     action.search = new URLSearchParams(filled);
     return void visit(action.href);
   }
-  visit(action.href, { method: "POST", body: new URLSearchParams(data) }).finally(() => delete form.dataset.sent);
+  post(form, action.href, data).finally(() => delete form.dataset.sent);
 });
+
+async function post(form, url, data) {
+  // Without an answer there is none to what is sent then either, and that is told.
+  if (form.querySelector("[data-kept]")) await renew(data).catch(() => {});
+  const isTyped = form.closest("main") && data.has("csrf");
+  await visit(url, { method: "POST", body: new URLSearchParams(data) }, { form: isTyped ? form : null });
+}
 
 // A choice in a filter is meant at once.
 document.addEventListener("change", (event) => {

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 /// A page. It is made for this visitor at this moment, and kept nowhere.
@@ -32,6 +32,14 @@ pub(crate) fn ok(template: &impl Template) -> Response {
 pub(crate) fn again(template: &impl Template) -> Response {
     drop(template.render());
     page(StatusCode::UNPROCESSABLE_ENTITY, template)
+}
+
+/// The same where nothing is wrong with it, and it can be sent again in a moment.
+pub(crate) fn busy(template: &impl Template) -> Response {
+    drop(template.render());
+    let mut response = page(StatusCode::SERVICE_UNAVAILABLE, template);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// Leads on after something was done, so that loading again does not do it again.

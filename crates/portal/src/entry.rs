@@ -1,7 +1,7 @@
 //! Signing in: the one way in which a browser gets a session.
 
 use axum::response::Response;
-use doorward_domain::session::AGE_MAX;
+use doorward_domain::session::SESSION_HOURS_MAX;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
 use http::Method;
 use http::header::SET_COOKIE;
@@ -15,6 +15,9 @@ use crate::api::Sent;
 use crate::cookie;
 use crate::refusal::Refusal;
 use crate::visitor::Guest;
+
+/// A browser forgets a session when none can last any longer; when this one ends is the server's to say.
+const COOKIE_SECONDS: i64 = SESSION_HOURS_MAX as i64 * 3_600;
 
 #[derive(Deserialize)]
 struct NewSession {
@@ -33,7 +36,7 @@ pub(crate) async fn enter(
     let session: NewSession = guest.api.send(Method::POST, path, body, Sent::default()).await?;
     leave(guest, parts).await;
     let mut response = see_other(next);
-    let cookie = cookie::keep_session(parts, session.token.expose_secret(), AGE_MAX.as_secs());
+    let cookie = cookie::keep_session(parts, session.token.expose_secret(), COOKIE_SECONDS);
     response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
     Ok(response)
 }

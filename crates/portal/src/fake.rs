@@ -110,6 +110,11 @@ impl Fake {
         asked.iter().filter(|one| !one.what.starts_with("GET ")).cloned().collect()
     }
 
+    /// Everything that the API was asked, in order.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().iter().map(|one| one.what.clone()).collect()
+    }
+
     async fn send(&self, method: Method, path: &str, body: Body) -> Shown {
         let request = Request::builder()
             .method(method)

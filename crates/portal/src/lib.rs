@@ -17,6 +17,7 @@ mod answer;
 mod api;
 mod assets;
 mod bounds;
+mod budgets;
 mod chart;
 mod cookie;
 mod entry;

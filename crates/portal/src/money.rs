@@ -1,6 +1,7 @@
-//! Money and counts, as people read them.
+//! Money and counts, as people read and type them.
 
 use doorward_domain::money::NanoUsd;
+use serde_json::Value;
 
 const NANOS_PER_CENT: u64 = 10_000_000;
 
@@ -45,6 +46,62 @@ pub(crate) fn count(number: u64) -> String {
     grouped
 }
 
+/// What an amount is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Usd,
+    Tokens,
+}
+
+impl Unit {
+    /// What the API calls it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Usd => "usd",
+            Self::Tokens => "tokens",
+        }
+    }
+
+    /// The one that is called so; dollars, where none is.
+    pub(crate) fn named(name: &str) -> Self {
+        if name == Self::Tokens.as_str() { Self::Tokens } else { Self::Usd }
+    }
+
+    /// What somebody typed, as the API reads it: of `$1,200.50`, `1200.50`. What is no amount goes on as
+    /// it is, and is refused by name.
+    pub(crate) fn said(self, typed: &str) -> Value {
+        let figures = figures(typed);
+        let read = match self {
+            Self::Usd => figures.parse::<NanoUsd>().ok().map(|_| figures.into()),
+            Self::Tokens => figures.parse::<u64>().ok().map(Value::from),
+        };
+        read.unwrap_or_else(|| typed.into())
+    }
+
+    /// Whether what somebody typed is an amount.
+    pub(crate) fn reads(self, typed: &str) -> bool {
+        let figures = figures(typed);
+        match self {
+            Self::Usd => figures.parse::<NanoUsd>().is_ok(),
+            Self::Tokens => figures.parse::<u64>().is_ok(),
+        }
+    }
+}
+
+/// What is typed without its dollar sign and what sets thousands apart. A comma elsewhere stays, and makes it
+/// no amount: `12,50` is not 1250.
+fn figures(typed: &str) -> String {
+    let typed = typed.trim().trim_start_matches('$');
+    let (whole, cents) = typed.split_once('.').map_or((typed, None), |(a, b)| (a, Some(b)));
+    let mut groups = whole.split([',', ' ']);
+    let is_first = groups.next().is_some_and(|group| (1..=3).contains(&group.len()));
+    if !is_first || !groups.all(|group| group.len() == 3) {
+        return typed.to_owned();
+    }
+    let whole = whole.replace([',', ' '], "");
+    cents.map_or(whole.clone(), |cents| format!("{whole}.{cents}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +136,31 @@ mod tests {
             (12_345_678_901,    "$12.34"),
         ] {
             assert_eq!(fine(NanoUsd::from_nanos(nanos)), expected, "{nanos}");
+        }
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn an_amount_is_read_as_people_type_it() {
+        for (typed, usd, tokens) in [
+            ("20",            Some("20"),        Some(20)),
+            ("$12.50",        Some("12.50"),     None),
+            (" $1,200.50 ",   Some("1200.50"),   None),
+            ("5000",          Some("5000"),      Some(5_000)),
+            ("1 000 000",     Some("1000000"),   Some(1_000_000)),
+            ("12,50",         None,              None),
+            ("1,2,3",         None,              None),
+            (",500",          None,              None),
+            ("1,200,50",      None,              None),
+            ("-5",            None,              None),
+            ("five",          None,              None),
+            ("$",             None,              None),
+            ("",              None,              None),
+        ] {
+            assert_eq!(Unit::Usd.reads(typed), usd.is_some(), "{typed}");
+            assert_eq!(Unit::Tokens.reads(typed), tokens.is_some(), "{typed}");
+            assert_eq!(Unit::Usd.said(typed), usd.unwrap_or(typed), "{typed}");
+            assert_eq!(Unit::Tokens.said(typed), tokens.map_or(typed.into(), Value::from), "{typed}");
         }
     }
 

@@ -160,14 +160,13 @@ pub(crate) const KEY_MAY: &str = "
                    WHERE s.organization_id = $1 AND s.id = k.owner_service_account_id
                      AND s.disabled_at_us IS NULL AND s.removed_at_us IS NULL))";
 
-/// Whether somebody is still signed in, in this role. The two instants are those after which the session
-/// must have been seen, and begun.
+/// Whether somebody is still signed in at this instant, in this role.
 pub(crate) const SESSION_MAY: &str = "
     SELECT 1 FROM sessions s
     JOIN users u ON u.organization_id = s.organization_id AND u.id = s.user_id
     WHERE s.organization_id = $1 AND s.id = $2 AND s.user_id = $3 AND u.role = $4
       AND u.disabled_at_us IS NULL AND u.removed_at_us IS NULL
-      AND s.last_seen_at_us > $5 AND s.created_at_us > $6";
+      AND s.ends_at_us > $5";
 
 /// Takes the next place in the chain, inside an open transaction: its number, the link before it and
 /// the seal. `?` acts on the caller.
@@ -243,7 +242,6 @@ macro_rules! append_audit {
                     )
             }
             $crate::audit::Actor::Session { id, user, role } => {
-                let [seen_us, begun_us] = $crate::sessions::bounds_us($store.clock.now());
                 $crate::db::finds!(
                     $tx,
                     $crate::audit::SESSION_MAY,
@@ -251,8 +249,7 @@ macro_rules! append_audit {
                     id.to_string(),
                     user.to_string(),
                     role.as_str(),
-                    seen_us,
-                    begun_us
+                    $store.clock.now().as_microsecond()
                 )
             }
         };

@@ -13,7 +13,7 @@ mod raise;
 mod sweep;
 mod told;
 
-use doorward_domain::bounds::Subject;
+use doorward_domain::bounds::{Bounds, Subject};
 use doorward_domain::credential::KeyId;
 use doorward_domain::id::{IncreaseId, OrganizationId};
 use doorward_domain::increase::{IncreaseState, Raise};
@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::db::{on, parsed, parsed_json, timestamp};
-use crate::keys::{Page, owner};
+use crate::keys::{Page, StoredRights, owner};
 use crate::row::row;
 use crate::{Store, StoreError};
 
@@ -45,6 +45,8 @@ pub struct Increase {
     pub name: String,
     /// The owner of the key, where it is one.
     pub owner: Option<Owner>,
+    /// The limits and budgets that the key has of its own by now, where it is one.
+    pub own: Option<Bounds>,
     /// The key or user who asked.
     pub asked_by: String,
     /// What for. Empty: it was not asked for, but given.
@@ -93,7 +95,7 @@ macro_rules! select_increases {
         concat!(
             "SELECT i.id, i.organization_id, i.subject,
                  COALESCE(k.name, u.name, p.name, o.name) AS name, k.owner_kind, k.owner_id,
-                 i.asked_by, i.reason, i.asked, i.state, i.granted, i.ends_at_us, i.decided_by,
+                 k.rights, i.asked_by, i.reason, i.asked, i.state, i.granted, i.ends_at_us, i.decided_by,
                  i.decided_at_us, i.note, i.created_at_us
              FROM limit_increases i
              LEFT JOIN api_keys k ON k.organization_id = i.organization_id AND k.id = i.key_id
@@ -161,6 +163,7 @@ row! {
         name: String,
         owner_kind: Option<String>,
         owner_id: Option<String>,
+        rights: Option<String>,
         asked_by: String,
         reason: String,
         asked: String,
@@ -185,6 +188,7 @@ impl IncreaseRow {
                 (Some(kind), Some(id)) => Some(owner(&kind, &id)?),
                 (_, _) => None,
             },
+            own: self.rights.as_deref().map(StoredRights::bounds).transpose()?,
             asked_by: self.asked_by,
             reason: self.reason,
             asked: parsed_json("limit increase", &self.asked)?,

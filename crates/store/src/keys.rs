@@ -34,7 +34,7 @@ pub(crate) use denials::DENIAL_DAYS;
 pub use denials::KeyDenial;
 pub(crate) use forget::KeptFrom;
 pub use rotate::Rotation;
-pub(crate) use row::{SharedBounds, StoredCallKey, load_call_key, owner};
+pub(crate) use row::{SharedBounds, StoredCallKey, StoredRights, load_call_key, owner};
 pub(crate) use secrets::Secrets;
 pub use sweep::Swept;
 pub(crate) use uses::{

@@ -7,7 +7,7 @@ pub(crate) mod owners;
 mod population;
 mod presence;
 mod projects;
-mod service_accounts;
+pub(crate) mod service_accounts;
 mod users;
 
 use doorward_domain::id::{OrganizationId, ProjectId, UserId};

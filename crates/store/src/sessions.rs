@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use doorward_domain::id::{OrganizationId, SessionId, UserId};
 use doorward_domain::role::OrganizationRole;
-use doorward_domain::session::{AGE_MAX, IDLE_MAX, SessionLife};
 use doorward_domain::sign_in_token::SignInToken;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -37,8 +36,12 @@ pub struct Session {
     pub address: String,
     /// What the client called itself when it signed in.
     pub user_agent: String,
-    /// When it was begun and last seen.
-    pub life: SessionLife,
+    /// When the user signed in.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_seen_at: Timestamp,
+    /// When it ends if it is not used any more.
+    pub ends_at: Timestamp,
 }
 
 /// Who presents the token of a session, and is active.
@@ -50,11 +53,6 @@ pub struct SessionIdentity {
     pub role: OrganizationRole,
 }
 
-/// The instants after which a session that lasts was last seen, and begun.
-pub(crate) fn bounds_us(now: Timestamp) -> [i64; 2] {
-    [IDLE_MAX, AGE_MAX].map(|age| now.checked_sub(age).unwrap_or(Timestamp::MIN).as_microsecond())
-}
-
 row! {
     pub(crate) struct SessionRow {
         id: String,
@@ -64,6 +62,7 @@ row! {
         user_agent: String,
         created_at_us: i64,
         last_seen_at_us: i64,
+        ends_at_us: i64,
     }
 }
 
@@ -75,10 +74,9 @@ impl SessionRow {
             user: parsed("user", &self.user_id)?,
             address: self.address,
             user_agent: self.user_agent,
-            life: SessionLife {
-                created_at: timestamp(self.created_at_us)?,
-                last_seen_at: timestamp(self.last_seen_at_us)?,
-            },
+            created_at: timestamp(self.created_at_us)?,
+            last_seen_at: timestamp(self.last_seen_at_us)?,
+            ends_at: timestamp(self.ends_at_us)?,
         })
     }
 }
@@ -99,16 +97,16 @@ impl Store {
     ) -> Result<Option<SessionIdentity>, StoreError> {
         const SQL: &str = "
             SELECT s.id, s.organization_id, s.user_id, s.address, s.user_agent, s.created_at_us,
-                s.last_seen_at_us, u.role
+                s.last_seen_at_us, s.ends_at_us, u.role
             FROM sessions s
             JOIN users u ON u.organization_id = s.organization_id AND u.id = s.user_id
-            WHERE s.digest = $1 AND s.last_seen_at_us > $2 AND s.created_at_us > $3
+            WHERE s.digest = $1 AND s.ends_at_us > $2
               AND u.disabled_at_us IS NULL AND u.removed_at_us IS NULL";
-        let [seen_us, begun_us] = bounds_us(self.clock.now());
+        let now_us = self.clock.now().as_microsecond();
         for digest in self.keyring.sign_in_digests(token) {
             let row: Option<IdentityRow> = on!(self.db.read, |pool| {
-                let query = sqlx::query_as(SQL).bind(digest.as_slice()).bind(seen_us);
-                query.bind(begun_us).fetch_optional(pool).await?
+                let query = sqlx::query_as(SQL).bind(digest.as_slice()).bind(now_us);
+                query.fetch_optional(pool).await?
             });
             if let Some(row) = row {
                 let role = parsed("role", &row.role)?;
@@ -118,19 +116,21 @@ impl Store {
         Ok(None)
     }
 
-    /// Notes that a session was used now, at most once a minute.
+    /// Notes that a session was used now, at most once a minute, which puts its end off.
     pub async fn touch_session(
         &self,
         session: &Session,
         address: IpAddr,
     ) -> Result<(), StoreError> {
         const SQL: &str = "
-            UPDATE sessions SET last_seen_at_us = $3, address = $4
+            UPDATE sessions SET last_seen_at_us = $3, address = $4, ends_at_us = $5
             WHERE organization_id = $1 AND id = $2 AND last_seen_at_us < $3";
         let now = self.clock.now();
-        if now.duration_since(session.life.last_seen_at) < TOUCH_INTERVAL {
+        if now.duration_since(session.last_seen_at) < TOUCH_INTERVAL {
             return Ok(());
         }
+        let bounds = self.session_bounds(session.organization).await?;
+        let ends_at = bounds.end(session.created_at, now);
         let organization = session.organization.to_string();
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
@@ -139,6 +139,7 @@ impl Store {
                 .bind(session.id.to_string())
                 .bind(now.as_microsecond())
                 .bind(address.to_string())
+                .bind(ends_at.as_microsecond())
                 .execute(&mut *tx)
                 .await?;
             let seen = sqlx::query(SEEN).bind(&organization).bind(session.user.to_string());
@@ -157,18 +158,16 @@ impl Store {
         user: UserId,
     ) -> Result<Vec<Session>, StoreError> {
         const SQL: &str = "
-            SELECT id, organization_id, user_id, address, user_agent, created_at_us, last_seen_at_us
+            SELECT id, organization_id, user_id, address, user_agent, created_at_us,
+                last_seen_at_us, ends_at_us
             FROM sessions
-            WHERE organization_id = $1 AND user_id = $2 AND last_seen_at_us > $3
-              AND created_at_us > $4
-            ORDER BY created_at_us DESC, id DESC LIMIT $5";
-        let [seen_us, begun_us] = bounds_us(self.clock.now());
+            WHERE organization_id = $1 AND user_id = $2 AND ends_at_us > $3
+            ORDER BY created_at_us DESC, id DESC LIMIT $4";
         let rows: Vec<SessionRow> = on!(self.db.read, |pool| {
             sqlx::query_as(SQL)
                 .bind(organization.to_string())
                 .bind(user.to_string())
-                .bind(seen_us)
-                .bind(begun_us)
+                .bind(self.clock.now().as_microsecond())
                 .bind(SESSIONS_MAX)
                 .fetch_all(pool)
                 .await?
@@ -237,17 +236,14 @@ impl Store {
     /// Deletes what is over: sessions and links that nobody can use any more. Mails with such links are
     /// cancelled.
     pub async fn sweep_sign_ins(&self) -> Result<u64, StoreError> {
-        const SESSIONS: &str =
-            "DELETE FROM sessions WHERE last_seen_at_us <= $1 OR created_at_us <= $2";
+        const SESSIONS: &str = "DELETE FROM sessions WHERE ends_at_us <= $1";
         const LINKS: &str = "DELETE FROM password_links WHERE expires_at_us <= $1";
         self.cancel_expired_mails().await?;
-        let now = self.clock.now();
-        let [seen_us, begun_us] = bounds_us(now);
+        let now_us = self.clock.now().as_microsecond();
         let swept = on!(self.db.write, |pool| {
-            let sessions = sqlx::query(SESSIONS).bind(seen_us).bind(begun_us);
-            let sessions = sessions.execute(pool).await?.rows_affected();
-            let links = sqlx::query(LINKS).bind(now.as_microsecond()).execute(pool).await?;
-            sessions + links.rows_affected()
+            let sessions = sqlx::query(SESSIONS).bind(now_us).execute(pool).await?;
+            let links = sqlx::query(LINKS).bind(now_us).execute(pool).await?;
+            sessions.rows_affected() + links.rows_affected()
         });
         Ok(swept)
     }

@@ -8,6 +8,7 @@ use doorward_domain::id::OrganizationId;
 use doorward_domain::key::Owner;
 use doorward_domain::lifetime::{Rule, TTL_MINUTES_DEFAULT};
 use doorward_domain::reminder::NoticeDays;
+use doorward_domain::session::SessionBounds;
 use doorward_domain::setting::{Setting, SettingValue};
 use jiff::Timestamp;
 
@@ -38,6 +39,8 @@ impl KeyCaps {
             Setting::UserKeyDefaultTtlDays
             | Setting::ServiceKeyDefaultTtlDays
             | Setting::KeyPrefix
+            | Setting::SessionIdleMinutes
+            | Setting::SessionMaxHours
             | Setting::SpentBudgetStatus
             | Setting::NoticeDays
             | Setting::RotationReminderDays
@@ -163,6 +166,14 @@ impl Stored {
         value.parse().map_err(|_| StoreError::Corrupt(format!("setting {}", setting.name())))
     }
 
+    /// How long sessions last.
+    fn session_bounds(&self, caps: KeyCaps) -> Result<SessionBounds, StoreError> {
+        Ok(SessionBounds {
+            idle_minutes: self.typed(Setting::SessionIdleMinutes, caps)?,
+            max_hours: self.typed(Setting::SessionMaxHours, caps)?,
+        })
+    }
+
     fn version(&self) -> Result<Timestamp, StoreError> {
         timestamp(self.0.iter().map(|(_, _, updated_at_us)| *updated_at_us).max().unwrap_or(0))
     }
@@ -216,6 +227,14 @@ impl Store {
             calls: stored.typed(Setting::UsageRetentionDays, caps)?,
             sums: stored.typed(Setting::UsageSumsRetentionDays, caps)?,
         })
+    }
+
+    /// How long sessions last, as it is set now.
+    pub(crate) async fn session_bounds(
+        &self,
+        organization: OrganizationId,
+    ) -> Result<SessionBounds, StoreError> {
+        self.stored_settings(organization).await?.session_bounds(self.key_caps)
     }
 
     /// Every setting, to be shown.

@@ -7,7 +7,7 @@ mod second_factor;
 
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::SessionId;
-use doorward_domain::session::SessionLife;
+use doorward_domain::session::SessionBounds;
 use doorward_domain::setting::Setting;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
 use jiff::Timestamp;
@@ -129,8 +129,8 @@ impl Store {
                 ORDER BY created_at_us DESC, id DESC LIMIT $3)";
         const INSERT: &str = "
             INSERT INTO sessions (id, organization_id, user_id, digest, address, user_agent,
-                created_at_us, last_seen_at_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+                created_at_us, last_seen_at_us, ends_at_us)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)";
         let proof = match (self.find_second_factor(user.organization, user.id).await?, code) {
             (Some(factor), _) if factor.confirmed_at.is_none() => None,
             (None, _) => None,
@@ -144,7 +144,8 @@ impl Store {
         let digest = self.sign_in_digest(&token)?;
         let at = self.clock.now();
         let act = Act { organization: user.organization, actor: Actor::User(user.id), at };
-        let session = self.new_session(user, client, at);
+        let bounds = self.session_bounds(user.organization).await?;
+        let session = self.new_session(user, client, bounds, at);
         let (organization, id) = (user.organization.to_string(), user.id.to_string());
         let detail = json!({
             "address": client.address,
@@ -169,6 +170,7 @@ impl Store {
                 .bind(&session.address)
                 .bind(&session.user_agent)
                 .bind(at.as_microsecond())
+                .bind(session.ends_at.as_microsecond())
                 .execute(&mut *tx)
                 .await?;
             let seen = sqlx::query(SEEN).bind(&organization).bind(&id);
@@ -178,14 +180,23 @@ impl Store {
         Ok(SignedIn::Yes(Box::new(session), token))
     }
 
-    fn new_session(&self, user: &User, client: &Client, at: Timestamp) -> Session {
+    fn new_session(
+        &self,
+        user: &User,
+        client: &Client,
+        bounds: SessionBounds,
+        at: Timestamp,
+    ) -> Session {
+        let at = whole_us(at);
         Session {
             id: self.new_id(SessionId::new),
             organization: user.organization,
             user: user.id,
             address: client.address.clone(),
             user_agent: client.user_agent.clone(),
-            life: SessionLife { created_at: whole_us(at), last_seen_at: whole_us(at) },
+            created_at: at,
+            last_seen_at: at,
+            ends_at: bounds.end(at, at),
         }
     }
 

@@ -89,6 +89,9 @@ pub(crate) struct CreateKey {
     /// The user or service account that it acts as [default: you]
     #[arg(long, value_name = "NAME")]
     pub(crate) owner: Option<String>,
+    /// A service account that is made along with it, and that it acts as
+    #[arg(long, value_name = "NAME", conflicts_with = "owner")]
+    pub(crate) new_service_account: Option<String>,
     /// The project that it belongs to
     #[arg(long, value_name = "NAME")]
     pub(crate) project: Option<String>,

@@ -143,6 +143,8 @@ fn create_body(wish: &CreateKey) -> Value {
     body.set("name", wish.name.clone());
     body.set_if("kind", wish.kind.clone());
     body.set_if("owner", wish.owner.clone());
+    let account = wish.new_service_account.as_ref();
+    body.set_if("new_service_account", account.map(|name| json!({ "name": name })));
     body.set_if("project", wish.project.clone());
     set_rights(&mut body, &wish.rights, Map::new());
     let metadata: Map<String, Value> =

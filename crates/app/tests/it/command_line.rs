@@ -114,6 +114,10 @@ fn the_people_of_an_organization() {
     assert_eq!(program.chat(key, "doorward/echo").status, 401);
     assert_eq!(json(&format!("keys show {} --json", id_of(key)))["status"], "revoked");
 
+    let along = json("keys create reader --new-service-account crawler --json");
+    let crawler = json("service-accounts show crawler --json");
+    assert_eq!((&along["owner"], &along["kind"]), (&crawler["id"], &Value::from("service")));
+
     out(&cli("projects members remove web Ada"));
     assert_eq!(out(&cli("projects remove web")), "Removed web.\n");
     out(&cli("users remove Ada"));

@@ -14,6 +14,7 @@ use doorward_domain::name::{check_description, check_name};
 use doorward_domain::project_model::model_prefix;
 use doorward_domain::prompts::PromptPolicy;
 use doorward_store::{NewProject, Populations, Project, SharedStanding};
+use futures_util::future::OptionFuture;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -184,10 +185,13 @@ pub(crate) async fn list_projects(
         None => control.store.list_projects(organization, after, limit + 1).await?,
     };
     let bounded = rows.iter().map(|project| (Subject::Project(project.id), &project.bounds));
-    let standing = control.store.shared_standing(organization, bounded).await?;
     let ids: Vec<_> = rows.iter().map(|project| project.id).collect();
-    let counts =
-        if has_counts { Some(control.store.populations(organization, &ids).await?) } else { None };
+    let standing = control.store.shared_standing(organization, bounded);
+    let counts = async {
+        let counted = has_counts.then(|| control.store.populations(organization, &ids));
+        OptionFuture::from(counted).await.transpose()
+    };
+    let (standing, counts) = tokio::try_join!(standing, counts)?;
     let object = |project| ProjectObject::new(project, &standing, counts.as_ref());
     let rows = rows.into_iter().map(object).collect();
     Ok(List::cut(rows, limit, |project| project.name.clone()))

@@ -86,9 +86,9 @@ impl SessionObject {
             user: session.user,
             address: session.address,
             user_agent: session.user_agent,
-            created_at: session.life.created_at,
-            last_seen_at: session.life.last_seen_at,
-            ends_at: session.life.ends_at(),
+            created_at: session.created_at,
+            last_seen_at: session.last_seen_at,
+            ends_at: session.ends_at,
             is_current: current == Some(session.id),
         }
     }

@@ -16,6 +16,7 @@ use doorward_domain::role::OrganizationRole;
 use doorward_store::{
     LinkPurpose, Membership, NewUser, Presences, SharedStanding, StoreError, User, UserFilter,
 };
+use futures_util::future::OptionFuture;
 use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
@@ -105,6 +106,20 @@ struct EditUser {
     budgets: Field<Vec<Budget>>,
 }
 
+/// When somebody was last seen, as answers tell it: an instant, or `null`.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum LastSeen {
+    Never,
+    At(Timestamp),
+}
+
+impl LastSeen {
+    fn new(at: Option<Timestamp>) -> Self {
+        at.map_or(Self::Never, Self::At)
+    }
+}
+
 /// A user, as answers show it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
@@ -127,15 +142,20 @@ pub(crate) struct UserObject {
     /// What raises them for a while.
     #[schema(required)]
     increase: Option<HeldObject>,
-    /// How many active and disabled keys they have.
-    keys: u64,
+    /// How many active and disabled keys they have. It is left out with the next three where a list is
+    /// asked for without their presence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<u64>,
     /// Whether they have set a password.
-    has_password: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_password: Option<bool>,
     /// Whether they are asked for a second factor.
-    has_second_factor: bool,
-    /// When they were last signed in, or a key of theirs was used.
-    #[schema(required)]
-    last_seen_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_second_factor: Option<bool>,
+    /// When they were last signed in, or a key of theirs was used. `null`: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Timestamp>)]
+    last_seen_at: Option<LastSeen>,
     created_at: Timestamp,
     updated_at: Timestamp,
     #[schema(required)]
@@ -143,9 +163,9 @@ pub(crate) struct UserObject {
 }
 
 impl UserObject {
-    fn new(user: User, (standing, presences): (&SharedStanding, &Presences)) -> Self {
+    fn new(user: User, standing: &SharedStanding, presences: Option<&Presences>) -> Self {
         let subject = Subject::User(user.id);
-        let presence = presences.of(user.id);
+        let presence = presences.map(|all| all.of(user.id));
         Self {
             id: user.id,
             object: "user",
@@ -157,10 +177,10 @@ impl UserObject {
             spent: spent_of(standing, &subject, &user.bounds),
             limits: user.bounds.limits,
             budgets: user.bounds.budgets,
-            keys: presence.keys,
-            has_password: presence.has_password,
-            has_second_factor: presence.has_second_factor,
-            last_seen_at: presence.last_seen_at,
+            keys: presence.map(|one| one.keys),
+            has_password: presence.map(|one| one.has_password),
+            has_second_factor: presence.map(|one| one.has_second_factor),
+            last_seen_at: presence.map(|one| LastSeen::new(one.last_seen_at)),
             created_at: user.created_at,
             updated_at: user.updated_at,
             disabled_at: user.disabled_at,
@@ -251,7 +271,7 @@ async fn invited(control: &Control, caller: &Caller, user: User) -> Result<Respo
 #[utoipa::path(
     get,
     path = "/v1/users",
-    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only users with this in their name, e-mail address or id.", max_length = 200), ("role" = Option<OrganizationRole>, Query, description = "Only users of this role."), ("status" = Option<Standing>, Query, description = "Only users who are switched on, or only those who are not."), ("new" = Option<bool>, Query, description = "Only users who never signed in, never used a key and have no password; or only the others.")),
+    params(("limit" = Option<u32>, Query, minimum = 1, maximum = 200), ("after" = Option<String>, Query), ("q" = Option<String>, Query, description = "Only users with this in their name, e-mail address or id.", max_length = 200), ("role" = Option<OrganizationRole>, Query, description = "Only users of this role."), ("status" = Option<Standing>, Query, description = "Only users who are switched on, or only those who are not."), ("new" = Option<bool>, Query, description = "Only users who never signed in, never used a key and have no password; or only the others."), ("presence" = Option<bool>, Query, description = "`false`: what they come in with is left out, which is dear to tell of many: how many keys they have, password and second factor, and when they were last seen.")),
     responses((status = 200, body = List<UserObject>)),
 )]
 pub(crate) async fn list_users(
@@ -266,10 +286,11 @@ pub(crate) async fn list_users(
         is_disabled: is_disabled(&mut params),
         is_new: params.parse_filter("new"),
     };
+    let has_presence = params.parse::<bool>("presence").unwrap_or(true);
     params.finish()?;
     let (organization, after) = (caller.organization(), after.as_deref());
     let rows = control.store.search_users(organization, &filter, after, limit + 1).await?;
-    let rows = objects(&control, organization, rows).await?;
+    let rows = objects(&control, organization, rows, has_presence).await?;
     Ok(List::cut(rows, limit, |user| user.name.clone()))
 }
 
@@ -461,20 +482,26 @@ async fn objects(
     control: &Control,
     organization: OrganizationId,
     users: Vec<User>,
+    has_presence: bool,
 ) -> Result<Vec<UserObject>, ApiError> {
     let bounded = users.iter().map(|user| (Subject::User(user.id), &user.bounds));
-    let standing = control.store.shared_standing(organization, bounded).await?;
     let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-    let presences = control.store.presences(organization, &ids).await?;
-    let known = (&standing, &presences);
-    Ok(users.into_iter().map(|user| UserObject::new(user, known)).collect())
+    let standing = control.store.shared_standing(organization, bounded);
+    let presences = async {
+        let asked = has_presence.then(|| control.store.presences(organization, &ids));
+        OptionFuture::from(asked).await.transpose()
+    };
+    let (standing, presences) = tokio::try_join!(standing, presences)?;
+    let object = |user| UserObject::new(user, &standing, presences.as_ref());
+    Ok(users.into_iter().map(object).collect())
 }
 
 async fn one(control: &Control, user: User) -> Result<OneUser, ApiError> {
     let (organization, id) = (user.organization, user.id);
-    let user = objects(control, organization, vec![user]).await?.pop();
-    let user = user.ok_or(ApiError::NotFound(NOUN))?;
-    let projects = control.store.list_memberships(organization, id).await?;
+    let memberships = async { Ok(control.store.list_memberships(organization, id).await?) };
+    let (mut users, projects) =
+        tokio::try_join!(objects(control, organization, vec![user], true), memberships)?;
+    let user = users.pop().ok_or(ApiError::NotFound(NOUN))?;
     let membership = |Membership { project: id, name, role }| MembershipObject { id, name, role };
     Ok(OneUser { user, projects: projects.into_iter().map(membership).collect() })
 }

@@ -53,6 +53,10 @@ async fn a_key_asks_for_itself_and_an_administrator_grants_it_for_a_while() {
     assert_eq!((&asked["state"], &asked["subject"]), (&json!("open"), &json!(key.id)));
     assert_eq!((&asked["subject_name"], &asked["asked_by"]), (&json!("ci"), &json!(key.id)));
     assert_eq!(asked["asked"], json!({"limits": {"requests_per_minute": 90}, "budgets": []}));
+    // Whoever decides sees what it is now, without asking for each key.
+    let now = app.get(&format!("{PATH}?state=open")).await.expect(200)["data"][0]["now"].clone();
+    let own = app.get(&format!("/v1/api-keys/{}", key.id)).await.expect(200);
+    assert_eq!(now, json!({"limits": {"requests_per_minute": 60}, "budgets": own["budgets"]}));
 
     let before = app.get(&format!("/v1/api-keys/{}", key.id)).await;
     assert_eq!(before.json()["increase"], Value::Null);
@@ -62,7 +66,7 @@ async fn a_key_asks_for_itself_and_an_administrator_grants_it_for_a_while() {
         (&granted["state"], &granted["ends_at"]),
         (&json!("granted"), &json!("2026-01-08T00:00:00Z"))
     );
-    assert_eq!(granted["granted"], asked["asked"]);
+    assert_eq!((&granted["granted"], &granted["now"]), (&asked["asked"], &Value::Null));
     assert_eq!(
         (&granted["note"], &granted["decided_at"]),
         (&json!("until the launch"), &json!("2026-01-01T00:00:00Z"))

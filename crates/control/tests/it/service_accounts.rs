@@ -1,8 +1,14 @@
 //! `/v1/service-accounts`.
 
+use doorward_domain::key::Owner;
+use doorward_domain::limit::Limits;
+use doorward_domain::model_pattern::ModelRule;
+use doorward_domain::rights::Rights;
+use doorward_domain::role::OrganizationRole;
+use doorward_domain::scope::Scope;
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, request, shape};
+use crate::app::{TestApp, all_rights, only, request, shape};
 
 async fn create(app: &TestApp, name: &str) -> Value {
     app.post("/v1/service-accounts", json!({"name": name})).await.expect(201)
@@ -168,5 +174,100 @@ async fn lists_are_searched() {
             (refused.problem(400), refused.fields()),
             ("invalid_request".to_owned(), vec!["q".to_owned()])
         );
+    }
+}
+
+/// The names of all service accounts and keys.
+async fn there(app: &TestApp) -> Vec<String> {
+    let mut names = Vec::new();
+    for path in ["/v1/service-accounts", "/v1/api-keys"] {
+        let list = app.get(path).await.expect(200);
+        let rows = list["data"].as_array().unwrap();
+        names.extend(rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()));
+    }
+    names
+}
+
+#[tokio::test]
+async fn it_is_made_along_with_its_first_key_in_one_act() {
+    let app = TestApp::new().await;
+    let web = app.post("/v1/projects", json!({"name": "web"})).await.expect(201);
+    let account = json!({"name": "bot", "description": "answers mail"});
+    let wish = json!({"name": "agent", "new_service_account": account, "project": "web"});
+    let made = app.post("/v1/api-keys", wish.clone()).await.expect(201);
+    assert_eq!((&made["kind"], &made["project"]), (&json!("service"), &web["id"]));
+    assert_eq!(made["expires_at"], "2026-04-01T00:00:00Z", "90 days, as service keys have");
+    let bot = app.get("/v1/service-accounts/bot").await.expect(200);
+    assert_eq!((&bot["id"], &bot["project"]), (&made["owner"], &web["id"]));
+    assert_eq!(bot["description"], "answers mail");
+    let audit = app.get("/v1/audit?limit=2").await.expect(200);
+    let acts: Vec<_> = audit["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|act| (&act["action"], &act["subject"]))
+        .collect();
+    let expected =
+        [(&json!("key.create"), &made["id"]), (&json!("service_account.create"), &bot["id"])];
+    assert_eq!(acts, expected);
+    let again = app.post("/v1/api-keys", wish).await;
+    assert_eq!(
+        (again.problem(409), again.fields()),
+        ("name_taken".to_owned(), vec!["new_service_account.name".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn neither_is_made_where_one_of_them_is_refused() {
+    let app = TestApp::new().await;
+    create(&app, "taken").await;
+    let before = there(&app).await;
+    let long = "x".repeat(501);
+    #[rustfmt::skip]
+    let cases = [
+        // in the body                                                    status  fields
+        (json!({"name": ""}),                                               400, &["name"][..]),
+        (json!({"ip_allow": ["nowhere"]}),                                  400, &["ip_allow[0]"]),
+        (json!({"expires_at": "2001-01-01T00:00:00Z"}),                     400, &["expires_at"]),
+        (json!({"project": "nope"}),                                        400, &["project"]),
+        (json!({"new_service_account": {"name": "taken"}}),                 409, &["new_service_account.name"]),
+        (json!({"new_service_account": {"name": "b\u{202e}c"}}),            400, &["new_service_account.name"]),
+        (json!({"new_service_account": {"name": "", "description": long}, "name": ""}), 400,
+            &["new_service_account.name", "new_service_account.description", "name"]),
+        (json!({"new_service_account": {"name": "a", "role": "admin"}}),    400, &["new_service_account.role"]),
+        (json!({"new_service_account": {}}),                                400, &["new_service_account.name"]),
+        (json!({"owner": "taken"}),                                         400, &["owner"]),
+        (json!({"kind": "user"}),                                           400, &["kind"]),
+    ];
+    for (fields, status, expected) in cases {
+        let mut wish = json!({"name": "agent", "new_service_account": {"name": "bot"}});
+        wish.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let answer = app.post("/v1/api-keys", wish).await;
+        answer.problem(status);
+        assert_eq!(answer.fields(), expected, "{fields}");
+        assert_eq!(there(&app).await, before, "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn it_takes_the_right_to_make_both() {
+    let app = TestApp::new().await;
+    let administrator = Owner::User(app.first.administrator);
+    let member = app.user("ada", OrganizationRole::Member).await;
+    let limits = Limits { concurrency: 1.try_into().ok(), ..Limits::NONE };
+    let models = ModelRule::Only(Vec::new());
+    let callers = [
+        (member, all_rights(), "insufficient_scope"),
+        (administrator, only(&[Scope::KeysWrite, Scope::InferenceWrite]), "insufficient_scope"),
+        (administrator, Rights { limits, ..all_rights() }, "bounded_key"),
+        (administrator, Rights { models, ..all_rights() }, "exceeds_own_rights"),
+    ];
+    for (at, (owner, rights, code)) in callers.into_iter().enumerate() {
+        let (_, caller) = app.key(owner, &format!("caller-{at}"), rights).await;
+        let before = there(&app).await;
+        let wish = json!({"name": "agent", "new_service_account": {"name": "bot"}});
+        let answer = app.call(&caller, "POST /v1/api-keys", Some(wish)).await;
+        assert_eq!(answer.problem(403), code, "{at}");
+        assert_eq!(there(&app).await, before, "{at}");
     }
 }

@@ -52,15 +52,15 @@ async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
     let app = TestApp::new().await;
     add_ada(&app, "member").await;
     let session = sign_in(&app).await;
-    for _ in 0..65 {
-        app.pass(11 * 3_600);
+    for _ in 0..24 {
+        app.pass(29 * 60);
         app.call(&session, "GET /v1/users/me", None).await.expect(200);
     }
-    app.pass(11 * 3_600);
+    app.pass(29 * 60);
     let over = app.call(&session, "GET /v1/users/me", None).await;
     assert_eq!(over.problem(401), "invalid_session");
     let idle = sign_in(&app).await;
-    app.pass(12 * 3_600);
+    app.pass(30 * 60);
     assert_eq!(app.call(&idle, "GET /v1/users/me", None).await.problem(401), "invalid_session");
 }
 

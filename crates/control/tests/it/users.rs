@@ -249,6 +249,13 @@ async fn a_user_is_shown_with_their_keys_projects_and_what_they_sign_in_with() {
     assert_eq!((&ada["keys"], &ada["last_seen_at"]), (&json!(1), &json!("2026-01-01T00:00:00Z")));
     assert_eq!(ada["projects"][0]["name"], "default");
     assert_eq!(ada["projects"][0]["role"], "viewer");
+    // Whoever only chooses among people need not have all their keys counted.
+    let mut listed = app.get("/v1/users?q=ada").await.expect(200)["data"][0].clone();
+    let brief = app.get("/v1/users?q=ada&presence=false").await.expect(200)["data"][0].clone();
+    for left_out in ["keys", "has_password", "has_second_factor", "last_seen_at"] {
+        assert!(listed.as_object_mut().unwrap().remove(left_out).is_some(), "{left_out}");
+    }
+    assert_eq!(brief, listed);
     for (q, names) in [("ADA@", vec!["ada"]), ("a", vec!["ada", "administrator"]), ("%", vec![])] {
         let list = app.get(&format!("/v1/users?q={q}")).await.expect(200);
         let found: Vec<_> = list["data"].as_array().unwrap().iter().map(|u| &u["name"]).collect();

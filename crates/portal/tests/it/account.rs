@@ -23,6 +23,7 @@ fn answers(seen: &Seen) -> (u16, Value) {
             let session = |id: &str, is_current: bool| {
                 json!({"id": id, "address": "192.0.2.7", "user_agent": "<b>x</b>",
                     "created_at": "2026-11-22T11:00:00Z", "last_seen_at": "2026-11-22T11:30:00Z",
+                    "ends_at": "2026-11-22T12:00:00Z",
                     "is_current": is_current})
             };
             (200, json!({"data": [session("ses_a", true), session("ses_b", false)], "next": null}))

@@ -33,6 +33,10 @@ done-link-mailed = A letter with a link is on its way to your address. Open it t
 done-reset-asked = If somebody here has that address, a letter is on its way to it. Its link is good for an hour.
 done-session-over = Your session is over. Sign in again.
 done-form-not-sent = You were signed out, and what you sent was not done. Sign in, and you are back where you were.
+done-signed-in-again = You are signed in. What you typed waits in the other tab: send it again there.
+sign-in-kept = You were signed out, and what you sent was not done. What you typed is still here:
+sign-in-kept-act = sign in in another tab
+sign-in-kept-then = , come back, and send it again.
 too-many-seconds = Too many attempts. Try again in { $n ->
     [one] a second
    *[other] { $n } seconds
@@ -87,13 +91,14 @@ account-factor-off-about = With it, your password alone lets nobody in.
 account-factor-set-up = Set up
 account-factor-remove = Remove
 account-sessions = Where you are signed in
-account-sessions-about = A session ends by itself after 12 hours without a visit, and after 30 days in any case.
+account-sessions-about = A session that is not used ends by itself. Each visit puts that off, up to the time after which everybody signs in again.
 account-device = { $browser } on { $system }
 account-device-unknown = Unknown
 account-session-device = Device
 account-session-address = Address
 account-session-begun = Signed in
 account-session-seen = Last seen
+account-session-ends = Ends
 account-session-this = This one
 account-session-end = End
 account-session-end-label = End the session on { $device } from { $address }

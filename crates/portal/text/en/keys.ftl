@@ -62,7 +62,7 @@ key-ends-days = in { $n } days
 key-ends-date = on a day
 key-ends-cap = Keys live { $n } days at most here. Administrators set that.
 never-expires = never
-budgets = Budget
+budgets = Budgets
 budget-help = Calls stop when it is spent. Empty: no budget.
 budget-more = More budgets
 budget-amount = Budget { $n }, amount
@@ -133,6 +133,7 @@ save-pak-help = The file opens with a passphrase only, by doorward keys open or 
 passphrase = Passphrase
 passphrase-again = The same again
 passphrase-differs = is not the same
+passphrase-busy = was not used: other files are being sealed just now. Try again in a moment
 passphrase-unfit = must have from 12 to 1,024 characters
 
 ## One key

@@ -32,6 +32,7 @@ members-title = Members
 members-help = Members make keys in the project. Administrators of the organization may do so everywhere.
 members-who = Name
 members-add = Add member
+members-all = Everybody of the organization is a member.
 members-remove = Remove
 members-remove-name = Remove { $name }
 members-role-of = Role of { $name }

@@ -13,6 +13,7 @@ service-accounts-count = { $n ->
 }
 service-account-create = Create service account
 service-account-create-about = It belongs to one project, and its keys with it.
+service-account-called = What the app or agent is called.
 service-account-project-help = Where its calls are counted and billed. It cannot be changed later.
 service-account-no-keys = It has no keys yet.
 service-account-disable = Disable

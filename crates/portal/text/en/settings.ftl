@@ -2,6 +2,7 @@
 
 settings-about = They hold from the next call on. Administrators may change them; to go back to a default, empty the field.
 settings-keys = API keys
+settings-sessions = Signing in
 settings-notices = Notices
 settings-records = Records
 settings-calls = Calls
@@ -11,6 +12,8 @@ setting-user-key-default-ttl-days = Life of a person's new key, in days
 setting-service-key-default-ttl-days = Life of a service account's new key, in days
 setting-keys-per-user-max = Most keys of one owner
 setting-key-prefix = Prefix of new keys
+setting-session-idle-minutes = Signed out when idle for, in minutes
+setting-session-max-hours = Sign in again after, in hours
 setting-spent-budget-status = HTTP status when a budget is spent
 setting-notice-days = Days before a key ends at which its owner is told
 setting-rotation-reminder-days = Days after which a key should be rotated
@@ -34,8 +37,7 @@ setting-owners = You may only raise it.
 setting-for-ever = for ever
 organization-title = Organization { $name }
 organization-help = What all keys of the organization together may spend and call, whatever people, projects and keys have of their own.
-organization-rename = Rename
-organization-edit = Edit limits and budgets
+organization-edit = Edit organization
 organization-name-help = Stands at the top of every page. Where a server has several organizations, people type it to sign in.
 outliving-title = { $n ->
     [one] 1 key lives longer than this

@@ -146,6 +146,24 @@ CREATE INDEX api_keys_revoked ON api_keys (organization_id, created_at_us DESC, 
     WHERE revoked_at_us IS NOT NULL;
 CREATE INDEX api_keys_swept ON api_keys (organization_id, swept_at_us, id) WHERE swept_at_us IS NOT NULL;
 CREATE INDEX api_keys_end ON api_keys (organization_id, expires_at_us) WHERE revoked_at_us IS NULL;
+-- The keys of a project that live are counted in this alone.
+CREATE INDEX api_keys_living ON api_keys (organization_id, project_id, revoked_at_us, expires_at_us);
+-- The orders and texts of lists again, for the keys of service accounts: where they are few among many,
+-- the others are not walked through.
+CREATE INDEX api_keys_service_list ON api_keys (organization_id, created_at_us DESC, id DESC, owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us, last_used_at_us)
+    WHERE owner_kind = 'service';
+CREATE INDEX api_keys_service_by_name ON api_keys (organization_id, name_order, id, owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us)
+    WHERE owner_kind = 'service';
+CREATE INDEX api_keys_service_by_use ON api_keys (organization_id, last_used_order_us, id, owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us)
+    WHERE owner_kind = 'service';
+CREATE INDEX api_keys_service_by_end ON api_keys (organization_id, end_order_us, id, owner_kind, project_id, created_by,
+    expires_at_us, disabled_at_us, revoked_at_us, swept_at_us)
+    WHERE owner_kind = 'service';
+CREATE INDEX api_keys_service_search ON api_keys (organization_id, created_at_us DESC, id DESC, search_text)
+    WHERE owner_kind = 'service';
 
 -- The secrets of keys. None is stored, only its HMAC-SHA-256. A key that was rotated has several for a
 -- while.
@@ -484,11 +502,12 @@ CREATE TABLE sessions (
     user_agent        TEXT    NOT NULL,
     created_at_us     INTEGER NOT NULL,
     last_seen_at_us   INTEGER NOT NULL,
+    ends_at_us        INTEGER NOT NULL,  -- if it is not used any more
     FOREIGN KEY (organization_id, user_id) REFERENCES users (organization_id, id)
 ) STRICT;
 
 CREATE INDEX sessions_user ON sessions (organization_id, user_id, created_at_us DESC);
-CREATE INDEX sessions_seen ON sessions (last_seen_at_us);
+CREATE INDEX sessions_end ON sessions (ends_at_us);
 
 -- One-time links with which a user sets a password. The newest for each purpose replaces the one before;
 -- one that was used is deleted.

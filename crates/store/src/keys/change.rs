@@ -18,10 +18,11 @@ use super::{KeyEdit, NewKey};
 use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{check_storable, finds, json_text, next_version, on, refused, set_next_version};
+use crate::organizations::service_accounts::insert_service_account;
 use crate::organizations::{FIND_ACTIVE_OWNER, FIND_PROJECT};
 use crate::search::search_text;
 use crate::store::random_bytes;
-use crate::{Act, Store, StoreError};
+use crate::{Act, ServiceAccount, Store, StoreError};
 
 const INSERT: &str = "
     INSERT INTO api_keys (id, organization_id, project_id, owner_kind, owner_id, name, description,
@@ -159,12 +160,37 @@ impl Store {
         act: &Act,
         new: NewKey,
     ) -> Result<(ApiKey, PlainKey), StoreError> {
+        self.make_key(act, None, new).await
+    }
+
+    /// Makes a service account and the first key of it, and audits both, in one transaction: there are
+    /// both, or neither. `account` is drafted, and is the owner that `new` names. Refused as
+    /// [`Store::create_key`] is; [`StoreError::Taken`] with `new_service_account.name` for the account's.
+    pub async fn create_key_and_account(
+        &self,
+        act: &Act,
+        account: &ServiceAccount,
+        new: NewKey,
+    ) -> Result<(ApiKey, PlainKey), StoreError> {
+        check_storable(&[
+            ("new_service_account.name", &account.name),
+            ("new_service_account.description", &account.description),
+        ])?;
+        self.make_key(act, Some(account), new).await
+    }
+
+    async fn make_key(
+        &self,
+        act: &Act,
+        account: Option<&ServiceAccount>,
+        new: NewKey,
+    ) -> Result<(ApiKey, PlainKey), StoreError> {
         check_storable(&[("name", &new.name), ("description", &new.description)])?;
         let settings = self.settings(act.organization).await?;
         let plain = PlainKey::mint(&settings.key_prefix, random_bytes());
         let quota = new.quota;
         let key = new_key(act, new, &plain);
-        let done = self.insert_key(act, &key, &plain, quota).await;
+        let done = Box::pin(self.insert_key(act, account, (&key, &plain), quota)).await;
         self.calls.forget_key(&key.id);
         done.map(|()| (key, plain))
     }
@@ -172,8 +198,8 @@ impl Store {
     async fn insert_key(
         &self,
         act: &Act,
-        key: &ApiKey,
-        plain: &PlainKey,
+        account: Option<&ServiceAccount>,
+        (key, plain): (&ApiKey, &PlainKey),
         quota: Option<u32>,
     ) -> Result<(), StoreError> {
         let rights = StoredRights::text(&key.rights)?;
@@ -182,6 +208,9 @@ impl Store {
         let (organization, owner) = (act.organization.to_string(), key.owner.to_string());
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
+            if let Some(account) = account {
+                insert_service_account!(self, tx, act, account, "new_service_account.name");
+            }
             if !finds!(tx, FIND_PROJECT, &organization, key.project.to_string()) {
                 return Err(StoreError::Missing("project"));
             }

@@ -1,11 +1,5 @@
 //! What the other keys of an owner say about a new one: whether there is room, and a name of its own.
 
-use doorward_domain::id::OrganizationId;
-use doorward_domain::key::Owner;
-
-use crate::db::on;
-use crate::{Store, StoreError};
-
 /// Another key of the owner whose name looks the same.
 pub(super) const LOOKS_ALIKE: &str = "
     SELECT name FROM api_keys
@@ -57,23 +51,3 @@ macro_rules! refuse_beyond_quota {
     };
 }
 pub(super) use refuse_beyond_quota;
-
-impl Store {
-    /// How many keys of an owner count against a quota: the active and the disabled ones.
-    pub async fn count_keys(
-        &self,
-        organization: OrganizationId,
-        owner: Owner,
-    ) -> Result<u32, StoreError> {
-        const SQL: &str = "
-            SELECT COUNT(*) FROM api_keys
-            WHERE organization_id = $1 AND owner_id = $2 AND revoked_at_us IS NULL
-              AND (expires_at_us IS NULL OR expires_at_us > $3)";
-        let now_us = self.clock.now().as_microsecond();
-        let (count,): (i64,) = on!(self.db.read, |pool| {
-            let query = sqlx::query_as(SQL).bind(organization.to_string());
-            query.bind(owner.to_string()).bind(now_us).fetch_one(pool).await?
-        });
-        u32::try_from(count).map_err(|_| StoreError::Corrupt("count of keys".to_owned()))
-    }
-}

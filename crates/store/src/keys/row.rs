@@ -56,7 +56,7 @@ row! {
 
 /// [`Rights`] as one JSON column; the expiry has a column of its own, for it is searched.
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredRights {
+pub(crate) struct StoredRights {
     scopes: ScopeSet,
     models: ModelRule,
     ip_allow: Option<Vec<AddressBlock>>,
@@ -80,6 +80,12 @@ impl StoredRights {
             allowed_origins: rights.allowed_origins.clone(),
         };
         json_text("rights", &stored)
+    }
+
+    /// What bounds the calls of a key, of its rights as they are stored.
+    pub(crate) fn bounds(text: &str) -> Result<Bounds, StoreError> {
+        let Self { limits, budgets, .. } = parsed_json("rights", text)?;
+        Ok(Bounds { limits, budgets })
     }
 
     /// Rights as the audit log shows them, field by field.

@@ -45,7 +45,7 @@ row! {
 }
 
 impl Store {
-    /// The presence of these users.
+    /// The presence of these users. Their keys are walked through once.
     pub async fn presences(
         &self,
         organization: OrganizationId,
@@ -58,24 +58,31 @@ impl Store {
                 (SELECT COUNT(*) FROM second_factors f
                  WHERE f.organization_id = u.organization_id AND f.user_id = u.id
                    AND f.confirmed_at_us IS NOT NULL) AS factors,
-                (SELECT MAX(k.last_used_at_us) FROM api_keys k
-                 WHERE k.organization_id = u.organization_id AND k.owner_id = u.id) AS used_at_us,
-                (SELECT COUNT(*) FROM api_keys k
-                 WHERE k.organization_id = u.organization_id AND k.owner_id = u.id
-                   AND k.revoked_at_us IS NULL
-                   AND (k.expires_at_us IS NULL OR k.expires_at_us > ";
-        const OF: &str = ")) AS keys FROM users u WHERE u.organization_id = ";
+                k.used_at_us, COALESCE(k.living, 0) AS keys
+            FROM users u LEFT JOIN (
+                SELECT owner_id, MAX(last_used_at_us) AS used_at_us,
+                    COUNT(CASE WHEN revoked_at_us IS NULL
+                        AND (expires_at_us IS NULL OR expires_at_us > ";
+        const OF: &str = ") THEN 1 END) AS living
+                FROM api_keys WHERE organization_id = ";
+        const USERS: &str =
+            ") GROUP BY owner_id) k ON k.owner_id = u.id WHERE u.organization_id = ";
         if users.is_empty() {
             return Ok(Presences::default());
         }
-        let now_us = self.clock.now().as_microsecond();
+        let (organization, now_us) = (organization.to_string(), self.clock.now().as_microsecond());
+        let ids: Vec<String> = users.iter().map(UserId::to_string).collect();
         let rows: Vec<PresenceRow> = on!(self.db.read, |pool| {
             let mut query = sqlx::QueryBuilder::new(SQL);
-            query.push_bind(now_us).push(OF).push_bind(organization.to_string());
-            query.push(" AND u.id IN (");
-            let mut ids = query.separated(", ");
-            for id in users {
-                ids.push_bind(id.to_string());
+            query.push_bind(now_us).push(OF).push_bind(&organization);
+            let mut owners = query.push(" AND owner_id IN (").separated(", ");
+            for id in &ids {
+                owners.push_bind(id);
+            }
+            query.push(USERS).push_bind(&organization);
+            let mut named = query.push(" AND u.id IN (").separated(", ");
+            for id in &ids {
+                named.push_bind(id);
             }
             query.push(")");
             query.build_query_as().fetch_all(pool).await?

@@ -3,15 +3,12 @@
 use doorward_domain::id::{OrganizationId, ProjectId, ServiceAccountId};
 use doorward_domain::key::Owner;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::owners::revoke_all;
-use super::projects::FIND_PROJECT;
 use crate::audit::append_audit;
 use crate::clock::whole_us;
-use crate::db::{
-    check_storable, finds, next_version, on, parsed, set_next_version, taken, timestamp,
-};
+use crate::db::{check_storable, next_version, on, parsed, set_next_version, taken, timestamp};
 use crate::named::NamedRow;
 use crate::row::row;
 use crate::search::search_text;
@@ -111,6 +108,47 @@ const DISABLE: &str = change_service_account!("disabled_at_us = $3", "disabled_a
 const ENABLE: &str = change_service_account!("disabled_at_us = NULL", "disabled_at_us IS NOT NULL");
 const REMOVE: &str = change_service_account!("removed_at_us = $3", "removed_at_us IS NULL");
 
+pub(crate) const INSERT: &str = "
+    INSERT INTO service_accounts (id, organization_id, project_id, name, description,
+        created_at_us, updated_at_us, search_text)
+    VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
+
+/// What the audit log says about a new service account.
+pub(crate) fn summary(account: &ServiceAccount) -> Value {
+    json!({ "name": account.name, "project": account.project })
+}
+
+/// Writes a new service account and its audit row, inside an open transaction. `$field` is what its name
+/// is called where it was asked for. `?` acts on the caller.
+macro_rules! insert_service_account {
+    ($store:expr, $tx:ident, $act:expr, $account:expr, $field:literal) => {{
+        let account: &$crate::ServiceAccount = $account;
+        let (id, project) = (account.id.to_string(), account.project.to_string());
+        let detail = $crate::organizations::service_accounts::summary(account);
+        $crate::audit::append_audit!(
+            $store,
+            $tx,
+            $act.entry("service_account.create", &id, &detail)
+        );
+        let organization = $act.organization.to_string();
+        if !$crate::db::finds!($tx, $crate::organizations::FIND_PROJECT, &organization, &project) {
+            return Err($crate::StoreError::Missing("project"));
+        }
+        sqlx::query($crate::organizations::service_accounts::INSERT)
+            .bind(&id)
+            .bind(&organization)
+            .bind(&project)
+            .bind(&account.name)
+            .bind(&account.description)
+            .bind(account.created_at.as_microsecond())
+            .bind($crate::organizations::service_accounts::found_by(account))
+            .execute(&mut *$tx)
+            .await
+            .map_err(|error| $crate::db::taken(error, $field))?;
+    }};
+}
+pub(crate) use insert_service_account;
+
 impl Store {
     /// Makes a service account and audits it. [`StoreError::Taken`] with `name`;
     /// [`StoreError::Missing`] when the organization has no such project.
@@ -119,37 +157,18 @@ impl Store {
         act: &Act,
         new: NewServiceAccount,
     ) -> Result<ServiceAccount, StoreError> {
-        const SQL: &str = "
-            INSERT INTO service_accounts (id, organization_id, project_id, name, description,
-                created_at_us, updated_at_us, search_text)
-            VALUES ($1, $2, $3, $4, $5, $6, $6, $7)";
         check_storable(&[("name", &new.name), ("description", &new.description)])?;
-        let account = self.new_service_account(act, new);
-        let (id, project) = (account.id.to_string(), account.project.to_string());
-        let detail = json!({ "name": account.name, "project": account.project });
+        let account = self.draft_service_account(act, new);
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            append_audit!(self, tx, act.entry("service_account.create", &id, &detail));
-            if !finds!(tx, FIND_PROJECT, act.organization.to_string(), &project) {
-                return Err(StoreError::Missing("project"));
-            }
-            sqlx::query(SQL)
-                .bind(&id)
-                .bind(act.organization.to_string())
-                .bind(&project)
-                .bind(&account.name)
-                .bind(&account.description)
-                .bind(act.at.as_microsecond())
-                .bind(found_by(&account))
-                .execute(&mut *tx)
-                .await
-                .map_err(|error| taken(error, "name"))?;
+            insert_service_account!(self, tx, act, &account, "name");
             tx.commit().await?;
         });
         Ok(account)
     }
 
-    fn new_service_account(&self, act: &Act, new: NewServiceAccount) -> ServiceAccount {
+    /// A service account that is not stored yet: [`Store::create_key_and_account`] does that.
+    pub fn draft_service_account(&self, act: &Act, new: NewServiceAccount) -> ServiceAccount {
         ServiceAccount {
             id: self.new_id(ServiceAccountId::new),
             organization: act.organization,
@@ -353,6 +372,6 @@ impl Store {
 }
 
 /// What a search for the service account looks into.
-fn found_by(account: &ServiceAccount) -> String {
+pub(crate) fn found_by(account: &ServiceAccount) -> String {
     search_text(&[&account.name, &account.description, &account.id.to_string()])
 }

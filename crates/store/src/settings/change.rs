@@ -24,6 +24,13 @@ const SET: &str = "
     ON CONFLICT (organization_id, name)
     DO UPDATE SET value = excluded.value, updated_at_us = excluded.updated_at_us";
 
+/// When the sessions end that are not over. Those that are stay so.
+const END_SESSIONS: &str = "
+    UPDATE sessions SET ends_at_us = CASE
+        WHEN last_seen_at_us + $3 < created_at_us + $4 THEN last_seen_at_us + $3
+        ELSE created_at_us + $4 END
+    WHERE organization_id = $1 AND ends_at_us > $2";
+
 /// Keys that can still be used and end later than a cap of so many microseconds would have them. As
 /// elsewhere, the cap counts from when the secret was made.
 macro_rules! select_outliving {
@@ -114,6 +121,11 @@ impl Change {
         };
         self.setting == Setting::AuditRetentionDays && days(&self.after) < days(&self.before)
     }
+
+    /// Whether it decides on how long sessions last.
+    fn is_of_sessions(&self) -> bool {
+        matches!(self.setting, Setting::SessionIdleMinutes | Setting::SessionMaxHours)
+    }
 }
 
 impl Store {
@@ -175,6 +187,16 @@ impl Store {
             };
             let stored =
                 Stored(sqlx::query_as(LIST).bind(&organization).fetch_all(&mut *tx).await?);
+            if changes.iter().any(Change::is_of_sessions) {
+                let bounds = stored.session_bounds(caps)?;
+                sqlx::query(END_SESSIONS)
+                    .bind(&organization)
+                    .bind(act.at.as_microsecond())
+                    .bind(i64::from(bounds.idle_minutes) * MINUTE_US)
+                    .bind(i64::from(bounds.max_hours) * 60 * MINUTE_US)
+                    .execute(&mut *tx)
+                    .await?;
+            }
             let list = stored.list(caps)?;
             // What was only tried goes back with the transaction.
             if !edit.is_preview {

@@ -6,7 +6,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use doorward_domain::id::{OrganizationId, UserId};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use zeroize::Zeroizing;
 
 use super::HAS_PASSWORD;
@@ -197,8 +197,7 @@ async fn hash(
     pepper: Zeroizing<[u8; 32]>,
     (memory_kib, passes): (u32, u32),
 ) -> Result<Vec<u8>, StoreError> {
-    let turn = tokio::time::timeout(WAIT_MAX, HASHING.acquire()).await;
-    let turn = turn.map_err(|_| StoreError::Busy)?.map_err(|_| StoreError::Busy)?;
+    let turn = turn(WAIT_MAX).await?;
     let work = move || {
         // Held until the work is done, also where nobody waits for it any more.
         let _turn = turn;
@@ -211,4 +210,22 @@ async fn hash(
     };
     let hash = tokio::task::spawn_blocking(work).await;
     hash.ok().flatten().ok_or_else(|| StoreError::Corrupt("password".to_owned()))
+}
+
+async fn turn(wait_max: Duration) -> Result<SemaphorePermit<'static>, StoreError> {
+    let turn = tokio::time::timeout(wait_max, HASHING.acquire()).await;
+    turn.map_err(|_| StoreError::Busy)?.map_err(|_| StoreError::Busy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_gets_no_turn_in_time_is_told_so() {
+        let held = [turn(Duration::MAX).await.unwrap(), turn(Duration::MAX).await.unwrap()];
+        assert!(matches!(turn(Duration::ZERO).await, Err(StoreError::Busy)));
+        drop(held);
+        assert!(turn(Duration::MAX).await.is_ok());
+    }
 }

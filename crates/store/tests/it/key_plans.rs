@@ -69,10 +69,15 @@ impl Subscriber for Statements {
 impl Statements {
     /// The statements of one page.
     async fn of_page(&self, store: &TestStore, filter: &KeyFilter, limit: u32) -> Vec<String> {
-        self.0.lock().unwrap().clear();
         let after = middle(store, filter);
-        let page = store.list_keys(store.first.organization, filter, Some(&after), limit);
-        page.await.unwrap();
+        self.of(Box::pin(store.list_keys(store.first.organization, filter, Some(&after), limit)))
+            .await
+    }
+
+    /// The statements of whatever is asked.
+    async fn of<T, E: Debug>(&self, asked: impl Future<Output = Result<T, E>>) -> Vec<String> {
+        self.0.lock().unwrap().clear();
+        asked.await.unwrap();
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }
@@ -172,5 +177,33 @@ async fn a_page_takes_the_same_few_statements_and_no_key_is_looked_at_that_is_no
             }
             assert!(told.contains("USING") || told.contains("Index"), "{place}: {told}");
         }
+        what_is_few_among_many_is_not_searched(&statements, &store).await;
+        keys_are_counted_in_an_index_alone(&statements, &store).await;
+    }
+}
+
+/// The keys of service accounts are found in indexes of theirs, however many others there are.
+async fn what_is_few_among_many_is_not_searched(statements: &Statements, store: &TestStore) {
+    for sort in ["-created", "created", "name", "-last_used", "expires"] {
+        for search in [None, Some("nowhere".to_owned())] {
+            let (kind, sort) = (Some("service".to_owned()), sort.parse().unwrap());
+            let filter = KeyFilter { kind, sort, search, ..KeyFilter::default() };
+            let asked = statements.of_page(store, &filter, 50).await;
+            let told = plan(store, &asked[0]).await.join("\n");
+            assert!(told.contains("api_keys_service_"), "{}: {told}\n{}", store.engine(), asked[0]);
+        }
+    }
+}
+
+/// However many keys a project has, none is looked at to count them.
+async fn keys_are_counted_in_an_index_alone(statements: &Statements, store: &TestStore) {
+    let first = &store.first;
+    let asked = statements.of(store.populations(first.organization, &[first.project])).await;
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    let told = plan(store, &asked[0]).await.join("\n");
+    let ways = ["COVERING INDEX api_keys_living", "Index Only Scan using api_keys_living"];
+    assert!(ways.iter().any(|way| told.contains(way)), "{}: {told}", store.engine());
+    for never in ["SCAN k", "Seq Scan on api_keys"] {
+        assert!(!told.contains(never), "{}: {told}", store.engine());
     }
 }

@@ -253,12 +253,14 @@ async fn the_keys_that_live_and_the_members_of_a_project_are_counted() {
                 _ => {}
             }
         }
-        let mut soon = of_web("expired");
-        soon.rights.expires_at = Some(store.now() + SignedDuration::from_secs(1));
-        store.create_key(&act, soon).await.unwrap();
+        for (name, ends_in) in [("expired", 1), ("later", 3)] {
+            let mut new = of_web(name);
+            new.rights.expires_at = Some(store.now() + SignedDuration::from_secs(ends_in));
+            store.create_key(&act, new).await.unwrap();
+        }
         store.pass(SignedDuration::from_secs(2));
         let counted = store.populations(organization, &[web, empty]).await.unwrap();
-        assert_eq!(counted.of(web), Population { keys: 2, members: 2 }, "{}", store.engine());
+        assert_eq!(counted.of(web), Population { keys: 3, members: 2 }, "{}", store.engine());
         assert_eq!(counted.of(empty), Population::default());
         let elsewhere = store.populations(OrganizationId::new(1, 2), &[web]).await.unwrap();
         assert_eq!(elsewhere.of(web), Population::default());

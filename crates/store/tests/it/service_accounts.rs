@@ -1,7 +1,7 @@
 //! Service accounts and what becomes of their keys.
 
 use doorward_domain::key::Owner;
-use doorward_store::{NewServiceAccount, Removed, ServiceAccount, StoreError};
+use doorward_store::{KeyFilter, NewKey, NewServiceAccount, Removed, ServiceAccount, StoreError};
 use jiff::SignedDuration;
 
 use crate::harness::{TestStore, every_store, is_changed};
@@ -60,6 +60,45 @@ async fn its_name_is_unique_and_its_project_there() {
         let abroad = store.act_in(store.second_organization().await.organization);
         let missing = store.create_service_account(&abroad, new(&store, "bot")).await.unwrap_err();
         assert!(matches!(missing, StoreError::Missing("project")), "{missing:?}");
+    }
+}
+
+/// A key of an account that is only drafted.
+fn key_of(store: &TestStore, account: &ServiceAccount, name: &str) -> NewKey {
+    let (owner, project) = (Owner::ServiceAccount(account.id), account.project);
+    NewKey { owner, project, ..store.new_key(name) }
+}
+
+#[tokio::test]
+async fn an_account_and_its_first_key_are_made_together_or_not_at_all() {
+    for store in every_store().await {
+        let (act, organization) = (store.act(), store.first.organization);
+        let bot = store.draft_service_account(&act, new(&store, "bot"));
+        assert_eq!(store.find_service_account(organization, bot.id).await.unwrap(), None);
+        // The key is refused last, when both are written already.
+        let full = NewKey { quota: Some(0), ..key_of(&store, &bot, "agent") };
+        let refused = store.create_key_and_account(&act, &bot, full).await.map(drop).unwrap_err();
+        assert!(matches!(refused, StoreError::InUse(_)), "{refused:?}");
+        assert_eq!(store.find_service_account(organization, bot.id).await.unwrap(), None);
+        assert!(!actions(&store, 1).await.contains(&"key.create".to_owned()), "{}", store.engine());
+
+        let wish = key_of(&store, &bot, "agent");
+        let (key, plain) = store.create_key_and_account(&act, &bot, wish).await.unwrap();
+        assert_eq!(store.find_service_account(organization, bot.id).await.unwrap(), Some(bot));
+        assert!(store.identify(&plain).await.unwrap().unwrap().owner_is_active);
+        assert_eq!(actions(&store, 2).await, ["key.create", "service_account.create"]);
+
+        let twin = store.draft_service_account(&act, new(&store, "bot"));
+        let wish = key_of(&store, &twin, "agent");
+        let refused = store.create_key_and_account(&act, &twin, wish).await.map(drop).unwrap_err();
+        let field = "new_service_account.name";
+        assert!(matches!(refused, StoreError::Taken { field: f } if f == field), "{refused:?}");
+        let keys_of = async |owner| {
+            let filter = KeyFilter { owner: Some(owner), ..KeyFilter::default() };
+            store.list_keys(organization, &filter, None, 9).await.unwrap().rows.len()
+        };
+        assert_eq!(keys_of(Owner::ServiceAccount(twin.id)).await, 0);
+        assert_eq!(keys_of(key.owner).await, 1);
     }
 }
 

@@ -4,9 +4,10 @@ use doorward_domain::bounds::Bounds;
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::SessionId;
 use doorward_domain::role::OrganizationRole;
+use doorward_domain::setting::{Setting, SettingValue};
 use doorward_domain::sign_in_token::SignInToken;
 use doorward_store::{
-    Actor, Client, LinkPurpose, NewUser, Removed, Session, SignedIn, StoreError, User,
+    Actor, Client, LinkPurpose, NewUser, Removed, Session, SettingsEdit, SignedIn, StoreError, User,
 };
 use jiff::SignedDuration;
 use secrecy::SecretString;
@@ -149,7 +150,7 @@ async fn an_act_of_a_session_that_is_over_is_not_done() {
         refused(&first, role, "lowered").await;
         store.edit_user(&store.act(), &User { role, ..lowered }).await.unwrap();
 
-        store.pass(SignedDuration::from_hours(12));
+        store.pass(SignedDuration::from_mins(30));
         refused(&first, role, "idle").await;
         assert!(store.identify_session(&token).await.unwrap().is_none());
         let (second, token) = signed_in(&store).await;
@@ -164,6 +165,54 @@ async fn an_act_of_a_session_that_is_over_is_not_done() {
         refused(&third, role, "ended").await;
         let again = store.end_session(&store.act(), user.id, third.id).await.unwrap();
         assert_eq!(again, Removed::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_session_lasts_as_long_as_the_settings_say_at_each_instant() {
+    let minutes = SignedDuration::from_mins;
+    for store in every_store().await {
+        let set = async |setting, value| {
+            let edit = SettingsEdit {
+                changes: vec![(setting, Some(SettingValue::Number(value)))],
+                if_updated_at: None,
+                may_forget: false,
+                is_preview: false,
+            };
+            store.change_settings(&store.act(), &edit).await.unwrap();
+        };
+        let lasts = async |token| store.identify_session(token).await.unwrap().is_some();
+        let used = async |session: &Session| {
+            store.touch_session(session, "192.0.2.8".parse().unwrap()).await.unwrap();
+        };
+
+        let (_, session, token) = with_session(&store, OrganizationRole::Member).await;
+        assert_eq!(session.ends_at, store.now() + minutes(30), "{}", store.engine());
+        store.pass(minutes(29));
+        used(&session).await;
+        store.pass(minutes(29));
+        assert!(lasts(&token).await);
+        store.pass(minutes(1));
+        assert!(!lasts(&token).await, "idle on {}", store.engine());
+        set(Setting::SessionIdleMinutes, 120).await;
+        assert!(!lasts(&token).await, "revived on {}", store.engine());
+
+        set(Setting::SessionMaxHours, 1).await;
+        let (session, token) = signed_in(&store).await;
+        store.pass(minutes(59));
+        used(&session).await;
+        assert!(lasts(&token).await);
+        store.pass(minutes(1));
+        assert!(!lasts(&token).await, "old on {}", store.engine());
+
+        let (_, token) = signed_in(&store).await;
+        store.pass(minutes(10));
+        assert!(lasts(&token).await);
+        set(Setting::SessionIdleMinutes, 10).await;
+        assert!(!lasts(&token).await, "shortened on {}", store.engine());
+        let listed = store.list_sessions(session.organization, session.user).await.unwrap();
+        assert!(listed.is_empty(), "{listed:?}");
+        assert_eq!(store.sweep_sign_ins().await.unwrap(), 3);
     }
 }
 

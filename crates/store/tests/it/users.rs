@@ -491,7 +491,11 @@ async fn the_presence_of_a_user_counts_keys_that_could_be_used() {
     for store in every_store().await {
         let organization = store.first.organization;
         let ada = store.make_user("ada", Member).await;
-        let presence = async || store.presences(organization, &[ada.id]).await.unwrap().of(ada.id);
+        // Whose keys are another's is not mixed up.
+        let bob = store.make_user("bob", Member).await;
+        store.make_key_of(Owner::User(bob.id), "his").await;
+        let both = [ada.id, bob.id];
+        let presence = async || store.presences(organization, &both).await.unwrap().of(ada.id);
         assert_eq!(presence().await, Presence::default(), "{}", store.engine());
         let (kept, _) = store.make_key_of(Owner::User(ada.id), "kept").await;
         let (gone, _) = store.make_key_of(Owner::User(ada.id), "gone").await;

@@ -1,7 +1,7 @@
 //! A limit increase as answers show it.
 
 use axum::Json;
-use doorward_domain::bounds::BoundOf;
+use doorward_domain::bounds::{BoundOf, Bounds};
 use doorward_domain::id::{IncreaseId, OrganizationId};
 use doorward_domain::increase::{IncreaseState, Raise};
 use doorward_store::Increase;
@@ -27,6 +27,10 @@ pub(crate) struct IncreaseObject {
     #[schema(value_type = IncreaseState)]
     state: &'static str,
     asked: Raise,
+    /// The limits and budgets that the key has of its own by now, while nobody has decided. `null`: somebody
+    /// has, or it is none of a key.
+    #[schema(required)]
+    now: Option<Raise>,
     reason: String,
     asked_by: String,
     /// What that one is called, as with whoever decided, where `names` asks for it and it is known.
@@ -59,6 +63,10 @@ impl From<Increase> for IncreaseObject {
             subject_name: increase.name,
             state: increase.state.as_str(),
             asked: increase.asked,
+            now: increase
+                .own
+                .filter(|_| increase.state == IncreaseState::Open)
+                .map(|Bounds { limits, budgets }| Raise { limits, budgets }),
             reason: increase.reason,
             asked_by: increase.asked_by,
             asked_by_name: None,

@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 use super::expiry::{self, Bounds, Days, Decided, Wish};
 use super::grant::{self, Attempt};
-use super::place::{self, Kind, Named};
+use super::place::{self, Kind, Named, NewAccount};
 use super::secret;
 use crate::Control;
 use crate::caller::Caller;
@@ -43,6 +43,8 @@ struct CreateKey {
     /// Id or name.
     #[schema(value_type = Option<Name>)]
     owner: Option<String>,
+    /// In place of an owner: a service account that is made along with the key, both or neither.
+    new_service_account: Option<NewAccount>,
     /// Id or name.
     #[schema(value_type = Option<Name>)]
     project: Option<String>,
@@ -90,19 +92,24 @@ pub(crate) async fn create_key(
     let named = Named {
         kind: wish.kind,
         owner: wish.owner.as_deref(),
+        account: wish.new_service_account.as_ref(),
         project: wish.project.as_deref(),
         key: &wish.name,
     };
-    let (owner, project) = place::find(&control, &caller, &named, &mut faults).await?;
-    let whose = owner.unwrap_or(caller.owner());
+    let place = place::find(&control, &caller, &named, now, &mut faults).await?;
+    let whose = place.owner.unwrap_or(caller.owner());
     let bounds = Bounds::new(&caller, &settings, now).owned_by(whose, &settings);
     let decided = wish.check(bounds, &mut faults);
-    let (owner, decided) = faults.finish_with(owner.zip(decided))?;
-    let new = wish.into_key(owner, project, &caller, decided.at);
+    let (owner, decided) = faults.finish_with(place.owner.zip(decided))?;
+    let new = wish.into_key(owner, place.project, &caller, decided.at);
     refuse_excess(&control, &caller, &new).await?;
     let quota = settings.keys_per_user_max;
     let new = NewKey { quota: Some(quota), ..new };
-    let created = control.store.create_key(&caller.act(now), new).await;
+    let act = caller.act(now);
+    let created = match &place.account {
+        Some(account) => control.store.create_key_and_account(&act, account, new).await,
+        None => control.store.create_key(&act, new).await,
+    };
     let (key, plain) = created.map_err(|error| full(error, quota))?;
     secret::answer(StatusCode::CREATED, fresh(key), &plain, decided.is_clamped, now)
 }

@@ -2,15 +2,20 @@
 
 use doorward_domain::id::{ProjectId, ServiceAccountId};
 use doorward_domain::key::Owner;
+use doorward_domain::name::{check_description, check_name};
 use doorward_domain::project_role::ProjectRole;
+use doorward_domain::scope::Scope;
+use doorward_store::{NewServiceAccount, ServiceAccount};
+use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::grant::{self, Attempt};
 use super::named::{self, Meant};
 use crate::Control;
-use crate::caller::Caller;
+use crate::caller::{Caller, require};
 use crate::faults::Faults;
+use crate::openapi::text::{Description, Name};
 use crate::problem::ApiError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -21,13 +26,35 @@ pub(super) enum Kind {
     Service,
 }
 
+/// A service account that is made along with its first key.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewServiceAccount)]
+pub(super) struct NewAccount {
+    #[schema(value_type = Name)]
+    name: String,
+    #[schema(value_type = Option<Description>)]
+    description: Option<String>,
+}
+
 /// What a request says of it.
 pub(super) struct Named<'a> {
     pub(super) kind: Option<Kind>,
     pub(super) owner: Option<&'a str>,
+    /// In place of an owner.
+    pub(super) account: Option<&'a NewAccount>,
     pub(super) project: Option<&'a str>,
     /// The name of the new key.
     pub(super) key: &'a str,
+}
+
+/// Where a key goes.
+pub(super) struct Place {
+    /// `None`: nobody who could be found; what is wrong is noted.
+    pub(super) owner: Option<Owner>,
+    pub(super) project: ProjectId,
+    /// The owner, where that is made along with the key.
+    pub(super) account: Option<ServiceAccount>,
 }
 
 /// The owner and the project. What is wrong with them is noted.
@@ -35,8 +62,12 @@ pub(super) async fn find(
     control: &Control,
     caller: &Caller,
     named: &Named<'_>,
+    now: Timestamp,
     faults: &mut Faults,
-) -> Result<(Option<Owner>, ProjectId), ApiError> {
+) -> Result<Place, ApiError> {
+    if let Some(wish) = named.account {
+        return with_account(control, caller, (named, wish), now, faults).await;
+    }
     let owner = owner(control, caller, named, faults).await?;
     let project = match owner {
         Some(Owner::ServiceAccount(id)) => {
@@ -44,7 +75,34 @@ pub(super) async fn find(
         }
         Some(Owner::User(_)) | None => project(control, caller, named, faults).await?,
     };
-    Ok((owner, project))
+    Ok(Place { owner, project, account: None })
+}
+
+/// A key of a service account that is not there yet. It takes what making one takes.
+async fn with_account(
+    control: &Control,
+    caller: &Caller,
+    (named, wish): (&Named<'_>, &NewAccount),
+    now: Timestamp,
+    faults: &mut Faults,
+) -> Result<Place, ApiError> {
+    require(control, caller, Scope::Admin).await?;
+    if named.owner.is_some() {
+        let detail = "only one of owner and new_service_account can be given";
+        faults.add("owner", "conflict", detail);
+    }
+    if named.kind == Some(Kind::User) {
+        let detail = "the key of a service account is one of kind service";
+        faults.add("kind", "wrong_kind", detail);
+    }
+    let description = wish.description.clone().unwrap_or_default();
+    faults.check("new_service_account.name", check_name(&wish.name));
+    faults.check("new_service_account.description", check_description(&description));
+    let project = project(control, caller, named, faults).await?;
+    let new = NewServiceAccount { project, name: wish.name.clone(), description };
+    let account = control.store.draft_service_account(&caller.act(now), new);
+    let owner = Some(Owner::ServiceAccount(account.id));
+    Ok(Place { owner, project, account: Some(account) })
 }
 
 async fn owner(

@@ -109,7 +109,7 @@ fn fault(code: &'static str, detail: &str) -> ApiError {
     ApiError::Invalid(vec![FieldError::new("provider", code, detail)])
 }
 
-/// Asks a provider for its models. An error where a provider of its kind cannot be asked.
+/// Asks a provider for its models. An error where a provider of its kind cannot be asked, or too many wait.
 pub(in crate::api) async fn ask(
     control: &Control,
     provider: &Provider,
@@ -130,11 +130,9 @@ pub(in crate::api) async fn ask(
     }
     let (kind, base_url) = (provider.kind, provider.base_url.clone().unwrap_or_default());
     let agent = control.agent.clone();
-    let _turn = control.asking.acquire().await;
-    let asking = tokio::task::spawn_blocking(move || {
-        list_models(&agent, &Asked { kind, base_url: &base_url, key: secret.as_ref() })
-    });
-    asking.await.map_err(|error| ApiError::Internal(error.to_string()))
+    let list =
+        move || list_models(&agent, &Asked { kind, base_url: &base_url, key: secret.as_ref() });
+    control.asking.take(list).await
 }
 
 fn told(

@@ -36,7 +36,7 @@ struct OwnOrganization {
 #[derive(Debug, Serialize, ToSchema)]
 struct KeyQuota {
     /// Active and disabled ones.
-    count: u32,
+    count: u64,
     /// As many there may be.
     max: u32,
     /// No key lives longer. `null`: keys may live for ever.
@@ -54,21 +54,25 @@ pub(crate) async fn show_me(
     State(control): State<Control>,
     caller: Caller,
 ) -> Result<Json<Me>, ApiError> {
-    let owner = caller.owner();
-    let Owner::User(id) = owner else { return Err(ApiError::NotFound(NOUN)) };
+    let Owner::User(id) = caller.owner() else { return Err(ApiError::NotFound(NOUN)) };
     let (store, organization) = (&control.store, caller.organization());
-    let user = store.find_user(organization, id).await?.ok_or(ApiError::NotFound(NOUN))?;
-    let settings = store.settings(organization).await?;
-    let name = store.get_organization(organization).await?.name;
+    let user = async {
+        let user = store.find_user(organization, id).await?.ok_or(ApiError::NotFound(NOUN))?;
+        Ok::<_, ApiError>((user.role.scopes(), one(&control, user).await?))
+    };
+    // Every page of the portal waits for this: what does not depend on each other is asked at once.
+    let settings = async { Ok(store.settings(organization).await?) };
+    let own = async { Ok(store.get_organization(organization).await?) };
+    let ((scopes, user), settings, own) = tokio::try_join!(user, settings, own)?;
     let cap = settings.ttl_minutes_max;
     Ok(Json(Me {
-        scopes: user.role.scopes(),
-        user: one(&control, user).await?,
-        organization: OwnOrganization { id: organization, name },
+        scopes,
         key_quota: KeyQuota {
-            count: store.count_keys(organization, owner).await?,
+            count: user.user.keys.unwrap_or_default(),
             max: settings.keys_per_user_max,
             max_lifetime_minutes: (cap > 0).then_some(cap),
         },
+        user,
+        organization: OwnOrganization { id: organization, name: own.name },
     }))
 }

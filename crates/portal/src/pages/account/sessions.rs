@@ -43,6 +43,8 @@ pub(super) struct Session {
     user_agent: String,
     pub(super) created_at: Timestamp,
     pub(super) last_seen_at: Timestamp,
+    /// If it is not used any more.
+    pub(super) ends_at: Timestamp,
     /// Whether it is the one that asks.
     pub(super) is_current: bool,
 }
@@ -99,7 +101,7 @@ mod tests {
             let at = Timestamp::UNIX_EPOCH;
             let session = Session {
                 id: String::new(), address: String::new(), user_agent: user_agent.to_owned(),
-                created_at: at, last_seen_at: at, is_current: false,
+                created_at: at, last_seen_at: at, ends_at: at, is_current: false,
             };
             assert_eq!(session.device().to_lowercase(), expected.to_lowercase());
         }

@@ -5,7 +5,7 @@ use axum::response::Response;
 use doorward_domain::scope::Scope;
 use http::Method;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::created::CreatedPage;
 use super::fields::{self, Offer, Purpose, member};
@@ -30,7 +30,8 @@ const DEFAULT: &str = "default";
 const DAYS_USUAL: u64 = 90;
 const NAMED: &str = "required maxlength=\"80\" autocomplete=\"off\"";
 const NAMED_FIRST: &str = "required maxlength=\"80\" autocomplete=\"off\" autofocus";
-const ACCOUNT: [Member; 1] = [member("project", Kind::Wish)];
+/// What the API calls the account that a key is made along with.
+const ACCOUNT: &str = "new_service_account";
 
 /// Whose keys are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,11 +64,6 @@ struct Named {
     name: String,
 }
 
-#[derive(Deserialize)]
-struct Account {
-    id: String,
-}
-
 impl Whose {
     const fn path(self) -> &'static str {
         match self {
@@ -92,24 +88,31 @@ impl CreatePage {
     async fn new(visitor: &Visitor, mut form: Form, whose: Whose) -> Self {
         let is_admin = visitor.me.is_admin();
         let is_service = whose == Whose::Services;
-        let mut offer = Offer::load(visitor, &form).await;
+        // What cannot be listed can still be typed, or is left to the API.
+        let projects = async {
+            if is_admin {
+                all::<Membership>(visitor, "/v1/projects?limit=200").await.data
+            } else {
+                own_projects(visitor)
+            }
+        };
+        let owners = async {
+            match whose {
+                Whose::Services => all::<Named>(visitor, "/v1/service-accounts?limit=200").await,
+                Whose::Users if is_admin => {
+                    all::<Named>(visitor, "/v1/users?limit=200&presence=false").await
+                }
+                Whose::Users => List { data: Vec::new(), next: None },
+            }
+        };
+        let (mut offer, projects, owners) =
+            tokio::join!(Offer::load(visitor, &form), projects, owners);
         fields::tick_models(&mut form, &offer.models);
         offer.ask_about(visitor, &form, None);
         if form.value("ends").is_empty() {
             let usual = offer.days.iter().rev().find(|days| **days <= DAYS_USUAL);
             form.set("ends", usual.map(u64::to_string).unwrap_or_default());
         }
-        // What cannot be listed can still be typed, or is left to the API.
-        let projects = if is_admin {
-            all::<Membership>(visitor, "projects").await.data
-        } else {
-            own_projects(visitor)
-        };
-        let owners = match whose {
-            Whose::Services => all::<Named>(visitor, "service-accounts").await,
-            Whose::Users if is_admin => all::<Named>(visitor, "users").await,
-            Whose::Users => List { data: Vec::new(), next: None },
-        };
         // A link names them as people do.
         let named = owners.data.iter().find(|owner| owner.name == form.value("owner"));
         if let Some(owner) = named {
@@ -150,8 +153,8 @@ fn own_projects(visitor: &Visitor) -> Vec<Membership> {
 }
 
 /// As many as a list has on one page.
-async fn all<T: for<'de> Deserialize<'de>>(visitor: &Visitor, noun: &str) -> List<T> {
-    let list = visitor.api.get::<List<T>>(&format!("/v1/{noun}?limit=200")).await;
+async fn all<T: for<'de> Deserialize<'de>>(visitor: &Visitor, path: &str) -> List<T> {
+    let list = visitor.api.get::<List<T>>(path).await;
     list.unwrap_or(List { data: Vec::new(), next: None })
 }
 
@@ -186,9 +189,6 @@ fn empty(query: &Query) -> Form {
     let mut form = Form::filled([
         ("name", query.text("name").to_owned()),
         ("owner", query.text("owner").to_owned()),
-        ("budgets[0].period", "month".to_owned()),
-        ("budgets[1].period", "day".to_owned()),
-        ("budgets[2].period", "total".to_owned()),
     ]);
     for scope in [Scope::InferenceRead, Scope::InferenceWrite] {
         form.add("scopes", scope.as_str());
@@ -208,30 +208,7 @@ pub(crate) async fn act_service(Posted { visitor, mut form }: Posted) -> Result<
         return Ok(ok(&CreatePage::new(&visitor, form, Whose::Services).await));
     }
     form.set("service", "yes");
-    if form.value("owner").is_empty() {
-        match make_account(&visitor, &form).await {
-            Ok(account) => form.set("owner", account.id),
-            Err(refusal) => {
-                let form = form.refused(refusal)?;
-                let form = form.renamed(|field| (field == "name").then(|| "account".to_owned()));
-                return Ok(again(&CreatePage::new(&visitor, form, Whose::Services).await));
-            }
-        }
-    }
     make(&visitor, form, Whose::Services).await
-}
-
-/// The account that the key is made along with. The same form sent again finds it made already.
-async fn make_account(visitor: &Visitor, form: &Form) -> Result<Account, Refusal> {
-    let mut body = form.body(&ACCOUNT);
-    let name = match form.value("account").trim() {
-        "" => form.value("name"),
-        named => named,
-    };
-    body.insert("name".to_owned(), name.into());
-    let once = format!("{}-account", form.once());
-    let sent = Sent { once: Some(&once), ..Sent::default() };
-    visitor.api.send(Method::POST, "/v1/service-accounts", &body, sent).await
 }
 
 async fn make(visitor: &Visitor, form: Form, whose: Whose) -> Result<Response, Refusal> {
@@ -248,6 +225,8 @@ async fn make(visitor: &Visitor, form: Form, whose: Whose) -> Result<Response, R
         Ok(key) => Ok(ok(&CreatedPage::new(visitor, key).await)),
         Err(refusal) => {
             let form = fields::refused(form, refusal)?;
+            let form =
+                form.renamed(|field| field.starts_with(ACCOUNT).then(|| "account".to_owned()));
             Ok(again(&CreatePage::new(visitor, form, whose).await))
         }
     }
@@ -259,13 +238,25 @@ fn body(visitor: &Visitor, form: &Form, whose: Whose) -> Result<Map<String, Valu
     body.extend(form.body(&MEMBERS));
     if whose == Whose::Services {
         body.insert("kind".to_owned(), "service".into());
-        // The project is the account's.
-        body.remove("project");
+        if body.contains_key("owner") {
+            // The project is the account's.
+            body.remove("project");
+        } else {
+            body.insert(ACCOUNT.to_owned(), new_account(form));
+        }
     } else if body.contains_key("owner") {
         body.insert("kind".to_owned(), "user".into());
     }
     match fields::lockout(visitor, form, None) {
         Some(wrong) => Err(wrong),
         None => Ok(body),
+    }
+}
+
+/// The account that is made along with the key; it is called as the key is, where it has no name of its own.
+fn new_account(form: &Form) -> Value {
+    match form.value("account").trim() {
+        "" => json!({ "name": form.value("name") }),
+        named => json!({ "name": named }),
     }
 }

@@ -1,7 +1,7 @@
 //! `POST /keys/file`: a key as a file to be kept. The page that shows a key once sends it along: nothing here
 //! knows it before or keeps it after.
 
-use std::sync::LazyLock;
+use std::time::Duration;
 
 use axum::response::{IntoResponse as _, Response};
 use doorward_domain::credential::PlainKey;
@@ -10,11 +10,11 @@ use doorward_sealed::key_file::KeyFile;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 
 use super::created::CreatedPage;
-use crate::answer::again;
+use crate::answer::{again, busy};
 use crate::form::Form;
 use crate::posted::Posted;
 use crate::refusal::{FieldError, Refusal};
@@ -22,7 +22,9 @@ use crate::visitor::Visitor;
 
 /// Files that are sealed at a time: each takes 128 MiB for half a second.
 const SEALED_MAX: usize = 1;
-static SEALING: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(SEALED_MAX));
+static SEALING: Semaphore = Semaphore::const_new(SEALED_MAX);
+/// Longest wait for a turn.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 /// The longest name of a file, without its end.
 const NAME_CHARS_MAX: usize = 60;
 
@@ -76,19 +78,28 @@ async fn pak(
             return Ok(again(&CreatedPage::again(visitor, key, form).await));
         }
     };
-    let sealed = seal(content, passphrase).await.map_err(|error| Refusal::fault(&error))?;
+    let Some(turn) = turn(WAIT_MAX).await else {
+        // The key is on this page alone: a refusal in its place would lose it.
+        let form = form.wrong(FieldError::new("passphrase", "passphrase-busy"));
+        return Ok(busy(&CreatedPage::again(visitor, key, form).await));
+    };
+    let sealed = in_turn(turn, move || content.file().pak(&passphrase)).await;
+    let sealed =
+        sealed.unwrap_or(Err(SealError::Cipher)).map_err(|error| Refusal::fault(&error))?;
     Ok(attachment(&format!("{name}.pak"), sealed))
 }
 
-async fn seal(content: Content, passphrase: Passphrase) -> Result<Vec<u8>, SealError> {
-    in_turn(move || content.file().pak(&passphrase)).await.unwrap_or(Err(SealError::Cipher))
+/// `None`: none came in time.
+async fn turn(wait_max: Duration) -> Option<SemaphorePermit<'static>> {
+    tokio::time::timeout(wait_max, SEALING.acquire()).await.ok()?.ok()
 }
 
 /// Works off the threads of connections. The turn ends with the work, also where nobody waits for it any more:
 /// else whoever hangs up and asks again would fill the memory. `None`: it panicked.
-async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    // Nobody closes it.
-    let turn = SEALING.acquire().await;
+async fn in_turn<T: Send + 'static>(
+    turn: SemaphorePermit<'static>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let working = spawn_blocking(move || {
         let done = work();
         drop(turn);
@@ -154,14 +165,15 @@ mod tests {
         let (begun, is_begun) = tokio::sync::oneshot::channel();
         let (end, is_ended) = std::sync::mpsc::channel::<()>();
         let mut waiting = tokio::task::JoinSet::new();
-        waiting.spawn(in_turn(move || {
+        let held = turn(Duration::MAX).await.unwrap();
+        waiting.spawn(in_turn(held, move || {
             begun.send(()).unwrap();
             is_ended.recv().unwrap();
         }));
         is_begun.await.unwrap();
         waiting.shutdown().await;
-        assert_eq!(SEALING.available_permits(), 0);
+        assert!(turn(Duration::ZERO).await.is_none());
         end.send(()).unwrap();
-        assert_eq!(in_turn(|| 5).await, Some(5));
+        assert_eq!(in_turn(turn(Duration::MAX).await.unwrap(), || 5).await, Some(5));
     }
 }

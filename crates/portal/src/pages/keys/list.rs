@@ -179,21 +179,29 @@ async fn page(visitor: Visitor, query: Query, is_service: bool) -> Result<Respon
     };
     let here = if is_service { "/agent-keys" } else { "/keys" };
     let next = next.map(|after| query.path(here, &KEPT, &[("after", &after)]));
-    let owners = if is_of_all { owners(&visitor, is_service).await } else { Vec::new() };
-    let projects = if visitor.me.is_admin() {
-        let all = visitor.api.get::<List<Membership>>("/v1/projects?limit=200").await;
-        all.map(|list| list.data).unwrap_or_default()
-    } else {
-        visitor.me.projects.clone()
-    };
+    let owners = async { if is_of_all { owners(&visitor, is_service).await } else { Vec::new() } };
+    let (owners, projects) = tokio::join!(owners, projects(&visitor));
     let frame = visitor.frame(here);
     let shown = ListPage { frame, query, keys, projects, owners, is_service, next, wrong };
     if shown.wrong.is_empty() { Ok(ok(&shown)) } else { Ok(again(&shown)) }
 }
 
+/// Those that the list can be narrowed to.
+async fn projects(visitor: &Visitor) -> Vec<Membership> {
+    if !visitor.me.is_admin() {
+        return visitor.me.projects.clone();
+    }
+    let all = visitor.api.get::<List<Membership>>("/v1/projects?limit=200").await;
+    all.map(|list| list.data).unwrap_or_default()
+}
+
 /// Names of owners, as many as a list has on one page. Others can be typed.
 async fn owners(visitor: &Visitor, is_service: bool) -> Vec<String> {
-    let noun = if is_service { "service-accounts" } else { "users" };
-    let list = visitor.api.get::<List<Named>>(&format!("/v1/{noun}?limit=200")).await;
+    let path = if is_service {
+        "/v1/service-accounts?limit=200"
+    } else {
+        "/v1/users?limit=200&presence=false"
+    };
+    let list = visitor.api.get::<List<Named>>(path).await;
     list.map(|list| list.data).unwrap_or_default().into_iter().map(|one| one.name).collect()
 }

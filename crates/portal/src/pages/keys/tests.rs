@@ -165,11 +165,38 @@ async fn whoever_may_not_is_told_so_before_a_form_is_filled_in() {
 }
 
 #[tokio::test]
+async fn an_agent_key_and_its_account_are_one_act_and_each_fault_stands_at_its_field() {
+    let problem = json!({
+        "code": "invalid_request", "detail": "no", "errors": [
+            { "field": "new_service_account.name", "detail": "is taken" },
+            { "field": "ip_allow[0]", "detail": "is no address" },
+        ],
+    });
+    let fake = Fake::new("admin", &[("POST /v1/api-keys", 400, problem)]);
+    let typed = "name=nightly&scopes=inference:write&project=prj_1&ip_allow=nowhere";
+    for (account, expected) in [("", "nightly"), ("&account=+bot+", "bot")] {
+        let page = fake.post("/agent-keys/new", &format!("{typed}{account}")).await;
+        assert_eq!(page.status, 422);
+        for wrong in ["id=\"account-wrong\">is taken", "id=\"ip_allow-wrong\">is no address"] {
+            assert!(page.text.contains(wrong), "{wrong}: {}", page.text);
+        }
+        let sent = fake.changes().pop().unwrap().body;
+        assert_eq!(sent["new_service_account"], json!({ "name": expected }));
+        assert_eq!((&sent["kind"], &sent["project"]), (&json!("service"), &json!("prj_1")));
+    }
+    assert_eq!(fake.changes().len(), 2, "nothing else is asked for");
+    fake.post("/agent-keys/new", &format!("{typed}&owner=sva_1")).await;
+    let sent = fake.changes().pop().unwrap().body;
+    assert_eq!((sent.get("new_service_account"), sent.get("project")), (None, None));
+}
+
+#[tokio::test]
 async fn an_administrator_chooses_owners_by_their_ids_and_the_kind_above() {
     let people = list(json!([
         { "id": "usr_me", "name": "Ada L" }, { "id": "usr_ben", "name": "Ben B" },
     ]));
-    let fake = Fake::new("admin", &[("GET /v1/users?limit=200", 200, people.clone())]);
+    let fake =
+        Fake::new("admin", &[("GET /v1/users?limit=200&presence=false", 200, people.clone())]);
     let shown = fake.get("/keys/new?owner=Ben%20B").await.text;
     assert!(shown.contains("<option value=\"\">Ada L (you)</option>"), "{shown}");
     assert!(shown.contains("<option value=\"usr_ben\" selected>Ben B</option>"), "{shown}");
@@ -177,7 +204,7 @@ async fn an_administrator_chooses_owners_by_their_ids_and_the_kind_above() {
     // Of more than a list has on one page, nobody can be left out.
     let mut more = people;
     more["next"] = "Ben B".into();
-    let fake = Fake::new("admin", &[("GET /v1/users?limit=200", 200, more)]);
+    let fake = Fake::new("admin", &[("GET /v1/users?limit=200&presence=false", 200, more)]);
     let shown = fake.get("/keys/new").await.text;
     assert!(shown.contains("name=\"owner\" value=\"\" list=\"owners\""), "{shown}");
 }

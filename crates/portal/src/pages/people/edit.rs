@@ -30,7 +30,6 @@ struct EditPage {
     form: Form,
     id: String,
     roles: Vec<&'static str>,
-    budgets: Vec<bounds::Row>,
     is_me: bool,
 }
 
@@ -41,7 +40,6 @@ impl EditPage {
             is_me: id == visitor.me.id,
             id,
             roles: roles_of(&visitor.me),
-            budgets: bounds::rows(&form),
             form,
         }
     }

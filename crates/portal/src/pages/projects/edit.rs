@@ -25,12 +25,11 @@ struct EditPage {
     frame: Frame,
     form: Form,
     id: String,
-    budgets: Vec<bounds::Row>,
 }
 
 impl EditPage {
     fn new(visitor: &Visitor, id: String, form: Form) -> Self {
-        Self { frame: visitor.frame("/projects"), id, budgets: bounds::rows(&form), form }
+        Self { frame: visitor.frame("/projects"), id, form }
     }
 }
 

@@ -87,7 +87,7 @@ mod tests {
         vec![
             ("GET /v1/projects/prj_1", 200, project),
             ("GET /v1/projects/prj_1/members", 200, list(json!([member]))),
-            ("GET /v1/users?limit=200", 200, list(people)),
+            ("GET /v1/users?limit=200&presence=false", 200, list(people)),
             ("GET /v1/models?view=routes&limit=200", 200, list(models)),
             ("PUT /v1/projects/prj_1/members/cy", put.0, put.1),
         ]
@@ -103,6 +103,15 @@ mod tests {
         assert!(shown.contains(">cy</option>") && !shown.contains(">bob</option>"), "{shown}");
         assert!(shown.contains("u-0123456789ab/mine") && !shown.contains("gpt-of-all"), "{shown}");
         assert!(shown.contains("kept for 7 days"), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn where_everybody_is_a_member_there_is_nobody_to_add() {
+        let mut answers = answers((200, json!({})));
+        answers[2].2 = json!({ "data": [{ "id": "usr_1", "name": "bob" }], "next": null });
+        let shown = Fake::new("admin", &answers).get("/projects/prj_1").await.text;
+        assert!(shown.contains("Everybody of the organization is a member."), "{shown}");
+        assert!(!shown.contains("Add member"), "{shown}");
     }
 
     #[tokio::test]

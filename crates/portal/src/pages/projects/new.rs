@@ -22,12 +22,11 @@ const MEMBERS: [Member; 2] =
 struct NewPage {
     frame: Frame,
     form: Form,
-    budgets: Vec<bounds::Row>,
 }
 
 impl NewPage {
     fn new(visitor: &Visitor, form: Form) -> Self {
-        Self { frame: visitor.frame("/projects"), budgets: bounds::rows(&form), form }
+        Self { frame: visitor.frame("/projects"), form }
     }
 }
 

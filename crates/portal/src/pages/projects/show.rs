@@ -48,7 +48,7 @@ impl ShowPage {
         let (project, members, people, models) = tokio::try_join!(
             visitor.api.get::<Project>(&path),
             visitor.api.get::<List<Member>>(&members),
-            visitor.api.get::<List<Named>>("/v1/users?limit=200"),
+            visitor.api.get::<List<Named>>("/v1/users?limit=200&presence=false"),
             visitor.api.get::<List<Model>>("/v1/models?view=routes&limit=200"),
         )?;
         let List { data: members, next } = members;

@@ -11,7 +11,7 @@ use crate::answer::{again, ok, see_other};
 use crate::api::Sent;
 use crate::form::{Form, Kind, Member};
 use crate::frame::Frame;
-use crate::money::count;
+use crate::money::{Unit, count};
 use crate::pages::keys::object::{Key, amount, limits_of, period_text};
 use crate::posted::Posted;
 use crate::query::segment;
@@ -84,11 +84,13 @@ pub(super) fn raise(form: &Form, key: &Key) -> (Map<String, Value>, Vec<usize>) 
     let (mut budgets, mut places) = (Vec::new(), Vec::new());
     for (at, own) in key.budgets.iter().enumerate() {
         let Some(text) = typed(&format!("budgets[{at}]")) else { continue };
-        let (unit, amount) = match own.amount {
-            Amount::Usd(_) => ("usd", text.trim_start_matches('$').into()),
-            Amount::Tokens(_) => ("tokens", number(text)),
+        let unit = match own.amount {
+            Amount::Usd(_) => Unit::Usd,
+            Amount::Tokens(_) => Unit::Tokens,
         };
-        budgets.push(json!({ unit: amount, "period": own.period, "overrun": own.overrun }));
+        let amount = unit.said(&text);
+        budgets
+            .push(json!({ unit.as_str(): amount, "period": own.period, "overrun": own.overrun }));
         places.push(at);
     }
     let mut raise = Map::new();

@@ -40,10 +40,8 @@ struct ShowPage {
 }
 
 impl ShowPage {
-    async fn new(visitor: &Visitor, request: Increase, form: Form) -> Self {
-        let mut request = request;
-        request.key = key(visitor, &request).await;
-        let figures = request.key.as_ref().map(figures).unwrap_or_default();
+    fn new(visitor: &Visitor, request: Increase, key: Option<&Key>, form: Form) -> Self {
+        let figures = key.map(figures).unwrap_or_default();
         Self { frame: visitor.frame("/requests"), form, request, figures }
     }
 
@@ -58,7 +56,7 @@ fn path(id: &str) -> String {
 }
 
 /// The key that it is about, if it is about one that is there.
-pub(super) async fn key(visitor: &Visitor, request: &Increase) -> Option<Key> {
+async fn key(visitor: &Visitor, request: &Increase) -> Option<Key> {
     if !request.is_of_key() {
         return None;
     }
@@ -88,7 +86,7 @@ pub(crate) async fn show(visitor: Visitor, Path(id): Path<String>) -> Result<Res
     let key = key(&visitor, &request).await;
     let mut form = asked(&request, key.as_ref());
     form.add("ends_in_days", DAYS_DEFAULT.to_string());
-    Ok(ok(&ShowPage::new(&visitor, request, form).await))
+    Ok(ok(&ShowPage::new(&visitor, request, key.as_ref(), form)))
 }
 
 /// Grants, declines or takes back, as the button says that sent the form. A form without figures grants what
@@ -118,11 +116,11 @@ pub(crate) async fn act(
         Ok(()) => Ok(see_other(&format!("/requests?done={done}"))),
         Err(refusal) => {
             let mut form = refused(form, refusal, &places)?;
+            let key = key(&visitor, &request).await;
             if form.value("figures").is_empty() {
-                let key = key(&visitor, &request).await;
                 form.fill(asked(&request, key.as_ref()));
             }
-            Ok(again(&ShowPage::new(&visitor, request, form).await))
+            Ok(again(&ShowPage::new(&visitor, request, key.as_ref(), form)))
         }
     }
 }

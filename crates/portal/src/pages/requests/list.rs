@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::Increase;
-use super::decide::{DAYS, DAYS_DEFAULT, key};
+use super::decide::{DAYS, DAYS_DEFAULT};
 use crate::answer::ok;
 use crate::api::List;
 use crate::frame::Frame;
@@ -30,11 +30,7 @@ pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Ref
         .chain(state.map(|state| ("state", state)))
         .collect();
     let path = query.path("/v1/limit-increases", &["after"], &own);
-    let List { data: mut requests, next } = visitor.api.get::<List<Increase>>(&path).await?;
-    // Whoever decides wants to know what it is now. Few wait at a time.
-    for one in requests.iter_mut().filter(|one| one.is_open()) {
-        one.key = key(&visitor, one).await;
-    }
+    let List { data: requests, next } = visitor.api.get(&path).await?;
     let next = next.map(|after| query.path("/requests", &["state"], &[("after", &after)]));
     let frame = visitor.frame("/requests");
     Ok(ok(&ListPage { frame, query, requests, next }))
@@ -54,5 +50,28 @@ mod tests {
         for words in ["No request is like that.", "<a class=\"button quiet\" href=\"/requests\">"] {
             assert!(shown.contains(words), "{words}: {shown}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_the_keys_have_now_comes_with_the_list() {
+        let request = |id: &str, state: &str, now| {
+            json!({
+                "id": id, "of": "key", "subject": "dw_a", "subject_name": "ci", "state": state,
+                "asked": { "limits": { "requests_per_minute": 900 }, "budgets": [] }, "now": now,
+                "reason": "", "asked_by": "usr_1", "asked_by_name": "Ada",
+                "created_at": "2026-11-22T11:00:00Z", "granted": null, "ends_at": null,
+                "decided_by": null, "decided_at": null, "note": "",
+            })
+        };
+        let now = json!({ "limits": { "requests_per_minute": 60 }, "budgets": [] });
+        let list = json!({ "data": [request("inc_1", "open", now), request("inc_2", "withdrawn", json!(null))], "next": null });
+        let path = "GET /v1/limit-increases?limit=50&names=true";
+        let portal = Fake::new("admin", &[(path, 200, list)]);
+        let shown = portal.get("/requests").await.text;
+        let row =
+            |id: &str| shown.split("<tr>").find(|row| row.contains(&format!("/{id}\""))).unwrap();
+        assert!(row("inc_1").contains("900") && row("inc_1").contains("60"), "{shown}");
+        assert!(row("inc_2").contains("900") && !row("inc_2").contains("60"), "{shown}");
+        assert_eq!(portal.asked(), ["GET /v1/users/me", path], "nothing is asked for each");
     }
 }

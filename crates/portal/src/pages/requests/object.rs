@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::ask::same;
 use crate::frame::Frame;
 use crate::money::count;
-use crate::pages::keys::object::{Key, amount, limits_of, period_text};
+use crate::pages::keys::object::{amount, limits_of, period_text};
 use crate::query::segment;
 use crate::text::{text, text_of};
 
@@ -22,6 +22,8 @@ pub(crate) struct Increase {
     pub(crate) subject_name: String,
     pub(crate) state: String,
     pub(crate) asked: Raise,
+    /// What the key has now, while nobody has decided.
+    now: Option<Raise>,
     pub(crate) reason: String,
     asked_by: String,
     asked_by_name: Option<String>,
@@ -32,9 +34,6 @@ pub(crate) struct Increase {
     decided_by_name: Option<String>,
     pub(crate) decided_at: Option<Timestamp>,
     pub(crate) note: String,
-    /// The key as it is now, where a page has asked for it.
-    #[serde(skip)]
-    pub(crate) key: Option<Key>,
 }
 
 /// What is raised, and how high.
@@ -63,13 +62,11 @@ impl Raise {
 impl Increase {
     /// What is asked for, each figure with what it is now where that is known.
     pub(crate) fn asked_words(&self) -> Vec<String> {
-        let Some(key) = self.key.as_ref().filter(|_| self.is_open()) else {
-            return self.asked.words();
-        };
-        let own = limits_of(&key.limits).into_iter().zip(limits_of(&self.asked.limits));
-        let limits = own.filter_map(|((_, now), (_, asked))| asked.map(|_| now));
+        let Some(own) = &self.now else { return self.asked.words() };
+        let limits = limits_of(&own.limits).into_iter().zip(limits_of(&self.asked.limits));
+        let limits = limits.filter_map(|((_, now), (_, asked))| asked.map(|_| now));
         let limits = limits.map(|now| now.map(|now| count(now.get().into())));
-        let budgets = self.asked.budgets.iter().map(|one| same(&key.budgets, one).map(amount));
+        let budgets = self.asked.budgets.iter().map(|one| same(&own.budgets, one).map(amount));
         let now = limits.chain(budgets);
         let with = |(asked, now): (String, Option<String>)| match now {
             Some(now) => text_of("request-from", [("asked", &asked), ("now", &now)]),

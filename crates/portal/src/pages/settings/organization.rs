@@ -22,12 +22,11 @@ const PATH: &str = "/v1/organization";
 struct OrganizationPage {
     frame: Frame,
     form: Form,
-    budgets: Vec<bounds::Row>,
 }
 
 impl OrganizationPage {
     fn new(visitor: &Visitor, form: Form) -> Self {
-        Self { frame: visitor.frame("/settings"), budgets: bounds::rows(&form), form }
+        Self { frame: visitor.frame("/settings"), form }
     }
 }
 

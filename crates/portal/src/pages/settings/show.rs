@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 use crate::visitor::Visitor;
 
 /// Settings that belong together: the name of the heading's text, and theirs. What is in none stands last.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     (
         "settings-keys",
         &[
@@ -23,6 +23,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "key-prefix",
         ],
     ),
+    ("settings-sessions", &["session-idle-minutes", "session-max-hours"]),
     ("settings-notices", &["mail-from", "notice-days", "rotation-reminder-days"]),
     (
         "settings-records",
