@@ -43,7 +43,7 @@ def test_higher_limits_are_asked_for_and_granted_in_one_click(key, ada, visit, p
     ada.sees("Higher limits hold")
     ada.sees("500")
     visit.go("/requests?state=open")
-    visit.sees("No requests")
+    visit.sees("No request is like that.")
     visit.page.get_by_label("Status").select_option("granted")
     if not visit.scripts:
         visit.press("Filter")

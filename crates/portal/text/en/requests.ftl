@@ -5,6 +5,7 @@ requests-about = What you asked for, and what was decided. Ask on the page of a 
 requests-about-all = Who asks for higher limits. What is granted holds at once, for as long as you say.
 requests-none-title = No requests
 requests-none = Who reaches a limit or budget of a key can ask for more on the key's page.
+requests-none-found = No request is like that.
 request-title = Higher limits for { $name }
 request-open = Waiting
 request-granted = Granted

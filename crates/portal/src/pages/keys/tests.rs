@@ -343,7 +343,9 @@ async fn whoever_may_not_do_it_is_told_before_a_form_is_filled_in() {
         "/notifications/webhooks/new",
         "/service-accounts/new",
     ] {
-        assert_eq!(Fake::new("member", &[]).get(path).await.status, 403, "{path}");
+        let lists = "GET /v1/api-keys?kind=service&limit=50&names=true";
+        let known = [(lists, 200, list(json!([])))];
+        assert_eq!(Fake::new("member", &known).get(path).await.status, 403, "{path}");
     }
     let limited = json!({ "limits": { "requests_per_minute": 5 } });
     let asks = "/keys/dw_one/ask\"";

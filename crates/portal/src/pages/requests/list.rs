@@ -43,6 +43,16 @@ mod tests {
     use crate::fake::Fake;
 
     #[tokio::test]
+    async fn a_filter_that_nothing_fits_says_so_and_leads_back_to_all() {
+        let path = "GET /v1/limit-increases?limit=50&names=true&state=granted";
+        let known = [(path, 200, json!({ "data": [], "next": null }))];
+        let shown = Fake::new("admin", &known).get("/requests?state=granted").await.text;
+        for words in ["No request is like that.", "<a class=\"button quiet\" href=\"/requests\">"] {
+            assert!(shown.contains(words), "{words}: {shown}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_the_keys_have_now_comes_with_the_list() {
         let request = |id: &str, state: &str, now| {
             json!({
