@@ -70,8 +70,8 @@ impl Statements {
     /// The statements of one page.
     async fn of_page(&self, store: &TestStore, filter: &KeyFilter, limit: u32) -> Vec<String> {
         let after = middle(store, filter);
-        self.of(Box::pin(store.list_keys(store.first.organization, filter, Some(&after), limit)))
-            .await
+        let page = store.list_keys(store.first.organization, filter, Some(&after), limit);
+        self.of(Box::pin(page)).await
     }
 
     /// The statements of whatever is asked.
@@ -198,7 +198,9 @@ async fn what_is_few_among_many_is_not_searched(statements: &Statements, store: 
 /// However many keys a project has, none is looked at to count them.
 async fn keys_are_counted_in_an_index_alone(statements: &Statements, store: &TestStore) {
     let first = &store.first;
-    let asked = statements.of(store.populations(first.organization, &[first.project])).await;
+    let projects = [first.project];
+    let counts = store.populations(first.organization, &projects);
+    let asked = statements.of(Box::pin(counts)).await;
     assert_eq!(asked.len(), 1, "{asked:#?}");
     let told = plan(store, &asked[0]).await.join("\n");
     let ways = ["COVERING INDEX api_keys_living", "Index Only Scan using api_keys_living"];
