@@ -11,26 +11,31 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use doorward_domain::address::ClientAddress;
 use doorward_domain::role::OrganizationRole;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
-use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, ETAG, HOST, IF_MATCH, LOCATION, ORIGIN};
-use http::{Method, StatusCode};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH, LOCATION, RETRY_AFTER,
+};
+use http::{HeaderValue, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::{Portal, router};
 
-/// What the API was asked: `PATCH /v1/settings`, the version that was named, and the body.
+/// What the API was asked: `PATCH /v1/settings`, by whom, the version that was named, and the body.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Asked {
     pub(crate) what: String,
+    pub(crate) credential: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) body: Value,
 }
 
-/// A portal whose visitor is signed in.
+/// A status, and a body; in that, `retry_after` is what else stands in a header.
+type Answer = (u16, Value);
+
+/// A portal, and somebody who visits it.
 pub(crate) struct Fake {
     portal: Router,
-    token: SignInToken,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -38,15 +43,43 @@ pub(crate) struct Fake {
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) location: String,
     pub(crate) text: String,
+}
+
+impl Shown {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn cookies(&self) -> Vec<&str> {
+        self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect()
+    }
+
+    /// The value of a hidden field.
+    pub(crate) fn hidden(&self, name: &str) -> &str {
+        let before = format!("name=\"{name}\" value=\"");
+        let (_, rest) = self.text.split_once(&before).unwrap_or_else(|| panic!("{}", self.text));
+        rest.split('"').next().unwrap()
+    }
+}
+
+/// A session; there is one for each byte. The visitor has the first.
+fn token(byte: u8) -> SignInToken {
+    SignInToken::mint(TokenKind::Session, || byte)
+}
+
+/// What is in the cookie of a session.
+pub(crate) fn session(byte: u8) -> String {
+    token(byte).expose().expose_secret().to_owned()
 }
 
 /// What the API says of whoever asks.
 pub(crate) fn me(role: &str) -> Value {
     let known: OrganizationRole = role.parse().unwrap();
     json!({
-        "id": "usr_me", "name": "Ada L", "role": role, "scopes": known.scopes(), "projects": [],
+        "id": "usr_me", "name": "Ada L", "email": "ada@example.com", "role": role, "scopes": known.scopes(), "projects": [],
         "organization": { "id": "org_1", "name": "Acme" }, "has_second_factor": false,
         "key_quota": { "count": 1, "max": 20, "max_lifetime_minutes": null },
     })
@@ -70,89 +103,121 @@ impl Fake {
     pub(crate) fn new(role: &str, answers: &[(&'static str, u16, Value)]) -> Self {
         let mut answers = answers.to_vec();
         answers.push(("GET /v1/users/me", 200, me(role)));
-        let answers = Arc::new(Mutex::new(answers));
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let answers = Mutex::new(answers);
+        Self::answering(move |asked| next(&mut answers.lock().unwrap(), &asked.what))
+    }
+
+    /// The same where a test says each answer.
+    pub(crate) fn answering(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+        let (answer, asked) = (Arc::new(answer), Arc::new(Mutex::new(Vec::new())));
         let noted = Arc::clone(&asked);
         let api = Router::new().fallback(async move |request: Request| {
-            let known = note(request, &noted).await;
-            answer(&answers, &known)
+            let question = read(request).await;
+            noted.lock().unwrap().push(question.clone());
+            respond(&answer(&question))
         });
         let now = || "2026-11-22T12:00:00Z".parse().unwrap();
         let portal = router(Portal::new(api, "https://models.example.com/v1", now));
-        let mut byte = 0_u8;
-        let token = SignInToken::mint(TokenKind::Session, || {
-            byte = byte.wrapping_add(7);
-            byte
-        });
-        Self { portal, token, asked }
+        Self { portal, asked }
     }
 
     /// Opens a page.
     pub(crate) async fn get(&self, path: &str) -> Shown {
-        self.send(Method::GET, path, Body::empty()).await
+        self.get_as(path, &session(1)).await
     }
 
     /// Sends a form of this session: `name=ada&role=admin`.
     pub(crate) async fn post(&self, path: &str, form: &str) -> Shown {
-        let csrf = self.token.mac("form of the portal", &[]);
+        let csrf = token(1).mac("form of the portal", &[]);
         let csrf = BASE64_URL_SAFE_NO_PAD.encode(*csrf);
-        self.send(Method::POST, path, Body::from(format!("csrf={csrf}&{form}"))).await
+        self.post_as_is(path, &format!("csrf={csrf}&{form}")).await
     }
 
     /// Sends a form as it stands here.
     pub(crate) async fn post_as_is(&self, path: &str, form: &str) -> Shown {
-        self.send(Method::POST, path, Body::from(form.to_owned())).await
+        self.post_as(path, &session(1), form).await
     }
 
-    /// What changed something, in order.
-    pub(crate) fn changes(&self) -> Vec<Asked> {
-        let asked = self.asked.lock().unwrap();
-        asked.iter().filter(|one| !one.what.starts_with("GET ")).cloned().collect()
+    /// Opens a page in the browser of whoever has this session; of nobody, where it is empty.
+    pub(crate) async fn get_as(&self, path: &str, session: &str) -> Shown {
+        self.send("GET", path, &[("cookie", &cookie(session))], "").await
+    }
+
+    /// Sends a form from there, as it stands here.
+    pub(crate) async fn post_as(&self, path: &str, session: &str, form: &str) -> Shown {
+        let headers = [("cookie", &*cookie(session)), ("origin", "http://localhost")];
+        self.send("POST", path, &headers, form).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        form: &str,
+    ) -> Shown {
+        let request = Request::builder().method(method).uri(path).header("host", "localhost");
+        let request = request.header(ACCEPT, "text/html");
+        let request = request.extension(ClientAddress("192.0.2.7".parse().unwrap()));
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(Body::from(form.to_owned())).unwrap();
+        let answer = self.portal.clone().oneshot(request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let location = parts.headers.get(LOCATION).map(|to| to.to_str().unwrap().to_owned());
+        let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+        let (status, headers) = (parts.status, parts.headers);
+        Shown { status, headers, location: location.unwrap_or_default(), text }
     }
 
     /// Everything that the API was asked, in order.
+    pub(crate) fn seen(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// The same without what was said along.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().iter().map(|one| one.what.clone()).collect()
+        self.seen().into_iter().map(|one| one.what).collect()
     }
 
-    async fn send(&self, method: Method, path: &str, body: Body) -> Shown {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, "localhost")
-            .header(ORIGIN, "http://localhost")
-            .header(ACCEPT, "text/html")
-            .header(COOKIE, format!("doorward={}", self.token.expose().expose_secret()))
-            .extension(ClientAddress("192.0.2.7".parse().unwrap()))
-            .body(body)
-            .unwrap();
-        let answer = self.portal.clone().oneshot(request).await.unwrap();
-        let location = answer.headers().get(LOCATION).map(|to| to.to_str().unwrap().to_owned());
-        let status = answer.status();
-        let text = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-        let text = String::from_utf8(text.to_vec()).unwrap();
-        Shown { status, location: location.unwrap_or_default(), text }
+    /// What of it changed something.
+    pub(crate) fn changes(&self) -> Vec<Asked> {
+        self.seen().into_iter().filter(|one| !one.what.starts_with("GET ")).collect()
     }
 }
 
-async fn note(request: Request, asked: &Mutex<Vec<Asked>>) -> String {
+fn cookie(session: &str) -> String {
+    if session.is_empty() { String::new() } else { format!("doorward={session}") }
+}
+
+async fn read(request: Request) -> Asked {
     let (parts, body) = request.into_parts();
-    let what = format!("{} {}", parts.method, parts.uri);
-    let version = parts.headers.get(IF_MATCH).map(|value| value.to_str().unwrap().to_owned());
     let body = to_bytes(body, usize::MAX).await.unwrap();
-    let body = serde_json::from_slice(&body).unwrap_or_default();
-    asked.lock().unwrap().push(Asked { what: what.clone(), version, body });
-    what
+    let header = |name| parts.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    Asked {
+        what: format!("{} {}", parts.method, parts.uri),
+        credential: header(AUTHORIZATION),
+        version: header(IF_MATCH),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+    }
 }
 
-fn answer(answers: &Mutex<Vec<(&'static str, u16, Value)>>, what: &str) -> Response {
-    let mut answers = answers.lock().unwrap();
-    let Some(at) = answers.iter().position(|(known, ..)| *known == what) else {
-        let text = format!("nobody said what is answered to {what}");
-        return (StatusCode::NOT_FOUND, text).into_response();
+fn next(answers: &mut Vec<(&'static str, u16, Value)>, what: &str) -> Answer {
+    let mut alike = (0..answers.len()).filter(|at| answers[*at].0 == what);
+    let Some(at) = alike.next() else {
+        return (404, json!(format!("nobody said what is answered to {what}")));
     };
-    let is_last = answers.iter().filter(|(known, ..)| *known == what).count() == 1;
+    let is_last = alike.next().is_none();
     let (_, status, body) = if is_last { answers[at].clone() } else { answers.remove(at) };
+    (status, body)
+}
+
+fn respond((status, body): &Answer) -> Response {
     let headers = [(ETAG, "\"7\""), (CONTENT_TYPE, "application/json")];
-    (StatusCode::from_u16(status).unwrap(), headers, body.to_string()).into_response()
+    let status = StatusCode::from_u16(*status).unwrap();
+    let mut response = (status, headers, body.to_string()).into_response();
+    if let Some(seconds) = body["retry_after"].as_u64() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }

@@ -124,11 +124,6 @@ impl Visitor {
         self.me.may_make_keys().then_some(()).ok_or_else(Refusal::forbidden)
     }
 
-    /// The same of what only administrators do.
-    pub(crate) fn refuse_who_is_no_administrator(&self) -> Result<(), Refusal> {
-        self.me.is_admin().then_some(()).ok_or_else(Refusal::forbidden)
-    }
-
     /// The frame of a page; `here` is the path of the entry that is marked among the ways.
     pub(crate) fn frame(&self, here: &'static str) -> Frame {
         Frame {

@@ -24,12 +24,7 @@ fn files(name: &str) -> Vec<PathBuf> {
         [file, _] => match file.strip_prefix("store ") {
             Some(file) => (vec!["crates/store/tests/it"], file),
             None => (
-                vec![
-                    "crates/app/tests/it",
-                    "crates/control/tests/it",
-                    "crates/portal/tests/it",
-                    "crates/store/tests/it",
-                ],
+                vec!["crates/app/tests/it", "crates/control/tests/it", "crates/store/tests/it"],
                 file,
             ),
         },

@@ -37,7 +37,7 @@ pub(crate) struct CallObject {
     /// How it ended.
     #[schema(pattern = "^(done|failed|disconnected|interrupted)$")]
     outcome: String,
-    /// The provider's status; `null`: it did not answer.
+    /// The status that the client got; `null`: none went out.
     #[schema(required)]
     status: Option<u16>,
     /// How often a provider was tried.

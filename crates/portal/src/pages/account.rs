@@ -57,3 +57,6 @@ pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
     let page = AccountPage { frame: visitor.frame(HERE), me: visitor.me, sessions: sessions.data };
     Ok(ok(&page))
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,3 +100,6 @@ pub(crate) async fn sign_out(Posted { visitor, .. }: Posted) -> Result<Response,
     }
     Ok(signed_out("/sign-in?done=signed-out"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ pub struct FinishedCall {
     pub first_byte_us: Option<u64>,
     /// How it ended: `done`, `failed` and so on.
     pub outcome: String,
-    /// The provider's status. `None`: it did not answer.
+    /// The status that the client got. `None`: none went out.
     pub status: Option<u16>,
     /// How often a provider was tried.
     pub attempts: u64,

@@ -33,7 +33,6 @@ impl CreatePage {
 }
 
 pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
-    visitor.refuse_who_is_no_administrator()?;
     Ok(ok(&CreatePage::new(&visitor, Form::default())))
 }
 

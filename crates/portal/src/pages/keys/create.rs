@@ -163,7 +163,6 @@ pub(crate) async fn show(visitor: Visitor, query: Query) -> Result<Response, Ref
 }
 
 pub(crate) async fn show_service(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
-    visitor.refuse_who_is_no_administrator()?;
     fresh(&visitor, &query, Whose::Services).await
 }
 

@@ -150,7 +150,6 @@ pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Ref
 }
 
 pub(crate) async fn list_service(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
-    visitor.refuse_who_is_no_administrator()?;
     page(visitor, query, true).await
 }
 

@@ -47,7 +47,6 @@ struct Invited {
 }
 
 pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
-    visitor.refuse_who_is_no_administrator()?;
     let form = Form::filled([("role", "member".to_owned())]);
     Ok(ok(&NewPage::new(&visitor, form).await?))
 }

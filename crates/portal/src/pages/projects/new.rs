@@ -31,7 +31,6 @@ impl NewPage {
 }
 
 pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
-    visitor.refuse_who_is_no_administrator()?;
     Ok(ok(&NewPage::new(&visitor, Form::default())))
 }
 

@@ -67,7 +67,6 @@ fn path(id: &str) -> String {
 }
 
 pub(crate) async fn new(visitor: Visitor) -> Result<Response, Refusal> {
-    visitor.refuse_who_is_no_administrator()?;
     Ok(ok(&CreatePage::new(&visitor, Form::default()).await))
 }
 

@@ -123,7 +123,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fake::{Asked, Fake};
+    use crate::fake::{Asked, Fake, session};
 
     fn settings() -> Settings {
         let of = |name: &str, value: Value| {
@@ -163,7 +163,9 @@ mod tests {
 
     fn lowered(what: &str) -> Asked {
         let body = json!({ "auth-token-max-ttl-minutes": 60 });
-        Asked { what: what.to_owned(), version: Some("\"7\"".to_owned()), body }
+        let (version, credential) =
+            (Some("\"7\"".to_owned()), Some(format!("Bearer {}", session(1))));
+        Asked { what: what.to_owned(), credential, version, body }
     }
 
     const TYPED: &str = "version=%227%22&auth-token-max-ttl-minutes=60";

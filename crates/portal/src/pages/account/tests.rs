@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::fake::{Fake, Page, Seen, me, session};
+use crate::fake::{Asked, Fake, Shown, me, session};
 
 const SECRET: &str = "M6UEIC6DPB6SCU7MJZ6TWJ4RJR27QILA";
 const URL: &str = "otpauth://totp/Doorward:ada?secret=M6UEIC6DPB6SCU7MJZ6TWJ4RJR27QILA";
@@ -15,10 +15,10 @@ fn wrong(status: u16, field: &str) -> (u16, Value) {
     )
 }
 
-fn answers(seen: &Seen) -> (u16, Value) {
+fn answers(seen: &Asked) -> (u16, Value) {
     let is_known = seen.body["current_password"] == "right";
-    match seen.call.as_str() {
-        "GET /v1/users/me" => (200, me()),
+    match seen.what.as_str() {
+        "GET /v1/users/me" => (200, me("member")),
         "GET /v1/sessions" => {
             let session = |id: &str, is_current: bool| {
                 json!({"id": id, "address": "192.0.2.7", "user_agent": "<b>x</b>",
@@ -49,14 +49,14 @@ fn answers(seen: &Seen) -> (u16, Value) {
 }
 
 /// Sends a form of the session.
-async fn send(fake: &Fake, path: &str, form: &str) -> Page {
-    let csrf = fake.get("/account", &session(1)).await.hidden("csrf").to_owned();
-    fake.post(path, &session(1), &format!("csrf={csrf}&{form}")).await
+async fn send(fake: &Fake, path: &str, form: &str) -> Shown {
+    let csrf = fake.get_as("/account", &session(1)).await.hidden("csrf").to_owned();
+    fake.post_as(path, &session(1), &format!("csrf={csrf}&{form}")).await
 }
 
 #[tokio::test]
 async fn a_password_is_changed_by_whoever_knows_it_and_shown_to_nobody() {
-    let fake = Fake::new(answers);
+    let fake = Fake::answering(answers);
     let (path, form) = ("/account/password", "password=another+one&current_password=");
     let page = send(&fake, path, &format!("{form}guess")).await;
     assert_eq!(page.status, 422);
@@ -70,12 +70,12 @@ async fn a_password_is_changed_by_whoever_knows_it_and_shown_to_nobody() {
 
 #[tokio::test]
 async fn a_second_factor_is_drawn_until_a_code_confirms_it() {
-    let fake = Fake::new(answers);
+    let fake = Fake::answering(answers);
     let path = "/account/second-factor";
     assert_eq!(send(&fake, path, "current_password=guess").await.status, 422);
     let page = send(&fake, path, "current_password=right").await;
     assert_eq!((page.hidden("secret"), page.header("cache-control")), (SECRET, "no-store"));
-    let drawn = |page: &Page| {
+    let drawn = |page: &Shown| {
         let (_, rest) = page.text.split_once("<path d=\"M4 4h7").unwrap();
         rest.split('"').next().unwrap().to_owned()
     };
@@ -95,13 +95,13 @@ async fn a_second_factor_is_drawn_until_a_code_confirms_it() {
 
     let page = send(&fake, "/account/second-factor/remove", "current_password=right").await;
     assert_eq!(page.header("location"), "/account?done=second-factor-off");
-    assert_eq!(fake.seen().last().unwrap().call, "DELETE /v1/users/me/second-factor");
+    assert_eq!(fake.seen().last().unwrap().what, "DELETE /v1/users/me/second-factor");
 }
 
 #[tokio::test]
 async fn sessions_are_seen_and_ended_one_by_one_or_all_others() {
-    let fake = Fake::new(answers);
-    let page = fake.get("/account", &session(1)).await;
+    let fake = Fake::answering(answers);
+    let page = fake.get_as("/account", &session(1)).await;
     assert!(page.text.contains("&#60;b&#62;x&#60;/b&#62;"), "{}", page.text);
     assert!(page.text.contains("action=\"/account/sessions/ses_b/end\""));
     assert!(!page.text.contains("/ses_a/end"), "whoever leaves here signs out");
@@ -111,6 +111,6 @@ async fn sessions_are_seen_and_ended_one_by_one_or_all_others() {
     ] {
         let page = send(&fake, path, "").await;
         assert_eq!(page.header("location"), format!("/account?done={done}"));
-        assert_eq!(fake.seen().last().unwrap().call, asked);
+        assert_eq!(fake.seen().last().unwrap().what, asked);
     }
 }
