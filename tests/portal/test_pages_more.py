@@ -1,20 +1,7 @@
-"""What only a browser shows of models, usage and sessions: dates that are filled, forms whose session is gone."""
+"""What only a browser shows of models, usage and sessions: dates that are filled, and what is sold."""
 from playwright.sync_api import expect
 
-from program import ADMIN, PASSWORD
 from upstream import Upstream
-
-
-def test_whoever_is_signed_out_in_mid_form_is_told_and_led_back(visit):
-    visit.go("/projects/new")
-    visit.type("Name", "search")
-    visit.context.clear_cookies()
-    visit.press("Create project")
-    visit.sees("what you sent was not done")
-    visit.page.get_by_label("E-mail").fill(ADMIN)
-    visit.page.get_by_label("Password").fill(PASSWORD)
-    visit.press("Sign in")
-    visit.at("/projects/new")
 
 
 def test_a_period_from_day_to_day_begins_as_the_one_before(visit):

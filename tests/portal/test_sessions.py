@@ -101,6 +101,16 @@ def test_what_was_typed_outlives_its_session(visitor, program):
     assert len(program.ask("GET", "/v1/api-keys?q=too-late")["data"]) == 1
 
 
+def test_what_was_done_is_not_said_to_be_undone_by_whoever_ended_their_own_session(visitor, program, scripts):
+    me = program.person("ada", role="admin")
+    visit = visitor("ada@example.com", scripts=scripts)
+    visit.go(f"/people/{me}")
+    visit.press("End all sessions")
+    visit.at("/sign-in")
+    visit.sees("Your session is over. Sign in again.")
+    assert not program.ask("GET", f"/v1/users/{me}/sessions")["data"]
+
+
 def test_whoever_leaves_after_their_session_is_led_to_sign_in(visitor, program):
     """What is worth keeping is what was typed: the menu has nothing of that."""
     visit = lose_the_session(visitor, program, scripts=True)

@@ -23,7 +23,8 @@ async function visit(url, options = {}, { push = true, top = 0, form = null } = 
     const kind = answer.headers.get("content-type") ?? "";
     if (!kind.startsWith("text/html")) return void location.assign(url);
     const page = parse(await answer.text());
-    const kept = form && page.getElementById("kept");
+    const isRefused = new URL(answer.url).searchParams.get("done") === "form-not-sent";
+    const kept = form && isRefused && page.getElementById("kept");
     if (kept && turn === asked) keepTyped(form, kept);
     // What is answered says nothing of a place on the page.
     else if (turn === asked) show(page, withoutNotice(answer.url) + new URL(url, location).hash, { push, top });

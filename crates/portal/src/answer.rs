@@ -27,19 +27,22 @@ pub(crate) fn ok(template: &impl Template) -> Response {
     page(StatusCode::OK, template)
 }
 
-/// A form again, with what is wrong with it. That stands above the fields, by their labels: these are known
-/// when the page is made once.
+/// A form again, with what is wrong with it.
 pub(crate) fn again(template: &impl Template) -> Response {
-    drop(template.render());
-    page(StatusCode::UNPROCESSABLE_ENTITY, template)
+    form_page(StatusCode::UNPROCESSABLE_ENTITY, template)
 }
 
 /// The same where nothing is wrong with it, and it can be sent again in a moment.
 pub(crate) fn busy(template: &impl Template) -> Response {
-    drop(template.render());
-    let mut response = page(StatusCode::SERVICE_UNAVAILABLE, template);
+    let mut response = form_page(StatusCode::SERVICE_UNAVAILABLE, template);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
+}
+
+/// What is wrong stands above the fields, by their labels: these are known when the page was made once.
+fn form_page(status: StatusCode, template: &impl Template) -> Response {
+    drop(template.render());
+    page(status, template)
 }
 
 /// Leads on after something was done, so that loading again does not do it again.

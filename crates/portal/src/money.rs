@@ -70,7 +70,7 @@ impl Unit {
     /// What somebody typed, as the API reads it: of `$1,200.50`, `1200.50`. What is no amount goes on as
     /// it is, and is refused by name.
     pub(crate) fn said(self, typed: &str) -> Value {
-        let figures = figures(typed);
+        let figures = self.figures(typed);
         let read = match self {
             Self::Usd => figures.parse::<NanoUsd>().ok().map(|_| figures.into()),
             Self::Tokens => figures.parse::<u64>().ok().map(Value::from),
@@ -78,9 +78,16 @@ impl Unit {
         read.unwrap_or_else(|| typed.into())
     }
 
+    fn figures(self, typed: &str) -> String {
+        match self {
+            Self::Usd => figures(typed.trim().trim_start_matches('$')),
+            Self::Tokens => figures(typed),
+        }
+    }
+
     /// Whether what somebody typed is an amount.
     pub(crate) fn reads(self, typed: &str) -> bool {
-        let figures = figures(typed);
+        let figures = self.figures(typed);
         match self {
             Self::Usd => figures.parse::<NanoUsd>().is_ok(),
             Self::Tokens => figures.parse::<u64>().is_ok(),
@@ -88,10 +95,10 @@ impl Unit {
     }
 }
 
-/// What is typed without its dollar sign and what sets thousands apart. A comma elsewhere stays, and makes it
-/// no amount: `12,50` is not 1250.
-fn figures(typed: &str) -> String {
-    let typed = typed.trim().trim_start_matches('$');
+/// What is typed without what sets thousands apart. A comma elsewhere stays, and makes it no number: `12,50` is
+/// not 1250.
+pub(crate) fn figures(typed: &str) -> String {
+    let typed = typed.trim();
     let (whole, cents) = typed.split_once('.').map_or((typed, None), |(a, b)| (a, Some(b)));
     let mut groups = whole.split([',', ' ']);
     let is_first = groups.next().is_some_and(|group| (1..=3).contains(&group.len()));

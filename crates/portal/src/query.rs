@@ -36,6 +36,12 @@ impl Query {
         names.iter().any(|name| self.get(name).is_some())
     }
 
+    /// All but one parameter.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(known, _)| known != name);
+        self
+    }
+
     /// A path with those of these parameters that are there, and more.
     pub(crate) fn path(&self, path: &str, names: &[&str], more: &[(&str, &str)]) -> String {
         let own = names.iter().filter_map(|name| Some((*name, self.get(name)?)));

@@ -68,8 +68,8 @@ pub enum StoreError {
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes")]
     NoRandomness,
-    /// More wait for their passwords to be checked than may.
-    #[error("too many passwords wait to be checked")]
+    /// More wait for a turn of work that is done a few at a time than may, or longer.
+    #[error("too many wait for their turn")]
     Busy,
     /// The second factor is confirmed already, or there is none.
     #[error("the second factor is not in that state")]

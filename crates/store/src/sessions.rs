@@ -12,6 +12,7 @@ use crate::audit::append_audit;
 use crate::db::{on, parsed, timestamp};
 use crate::organizations::owners::{ROLE, refuse_above, role_of};
 use crate::row::row;
+use crate::settings::session_bounds;
 use crate::{Act, Removed, Store, StoreError};
 
 /// How exact the instant is when a session was last seen.
@@ -122,26 +123,28 @@ impl Store {
         session: &Session,
         address: IpAddr,
     ) -> Result<(), StoreError> {
-        const SQL: &str = "
-            UPDATE sessions SET last_seen_at_us = $3, address = $4, ends_at_us = $5
-            WHERE organization_id = $1 AND id = $2 AND last_seen_at_us < $3";
+        const USE: &str = "
+            UPDATE sessions SET last_seen_at_us = $3, address = $4
+            WHERE organization_id = $1 AND id = $2 AND last_seen_at_us < $3 AND ends_at_us > $3";
+        const PUT_OFF: &str =
+            "UPDATE sessions SET ends_at_us = $3 WHERE organization_id = $1 AND id = $2";
         let now = self.clock.now();
         if now.duration_since(session.last_seen_at) < TOUCH_INTERVAL {
             return Ok(());
         }
-        let bounds = self.session_bounds(session.organization).await?;
-        let ends_at = bounds.end(session.created_at, now);
-        let organization = session.organization.to_string();
+        let (organization, id) = (session.organization.to_string(), session.id.to_string());
         on!(self.db.write, |pool| {
             let mut tx = pool.begin().await?;
-            sqlx::query(SQL)
-                .bind(&organization)
-                .bind(session.id.to_string())
-                .bind(now.as_microsecond())
-                .bind(address.to_string())
-                .bind(ends_at.as_microsecond())
-                .execute(&mut *tx)
-                .await?;
+            let used = sqlx::query(USE).bind(&organization).bind(&id);
+            let used = used.bind(now.as_microsecond()).bind(address.to_string());
+            if used.execute(&mut *tx).await?.rows_affected() == 0 {
+                return Ok(());
+            }
+            // Now that the row is held, nobody changes the settings without waiting for it.
+            let bounds = session_bounds!(self, tx, &organization);
+            let ends_at = bounds.end(session.created_at, now);
+            let put_off = sqlx::query(PUT_OFF).bind(&organization).bind(&id);
+            put_off.bind(ends_at.as_microsecond()).execute(&mut *tx).await?;
             let seen = sqlx::query(SEEN).bind(&organization).bind(session.user.to_string());
             seen.bind(now.as_microsecond()).execute(&mut *tx).await?;
             tx.commit().await?;

@@ -134,10 +134,11 @@ pub struct SettingsList {
 
 /// The rows of an organization. One with an empty value is a setting that was reset: it stays, so that
 /// the version never goes back.
-const LIST: &str = "SELECT name, value, updated_at_us FROM settings WHERE organization_id = $1";
+pub(crate) const LIST: &str =
+    "SELECT name, value, updated_at_us FROM settings WHERE organization_id = $1";
 
 /// What is stored for an organization. Names of a later version mean nothing here.
-struct Stored(Vec<(String, String, i64)>);
+pub(crate) struct Stored(pub(crate) Vec<(String, String, i64)>);
 
 impl Stored {
     /// What is stored for a setting, if anything is. It is parsed, not trusted.
@@ -167,7 +168,7 @@ impl Stored {
     }
 
     /// How long sessions last.
-    fn session_bounds(&self, caps: KeyCaps) -> Result<SessionBounds, StoreError> {
+    pub(crate) fn session_bounds(&self, caps: KeyCaps) -> Result<SessionBounds, StoreError> {
         Ok(SessionBounds {
             idle_minutes: self.typed(Setting::SessionIdleMinutes, caps)?,
             max_hours: self.typed(Setting::SessionMaxHours, caps)?,
@@ -189,6 +190,17 @@ impl Stored {
         Ok(SettingsList { rows: rows?, updated_at: self.version()? })
     }
 }
+
+/// How long the sessions of an organization last, as it is set at this place of an open transaction. `?` acts on
+/// the caller.
+macro_rules! session_bounds {
+    ($store:expr, $tx:ident, $organization:expr) => {{
+        let stored = sqlx::query_as($crate::settings::LIST).bind($organization);
+        let stored = $crate::settings::Stored(stored.fetch_all(&mut *$tx).await?);
+        stored.session_bounds($store.key_caps)?
+    }};
+}
+pub(crate) use session_bounds;
 
 impl Store {
     /// The settings that decide on keys, as they are now.
@@ -227,14 +239,6 @@ impl Store {
             calls: stored.typed(Setting::UsageRetentionDays, caps)?,
             sums: stored.typed(Setting::UsageSumsRetentionDays, caps)?,
         })
-    }
-
-    /// How long sessions last, as it is set now.
-    pub(crate) async fn session_bounds(
-        &self,
-        organization: OrganizationId,
-    ) -> Result<SessionBounds, StoreError> {
-        self.stored_settings(organization).await?.session_bounds(self.key_caps)
     }
 
     /// Every setting, to be shown.

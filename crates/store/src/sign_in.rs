@@ -7,7 +7,6 @@ mod second_factor;
 
 use doorward_domain::email::EmailAddress;
 use doorward_domain::id::SessionId;
-use doorward_domain::session::SessionBounds;
 use doorward_domain::setting::Setting;
 use doorward_domain::sign_in_token::{SignInToken, TokenKind};
 use jiff::Timestamp;
@@ -18,6 +17,7 @@ use crate::audit::append_audit;
 use crate::clock::whole_us;
 use crate::db::{finds, is_storable, on, parsed};
 use crate::sessions::{SEEN, SESSIONS_MAX};
+use crate::settings::session_bounds;
 use crate::store::random_bytes;
 use crate::{Act, Actor, Session, Store, StoreError, User};
 
@@ -144,8 +144,7 @@ impl Store {
         let digest = self.sign_in_digest(&token)?;
         let at = self.clock.now();
         let act = Act { organization: user.organization, actor: Actor::User(user.id), at };
-        let bounds = self.session_bounds(user.organization).await?;
-        let session = self.new_session(user, client, bounds, at);
+        let mut session = self.new_session(user, client, at);
         let (organization, id) = (user.organization.to_string(), user.id.to_string());
         let detail = json!({
             "address": client.address,
@@ -160,6 +159,9 @@ impl Store {
             if !second_factor::spend!(tx, &organization, &id, proof.as_ref()) {
                 return Ok(SignedIn::CodeWrong);
             }
+            // Whoever changes the settings waits for the audit row of this, or it for theirs.
+            let bounds = session_bounds!(self, tx, &organization);
+            session.ends_at = bounds.end(session.created_at, session.last_seen_at);
             let room = sqlx::query(MAKE_ROOM).bind(&organization).bind(&id);
             room.bind(SESSIONS_MAX - 1).execute(&mut *tx).await?;
             sqlx::query(INSERT)
@@ -180,13 +182,8 @@ impl Store {
         Ok(SignedIn::Yes(Box::new(session), token))
     }
 
-    fn new_session(
-        &self,
-        user: &User,
-        client: &Client,
-        bounds: SessionBounds,
-        at: Timestamp,
-    ) -> Session {
+    /// A session that is begun; when it ends is up to the settings.
+    fn new_session(&self, user: &User, client: &Client, at: Timestamp) -> Session {
         let at = whole_us(at);
         Session {
             id: self.new_id(SessionId::new),
@@ -196,7 +193,7 @@ impl Store {
             user_agent: client.user_agent.clone(),
             created_at: at,
             last_seen_at: at,
-            ends_at: bounds.end(at, at),
+            ends_at: at,
         }
     }
 

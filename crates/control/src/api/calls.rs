@@ -37,7 +37,8 @@ pub(crate) struct CallObject {
     /// How it ended.
     #[schema(pattern = "^(done|failed|disconnected|interrupted)$")]
     outcome: String,
-    /// The status that the client got; `null`: none went out.
+    /// The status that it ended with: the provider's, 502 where that could not be reached or refused our credential,
+    /// 504 where it took too long. `null`: none.
     #[schema(required)]
     status: Option<u16>,
     /// How often a provider was tried.

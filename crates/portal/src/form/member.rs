@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Form;
+use crate::money::figures;
 use crate::refusal::FieldError;
 
 /// One member of a body, and the field that sets it.
@@ -78,9 +79,9 @@ pub(crate) fn is_whole(typed: &str) -> bool {
     typed.trim().is_empty() || number(typed.trim()).is_number()
 }
 
-/// What is no number goes on as text, and is refused by name.
+/// A whole number, with its thousands apart or not. What is none goes on as text, and is refused by name.
 pub(crate) fn number(text: &str) -> Value {
-    text.parse::<i64>().map_or_else(|_| text.into(), Value::from)
+    figures(text).parse::<i64>().map_or_else(|_| text.into(), Value::from)
 }
 
 fn lines(text: &str) -> Value {
@@ -113,7 +114,7 @@ mod tests {
     #[test]
     fn fields_become_members() {
         let form = Form::read(
-            b"name=+n+&note=&end=&owner=&limits.concurrency=5&limits.requests_per_minute=many&\
+            b"name=+n+&note=&end=&owner=&limits.concurrency=1,500&limits.requests_per_minute=1,5&\
               ip_allow=10.0.0.0%2F8%0D%0A%0D%0A+10.1.1.1+&scopes=a&scopes=b&free=on",
         )
         .unwrap();
@@ -136,7 +137,7 @@ mod tests {
             "name": " n ",
             "note": "",
             "end": null,
-            "limits": {"concurrency": 5, "requests_per_minute": "many"},
+            "limits": {"concurrency": 1500, "requests_per_minute": "1,5"},
             "ip_allow": ["10.0.0.0/8", "10.1.1.1"],
             "origins": null,
             "scopes": ["a", "b"],

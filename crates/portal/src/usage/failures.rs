@@ -14,7 +14,7 @@ use crate::text::{text, text_of};
 struct Told {
     /// `failed` or `interrupted`.
     outcome: String,
-    /// The status that the client got: the provider's, but for 502 and 504. `None`: none went out.
+    /// The status that they ended with: the provider's, but for 502 and 504. `None`: none.
     status: Option<u16>,
     requests: u64,
 }
@@ -74,7 +74,7 @@ impl Told {
     fn words(&self) -> (String, String) {
         let kind = match (self.outcome.as_str(), self.status) {
             ("", _) => "forgotten",
-            ("interrupted", _) => "broke-off",
+            ("interrupted", None | Some(200..300)) => "broke-off",
             (_, None) => "no-answer",
             (_, Some(404)) => "not-found",
             (_, Some(429)) => "too-many",
@@ -83,7 +83,7 @@ impl Told {
             (_, Some(504)) => "too-slow",
             (_, Some(_)) => "fault",
         };
-        let said = self.status.filter(|_| self.outcome != "interrupted");
+        let said = self.status.filter(|status| *status >= 300);
         let what = text(&format!("failure-{kind}"));
         let what = match said {
             Some(status) => {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     #[rustfmt::skip]
-    fn each_way_to_fail_is_said_in_words_with_the_status_that_clients_got() {
+    fn each_way_to_fail_is_said_in_words_with_the_status_that_it_ended_with() {
         for (outcome, status, expected) in [
             ("failed",      Some(503), "The provider failed (503)"),
             ("failed",      Some(429), "Too many calls for the provider (429)"),
@@ -117,6 +117,8 @@ mod tests {
             ("failed",      None,      "No answer went out"),
             ("interrupted", Some(200), "The answer broke off"),
             ("interrupted", None,      "The answer broke off"),
+            ("interrupted", Some(504), "The provider took too long (504)"),
+            ("interrupted", Some(502), "The provider could not be called (502)"),
         ] {
             let (what, help) = told(outcome, status, 1).words();
             assert_eq!(what, expected);

@@ -296,7 +296,7 @@ CREATE TABLE usage_events (
     address              TEXT COLLATE "C" NOT NULL,
     outcome              TEXT COLLATE "C" NOT NULL,
     is_error             BIGINT           NOT NULL,              -- 1: failed or interrupted
-    status               BIGINT           NOT NULL,              -- what the client got; 0: nothing
+    status               BIGINT           NOT NULL,              -- what it ended with; 0: nothing
     input_tokens         BIGINT           NOT NULL,
     cached_input_tokens  BIGINT           NOT NULL,              -- of those of input
     cache_write_tokens   BIGINT           NOT NULL,              -- of those of input

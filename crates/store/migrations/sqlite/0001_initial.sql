@@ -295,7 +295,7 @@ CREATE TABLE usage_events (
     address              TEXT    NOT NULL,
     outcome              TEXT    NOT NULL,
     is_error             INTEGER NOT NULL,              -- 1: failed or interrupted
-    status               INTEGER NOT NULL,              -- what the client got; 0: nothing
+    status               INTEGER NOT NULL,              -- what it ended with; 0: nothing
     input_tokens         INTEGER NOT NULL,
     cached_input_tokens  INTEGER NOT NULL,              -- of those of input
     cache_write_tokens   INTEGER NOT NULL,              -- of those of input

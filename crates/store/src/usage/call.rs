@@ -31,7 +31,8 @@ pub struct FinishedCall {
     pub first_byte_us: Option<u64>,
     /// How it ended: `done`, `failed` and so on.
     pub outcome: String,
-    /// The status that the client got. `None`: none went out.
+    /// The status that it ended with: the provider's, or 502 and 504 where that could not be called or took too
+    /// long. `None`: none.
     pub status: Option<u16>,
     /// How often a provider was tried.
     pub attempts: u64,

@@ -9,7 +9,7 @@ use crate::db::{on, unsigned};
 use crate::row::row;
 use crate::{Store, StoreError};
 
-/// Kinds of failures that are told, at most: a status has three digits.
+/// Kinds of failures that are told, at most: the most frequent.
 const KINDS_MAX: u32 = 50;
 
 /// The filters follow, then [`GROUPED`].
@@ -28,8 +28,8 @@ const GROUPED: &str =
 pub struct UsageFailure {
     /// How they ended: `failed` or `interrupted`.
     pub outcome: String,
-    /// The status that the client got: the provider's, or 502 and 504 where that could not be called or took too
-    /// long. `None`: none went out.
+    /// The status that they ended with: the provider's, or 502 and 504 where that could not be called or took too
+    /// long. `None`: none.
     pub status: Option<u16>,
     /// How many they are.
     pub requests: u64,

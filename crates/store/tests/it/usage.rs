@@ -599,7 +599,7 @@ async fn a_call_that_is_over_is_found_by_its_owner_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn failures_are_told_by_how_they_ended_and_what_the_provider_said() {
+async fn failures_are_told_by_how_they_ended_and_with_which_status() {
     for store in every_store().await {
         let (mine, _) = store.make_key("mine").await;
         let bot = Owner::ServiceAccount(store.make_service_account("bot").await);

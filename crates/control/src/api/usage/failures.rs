@@ -17,11 +17,12 @@ use crate::request::Params;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageFailure)]
 pub(crate) struct FailureObject {
-    /// `failed`: the provider refused or failed; `interrupted`: its answer broke off.
+    /// `failed`: the provider refused or failed; `interrupted`: it may have worked for a call whose answer broke off or
+    /// never came.
     #[schema(pattern = "^(failed|interrupted)$")]
     outcome: String,
-    /// The status that the client got: the provider's; 502 where that could not be reached or refused our credential,
-    /// 504 where it took too long. `null`: none went out.
+    /// The status that they ended with: the provider's; 502 where that could not be reached or refused our credential,
+    /// 504 where it took too long. `null`: none.
     #[schema(required)]
     status: Option<u16>,
     requests: u64,

@@ -171,7 +171,11 @@ mod tests {
         ] {
             assert!(shown.contains(link), "{link}: {shown}");
         }
-        for (path, current) in [("/audit", "All"), ("/audit?action=key.", "Keys")] {
+        for (path, current) in [
+            ("/audit", "All"),
+            ("/audit?action=key.", "Keys"),
+            ("/audit?except=session.&action=key.", "Keys"),
+        ] {
             let shown = portal.get(path).await.text;
             let marked = format!("aria-current=\"page\">{current}<");
             assert!(shown.contains(&marked), "{path}: {shown}");

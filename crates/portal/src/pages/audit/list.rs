@@ -184,6 +184,8 @@ pub(crate) async fn list(
     visitor: Visitor,
     query: Query,
 ) -> Result<Response, Refusal> {
+    // Whoever chooses what was done means it, whatever was left out before.
+    let query = if query.get("action").is_some() { query.without("except") } else { query };
     let asked = visitor.api.get::<List<Entry>>(&path(&query, &["after"])).await;
     let (list, wrong) = match asked {
         Ok(list) => (list, String::new()),

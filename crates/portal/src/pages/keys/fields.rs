@@ -96,12 +96,12 @@ pub(super) fn body(form: &Form, purpose: Purpose) -> Result<Map<String, Value>, 
 
 /// The form with what the API says of it, each fault at the field that it is about.
 pub(super) fn refused(form: Form, refusal: Refusal) -> Result<Form, Refusal> {
-    let rows = model_limits::places(&form);
+    let (rows, unread) = (model_limits::places(&form), model_limits::unread(&form));
     let form = bounds::refused(form, refusal)?.renamed(|field| {
         let is_end = ["expires_in_days", "never_expires"].contains(&field);
         if is_end { Some("ends".to_owned()) } else { model_limits::renamed(&rows, field) }
     });
-    Ok(with_unread(form))
+    Ok(form.also_wrong(unread))
 }
 
 /// The form with everything that cannot be read: the API tells of the first only.

@@ -57,6 +57,8 @@ struct ListPage {
     /// Names of whom the list can be narrowed to.
     owners: Vec<String>,
     is_service: bool,
+    /// Whether the keys of everybody are shown.
+    is_of_all: bool,
     /// Where the next page is.
     next: Option<String>,
     /// What is wrong with what is asked for.
@@ -75,11 +77,6 @@ impl ListPage {
 
     fn is_filtered(&self) -> bool {
         self.query.has_any(&["q", "status", "project", "owner"])
-    }
-
-    /// Whether the keys of everybody are shown.
-    fn is_of_all(&self) -> bool {
-        self.is_service || self.query.text("of") == "all"
     }
 
     /// The way that the list is sorted by a column: `ascending`, `descending`; empty: it is not.
@@ -127,7 +124,7 @@ impl ListPage {
 
     /// How many keys the visitor has of those that they may have.
     fn quota(&self) -> Option<String> {
-        let keys = &self.frame.me.as_ref().filter(|_| !self.is_of_all())?.key_quota;
+        let keys = &self.frame.me.as_ref().filter(|_| !self.is_of_all)?.key_quota;
         let (count, max) = (keys.count.to_string(), keys.max.to_string());
         Some(text_of("keys-quota", [("count", &count), ("max", &max)]))
     }
@@ -181,7 +178,8 @@ async fn page(visitor: Visitor, query: Query, is_service: bool) -> Result<Respon
     let owners = async { if is_of_all { owners(&visitor, is_service).await } else { Vec::new() } };
     let (owners, projects) = tokio::join!(owners, projects(&visitor));
     let frame = visitor.frame(here);
-    let shown = ListPage { frame, query, keys, projects, owners, is_service, next, wrong };
+    let shown =
+        ListPage { frame, query, keys, projects, owners, is_service, is_of_all, next, wrong };
     if shown.wrong.is_empty() { Ok(ok(&shown)) } else { Ok(again(&shown)) }
 }
 

@@ -33,8 +33,12 @@ struct ListPage {
 
 pub(crate) async fn list(visitor: Visitor, query: Query) -> Result<Response, Refusal> {
     let state = STATES.iter().find(|(name, _)| *name == query.text("status"));
-    let own = state.map_or(&[][..], |(_, asked)| asked);
-    let path = query.path("/v1/users", &["q", "role", "after"], own);
+    let (passed, own): (&[_], _) = match state {
+        Some((_, asked)) => (&["q", "role", "after"], *asked),
+        // The API says what it takes.
+        None => (&["q", "role", "status", "after"], &[][..]),
+    };
+    let path = query.path("/v1/users", passed, own);
     let List { data: people, next } = visitor.api.get(&path).await?;
     let next = next.map(|after| query.path("/people", &FILTERS, &[("after", &after)]));
     Ok(ok(&ListPage { frame: visitor.frame("/people"), query, people, next }))
@@ -89,8 +93,10 @@ mod tests {
             &[
                 ("GET /v1/users?q=a&status=active&new=true", 200, found("fresh", "active")),
                 ("GET /v1/users?status=disabled", 200, found("off", "disabled")),
+                ("GET /v1/users?status=gone", 400, json!({ "detail": "there is no such status" })),
             ],
         );
+        assert_eq!(portal.get("/people?status=gone").await.status, 400);
         let invited = portal.get("/people?q=a&status=invited").await.text;
         assert!(invited.contains("/people/usr_fresh\""), "{invited}");
         assert!(invited.contains("<option value=\"invited\" selected>Invited<"), "{invited}");

@@ -30,8 +30,8 @@ impl NewPage {
     }
 }
 
-pub(crate) async fn show(visitor: Visitor) -> Result<Response, Refusal> {
-    Ok(ok(&NewPage::new(&visitor, Form::default())))
+pub(crate) async fn show(visitor: Visitor) -> Response {
+    ok(&NewPage::new(&visitor, Form::default()))
 }
 
 pub(crate) async fn act(Posted { visitor, form }: Posted) -> Result<Response, Refusal> {

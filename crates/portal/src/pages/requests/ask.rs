@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::{again, ok, see_other};
 use crate::api::Sent;
-use crate::form::{Form, Kind, Member};
+use crate::form::{Form, Kind, Member, number};
 use crate::frame::Frame;
 use crate::money::{Unit, count};
 use crate::pages::keys::object::{Key, amount, limits_of, period_text};
@@ -77,10 +77,9 @@ pub(super) fn same<'a>(budgets: &'a [Budget], own: &Budget) -> Option<&'a Budget
 pub(super) fn raise(form: &Form, key: &Key) -> (Map<String, Value>, Vec<usize>) {
     let typed =
         |field: &str| Some(form.value(field).trim().to_owned()).filter(|text| !text.is_empty());
-    let number = |text: String| text.parse::<u64>().map_or_else(|_| text.into(), Value::from);
-    let limits = limits_of(&key.limits)
-        .into_iter()
-        .filter_map(|(name, _)| Some((name.to_owned(), number(typed(&format!("limits.{name}"))?))));
+    let limits = limits_of(&key.limits).into_iter().filter_map(|(name, _)| {
+        Some((name.to_owned(), number(&typed(&format!("limits.{name}"))?)))
+    });
     let (mut budgets, mut places) = (Vec::new(), Vec::new());
     for (at, own) in key.budgets.iter().enumerate() {
         let Some(text) = typed(&format!("budgets[{at}]")) else { continue };

@@ -66,8 +66,8 @@ fn path(id: &str) -> String {
     format!("/v1/service-accounts/{}", segment(id))
 }
 
-pub(crate) async fn new(visitor: Visitor) -> Result<Response, Refusal> {
-    Ok(ok(&CreatePage::new(&visitor, Form::default()).await))
+pub(crate) async fn new(visitor: Visitor) -> Response {
+    ok(&CreatePage::new(&visitor, Form::default()).await)
 }
 
 pub(crate) async fn create(Posted { visitor, form }: Posted) -> Result<Response, Refusal> {
